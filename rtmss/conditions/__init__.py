@@ -1,0 +1,1 @@
+"""Condition vectors with their provenance, and presets: scenes of stems made from them."""

@@ -1,0 +1,133 @@
+"""A condition: the vector that says what to separate, and where it came from.
+
+Axes: E embedding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from rtmss.config import Config, UserError, validate
+
+KIND = "rtmss-condition"
+VERSION = 1
+
+
+class ConditionError(UserError):
+    """A condition that cannot be made, read, or used with these weights."""
+
+
+class ClipRecord(Config):
+    """Where one example clip came from."""
+
+    file: str
+    seconds: float
+    sha256: str
+
+
+class ConditionHeader(Config):
+    """What a condition file says of itself."""
+
+    name: str
+    model_id: str
+    positive: tuple[ClipRecord, ...] = ()
+    negative: tuple[ClipRecord, ...] = ()
+    version: int = Field(default=VERSION)
+
+    @property
+    def rebuild_command(self) -> str:
+        """The command that makes this condition again."""
+        words = ["rtmss", "condition", "create", self.name]
+        words += [word for clip in self.positive for word in ("--positive", clip.file)]
+        words += [word for clip in self.negative for word in ("--negative", clip.file)]
+        return shlex.join(words)
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """A condition vector and its provenance. Compared by identity: two makes of one name are two conditions."""
+
+    header: ConditionHeader
+    vector: NDArray[np.float32]
+    """(n_condition,)."""
+    positive: NDArray[np.float32]
+    """(number of positive clips, E) embeddings, unit length."""
+    negative: NDArray[np.float32]
+    """(number of negative clips, E)."""
+
+    @property
+    def name(self) -> str:
+        """The name that presets and messages use."""
+        return self.header.name
+
+
+def save_condition(path: Path, condition: Condition) -> None:
+    """Write a condition file (safetensors, provenance in the header)."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {"vector": condition.vector, "positive": condition.positive, "negative": condition.negative}
+    save_file(tensors, path, metadata={"kind": KIND, "condition": condition.header.model_dump_json()})
+
+
+def load_condition(path: Path, model_id: str | None = None) -> Condition:
+    """Read a condition file.
+
+    Args:
+        path: the file.
+        model_id: the weights it shall be used with; None reads it whatever it was made for.
+
+    Raises:
+        ConditionError: the file is missing or of another kind, or the vector was made for other weights; then the
+            message holds the command that rebuilds it.
+    """
+    if not path.is_file():
+        raise ConditionError(f"{path}: no such condition file")
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise ConditionError(f"{path}: not a condition file ({error})") from error
+    if metadata.get("kind") != KIND:
+        raise ConditionError(f"{path}: holds '{metadata.get('kind', 'unknown')}', expected '{KIND}'")
+    if "condition" not in metadata or tensors.keys() != {"vector", "positive", "negative"}:
+        raise ConditionError(f"{path}: damaged: holds {', '.join(sorted(tensors)) or 'nothing'}; make it again")
+    header = validate(json.loads(metadata["condition"]), ConditionHeader, str(path))
+    if header.version != VERSION:
+        raise ConditionError(f"{path}: a condition of version {header.version}, this rtmss reads {VERSION}")
+    if model_id is not None and header.model_id != model_id:
+        raise ConditionError(
+            f"condition '{header.name}' was made for weights {header.model_id}, these are {model_id}; "
+            f"rebuild it: {header.rebuild_command}"
+        )
+    return Condition(header, tensors["vector"], tensors["positive"], tensors["negative"])
+
+
+def describe_clip(name: Path, file: Path, seconds: float) -> ClipRecord:
+    """Provenance of a clip: its path as given, its length, and the hash of its bytes."""
+    return ClipRecord(file=str(name), seconds=round(seconds, 3), sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def clip_similarities(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosine of each clip's embedding with the mean of the others; one clip alone is like itself."""
+    if len(embeddings) < 2:
+        return np.ones(len(embeddings), np.float32)
+    others = (embeddings.sum(0) - embeddings) / (len(embeddings) - 1)
+    return np.asarray((embeddings * others).sum(1) / np.linalg.norm(others, axis=1).clip(1e-9), np.float32)
+
+
+def nearest(condition: Condition, others: Sequence[Condition]) -> list[tuple[str, float]]:
+    """Names of other conditions with the cosine of their vectors, nearest first."""
+    unit = condition.vector / max(float(np.linalg.norm(condition.vector)), 1e-9)
+    scores = [(o.name, float(unit @ o.vector / max(float(np.linalg.norm(o.vector)), 1e-9))) for o in others]
+    return sorted(scores, key=lambda row: -row[1])

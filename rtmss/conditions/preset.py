@@ -1,0 +1,150 @@
+"""A preset: a mixer scene in YAML, and finding presets and conditions by name."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from rtmss.conditions.condition import Condition, ConditionError, load_condition
+from rtmss.config import Config, ConfigError, Positive, read_yaml
+
+MAX_STEMS = 8
+GainDb = Annotated[float, Field(ge=-120, le=12)]
+RESERVED = {"remainder", "master", "mix"}
+
+
+class Effect(Config):
+    """One pedalboard effect: its class name, or a plug-in file, and its parameters."""
+
+    type: str
+    """`Reverb`, `Compressor`, ... or `Plugin`."""
+    path: Path | None = None
+    """The VST3 or Audio Unit of a `Plugin`."""
+    parameters: dict[str, float | bool | str] = Field(default_factory=dict)
+
+
+class StripPreset(Config):
+    """One strip of the mixer."""
+
+    gain_db: GainDb = 0.0
+    mute: bool = False
+    solo: bool = False
+    channels: tuple[Positive, ...] = (1, 2)
+    """Output channels, counted from 1; odd ones carry the left side, even ones the right."""
+    effects: tuple[Effect, ...] = ()
+
+
+class StemPreset(StripPreset):
+    """The strip of one target."""
+
+    condition: str
+    """A condition by name."""
+
+
+class MasterPreset(Config):
+    """The strip of the main mix, output channels 1 and 2."""
+
+    gain_db: GainDb = 0.0
+    effects: tuple[Effect, ...] = ()
+
+
+class Preset(Config):
+    """A mixer scene: stems in order, the remainder, the master, and how changes sound."""
+
+    description: str = ""
+    stems: Annotated[dict[str, StemPreset], Field(min_length=1, max_length=MAX_STEMS)]
+    remainder: StripPreset = StripPreset()
+    master: MasterPreset = MasterPreset()
+    fade_ms: Annotated[float, Field(ge=0, le=10000)] = 30.0
+    """How long a change of gain, mute, solo, routing or bypass glides."""
+    fallback: Literal["dry", "silence", "hold"] = "silence"
+    """What a live hop that is late plays: the aligned mixture, nothing, or the last masks held."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for name in self.stems:
+            check_name(name, "stem")
+        return self
+
+
+def check_name(name: str, kind: str) -> None:
+    """Refuse a name that could not stand in a file name or an OSC address.
+
+    Raises:
+        ConfigError: it has other characters than letters, digits, '-' and '_', or is taken.
+    """
+    if name in RESERVED or not name.replace("-", "").replace("_", "").isalnum():
+        taken = ", ".join(sorted(RESERVED))
+        raise ConfigError(f"'{name}' cannot name a {kind}: letters, digits, '-' and '_', and not {taken}")
+
+
+def shipped() -> Path:
+    """The folder of presets, conditions and clips that come with rtmss."""
+    package = Path(str(files("rtmss")))
+    inside = package / "presets"
+    return inside if inside.is_dir() else package.parent / "presets"
+
+
+class Library:
+    """Presets and conditions by name: the user's folder first, then those shipped with rtmss."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self.folders = [*folders, shipped()]
+        self._loaded: dict[tuple[Path, int], Condition] = {}
+
+    def presets(self) -> dict[str, Path]:
+        """Every preset by name."""
+        return self._by_name("*.yaml")
+
+    def conditions(self) -> dict[str, Path]:
+        """Every condition by name."""
+        return self._by_name("conditions/*.safetensors")
+
+    def _by_name(self, pattern: str) -> dict[str, Path]:
+        found = (path for folder in reversed(self.folders) for path in sorted(folder.glob(pattern)))
+        return {path.stem: path for path in found}
+
+    def load_preset(self, name: str) -> Preset:
+        """Read a preset by name or by file.
+
+        Raises:
+            ConfigError: there is none of this name (names near misses), or it is not valid.
+        """
+        path = Path(name)
+        if path.suffix not in {".yaml", ".yml"}:
+            path = find(name, self.presets(), "preset")
+        return read_yaml(path, Preset)
+
+    def load_condition(self, name: str, model_id: str | None = None) -> Condition:
+        """Read a condition by name; the same object for the same file, so that a stem that stays is known to stay.
+
+        Raises:
+            ConfigError: there is none of this name.
+            ConditionError: it was made for other weights than `model_id`.
+        """
+        path = find(name, self.conditions(), "condition")
+        key = (path, path.stat().st_mtime_ns)
+        if key not in self._loaded or model_id not in {None, self._loaded[key].header.model_id}:
+            self._loaded[key] = load_condition(path, model_id)
+        return self._loaded[key]
+
+
+def find(name: str, known: dict[str, Any], kind: str) -> Any:
+    """Look a name up.
+
+    Raises:
+        ConfigError: `no preset 'karaoka'; did you mean 'karaoke'? known: ...`
+    """
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
+    raise ConfigError(f"no {kind} '{name}'; {hint}known: {', '.join(sorted(known)) or 'none'}")
+
+
+__all__ = ["ConditionError", "Effect", "Library", "MasterPreset", "Preset", "StemPreset", "StripPreset", "find"]

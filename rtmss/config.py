@@ -1,0 +1,192 @@
+"""Frozen, strict configuration objects, and the one place that reads YAML.
+
+Lengths are in samples unless a name carries another unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Annotated, Any, Self, TypeVar
+
+import yaml
+from pydantic import BaseModel, Field, ValidationError, model_validator
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class UserError(ValueError):
+    """Something the user can mend; the message is one line that says how."""
+
+
+class ConfigError(UserError):
+    """A configuration that cannot be used; the message names file, field, value and choices."""
+
+
+class Config(BaseModel, frozen=True, extra="forbid"):
+    """Base of every configuration object: frozen, unknown keys are errors."""
+
+
+T = TypeVar("T", bound=Config)
+
+
+class StftConfig(Config):
+    """Framing of audio into overlapping blocks. Lengths are in samples."""
+
+    n_fft: Positive = 2048
+    n_synthesis: Positive = 1024
+    hop_length: Positive = 512
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.n_synthesis > self.n_fft or self.n_synthesis % (2 * self.hop_length):
+            raise ValueError(
+                f"n_synthesis {self.n_synthesis} must be a multiple of 2 * hop_length "
+                f"(2 * {self.hop_length}) and at most n_fft ({self.n_fft})"
+            )
+        return self
+
+    @property
+    def n_bins(self) -> int:
+        """Frequency bins of one frame."""
+        return self.n_fft // 2 + 1
+
+    @property
+    def latency(self) -> int:
+        """From the arrival of a sample to its output, the wait for its hop to fill included."""
+        return self.n_synthesis
+
+    @property
+    def delay(self) -> int:
+        """How far an output array lags behind its input array: the latency less the hop being filled."""
+        return self.n_synthesis - self.hop_length
+
+
+PROFILES = {"default": StftConfig(), "tight": StftConfig(n_synthesis=512, hop_length=256)}
+"""Latency profiles by name: 23.2 ms and 11.6 ms at 44.1 kHz."""
+
+
+class UNetConfig(Config):
+    """Sizes of the causal conditional U-Net over (frames, bands)."""
+
+    bands: tuple[tuple[Positive, Positive], ...] = ((32, 8), (32, 24))
+    """(number of bands, bins in each), from low to high; DC is left out."""
+    channels: tuple[Positive, ...] = (48, 80, 120)
+    """Channels of each level; every level halves the bands."""
+    dilations: tuple[Positive, ...] = (1, 2, 4)
+    """Frames between the taps of each level's causal convolution."""
+    n_hidden: Positive = 256
+    """Width of the recurrent bottleneck."""
+    n_condition: Positive = 128
+    """Length of the condition vector."""
+    compression: Annotated[float, Field(gt=0, le=1)] = 0.4
+    """Exponent on the magnitude of the input spectrum."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self.channels) != len(self.dilations):
+            raise ValueError(f"{len(self.channels)} channels but {len(self.dilations)} dilations: give one per level")
+        if self.n_bands % 2 ** (len(self.channels) - 1):
+            raise ValueError(f"{self.n_bands} bands cannot be halved {len(self.channels) - 1} times")
+        return self
+
+    @property
+    def n_bands(self) -> int:
+        """Bands at the first level."""
+        return sum(n for n, _ in self.bands)
+
+    @property
+    def n_bins(self) -> int:
+        """Bins that the bands cover, DC not counted."""
+        return sum(n * width for n, width in self.bands)
+
+
+class ClipEncoderConfig(Config):
+    """Sizes of the encoder that turns an example clip into an embedding."""
+
+    n_fft: Positive = 2048
+    hop_length: Positive = 512
+    n_mels: Positive = 96
+    channels: tuple[Positive, ...] = (24, 48, 72, 96, 128)
+    n_embedding: Positive = 128
+    segment_seconds: Annotated[float, Field(gt=0)] = 1.5
+
+
+class SeparatorConfig(Config):
+    """Everything that fixes the shape of a separator and of its weights."""
+
+    sample_rate: Positive = 44100
+    stft: StftConfig = StftConfig()
+    unet: UNetConfig = UNetConfig()
+    clip_encoder: ClipEncoderConfig = ClipEncoderConfig()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.unet.n_bins != self.stft.n_bins - 1:
+            raise ValueError(f"the bands cover {self.unet.n_bins} bins, the STFT has {self.stft.n_bins - 1} above DC")
+        return self
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML without duplicate keys, which plain YAML would silently merge."""
+
+
+def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, Hashable):
+            raise yaml.YAMLError(f"line {key_node.start_mark.line + 1}: a key must be a plain word, got {key}")
+        if key in seen:
+            raise yaml.YAMLError(f"line {key_node.start_mark.line + 1}: key '{key}' stands twice")
+        seen.add(key)
+    loader.flatten_mapping(node)
+    return dict(loader.construct_mapping(node, deep=True))
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
+
+
+def read_yaml(path: Path, kind: type[T]) -> T:
+    """Read one configuration object from a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read or does not describe a `kind`; names file, field and choices.
+    """
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error})") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: expected 'key: value' lines, got {type(content).__name__}")
+    return validate(content, kind, str(path))
+
+
+def validate(content: dict[str, Any], kind: type[T], origin: str) -> T:
+    """Build a configuration object from plain values, with errors that name `origin` and the choices."""
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        problems = "; ".join(_describe(problem, kind) for problem in error.errors())
+        raise ConfigError(f"{origin}: {problems}") from error
+
+
+def _describe(problem: Any, kind: type[BaseModel]) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "the whole"
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key '{where}'; known here: {', '.join(_choices(kind, problem['loc'][:-1]))}"
+    if problem["type"] == "missing":
+        return f"'{where}' is missing"
+    return f"'{where}': {problem['msg'].removeprefix('Value error, ')} (got {problem['input']!r:.80})"
+
+
+def _choices(kind: Any, path: tuple[Any, ...]) -> list[str]:
+    """Field names of the model that `path` leads to inside `kind`."""
+    for part in path:
+        if isinstance(part, str) and part in getattr(kind, "model_fields", {}):
+            kind = kind.model_fields[part].annotation
+        while getattr(kind, "__args__", None):
+            kind = next((a for a in kind.__args__ if hasattr(a, "model_fields") or hasattr(a, "__args__")), None)
+    return list(getattr(kind, "model_fields", {}))

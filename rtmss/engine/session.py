@@ -1,0 +1,176 @@
+"""The streaming session: samples in, mixed stems out, with the same delay whatever is switched on the way.
+
+Cutting the input into other blocks changes nothing, and at every sample the stems plus the remainder are the delayed
+input. A stem whose condition is switched starts afresh at the next hop; its old target only rings out over the
+synthesis overlap, which is its fade.
+
+Axes: N stems, C channels, O output channels, S samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from rtmss.engine.backend import TorchBackend
+from rtmss.engine.control import Scene, Stem
+from rtmss.engine.mixer import Mixer
+from rtmss.files import Audio
+from rtmss.model.separator import N_CHANNELS, SeparatorModel
+
+LOUDEST = 16.0
+"""Input beyond 24 dB over full scale is no music; it is clipped and counted."""
+
+
+class Output(NamedTuple):
+    """What one step gives; everything lags behind the input by `Session.delay` samples."""
+
+    mix: Audio
+    """(O, S) what the outputs play."""
+    stems: Audio
+    """(N, C, S) the targets before their strips, in the scene's order."""
+    remainder: Audio
+    """(C, S) the input less the stems, before its strip."""
+    dry: Audio
+    """(C, S) the delayed input."""
+
+
+class _Tail(NamedTuple):
+    """What is left of a target that was switched away."""
+
+    audio: Audio
+    """(C, S) for the next samples, then nothing."""
+    name: str
+    """The stem that it belonged to."""
+
+
+class Session:
+    """One stream through the separator and the mixer.
+
+    Set `scene` at any time, from any thread; the next step takes it up.
+    """
+
+    def __init__(self, model: SeparatorModel, scene: Scene | None = None, n_outputs: int = 2) -> None:
+        if n_outputs < 2:
+            raise ValueError(f"a session needs at least 2 outputs, got {n_outputs}")
+        self.config = model.config
+        self.scene = scene or Scene()
+        self.n_bad_samples = 0
+        """Input samples that were not finite or absurdly loud, since the start."""
+        self._backend = TorchBackend(model)
+        self._mixer = Mixer(n_outputs, self.config.sample_rate)
+        self.reset()
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+        return self.config.sample_rate
+
+    @property
+    def hop_length(self) -> int:
+        """Samples the session steps by; blocks are multiples of it."""
+        return self.config.stft.hop_length
+
+    @property
+    def latency(self) -> int:
+        """Samples from the arrival of a sound to its output, the wait for its hop to fill included; constant."""
+        return self.config.stft.latency
+
+    @property
+    def delay(self) -> int:
+        """Samples by which output arrays lag behind input arrays: the latency less one hop; constant."""
+        return self.config.stft.delay
+
+    def reset(self) -> None:
+        """Start a new stream: silence before it, the scene as it is, no glide under way."""
+        self._backend.reset()
+        self._past: Audio = np.zeros((N_CHANNELS, self.delay), np.float32)
+        self._tails: list[_Tail] = []
+        self._playing = self.scene
+        self._backend.arrange([None] * len(self.scene.stems), self.scene.stems)
+        self._mixer.snap(self.scene)
+
+    def step(self, block: Audio) -> Output:
+        """Play the next samples.
+
+        Args:
+            block: (1 or 2, k * hop_length) float32, full scale 1.
+
+        Raises:
+            ValueError: the shape is another.
+        """
+        self._take_up(self.scene)
+        block = self._checked(block)
+        n = block.shape[-1]
+        stems = self._backend.step(block)
+        samples = np.concatenate([self._past, block], axis=-1)
+        dry, self._past = samples[:, :n], samples[:, n:]
+        ringing = self._ring_out(n)
+        remainder = dry - stems.sum(0) - ringing.sum(0)
+        mix = self._mixer.mix(np.concatenate([stems, ringing, remainder[None], dry[None]]))
+        names = [stem.name for stem in self._playing.stems]
+        for tail, audio in zip(self._tails, ringing, strict=True):
+            # A stem's old target belongs to the stem while it rings out; that of a stem that left, to the remainder.
+            if tail.name in names:
+                stems[names.index(tail.name)] += audio
+            else:
+                remainder = remainder + audio
+        self._forget_tails(n)
+        return Output(mix, stems, remainder, dry)
+
+    def _take_up(self, scene: Scene) -> None:
+        old = self._playing
+        if scene is old:
+            return
+        order = _match(scene.stems, old.stems)
+        if order != list(range(len(old.stems))):
+            leaving = sorted(set(range(len(old.stems))) - set(order))
+            self._tails += [_Tail(self._backend.tail(slot), old.stems[slot].name) for slot in leaving]
+            self._backend.arrange(order, scene.stems)
+            self._mixer.rearrange(order, leaving, scene)
+        self._mixer.glide(scene)
+        self._playing = scene
+
+    def _checked(self, block: Audio) -> Audio:
+        if block.ndim != 2 or block.shape[0] not in (1, 2) or block.shape[1] % self.hop_length or not block.shape[1]:
+            raise ValueError(f"expected (1 or 2, k * {self.hop_length}) samples, got {block.shape}")
+        block, n_bad = make_sane(np.array(block, np.float32, order="C"))
+        self.n_bad_samples += n_bad
+        return np.repeat(block, N_CHANNELS, axis=0) if block.shape[0] == 1 else block
+
+    def _ring_out(self, n: int) -> Audio:
+        """(tails, C, n) the next samples of every tail."""
+        audio = np.zeros((len(self._tails), N_CHANNELS, n), np.float32)
+        for row, tail in zip(audio, self._tails, strict=True):
+            m = min(n, tail.audio.shape[-1])
+            row[:, :m] = tail.audio[:, :m]
+        return audio
+
+    def _forget_tails(self, n: int) -> None:
+        """Move on by `n` samples; tails are as long as one another, so the oldest end first."""
+        left = [tail._replace(audio=tail.audio[:, n:]) for tail in self._tails if tail.audio.shape[-1] > n]
+        self._mixer.drop_tails(len(self._tails) - len(left))
+        self._tails = left
+
+
+def make_sane(audio: Audio) -> tuple[Audio, int]:
+    """Replace samples that are not finite by silence, clip absurdly loud ones, and count both."""
+    if np.abs(audio).max(initial=0) <= LOUDEST:  # false for NaN too
+        return audio, 0
+    n_bad = int(audio.size - np.count_nonzero(np.abs(audio) <= LOUDEST))
+    return np.clip(np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0), -LOUDEST, LOUDEST), n_bad
+
+
+def _match(stems: Sequence[Stem], playing: Sequence[Stem]) -> list[int | None]:
+    """For every stem the slot where its condition plays already, preferably under its name; None for a fresh one."""
+    free = list(range(len(playing)))
+    order: list[int | None] = []
+    for stem in stems:
+        same = [slot for slot in free if playing[slot].condition is stem.condition]
+        slot = next((i for i in same if playing[i].name == stem.name), same[0] if same else None)
+        if slot is not None:
+            free.remove(slot)
+        order.append(slot)
+    return order

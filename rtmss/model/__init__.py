@@ -1,0 +1,1 @@
+"""The causal conditional U-Net, its clip encoder, and their weights."""

@@ -1,0 +1,73 @@
+"""Weights on disk: safetensors with the configuration and a model id in the header. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from rtmss.config import SeparatorConfig, UserError, validate
+from rtmss.model.separator import SeparatorModel
+
+KIND = "rtmss-separator"
+VERSION = 1
+
+
+class CheckpointError(UserError):
+    """A weights file that cannot be used; the message says what it is and what was expected."""
+
+
+def save_model(path: Path, model: SeparatorModel, notes: dict[str, str] | None = None) -> str:
+    """Write the weights of `model`, in half precision where nothing is lost to the ear, and return their model id.
+
+    Args:
+        path: the file to write.
+        model: its weights and configuration.
+        notes: further header entries, such as where the weights came from.
+    """
+    tensors = {name: tensor.detach().to(torch.float32).contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {name: t.half() if t.numel() > 4096 else t for name, t in tensors.items()}
+    config = model.config.model_dump_json()
+    model_id = _model_id(tensors, config)
+    header = {"kind": KIND, "version": str(VERSION), "config": config, "model_id": model_id, **(notes or {})}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path, metadata=header)
+    return model_id
+
+
+def load_model(path: Path) -> tuple[SeparatorModel, str]:
+    """Read weights written by `save_model`: the model, ready to infer, and its id.
+
+    Raises:
+        CheckpointError: the file is missing, of another kind or version, or damaged.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such weights file")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
+    if header.get("kind") != KIND:
+        raise CheckpointError(f"{path}: holds '{header.get('kind', 'unknown')}', expected '{KIND}'")
+    if header.get("version") != str(VERSION):
+        raise CheckpointError(f"{path}: weights of version {header.get('version')}, this rtmss reads {VERSION}")
+    config = validate(json.loads(header["config"]), SeparatorConfig, f"{path} (header)")
+    if _model_id(tensors, header["config"]) != header.get("model_id"):
+        raise CheckpointError(f"{path}: damaged: the weights do not match their model id {header.get('model_id')}")
+    model = SeparatorModel(config)
+    model.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+    return model.eval().requires_grad_(False), header["model_id"]
+
+
+def _model_id(tensors: dict[str, torch.Tensor], config: str) -> str:
+    digest = hashlib.sha256(config.encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()[:12]

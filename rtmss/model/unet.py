@@ -1,0 +1,142 @@
+"""The causal conditional U-Net: complex spectra and condition vectors in, complex masks out.
+
+The encoder never sees the condition, so N targets share one encoder pass. Frequency is strided, time never.
+FiLM at the bottleneck after Wang, Stoller, Bittner, Bello, "Few-Shot Musical Source Separation", ICASSP 2022;
+here also in the decoder.
+
+Axes: B batch, N targets, C channels, T frames, F bands or bins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rtmss.config import UNetConfig
+from rtmss.model.layers import BandMerge, BandSplit, CausalBlock
+
+
+class Features(NamedTuple):
+    """What the encoder says of a piece of audio, for any number of decoders."""
+
+    skips: tuple[Tensor, ...]
+    """One per level, (B, C, T, F)."""
+    bottleneck: Tensor
+    """(B, T, n_hidden)."""
+
+
+class EncoderState(NamedTuple):
+    """Memory of the encoder."""
+
+    convs: tuple[Tensor, ...]
+    """One per level, (B, C, n_past, F)."""
+    hidden: Tensor
+    """(B, n_hidden)."""
+
+
+class DecoderState(NamedTuple):
+    """Memory of the decoders, one per target."""
+
+    hidden: Tensor
+    """(B, N, n_hidden)."""
+    convs: tuple[Tensor, ...]
+    """One per level, deepest first, (B, N, C, n_past, F)."""
+
+
+class UNet(nn.Module):
+    """Shared encoder, one conditioned decoder per target, masks for every bin above DC."""
+
+    def __init__(self, config: UNetConfig, n_audio_channels: int = 2) -> None:
+        super().__init__()
+        self.config = config
+        n_planes, channels = 2 * n_audio_channels, config.channels
+        self.level_bands = [config.n_bands >> level for level in range(len(channels))]
+        n_deep = channels[-1] * self.level_bands[-1]
+        self.split = BandSplit(n_planes, channels[0], config.bands)
+        self.encoder = nn.ModuleList(map(CausalBlock, channels, config.dilations))
+        pairs = list(pairwise(channels))
+        self.down = nn.ModuleList(nn.Conv2d(a, b, (1, 4), (1, 2), (0, 1)) for a, b in pairs)
+        self.squeeze = nn.Linear(n_deep, config.n_hidden)
+        self.gru = nn.GRU(config.n_hidden, config.n_hidden, batch_first=True)
+        self.target_gru = nn.GRU(config.n_hidden, config.n_hidden, batch_first=True)
+        self.expand = nn.Linear(config.n_hidden, n_deep)
+        self.decoder = nn.ModuleList(map(CausalBlock, channels[::-1], config.dilations[::-1]))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, (1, 4), (1, 2), (0, 1)) for a, b in pairs[::-1])
+        self.merge = BandMerge(channels[0], n_planes, config.bands)
+        self.film_sizes = [2 * n for n in (config.n_hidden, *channels[::-1])]
+        self.film = nn.Linear(config.n_condition, sum(self.film_sizes))
+
+    def init_encoder_state(self, batch: int) -> EncoderState:
+        """The memory before any sound: all zeros."""
+        blocks: Iterable[tuple[Any, int]] = zip(self.encoder, self.level_bands, strict=True)
+        return EncoderState(
+            tuple(block.init_state(batch, n) for block, n in blocks), torch.zeros(batch, self.config.n_hidden)
+        )
+
+    def init_decoder_state(self, batch: int, n_targets: int) -> DecoderState:
+        """The memory of fresh targets: all zeros."""
+        blocks: Iterable[tuple[Any, int]] = zip(self.decoder, self.level_bands[::-1], strict=True)
+        convs = tuple(block.init_state(batch * n_targets, n).unflatten(0, (batch, n_targets)) for block, n in blocks)
+        return DecoderState(torch.zeros(batch, n_targets, self.config.n_hidden), convs)
+
+    def encode(self, planes: Tensor, state: EncoderState) -> tuple[Features, EncoderState]:
+        """Run the shared encoder.
+
+        Args:
+            planes: (B, C, T, bins) compressed real and imaginary parts, DC left out.
+            state: from `init_encoder_state` or the call before.
+        """
+        x = self.split(planes)
+        skips, pasts = [], []
+        for level, (block, past) in enumerate(zip(self.encoder, state.convs, strict=True)):
+            if level:
+                x = self.down[level - 1](x)
+            x, latest = block(x, past)
+            skips.append(x)
+            pasts.append(latest)
+        deep = torch.relu(self.squeeze(x.permute(0, 2, 1, 3).flatten(2)))
+        y, hidden = self.gru(deep, state.hidden[None].to(deep.dtype))
+        return Features(tuple(skips), deep + y), EncoderState(tuple(pasts), hidden[0])
+
+    def decode(self, features: Features, condition: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+        """Run one decoder per condition.
+
+        Args:
+            features: from `encode`.
+            condition: (B, N, n_condition).
+            state: from `init_decoder_state` or the call before.
+
+        Returns:
+            (B, N, C, T, bins) masks before `bound_masks`, real parts first, and the next state.
+        """
+        shape = condition.shape[:2]
+        films = [f.chunk(2, dim=-1) for f in self.film(condition.flatten(0, 1)).split(self.film_sizes, dim=-1)]
+        scale, shift = (f[:, None] for f in films[0])
+        x = _per_target(features.bottleneck, shape) * (1 + scale) + shift
+        y, hidden = self.target_gru(x, state.hidden.flatten(0, 1)[None].to(x.dtype))
+        x = torch.relu(self.expand(x + y))
+        x = torch.unflatten(x, 2, (self.config.channels[-1], -1)).permute(0, 2, 1, 3)
+        pasts = []
+        for level, (block, past) in enumerate(zip(self.decoder, state.convs, strict=True)):
+            if level:
+                x = self.up[level - 1](x)
+            x = x + _per_target(features.skips[-1 - level], shape)
+            x, latest = block(x, past.flatten(0, 1), films[level + 1])
+            pasts.append(latest.unflatten(0, shape))
+        masks = self.merge(x).unflatten(0, shape)
+        return masks, DecoderState(hidden[0].unflatten(0, shape), tuple(pasts))
+
+
+def bound_masks(masks: Tensor) -> Tensor:
+    """(B, N, C, T, bins) raw -> bounded complex masks: real parts in 0..1.1, imaginary parts within 0.5."""
+    real, imaginary = masks.float().chunk(2, dim=2)
+    return torch.cat([1.1 * torch.sigmoid(real), 0.5 * torch.tanh(imaginary)], dim=2)
+
+
+def _per_target(x: Tensor, shape: torch.Size) -> Tensor:
+    """(B, ...) -> (B * N, ...): the same features for every target."""
+    return x[:, None].expand(-1, shape[1], *x.shape[1:]).flatten(0, 1)

@@ -1,0 +1,116 @@
+"""The separator for programs: load weights, make conditions, separate arrays.
+
+Axes: C channels, S samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+from rtmss.conditions.condition import Condition, ConditionHeader
+from rtmss.conditions.encode import check_clip, create_condition, encode_clips
+from rtmss.engine.control import Scene, Stem
+from rtmss.engine.session import Session
+from rtmss.files import Audio, resample
+from rtmss.model.checkpoint import load_model
+from rtmss.model.separator import SeparatorModel
+
+BLOCK_HOPS = 64
+"""Hops per step when nothing waits for the sound: larger blocks use the processor better and change no sample."""
+
+
+def default_weights() -> Path:
+    """The weights that come with rtmss."""
+    return Path(str(files("rtmss"))) / "weights" / "default.safetensors"
+
+
+@dataclass(frozen=True)
+class Separator:
+    """Weights, ready to use."""
+
+    model: SeparatorModel
+    model_id: str
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> Separator:
+        """Load weights; without a path those that come with rtmss.
+
+        Raises:
+            CheckpointError: the file is missing, of another kind or version, or damaged.
+        """
+        return cls(*load_model(path or default_weights()))
+
+    def condition(
+        self, positive: Sequence[Audio] = (), negative: Sequence[Audio] = (), *, sample_rate: int, name: str = "target"
+    ) -> Condition:
+        """Make a condition from example clips.
+
+        Args:
+            positive: (C, S) clips of the wanted sound, at least half a second each.
+            negative: (C, S) clips of unwanted sounds; alone they mean "everything except this".
+            sample_rate: Hz, of all clips.
+            name: what to call it.
+
+        Raises:
+            ConditionError: a clip is too short or silent, or there are none.
+        """
+        sides: list[list[Audio]] = []
+        for side, clips in (("positive", positive), ("negative", negative)):
+            for number, clip in enumerate(clips, 1):
+                check_clip(clip, sample_rate, f"{side} clip {number}")
+            sides.append([resample(np.atleast_2d(clip), sample_rate, self.model.config.sample_rate) for clip in clips])
+        vector, positives, negatives = encode_clips(self.model, *sides)
+        return Condition(ConditionHeader(name=name, model_id=self.model_id), vector, positives, negatives)
+
+    def condition_from_files(self, name: str, positive: Sequence[Path], negative: Sequence[Path] = ()) -> Condition:
+        """Make a condition from clip files, with their provenance.
+
+        Raises:
+            AudioFileError: a clip cannot be read.
+            ConditionError: a clip is too short or silent, or there are none.
+        """
+        return create_condition(self.model, self.model_id, name, positive, negative)
+
+    def separate(self, audio: Audio, sample_rate: int, condition: Condition) -> Audio:
+        """Separate one target out of a whole piece.
+
+        Args:
+            audio: (C, S), 1 or 2 channels.
+            sample_rate: Hz; other rates than the model's are resampled there and back.
+            condition: what to separate.
+
+        Returns:
+            (2, S) the target, aligned to `audio` to the sample; `audio` less it is the remainder.
+        """
+        return np.asarray(self.separate_all(audio, sample_rate, [condition])[0])
+
+    def separate_all(self, audio: Audio, sample_rate: int, conditions: Sequence[Condition]) -> Audio:
+        """Separate several targets out of a whole piece in one pass.
+
+        Args:
+            audio: (C, S), 1 or 2 channels.
+            sample_rate: Hz; other rates than the model's are resampled there and back.
+            conditions: what to separate, N of them, at most 8.
+
+        Returns:
+            (N, 2, S) the targets, each aligned to `audio` to the sample.
+        """
+        model_rate = self.model.config.sample_rate
+        session = Session(self.model, Scene(tuple(Stem(str(i), c) for i, c in enumerate(conditions))))
+        samples = resample(np.atleast_2d(audio).astype(np.float32), sample_rate, model_rate)
+        n, block = samples.shape[-1], BLOCK_HOPS * session.hop_length
+        n_padded = -(-(n + session.delay) // session.hop_length) * session.hop_length
+        samples = np.pad(samples, ((0, 0), (0, n_padded - n)))
+        targets: Audio = np.empty((len(conditions), 2, n_padded), np.float32)
+        for i in range(0, n_padded, block):
+            targets[..., i : i + block] = session.step(samples[:, i : i + block]).stems
+        targets = targets[..., session.delay : session.delay + n]
+        if sample_rate != model_rate:
+            targets = np.stack([resample(target, model_rate, sample_rate) for target in targets])
+        targets = targets[..., : audio.shape[-1]]
+        return np.pad(targets, ((0, 0), (0, 0), (0, audio.shape[-1] - targets.shape[-1])))

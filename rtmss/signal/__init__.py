@@ -1,0 +1,1 @@
+"""Pure functions between audio and spectra."""
