@@ -1,0 +1,93 @@
+"""The training recipe: everything that a run depends on, in one strict YAML file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from rtmss.config import Config, Positive, SeparatorConfig
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class EncoderRecipe(Config):
+    """Training of the clip encoder, by classifying instruments and sources."""
+
+    n_steps: Positive = 1500
+    batch: Positive = 64
+    learning_rate: float = 2e-3
+    source_weight: float = 0.3
+    """Weight of telling players and singers apart, beside telling instruments apart."""
+
+
+class EpisodeRecipe(Config):
+    """How episodes are drawn from the bank."""
+
+    seconds: float = 2.0
+    n_targets: Positive = 2
+    """Conditions asked of every mixture; they share one encoder pass."""
+    coherent: Probability = 0.3
+    """Share of mixtures that are a song, rather than takes from anywhere."""
+    replaced_voice: Probability = 0.4
+    """Share of songs whose singer is replaced by another."""
+    absent: Probability = 0.12
+    """Share of conditions whose target is not in the mixture."""
+    positives_only: Probability = 0.35
+    negatives_only: Probability = 0.12
+    max_clips: Positive = 10
+    max_parts: Positive = 7
+    target_weights: dict[str, float] = Field(
+        default={
+            "vocals": 0.32,
+            "drums": 0.14,
+            "bass": 0.12,
+            "guitar": 0.15,
+            "piano": 0.06,
+            "keys": 0.04,
+            "synth": 0.04,
+            "strings": 0.05,
+            "winds": 0.05,
+            "brass": 0.04,
+            "percussion": 0.01,
+        }
+    )
+
+
+class LoopRecipe(Config):
+    """The optimisation of the U-Net."""
+
+    n_steps: Positive = 12000
+    batch: Positive = 4
+    learning_rate: float = 2e-3
+    warmup_steps: int = 200
+    weight_decay: float = 1e-2
+    clip_norm: float = 1.0
+    ema_decay: Probability = 0.999
+    log_weight: Probability = 0.5
+    """Share of the logarithm of the relative error; the rest is the tamed ratio (see `losses`)."""
+    remainder_weight: float = 0.25
+    decay_share: Probability = 0.35
+    """Last share of the run, over which the learning rate falls to nothing."""
+    cold_share: Probability = 0.2
+    """Share of steps whose decoders start in the middle of the crop, as after a live switch."""
+    checkpoint_minutes: float = 10.0
+
+
+class Recipe(Config):
+    """A whole training run."""
+
+    seed: int = 1
+    model: SeparatorConfig = SeparatorConfig()
+    encoder: EncoderRecipe = EncoderRecipe()
+    episodes: EpisodeRecipe = EpisodeRecipe()
+    loop: LoopRecipe = LoopRecipe()
+    start_from: Path | None = None
+    """Weights to go on from; relative to the recipe's folder. None starts from chance."""
+    compile: bool = True
+    """Compile the loss; needs a C++ compiler."""
+    n_workers: Annotated[int, Field(ge=0)] = 1
+    """Processes that draw episodes; with 0 the training process draws them itself."""
+    n_threads: Positive = 2
+    """Threads of the training process."""

@@ -1,0 +1,88 @@
+"""A training run from a recipe: the bank, the clip encoder, its embeddings, then the U-Net."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch.distributed as dist
+from numpy.typing import NDArray
+from rich.console import Console
+from safetensors.numpy import load_file as load_numpy
+from safetensors.numpy import save_file as save_numpy
+from safetensors.torch import load_file, save_file
+
+from rtmss.config import ConfigError, read_yaml
+from rtmss.model.checkpoint import save_model
+from rtmss.model.clip_encoder import ClipEncoder
+from rtmss.training.bank import Bank, load_bank
+from rtmss.training.classify import embed_bank, train_clip_encoder
+from rtmss.training.loop import Trainer, start_model
+from rtmss.training.progress import Progress
+from rtmss.training.recipe import Recipe
+
+
+def find_recipe(name: str) -> Path:
+    """A recipe that comes with rtmss, by name, or a file.
+
+    Raises:
+        ConfigError: there is none of this name; names those there are.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    recipes = {path.stem: path for path in (Path(__file__).parent / "recipes").glob("*.yaml")}
+    if name not in recipes:
+        raise ConfigError(f"no recipe '{name}'; known: {', '.join(sorted(recipes))}, or give a YAML file")
+    return recipes[name]
+
+
+def train(recipe_file: Path, data: Path, folder: Path, console: Console) -> Path:
+    """Train as the recipe says, going on where `folder` stands, and return the file with the averaged weights.
+
+    Under `torchrun` every process takes part and the first one writes.
+
+    Raises:
+        ConfigError: the recipe or the data folder cannot be used.
+    """
+    recipe = read_yaml(recipe_file, Recipe)
+    if "RANK" in os.environ:
+        dist.init_process_group("gloo")
+    is_first = not dist.is_initialized() or dist.get_rank() == 0
+    folder.mkdir(parents=True, exist_ok=True)
+    bank = load_bank(data, "train", folder.parent / "bank", recipe.model.sample_rate)
+    model, has_encoder = start_model(recipe, recipe_file.parent)
+    encoder_file = folder / "encoder.safetensors"
+    if encoder_file.exists():
+        model.clip_encoder.load_state_dict(load_file(encoder_file))
+    elif not has_encoder:
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            raise ValueError("train the clip encoder in one process first, then start torchrun on the same folder")
+        console.print("Clip encoder: learning to tell instruments apart")
+        train_clip_encoder(model.clip_encoder, bank, recipe, Progress(folder / "encoder.jsonl", console))
+        save_file(model.clip_encoder.state_dict(), encoder_file)
+    embeddings = _embeddings(folder / "embeddings.safetensors", model.clip_encoder.eval(), bank, console)
+    trainer = Trainer(model, recipe, folder)
+    if trainer.checkpoint.exists():
+        trainer.resume()
+        console.print(f"Going on at step {trainer.step}", highlight=False)
+    console.print("U-Net: learning to separate")
+    average = trainer.run(bank, embeddings, Progress(folder / "train.jsonl", console))
+    weights = folder / "weights.safetensors"
+    if is_first:
+        save_model(weights, average, {"steps": str(trainer.step)})
+    if dist.is_initialized():
+        dist.destroy_process_group()
+    return weights
+
+
+def _embeddings(file: Path, encoder: ClipEncoder, bank: Bank, console: Console) -> list[NDArray[np.float32]]:
+    """The bank's embeddings, computed once for a run."""
+    names = [f"{index:05d}" for index in range(len(bank.takes))]
+    if not file.exists():
+        console.print("Embedding the bank", highlight=False)
+        partial = file.with_suffix(f".{os.getpid()}")
+        save_numpy(dict(zip(names, embed_bank(encoder, bank), strict=True)), partial)
+        partial.replace(file)
+    tensors = load_numpy(file)
+    return [tensors[name] for name in names]
