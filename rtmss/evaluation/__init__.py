@@ -1,0 +1,1 @@
+"""How well the separator separates, beside simple baselines and the oracle."""
