@@ -1,0 +1,5 @@
+"""`python -m rtmss` is the command line."""
+
+from rtmss.cli import main
+
+main()

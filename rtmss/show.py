@@ -1,0 +1,120 @@
+"""Tables for the terminal: conditions, presets, and what rtmss runs on."""
+
+from __future__ import annotations
+
+import platform
+
+import numpy as np
+import torch
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from rtmss import __version__
+from rtmss.conditions.condition import Condition, clip_similarities, load_condition, nearest
+from rtmss.conditions.preset import Library, StripPreset, find
+from rtmss.live.audio import PortAudioError, device_names
+from rtmss.separator import Separator
+
+OUTLIER_SIMILARITY = 0.5
+"""A clip less like the others than this is named as an outlier."""
+
+
+def conditions_table(library: Library) -> Table:
+    """Every condition with its clips and the weights it was made for."""
+    table = _table("condition", "positive", "negative", "seconds", "weights", "folder")
+    for name, path in sorted(library.conditions().items()):
+        header = load_condition(path).header
+        seconds = sum(clip.seconds for clip in (*header.positive, *header.negative))
+        counts = (str(len(header.positive)), str(len(header.negative)))
+        table.add_row(name, *counts, f"{seconds:.1f}", header.model_id, str(path.parent.parent))
+    return table
+
+
+def condition_details(name: str, library: Library) -> RenderableType:
+    """One condition: every clip with its similarity to the others, and the nearest other conditions.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    known = library.conditions()
+    condition = load_condition(find(name, known, "condition"))
+    others = [load_condition(path) for other, path in known.items() if other != name]
+    same = [other for other in others if other.header.model_id == condition.header.model_id]
+    clips = _table("clip", "side", "seconds", "similarity to the other clips")
+    for side in ("positive", "negative"):
+        _add_clips(clips, condition, side)
+    near = _table("nearest conditions", "similarity")
+    for other, score in nearest(condition, same)[:5]:
+        near.add_row(other, f"{score:.2f}")
+    title = f"condition '{name}', {condition.vector.size} numbers, made for weights {condition.header.model_id}"
+    return Group(Text(title), clips, near)
+
+
+def _add_clips(table: Table, condition: Condition, side: str) -> None:
+    records = getattr(condition.header, side)
+    similarities = clip_similarities(getattr(condition, side))
+    odd = int(np.argmin(similarities)) if len(similarities) > 1 else -1
+    for i, (record, similarity) in enumerate(zip(records, similarities, strict=True)):
+        is_outlier = i == odd and similarity < OUTLIER_SIMILARITY
+        shown = f"{similarity:.2f}{'  the outlier' if is_outlier else ''}" if odd >= 0 else "the only one"
+        table.add_row(record.file, side, f"{record.seconds:.1f}", shown, style="yellow" if is_outlier else None)
+
+
+def presets_table(library: Library) -> Table:
+    """Every preset with its description."""
+    table = _table("preset", "stems", "description")
+    for name in sorted(library.presets()):
+        preset = library.load_preset(name)
+        table.add_row(name, ", ".join(preset.stems), preset.description)
+    return table
+
+
+def preset_table(name: str, library: Library) -> RenderableType:
+    """One preset: its strips.
+
+    Raises:
+        ConfigError: there is none of this name, or it is not valid.
+    """
+    preset = library.load_preset(name)
+    table = _table("strip", "condition", "gain", "state", "channels", "effects")
+    strips: dict[str, StripPreset] = {**preset.stems, "remainder": preset.remainder}
+    for strip_name, strip in strips.items():
+        state = " ".join(word for word, is_on in (("mute", strip.mute), ("solo", strip.solo)) if is_on)
+        effects = ", ".join(effect.type for effect in strip.effects)
+        channels = " ".join(map(str, strip.channels))
+        table.add_row(strip_name, getattr(strip, "condition", ""), f"{strip.gain_db:+.1f} dB", state, channels, effects)
+    master = ", ".join(effect.type for effect in preset.master.effects)
+    table.add_row("master", "", f"{preset.master.gain_db:+.1f} dB", "", "1 2", master)
+    note = f"Changes glide over {preset.fade_ms:g} ms; a late hop plays: {preset.fallback}."
+    return Group(Text(preset.description), table, Text(note))
+
+
+def info_table(separator: Separator) -> Table:
+    """Versions, processor, sound devices, the model and its latency."""
+    config = separator.model.config
+    n_parameters = sum(p.numel() for p in separator.model.parameters())
+    table = Table(show_header=False, box=None)
+    table.add_row("rtmss", __version__)
+    table.add_row("Python, torch", f"{platform.python_version()}, {torch.__version__}")
+    table.add_row("processor", f"{platform.machine()}, {torch.get_num_threads()} threads for the model")
+    table.add_row("GPU", torch.cuda.get_device_name() if torch.cuda.is_available() else "none")
+    table.add_row("weights", f"{separator.model_id}, {n_parameters / 1e6:.1f} million parameters")
+    table.add_row("sample rate", f"{config.sample_rate} Hz")
+    stft = config.stft
+    milliseconds = 1000 * stft.latency / config.sample_rate
+    table.add_row("algorithmic latency", f"{stft.latency} samples = {milliseconds:.1f} ms, hop {stft.hop_length}")
+    try:
+        devices = device_names() or ["none"]
+    except PortAudioError as error:
+        devices = [str(error)]
+    for i, device in enumerate(devices):
+        table.add_row("" if i else "sound devices", device)
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table

@@ -1,0 +1,160 @@
+"""Tiny models with random weights, noise to play, and conditions out of thin air."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pedalboard.io import AudioFile
+from torch import nn
+
+from rtmss.conditions.condition import Condition, ConditionHeader
+from rtmss.config import PROFILES, ClipEncoderConfig, SeparatorConfig, StftConfig, UNetConfig
+from rtmss.files import Audio
+from rtmss.model.separator import SeparatorModel
+from rtmss.training.bank import Bank, load_bank
+
+Noise = Callable[..., Audio]
+MakeCondition = Callable[..., Condition]
+
+CLIP_ENCODER = ClipEncoderConfig(
+    n_fft=512, hop_length=256, n_mels=24, channels=(4, 8), n_embedding=16, segment_seconds=1.0
+)
+TINY = SeparatorConfig(
+    sample_rate=8000,
+    stft=StftConfig(n_fft=256, n_synthesis=128, hop_length=64),
+    unet=UNetConfig(bands=((16, 2), (8, 12)), channels=(6, 8, 10), n_hidden=16, n_condition=12),
+    clip_encoder=CLIP_ENCODER,
+)
+
+
+def make_model(config: SeparatorConfig) -> SeparatorModel:
+    """Random weights in which norms and biases do something, ready to infer."""
+    torch.manual_seed(0)
+    model = SeparatorModel(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                assert module.running_mean is not None
+                assert module.running_var is not None
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 1.5)
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> SeparatorConfig:
+    return TINY
+
+
+@pytest.fixture(scope="session")
+def tiny() -> SeparatorModel:
+    """A model at 8 kHz with hops of 64 samples."""
+    return make_model(TINY)
+
+
+@pytest.fixture(scope="session")
+def profiles() -> dict[str, SeparatorModel]:
+    """A narrow model for every latency profile, at 44.1 kHz."""
+    unet = UNetConfig(channels=(6, 8, 10), n_hidden=16, n_condition=12)
+    return {
+        name: make_model(SeparatorConfig(stft=stft, unet=unet, clip_encoder=CLIP_ENCODER))
+        for name, stft in PROFILES.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def open_model() -> SeparatorModel:
+    """A model at 44.1 kHz whose masks are 1.1 at every bin, whatever it hears."""
+    model = make_model(
+        SeparatorConfig(unet=UNetConfig(channels=(4, 4), dilations=(1, 1), n_hidden=8, n_condition=12),
+                        clip_encoder=CLIP_ENCODER)
+    )  # fmt: skip
+    for weight in model.unet.merge.weights:
+        weight.zero_()
+    model.unet.merge.bias.zero_()
+    model.unet.merge.bias[:2] = 30.0
+    return model
+
+
+@pytest.fixture(scope="session")
+def noise() -> Noise:
+    """noise(n_samples, channels=2, seed=0) -> (channels, n_samples) well under full scale."""
+
+    def make(n_samples: int, channels: int = 2, seed: int = 0) -> Audio:
+        samples = np.random.default_rng(seed).standard_normal((channels, n_samples), dtype=np.float32)
+        return np.asarray(samples * 0.15, np.float32)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_condition() -> MakeCondition:
+    """make_condition(name, seed, n_condition=12) -> a condition with a random vector."""
+
+    def make(name: str = "vocals", seed: int = 0, n_condition: int = 12) -> Condition:
+        rng = np.random.default_rng(seed)
+        vector = np.abs(rng.standard_normal(n_condition, dtype=np.float32)) * 2
+        clips = rng.standard_normal((2, 16), dtype=np.float32)
+        clips /= np.linalg.norm(clips, axis=1, keepdims=True)
+        header = ConditionHeader(name=name, model_id="0123456789ab")
+        return Condition(header, vector, clips, np.zeros((0, 16), np.float32))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def write_audio() -> Callable[[Path, Audio, int], Path]:
+    """write_audio(path, audio, sample_rate) writes a file and returns its path."""
+
+    def write(path: Path, audio: Audio, sample_rate: int) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with AudioFile(str(path), "w", sample_rate, audio.shape[0], bit_depth=16) as file:
+            file.write(audio)
+        return path
+
+    return write
+
+
+def write_takes(folder: Path, paths: list[str], write: Callable[[Path, Audio, int], Path]) -> Path:
+    """Tones with a little noise, every take at a pitch of its own, 3 s at 8 kHz."""
+    for seed, path in enumerate(paths):
+        rng = np.random.default_rng(seed)
+        t = np.arange(24000) / 8000
+        tone = 0.2 * np.sin(2 * np.pi * (200 + 173 * seed) * t) + 0.02 * rng.standard_normal(24000)
+        write(folder / path, tone[None].astype(np.float32), 8000)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def band_folder(tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]) -> Path:
+    """Two songs of four, a violin, a trumpet, and a voice."""
+    songs = [f"songs/train/{song}/{stem}.wav" for song in "ab" for stem in ("vocals", "drums", "bass", "guitar")]
+    solos = ["performances/train/violin/ana__1.wav", "performances/train/trumpet/bo__1.wav", "voice/train/cy/1.wav"]
+    return write_takes(tmp_path_factory.mktemp("band"), songs + solos, write_audio)
+
+
+@pytest.fixture(scope="session")
+def band(tmp_path_factory: pytest.TempPathFactory, band_folder: Path) -> Bank:
+    return load_bank(band_folder, "train", tmp_path_factory.mktemp("cache"), 8000)
+
+
+@pytest.fixture(scope="session")
+def duo(tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]) -> Bank:
+    """Two songs of a voice and drums."""
+    paths = [f"songs/train/{song}/{stem}.wav" for song in "ab" for stem in ("vocals", "drums")]
+    folder = write_takes(tmp_path_factory.mktemp("duo"), paths, write_audio)
+    return load_bank(folder, "train", folder, 8000)
+
+
+@pytest.fixture(scope="session")
+def solos(tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]) -> Bank:
+    """Three instruments, no song."""
+    paths = [f"performances/train/{name}/x__1.wav" for name in ("violin", "trumpet", "piano")]
+    folder = write_takes(tmp_path_factory.mktemp("solos"), paths, write_audio)
+    return load_bank(folder, "train", folder, 8000)

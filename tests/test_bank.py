@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Noise
+
+from rtmss.config import ConfigError
+from rtmss.files import Audio
+from rtmss.training.bank import FAMILIES, FAMILY_OF, Bank, find_takes, load_bank
+
+WriteAudio = Callable[[Path, Audio, int], Path]
+RATE = 8000
+
+
+@pytest.fixture
+def folder(tmp_path: Path, noise: Noise, write_audio: WriteAudio) -> Path:
+    data = tmp_path / "data"
+    for seed, stem in enumerate(["vocals", "drums", "keys"]):
+        write_audio(data / "songs/train/tune" / f"{stem}.wav", noise(16000, 2, seed), RATE)
+    (data / "songs/train/tune/song.yaml").write_text(
+        "stems:\n  keys: {instrument: drawbar organ, library: old box}\n  drums: {instrument: trumpet}\n"
+    )
+    write_audio(data / "performances/train/violin/ana__etude.wav", noise(16000, 1, 7), RATE)
+    write_audio(data / "voice/train/bo/hum.wav", noise(20000, 1, 8), 10000)
+    write_audio(data / "voice/valid/cy/hum.wav", noise(16000, 1, 9), RATE)
+    return data
+
+
+@pytest.fixture
+def bank(tmp_path: Path, folder: Path) -> Bank:
+    return load_bank(folder, "train", tmp_path / "cache", RATE)
+
+
+def index_of(bank: Bank, path: str) -> int:
+    return next(i for i, take in enumerate(bank.takes) if take.path == path)
+
+
+def test_every_label_belongs_to_one_family() -> None:
+    labels = [label for labels in FAMILIES.values() for label in labels.split()]
+    assert len(labels) == len(set(labels)) == len(FAMILY_OF)
+
+
+def test_the_takes_of_a_split_are_found_with_their_sources(folder: Path) -> None:
+    found = {(take.path, take.label, take.source, take.song) for take in find_takes(folder, "train")}
+    assert found == {
+        ("songs/train/tune/vocals.wav", "vocals", "tune", "tune"),
+        ("songs/train/tune/drums.wav", "drums", "tune", "tune"),
+        ("songs/train/tune/keys.wav", "organ", "old box", "tune"),
+        ("performances/train/violin/ana__etude.wav", "violin", "ana", ""),
+        ("voice/train/bo/hum.wav", "vocals", "bo", ""),
+    }
+
+
+def test_a_crop_is_the_audio_of_the_file(bank: Bank, noise: Noise) -> None:
+    crop = bank.crop(index_of(bank, "songs/train/tune/drums.wav"), 3000, 5000)
+    assert np.abs(crop - noise(16000, 2, 1)[:, 3000:8000]).max() < 2 / 32768
+
+
+def test_a_take_at_another_rate_is_resampled(bank: Bank) -> None:
+    assert bank.takes[index_of(bank, "voice/train/bo/hum.wav")].n_samples == 16000
+
+
+@pytest.mark.parametrize(("start", "silent"), [(-100, slice(0, 100)), (15900, slice(100, 500)), (20000, slice(0, 500))])
+def test_outside_a_take_there_is_silence(bank: Bank, start: int, silent: slice) -> None:
+    index = index_of(bank, "performances/train/violin/ana__etude.wav")
+    crop = bank.crop(index, start, 500)
+    assert crop.shape == (1, 500)
+    assert not crop[:, silent].any()
+    assert start == 20000 or crop.any()
+
+
+@pytest.mark.parametrize(
+    ("loud", "quiet"),
+    [(1.0, 0.02), (0.04, 0.1)],
+    ids=["34 dB under the loudest", "under -55 dBFS"],
+)
+def test_silent_half_seconds_are_not_active(
+    tmp_path: Path, noise: Noise, write_audio: WriteAudio, loud: float, quiet: float
+) -> None:
+    audio = noise(16000, 1) * np.float32(loud)
+    audio[:, 4000:12000] *= quiet
+    write_audio(tmp_path / "data/voice/train/a/x.wav", audio, RATE)
+    bank = load_bank(tmp_path / "data", "train", tmp_path, RATE)
+    assert bank.active_blocks(0).tolist() == [0, 3]
+
+
+def test_levels_are_the_rms_of_half_seconds(bank: Bank, noise: Noise) -> None:
+    expected = np.sqrt(np.square(noise(16000, 2, 1)).reshape(2, 4, 4000).mean((0, 2)))
+    assert np.allclose(bank.levels[index_of(bank, "songs/train/tune/drums.wav")], expected, atol=1e-4)
+
+
+def test_the_second_load_decodes_nothing(tmp_path: Path, folder: Path, bank: Bank) -> None:
+    for path in folder.rglob("*.wav"):
+        path.write_bytes(b"")
+    again = load_bank(folder, "train", tmp_path / "cache", RATE)
+    assert again.takes == bank.takes
+    assert np.array_equal(again.samples, bank.samples)
+
+
+def test_an_unknown_stem_is_named_with_the_choices(folder: Path, noise: Noise, write_audio: WriteAudio) -> None:
+    write_audio(folder / "songs/train/tune/kazoo.wav", noise(100), RATE)
+    with pytest.raises(ConfigError, match=r"unknown stem 'kazoo'; known: accordion, "):
+        find_takes(folder, "train")
+
+
+def test_an_unknown_instrument_is_named_with_the_choices(folder: Path, noise: Noise, write_audio: WriteAudio) -> None:
+    write_audio(folder / "performances/train/kazoo/a__b.wav", noise(100), RATE)
+    with pytest.raises(ConfigError, match=r"unknown instrument 'kazoo'; known: accordion, "):
+        find_takes(folder, "train")
+
+
+def test_an_empty_folder_says_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no takes for 'train'; expected songs/train/<song>"):
+        load_bank(tmp_path, "train", tmp_path / "cache", RATE)

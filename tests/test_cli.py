@@ -1,0 +1,132 @@
+"""The command line as its users meet it."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Noise
+from pedalboard.io import AudioFile
+
+from rtmss.cli import main
+from rtmss.conditions.condition import load_condition
+from rtmss.files import read_audio
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: Noise) -> Path:
+    """An empty library, a working folder with a song and clips."""
+    monkeypatch.setenv("RTMSS_LIBRARY", str(tmp_path / "library"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("song", "clip-1", "clip-2", "other")):
+        write(tmp_path / f"{name}.wav", noise(44100, 2, seed))
+    write(tmp_path / "short.wav", noise(4410))
+    write(tmp_path / "silent.wav", np.zeros((2, 44100), np.float32))
+    return tmp_path
+
+
+def write(path: Path, audio: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+    with AudioFile(str(path), "w", 44100, audio.shape[0], bit_depth=16) as file:
+        file.write(audio)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str) -> tuple[int, str]:
+    """Run `rtmss LINE`; exit status, and all that it printed."""
+    monkeypatch.setattr(sys, "argv", ["rtmss", *line.split()])
+    try:
+        main()
+        status = 0
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    printed = capsys.readouterr()
+    return status, printed.out + printed.err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("render song.wav --preset karaoka -o out", "no preset 'karaoka'; did you mean 'karaoke'?"),
+        ("render missing.wav --preset karaoke -o out", "missing.wav: no such file"),
+        ("render library --preset karaoke -o out", "library: "),
+        ("render song.wav --preset karaoke -o song.wav", "song.wav: is a file, expected a folder"),
+        ("render song.wav --preset karaoke -o out --format mp3", "no format 'mp3'; known: wav, flac, ogg"),
+        ("separate song.wav -o out", "at least one clip, positive or negative"),
+        ("separate song.wav -o out -p short.wav", "short.wav: 0.10 s is too short"),
+        ("separate song.wav -o out -p silent.wav", "silent.wav: silent"),
+        ("condition inspect vocal", "no condition 'vocal'; did you mean 'vocals'?"),
+        ("condition create remainder -p clip-1.wav", "'remainder' cannot name a condition"),
+        ("info --weights song.wav", "song.wav: not a safetensors file"),
+        ("train nonsense --data .", "no recipe 'nonsense'; known: default"),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_what_to_do(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, said: str
+) -> None:
+    status, printed = run(monkeypatch, capsys, line)
+    assert status == 1
+    assert said in printed
+    assert "Traceback" not in printed
+    assert len(printed.strip().splitlines()) == 1
+
+
+def test_separate_splits_a_file_in_two(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _ = run(monkeypatch, capsys, "separate song.wav -p clip-1.wav -p clip-2.wav -n other.wav -o out")
+    assert status == 0
+    target, remainder = (read_audio(Path("out") / f"{name}.wav")[0] for name in ("target", "remainder"))
+    assert np.abs(target + remainder - read_audio(Path("song.wav"))[0]).max() <= 1e-6
+
+
+def test_a_condition_can_be_made_listed_inspected_and_used(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, capsys, "condition create mine -p clip-1.wav -p clip-2.wav -n other.wav")[0] == 0
+    assert "mine" in run(monkeypatch, capsys, "condition list")[1]
+    inspected = run(monkeypatch, capsys, "condition inspect mine")[1]
+    assert "clip-1.wav" in inspected
+    assert "nearest conditions" in inspected
+    Path("scene.yaml").write_text("stems:\n  x: {condition: mine, mute: true}\n")
+    assert run(monkeypatch, capsys, "render song.wav --preset scene.yaml -o out")[0] == 0
+    assert Path("out/mix.wav").exists()
+
+
+def test_a_rebuilt_condition_is_the_same(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, capsys, "condition create mine -p clip-1.wav")
+    file = home / "library" / "conditions" / "mine.safetensors"
+    before = load_condition(file)
+    assert run(monkeypatch, capsys, "condition rebuild mine")[0] == 0
+    after = load_condition(file)
+    assert after.header == before.header
+    assert np.array_equal(after.vector, before.vector)
+
+
+@pytest.mark.parametrize("line", ["preset list", "preset show four-stems", "condition list", "info"])
+def test_a_look_succeeds(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    status, printed = run(monkeypatch, capsys, line)
+    assert status == 0
+    assert len(printed.splitlines()) > 4
+
+
+def test_help_comes_without_torch() -> None:
+    code = "import sys; from rtmss.cli import app; assert 'torch' not in sys.modules; assert 'numpy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_help_takes_less_than_half_a_second_of_the_processor() -> None:
+    fastest = 9.0
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "rtmss", "--help"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        fastest = min(fastest, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert fastest < 0.5

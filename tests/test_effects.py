@@ -1,0 +1,69 @@
+"""pedalboard effects: strict where pedalboard is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Noise
+
+from rtmss.conditions.preset import Effect
+from rtmss.config import ConfigError
+from rtmss.effects import Lane, build_effect
+
+
+def test_an_unknown_effect_is_named_with_near_misses() -> None:
+    with pytest.raises(ConfigError, match=r"vocals: no effect 'Reverbb'; did you mean Reverb\?"):
+        build_effect(Effect(type="Reverbb"), "vocals")
+
+
+def test_an_unknown_parameter_is_named_with_the_choices() -> None:
+    with pytest.raises(ConfigError, match="Reverb has no parameter 'size'; known: room_size, damping"):
+        build_effect(Effect(type="Reverb", parameters={"size": 1.0}), "vocals")
+
+
+def test_a_value_out_of_range_is_one_line() -> None:
+    with pytest.raises(ConfigError, match="vocals: Reverb: ") as error:
+        build_effect(Effect(type="Reverb", parameters={"room_size": 7.0}), "vocals")
+    assert "\n" not in str(error.value)
+
+
+def test_a_plugin_needs_a_path() -> None:
+    with pytest.raises(ConfigError, match="a Plugin needs a 'path'"):
+        build_effect(Effect(type="Plugin"), "mix")
+
+
+def test_a_plugin_that_does_not_load_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"mix: .*nothing\.vst3"):
+        build_effect(Effect(type="Plugin", path=tmp_path / "nothing.vst3"), "mix")
+
+
+def test_a_lane_gives_back_what_it_was_given(noise: Noise) -> None:
+    audio, lane = noise(1000), Lane(2, 44100)
+    lane.push(audio[:, :300])
+    first = lane.take(200)
+    lane.push(audio[:, 300:])
+    assert lane.n_ready == 800
+    assert np.array_equal(np.concatenate([first, lane.take(800)], axis=-1), audio)
+
+
+def test_cutting_into_blocks_changes_no_effect(noise: Noise) -> None:
+    audio, pieces = noise(44100), []
+    effects = (Effect(type="Compressor", parameters={"threshold_db": -30.0}), Effect(type="Reverb"))
+    for cuts in ([44100], [8192, 100, 44100 - 8292]):
+        lane, start = Lane(2, 44100, effects, "a"), 0
+        for n in cuts:
+            lane.push(audio[:, start : start + n])
+            start += n
+        pieces.append(lane.take(44100))
+    assert np.abs(pieces[0]).max() > 0.01
+    assert np.allclose(pieces[0], pieces[1], atol=1e-5)
+
+
+def test_a_flush_brings_what_an_effect_holds_back(noise: Noise) -> None:
+    lane = Lane(2, 44100, (Effect(type="PitchShift", parameters={"semitones": 0.0}),), "a")
+    lane.push(noise(44100))
+    assert lane.n_ready < 44100
+    lane.flush(44100)
+    assert lane.n_ready >= 44100

@@ -1,0 +1,54 @@
+"""The README's examples run."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from test_cli import home  # noqa: F401 (a fixture)
+
+from rtmss.cli import main
+from rtmss.conditions.preset import Preset
+from rtmss.config import validate
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
+PYTHON = [text for language, text in BLOCKS if language == "python"]
+COMMANDS = [
+    line.removeprefix("rtmss ")
+    for language, text in BLOCKS
+    if language == "bash"
+    for line in text.splitlines()
+    # These are run by themselves: the demo in CI, training and evaluation on data that is not here.
+    if line.startswith("rtmss ") and not line.startswith(("rtmss demo", "rtmss train", "rtmss evaluate"))
+]
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_a_python_example_runs(code: str) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+
+
+@pytest.mark.usefixtures("home")
+def test_the_commands_run_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(COMMANDS) > 5
+    for command in COMMANDS:
+        monkeypatch.setattr(sys, "argv", ["rtmss", *command.split()])
+        main_quietly()
+
+
+def main_quietly() -> None:
+    """Run the command line; a status other than 0 is raised."""
+    try:
+        main()
+    except SystemExit as stop:
+        assert not stop.code
+
+
+def test_the_preset_is_valid() -> None:
+    (text,) = (text for language, text in BLOCKS if language == "yaml")
+    preset = validate(yaml.safe_load(text), Preset, "README.md")
+    assert list(preset.stems) == ["me", "kit"]

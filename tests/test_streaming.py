@@ -1,0 +1,130 @@
+"""The one law: cutting the audio into other blocks changes nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from rtmss.model.separator import SeparatorModel, SeparatorState
+
+every_profile = pytest.mark.parametrize("profile", ["default", "tight"])
+
+
+def leaves(state: Any) -> list[Tensor]:
+    return [state] if isinstance(state, Tensor) else [leaf for part in state for leaf in leaves(part)]
+
+
+def material(model: SeparatorModel, n_hops: int, n_targets: int, batch: int = 3) -> tuple[Tensor, Tensor]:
+    torch.manual_seed(5)
+    audio = 0.2 * torch.randn(batch, 2, n_hops * model.config.stft.hop_length)
+    return audio, 2 * torch.rand(batch, n_targets, 12)
+
+
+def stream(
+    model: SeparatorModel, audio: Tensor, condition: Tensor, hops: tuple[int, ...]
+) -> tuple[Tensor, SeparatorState]:
+    state, pieces = model.init_state(*condition.shape[:2]), []
+    for piece in torch.split(audio, [n * model.config.stft.hop_length for n in hops], dim=-1):
+        out, state = model(piece, condition, state)
+        pieces.append(out)
+    return torch.cat(pieces, dim=-1), state
+
+
+@every_profile
+@pytest.mark.parametrize("n_targets", [1, 4])
+def test_cutting_into_blocks_changes_nothing(profiles: dict[str, SeparatorModel], profile: str, n_targets: int) -> None:
+    model = profiles[profile]
+    audio, condition = material(model, 24, n_targets)
+    whole, end = stream(model, audio, condition, (24,))
+    assert whole.shape == (3, n_targets, 2, audio.shape[-1])
+    assert whole.abs().max() > 0.01, "an all-zero output would pass any comparison"
+    for hops in [(1,) * 24, (5, 19), (1, 7, 16)]:
+        cut, cut_end = stream(model, audio, condition, hops)
+        assert (cut - whole).abs().max() <= 1e-5
+        for a, b in zip(leaves(end), leaves(cut_end), strict=True):
+            assert (a - b).abs().max() <= 1e-4
+
+
+@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@given(hops=st.lists(st.integers(1, 9), min_size=1, max_size=8).map(tuple))
+def test_no_way_of_cutting_changes_anything(tiny: SeparatorModel, hops: tuple[int, ...]) -> None:
+    audio, condition = material(tiny, sum(hops), 2)
+    whole, _ = stream(tiny, audio, condition, (sum(hops),))
+    cut, _ = stream(tiny, audio, condition, hops)
+    assert whole.abs().max() > 0.01
+    assert (cut - whole).abs().max() <= 1e-5
+
+
+def test_the_first_state_is_all_zeros(tiny: SeparatorModel) -> None:
+    assert not any(leaf.any() for leaf in leaves(tiny.init_state(2, 3)))
+
+
+def test_the_next_state_has_the_shapes_of_the_first(tiny: SeparatorModel) -> None:
+    audio, condition = material(tiny, 2, 3)
+    first = tiny.init_state(3, 3)
+    _, then = tiny(audio, condition, first)
+    assert [leaf.shape for leaf in leaves(then)] == [leaf.shape for leaf in leaves(first)]
+
+
+@every_profile
+def test_output_ignores_the_future(profiles: dict[str, SeparatorModel], profile: str) -> None:
+    model = profiles[profile]
+    audio, condition = material(model, 10, 1)
+    other = audio.clone()
+    now = 6 * model.config.stft.hop_length
+    other[..., now:] = -0.9
+    a, b = (stream(model, x, condition, (10,))[0] for x in (audio, other))
+    assert torch.equal(a[..., :now], b[..., :now])
+    assert not torch.allclose(a[..., now:], b[..., now:], atol=1e-3)
+
+
+@every_profile
+def test_output_lags_behind_the_input_by_the_delay(profiles: dict[str, SeparatorModel], profile: str) -> None:
+    model = profiles[profile]
+    hop, delay = model.config.stft.hop_length, model.config.stft.delay
+    audio, condition = torch.zeros(1, 2, 10 * hop), torch.ones(1, 1, 12)
+    audio[..., 5 * hop] = 1.0
+    out, _ = stream(model, audio, condition, (10,))
+    assert out[0, 0, 0].abs().argmax() == 5 * hop + delay
+
+
+def test_a_call_leaves_its_arguments_alone(tiny: SeparatorModel) -> None:
+    audio, condition = material(tiny, 3, 2)
+    _, state = tiny(audio, condition, tiny.init_state(3, 2))
+    given_in = [audio, condition, *leaves(state)]
+    copies = [x.clone() for x in given_in]
+    tiny(audio, condition, state)
+    assert all(torch.equal(a, b) for a, b in zip(given_in, copies, strict=True))
+
+
+def test_the_encoder_does_not_see_the_condition(tiny: SeparatorModel) -> None:
+    audio, condition = material(tiny, 6, 2)
+    _, one = tiny(audio, condition, tiny.init_state(3, 2))
+    _, other = tiny(audio, torch.rand(3, 1, 12) * 9, tiny.init_state(3, 1))
+    pairs = zip(leaves(one.encoder), leaves(other.encoder), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_streams_of_a_batch_do_not_hear_each_other(tiny: SeparatorModel) -> None:
+    audio, condition = material(tiny, 6, 2)
+    whole, _ = stream(tiny, audio, condition, (6,))
+    alone, _ = stream(tiny, audio[1:2], condition[1:2], (6,))
+    assert (whole[1:2] - alone).abs().max() <= 1e-5
+
+
+def test_a_part_of_a_hop_is_refused(tiny: SeparatorModel) -> None:
+    with pytest.raises(ValueError, match="65 samples are not a multiple of hop_length 64"):
+        tiny(torch.zeros(1, 2, 65), torch.zeros(1, 1, 12), tiny.init_state(1, 1))
+
+
+def test_without_targets_the_encoder_goes_on_listening(tiny: SeparatorModel) -> None:
+    audio, condition = material(tiny, 6, 1)
+    nothing, state = tiny(audio, condition[:, :0], tiny.init_state(3, 0))
+    _, expected = tiny(audio, condition, tiny.init_state(3, 1))
+    assert nothing.shape == (3, 0, 2, 6 * 64)
+    assert all(torch.equal(a, b) for a, b in zip(leaves(state.encoder), leaves(expected.encoder), strict=True))

@@ -1,0 +1,204 @@
+"""The loops: classification of clips, the U-Net on episodes, and a whole run from a recipe."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from rich.console import Console
+
+from rtmss.config import SeparatorConfig, read_yaml
+from rtmss.model.checkpoint import load_model
+from rtmss.model.separator import SeparatorModel, compress, to_planes
+from rtmss.signal.stft import analyze
+from rtmss.training.bank import Bank
+from rtmss.training.classify import SegmentBatches, embed_bank, train_clip_encoder
+from rtmss.training.episodes import Episode, Episodes
+from rtmss.training.loop import Trainer, episode_loss, learning_rate, masked_errors
+from rtmss.training.progress import Progress
+from rtmss.training.recipe import EncoderRecipe, EpisodeRecipe, LoopRecipe, Recipe
+from rtmss.training.run import train
+
+
+@pytest.fixture
+def recipe(tiny_config: SeparatorConfig) -> Recipe:
+    return Recipe(
+        model=tiny_config,
+        encoder=EncoderRecipe(n_steps=4, batch=3),
+        episodes=EpisodeRecipe(seconds=1.0),
+        loop=LoopRecipe(n_steps=2, batch=2, warmup_steps=1),
+        compile=False,
+        n_workers=0,
+        n_threads=1,
+    )
+
+
+@pytest.fixture
+def progress(tmp_path: Path) -> Progress:
+    return Progress(tmp_path / "log.jsonl", Console(quiet=True))
+
+
+@pytest.fixture
+def embeddings(tiny: SeparatorModel, band: Bank) -> list[NDArray[np.float32]]:
+    return embed_bank(tiny.clip_encoder, band)
+
+
+@pytest.fixture
+def episode(band: Bank, embeddings: list[NDArray[np.float32]], recipe: Recipe) -> Episode:
+    return next(iter(Episodes(band, embeddings, recipe)))
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Trainers that share a folder, and what they train on."""
+
+    start: Callable[[], Trainer]
+    bank: Bank
+    embeddings: list[NDArray[np.float32]]
+    progress: Progress
+
+    def run(self, trainer: Trainer) -> SeparatorModel:
+        return trainer.run(self.bank, self.embeddings, self.progress)
+
+
+@pytest.fixture
+def runs(tiny: SeparatorModel, band: Bank, recipe: Recipe, progress: Progress, tmp_path: Path) -> Runs:
+    embeddings = embed_bank(tiny.clip_encoder, band)
+    return Runs(lambda: Trainer(copy.deepcopy(tiny), recipe, tmp_path), band, embeddings, progress)
+
+
+def test_the_learning_rate_warms_up_stays_and_falls_to_nothing() -> None:
+    recipe = LoopRecipe(n_steps=100, warmup_steps=10, decay_share=0.4, learning_rate=1.0)
+    rates = [learning_rate(step, recipe) for step in range(101)]
+    assert rates[:10] == pytest.approx([0.1 * (step + 1) for step in range(10)])
+    assert rates[10:61] == [1.0] * 51
+    assert rates[80] == pytest.approx(0.5)
+    assert rates[100] == pytest.approx(0)
+    assert all(a >= b for a, b in itertools.pairwise(rates[60:]))
+
+
+def test_the_loss_masks_what_the_stream_masks(tiny: SeparatorModel, episode: Episode) -> None:
+    state = tiny.init_state(2, 2)
+    condition = tiny.condition_head(episode.positive, episode.negative)
+    streamed, _ = tiny(episode.mixture, condition, state)
+    frames, _ = analyze(episode.mixture, state.past, tiny.analysis, tiny.config.stft)
+    features, _ = tiny.unet.encode(compress(frames[..., 1:], 0.4), state.encoder)
+    masks, _ = tiny.unet.decode(features, condition, state.targets.decoder)
+    planes = to_planes(frames[..., 1:])
+    masked, *_ = masked_errors(masks, planes, torch.zeros_like(masks).reshape(4, 2, 2, *masks.shape[3:]))
+    assert streamed.abs().max() > 0.01
+    assert (tiny.synthesize(masked, state.targets.overlap)[0] - streamed).abs().max() < 1e-5
+
+
+def test_the_waveform_error_is_aligned(open_model: SeparatorModel) -> None:
+    torch.manual_seed(0)
+    mixture = 0.1 * torch.randn(2, 2, 40 * 512)
+    episode = Episode(mixture, mixture[:, None] * 1.1, torch.rand(2, 1, 16), torch.zeros(2, 1, 16))
+    for first_frame in (0, 8):
+        _, error = episode_loss(open_model, episode, LoopRecipe(), masked_errors, first_frame)
+        # What is left is the fade-in of a cold start and the missing DC.
+        assert (error < 0.02).all()
+
+
+def test_two_steps_move_the_unet_and_leave_the_clip_encoder_alone(tiny: SeparatorModel, runs: Runs) -> None:
+    trainer = runs.start()
+    runs.run(trainer)
+    before, after = tiny.state_dict(), trainer.model.state_dict()
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert trainer.step == 2
+    assert {"unet.film.weight", "unet.merge.weights.0", "condition_head.project.weight"} <= moved
+    assert not any(name.startswith("clip_encoder") for name in moved)
+    assert all(torch.isfinite(value).all() for value in after.values())
+
+
+def test_a_run_writes_averaged_weights_and_a_log(tmp_path: Path, runs: Runs) -> None:
+    average = runs.run(runs.start())
+    saved, _ = load_model(tmp_path / "weights.safetensors")
+    assert torch.allclose(saved.unet.film.bias, average.unet.film.bias)
+    rows = [json.loads(line) for line in runs.progress.log.read_text().splitlines()]
+    assert rows[-1]["step"] == 2
+    assert {"loss", "db", "audio_seconds_per_second"} <= rows[-1].keys()
+
+
+def test_a_resumed_run_stands_where_the_first_one_stopped(runs: Runs) -> None:
+    first = runs.start()
+    runs.run(first)
+    second = runs.start()
+    second.resume()
+    assert second.step == 2
+    for a, b in ((first.model, second.model), (first.average, second.average)):
+        pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+        assert all(torch.equal(x, y) for x, y in pairs)
+    for p, q in zip(first.trained, second.trained, strict=True):
+        one, other = first.optimiser.state[p], second.optimiser.state[q]
+        assert one.keys() == other.keys() == {"step", "exp_avg", "exp_avg_sq"}
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_resumed_run_takes_the_same_next_step(runs: Runs) -> None:
+    first = runs.start()
+    runs.run(first)
+    second = runs.start()
+    second.resume()
+    longer = first.recipe.model_copy(update={"loop": first.recipe.loop.model_copy(update={"n_steps": 3})})
+    for trainer in (first, second):
+        trainer.recipe = longer
+        runs.run(trainer)
+    assert first.step == second.step == 3
+    assert torch.allclose(first.model.unet.film.weight, second.model.unet.film.weight, atol=1e-6)
+
+
+def test_segments_come_with_their_instrument_and_player(band: Bank, recipe: Recipe) -> None:
+    batches = SegmentBatches(band, recipe)
+    audio, labels, sources = next(iter(batches))
+    assert audio.shape == (3, 8000)
+    assert (audio.abs().amax(1) > 1e-3).all()
+    for label, source in zip(labels.tolist(), sources.tolist(), strict=True):
+        pairs = {(take.label, take.source) for take in band.takes}
+        assert (batches.labels[label], batches.sources[source]) in pairs
+
+
+def test_classification_trains_the_clip_encoder(
+    tiny: SeparatorModel, band: Bank, recipe: Recipe, progress: Progress
+) -> None:
+    encoder = copy.deepcopy(tiny.clip_encoder).requires_grad_(True)
+    train_clip_encoder(encoder, band, recipe, progress)
+    assert not encoder.training
+    assert not torch.equal(encoder.project.weight, tiny.clip_encoder.project.weight)
+    assert json.loads(progress.log.read_text().splitlines()[-1]).keys() >= {"label", "source"}
+
+
+def test_every_take_is_embedded(band: Bank, embeddings: list[NDArray[np.float32]]) -> None:
+    assert len(embeddings) == len(band.takes)
+    for rows in embeddings:
+        assert rows.shape[1] == 16
+        assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_long_take_gives_no_more_embeddings_than_asked(tiny: SeparatorModel, band: Bank) -> None:
+    assert {len(rows) for rows in embed_bank(tiny.clip_encoder, band, max_segments=2)} == {2}
+
+
+def test_a_run_from_a_recipe_gives_weights_that_load(tmp_path: Path, band_folder: Path, recipe: Recipe) -> None:
+    recipe_file = tmp_path / "recipe.yaml"
+    recipe_file.write_text(recipe.model_dump_json())  # JSON is YAML
+    assert read_yaml(recipe_file, Recipe) == recipe
+    weights = train(recipe_file, band_folder, tmp_path / "runs" / "one", Console(quiet=True))
+    model, _ = load_model(weights)
+    assert model.config == recipe.model
+    # A second call finds everything done.
+    assert train(recipe_file, band_folder, tmp_path / "runs" / "one", Console(quiet=True)) == weights
+
+
+def test_a_share_above_one_is_refused() -> None:
+    with pytest.raises(ValidationError, match="less than or equal to 1"):
+        EpisodeRecipe(absent=1.2)

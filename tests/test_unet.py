@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from rtmss.model.separator import SeparatorModel, apply_masks, compress, to_planes
+from rtmss.model.unet import UNet, bound_masks
+
+
+def leaves(state: Any) -> list[Tensor]:
+    return [state] if isinstance(state, Tensor) else [leaf for part in state for leaf in leaves(part)]
+
+
+@pytest.fixture
+def unet(tiny: SeparatorModel) -> UNet:
+    return tiny.unet
+
+
+def gru_by_hand(gru: nn.GRU, x: Tensor) -> Tensor:
+    """(B, T, H) -> (B, T, H) by the textbook's equations, from silence."""
+    weights = dict(gru.named_parameters())
+    hidden, rows = torch.zeros(x.shape[0], x.shape[2]), []
+    for t in range(x.shape[1]):
+        given = (x[:, t] @ weights["weight_ih_l0"].T + weights["bias_ih_l0"]).chunk(3, dim=1)
+        kept = (hidden @ weights["weight_hh_l0"].T + weights["bias_hh_l0"]).chunk(3, dim=1)
+        reset, update = torch.sigmoid(given[0] + kept[0]), torch.sigmoid(given[1] + kept[1])
+        hidden = (1 - update) * torch.tanh(given[2] + reset * kept[2]) + update * hidden
+        rows.append(hidden)
+    return torch.stack(rows, dim=1)
+
+
+def test_the_first_states_are_all_zeros(unet: UNet) -> None:
+    states = leaves(unet.init_encoder_state(2)) + leaves(unet.init_decoder_state(2, 3))
+    assert len(states) == 8
+    assert not any(state.any() for state in states)
+
+
+def test_the_bottleneck_is_a_gru_beside_a_straight_path(unet: UNet) -> None:
+    features, _ = unet.encode(torch.randn(3, 4, 7, 128), unet.init_encoder_state(3))
+    deep = features.skips[-1].permute(0, 2, 1, 3).reshape(3, 7, -1)
+    deep = (deep @ unet.squeeze.weight.T + unet.squeeze.bias).clamp_min(0)
+    assert torch.allclose(features.bottleneck, deep + gru_by_hand(unet.gru, deep), atol=1e-5)
+
+
+def test_the_skips_halve_the_bands_and_keep_the_frames(unet: UNet) -> None:
+    features, _ = unet.encode(torch.randn(3, 4, 7, 128), unet.init_encoder_state(3))
+    assert [skip.shape for skip in features.skips] == [(3, 6, 7, 24), (3, 8, 7, 12), (3, 10, 7, 6)]
+
+
+def test_every_target_is_decoded_as_if_it_were_alone(unet: UNet) -> None:
+    features, _ = unet.encode(torch.randn(3, 4, 7, 128), unet.init_encoder_state(3))
+    condition = torch.rand(3, 4, 12)
+    together, _ = unet.decode(features, condition, unet.init_decoder_state(3, 4))
+    assert together.shape == (3, 4, 4, 7, 128)
+    for n in range(4):
+        alone, _ = unet.decode(features, condition[:, n : n + 1], unet.init_decoder_state(3, 1))
+        assert (together[:, n] - alone[:, 0]).abs().max() <= 1e-5
+
+
+def test_another_condition_gives_another_mask(unet: UNet) -> None:
+    features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
+    masks, _ = unet.decode(features, torch.tensor([[[0.0] * 12, [1.0] * 12]]), unet.init_decoder_state(1, 2))
+    assert (masks[:, 0] - masks[:, 1]).abs().max() > 0.01
+
+
+def test_film_acts_at_the_bottleneck_and_at_every_decoder_level(unet: UNet) -> None:
+    assert unet.film.out_features == 2 * (16 + 10 + 8 + 6)
+    assert unet.film_sizes == [32, 20, 16, 12]
+
+
+def test_masks_are_bounded() -> None:
+    masks = bound_masks(torch.randn(1, 2, 4, 3, 5) * 50)
+    real, imaginary = masks.chunk(2, dim=2)
+    assert real.min() >= 0
+    assert real.max() <= 1.1 + 1e-6
+    assert imaginary.abs().max() <= 0.5
+
+
+def test_masks_multiply_as_complex_numbers() -> None:
+    masks, frames = torch.randn(2, 3, 4, 5, 6), torch.randn(2, 2, 5, 6, dtype=torch.complex64)
+    expected = torch.complex(masks[:, :, :2], masks[:, :, 2:]) * frames[:, None]
+    got = apply_masks(masks, to_planes(frames))
+    assert torch.allclose(torch.complex(got[:, :, 0], got[:, :, 1]), expected, atol=1e-5)
+
+
+def test_compression_keeps_the_phase_and_raises_the_magnitude() -> None:
+    frames = torch.randn(2, 2, 5, 6, dtype=torch.complex64)
+    expected = torch.polar(frames.abs() ** 0.4, frames.angle())
+    got = compress(frames, 0.4)
+    assert torch.allclose(torch.complex(got[:, :2], got[:, 2:]), expected, atol=1e-4)
