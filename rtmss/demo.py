@@ -20,7 +20,7 @@ from rtmss.engine.control import Scene
 from rtmss.engine.session import Output, Session
 from rtmss.evaluation.metrics import measure, sdr_db
 from rtmss.files import Audio, AudioFileError, read_audio
-from rtmss.separator import Separator
+from rtmss.separator import Separator, play_whole
 from rtmss.spectrograms import draw_spectrograms
 
 SONG = ("vocals", "drums", "bass", "guitar")
@@ -127,17 +127,6 @@ def play_live(
                 view.update(_meters(session, preset, output, (i + 1) / n_hops, report))
     report.played = np.concatenate(pieces, axis=-1)
     return report
-
-
-def play_whole(session: Session, mixture: Audio) -> Output:
-    """Play (C, S) in large blocks; every field aligned to the mixture."""
-    n, hop = mixture.shape[-1], session.hop_length
-    n_padded = -(-(n + session.delay) // hop) * hop
-    padded = np.pad(mixture, ((0, 0), (0, n_padded - n)))
-    steps = [session.step(padded[:, i : i + 64 * hop]) for i in range(0, n_padded, 64 * hop)]
-    columns = zip(*steps, strict=True)
-    aligned = (np.concatenate(column, axis=-1)[..., session.delay : session.delay + n] for column in columns)
-    return Output(*aligned)
 
 
 def _stereo(path: Path, separator: Separator) -> Audio:

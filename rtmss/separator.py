@@ -15,7 +15,7 @@ import numpy as np
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.conditions.encode import check_clip, create_condition, encode_clips
 from rtmss.engine.control import Scene, Stem
-from rtmss.engine.session import Session
+from rtmss.engine.session import Output, Session
 from rtmss.files import Audio, resample
 from rtmss.model.checkpoint import load_model
 from rtmss.model.separator import SeparatorModel
@@ -99,18 +99,39 @@ class Separator:
 
         Returns:
             (N, 2, S) the targets, each aligned to `audio` to the sample.
+
+        Raises:
+            ValueError: the samples are not floating point.
         """
         model_rate = self.model.config.sample_rate
         session = Session(self.model, Scene(tuple(Stem(str(i), c) for i, c in enumerate(conditions))))
-        samples = resample(np.atleast_2d(audio).astype(np.float32), sample_rate, model_rate)
-        n, block = samples.shape[-1], BLOCK_HOPS * session.hop_length
-        n_padded = -(-(n + session.delay) // session.hop_length) * session.hop_length
-        samples = np.pad(samples, ((0, 0), (0, n_padded - n)))
-        targets: Audio = np.empty((len(conditions), 2, n_padded), np.float32)
-        for i in range(0, n_padded, block):
-            targets[..., i : i + block] = session.step(samples[:, i : i + block]).stems
-        targets = targets[..., session.delay : session.delay + n]
+        targets = play_whole(session, resample(_checked(audio), sample_rate, model_rate)).stems
         if sample_rate != model_rate:
             targets = np.stack([resample(target, model_rate, sample_rate) for target in targets])
         targets = targets[..., : audio.shape[-1]]
         return np.pad(targets, ((0, 0), (0, 0), (0, audio.shape[-1] - targets.shape[-1])))
+
+
+def play_whole(session: Session, audio: Audio) -> Output:
+    """Play a whole piece through a session, in large blocks.
+
+    Args:
+        session: at the start of its stream.
+        audio: (1 or 2, S) at the session's sample rate.
+
+    Returns:
+        Every field aligned to `audio` and as long as it.
+    """
+    n, hop = audio.shape[-1], session.hop_length
+    n_padded = -(-(n + session.delay) // hop) * hop
+    padded = np.pad(audio, ((0, 0), (0, n_padded - n)))
+    steps = [session.step(padded[:, i : i + BLOCK_HOPS * hop]) for i in range(0, n_padded, BLOCK_HOPS * hop)]
+    fields = (np.concatenate(pieces, axis=-1) for pieces in zip(*steps, strict=True))
+    return Output(*(field[..., session.delay : session.delay + n] for field in fields))
+
+
+def _checked(audio: Audio) -> Audio:
+    audio = np.atleast_2d(audio)
+    if not np.issubdtype(audio.dtype, np.floating):
+        raise ValueError(f"expected floating point audio, full scale 1, got {audio.dtype}")
+    return audio.astype(np.float32)

@@ -94,10 +94,19 @@ def test_levels_are_the_rms_of_half_seconds(bank: Bank, noise: Noise) -> None:
 
 def test_the_second_load_decodes_nothing(tmp_path: Path, folder: Path, bank: Bank) -> None:
     for path in folder.rglob("*.wav"):
-        path.write_bytes(b"")
+        path.write_bytes(b"x" * path.stat().st_size)  # no audio any more
     again = load_bank(folder, "train", tmp_path / "cache", RATE)
     assert again.takes == bank.takes
     assert np.array_equal(again.samples, bank.samples)
+
+
+def test_replaced_audio_is_decoded_again(
+    tmp_path: Path, folder: Path, bank: Bank, noise: Noise, write_audio: WriteAudio
+) -> None:
+    replaced = next(folder.rglob("*.wav"))
+    write_audio(replaced, noise(RATE), RATE)
+    again = load_bank(folder, "train", tmp_path / "cache", RATE)
+    assert again.samples.size != bank.samples.size
 
 
 def test_an_unknown_stem_is_named_with_the_choices(folder: Path, noise: Noise, write_audio: WriteAudio) -> None:

@@ -114,3 +114,8 @@ def test_several_targets_in_one_pass_are_those_of_single_passes(
     assert together.shape == (3, 2, 20000)
     for target, condition in zip(together, conditions, strict=True):
         assert np.abs(target - separator.separate(audio, 48000, condition)).max() <= 1e-5
+
+
+def test_integer_samples_are_refused(separator: Separator, noise: Noise, make_condition: MakeCondition) -> None:
+    with pytest.raises(ValueError, match="expected floating point audio, full scale 1, got int16"):
+        separator.separate((noise(1000) * 32767).astype(np.int16), 44100, make_condition())

@@ -147,7 +147,8 @@ def load_bank(folder: Path, split: str, cache: Path, sample_rate: int, n_workers
         ConfigError: the folder holds no takes.
     """
     takes = find_takes(folder, split)
-    key = hashlib.sha256(json.dumps([[t.path for t in takes], sample_rate]).encode()).hexdigest()[:12]
+    files = [(take.path, (folder / take.path).stat().st_size) for take in takes]
+    key = hashlib.sha256(json.dumps([files, sample_rate]).encode()).hexdigest()[:12]
     index_file, audio_file = cache / f"{split}-{key}.json", cache / f"{split}-{key}.int16"
     if not index_file.exists():
         cache.mkdir(parents=True, exist_ok=True)
