@@ -96,6 +96,10 @@ class Lane:
         self.where = where
         plugins = [build_effect(effect, where) for effect in effects]
         self._board = _pedalboard.Pedalboard(plugins) if plugins else None
+        if self._board is not None:
+            # A plug-in knows its latency only once it has run; before, pedalboard would not compensate for it.
+            self._board.process(np.zeros((n_channels, 8192), np.float32), sample_rate, buffer_size=8192, reset=True)
+            self._board.reset()
         self._queue: list[Audio] = [np.zeros((n_channels, 0), np.float32)]
         self.n_ready = 0
         """Samples that can be taken."""
