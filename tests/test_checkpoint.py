@@ -99,3 +99,13 @@ def test_a_cut_off_file_is_refused(saved: Path) -> None:
     saved.write_bytes(saved.read_bytes()[:-100])
     with pytest.raises(CheckpointError, match="not a safetensors file"):
         load_model(saved)
+
+
+def test_weights_of_another_network_are_refused(
+    tmp_path: Path, tiny: SeparatorModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tensors = {name: t for name, t in tiny.state_dict().items() if name != "unet.squeeze_norm.weight"}
+    monkeypatch.setattr(SeparatorModel, "state_dict", lambda _: tensors)
+    save_model(tmp_path / "w.safetensors", tiny)
+    with pytest.raises(CheckpointError, match="weights of another network"):
+        load_model(tmp_path / "w.safetensors")

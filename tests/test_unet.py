@@ -41,7 +41,9 @@ def test_the_first_states_are_all_zeros(unet: UNet) -> None:
 def test_the_bottleneck_is_a_gru_beside_a_straight_path(unet: UNet) -> None:
     features, _ = unet.encode(torch.randn(3, 4, 7, 128), unet.init_encoder_state(3))
     deep = features.skips[-1].permute(0, 2, 1, 3).reshape(3, 7, -1)
-    deep = (deep @ unet.squeeze.weight.T + unet.squeeze.bias).clamp_min(0)
+    deep = deep @ unet.squeeze.weight.T + unet.squeeze.bias
+    deep = (deep - deep.mean(-1, keepdim=True)) / (deep.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+    deep = deep * unet.squeeze_norm.weight + unet.squeeze_norm.bias
     assert torch.allclose(features.bottleneck, deep + gru_by_hand(unet.gru, deep), atol=1e-5)
 
 

@@ -61,7 +61,12 @@ def load_model(path: Path) -> tuple[SeparatorModel, str]:
     if _model_id(tensors, header["config"]) != header.get("model_id"):
         raise CheckpointError(f"{path}: damaged: the weights do not match their model id {header.get('model_id')}")
     model = SeparatorModel(config)
-    model.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+    try:
+        model.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"{path}: weights of another network than this rtmss builds; train or get new ones"
+        ) from error
     return model.eval().requires_grad_(False), header["model_id"]
 
 

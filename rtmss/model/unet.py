@@ -61,6 +61,8 @@ class UNet(nn.Module):
         pairs = list(pairwise(channels))
         self.down = nn.ModuleList(nn.Conv2d(a, b, (1, 4), (1, 2), (0, 1)) for a, b in pairs)
         self.squeeze = nn.Linear(n_deep, config.n_hidden)
+        # Without it the recurrent layers saturate within minutes of training and never come back.
+        self.squeeze_norm = nn.LayerNorm(config.n_hidden)
         self.gru = nn.GRU(config.n_hidden, config.n_hidden, batch_first=True)
         self.target_gru = nn.GRU(config.n_hidden, config.n_hidden, batch_first=True)
         self.expand = nn.Linear(config.n_hidden, n_deep)
@@ -98,7 +100,7 @@ class UNet(nn.Module):
             x, latest = block(x, past)
             skips.append(x)
             pasts.append(latest)
-        deep = torch.relu(self.squeeze(x.permute(0, 2, 1, 3).flatten(2)))
+        deep = self.squeeze_norm(self.squeeze(x.permute(0, 2, 1, 3).flatten(2)))
         y, hidden = self.gru(deep, state.hidden[None].to(deep.dtype))
         return Features(tuple(skips), deep + y), EncoderState(tuple(pasts), hidden[0])
 

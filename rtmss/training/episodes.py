@@ -132,15 +132,16 @@ class Episodes(IterableDataset[Episode]):
     def _solo(self, family: str, rng: np.random.Generator) -> Part:
         """One disguised take, its sounding half seconds near -24 dBFS."""
         index = draw_take(self.bank, self.families[family], rng)
-        is_voice = family == "vocals"
+        is_voice, often = family == "vocals", self.recipe.episodes.disguise
         semitones = rng.uniform(-5, 5) if is_voice else rng.uniform(-2, 2)
-        ratio = 2 ** (semitones / 12) if rng.random() < 0.7 else 1.0
+        ratio = 2 ** (semitones / 12) if rng.random() < 0.7 * often else 1.0
         n_in = self._length_at(ratio)
         audio = torch.from_numpy(self.bank.crop(index, draw_start(self.bank, index, n_in, rng), n_in))
         n = self.n_samples + 2 * FADE
         dry_voice = is_voice and not self.bank.takes[index].song
-        audio = speed_and_colour(audio, n, self.bank.sample_rate, rng, colour=0.6, room=0.6 if dry_voice else 0.2)
-        if rng.random() < (0.3 if is_voice else 0.1):
+        room = (0.6 if dry_voice else 0.2) * often
+        audio = speed_and_colour(audio, n, self.bank.sample_rate, rng, colour=0.6 * often, room=room)
+        if rng.random() < (0.3 if is_voice else 0.1) * often:
             audio = saturate(audio, rng)
         audio = to_stereo(audio, rng)[..., FADE:-FADE]
         half = self.bank.sample_rate // 2

@@ -111,10 +111,10 @@ class Trainer:
             parameter.requires_grad_(False)
         for parameter in self.trained:
             parameter.requires_grad_(True)
-        loop = recipe.loop
-        self.optimiser = torch.optim.AdamW(
-            self.trained, loop.learning_rate, betas=(0.9, 0.98), weight_decay=loop.weight_decay, fused=True
-        )
+        recurrent = [*model.unet.gru.parameters(), *model.unet.target_gru.parameters()]
+        other = [p for p in self.trained if not any(p is r for r in recurrent)]
+        groups = [{"params": other, "share": 1.0}, {"params": recurrent, "share": recipe.loop.recurrent_share}]
+        self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=recipe.loop.weight_decay, fused=True)
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world_size = dist.get_world_size() if dist.is_initialized() else 1
 
@@ -160,7 +160,7 @@ class Trainer:
     def _advance(self, episode: Episode, errors: SpectralErrors, first_frame: int) -> tuple[float, Tensor]:
         recipe = self.recipe.loop
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, recipe)
+            group["lr"] = learning_rate(self.step, recipe) * group["share"]
         loss, wave_error = episode_loss(self.model, episode, recipe, errors, first_frame)
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)

@@ -38,6 +38,8 @@ class EpisodeRecipe(Config):
     negatives_only: Probability = 0.12
     max_clips: Positive = 10
     max_parts: Positive = 7
+    disguise: Probability = 1.0
+    """How often takes are disguised, as a share of the usual."""
     target_weights: dict[str, float] = Field(
         default={
             "vocals": 0.32,
@@ -61,6 +63,8 @@ class LoopRecipe(Config):
     n_steps: Positive = 12000
     batch: Positive = 4
     learning_rate: float = 2e-3
+    recurrent_share: Probability = 0.3
+    """Learning rate of the recurrent layers, as a share of the others'."""
     warmup_steps: int = 200
     weight_decay: float = 1e-2
     clip_norm: float = 1.0
