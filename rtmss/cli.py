@@ -63,7 +63,8 @@ def demo(
     """Play a bundled song through the session in real time, with live preset switches; no sound card needed."""
     from rtmss.demo import run_demo
 
-    if not run_demo(_separator(weights), _library(), output, console, wait=wait, seconds=seconds):
+    # One hop is too little work to share: a second thread costs more in waiting than it gives.
+    if not run_demo(_separator(weights, threads=1), _library(), output, console, wait=wait, seconds=seconds):
         raise typer.Exit(1)
 
 
@@ -207,11 +208,19 @@ def evaluate(
     negatives: Annotated[int, typer.Option(help="Negative clips of each condition.")] = 0,
     songs: Annotated[list[str] | None, typer.Option("--song", help="Only these songs; repeat it.")] = None,
     seed: Annotated[int, typer.Option(help="Fixes which clips are drawn.")] = 0,
+    compare: Annotated[
+        str | None, typer.Option(metavar="SONG:TARGET", help="Instead: one target by positives, negatives, and both.")
+    ] = None,
 ) -> None:
     """Measure weights on songs they never heard, beside baselines and the oracle."""
+    from rtmss.evaluation.run import compare_conditions
     from rtmss.evaluation.run import evaluate as run
 
-    run(data, weights, output, n_clips=clips, n_negatives=negatives, songs=songs, seed=seed)
+    if compare:
+        song, _, target = compare.partition(":")
+        compare_conditions(data, song, target, weights, n_clips=clips, seed=seed, console=console)
+    else:
+        run(data, weights, output, n_clips=clips, n_negatives=negatives, songs=songs, seed=seed, console=console)
 
 
 def _separator(weights: Path | None, threads: int = 0) -> Separator:

@@ -246,7 +246,7 @@ def test_clips_never_come_from_the_song_being_judged(library: Callable[[int], Cl
 
 
 def test_clips_of_unknown_voices_come_from_solo_recordings_that_are_sung(library: Callable[[int], ClipLibrary]) -> None:
-    clips = library(0).draw("vocals", 9, "key", only_solo=True)
+    clips = library(0).draw("vocals", 9, "key", solo=True)
     assert [clip.shape for clip in clips] == [(1, 2 * SAMPLE_RATE)] * 2
 
 

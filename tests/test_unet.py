@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -93,3 +94,15 @@ def test_compression_keeps_the_phase_and_raises_the_magnitude() -> None:
     expected = torch.polar(frames.abs() ** 0.4, frames.angle())
     got = compress(frames, 0.4)
     assert torch.allclose(torch.complex(got[:, :2], got[:, 2:]), expected, atol=1e-4)
+
+
+def test_the_condition_picks_what_comes_over_the_skips(unet: UNet) -> None:
+    unet = copy.deepcopy(unet)
+    unet.film.weight.data.zero_()
+    features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
+    conditions = torch.rand(1, 2, 12)
+    gated, _ = unet.decode(features, conditions, unet.init_decoder_state(1, 2))
+    unet.gate.weight.data.zero_()
+    alike, _ = unet.decode(features, conditions, unet.init_decoder_state(1, 2))
+    assert (gated[:, 0] - gated[:, 1]).abs().max() > 1e-2
+    assert torch.allclose(alike[:, 0], alike[:, 1], atol=1e-6)

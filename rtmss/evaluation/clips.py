@@ -38,7 +38,7 @@ class ClipLibrary:
         takes = tuple(take for take in find_takes(folder, "train") if Path(take.path).stem != "spoken")
         return cls(folder, takes, sample_rate, seed)
 
-    def draw(self, family: str, n: int, key: str, *, avoid: str = "", only_solo: bool = False) -> list[Audio]:
+    def draw(self, family: str, n: int, key: str, *, avoid: str = "", solo: bool = False) -> list[Audio]:
         """Draw clips of a family, each from another source (player, singer or library) as far as they go round.
 
         Args:
@@ -46,7 +46,7 @@ class ClipLibrary:
             n: how many.
             key: what they are for; another key gives other clips.
             avoid: a song or source that they must not come from.
-            only_solo: leave out the stems of songs.
+            solo: take clips of solo recordings; else of songs, where any song has such a stem.
 
         Returns:
             (C, S) clips of about 6 s from loud places; fewer than n where there are fewer recordings.
@@ -56,7 +56,8 @@ class ClipLibrary:
         """
         rng = self._rng(key)
         takes = [t for t in self.takes if t.family == family and avoid not in {t.song, t.source} - {""}]
-        takes = [t for t in takes if not (only_solo and t.song)]
+        of_songs = [t for t in takes if t.song]
+        takes = [t for t in takes if not t.song] if solo else of_songs or takes
         clips: list[Audio] = []
         for take in _in_turn(takes, rng):
             if len(clips) == n:

@@ -47,7 +47,7 @@ class Examiner:
         """A condition from clips of other songs; for a piece with an unknown voice, of other voices singing alone."""
         key = f"{piece.name}/{piece.voice}/{target}"
         avoid, solo = piece.voice or piece.name, bool(piece.voice)
-        positive = self.clips.draw(target, self.n_clips, key, avoid=avoid, only_solo=solo)
+        positive = self.clips.draw(target, self.n_clips, key, avoid=avoid, solo=solo)
         negative = self.clips.draw_others(other_families(piece, target), self.n_negatives, key, avoid=piece.name)
         return self.separator.condition(positive, negative, sample_rate=self.clips.sample_rate, name=target)
 

@@ -71,6 +71,10 @@ class UNet(nn.Module):
         self.merge = BandMerge(channels[0], n_planes, config.bands)
         self.film_sizes = [2 * n for n in (config.n_hidden, *channels[::-1])]
         self.film = nn.Linear(config.n_condition, sum(self.film_sizes))
+        # The condition also picks what comes over the skips: without it every target gets the same features there.
+        self.gate = nn.Linear(config.n_condition, sum(self.film_sizes[1:]))
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)
 
     def init_encoder_state(self, batch: int) -> EncoderState:
         """The memory before any sound: all zeros."""
@@ -116,7 +120,9 @@ class UNet(nn.Module):
             (B, N, C, T, bins) masks before `bound_masks`, real parts first, and the next state.
         """
         shape = condition.shape[:2]
-        films = [f.chunk(2, dim=-1) for f in self.film(condition.flatten(0, 1)).split(self.film_sizes, dim=-1)]
+        vectors = condition.flatten(0, 1)
+        films = [f.chunk(2, dim=-1) for f in self.film(vectors).split(self.film_sizes, dim=-1)]
+        gates = [f.chunk(2, dim=-1) for f in torch.split(self.gate(vectors), self.film_sizes[1:], dim=-1)]
         scale, shift = (f[:, None] for f in films[0])
         x = _per_target(features.bottleneck, shape) * (1 + scale) + shift
         y, hidden = self.target_gru(x, state.hidden.flatten(0, 1)[None].to(x.dtype))
@@ -126,7 +132,8 @@ class UNet(nn.Module):
         for level, (block, past) in enumerate(zip(self.decoder, state.convs, strict=True)):
             if level:
                 x = self.up[level - 1](x)
-            x = x + _per_target(features.skips[-1 - level], shape)
+            gain, offset = (f[:, :, None, None] for f in gates[level])
+            x = x + _per_target(features.skips[-1 - level], shape) * (1 + gain) + offset
             x, latest = block(x, past.flatten(0, 1), films[level + 1])
             pasts.append(latest.unflatten(0, shape))
         masks = self.merge(x).unflatten(0, shape)
