@@ -147,7 +147,10 @@ class Trainer:
             first_frame = int(rng.integers(1, 4)) * n_frames // 8 if rng.random() < recipe.cold_share else 0
             loss, wave_error = self._advance(Episode(*episode), errors, first_frame)
             if self.rank == 0:
-                figures = {"loss": loss, "db": float(-10 * torch.log10(wave_error.median() + 1e-9))}
+                # Absent targets are easy: among them a run that learns nothing would look healthy.
+                present = wave_error[torch.as_tensor(episode[1]).flatten(0, 1).square().mean((1, 2)) > 1e-7]
+                decibels = -10 * torch.log10(present + 1e-9)
+                figures = {"loss": loss, "db": float(decibels.mean()) if len(decibels) else 0.0}
                 seconds = self.world_size * recipe.batch * self.recipe.episodes.seconds
                 progress.report(self.step, recipe.n_steps, figures, seconds)
                 if time.monotonic() - saved > 60 * recipe.checkpoint_minutes:
