@@ -81,7 +81,7 @@ def test_safetensors_from_elsewhere_are_refused(tmp_path: Path) -> None:
 
 def test_a_file_of_another_version_says_which(saved: Path) -> None:
     rewrite(saved, version="99")
-    with pytest.raises(CheckpointError, match="weights of version 99, this rtmss reads 1"):
+    with pytest.raises(CheckpointError, match="weights of version 99, this rtmss reads 2"):
         load_model(saved)
 
 

@@ -14,7 +14,7 @@ from rtmss.config import SeparatorConfig, UserError, validate
 from rtmss.model.separator import SeparatorModel
 
 KIND = "rtmss-separator"
-VERSION = 1
+VERSION = 2
 
 
 class CheckpointError(UserError):

@@ -66,7 +66,9 @@ class ConditionHead(nn.Module):
 
     def forward(self, positive: Tensor, negative: Tensor) -> Tensor:
         """Two of (..., E), zeros where a side has no clips -> (..., n_condition)."""
-        return torch.relu(self.project(torch.cat([positive, negative], dim=-1)))
+        # Entries of a unit vector are small; at the size of one the condition is heard from the first step of training.
+        embeddings = torch.cat([positive, negative], dim=-1) * positive.shape[-1] ** 0.5
+        return torch.relu(self.project(embeddings))
 
 
 def segment_clip(audio: Tensor, length: int) -> Tensor:

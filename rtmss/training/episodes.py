@@ -61,6 +61,9 @@ class Episodes(IterableDataset[Episode]):
                 if take.song:
                     self.songs.setdefault(take.song, []).append(index)
         self.songs = {song: takes for song, takes in self.songs.items() if len(takes) > 1}
+        # By the square root of their length, as the takes of a source.
+        lengths = np.sqrt([max(bank.takes[i].n_samples for i in takes) for takes in self.songs.values()])
+        self.song_weights = lengths / lengths.sum()
 
     def __iter__(self) -> Iterator[Episode]:
         worker = torch.utils.data.get_worker_info()
@@ -96,7 +99,7 @@ class Episodes(IterableDataset[Episode]):
 
     def _song(self, rng: np.random.Generator) -> list[Part]:
         """The stems of a song at one place, some left out, the singer sometimes another."""
-        song = list(self.songs)[rng.integers(len(self.songs))]
+        song = list(self.songs)[rng.choice(len(self.songs), p=self.song_weights)]
         indices = self.songs[song]
         anchor = indices[rng.integers(len(indices))]
         ratio = 2 ** (rng.uniform(-2, 2) / 12) if rng.random() < 0.5 else 1.0

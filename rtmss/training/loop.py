@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,10 +28,9 @@ from rtmss.signal.stft import analyze
 from rtmss.training.bank import Bank
 from rtmss.training.episodes import Episode, Episodes
 from rtmss.training.losses import spectral_errors, tamed, waveform_errors
+from rtmss.training.pool import revisit
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import LoopRecipe, Recipe
-
-SpectralErrors = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]]
 
 
 def masked_errors(masks: Tensor, mixture: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -48,8 +47,22 @@ def masked_errors(masks: Tensor, mixture: Tensor, targets: Tensor) -> tuple[Tens
     return masked, *spectral_errors(masked.flatten(0, 1), targets, whole)
 
 
+class Passes(NamedTuple):
+    """The three costly parts of a step, each compiled or not."""
+
+    encode: Callable[..., Any]
+    decode: Callable[..., Any]
+    errors: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]]
+
+    @classmethod
+    def of(cls, model: SeparatorModel, *, compiled: bool) -> Passes:
+        """Those of a model. Compiled ones are made for the shapes that they meet, one after the other."""
+        parts = cls(model.unet.encode, model.unet.decode, masked_errors)
+        return cls(*(torch.compile(part, dynamic=False) for part in parts)) if compiled else parts
+
+
 def episode_loss(
-    model: SeparatorModel, episode: Episode, recipe: LoopRecipe, errors: SpectralErrors, first_frame: int
+    model: SeparatorModel, episode: Episode, recipe: LoopRecipe, passes: Passes, first_frame: int
 ) -> tuple[Tensor, Tensor]:
     """Loss of one batch, and the relative waveform error of each item.
 
@@ -57,7 +70,7 @@ def episode_loss(
         model: in training mode.
         episode: a batch.
         recipe: the weights of the terms.
-        errors: `masked_errors`, compiled or not.
+        passes: those of `model`.
         first_frame: where the decoders start, cold.
     """
     hop, delay = model.config.stft.hop_length, model.config.stft.delay
@@ -72,11 +85,11 @@ def episode_loss(
         wanted_planes = to_planes(wanted[..., first_frame:, 1:])
     with torch.autocast("cpu", torch.bfloat16):
         condition = model.condition_head(episode.positive, episode.negative)
-        features, _ = model.unet.encode(compress(frames[..., 1:], model.config.unet.compression), state.encoder)
+        features, _ = passes.encode(compress(frames[..., 1:], model.config.unet.compression), state.encoder)
         skips = tuple(skip[:, :, first_frame:] for skip in features.skips)
         features = Features(skips, features.bottleneck[:, first_frame:])
-        masks, _ = model.unet.decode(features, condition, state.targets.decoder)
-    masked, complex_error, magnitude_error, remainder_error = errors(masks, planes, wanted_planes)
+        masks, _ = passes.decode(features, condition, state.targets.decoder)
+    masked, complex_error, magnitude_error, remainder_error = passes.errors(masks, planes, wanted_planes)
     audio, _ = model.synthesize(masked, state.targets.overlap)
     start = first_frame * hop
     estimate = audio[..., delay:].flatten(0, 1)
@@ -134,21 +147,23 @@ class Trainer:
         n_workers = self.recipe.n_workers
         ahead = 4 if n_workers else None
         loader: Any = DataLoader(episodes, batch_size=None, num_workers=n_workers, prefetch_factor=ahead)
-        errors = torch.compile(masked_errors, dynamic=True) if self.recipe.compile else masked_errors
-        rng = np.random.default_rng([seeded.seed, 99])
+        passes = Passes.of(self.model, compiled=self.recipe.compile)
+        rng = np.random.default_rng([seeded.seed, self.rank, 99])
+        n_first = recipe.first_batches + int(recipe.fresh * self.step)  # a resumed run fills its pool again
+        drawn = revisit(map(Episode._make, loader), n_first, recipe.fresh, rng)
         n_frames = episodes.n_samples // self.recipe.model.stft.hop_length
         self.model.train()
         self.model.clip_encoder.eval()
         saved = time.monotonic()
-        for episode in loader:
+        for episode in drawn:
             if self.step >= recipe.n_steps:
                 break
-            # A few distances only, so that few shapes are compiled.
-            first_frame = int(rng.integers(1, 4)) * n_frames // 8 if rng.random() < recipe.cold_share else 0
-            loss, wave_error = self._advance(Episode(*episode), errors, first_frame)
+            # One place only, so that few shapes are compiled.
+            first_frame = n_frames // 4 if rng.random() < recipe.cold_share else 0
+            loss, wave_error = self._advance(episode, passes, first_frame)
             if self.rank == 0:
                 # Absent targets are easy: among them a run that learns nothing would look healthy.
-                present = wave_error[torch.as_tensor(episode[1]).flatten(0, 1).square().mean((1, 2)) > 1e-7]
+                present = wave_error[episode.targets.flatten(0, 1).square().mean((1, 2)) > 1e-7]
                 decibels = -10 * torch.log10(present + 1e-9)
                 figures = {"loss": loss, "db": float(decibels.mean()) if len(decibels) else 0.0}
                 seconds = self.world_size * recipe.batch * self.recipe.episodes.seconds
@@ -160,11 +175,11 @@ class Trainer:
             self.save()
         return self.average
 
-    def _advance(self, episode: Episode, errors: SpectralErrors, first_frame: int) -> tuple[float, Tensor]:
+    def _advance(self, episode: Episode, passes: Passes, first_frame: int) -> tuple[float, Tensor]:
         recipe = self.recipe.loop
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, recipe) * group["share"]
-        loss, wave_error = episode_loss(self.model, episode, recipe, errors, first_frame)
+        loss, wave_error = episode_loss(self.model, episode, recipe, passes, first_frame)
         self.optimiser.zero_grad()
         torch.autograd.backward(loss)
         self._share_gradients()

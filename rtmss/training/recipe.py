@@ -62,6 +62,10 @@ class LoopRecipe(Config):
 
     n_steps: Positive = 12000
     batch: Positive = 4
+    first_batches: Positive = 12
+    """Batches in the pool at the start."""
+    fresh: Probability = 0.15
+    """Share of steps that add a batch to the pool; the others draw one that has been seen. 1 keeps no pool."""
     learning_rate: float = 2e-3
     recurrent_share: Probability = 0.3
     """Learning rate of the recurrent layers, as a share of the others'."""
@@ -90,7 +94,7 @@ class Recipe(Config):
     start_from: Path | None = None
     """Weights to go on from; relative to the recipe's folder. None starts from chance."""
     compile: bool = True
-    """Compile the loss; needs a C++ compiler."""
+    """Compile network and loss; needs a C++ compiler."""
     n_workers: Annotated[int, Field(ge=0)] = 1
     """Processes that draw episodes; with 0 the training process draws them itself."""
     n_threads: Positive = 2

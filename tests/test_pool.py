@@ -1,0 +1,51 @@
+"""The pool of batches that come back."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from rtmss.training.episodes import Episode
+from rtmss.training.pool import revisit
+
+
+def _numbered() -> Iterator[Episode]:
+    """Batches that carry their number, and count how many were asked for."""
+    for number in itertools.count():
+        yield Episode(*(torch.full((1, 2, 2), float(number)) for _ in range(4)))
+
+
+def _draw(n: int, n_first: int, fresh: float) -> list[int]:
+    drawn = revisit(_numbered(), n_first, fresh, np.random.default_rng(0))
+    return [int(batch.mixture[0, 0, 0]) for batch in itertools.islice(drawn, n)]
+
+
+def test_without_fresh_batches_the_first_ones_come_back() -> None:
+    numbers = _draw(300, n_first=5, fresh=0.0)
+    assert set(numbers) == set(range(5))
+    assert all(numbers.count(number) > 30 for number in range(5))
+
+
+def test_fresh_batches_join_at_their_share_and_come_back() -> None:
+    numbers = _draw(1000, n_first=5, fresh=0.2)
+    assert 170 < max(numbers) - 5 < 230
+    assert numbers.count(max(numbers) // 2) > 1
+
+
+def test_with_fresh_batches_only_none_comes_back() -> None:
+    assert _draw(50, n_first=5, fresh=1.0) == list(range(50))
+
+
+def test_a_batch_comes_back_as_it_was() -> None:
+    torch.manual_seed(0)
+    batch = Episode(
+        0.1 * torch.randn(1, 2, 64), 0.1 * torch.randn(1, 2, 2, 64), torch.rand(1, 2, 8), torch.rand(1, 2, 8)
+    )
+    back = next(revisit(itertools.repeat(batch), 1, 0.0, np.random.default_rng(0)))
+    assert back.mixture.dtype == torch.float32
+    assert (back.mixture - batch.mixture).abs().max() < 3e-4
+    assert (back.targets - batch.targets).abs().max() < 3e-4
+    assert torch.equal(back.positive, batch.positive)
