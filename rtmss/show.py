@@ -13,7 +13,8 @@ from rich.text import Text
 from rtmss import __version__
 from rtmss.conditions.condition import Condition, clip_similarities, load_condition, nearest
 from rtmss.conditions.preset import Library, StripPreset, find
-from rtmss.live.audio import PortAudioError, device_names
+from rtmss.live.audio import PortAudioError, devices
+from rtmss.live.osc.table import reference
 from rtmss.separator import Separator
 
 OUTLIER_SIMILARITY = 0.5
@@ -105,11 +106,32 @@ def info_table(separator: Separator) -> Table:
     milliseconds = 1000 * stft.latency / config.sample_rate
     table.add_row("algorithmic latency", f"{stft.latency} samples = {milliseconds:.1f} ms, hop {stft.hop_length}")
     try:
-        devices = device_names() or ["none"]
+        names = [str(device) for device in devices()] or ["none"]
     except PortAudioError as error:
-        devices = [str(error)]
-    for i, device in enumerate(devices):
-        table.add_row("" if i else "sound devices", device)
+        names = [str(error)]
+    for i, name in enumerate(names):
+        table.add_row("" if i else "sound devices", name)
+    return table
+
+
+def devices_table() -> Table:
+    """Every sound device.
+
+    Raises:
+        PortAudioError: PortAudio is not installed.
+    """
+    table = _table("device", "host API", "in", "out", "default rate")
+    for device in devices():
+        channels = str(device.n_inputs), str(device.n_outputs)
+        table.add_row(device.name, device.api, *channels, f"{device.sample_rate} Hz")
+    return table
+
+
+def osc_table() -> Table:
+    """Every OSC address."""
+    table = _table("address", "use", "types", "range", "effect")
+    for row in reference():
+        table.add_row(*row)
     return table
 
 

@@ -13,6 +13,7 @@ from test_cli import home  # noqa: F401 (a fixture)
 from rtmss.cli import main
 from rtmss.conditions.preset import Preset
 from rtmss.config import validate
+from rtmss.live.osc.table import markdown
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
@@ -46,6 +47,10 @@ def main_quietly() -> None:
         main()
     except SystemExit as stop:
         assert not stop.code
+
+
+def test_the_osc_reference_is_that_of_the_code() -> None:
+    assert markdown() in README
 
 
 def test_the_preset_is_valid() -> None:

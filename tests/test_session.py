@@ -293,3 +293,38 @@ def test_bypass_without_a_fade_is_dry_even_while_an_old_target_rings_out(
     both = replace(scenes[0].with_condition("one", make_condition("e", 9)), bypass=True, fade_ms=0.0)
     mix = joined(play(session, audio, show={0: scenes[0], 8: both}), "mix")
     assert np.array_equal(mix[:, 8 * HOP :], delayed(session, audio)[:, 8 * HOP :])
+
+
+def test_holding_the_masks_of_a_steady_tone_gives_nearly_the_next_step(
+    open_model: SeparatorModel, make_condition: MakeCondition
+) -> None:
+    session = Session(open_model, Scene((Stem("voice", make_condition()),)))
+    tone = np.sin(2 * np.pi * 440 / 44100 * np.arange(60 * 512, dtype=np.float32))[None].repeat(2, 0) * 0.3
+    for i in range(40):
+        session.step(tone[:, i * 512 : (i + 1) * 512])
+    block = tone[:, 40 * 512 : 41 * 512]
+    held = session.hold(block)
+    played = session.step(block).mix
+    assert np.abs(played).max() > 0.1
+    assert np.abs(held - played).max() < 1e-3
+
+
+@pytest.mark.parametrize("n_hops", [1, 3])
+@pytest.mark.parametrize("n_channels", [1, 2])
+def test_holding_changes_nothing(
+    tiny: SeparatorModel, make_condition: MakeCondition, noise: Noise, n_hops: int, n_channels: int
+) -> None:
+    def play(*, hold: bool) -> Audio:
+        session = Session(tiny, Scene((Stem("voice", make_condition()),)))
+        pieces = []
+        for number in range(12):
+            block = noise(64 * n_hops, channels=n_channels, seed=number)
+            if number == 5:  # an old target rings out, and a gain is on its way
+                other = make_condition("drums", seed=3)
+                session.scene = Scene((Stem("kit", other, Strip(gain_db=-12)),), fade_ms=50)
+            if hold:
+                assert np.isfinite(session.hold(block)).all()
+            pieces.append(session.step(block).mix)
+        return np.concatenate(pieces, axis=1)
+
+    assert np.array_equal(play(hold=True), play(hold=False))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,10 +12,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from rtmss.conditions.condition import Condition, ConditionError, load_condition
-from rtmss.config import Config, ConfigError, Positive, read_yaml
+from rtmss.config import Config, ConfigError, read_yaml
 
 MAX_STEMS = 8
+MAX_NAME = 64
 GainDb = Annotated[float, Field(ge=-120, le=12)]
+Fallback = Literal["dry", "silence", "hold"]
 RESERVED = {"remainder", "master", "mix"}
 
 
@@ -34,7 +37,7 @@ class StripPreset(Config):
     gain_db: GainDb = 0.0
     mute: bool = False
     solo: bool = False
-    channels: tuple[Positive, ...] = (1, 2)
+    channels: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (1, 2)
     """Output channels, counted from 1; odd ones carry the left side, even ones the right."""
     effects: tuple[Effect, ...] = ()
 
@@ -62,7 +65,7 @@ class Preset(Config):
     master: MasterPreset = MasterPreset()
     fade_ms: Annotated[float, Field(ge=0, le=10000)] = 30.0
     """How long a change of gain, mute, solo, routing or bypass glides."""
-    fallback: Literal["dry", "silence", "hold"] = "silence"
+    fallback: Fallback = "silence"
     """What a live hop that is late plays: the aligned mixture, nothing, or the last masks held."""
 
     @model_validator(mode="after")
@@ -72,15 +75,23 @@ class Preset(Config):
         return self
 
 
+def most_channels(preset: Preset) -> int:
+    """The highest output channel that a preset routes to, at least 2."""
+    strips: list[StripPreset] = [*preset.stems.values(), preset.remainder]
+    return max(2, *(channel for strip in strips for channel in strip.channels))
+
+
 def check_name(name: str, kind: str) -> None:
     """Refuse a name that could not stand in a file name or an OSC address.
 
     Raises:
-        ConfigError: it has other characters than letters, digits, '-' and '_', or is taken.
+        ConfigError: it has other characters than letters, digits, '-' and '_', or more than 64, or is taken.
     """
-    if name in RESERVED or not name.replace("-", "").replace("_", "").isalnum():
+    plain = name.replace("-", "").replace("_", "")
+    if name in RESERVED or len(name) > MAX_NAME or not (plain.isascii() and plain.isalnum()):
         taken = ", ".join(sorted(RESERVED))
-        raise ConfigError(f"'{name}' cannot name a {kind}: letters, digits, '-' and '_', and not {taken}")
+        rule = f"at most {MAX_NAME} letters, digits, '-' and '_', and not {taken}"
+        raise ConfigError(f"'{name}' cannot name a {kind}: {rule}")
 
 
 def shipped() -> Path:
@@ -100,6 +111,12 @@ class Library:
     def presets(self) -> dict[str, Path]:
         """Every preset by name."""
         return self._by_name("*.yaml")
+
+    def readable_presets(self) -> Iterator[Preset]:
+        """Every preset that can be read; a broken one is in nobody's way before it is asked for."""
+        for path in self.presets().values():
+            with contextlib.suppress(ConfigError):
+                yield read_yaml(path, Preset)
 
     def conditions(self) -> dict[str, Path]:
         """Every condition by name."""
@@ -147,4 +164,14 @@ def find(name: str, known: dict[str, Any], kind: str) -> Any:
     raise ConfigError(f"no {kind} '{name}'; {hint}known: {', '.join(sorted(known)) or 'none'}")
 
 
-__all__ = ["ConditionError", "Effect", "Library", "MasterPreset", "Preset", "StemPreset", "StripPreset", "find"]
+__all__ = [
+    "ConditionError",
+    "Effect",
+    "Fallback",
+    "Library",
+    "MasterPreset",
+    "Preset",
+    "StemPreset",
+    "StripPreset",
+    "find",
+]

@@ -54,6 +54,13 @@ class TorchBackend:
             targets, self.state = self.model(torch.from_numpy(block)[None], self._conditions, self.state)
         return np.asarray(targets[0].numpy(), np.float32)
 
+    def hold(self, block: Audio) -> Audio:
+        """What `step` would give if the masks stayed as they are; changes nothing."""
+        if not self._conditions.shape[1]:
+            return np.zeros((0, *block.shape), np.float32)
+        with torch.inference_mode():
+            return np.asarray(self.model.hold(torch.from_numpy(block)[None], self.state)[0].numpy(), np.float32)
+
 
 def _select(state: Any, slot: int) -> Any:
     """One slot of a tree of (B, N, ...) tensors."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rtmss.conditions.condition import Condition
-from rtmss.conditions.preset import MAX_STEMS, Library, Preset, StripPreset, find
+from rtmss.conditions.preset import MAX_STEMS, Fallback, Library, Preset, StripPreset, find
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,8 @@ class Scene:
     master_db: float = 0.0
     fade_ms: float = 30.0
     bypass: bool = False
+    fallback: Fallback = "silence"
+    """What a live hop that is late plays."""
 
     def __post_init__(self) -> None:
         names = [stem.name for stem in self.stems]
@@ -57,7 +59,7 @@ class Scene:
         """
         loaded = {name: library.load_condition(name, model_id) for name in {s.condition for s in preset.stems.values()}}
         stems = tuple(Stem(name, loaded[stem.condition], _strip(stem)) for name, stem in preset.stems.items())
-        return cls(stems, _strip(preset.remainder), preset.master.gain_db, preset.fade_ms)
+        return cls(stems, _strip(preset.remainder), preset.master.gain_db, preset.fade_ms, fallback=preset.fallback)
 
     def with_strip(self, name: str, **changes: Any) -> Scene:
         """The scene with fields of one strip changed; `remainder` names the remainder's.
@@ -78,6 +80,13 @@ class Scene:
         """
         stem = find(name, {stem.name: stem for stem in self.stems}, "stem")
         return self._with_stem(replace(stem, condition=condition))
+
+    def without_solos(self) -> Scene:
+        """The scene with no strip soloed."""
+        scene = self
+        for name in ("remainder", *(stem.name for stem in self.stems)):
+            scene = scene.with_strip(name, solo=False)
+        return scene
 
     def _with_stem(self, changed: Stem) -> Scene:
         stems: Iterable[Stem] = (changed if stem.name == changed.name else stem for stem in self.stems)

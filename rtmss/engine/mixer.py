@@ -104,6 +104,13 @@ class Mixer:
         if self._left == 0:
             self.current = self._wanted
 
+    def peek(self, sources: Audio) -> Audio:
+        """Mix (R, C, S) -> (O, S) as of now; changes nothing."""
+        out = np.zeros((self.n_outputs, sources.shape[-1]), np.float32)
+        for side in (0, 1):
+            out[side::2] = self.current[:, side::2].T @ sources[:, side]
+        return out
+
     def mix(self, sources: Audio) -> Audio:
         """Mix the next samples: (R, C, S) -> (O, S)."""
         n = sources.shape[-1]

@@ -52,21 +52,33 @@ class Session:
     Set `scene` at any time, from any thread; the next step takes it up.
     """
 
-    def __init__(self, model: SeparatorModel, scene: Scene | None = None, n_outputs: int = 2) -> None:
+    def __init__(
+        self, model: SeparatorModel, scene: Scene | None = None, n_outputs: int = 2, sample_rate: int | None = None
+    ) -> None:
+        """Start a stream.
+
+        Args:
+            model: the weights.
+            scene: what plays at first; None passes the input on as the remainder.
+            n_outputs: output channels.
+            sample_rate: Hz, if the stream runs at another rate than the model was trained at; the model then hears
+                everything a little higher or lower.
+
+        Raises:
+            ValueError: fewer than 2 outputs.
+        """
         if n_outputs < 2:
             raise ValueError(f"a session needs at least 2 outputs, got {n_outputs}")
         self.config = model.config
+        self.n_outputs = n_outputs
         self.scene = scene or Scene()
         self.n_bad_samples = 0
         """Input samples that were not finite or absurdly loud, since the start."""
         self._backend = TorchBackend(model)
-        self._mixer = Mixer(n_outputs, self.config.sample_rate)
-        self.reset()
-
-    @property
-    def sample_rate(self) -> int:
+        self.sample_rate = sample_rate or model.config.sample_rate
         """Hz."""
-        return self.config.sample_rate
+        self._mixer = Mixer(n_outputs, self.sample_rate)
+        self.reset()
 
     @property
     def hop_length(self) -> int:
@@ -120,6 +132,21 @@ class Session:
         self._forget_tails(n)
         return Output(mix, stems, remainder, dry)
 
+    def hold(self, block: Audio) -> Audio:
+        """(O, S) what the next step would play if masks and gains stayed as they are; changes nothing.
+
+        A fraction of a step's work: for when there is no time for one.
+
+        Raises:
+            ValueError: the shape is another than a step takes.
+        """
+        block = make_sane(self._shaped(block))[0]
+        n, ringing = block.shape[-1], self._ring_out(block.shape[-1])
+        stems = self._backend.hold(block)
+        dry = np.concatenate([self._past, block], axis=-1)[:, :n]
+        remainder = dry - stems.sum(0) - ringing.sum(0)
+        return self._mixer.peek(np.concatenate([stems, ringing, remainder[None], dry[None]]))
+
     def _take_up(self, scene: Scene) -> None:
         old = self._playing
         if scene is old:
@@ -134,11 +161,16 @@ class Session:
         self._playing = scene
 
     def _checked(self, block: Audio) -> Audio:
+        n_channels = len(block)
+        block, n_bad = make_sane(self._shaped(block))
+        self.n_bad_samples += n_bad // (N_CHANNELS // n_channels)
+        return block
+
+    def _shaped(self, block: Audio) -> Audio:
+        """A stereo copy."""
         if block.ndim != 2 or block.shape[0] not in (1, 2) or block.shape[1] % self.hop_length or not block.shape[1]:
             raise ValueError(f"expected (1 or 2, k * {self.hop_length}) samples, got {block.shape}")
-        block, n_bad = make_sane(np.array(block, np.float32, order="C"))
-        self.n_bad_samples += n_bad
-        return np.repeat(block, N_CHANNELS, axis=0) if block.shape[0] == 1 else block
+        return np.array(np.broadcast_to(block, (N_CHANNELS, block.shape[1])), np.float32, order="C")
 
     def _ring_out(self, n: int) -> Audio:
         """(tails, C, n) the next samples of every tail."""

@@ -26,6 +26,8 @@ class TargetState(NamedTuple):
     decoder: DecoderState
     overlap: Tensor
     """(B, N, C, n_synthesis - hop_length) what is already known of the coming samples."""
+    masks: Tensor
+    """(B, N, 2 * C, bins) the latest complex masks, for `hold`."""
 
 
 class SeparatorState(NamedTuple):
@@ -62,7 +64,8 @@ class SeparatorModel(nn.Module):
         """The memory of fresh targets: all zeros."""
         stft = self.config.stft
         overlap = torch.zeros(batch, n_targets, N_CHANNELS, stft.n_synthesis - stft.hop_length)
-        return TargetState(self.unet.init_decoder_state(batch, n_targets), overlap)
+        masks = torch.zeros(batch, n_targets, 2 * N_CHANNELS, stft.n_bins - 1)
+        return TargetState(self.unet.init_decoder_state(batch, n_targets), overlap, masks)
 
     def forward(self, audio: Tensor, condition: Tensor, state: SeparatorState) -> tuple[Tensor, SeparatorState]:
         """Separate the next piece of a stream.
@@ -96,9 +99,23 @@ class SeparatorModel(nn.Module):
     ) -> tuple[Tensor, TargetState]:
         """The part that every target has to itself: (B, N, C, S) audio and the next memory."""
         masks, decoder = self.unet.decode(features, condition, state.decoder)
-        masked = apply_masks(bound_masks(masks), to_planes(frames[..., 1:]))
-        audio, overlap = self.synthesize(masked, state.overlap)
-        return audio, TargetState(decoder, overlap)
+        masks = bound_masks(masks)
+        audio, overlap = self.synthesize(apply_masks(masks, to_planes(frames[..., 1:])), state.overlap)
+        return audio, TargetState(decoder, overlap, masks[..., -1, :])
+
+    def hold(self, audio: Tensor, state: SeparatorState) -> Tensor:
+        """What `forward` would give if the masks stayed as they are; a fraction of its work, and no next state.
+
+        Args:
+            audio: (B, C, T * hop_length).
+            state: as for `forward`.
+
+        Returns:
+            (B, N, C, T * hop_length).
+        """
+        frames, _ = analyze(audio, state.past, self.analysis, self.config.stft)
+        masks = state.targets.masks[..., None, :].expand(-1, -1, -1, frames.shape[2], -1)
+        return self.synthesize(apply_masks(masks, to_planes(frames[..., 1:])), state.targets.overlap)[0]
 
     def synthesize(self, planes: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N, 2, C, T, bins) planes above DC -> (B, N, C, S) audio and the next overlap."""

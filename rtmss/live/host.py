@@ -1,0 +1,215 @@
+"""The supervisor: starts the engine and the control side, each in a process of its own, and starts again what has died.
+
+It holds the shared memory, so that the scene outlives both. Killing the control side does not touch the sound; a new
+engine plays the scene that the old one played.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rtmss.engine.control import Scene
+from rtmss.live.launch import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOptions, launch
+from rtmss.live.link import Link
+
+POLL_SECONDS = 0.05
+START_SECONDS = 30.0
+"""An engine that is not running by then is started again."""
+PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0)
+"""Before the first, second, ... start after a failure."""
+ENDINGS = {EXIT_LOST: "lost its sound device"}
+"""What exit statuses mean."""
+CALM_SECONDS = 10.0
+"""After so long without a failure the pauses begin anew."""
+
+
+@dataclass(frozen=True)
+class HostOptions:
+    """What `rtmss live` was asked for."""
+
+    engine: EngineOptions
+    control: tuple[str, ...]
+    """Arguments of the control side's process."""
+    n_condition: int
+
+
+class Process(Protocol):
+    """What the supervisor needs of a process."""
+
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+class RefusedError(Exception):
+    """A process cannot start as the user wants it to, and has said so."""
+
+
+class Supervised:
+    """One process that is to run always."""
+
+    def __init__(self, name: str, start: Callable[[], Process], say: Callable[[str], None]) -> None:
+        self.name, self._start, self._say = name, start, say
+        self.process: Process = start()
+        self.started = time.monotonic()
+        self.n_restarts = 0
+        self._n_failures = 0
+        self._due = 0.0
+        self.is_down = False
+        """Whether it has ended and waits for its pause."""
+
+    def check(self, problem: str = "") -> None:
+        """Start it again if it has ended, or end it because of `problem` first; pauses grow with failures."""
+        now = time.monotonic()
+        if not self.is_down:
+            code = self.process.exit_code()
+            if code is None and not problem:
+                return
+            if code is None:
+                self.process.kill()
+            if code == EXIT_REFUSED and not self.n_restarts:
+                raise RefusedError  # it has said why
+            self._n_failures = 0 if now - self.started > CALM_SECONDS else self._n_failures + 1
+            pause = PAUSES_SECONDS[min(self._n_failures, len(PAUSES_SECONDS) - 1)]
+            self._due, self.is_down = now + pause, True
+            reason = problem or ENDINGS.get(code or 0, f"ended with status {code}")
+            self._say(f"{self.name} {reason}; starting it again in {pause:g} s")
+            return
+        if now >= self._due:
+            try:
+                self.process, self.started, self.is_down = self._start(), now, False
+            except (OSError, EOFError) as error:
+                self._due = now + PAUSES_SECONDS[-1]
+                self._say(f"{self.name} cannot be started: {error}")
+            self.n_restarts += 1
+
+
+def run_host(options: HostOptions, scene: Scene, preset: str, say: Callable[[str], None]) -> int:
+    """Play until somebody says stop; returns the exit status.
+
+    Args:
+        options: how.
+        scene: what plays at first.
+        preset: its name.
+        say: prints one line for the user.
+    """
+    link = Link.create(options.n_condition)
+    supervised: list[Supervised] = []
+
+    def stop(*_: object) -> None:
+        link.stop = True
+
+    signals = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = [signal.signal(number, stop) for number in signals]
+    try:
+        link.send(scene, preset)
+        engine = Supervised("the engine", lambda: _start_engine(options.engine, link), say)
+        supervised.append(engine)
+        if not _await_start(engine, link, say):
+            return 0 if link.stop else 1
+        supervised.append(Supervised("the control side", lambda: _start_control(options, link), say))
+        while not link.stop:
+            for child in supervised:
+                child.check(_stall(engine, link) if child is engine else "")
+            if engine.is_down:
+                link.announce("reopening")
+            time.sleep(POLL_SECONDS)
+    except KeyboardInterrupt:
+        pass
+    except RefusedError:
+        return 1
+    finally:
+        link.stop = True
+        _end([child.process for child in supervised])
+        for number, handler in zip(signals, before, strict=True):
+            signal.signal(number, handler)
+        link.close(unlink=True)
+    return 0
+
+
+def _stall(engine: Supervised, link: Link) -> str:
+    """What is wrong with an engine that runs but does not play."""
+    status, now = link.read()[0], time.monotonic()
+    if status.hop_seconds < engine.started:  # it has not stepped yet
+        return f"did not start within {START_SECONDS:g} s" if now - engine.started > START_SECONDS else ""
+    silent = now - status.hop_seconds
+    # The engine ends itself first if it still can.
+    return f"has been silent for {silent:.1f} s" if silent > 2 * SILENT_SECONDS else ""
+
+
+def _await_start(engine: Supervised, link: Link, say: Callable[[str], None]) -> bool:
+    """Wait for the first hop; false, and said why, if there will be none."""
+    while link.read()[0].hop_seconds < engine.started:
+        code, problem = engine.process.exit_code(), _stall(engine, link)
+        if code is not None and code != EXIT_REFUSED:
+            problem = ENDINGS.get(code, f"ended with status {code}")
+        if code is not None or problem or link.stop:
+            if problem:
+                say(f"{engine.name} {problem}")
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+class _Child:
+    """A process of multiprocessing."""
+
+    def __init__(self, process: Any) -> None:
+        self._process = process
+
+    def exit_code(self) -> int | None:
+        code: int | None = self._process.exitcode
+        return code
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.join()
+
+
+class _Command:
+    """A process with a command line, which keeps the terminal."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def exit_code(self) -> int | None:
+        return self._process.poll()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def _start_engine(options: EngineOptions, link: Link) -> Process:
+    """A fork of a server that has imported torch already starts in a fraction of the time; not on every system."""
+    methods = multiprocessing.get_all_start_methods()
+    context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
+        context.set_forkserver_preload(["rtmss.live.engine"])
+    process = context.Process(target=launch, args=(options, link.path), name="rtmss-engine", daemon=True)
+    process.start()
+    return _Child(process)
+
+
+def _start_control(options: HostOptions, link: Link) -> Process:
+    command = [sys.executable, "-m", "rtmss.live.control", "--link", str(link.path), *options.control]
+    return _Command(subprocess.Popen(command))
+
+
+def _end(processes: list[Process]) -> None:
+    """Wait a moment for them to end by themselves, then end them."""
+    deadline = time.monotonic() + 2
+    for process in processes:
+        while process.exit_code() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if process.exit_code() is None:
+            process.kill()

@@ -1,0 +1,38 @@
+"""What an engine is started with, and how; imports no torch, which takes seconds, before it is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+EXIT_REFUSED = 2
+"""Exit status of an engine or a control side that cannot start as it was asked to."""
+EXIT_LOST = 3
+"""Exit status of an engine whose device has stopped calling."""
+SILENT_SECONDS = 1.0
+"""Without a block for so long, the device is taken to be lost."""
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What an engine is started with."""
+
+    weights: Path | None
+    """None for those that come with rtmss."""
+    device: str | None
+    """By name; None for the default."""
+    block: int | None
+    """Samples per block; None for what the device brings at once."""
+    n_outputs: int
+    """Output channels to open, as far as the device has them."""
+    sample_rate: int | None
+    """Hz; None for the device's own."""
+    n_queued: int | None
+    """Blocks that a step may take; None gives it the time of one hop."""
+
+
+def launch(options: EngineOptions, link: Path) -> None:
+    """Run an engine in this process, which ends with it."""
+    from rtmss.live.engine import run_engine
+
+    run_engine(options, link)

@@ -1,0 +1,121 @@
+"""A session behind a timeline, told by the link what to play: the engine without its device and its process.
+
+Axes: C channels, S samples.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtmss.engine.control import Scene
+from rtmss.engine.mixer import gain_matrix
+from rtmss.engine.session import Output, Session
+from rtmss.live.link import N_METERS, Entry, Link, Status
+from rtmss.live.steptimes import StepTimes
+from rtmss.live.timeline import N_HOPS, Timeline
+
+MOST_AT_ONCE = 8
+"""Hops that an engine which has fallen behind steps together."""
+CATCH_UP = 16
+"""Hops from which an engine that has given up some finds its way back: they fill its memory of the latest sound."""
+EVERY = 32
+"""Steps between two looks at the percentiles."""
+
+
+class Player:
+    """Steps the hops that have come in, and reports on each step."""
+
+    def __init__(self, session: Session, timeline: Timeline, link: Link) -> None:
+        self.session, self.timeline, self.link = session, timeline, link
+        self.status = Status(
+            state="running", sample_rate=session.sample_rate, block=timeline.block, latency=timeline.latency
+        )
+        self.n_xruns = 0
+        """Counted by the device's thread."""
+        self.device_latency = 0
+        self.times = StepTimes()
+        self._n_received = 0
+        self._waiting: dict[int, Entry] = {}
+        """Scenes that are due at a hop to come."""
+        self.meters: NDArray[np.float32] = np.zeros((N_METERS, 2), np.float32)
+        """(N_METERS, 2) peaks and RMS."""
+        self._levels: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._metered: Scene | None = None
+        self._n_steps = 0
+        timeline.is_silent = lambda: link.panic
+        self._take_up(0)
+
+    def work(self) -> bool:
+        """Step what has come in; False if nothing has."""
+        first, n = self.timeline.hops()
+        if not n:
+            return False
+        if n > N_HOPS // 2:  # half a second behind: what the ring is about to lose is given up
+            first, n = first + n - CATCH_UP, CATCH_UP
+            self.timeline.skip_to(first)
+        due = self._take_up(first)
+        n = min(n, MOST_AT_ONCE, due - first)
+        hop = self.timeline.hop
+        started = time.perf_counter()
+        block = self.timeline.take(n)
+        if self.timeline.fallback == "hold":
+            held = self.session.hold(block)
+            for i in range(n):
+                self.timeline.suppose(first + i, held[:, i * hop : (i + 1) * hop])
+        output = self.session.step(block)
+        for i in range(n):
+            self.timeline.deliver(first + i, output.mix[:, i * hop : (i + 1) * hop])
+        self._report(first + n, n, time.perf_counter() - started, output)
+        return True
+
+    def _take_up(self, hop: int) -> int:
+        """Give the session the scene that is due at `hop`; return the hop at which the next one is due."""
+        for entry in self.link.receive(self._n_received):
+            self._n_received = entry.number
+            if not entry.hop:
+                self._waiting.clear()  # those that still count are sent again after it
+            self._waiting[entry.hop] = entry
+        for due in sorted(self._waiting):
+            if due > hop:
+                return due
+            entry = self._waiting.pop(due)
+            self.session.scene = entry.scene
+            self.timeline.fallback = entry.scene.fallback
+            self.status = self.status._replace(applied=entry.number)
+        return hop + MOST_AT_ONCE
+
+    def _report(self, hop: int, n: int, seconds: float, output: Output) -> None:
+        self.times.add(1000 * seconds / n, n)
+        load = seconds * self.session.sample_rate / (n * self.timeline.hop)
+        self.status = self.status._replace(
+            hop=hop,
+            hop_seconds=time.monotonic(),
+            late=self.timeline.n_late,
+            fallbacks=self.timeline.n_fallbacks,
+            xruns=self.n_xruns,
+            bad_samples=self.session.n_bad_samples,
+            load=self.status.load + 0.05 * (load - self.status.load),
+            device_latency=self.device_latency,
+        )
+        if self._n_steps % EVERY == 0:
+            p50, p99, p999 = self.times.percentiles((0.5, 0.99, 0.999))
+            self.status = self.status._replace(p50_ms=p50, p99_ms=p99, p999_ms=p999, max_ms=self.times.max_ms)
+        self._n_steps += 1
+        self._measure(output)
+        self.link.report(self.status, self.meters)
+
+    def _measure(self, output: Output) -> None:
+        """Levels of every strip after its fader, and of the mix."""
+        scene = self.session.scene
+        if scene is not self._metered:
+            self._metered = scene
+            self._levels = gain_matrix(scene, self.session.n_outputs).max(1, initial=0)[:-1]
+        n = len(output.stems)
+        sources = np.concatenate([output.stems, output.remainder[None]])
+        self.meters[:] = 0
+        self.meters[: n + 1, 0] = np.abs(sources).max((1, 2)) * self._levels[: n + 1]
+        self.meters[: n + 1, 1] = np.sqrt(np.square(sources).mean((1, 2))) * self._levels[: n + 1]
+        self.meters[-1] = np.abs(output.mix[:2]).max(), np.sqrt(np.square(output.mix[:2]).mean())

@@ -1,0 +1,460 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import MakeCondition
+from rich.console import Console, RenderableType
+
+from rtmss.conditions.preset import Library
+from rtmss.config import UserError
+from rtmss.engine.control import Scene, Stem, Strip
+from rtmss.live.desk import Desk
+from rtmss.live.keys import Keys, split_keys
+from rtmss.live.link import N_METERS, Link, Meter, Status
+from rtmss.live.terminal import Terminal, dbfs, statistics_line, view
+
+STATUS = Status(
+    "running", 4711, 1.5, 3, late=12, fallbacks=5, xruns=7, bad_samples=2, load=0.43, p50_ms=4.91, p99_ms=6.28,
+    p999_ms=8.37, max_ms=19.46, sample_rate=44100, block=128, latency=1664, device_latency=256,
+)  # fmt: skip
+WORST = STATUS._replace(
+    state="reopening", late=10**8, fallbacks=10**8, xruns=10**8, bad_samples=10**8, load=12.3, p50_ms=1234.5,
+    p99_ms=1234.5, p999_ms=1234.5, max_ms=12345.6, sample_rate=192000, block=16384,
+    latency=123456, device_latency=123456,
+)  # fmt: skip
+
+
+@pytest.fixture
+def desk(tmp_path: Path, make_condition: MakeCondition) -> Iterator[Desk]:
+    """Eight stems of long names, and an engine that reports STATUS."""
+    link = Link.create(12)
+    link.report(STATUS, np.full((N_METERS, 2), 0.1, np.float32))
+    desk = Desk(link, Library([tmp_path]), "0123456789ab", 512)
+    names = [f"stem-{i}-of-a-very-long-name" for i in range(1, 9)]
+    desk.play("four-stems", Scene(tuple(Stem(name, make_condition(f"from-{name}")) for name in names)))
+    yield desk
+    link.close(unlink=True)
+
+
+def draw(shown: RenderableType, *, is_terminal: bool = False) -> list[str]:
+    """Lines at 80 by 24."""
+    file = io.StringIO()
+    Console(width=80, height=24, file=file, force_terminal=is_terminal).print(shown)
+    return file.getvalue().splitlines()
+
+
+def row_of(lines: list[str], name: str) -> str:
+    return next(line for line in lines if name in line)
+
+
+def press(desk: Desk, keys: str) -> list[str]:
+    """Messages of keys pressed one after the other."""
+    pressed = Keys(desk)
+    return [pressed.press(key) for key in split_keys(keys)[0]]
+
+
+@pytest.fixture
+def played(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Presets that the desk was asked to load, of three there are."""
+    asked: list[str] = []
+    monkeypatch.setattr(desk, "start_loading", asked.append)
+    monkeypatch.setattr(desk.library, "presets", lambda: {name: Path(name) for name in ("c", "a", "b")})
+    desk.preset = "a"
+    return asked
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """clock[0] is the time."""
+    now = [100.0]
+    monkeypatch.setattr("rtmss.live.terminal.time.monotonic", lambda: now[0])
+    return now
+
+
+# The view.
+
+
+@pytest.mark.parametrize("status", [STATUS, WORST, Status()])
+@pytest.mark.parametrize("message", ["", "a word " * 40, "two\nlines"])
+def test_eight_stems_fit_into_24_lines_and_none_wraps(desk: Desk, status: Status, message: str) -> None:
+    desk.scene = replace(desk.scene, bypass=True)
+    desk.preset = "x" * 64
+    desk.link.panic = True
+    loud = {name: Meter(1e6, 1e6) for name in desk.meters()}
+    lines = draw(view(desk, loud, status, message, "master"))
+    assert len(lines) == 3 + 1 + 10 + 1 + 2 + 2
+    assert max(len(line.rstrip()) for line in lines) <= 80
+
+
+def test_stems_come_first_then_remainder_then_master(desk: Desk) -> None:
+    lines = draw(view(desk, {}, STATUS))
+    first = [line.split()[0] for line in lines[4:14]]
+    assert first == ["1", "2", "3", "4", "5", "6", "7", "8", "r", "0"]
+    assert ("remainder" in lines[12]) and ("master" in lines[13])
+
+
+def test_a_stem_shows_its_condition(desk: Desk) -> None:
+    assert "from-stem-2" in row_of(draw(view(desk, {}, STATUS)), " 2 ")
+
+
+def test_a_strip_shows_its_level_and_gain_and_flags(desk: Desk) -> None:
+    desk.scene = desk.scene.with_strip("remainder", gain_db=-7.5, mute=True, solo=True)
+    line = row_of(draw(view(desk, {"remainder": Meter(0.5, 0.1)}, STATUS)), "remainder")
+    assert line.split()[-5:] == ["-20.0", "-6.0", "-7.5", "M", "S"]
+
+
+def test_the_master_shows_its_gain(desk: Desk) -> None:
+    desk.scene = replace(desk.scene, master_db=3)
+    assert row_of(draw(view(desk, {}, STATUS)), "master").split()[-1] == "+3.0"
+
+
+@pytest.mark.parametrize(("rms", "n_filled"), [(1.0, 24), (10 ** (-20 / 20), 16), (10 ** (-40 / 20), 8), (1e-5, 0)])
+def test_a_bar_is_as_long_as_its_scale_says(desk: Desk, rms: float, n_filled: int) -> None:
+    lines = draw(view(desk, {"master": Meter(0, rms)}, STATUS))
+    assert row_of(lines, "master").count("█") == n_filled
+
+
+def test_the_peak_is_marked_where_the_scale_says(desk: Desk) -> None:
+    lines = draw(view(desk, {"master": Meter(10 ** (-20 / 20), 10 ** (-40 / 20))}, STATUS))
+    start = lines[3].index("-60")
+    assert row_of(lines, "master")[start : start + 24] == "████████" + " " * 7 + "┃" + " " * 8
+
+
+def test_the_head_names_state_and_preset_and_device(desk: Desk) -> None:
+    first = draw(view(desk, {}, STATUS))[0]
+    assert first.split() == ["RUNNING", "four-stems", "44100", "Hz,", "block", "128"]
+
+
+def test_the_latency_stands_in_samples_and_milliseconds(desk: Desk) -> None:
+    assert "latency 1664 samples = 37.7 ms + device 256 samples = 5.8 ms" in draw(view(desk, {}, STATUS))
+
+
+def test_the_foot_holds_load_and_step_times_and_counts(desk: Desk) -> None:
+    load, counts = draw(view(desk, {}, STATUS))[15:17]
+    assert load == "load 43%   step ms: p50 4.91  p99 6.28  p99.9 8.37  max 19.46"
+    assert counts.split() == ["late", "hops", "12", "fallbacks", "5", "xruns", "7", "bad", "samples", "2"]
+
+
+def test_bypass_is_shown_while_it_is_on(desk: Desk) -> None:
+    before = draw(view(desk, {}, STATUS))
+    desk.scene = replace(desk.scene, bypass=True)
+    assert "BYPASS" in "".join(draw(view(desk, {}, STATUS)))
+    assert "BYPASS" not in "".join(before)
+
+
+def test_panic_is_shown_while_it_is_on(desk: Desk) -> None:
+    before = draw(view(desk, {}, STATUS))
+    desk.link.panic = True
+    assert "PANIC" in "".join(draw(view(desk, {}, STATUS)))
+    assert "PANIC" not in "".join(before)
+
+
+def test_the_message_is_shown(desk: Desk) -> None:
+    assert "no preset 'x'" in draw(view(desk, {}, STATUS, "no preset 'x'"))
+
+
+def test_the_selected_strip_is_marked(desk: Desk) -> None:
+    marked = [line for line in draw(view(desk, {}, STATUS, selected="remainder")) if line.startswith(">")]
+    assert len(marked) == 1
+    assert "remainder" in marked[0]
+
+
+def test_a_name_from_a_file_gives_the_terminal_no_commands(desk: Desk, make_condition: MakeCondition) -> None:
+    desk.scene = Scene((Stem("a", make_condition("\x1b[2J\nx")),))
+    lines = draw(view(desk, {}, STATUS), is_terminal=True)
+    assert "\x1b[2J" not in "".join(lines)
+    assert len(lines) == 3 + 1 + 3 + 1 + 2 + 2
+
+
+def test_drawing_changes_nothing(desk: Desk) -> None:
+    desk.flush()
+    before = desk.scene, desk.number, desk.link.panic
+    draw(view(desk, desk.meters(), desk.status))
+    desk.flush()
+    assert (desk.scene, desk.number, desk.link.panic) == before
+
+
+# Keys.
+
+
+@pytest.mark.parametrize("key", "12345678r")
+def test_a_key_selects_the_strip_that_it_stands_beside(desk: Desk, key: str) -> None:
+    press(desk, key + "m")
+    strips = {str(i): stem.strip for i, stem in enumerate(desk.scene.stems, 1)} | {"r": desk.scene.remainder}
+    assert [name for name, strip in strips.items() if strip.mute] == [key]
+
+
+def test_zero_selects_the_master(desk: Desk) -> None:
+    press(desk, "0+")
+    assert desk.scene.master_db == 1
+
+
+@pytest.mark.parametrize("key", ["m", "s"])
+def test_a_second_press_takes_the_first_back(desk: Desk, key: str) -> None:
+    before = desk.scene
+    press(desk, key)
+    assert desk.scene.stems[0].strip == Strip(mute=key == "m", solo=key == "s")
+    press(desk, key)
+    assert desk.scene == before
+
+
+@pytest.mark.parametrize(("keys", "gain_db"), [("++-", 1), ("\x1b[A", 1), ("\x1bOA=", 2), ("\x1b[B_", -2)])
+def test_the_gain_goes_in_steps_of_1_db(desk: Desk, keys: str, gain_db: float) -> None:
+    press(desk, keys)
+    assert desk.scene.stems[0].strip.gain_db == gain_db
+
+
+@pytest.mark.parametrize(("keys", "gain_db"), [("+" * 30, 12), ("-" * 150, -120)])
+@pytest.mark.parametrize("strip", "10")
+def test_the_gain_stops_at_its_ends(desk: Desk, strip: str, keys: str, gain_db: float) -> None:
+    press(desk, strip + keys)
+    assert gain_db == (desk.scene.master_db if strip == "0" else desk.scene.stems[0].strip.gain_db)
+
+
+def test_u_takes_every_solo_back_and_leaves_mutes(desk: Desk) -> None:
+    press(desk, "1ms3srsu")
+    strips = [*(stem.strip for stem in desk.scene.stems), desk.scene.remainder]
+    assert not any(strip.solo for strip in strips)
+    assert strips[0].mute
+
+
+def test_b_bypasses_until_it_is_pressed_again(desk: Desk) -> None:
+    press(desk, "b")
+    assert desk.scene.bypass
+    press(desk, "b")
+    assert not desk.scene.bypass
+
+
+def test_space_is_a_panic_until_it_is_pressed_again(desk: Desk) -> None:
+    press(desk, " ")
+    assert desk.link.panic
+    press(desk, " ")
+    assert not desk.link.panic
+
+
+def test_presets_follow_each_other_in_a_circle(desk: Desk, played: list[str]) -> None:
+    press(desk, "pppPPP")
+    assert played == ["b", "c", "a", "c", "b", "a"]
+
+
+def test_a_preset_that_another_hand_chose_is_counted_from(desk: Desk, played: list[str]) -> None:
+    keys = Keys(desk)
+    keys.press("p")
+    desk.preset = "c"
+    keys.press("P")
+    assert played == ["b", "b"]
+
+
+def test_the_neighbours_of_a_deleted_preset_are_where_it_was(desk: Desk, played: list[str]) -> None:
+    desk.preset = "bb"
+    press(desk, "p")
+    press(desk, "P")
+    assert played == ["c", "b"]
+
+
+def test_a_number_without_a_stem_is_refused_and_the_selection_stays(desk: Desk) -> None:
+    desk.scene = Scene(desk.scene.stems[:3])
+    assert press(desk, "27m")[1] == "no strip '7'; known: 0, 1, 2, 3, r"
+    assert desk.scene.stems[1].strip.mute
+
+
+@pytest.mark.parametrize("key", ["m", "s"])
+def test_the_master_cannot_be_muted_or_soloed(desk: Desk, key: str) -> None:
+    before = desk.scene
+    assert "gain only" in press(desk, "0" + key)[1]
+    assert desk.scene == before
+
+
+def test_what_the_desk_refuses_becomes_the_message(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(change: object) -> None:
+        raise UserError("not now")
+
+    monkeypatch.setattr(desk, "change", refuse)
+    assert press(desk, "m") == ["not now"]
+
+
+def test_the_selection_follows_the_name_into_another_scene(desk: Desk) -> None:
+    keys = Keys(desk)
+    keys.press("3")
+    stems = desk.scene.stems
+    desk.scene = Scene((stems[5], stems[2]))
+    keys.press("m")
+    assert [stem.strip.mute for stem in desk.scene.stems] == [False, True]
+
+
+def test_the_first_strip_is_selected_where_the_old_one_is_gone(desk: Desk) -> None:
+    keys = Keys(desk)
+    keys.press("3")
+    desk.scene = Scene(desk.scene.stems[:2])
+    keys.press("m")
+    assert [stem.strip.mute for stem in desk.scene.stems] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("typed", "keys", "pending"),
+    [
+        ("a\x1b[Ab", ["a", "up", "b"], ""),
+        ("a\x1b", ["a"], "\x1b"),
+        ("\x1b[1;", [], "\x1b[1;"),
+        ("\x1b[3~m", ["\x1b[3~", "m"], ""),
+        ("\x1bOP", ["\x1bOP"], ""),
+        ("\x1bm", ["\x1b", "m"], ""),
+    ],
+    ids=["arrow", "half", "most", "delete", "f1", "escape"],
+)
+def test_escape_sequences_are_one_key_and_wait_for_their_end(typed: str, keys: list[str], pending: str) -> None:
+    assert split_keys(typed) == (keys, pending)
+
+
+# Lines.
+
+
+@pytest.mark.parametrize(
+    ("level", "db"), [(1.0, 0.0), (0.5, -6.0), (0.0, -120.0), (float("nan"), -120.0), (float("inf"), 120.0)]
+)
+def test_levels_are_finite_decibels(level: float, db: float) -> None:
+    assert dbfs(level) == db
+
+
+def test_statistics_are_one_line_with_every_number_of_the_status(desk: Desk) -> None:
+    line = statistics_line(desk, STATUS, {"remainder": Meter(0.5, 0.1), "master": Meter(0, 0)})
+    told = json.loads(line)
+    assert "\n" not in line
+    assert {name: told[name] for name in Status._fields} == STATUS._asdict()
+    assert told["preset"] == "four-stems"
+    levels = {"remainder": {"peak": -6.0, "rms": -20.0}, "master": {"peak": -120.0, "rms": -120.0}}
+    assert told["levels"] == levels
+
+
+# The terminal.
+
+
+def make_console(*, is_terminal: bool) -> tuple[Console, io.StringIO]:
+    file = io.StringIO()
+    return Console(width=80, height=24, file=file, force_terminal=is_terminal, _environ={"TERM": "xterm"}), file
+
+
+def test_without_a_tty_a_plain_line_is_told_every_5_s(desk: Desk, clock: list[float]) -> None:
+    console, file = make_console(is_terminal=False)
+    with Terminal(desk, console) as terminal:
+        for clock[0] in (100.0, 104.9, 105.0, 109.9):
+            assert terminal.poll()
+    lines = file.getvalue().splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(
+        "running four-stems, latency 1664 samples = 37.7 ms, load 43%, p99 6.28 ms, late hops 12"
+    )
+    assert "\x1b" not in file.getvalue()
+
+
+def test_without_a_tty_a_message_is_told_once(desk: Desk, clock: list[float]) -> None:
+    console, file = make_console(is_terminal=False)
+    with Terminal(desk, console) as terminal:
+        terminal.say("the engine was started again")
+        terminal.poll()
+        clock[0] += 5
+        terminal.poll()
+    assert file.getvalue().count("started again") == 1
+
+
+def test_the_view_is_drawn_ten_times_a_second_at_most(desk: Desk, clock: list[float]) -> None:
+    console, file = make_console(is_terminal=True)
+    with Terminal(desk, console) as terminal:
+        before = file.getvalue().count("RUNNING")
+        for i in range(200):
+            clock[0] = 100 + i / 200
+            terminal.poll()
+        assert 9 <= file.getvalue().count("RUNNING") - before <= 10
+
+
+def test_the_screen_is_given_back_after_an_error(desk: Desk) -> None:
+    console, file = make_console(is_terminal=True)
+    with pytest.raises(ZeroDivisionError), Terminal(desk, console):
+        assert file.getvalue().count("\x1b[?1049h") == 1
+        raise ZeroDivisionError
+    assert file.getvalue().count("\x1b[?1049l") == 1
+
+
+def test_a_peak_between_two_drawings_is_not_missed(desk: Desk, clock: list[float]) -> None:
+    console, file = make_console(is_terminal=True)
+    with Terminal(desk, console) as terminal:
+        terminal.poll()
+        for level in (1.0, 0.1):
+            desk.link.report(STATUS, np.full((N_METERS, 2), level, np.float32))
+            terminal.poll()
+        assert " 0.0" not in file.getvalue()
+        clock[0] += 1
+        terminal.poll()
+    assert " 0.0" in file.getvalue()
+
+
+@pytest.fixture
+def pty() -> Iterator[tuple[int, int]]:
+    """The typing end and the reading end of a terminal."""
+    typing, reading = pytest.importorskip("pty").openpty()
+    yield typing, reading
+    os.close(typing)
+    os.close(reading)
+
+
+def test_keys_typed_at_a_terminal_reach_the_desk(desk: Desk, pty: tuple[int, int]) -> None:
+    with Terminal(desk, make_console(is_terminal=False)[0], pty[1]) as terminal:
+        os.write(pty[0], b"2m\x1b[Bq")
+        deadline = time.monotonic() + 10
+        while terminal.poll() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert not terminal.poll()
+    assert desk.scene.stems[1].strip == Strip(gain_db=-1, mute=True)
+
+
+def test_no_poll_waits_for_a_key(desk: Desk, pty: tuple[int, int]) -> None:
+    with Terminal(desk, make_console(is_terminal=False)[0], pty[1]) as terminal:
+        assert terminal.poll()
+
+
+def test_the_keyboard_is_given_back_after_an_error(desk: Desk, pty: tuple[int, int]) -> None:
+    termios = pytest.importorskip("termios")
+    before = termios.tcgetattr(pty[1])
+    with pytest.raises(ZeroDivisionError), Terminal(desk, make_console(is_terminal=False)[0], pty[1]):
+        assert not termios.tcgetattr(pty[1])[3] & (termios.ICANON | termios.ECHO)
+        raise ZeroDivisionError
+    assert termios.tcgetattr(pty[1]) == before
+
+
+def test_a_keyboard_that_a_killed_process_left_behind_is_mended(desk: Desk, pty: tuple[int, int]) -> None:
+    termios = pytest.importorskip("termios")
+    pytest.importorskip("tty").setcbreak(pty[1])
+    with Terminal(desk, make_console(is_terminal=False)[0], pty[1]):
+        pass
+    assert termios.tcgetattr(pty[1])[3] & termios.ICANON
+    assert termios.tcgetattr(pty[1])[3] & termios.ECHO
+
+
+def test_a_keyboard_that_goes_away_ends_the_keys_and_nothing_else(desk: Desk) -> None:
+    typing, reading = pytest.importorskip("pty").openpty()
+    with Terminal(desk, make_console(is_terminal=False)[0], reading) as terminal:
+        os.close(typing)
+        assert terminal.poll()
+        assert terminal.poll()
+    os.close(reading)
+
+
+def test_a_keyboard_that_cannot_be_read_ends_the_keys_and_nothing_else(
+    desk: Desk, pty: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(keyboard: int, n_bytes: int) -> bytes:
+        raise OSError
+
+    monkeypatch.setattr("rtmss.live.terminal.os.read", refuse)
+    with Terminal(desk, make_console(is_terminal=False)[0], pty[1]) as terminal:
+        os.write(pty[0], b"\n")
+        time.sleep(0.2)
+        assert terminal.poll()
