@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from torch import nn
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.config import PROFILES, ClipEncoderConfig, SeparatorConfig, StftConfig, UNetConfig
 from rtmss.files import Audio
+from rtmss.live.link import Link
 from rtmss.model.separator import SeparatorModel
 from rtmss.training.bank import Bank, load_bank
 
@@ -80,6 +81,14 @@ def open_model() -> SeparatorModel:
     model.unet.merge.bias.zero_()
     model.unet.merge.bias[:2] = 30.0
     return model
+
+
+@pytest.fixture
+def link() -> Iterator[Link]:
+    """Shared memory for conditions of 12 numbers."""
+    link = Link.create(12)
+    yield link
+    link.close(unlink=True)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,13 +16,6 @@ from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.live.desk import AHEAD_HOPS, MAX_SCHEDULED, Desk, Loaded
 from rtmss.live.link import N_METERS, Link, Status
-
-
-@pytest.fixture
-def link() -> Iterator[Link]:
-    link = Link.create(12)
-    yield link
-    link.close(unlink=True)
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -13,13 +12,6 @@ from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.live.link import N_METERS, N_SLOTS, Link, Meter, Status
 
 NOTHING = np.zeros((N_METERS, 2), np.float32)
-
-
-@pytest.fixture
-def link() -> Iterator[Link]:
-    link = Link.create(12)
-    yield link
-    link.close(unlink=True)
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from conftest import MakeCondition, Noise
@@ -18,13 +16,6 @@ from rtmss.live.timeline import N_HOPS, Timeline
 from rtmss.model.separator import SeparatorModel
 
 HOP = 64
-
-
-@pytest.fixture
-def link() -> Iterator[Link]:
-    link = Link.create(12)
-    yield link
-    link.close(unlink=True)
 
 
 @pytest.fixture
@@ -117,13 +108,12 @@ def test_after_such_a_gap_the_sound_is_at_its_place_again(
     player: Player, link: Link, scene: Scene, noise: Noise
 ) -> None:
     link.send(Scene(scene.stems, bypass=True, fade_ms=0.0), "")
-    audio = noise((N_HOPS + 20) * HOP)
-    _feed(player, audio[:, : (N_HOPS - 4) * HOP], work=False)
-    heard = np.concatenate(
-        [np.zeros((2, (N_HOPS - 4) * HOP), np.float32), _feed(player, audio[:, (N_HOPS - 4) * HOP :])], 1
-    )
-    place, latency = (N_HOPS + 4) * HOP, player.timeline.latency
-    assert np.array_equal(heard[:, place:], audio[:, place - latency : -latency])
+    audio, gap, after = noise((N_HOPS + 30) * HOP), 10 * HOP, (N_HOPS + 6) * HOP
+    _feed(player, audio[:, :gap])
+    _feed(player, audio[:, gap:after], work=False)
+    heard, latency = _feed(player, audio[:, after:]), player.timeline.latency
+    assert not heard[:, :HOP].any()  # nothing of what was heard before the gap
+    assert np.array_equal(heard[:, 8 * HOP :], audio[:, after + 8 * HOP - latency : -latency])
 
 
 def test_meters_follow_the_faders(player: Player, link: Link, scene: Scene, noise: Noise) -> None:

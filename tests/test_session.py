@@ -322,6 +322,8 @@ def test_holding_changes_nothing(
             if number == 5:  # an old target rings out, and a gain is on its way
                 other = make_condition("drums", seed=3)
                 session.scene = Scene((Stem("kit", other, Strip(gain_db=-12)),), fade_ms=50)
+            if number == 8:
+                session.scene = session.scene.with_strip("kit", gain_db=-40)
             if hold:
                 assert np.isfinite(session.hold(block)).all()
             pieces.append(session.step(block).mix)
