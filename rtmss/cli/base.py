@@ -1,0 +1,73 @@
+"""What every command shares: the application, options, and how weights and presets are found."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from rtmss.config import UserError
+
+if TYPE_CHECKING:
+    from rtmss.conditions.preset import Library
+    from rtmss.separator import Separator
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Real-time music source separation by example: live stems from a few clips of the sound you want.",
+)
+console = Console()
+
+Input = Annotated[Path, typer.Argument(metavar="INPUT", help="An audio file: wav, flac, ogg, mp3, aiff.")]
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")]
+Positives = Annotated[
+    list[Path] | None, typer.Option("--positive", "-p", metavar="CLIP", help="A clip of the wanted sound; repeat it.")
+]
+Negatives = Annotated[
+    list[Path] | None, typer.Option("--negative", "-n", metavar="CLIP", help="A clip of an unwanted sound; repeat it.")
+]
+Weights = Annotated[Path | None, typer.Option(metavar="FILE", help="Other weights than those that come with rtmss.")]
+Format = Annotated[str, typer.Option(metavar="wav|flac|ogg", help="File format: 32-bit float, 24-bit, or Vorbis.")]
+Threads = Annotated[int, typer.Option(help="Processor threads for the model; 0 takes all.")]
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one line, without a traceback."""
+    try:
+        app()
+    except UserError as error:
+        Console(stderr=True).print(f"rtmss: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+def load_separator(weights: Path | None, threads: int = 0) -> Separator:
+    """The separator with its weights; `threads` processor threads, 0 leaves it to torch."""
+    import torch
+
+    from rtmss.separator import Separator
+
+    if threads:
+        torch.set_num_threads(threads)
+    return Separator.load(weights)
+
+
+def user_folder() -> Path:
+    """Where the user's own conditions and presets are kept; RTMSS_LIBRARY sets another."""
+    import platformdirs
+
+    return Path(os.environ.get("RTMSS_LIBRARY") or platformdirs.user_data_path("rtmss"))
+
+
+def load_library() -> Library:
+    """The user's presets and conditions, and those that come with rtmss."""
+    from rtmss.conditions.preset import Library
+
+    return Library([user_folder()])

@@ -1,0 +1,83 @@
+"""Conditions and presets: making them and looking at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rtmss.cli.base import Negatives, Positives, Weights, app, console, load_library, load_separator, user_folder
+
+condition_app = typer.Typer(no_args_is_help=True, help="Make and look at conditions: what to separate, by example.")
+preset_app = typer.Typer(no_args_is_help=True, help="Look at presets: scenes of stems.")
+app.add_typer(condition_app, name="condition")
+app.add_typer(preset_app, name="preset")
+
+
+@condition_app.command("create")
+def condition_create(
+    name: Annotated[str, typer.Argument(help="How presets will call it.")],
+    positive: Positives = None,
+    negative: Negatives = None,
+    weights: Weights = None,
+) -> None:
+    """Make a condition from clips and keep it; negatives alone mean "everything except this"."""
+    from rtmss.conditions.condition import save_condition
+    from rtmss.conditions.preset import check_name
+
+    check_name(name, "condition")
+    condition = load_separator(weights).condition_from_files(name, positive or [], negative or [])
+    path = user_folder() / "conditions" / f"{name}.safetensors"
+    replaced = path.exists()
+    save_condition(path, condition)
+    console.print(f"{'Replaced' if replaced else 'Created'} condition '{name}' in {path}", highlight=False)
+
+
+@condition_app.command("rebuild")
+def condition_rebuild(
+    names: Annotated[list[str] | None, typer.Argument(help="Which; none means all.")] = None, weights: Weights = None
+) -> None:
+    """Make conditions again from their clips, as after an update of the weights."""
+    from rtmss.conditions.condition import load_condition, save_condition
+    from rtmss.conditions.preset import find
+
+    separator, known = load_separator(weights), load_library().conditions()
+    for name in names or sorted(known):
+        path = find(name, known, "condition")
+        header = load_condition(path).header
+        sides = [[Path(clip.file) for clip in side] for side in (header.positive, header.negative)]
+        save_condition(path, separator.condition_from_files(name, *sides))
+        console.print(f"Rebuilt condition '{name}' in {path}", highlight=False)
+
+
+@condition_app.command("list")
+def condition_list() -> None:
+    """Every condition that presets can name."""
+    from rtmss.show import conditions_table
+
+    console.print(conditions_table(load_library()))
+
+
+@condition_app.command("inspect")
+def condition_inspect(name: Annotated[str, typer.Argument(help="A condition.")]) -> None:
+    """A condition's clips, how alike they are, the outlier, and the nearest other conditions."""
+    from rtmss.show import condition_details
+
+    console.print(condition_details(name, load_library()))
+
+
+@preset_app.command("list")
+def preset_list() -> None:
+    """Every preset."""
+    from rtmss.show import presets_table
+
+    console.print(presets_table(load_library()))
+
+
+@preset_app.command("show")
+def preset_show(name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A preset.")]) -> None:
+    """A preset's strips."""
+    from rtmss.show import preset_table
+
+    console.print(preset_table(name, load_library()))
