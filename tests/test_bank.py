@@ -97,7 +97,7 @@ def test_the_second_load_decodes_nothing(tmp_path: Path, folder: Path, bank: Ban
         path.write_bytes(b"x" * path.stat().st_size)  # no audio any more
     again = load_bank(folder, "train", tmp_path / "cache", RATE)
     assert again.takes == bank.takes
-    assert np.array_equal(again.samples, bank.samples)
+    assert all(np.array_equal(one, other) for one, other in zip(again.audio, bank.audio, strict=True))
 
 
 def test_replaced_audio_is_decoded_again(
@@ -106,7 +106,7 @@ def test_replaced_audio_is_decoded_again(
     replaced = next(folder.rglob("*.wav"))
     write_audio(replaced, noise(RATE), RATE)
     again = load_bank(folder, "train", tmp_path / "cache", RATE)
-    assert again.samples.size != bank.samples.size
+    assert sum(audio.size for audio in again.audio) != sum(audio.size for audio in bank.audio)
 
 
 def test_an_unknown_stem_is_named_with_the_choices(folder: Path, noise: Noise, write_audio: WriteAudio) -> None:

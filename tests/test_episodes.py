@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import write_takes
 from numpy.typing import NDArray
 
 from rtmss.config import SeparatorConfig
-from rtmss.training.bank import Bank
+from rtmss.files import Audio
+from rtmss.training.bank import Bank, load_bank
 from rtmss.training.episodes import Episode, Episodes
 from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
 
@@ -125,3 +128,20 @@ def test_another_rank_gets_other_episodes(band: Bank, recipe: Recipe) -> None:
 
 def test_a_bank_without_songs_is_enough(tmp_path: Path, solos: Bank, recipe: Recipe) -> None:
     assert draw(solos, recipe, 2, coherent=1.0)[1].mixture.any()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_song_without_a_singer_is_given_one(
+    tmp_path: Path, recipe: Recipe, write_audio: Callable[[Path, Audio, int], Path], share: float
+) -> None:
+    paths = ["songs/train/x/drums.wav", "songs/train/x/guitar.wav", "voice/train/cy/1.wav"]
+    bank = load_bank(write_takes(tmp_path / "data", paths, write_audio), "train", tmp_path / "cache", 8000)
+    episodes = draw(bank, recipe, 10, coherent=1.0, added_voice=share, positives_only=1.0, negatives_only=0.0)
+    vocals = [
+        truth.abs().max() > 1e-3
+        for episode in episodes
+        for truth, positive in zip(episode.targets.flatten(0, 1), episode.positive.flatten(0, 1), strict=True)
+        if positive[2] > 0  # families are counted in order of their names
+    ]
+    assert vocals
+    assert any(vocals) == bool(share)

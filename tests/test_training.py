@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from rich.console import Console
 
-from rtmss.config import SeparatorConfig, read_yaml
+from rtmss.config import ConfigError, SeparatorConfig, read_yaml
 from rtmss.model.checkpoint import load_model
 from rtmss.model.separator import SeparatorModel, compress, to_planes
 from rtmss.signal.stft import analyze
@@ -193,11 +193,19 @@ def test_a_run_from_a_recipe_gives_weights_that_load(tmp_path: Path, band_folder
     recipe_file = tmp_path / "recipe.yaml"
     recipe_file.write_text(recipe.model_dump_json())  # JSON is YAML
     assert read_yaml(recipe_file, Recipe) == recipe
-    weights = train(recipe_file, band_folder, tmp_path / "runs" / "one", Console(quiet=True))
+    weights = train(recipe_file, [band_folder], tmp_path / "runs" / "one", Console(quiet=True))
     model, _ = load_model(weights)
     assert model.config == recipe.model
     # A second call finds everything done.
-    assert train(recipe_file, band_folder, tmp_path / "runs" / "one", Console(quiet=True)) == weights
+    assert train(recipe_file, [band_folder], tmp_path / "runs" / "one", Console(quiet=True)) == weights
+
+
+def test_a_run_is_not_gone_on_with_other_data(tmp_path: Path, band_folder: Path, recipe: Recipe) -> None:
+    recipe_file = tmp_path / "recipe.yaml"
+    recipe_file.write_text(recipe.model_dump_json())
+    train(recipe_file, [band_folder], tmp_path / "run", Console(quiet=True))
+    with pytest.raises(ConfigError, match="made for 11 takes, not 22; other data needs another --output"):
+        train(recipe_file, [band_folder, band_folder], tmp_path / "run", Console(quiet=True))
 
 
 def test_a_share_above_one_is_refused() -> None:

@@ -13,7 +13,9 @@ from rtmss.cli.base import Output, Weights, app, console
 @app.command()
 def train(
     recipe: Annotated[str, typer.Argument(metavar="NAME|FILE", help="`default`, or a recipe in YAML.")],
-    data: Annotated[Path, typer.Option(metavar="DIR", help="Stems to train on; ARCHITECTURE.md has the layout.")],
+    data: Annotated[
+        list[Path], typer.Option(metavar="DIR", help="A dataset or folder of stems to train on; repeat it for several.")
+    ],
     output: Output = Path("runs/default"),
 ) -> None:
     """Train weights, or go on training where the output folder stands."""

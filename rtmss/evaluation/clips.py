@@ -11,8 +11,9 @@ import numpy as np
 
 from rtmss.config import ConfigError
 from rtmss.evaluation.metrics import block_levels
-from rtmss.files import Audio, read_audio
-from rtmss.training.bank import Take, find_takes
+from rtmss.files import Audio
+from rtmss.training.datasets import Take, find_takes
+from rtmss.training.datasets.take import read_take
 
 CLIP_SECONDS = 6.0
 QUIETEST = 10 ** (-45 / 20)
@@ -87,7 +88,7 @@ class ClipLibrary:
 
     def _loud_place(self, take: Take, rng: np.random.Generator) -> Audio | None:
         """(C, S) a clip from a place within 6 dB of the loudest; None if all of it is quiet."""
-        audio, _ = read_audio(self.folder / take.path, self.sample_rate)
+        audio = read_take(self.folder, take, self.sample_rate)
         length = int(CLIP_SECONDS * self.sample_rate)
         half = self.sample_rate // 2
         powers = block_levels(audio, self.sample_rate).astype(np.float64) ** 2

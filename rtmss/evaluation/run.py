@@ -29,7 +29,7 @@ def evaluate(
     """Judge weights on the validation part of a data folder, print the tables and write them.
 
     Args:
-        data: folder laid out as in `rtmss.training.bank`.
+        data: folder laid out as in `rtmss.training.datasets.folder`.
         weights: None for those that come with rtmss.
         output: folder for the report's files; None writes none.
         n_clips: positive clips of each condition.

@@ -1,6 +1,6 @@
 """The pieces that the separator is judged on: validation songs, and unknown voices over their backings.
 
-Folder layout as in `rtmss.training.bank`, split `valid`. Axes: C channels, S samples.
+Folder layout as in `rtmss.training.datasets.folder`, split `valid`. Axes: C channels, S samples.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from rtmss.conditions.preset import find
 from rtmss.config import ConfigError
 from rtmss.evaluation.metrics import block_levels, sounding_level
 from rtmss.files import Audio, read_audio
-from rtmss.training.bank import FAMILY_OF, SUFFIXES
+from rtmss.training.datasets.take import SUFFIXES
+from rtmss.training.datasets.taxonomy import FAMILY_OF, MIXTURE
 
 TARGETS = ("vocals", "drums", "bass", "guitar")
 VOICE_BELOW_DB = 2.0
@@ -80,7 +81,7 @@ def read_song(folder: Path, sample_rate: int, max_seconds: float | None = None) 
     Raises:
         ConfigError: it holds no audio, a stem with an unknown name, or stems of different lengths.
     """
-    files = sorted(path for path in folder.glob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES and p.stem != MIXTURE)
     for path in files:
         find(path.stem, FAMILY_OF, f"stem known for {path}:")
     stems = {path.stem: as_stereo(read_audio(path, sample_rate)[0]) for path in files}

@@ -77,6 +77,27 @@ def saturate(audio: Tensor, rng: np.random.Generator) -> Tensor:
     return driven * level
 
 
+def growl(audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
+    """Add to (C, S) what distorted and detuned synthesizers have below a bass: dense, noise-like, at times very loud.
+
+    It is heard where the sound is, in pulses of its own.
+    """
+    n = audio.shape[-1]
+    lowest, highest = rng.uniform(20, 50), rng.uniform(60, 160)
+    frequency = np.fft.rfftfreq(n, 1 / sample_rate)
+    inside = (frequency > lowest) & (frequency < highest)
+    spectrum = np.where(inside, rng.standard_normal(frequency.size) + 1j * rng.standard_normal(frequency.size), 0)
+    noise = torch.from_numpy(np.fft.irfft(spectrum, n).astype(np.float32))
+    n_pulses = int(rng.integers(1, 9))
+    heights = np.repeat(rng.random(n_pulses) < 0.75, -(-n // n_pulses))[:n].astype(np.float32)
+    smooth = int(sample_rate * 10 ** rng.uniform(-2, -0.5))
+    summed = np.cumsum(np.pad(heights, (smooth, 0), mode="edge"), dtype=np.float64)
+    heights = ((summed[smooth:] - summed[:-smooth]) / smooth).astype(np.float32)
+    noise = noise * torch.from_numpy(heights)
+    level = audio.square().mean().sqrt() * 10 ** (rng.uniform(-12, 10) / 20)
+    return audio + noise * (level / noise.square().mean().sqrt().clamp_min(1e-9))
+
+
 def to_stereo(audio: Tensor, rng: np.random.Generator) -> Tensor:
     """(C, S) -> (2, S): mono is panned (constant power), stereo sometimes changes sides; polarity is tossed."""
     if audio.shape[0] == 1:

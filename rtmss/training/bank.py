@@ -1,101 +1,30 @@
 """A bank of takes: all training audio decoded once to one int16 array that lies on disk and is mapped into memory.
 
-Layout of a data folder (split is `train` or `valid`):
-    songs/<split>/<song>/<stem>.<ext>            sample-aligned stems of one song, and song.yaml (optional)
-    performances/<split>/<instrument>/<source>__*.<ext>   one instrument alone; <source> is the player or library
-    voice/<split>/<voice>/*.<ext>                one voice alone
+The takes come from the readers in `rtmss.training.datasets`, which know the layouts on disk.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
 
 from rtmss.config import ConfigError
-from rtmss.files import Audio, read_audio
+from rtmss.files import Audio
+from rtmss.training.datasets import find_takes
+from rtmss.training.datasets.take import SUFFIXES, Take, read_take
+from rtmss.training.datasets.taxonomy import FAMILIES, FAMILY_OF
 
-SUFFIXES = {".ogg", ".wav", ".flac", ".mp3", ".aiff"}
-
-FAMILIES = {
-    "vocals": "vocals backing_vocals",
-    "drums": "drums",
-    "percussion": "percussion",
-    "bass": "bass double_bass synth_bass upright_bass",
-    "guitar": "guitar acoustic_guitar electric_guitar banjo",
-    "piano": "piano",
-    "keys": "keys accordion clavinet electric_piano harmonica marimba organ vibraphone",
-    "synth": "synth synth_lead synth_pad",
-    "strings": "strings cello harp string_section viola violin",
-    "winds": "winds clarinet flute oboe saxophone",
-    "brass": "brass brass_section french_horn trombone trumpet",
-    "other": "backing fx",
-}
-"""Labels of each family. `other` is heard in mixes and never a target."""
-
-FAMILY_OF = {label: family for family, labels in FAMILIES.items() for label in labels.split()}
-
-_LABEL_OF_INSTRUMENT = {
-    "male voice": "vocals",
-    "drum kit": "drums",
-    "drum machine": "drums",
-    "hand percussion": "percussion",
-    "electric bass": "bass",
-    "upright bass": "upright_bass",
-    "synth bass": "synth_bass",
-    "grand piano": "piano",
-    "electric piano": "electric_piano",
-    "electric piano 2": "electric_piano",
-    "drawbar organ": "organ",
-    "rock organ": "organ",
-    "alto sax": "saxophone",
-    "soprano sax": "saxophone",
-    "tenor sax": "saxophone",
-    "french horn": "french_horn",
-    "brass section": "brass_section",
-    "ensemble": "string_section",
-    "section": "string_section",
-    "pad": "synth_pad",
-    "lead": "synth_lead",
-    "poly": "synth_lead",
-    "overdriven (amp in samples)": "electric_guitar",
-    "distorted": "electric_guitar",
-    "clean electric guitar": "electric_guitar",
-    "archtop guitar, pickup": "electric_guitar",
-    "archtop guitar, mic": "acoustic_guitar",
-    "steel-string guitar": "acoustic_guitar",
-    "nylon guitar": "acoustic_guitar",
-    "classical guitar": "acoustic_guitar",
-}
-
-
-@dataclass(frozen=True)
-class Take:
-    """One continuous recording of one instrument."""
-
-    path: str
-    label: str
-    source: str
-    """The player, singer, or sample library."""
-    song: str
-    """Empty for solo recordings."""
-    start: int = 0
-    """First value in the bank."""
-    n_samples: int = 0
-    n_channels: int = 1
-
-    @property
-    def family(self) -> str:
-        """The family of the take's label."""
-        return FAMILY_OF[self.label]
+__all__ = ["FAMILIES", "FAMILY_OF", "SUFFIXES", "Bank", "Take", "find_takes", "load_bank", "load_banks"]
 
 
 @dataclass(frozen=True)
@@ -103,17 +32,16 @@ class Bank:
     """Takes and their audio."""
 
     takes: list[Take]
-    samples: NDArray[np.int16]
+    audio: list[NDArray[np.int16]]
+    """Per take: (S, C), mapped from disk."""
     levels: list[NDArray[np.float32]]
     """Per take: RMS of each half second, full scale 1."""
     sample_rate: int
 
     def crop(self, index: int, start: int, length: int) -> Audio:
         """(C, length) float32 of a take, silence where it has ended or not begun."""
-        take = self.takes[index]
-        audio = self.samples[take.start : take.start + take.n_samples * take.n_channels].reshape(take.n_samples, -1)
-        piece = audio[max(0, start) : max(0, start + length)]
-        out = np.zeros((take.n_channels, length), np.float32)
+        piece = self.audio[index][max(0, start) : max(0, start + length)]
+        out = np.zeros((self.takes[index].n_channels, length), np.float32)
         offset = max(0, -start)
         out[:, offset : offset + piece.shape[0]] = piece.T
         return out / np.float32(32768)
@@ -124,89 +52,81 @@ class Bank:
         return np.flatnonzero(levels > max(10 ** (-55 / 20), float(levels.max(initial=0)) * 10 ** (-30 / 20)))
 
 
-def find_takes(folder: Path, split: str) -> list[Take]:
-    """List the takes of a data folder, not yet decoded.
+def load_banks(
+    folders: Sequence[Path], split: str, cache: Path, sample_rate: int, console: Console | None = None
+) -> Bank:
+    """Map several data folders into memory as one bank, in their order; songs of one name stay songs of their own.
+
+    Decoding, which happens once, shows its progress on `console`.
 
     Raises:
-        ConfigError: the folder holds none; names the expected layout.
+        AudioFileError: a file cannot be used.
+        ConfigError: no folder, or one that holds no takes.
     """
-    takes = [*_songs(folder / "songs" / split), *_performances(folder / "performances" / split)]
-    takes += [
-        Take(str(path.relative_to(folder)), "vocals", path.parent.name, "")
-        for path in _audio_files(folder / "voice" / split)
-    ]
-    if not takes:
-        raise ConfigError(f"{folder}: no takes for '{split}'; expected songs/{split}/<song>/<stem>.ogg or the like")
-    return takes
+    if not folders:
+        raise ConfigError("no data folder: name at least one")
+    banks = [load_bank(folder, split, cache, sample_rate, console=console) for folder in folders]
+    takes: list[Take] = []
+    for number, bank in enumerate(banks, 1):
+        taken = {take.song for take in takes} - {""}
+        takes += [replace(t, song=f"{t.song} ({number})") if t.song in taken else t for t in bank.takes]
+    audio = [audio for bank in banks for audio in bank.audio]
+    return Bank(takes, audio, [levels for bank in banks for levels in bank.levels], sample_rate)
 
 
-def load_bank(folder: Path, split: str, cache: Path, sample_rate: int, n_workers: int = 2) -> Bank:
+def load_bank(
+    folder: Path, split: str, cache: Path, sample_rate: int, n_workers: int = 2, console: Console | None = None
+) -> Bank:
     """Map a data folder into memory, decoding it into `cache` the first time.
 
     Raises:
+        AudioFileError: a file cannot be used.
         ConfigError: the folder holds no takes.
     """
     takes = find_takes(folder, split)
-    files = [(take.path, (folder / take.path).stat().st_size) for take in takes]
-    key = hashlib.sha256(json.dumps([files, sample_rate]).encode()).hexdigest()[:12]
+    key = hashlib.sha256(json.dumps([[_signature(folder, t) for t in takes], sample_rate]).encode()).hexdigest()[:12]
     index_file, audio_file = cache / f"{split}-{key}.json", cache / f"{split}-{key}.int16"
     if not index_file.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        rows = _decode(folder, takes, sample_rate, audio_file, n_workers)
+        rows = _decode(folder, takes, sample_rate, audio_file, n_workers, console or Console(quiet=True))
         index_file.write_text(json.dumps(rows))
     index = json.loads(index_file.read_text())
-    samples = np.memmap(audio_file, np.int16, mode="r")
-    levels = [np.asarray(row["levels"], np.float32) for row in index]
-    return Bank([Take(**row["take"]) for row in index], samples, levels, sample_rate)
+    samples = np.asarray(np.memmap(audio_file, np.int16, mode="r"))
+    takes = [_placed(take, row["take"]) for take, row in zip(takes, index, strict=True)]
+    audio = [samples[t.start : t.start + t.n_samples * t.n_channels].reshape(t.n_samples, t.n_channels) for t in takes]
+    return Bank(takes, audio, [np.asarray(row["levels"], np.float32) for row in index], sample_rate)
+
+
+def _signature(folder: Path, take: Take) -> tuple[str | int, ...]:
+    """What has to be the same for decoded audio to be used again."""
+    sizes = [(folder / file).stat().st_size for file in take.files]
+    stream = () if take.stream is None else (f"stream {take.stream}",)
+    return take.path, *sizes, *take.more, *stream
+
+
+def _placed(take: Take, row: dict[str, Any]) -> Take:
+    return replace(take, start=row["start"], n_samples=row["n_samples"], n_channels=row["n_channels"])
 
 
 def _decode(
-    folder: Path, takes: list[Take], sample_rate: int, audio_file: Path, n_workers: int
+    folder: Path, takes: list[Take], sample_rate: int, audio_file: Path, n_workers: int, console: Console
 ) -> list[dict[str, Any]]:
     """Write the audio of all takes and return the rows of the index."""
     rows, position, half = [], 0, sample_rate // 2
     with audio_file.open("wb") as out, ThreadPoolExecutor(n_workers) as pool:
-        audios = pool.map(_read_int16, [folder / take.path for take in takes], [sample_rate] * len(takes), chunksize=4)
-        for take, audio in zip(takes, audios, strict=True):
+        audios = pool.map(lambda take: _read_int16(folder, take, sample_rate), takes, chunksize=4)
+        shown = track(audios, f"Decoding {folder}", len(takes), console=console, transient=True)
+        for take, audio in zip(takes, shown, strict=True):
             n_samples, n_channels = audio.shape
             out.write(audio.tobytes())
             blocks = audio[: n_samples // half * half].reshape(-1, half * n_channels).astype(np.float32) / 32768
-            described = asdict(take) | {"start": position, "n_samples": n_samples, "n_channels": n_channels}
-            rows.append({"take": described, "levels": [float(x) for x in np.sqrt(np.mean(blocks**2, 1))]})
+            place = {"start": position, "n_samples": n_samples, "n_channels": n_channels}
+            described = {"path": take.path, "label": take.label, "source": take.source, "song": take.song}
+            rows.append({"take": described | place, "levels": [float(x) for x in np.sqrt(np.mean(blocks**2, 1))]})
             position += audio.size
     return rows
 
 
-def _read_int16(path: Path, sample_rate: int) -> NDArray[np.int16]:
-    audio, _ = read_audio(path, sample_rate)
+def _read_int16(folder: Path, take: Take, sample_rate: int) -> NDArray[np.int16]:
+    audio = read_take(folder, take, sample_rate)
     return np.ascontiguousarray(np.clip(np.round(audio.T * 32768), -32768, 32767).astype(np.int16))
-
-
-def _audio_files(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("*/*") if p.suffix.lower() in SUFFIXES)
-
-
-def _songs(folder: Path) -> Iterator[Take]:
-    for path in _audio_files(folder):
-        stem = path.stem
-        if stem not in FAMILY_OF:
-            raise ConfigError(f"{path}: unknown stem '{stem}'; known: {', '.join(sorted(FAMILY_OF))}")
-        described = _song_yaml(path.parent).get(stem) or {}
-        label = _LABEL_OF_INSTRUMENT.get(described.get("instrument", ""), described.get("instrument", stem))
-        label = label if FAMILY_OF.get(label) == FAMILY_OF[stem] else stem
-        source = described.get("library", path.parent.name)
-        yield Take(str(path.relative_to(folder.parent.parent)), label, source, path.parent.name)
-
-
-def _song_yaml(folder: Path) -> dict[str, Any]:
-    path = folder / "song.yaml"
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return dict(content.get("stems", {}))
-
-
-def _performances(folder: Path) -> Iterator[Take]:
-    for path in _audio_files(folder):
-        label = path.parent.name
-        if label not in FAMILY_OF:
-            raise ConfigError(f"{path}: unknown instrument '{label}'; known: {', '.join(sorted(FAMILY_OF))}")
-        yield Take(str(path.relative_to(folder.parent.parent)), label, path.stem.split("__")[0], "")

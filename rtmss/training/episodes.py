@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from rtmss.training.augment import FADE, saturate, speed_and_colour, to_stereo
+from rtmss.training.augment import FADE, growl, saturate, speed_and_colour, to_stereo
 from rtmss.training.bank import Bank
 from rtmss.training.classify import draw_start, draw_take
+from rtmss.training.datasets.taxonomy import HIDES
 from rtmss.training.recipe import Recipe
 
 SMOOTH = np.array(sorted(2**a * 3**b * 5**c for a in range(6, 22) for b in range(8) for c in range(5)))
@@ -116,8 +117,13 @@ class Episodes(IterableDataset[Episode]):
                 audio = speed_and_colour(
                     audio, self.n_samples + 2 * FADE, self.bank.sample_rate, rng, colour=0.3, room=0.1
                 )
-                audio = to_stereo(audio, rng)[..., FADE:-FADE]
+                audio = self._growling(index, to_stereo(audio, rng)[..., FADE:-FADE], rng)
                 parts.append(Part(index, audio * 10 ** (rng.normal(0, 2.5) / 20)))
+        has_voice = any(self.bank.takes[index].family == "vocals" for index in indices)
+        if not has_voice and rng.random() < self.recipe.episodes.added_voice:
+            part = self._solo("vocals", rng)
+            level = float(torch.stack([each.audio for each in parts]).sum(0).square().mean().sqrt())
+            parts.append(part._replace(audio=part.audio * (level / 10 ** (-21 / 20))))
         return parts
 
     def _gathering(self, rng: np.random.Generator) -> list[Part]:
@@ -146,12 +152,18 @@ class Episodes(IterableDataset[Episode]):
         audio = speed_and_colour(audio, n, self.bank.sample_rate, rng, colour=0.6 * often, room=room)
         if rng.random() < (0.3 if is_voice else 0.1) * often:
             audio = saturate(audio, rng)
-        audio = to_stereo(audio, rng)[..., FADE:-FADE]
+        audio = self._growling(index, to_stereo(audio, rng)[..., FADE:-FADE], rng)
         half = self.bank.sample_rate // 2
         blocks = audio[..., : self.n_samples // half * half].reshape(2, -1, half).square().mean((0, 2))
         level = float(blocks.max().sqrt().clamp_min(1e-4))
         wanted_db = rng.normal(-22 if is_voice else -24, 5)
         return Part(index, audio * (10 ** (wanted_db / 20) / level))
+
+    def _growling(self, index: int, audio: Tensor, rng: np.random.Generator) -> Tensor:
+        """Sometimes, what may growl does: else everything low and noise-like is taken for a drum."""
+        may = self.bank.takes[index].family in {"synth", "bass", "other"}
+        is_growling = may and rng.random() < self.recipe.episodes.growl
+        return growl(audio, self.bank.sample_rate, rng) if is_growling else audio
 
     def _length_at(self, ratio: float) -> int:
         """Samples to crop for a playback speed: the nearest length that the FFT likes."""
@@ -162,8 +174,7 @@ class Episodes(IterableDataset[Episode]):
         """Families to ask for: different ones of the mixture, some absent from it."""
         present = sorted({self._family(part) for part in parts} - {"other"})
         sounding = [family for family in present if self._truth(parts, {family}).abs().max() > 1e-3]
-        # A stem called `backing` may hold any of these.
-        hidden = set() if all(self._family(p) != "other" for p in parts) else {"guitar", "bass", "drums", "synth"}
+        hidden = {family for part in parts for family in HIDES.get(self.bank.takes[part.take].label, ())}
         absent = [f for f in self.families if f not in present and f != "other" and f not in hidden]
         chosen: list[str] = []
         for _ in range(self.recipe.episodes.n_targets):

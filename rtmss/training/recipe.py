@@ -32,6 +32,10 @@ class EpisodeRecipe(Config):
     """Share of mixtures that are a song, rather than takes from anywhere."""
     replaced_voice: Probability = 0.4
     """Share of songs whose singer is replaced by another."""
+    added_voice: Probability = 0.5
+    """Share of songs without a singer that are given one."""
+    growl: Probability = 0.15
+    """Share of synthesizers, basses and effects with a dense, low growl."""
     absent: Probability = 0.12
     """Share of conditions whose target is not in the mixture."""
     positives_only: Probability = 0.35

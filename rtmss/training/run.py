@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from safetensors.torch import load_file, save_file
 from rtmss.config import ConfigError, read_yaml
 from rtmss.model.checkpoint import save_model
 from rtmss.model.clip_encoder import ClipEncoder
-from rtmss.training.bank import Bank, load_bank
+from rtmss.training.bank import Bank, load_banks
 from rtmss.training.classify import embed_bank, train_clip_encoder
 from rtmss.training.loop import Trainer, start_model
 from rtmss.training.progress import Progress
@@ -37,8 +38,10 @@ def find_recipe(name: str) -> Path:
     return recipes[name]
 
 
-def train(recipe_file: Path, data: Path, folder: Path, console: Console) -> Path:
+def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Console) -> Path:
     """Train as the recipe says, going on where `folder` stands, and return the file with the averaged weights.
+
+    All folders of `data` are drawn from together.
 
     Under `torchrun` every process takes part and the first one writes.
 
@@ -50,7 +53,7 @@ def train(recipe_file: Path, data: Path, folder: Path, console: Console) -> Path
         dist.init_process_group("gloo")
     is_first = not dist.is_initialized() or dist.get_rank() == 0
     folder.mkdir(parents=True, exist_ok=True)
-    bank = load_bank(data, "train", folder.parent / "bank", recipe.model.sample_rate)
+    bank = load_banks(data, "train", folder.parent / "bank", recipe.model.sample_rate, console)
     model, has_encoder = start_model(recipe, recipe_file.parent)
     encoder_file = folder / "encoder.safetensors"
     if encoder_file.exists():
@@ -85,4 +88,6 @@ def _embeddings(file: Path, encoder: ClipEncoder, bank: Bank, console: Console) 
         save_numpy(dict(zip(names, embed_bank(encoder, bank), strict=True)), partial)
         partial.replace(file)
     tensors = load_numpy(file)
+    if sorted(tensors) != names:
+        raise ConfigError(f"{file}: made for {len(tensors)} takes, not {len(names)}; other data needs another --output")
     return [tensors[name] for name in names]

@@ -1,0 +1,75 @@
+"""Data to train on: looking it through, and making some up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rtmss.cli.base import app, console
+
+data_app = typer.Typer(no_args_is_help=True, help="Data to train on.")
+app.add_typer(data_app, name="data")
+
+
+@data_app.command("check")
+def data_check(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A dataset as it was unpacked, or a folder of stems.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything found as JSON, and nothing else.")] = False,
+) -> None:
+    """Say what a folder holds, by instrument, and what is wrong with it; status 1 if that spoils training."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+    from rtmss.training.datasets.check import check
+    from rtmss.training.datasets.report import print_findings, to_json
+
+    columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+    shown = Console(stderr=True)
+    with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as progress:
+        task = progress.add_task("")
+        findings = check(folder, lambda done, total: progress.update(task, completed=done, total=total))
+    if as_json:
+        typer.echo(json.dumps(to_json(findings), indent=2, ensure_ascii=False))
+    else:
+        print_findings(findings, console)
+    if findings.spoiled:
+        raise typer.Exit(1)
+
+
+@data_app.command("sets")
+def data_sets() -> None:
+    """Datasets that rtmss reads as they are unpacked: their files, where to get them, under which licence."""
+    from rtmss.training.datasets.report import print_datasets
+
+    print_datasets(console)
+
+
+@data_app.command("synth")
+def data_synth(
+    output: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of stems; what is there is kept.")],
+    songs: Annotated[int, typer.Option(min=1, help="How many, of about 80 seconds, earlier ones included.")] = 90,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed and soundfonts make the same music.")] = 0,
+    split: Annotated[str, typer.Option(metavar="train|valid|test", help="Where the songs go.")] = "train",
+    soundfont: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="sf2 or sf3; repeat it. None: those of the system.")
+    ] = None,
+    leave_out: Annotated[
+        list[int] | None,
+        typer.Option(metavar="PROGRAM", help="A General MIDI program, from 0; repeat it. None: 22, 60, 68, 105."),
+    ] = None,
+    processes: Annotated[int, typer.Option(min=0, help="Songs made at once; 0 takes all processors.")] = 0,
+) -> None:
+    """Make up songs and play them with fluidsynth, as stems to train on; goes on where it stopped."""
+    import os
+
+    from rtmss.training.synth.instruments import LEFT_OUT
+    from rtmss.training.synth.run import synthesize
+
+    made = synthesize(
+        output, songs, seed=seed, split=split, soundfonts=soundfont or [], console=console,
+        leave_out=LEFT_OUT if leave_out is None else leave_out, n_processes=processes or os.cpu_count() or 1,
+    )  # fmt: skip
+    console.print(f"Made {len(made)} of {songs} songs in {output / 'songs' / split}", highlight=False)

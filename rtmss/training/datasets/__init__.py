@@ -1,0 +1,65 @@
+"""Readers of datasets: each knows one layout on disk and yields takes in common words. Nothing is ever downloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rtmss.config import ConfigError
+from rtmss.training.datasets.folder import FOLDER
+from rtmss.training.datasets.medleydb import MEDLEYDB
+from rtmss.training.datasets.moisesdb import MOISESDB
+from rtmss.training.datasets.musdb import MUSDB18, MUSDB18_HQ
+from rtmss.training.datasets.slakh import SLAKH
+from rtmss.training.datasets.take import Dataset, Problem, Take
+from rtmss.training.datasets.taxonomy import MIXTURE
+
+__all__ = ["DATASETS", "Dataset", "Problem", "Take", "find_takes", "recognize"]
+
+DATASETS = (MUSDB18_HQ, MUSDB18, MOISESDB, MEDLEYDB, SLAKH, FOLDER)
+"""In the order in which a folder is compared with them."""
+
+
+def recognize(folder: Path) -> Dataset:
+    """Which dataset lies in a folder, by its layout; one that is empty is to become a folder of stems.
+
+    Raises:
+        ConfigError: there is no such folder, or it has a dataset's name but not its files; says where to get those.
+    """
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder")
+    found = next((dataset for dataset in DATASETS if dataset.recognize(folder)), None)
+    if found is not None:
+        return found
+    name = folder.resolve().name.lower()
+    claimed = [dataset for dataset in DATASETS if dataset.claims and dataset.claims in name]
+    if claimed:
+        sets = "; or ".join(f"{d.name}: {d.layout}, from {d.origin} ({d.licence})" for d in claimed)
+        raise ConfigError(f"{folder}: the name says {claimed[0].claims}, the files do not; expected {sets}")
+    return FOLDER
+
+
+def find_takes(folder: Path, split: str) -> list[Take]:
+    """List the takes of a data folder, not yet decoded.
+
+    Args:
+        folder: a dataset as it was unpacked, or a folder of stems.
+        split: `train`, `valid` or `test`.
+
+    Raises:
+        ConfigError: the folder holds none, or something that spoils training; names the expected layout.
+    """
+    dataset = recognize(folder)
+    takes = [take for take in dataset.read(folder, split, _refuse) if take.label != MIXTURE]
+    if takes:
+        return takes
+    if dataset is not FOLDER:
+        raise ConfigError(f"{folder}: no takes for '{split}' in {dataset.name}; expected {dataset.layout}")
+    raise ConfigError(
+        f"{folder}: no takes for '{split}'; expected songs/{split}/<song>/<stem>.ogg or the like, "
+        "or a dataset of those that `rtmss data sets` lists"
+    )
+
+
+def _refuse(problem: Problem) -> None:
+    if problem.spoils:
+        raise ConfigError(problem.text)
