@@ -16,6 +16,7 @@ from rich.live import Live
 from rich.table import Table
 
 from rtmss.conditions.preset import Library, shipped
+from rtmss.engine.backends.choose import Choice
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Output, Session
 from rtmss.evaluation.metrics import measure, sdr_db
@@ -47,6 +48,7 @@ def run_demo(
     library: Library,
     folder: Path,
     console: Console,
+    choice: Choice | None = None,
     *,
     wait: bool = True,
     seconds: float | None = None,
@@ -58,6 +60,7 @@ def run_demo(
         library: where the presets are.
         folder: where the files go.
         console: the terminal.
+        choice: what runs the model in the paced run; None for eager torch. The whole runs take torch, in long blocks.
         wait: keep to real time.
         seconds: play no more than this of the song.
 
@@ -74,7 +77,9 @@ def run_demo(
         name: Scene.from_preset(library.load_preset(name), library, separator.model_id)
         for name in {preset for _, preset in SWITCHES} | {"four-stems"}
     }
-    live = play_live(Session(separator.model, scenes["karaoke"]), mixture, scenes, console, wait=wait)
+    choice = choice or Choice("torch", "asked for")
+    session = Session(separator.model, scenes["karaoke"], backend=choice.start(separator.model))
+    live = play_live(session, mixture, scenes, console, wait=wait)
     whole = play_whole(Session(separator.model, scenes["four-stems"]), mixture)
     karaoke = play_whole(Session(separator.model, scenes["karaoke"]), mixture)
     _write(folder, rate, live.played, whole, karaoke)
@@ -87,7 +92,7 @@ def run_demo(
     n_same = min(int(SWITCHES[1][0] * rate), live.played.shape[-1])
     delay = separator.model.config.stft.delay
     difference = float(np.abs(live.played[:, delay:n_same] - karaoke.mix[:, : n_same - delay]).max())
-    console.print(_stream_table(separator, live, difference))
+    console.print(_stream_table(separator, choice, live, difference))
     edges = _print_quality(console, mixture, truths, whole.stems)
     console.print(f"Files: {folder}", highlight=False)
     is_late = live.n_late > LATE_LIMIT * len(live.step_ms)
@@ -149,12 +154,13 @@ def _meter(audio: Audio) -> tuple[str, str]:
     return "█" * int(np.clip((level_db + 60) / 2, 0, 30)), f"{level_db:5.0f} dBFS"
 
 
-def _stream_table(separator: Separator, live: LiveReport, difference: float) -> Table:
+def _stream_table(separator: Separator, choice: Choice, live: LiveReport, difference: float) -> Table:
     stft, rate = separator.model.config.stft, separator.model.config.sample_rate
     hop_ms = 1000 * stft.hop_length / rate
     p50, p99 = np.percentile(live.step_ms, [50, 99])
     table = Table(show_header=False, box=None)
     table.add_row("algorithmic latency", f"{stft.latency} samples = {1000 * stft.latency / rate:.1f} ms")
+    table.add_row("backend", str(choice))
     table.add_row("real-time factor", f"{sum(live.step_ms) / len(live.step_ms) / hop_ms:.2f}")
     table.add_row("step time", f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, max {max(live.step_ms):.2f} ms of {hop_ms:.2f} ms")
     table.add_row("late hops", f"{live.n_late} of {len(live.step_ms)}")

@@ -41,6 +41,7 @@ class Scene:
     bypass: bool = False
     fallback: Fallback = "silence"
     """What a live hop that is late plays."""
+    master_mute: bool = False
 
     def __post_init__(self) -> None:
         names = [stem.name for stem in self.stems]
@@ -59,7 +60,8 @@ class Scene:
         """
         loaded = {name: library.load_condition(name, model_id) for name in {s.condition for s in preset.stems.values()}}
         stems = tuple(Stem(name, loaded[stem.condition], _strip(stem)) for name, stem in preset.stems.items())
-        return cls(stems, _strip(preset.remainder), preset.master.gain_db, preset.fade_ms, fallback=preset.fallback)
+        numbers = preset.master.gain_db, preset.fade_ms
+        return cls(stems, _strip(preset.remainder), *numbers, fallback=preset.fallback, master_mute=preset.master.mute)
 
     def with_strip(self, name: str, **changes: Any) -> Scene:
         """The scene with fields of one strip changed; `remainder` names the remainder's.

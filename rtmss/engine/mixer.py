@@ -39,7 +39,7 @@ def gain_matrix(scene: Scene, n_outputs: int) -> Matrix:
     for row, strip in zip(matrix, strips, strict=False):
         if not strip.mute and (strip.solo or not any_solo):
             _route(row, strip)
-    matrix[:, :2] *= amplitude(scene.master_db)
+    matrix[:, :2] *= 0.0 if scene.master_mute else amplitude(scene.master_db)
     return matrix
 
 

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtmss.engine.backend import TorchBackend
+from rtmss.engine.backends.protocol import Backend
+from rtmss.engine.backends.torch import TorchBackend
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.mixer import Mixer
 from rtmss.files import Audio
@@ -53,7 +54,12 @@ class Session:
     """
 
     def __init__(
-        self, model: SeparatorModel, scene: Scene | None = None, n_outputs: int = 2, sample_rate: int | None = None
+        self,
+        model: SeparatorModel,
+        scene: Scene | None = None,
+        n_outputs: int = 2,
+        sample_rate: int | None = None,
+        backend: Backend | None = None,
     ) -> None:
         """Start a stream.
 
@@ -63,6 +69,7 @@ class Session:
             n_outputs: output channels.
             sample_rate: Hz, if the stream runs at another rate than the model was trained at; the model then hears
                 everything a little higher or lower.
+            backend: what runs the model, for this stream alone; None for eager torch.
 
         Raises:
             ValueError: fewer than 2 outputs.
@@ -74,7 +81,9 @@ class Session:
         self.scene = scene or Scene()
         self.n_bad_samples = 0
         """Input samples that were not finite or absurdly loud, since the start."""
-        self._backend = TorchBackend(model)
+        self.n_starts = 0
+        """Streams begun."""
+        self.backend: Backend = backend or TorchBackend(model)
         self.sample_rate = sample_rate or model.config.sample_rate
         """Hz."""
         self._mixer = Mixer(n_outputs, self.sample_rate)
@@ -97,11 +106,13 @@ class Session:
 
     def reset(self) -> None:
         """Start a new stream: silence before it, the scene as it is, no glide under way."""
-        self._backend.reset()
+        self.backend.reset()
         self._past: Audio = np.zeros((N_CHANNELS, self.delay), np.float32)
         self._tails: list[_Tail] = []
-        self._playing = self.scene
-        self._backend.arrange([None] * len(self.scene.stems), self.scene.stems)
+        self._playing = self.first_scene = self.scene
+        """The scene with which the stream began."""
+        self.n_starts += 1
+        self.backend.arrange([None] * len(self.scene.stems), self.scene.stems)
         self._mixer.snap(self.scene)
 
     def step(self, block: Audio) -> Output:
@@ -116,7 +127,7 @@ class Session:
         self._take_up(self.scene)
         block = self._checked(block)
         n = block.shape[-1]
-        stems = self._backend.step(block)
+        stems = self.backend.step(block)
         samples = np.concatenate([self._past, block], axis=-1)
         dry, self._past = samples[:, :n], samples[:, n:]
         ringing = self._ring_out(n)
@@ -142,10 +153,15 @@ class Session:
         """
         block = make_sane(self._shaped(block))[0]
         n, ringing = block.shape[-1], self._ring_out(block.shape[-1])
-        stems = self._backend.hold(block)
+        stems = self.backend.hold(block)
         dry = np.concatenate([self._past, block], axis=-1)[:, :n]
         remainder = dry - stems.sum(0) - ringing.sum(0)
         return self._mixer.peek(np.concatenate([stems, ringing, remainder[None], dry[None]]))
+
+    def go_on_gliding(self, other: Session) -> None:
+        """Take over the faders of another stream where they are, if it has the same scene and nothing rings out."""
+        if self._playing is other._playing and not self._tails and not other._tails:
+            self._mixer, other._mixer = other._mixer, self._mixer
 
     def _take_up(self, scene: Scene) -> None:
         old = self._playing
@@ -154,8 +170,8 @@ class Session:
         order = _match(scene.stems, old.stems)
         if order != list(range(len(old.stems))):
             leaving = sorted(set(range(len(old.stems))) - set(order))
-            self._tails += [_Tail(self._backend.tail(slot), old.stems[slot].name) for slot in leaving]
-            self._backend.arrange(order, scene.stems)
+            self._tails += [_Tail(self.backend.tail(slot), old.stems[slot].name) for slot in leaving]
+            self.backend.arrange(order, scene.stems)
             self._mixer.rearrange(order, leaving, scene)
         self._mixer.glide(scene)
         self._playing = scene

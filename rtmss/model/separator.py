@@ -18,6 +18,8 @@ from rtmss.signal.windows import analysis_window, synthesis_window
 
 N_CHANNELS = 2
 """The separator works on stereo; mono is played on both sides."""
+POWER_FLOOR = 1e-12
+"""Added to the power of a bin before it is compressed, so that silence stays silence."""
 
 
 class TargetState(NamedTuple):
@@ -131,7 +133,7 @@ def to_planes(frames: Tensor) -> Tensor:
 def compress(frames: Tensor, exponent: float) -> Tensor:
     """(B, C, T, F) complex -> (B, 2 * C, T, F) real then imaginary parts, magnitudes raised to `exponent`."""
     planes = to_planes(frames)
-    return (planes * (planes.square().sum(1, keepdim=True) + 1e-12).pow((exponent - 1) / 2)).flatten(1, 2)
+    return (planes * (planes.square().sum(1, keepdim=True) + POWER_FLOOR).pow((exponent - 1) / 2)).flatten(1, 2)
 
 
 def apply_masks(masks: Tensor, planes: Tensor) -> Tensor:

@@ -108,6 +108,10 @@ class UNet(nn.Module):
         y, hidden = self.gru(deep, state.hidden[None].to(deep.dtype))
         return Features(tuple(skips), deep + y), EncoderState(tuple(pasts), hidden[0])
 
+    def modulate(self, condition: Tensor) -> Tensor:
+        """(B, N, n_condition) -> (B, N, all scales and shifts): what the decoders need to know of a condition."""
+        return torch.cat([self.film(condition), self.gate(condition)], dim=-1)
+
     def decode(self, features: Features, condition: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """Run one decoder per condition.
 
@@ -119,10 +123,16 @@ class UNet(nn.Module):
         Returns:
             (B, N, C, T, bins) masks before `bound_masks`, real parts first, and the next state.
         """
-        shape = condition.shape[:2]
-        vectors = condition.flatten(0, 1)
-        films = [f.chunk(2, dim=-1) for f in self.film(vectors).split(self.film_sizes, dim=-1)]
-        gates = [f.chunk(2, dim=-1) for f in torch.split(self.gate(vectors), self.film_sizes[1:], dim=-1)]
+        return self.decode_modulated(features, self.modulate(condition), state)
+
+    def decode_modulated(
+        self, features: Features, modulation: Tensor, state: DecoderState
+    ) -> tuple[Tensor, DecoderState]:
+        """`decode` with what `modulate` says of the conditions, which changes only when they do."""
+        shape = modulation.shape[:2]
+        sizes = [*self.film_sizes, *self.film_sizes[1:]]
+        pairs = [f.chunk(2, dim=-1) for f in torch.split(modulation.flatten(0, 1), sizes, dim=-1)]
+        films, gates = pairs[: len(self.film_sizes)], pairs[len(self.film_sizes) :]
         scale, shift = (f[:, None] for f in films[0])
         x = _per_target(features.bottleneck, shape) * (1 + scale) + shift
         y, hidden = self.target_gru(x, state.hidden.flatten(0, 1)[None].to(x.dtype))

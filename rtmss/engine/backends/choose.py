@@ -1,0 +1,162 @@
+"""Which backend plays: the one that is asked for, or the faster one on this machine.
+
+Making the network for ONNX Runtime takes several seconds, once for every set of weights; it is kept in a folder.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from rtmss.conditions.condition import Condition, ConditionHeader
+from rtmss.config import UserError
+from rtmss.engine.backends.graph import GraphError, code_id, export_graph
+from rtmss.engine.backends.onnx import OnnxBackend
+from rtmss.engine.backends.protocol import Backend
+from rtmss.engine.backends.torch import TorchBackend
+from rtmss.engine.control import Stem
+from rtmss.model.separator import N_CHANNELS, SeparatorModel
+
+BACKENDS = ("auto", "torch", "onnx")
+N_SILENT, N_HOPS = 10, 40
+"""Hops that are stepped to compare two backends, and how many of them, at first, are silent and not timed."""
+TOLERANCE = 1e-4
+"""How far backends may differ, full scale 1."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What plays, and why."""
+
+    name: str
+    reason: str
+    graph: Path | None = None
+    """For ONNX Runtime."""
+
+    def start(self, model: SeparatorModel) -> Backend:
+        """A backend for one stream."""
+        return start_backend(model, self.graph)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.reason})"
+
+
+def start_backend(model: SeparatorModel, graph: Path | None) -> Backend:
+    """ONNX Runtime with a graph of this model, or eager torch without one.
+
+    Raises:
+        GraphError: the graph cannot be used.
+    """
+    return TorchBackend(model) if graph is None else OnnxBackend(model, graph)
+
+
+def choose(
+    model: SeparatorModel,
+    model_id: str,
+    wanted: str,
+    folder: Path,
+    *,
+    may_export: bool = True,
+    say: Callable[[str], None] = lambda _: None,
+) -> Choice:
+    """Pick what plays hop by hop.
+
+    Args:
+        model: the weights.
+        model_id: their id.
+        wanted: one of BACKENDS; `auto` takes the faster one, and torch if ONNX Runtime cannot be used.
+        folder: where networks for ONNX Runtime are kept.
+        may_export: make one that is not there.
+        say: told what takes a while.
+
+    Raises:
+        GraphError: ONNX Runtime was asked for and cannot be used.
+        UserError: there is no backend of this name.
+    """
+    if wanted not in BACKENDS:
+        raise UserError(f"no backend '{wanted}'; known: {', '.join(BACKENDS)}")
+    if wanted == "torch":
+        return Choice("torch", "asked for")
+    try:
+        graph = _graph(model, model_id, folder, may_export=may_export, say=say)
+        rivals = _trial(model, graph)
+    except GraphError as error:
+        if wanted == "onnx":
+            raise
+        return Choice("torch", str(error))
+    if wanted == "onnx":
+        return Choice("onnx", "asked for", graph)
+    times = f"{rivals.other_ms:.1f} ms per hop of one target, torch {rivals.torch_ms:.1f} ms"
+    if rivals.other_ms < rivals.torch_ms:
+        return Choice("onnx", times, graph)
+    return Choice("torch", f"ONNX Runtime takes {times}")
+
+
+def _trial(model: SeparatorModel, graph: Path) -> Rivals:
+    """Torch against a graph.
+
+    Raises:
+        GraphError: they do not say the same.
+    """
+    rivals = compare(model, OnnxBackend(model, graph))
+    if not rivals.difference <= TOLERANCE:  # nor if it is no number
+        raise GraphError(f"{graph}: differs from torch by {rivals.difference:.1e}; delete it to make it anew")
+    return rivals
+
+
+class Rivals(NamedTuple):
+    """Two backends that played the same."""
+
+    difference: float
+    """The largest between their samples, full scale 1."""
+    torch_ms: float
+    other_ms: float
+    """Shortest time of a hop on one thread; it hardly depends on what else runs."""
+
+
+def compare(model: SeparatorModel, other: Backend) -> Rivals:
+    """Step eager torch and another backend by turns, with one target and noise."""
+    backends = (TorchBackend(model), other)
+    vector = np.linspace(0, 1, model.config.unet.n_condition, dtype=np.float32)
+    nothing = np.zeros((0, 0), np.float32)
+    stem = Stem("noise", Condition(ConditionHeader(name="noise", model_id=""), vector, nothing, nothing))
+    for backend in backends:
+        backend.reset()
+        backend.arrange([None], [stem])
+    rng, hop = np.random.default_rng(0), model.config.stft.hop_length
+    differences, seconds = [], np.zeros((N_HOPS, len(backends)))
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for number, row in enumerate(seconds):
+            block = 0.2 * rng.standard_normal((N_CHANNELS, hop), np.float32) * (number >= N_SILENT)
+            outputs = []
+            for i, backend in enumerate(backends):
+                started = time.perf_counter()
+                outputs.append(backend.step(block))
+                row[i] = time.perf_counter() - started
+            differences.append(np.abs(outputs[0] - outputs[1]).max())
+    finally:
+        torch.set_num_threads(n_threads)
+    return Rivals(float(np.max(differences)), *(1000 * seconds[N_SILENT:].min(axis=0)))
+
+
+def _graph(model: SeparatorModel, model_id: str, folder: Path, *, may_export: bool, say: Callable[[str], None]) -> Path:
+    """The network for ONNX Runtime, made if need be.
+
+    Raises:
+        GraphError: it is not there and may not or cannot be made.
+    """
+    path = folder / f"{model_id}-{code_id()}.onnx"
+    if not path.exists():
+        if not may_export:
+            raise GraphError("ONNX Runtime is not prepared for these weights; `rtmss live` does that")
+        say("preparing these weights for ONNX Runtime, once; this takes a few seconds")
+        export_graph(path, model, model_id)
+    return path
