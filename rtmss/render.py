@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 import soxr
-from pedalboard.io import AudioFile, ReadableAudioFile, WriteableAudioFile
+from pedalboard.io import AudioFile, WriteableAudioFile
 
 from rtmss.conditions.preset import Effect, Preset
 from rtmss.config import ConfigError
 from rtmss.effects import Lane
+from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Scene
 from rtmss.engine.mixer import Mixer
 from rtmss.engine.session import Session, make_sane
@@ -85,7 +86,13 @@ class Report:
 
 
 def render(
-    source: Path, folder: Path, model: SeparatorModel, plan: Plan, report: Callable[[float], None] = lambda _: None
+    source: Path,
+    folder: Path,
+    model: SeparatorModel,
+    plan: Plan,
+    report: Callable[[float], None] = lambda _: None,
+    *,
+    backend: Backend | None = None,
 ) -> Report:
     """Render a file.
 
@@ -95,6 +102,7 @@ def render(
         model: the weights.
         plan: what to write.
         report: called with the fraction done.
+        backend: what runs the model; None for eager torch, which is as fast as any in long blocks and uses all cores.
 
     Raises:
         AudioFileError: the input cannot be used, or an output cannot be written.
@@ -109,8 +117,9 @@ def render(
         if not reader.frames:
             raise AudioFileError(f"{source}: holds no audio")
         rate, n_total = round(reader.samplerate), reader.frames
-        chain = _Chain(model, plan, rate)
-        with _Files(source, folder, plan, reader) as files:
+        chain = _Chain(model, plan, rate, backend)
+        channels = dict.fromkeys(plan.names, reader.num_channels)
+        with Files(source, folder, channels, n_total, rate, plan.format) as files:
             while (block := reader.read(BLOCK)).shape[-1]:
                 files.write(chain.push(block))
                 report(files.n_written / n_total)
@@ -124,8 +133,8 @@ def render(
 class _Chain:
     """Samples in at the file's rate; aligned pieces of every strip and of the mix out, by name."""
 
-    def __init__(self, model: SeparatorModel, plan: Plan, rate: int) -> None:
-        self.session = Session(model, plan.scene)
+    def __init__(self, model: SeparatorModel, plan: Plan, rate: int, backend: Backend | None = None) -> None:
+        self.session = Session(model, plan.scene, backend=backend)
         self.n_bad_samples = 0
         self._mixer = Mixer(N_CHANNELS, rate)
         self._mixer.snap(plan.scene)
@@ -206,13 +215,34 @@ class _Resampler:
         return np.ascontiguousarray(self._stream.resample_chunk(np.ascontiguousarray(audio.T), last=last).T)
 
 
-class _Files:
+class Files:
     """The files of a render, under hidden names until all are whole."""
 
-    def __init__(self, source: Path, folder: Path, plan: Plan, like: ReadableAudioFile) -> None:
+    def __init__(
+        self,
+        source: Path,
+        folder: Path,
+        channels: Mapping[str, int],
+        n_total: int,
+        rate: int,
+        format: str = "wav",  # noqa: A002
+    ) -> None:
+        """Check where they go; nothing is written yet.
+
+        Args:
+            source: the input, which no file may replace.
+            folder: made if need be.
+            channels: of every file, by name without suffix.
+            n_total: samples of every file.
+            rate: Hz.
+            format: one of FORMATS.
+
+        Raises:
+            AudioFileError: they cannot go there.
+        """
         if folder.exists() and not folder.is_dir():
             raise AudioFileError(f"{folder}: is a file, expected a folder for the output")
-        self.paths = [folder / f"{name}.{plan.format}" for name in plan.names]
+        self.paths = [folder / f"{name}.{format}" for name in channels]
         for path in self.paths:
             if path.exists() and path.samefile(source):
                 raise AudioFileError(f"{path}: is the input itself; choose another output folder")
@@ -220,11 +250,9 @@ class _Files:
                 raise AudioFileError(f"{path}: is a directory, a file is to be written there")
         self.folder = folder
         self.peak = 0.0
-        self._n_total = like.frames
-        self._rate, self._n_channels = round(like.samplerate), like.num_channels
-        self._format = plan.format
-        self._partial = {name: folder / f".{name}.partial.{plan.format}" for name in plan.names}
-        self._written = dict.fromkeys(plan.names, 0)
+        self._n_total, self._rate, self._channels, self._format = n_total, rate, channels, format
+        self._partial = {name: folder / f".{name}.partial.{format}" for name in channels}
+        self._written = dict.fromkeys(channels, 0)
         self._open: dict[str, WriteableAudioFile] = {}
 
     @property
@@ -232,12 +260,12 @@ class _Files:
         """Samples that every file has by now."""
         return min(self._written.values())
 
-    def __enter__(self) -> _Files:
+    def __enter__(self) -> Files:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for name, path in self._partial.items():
                 options = FORMATS[self._format]
-                self._open[name] = AudioFile(str(path), "w", self._rate, self._n_channels, **options)
+                self._open[name] = AudioFile(str(path), "w", self._rate, self._channels[name], **options)
         except (OSError, RuntimeError, ValueError) as error:
             self._discard()
             raise AudioFileError(f"{self.folder}: cannot write there ({_reason(error)})") from error
@@ -252,7 +280,7 @@ class _Files:
         try:
             for name in self._open.keys() & pieces.keys():
                 audio = pieces[name][:, : self._n_total - self._written[name]]
-                audio = audio if self._n_channels == N_CHANNELS else audio.mean(0, keepdims=True)
+                audio = audio.mean(0, keepdims=True) if self._channels[name] == 1 else audio
                 self.peak = max(self.peak, float(np.abs(audio).max(initial=0)))
                 self._open[name].write(audio)
                 self._written[name] += audio.shape[-1]

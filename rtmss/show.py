@@ -13,8 +13,10 @@ from rich.text import Text
 from rtmss import __version__
 from rtmss.conditions.condition import Condition, clip_similarities, load_condition, nearest
 from rtmss.conditions.preset import Library, StripPreset, find
+from rtmss.engine.backends.choose import Choice
 from rtmss.live.audio import PortAudioError, devices
 from rtmss.live.osc.table import reference
+from rtmss.live.priority import describe
 from rtmss.separator import Separator
 
 OUTLIER_SIMILARITY = 0.5
@@ -86,12 +88,13 @@ def preset_table(name: str, library: Library) -> RenderableType:
         channels = " ".join(map(str, strip.channels))
         table.add_row(strip_name, getattr(strip, "condition", ""), f"{strip.gain_db:+.1f} dB", state, channels, effects)
     master = ", ".join(effect.type for effect in preset.master.effects)
-    table.add_row("master", "", f"{preset.master.gain_db:+.1f} dB", "", "1 2", master)
+    state = "mute" if preset.master.mute else ""
+    table.add_row("master", "", f"{preset.master.gain_db:+.1f} dB", state, "1 2", master)
     note = f"Changes glide over {preset.fade_ms:g} ms; a late hop plays: {preset.fallback}."
     return Group(Text(preset.description), table, Text(note))
 
 
-def info_table(separator: Separator) -> Table:
+def info_table(separator: Separator, choice: Choice) -> Table:
     """Versions, processor, sound devices, the model and its latency."""
     config = separator.model.config
     n_parameters = sum(p.numel() for p in separator.model.parameters())
@@ -100,11 +103,13 @@ def info_table(separator: Separator) -> Table:
     table.add_row("Python, torch", f"{platform.python_version()}, {torch.__version__}")
     table.add_row("processor", f"{platform.machine()}, {torch.get_num_threads()} threads for the model")
     table.add_row("GPU", torch.cuda.get_device_name() if torch.cuda.is_available() else "none")
+    table.add_row("backend hop by hop", str(choice))
     table.add_row("weights", f"{separator.model_id}, {n_parameters / 1e6:.1f} million parameters")
     table.add_row("sample rate", f"{config.sample_rate} Hz")
     stft = config.stft
     milliseconds = 1000 * stft.latency / config.sample_rate
     table.add_row("algorithmic latency", f"{stft.latency} samples = {milliseconds:.1f} ms, hop {stft.hop_length}")
+    table.add_row("real-time priority", describe())
     try:
         names = [str(device) for device in devices()] or ["none"]
     except PortAudioError as error:
@@ -120,10 +125,12 @@ def devices_table() -> Table:
     Raises:
         PortAudioError: PortAudio is not installed.
     """
-    table = _table("device", "host API", "in", "out", "default rate")
+    table = _table("device", "host API", "in", "out", "default rate", "option")
+    options = {"both": "--device", "input": "--input only", "output": "--output only"}
     for device in devices():
         channels = str(device.n_inputs), str(device.n_outputs)
-        table.add_row(device.name, device.api, *channels, f"{device.sample_rate} Hz")
+        option = options.get(device.ways, "mono output")
+        table.add_row(device.name, device.api, *channels, f"{device.sample_rate} Hz", option)
     return table
 
 

@@ -11,11 +11,15 @@ import torch
 from pedalboard.io import AudioFile
 from torch import nn
 
+from rtmss.cli.base import cache_folder
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.config import PROFILES, ClipEncoderConfig, SeparatorConfig, StftConfig, UNetConfig
+from rtmss.engine.backends.choose import choose
+from rtmss.engine.backends.graph import export_graph
 from rtmss.files import Audio
 from rtmss.live.link import Link
 from rtmss.model.separator import SeparatorModel
+from rtmss.separator import Separator
 from rtmss.training.bank import Bank, load_bank
 
 Noise = Callable[..., Audio]
@@ -57,6 +61,31 @@ def tiny_config() -> SeparatorConfig:
 def tiny() -> SeparatorModel:
     """A model at 8 kHz with hops of 64 samples."""
     return make_model(TINY)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Networks for ONNX Runtime are made once for all tests, and not in the user's folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RTMSS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def tiny_graph(tmp_path_factory: pytest.TempPathFactory, tiny: SeparatorModel) -> Path:
+    """The tiny model for ONNX Runtime."""
+    path = tmp_path_factory.mktemp("graph") / "tiny.onnx"
+    export_graph(path, tiny, "0123456789ab")
+    return path
+
+
+@pytest.fixture(scope="session")
+def shipped_graph(cache: None) -> Path:
+    """The shipped weights for ONNX Runtime, where every command looks for them."""
+    separator = Separator.load()
+    graph = choose(separator.model, separator.model_id, "onnx", cache_folder() / "onnx").graph
+    assert graph is not None
+    return graph
 
 
 @pytest.fixture(scope="session")

@@ -55,12 +55,15 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lin
         ("render library --preset karaoke -o out", "library: "),
         ("render song.wav --preset karaoke -o song.wav", "song.wav: is a file, expected a folder"),
         ("render song.wav --preset karaoke -o out --format mp3", "no format 'mp3'; known: wav, flac, ogg"),
+        ("render song.wav --preset karaoke -o out --backend cuda", "no backend 'cuda'; known: auto, torch, onnx"),
+        ("export onnx -o .", ".: the network could not be exported"),
         ("separate song.wav -o out", "at least one clip, positive or negative"),
         ("separate song.wav -o out -p short.wav", "short.wav: 0.10 s is too short"),
         ("separate song.wav -o out -p silent.wav", "silent.wav: silent"),
         ("condition inspect vocal", "no condition 'vocal'; did you mean 'vocals'?"),
         ("condition create remainder -p clip-1.wav", "'remainder' cannot name a condition"),
         ("info --weights song.wav", "song.wav: not a safetensors file"),
+        ("live --device a --input b", "--device is for both ways; name either it, or --input and --output"),
         ("train nonsense --data .", "no recipe 'nonsense'; known: default"),
     ],
 )
@@ -81,6 +84,18 @@ def test_separate_splits_a_file_in_two(
     assert status == 0
     target, remainder = (read_audio(Path("out") / f"{name}.wav")[0] for name in ("target", "remainder"))
     assert np.abs(target + remainder - read_audio(Path("song.wav"))[0]).max() <= 1e-6
+
+
+@pytest.mark.usefixtures("shipped_graph")
+def test_render_says_the_same_with_either_backend(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for backend in ("torch", "onnx"):
+        line = f"render song.wav --preset vocals-only -o {backend} --backend {backend}"
+        assert run(monkeypatch, capsys, line)[0] == 0
+    torch, onnx = (read_audio(Path(backend) / "mix.wav")[0] for backend in ("torch", "onnx"))
+    assert np.abs(torch).max() > 0.01
+    assert 0 < np.abs(onnx - torch).max() <= 1e-4, "exactly nothing would mean that torch played twice"
 
 
 def test_a_condition_can_be_made_listed_inspected_and_used(

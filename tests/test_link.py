@@ -9,7 +9,7 @@ import pytest
 from conftest import MakeCondition
 
 from rtmss.engine.control import Scene, Stem, Strip
-from rtmss.live.link import N_METERS, N_SLOTS, Link, Meter, Status
+from rtmss.live.link import N_METERS, N_SLOTS, Link, Meter, Recording, Status
 
 NOTHING = np.zeros((N_METERS, 2), np.float32)
 
@@ -20,7 +20,7 @@ def scene(make_condition: MakeCondition) -> Scene:
         Stem("voice", make_condition("vocals"), Strip(-6.0, True, False, (1, 2))),
         Stem("kit", make_condition("drums", seed=1), Strip(3.0, False, True, (3, 64))),
     )
-    return Scene(stems, Strip(-1.5, channels=(5, 6)), -2.0, 75.0, True, "hold")
+    return Scene(stems, Strip(-1.5, channels=(5, 6)), -2.0, 75.0, True, "hold", master_mute=True)
 
 
 def test_a_scene_arrives_as_it_was_sent(link: Link, scene: Scene) -> None:
@@ -35,7 +35,7 @@ def test_a_scene_arrives_as_it_was_sent(link: Link, scene: Scene) -> None:
         np.array_equal(a.condition.vector, b.condition.vector) for a, b in zip(got.stems, scene.stems, strict=True)
     )
     assert (got.remainder, got.master_db, got.fade_ms) == (scene.remainder, scene.master_db, scene.fade_ms)
-    assert (got.bypass, got.fallback) == (True, "hold")
+    assert (got.bypass, got.fallback, got.master_mute) == (True, "hold", True)
 
 
 def test_a_condition_that_comes_again_is_the_same_object(link: Link, scene: Scene) -> None:
@@ -55,6 +55,12 @@ def test_another_vector_of_the_same_name_is_another_condition(
     link.send(scene.with_condition("voice", make_condition("vocals", seed=9)), "")
     (second,) = link.receive(1)
     assert second.scene.stems[0].condition is not first.scene.stems[0].condition
+
+
+def test_a_recording_is_off_until_a_recorder_says_otherwise(link: Link) -> None:
+    assert link.recording == Recording("off", 0.0, 0)
+    Link.attach(link.path, 12).recording = Recording("stopped", 1.5, 4)
+    assert link.recording == Recording("stopped", 1.5, 4)
 
 
 def test_only_what_still_counts_is_received(link: Link, scene: Scene) -> None:

@@ -66,6 +66,11 @@ def test_the_master_acts_on_the_main_mix_only(make_condition: MakeCondition) -> 
     assert matrix[0].tolist() == pytest.approx([0.1, 0.1, 1, 1])
 
 
+def test_the_master_mutes_the_main_mix_only(make_condition: MakeCondition) -> None:
+    matrix = gain_matrix(scene_of(make_condition, Strip(channels=(1, 2, 3, 4)), master_mute=True), 4)
+    assert matrix[0].tolist() == [0, 0, 1, 1]
+
+
 def test_bypass_plays_the_dry_sound_and_nothing_else(make_condition: MakeCondition) -> None:
     scene = scene_of(make_condition, Strip(solo=True), master_db=-20.0, bypass=True)
     assert gain_matrix(scene, 4).tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0]]

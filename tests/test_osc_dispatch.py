@@ -14,7 +14,7 @@ from rtmss.conditions.preset import Library
 from rtmss.config import ConfigError
 from rtmss.engine.control import Scene, Stem
 from rtmss.live.desk import Desk
-from rtmss.live.link import N_METERS, Link, Status
+from rtmss.live.link import N_METERS, Link, Recording, Status
 from rtmss.live.osc.dispatch import Dispatcher
 from rtmss.live.osc.peers import MAX_PEERS, Peer
 from rtmss.live.osc.state import meter_values, scene_values
@@ -123,6 +123,7 @@ def test_gain_and_fader_are_two_views_of_one_value(room: Room) -> None:
         ("/rtmss/stem/drums/condition", "choir", lambda s: s.stems[1].condition.header.name == "choir"),
         ("/rtmss/master/gain", -6.0, lambda s: s.master_db == -6.0),
         ("/rtmss/master/fader", 0.75, lambda s: s.master_db == 0.0),
+        ("/rtmss/master/mute", 1, lambda s: s.master_mute is True and s.master_db == 0.0),
         ("/rtmss/fade", 250, lambda s: s.fade_ms == 250.0),
         ("/rtmss/bypass", 1, lambda s: s.bypass is True),
         ("/rtmss/stem/*/mute", True, lambda s: all(stem.strip.mute for stem in s.stems) and not s.remainder.mute),
@@ -174,6 +175,7 @@ def test_unsolo_ends_every_solo(room: Room) -> None:
         ("/rtmss/subscribe", ("/rtmss", 3601), "range", "from 1 to 3600 s"),
         ("/rtmss/subscribe", ("/rtmss/[",), "address", "does not pair up"),
         ("/rtmss/status", (1,), "arity", "expected 0 arguments, got 1"),
+        ("/rtmss/master/solo", (1,), "address", "no address '/rtmss/master/solo'"),
         ("/rtmss/stem/*/pan", (0.0,), "address", "nothing that can be set matches"),
         ("/rtmss/pres*s", ("x",), "address", "nothing that can be set matches"),
         ("/other", (), "address", "no address '/other'"),
@@ -233,6 +235,22 @@ def test_the_status_is_one_bundle(room: Room) -> None:
     assert told["/rtmss/status/late"] == 3
     assert told["/rtmss/status/load"] == 0.25
     assert room.ask("/rtmss/status/xruns") == [("/rtmss/status/xruns", 2)]
+
+
+def test_a_recording_is_told_of_where_there_is_one(room: Room) -> None:
+    assert room.ask("/rtmss/status/recording")[0][:3] == ("/rtmss/fail", "/rtmss/status/recording", "address")
+    room.desk.link.recording = Recording("recording", 12.5, 3)
+    told = room.ask("/rtmss/status")
+    for name, value in (("recording", "recording"), ("recording_seconds", 12.5), ("recording_lost", 3)):
+        assert room.ask(f"/rtmss/status/{name}") == [(f"/rtmss/status/{name}", value)]
+        assert (f"/rtmss/status/{name}", value) in told
+
+
+def test_the_drift_is_there_with_two_devices_only(room: Room) -> None:
+    assert room.ask("/rtmss/status/drift")[0][:3] == ("/rtmss/fail", "/rtmss/status/drift", "address")
+    room.play(n_devices=2, drift_ppm=-12.5)
+    assert room.ask("/rtmss/status/drift") == [("/rtmss/status/drift", -12.5)]
+    assert ("/rtmss/status/drift", -12.5) in room.ask("/rtmss/status")
 
 
 def test_names_are_several_arguments(room: Room) -> None:

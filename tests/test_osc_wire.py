@@ -35,6 +35,10 @@ def test_every_type_comes_back_as_it_went() -> None:
     assert only(message("/a/b", *args, tags=wire.TAGS)) == Message("/a/b", args, "ifhdsbTFN")
 
 
+def test_a_text_ends_at_its_first_nul() -> None:
+    assert only(message("/x", "one\0\U00010000", 2)).args == ("one", 2)
+
+
 def test_an_address_alone_has_no_arguments() -> None:
     assert only(b"/abc\0\0\0\0") == Message("/abc")
 

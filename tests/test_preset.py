@@ -78,7 +78,7 @@ def test_a_name_like_no_other_gets_the_list_only() -> None:
 def library(tmp_path: Path, make_condition: MakeCondition) -> Library:
     (tmp_path / "duo.yaml").write_text(
         "fade_ms: 50\n"
-        "master: {gain_db: -2}\n"
+        "master: {gain_db: -2, mute: true}\n"
         "remainder: {mute: true}\n"
         "stems:\n"
         "  lead: {condition: singer, gain_db: -6, solo: true, channels: [3, 4]}\n"
@@ -112,7 +112,7 @@ def test_a_scene_takes_everything_from_its_preset(library: Library) -> None:
     lead = scene.stems[0].strip
     assert (lead.gain_db, lead.solo, lead.channels) == (-6, True, (3, 4))
     assert scene.remainder.mute
-    assert (scene.master_db, scene.fade_ms) == (-2, 50)
+    assert (scene.master_db, scene.master_mute, scene.fade_ms) == (-2, True, 50)
 
 
 def test_a_scene_of_an_unknown_condition_is_refused(tmp_path: Path, library: Library) -> None:

@@ -18,8 +18,8 @@ from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.live.desk import Desk
 from rtmss.live.keys import Keys, split_keys
-from rtmss.live.link import N_METERS, Link, Meter, Status
-from rtmss.live.terminal import Terminal, dbfs, statistics_line, view
+from rtmss.live.link import N_METERS, Link, Meter, Recording, Status
+from rtmss.live.terminal import Terminal, dbfs, statistics_line, status_line, view
 
 STATUS = Status(
     "running", 4711, 1.5, 3, late=12, fallbacks=5, xruns=7, bad_samples=2, load=0.43, p50_ms=4.91, p99_ms=6.28,
@@ -130,11 +130,39 @@ def test_the_peak_is_marked_where_the_scale_says(desk: Desk) -> None:
 
 def test_the_head_names_state_and_preset_and_device(desk: Desk) -> None:
     first = draw(view(desk, {}, STATUS))[0]
-    assert first.split() == ["RUNNING", "four-stems", "44100", "Hz,", "block", "128"]
+    assert first.split() == ["RUNNING", "four-stems", "44100", "Hz,", "block", "128,", "normal", "priority"]
+
+
+def test_real_time_priority_is_shown(desk: Desk) -> None:
+    assert draw(view(desk, {}, STATUS._replace(realtime=1)))[0].rstrip().endswith("block 128, real-time")
 
 
 def test_the_latency_stands_in_samples_and_milliseconds(desk: Desk) -> None:
     assert "latency 1664 samples = 37.7 ms + device 256 samples = 5.8 ms" in draw(view(desk, {}, STATUS))
+
+
+def test_the_drift_is_shown_where_there_are_two_devices(desk: Desk) -> None:
+    two = STATUS._replace(n_devices=2, drift_ppm=-37.4)
+    assert draw(view(desk, {}, two))[1].endswith("ms, drift -37 ppm")
+    assert ", drift -37 ppm," in status_line(desk, two)
+    assert json.loads(statistics_line(desk, two, {}))["drift_ppm"] == -37.4
+    assert "drift" not in "".join(draw(view(desk, {}, STATUS))) + statistics_line(desk, STATUS, {})
+
+
+@pytest.mark.parametrize(
+    ("recording", "drawn", "told"),
+    [
+        (Recording("recording", 65.9), " REC 1:05 ", ", recording 66 s, lost hops 0"),
+        (Recording("recording", 3600, 7), " REC 60:00, 7 hops lost ", ", recording 3600 s, lost hops 7"),
+        (Recording("stopped", 9.0), " RECORDING STOPPED AT 0:09 ", ", RECORDING STOPPED at 9 s"),
+    ],
+)
+def test_a_recording_is_shown(desk: Desk, recording: Recording, drawn: str, told: str) -> None:
+    assert "rec" not in (draw(view(desk, {}, STATUS))[2] + status_line(desk, STATUS)).lower()
+    desk.link.recording = recording
+    assert draw(view(desk, {}, STATUS))[2].rstrip() == drawn.rstrip()
+    assert status_line(desk, STATUS).endswith(told)
+    assert json.loads(statistics_line(desk, STATUS, {}))["recording"] == recording._asdict()
 
 
 def test_the_foot_holds_load_and_step_times_and_counts(desk: Desk) -> None:
@@ -266,10 +294,17 @@ def test_a_number_without_a_stem_is_refused_and_the_selection_stays(desk: Desk) 
     assert desk.scene.stems[1].strip.mute
 
 
-@pytest.mark.parametrize("key", ["m", "s"])
-def test_the_master_cannot_be_muted_or_soloed(desk: Desk, key: str) -> None:
+def test_the_master_is_muted_like_any_strip_and_shows_it(desk: Desk) -> None:
+    assert press(desk, "0m") == ["", ""]
+    assert desk.scene.master_mute
+    assert row_of(draw(view(desk, {}, STATUS)), "master").split()[-1] == "M"
+    press(desk, "0m")
+    assert not desk.scene.master_mute
+
+
+def test_the_master_cannot_be_soloed(desk: Desk) -> None:
     before = desk.scene
-    assert "gain only" in press(desk, "0" + key)[1]
+    assert "no solo" in press(desk, "0s")[1]
     assert desk.scene == before
 
 
@@ -328,7 +363,7 @@ def test_statistics_are_one_line_with_every_number_of_the_status(desk: Desk) -> 
     line = statistics_line(desk, STATUS, {"remainder": Meter(0.5, 0.1), "master": Meter(0, 0)})
     told = json.loads(line)
     assert "\n" not in line
-    assert {name: told[name] for name in Status._fields} == STATUS._asdict()
+    assert {name: told[name] for name in Status._fields if name != "drift_ppm"} | {"drift_ppm": 0} == STATUS._asdict()
     assert told["preset"] == "four-stems"
     levels = {"remainder": {"peak": -6.0, "rms": -20.0}, "master": {"peak": -120.0, "rms": -120.0}}
     assert told["levels"] == levels

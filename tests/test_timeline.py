@@ -159,6 +159,10 @@ def test_mono_is_played_on_both_sides() -> None:
     assert np.array_equal(out[:, timeline.latency :], np.repeat(audio[:, : -timeline.latency], 2, axis=0))
 
 
+def test_what_a_block_has_waited_before_is_part_of_the_latency() -> None:
+    assert Timeline(2, 64, 64, 128, n_before=300).latency == Timeline(2, 64, 64, 128).latency + 300
+
+
 def test_more_waiting_than_the_ring_can_hold_is_refused() -> None:
     with pytest.raises(UserError, match="16 blocks of 256 samples are too many"):
         Timeline(2, HOP, 256, DELAY, n_queued=16)

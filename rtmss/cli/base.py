@@ -14,6 +14,7 @@ from rtmss.config import UserError
 
 if TYPE_CHECKING:
     from rtmss.conditions.preset import Library
+    from rtmss.engine.backends.choose import Choice
     from rtmss.separator import Separator
 
 app = typer.Typer(
@@ -34,6 +35,9 @@ Negatives = Annotated[
 ]
 Weights = Annotated[Path | None, typer.Option(metavar="FILE", help="Other weights than those that come with rtmss.")]
 Format = Annotated[str, typer.Option(metavar="wav|flac|ogg", help="File format: 32-bit float, 24-bit, or Vorbis.")]
+BackendName = Annotated[
+    str, typer.Option("--backend", metavar="auto|torch|onnx", help="What runs the model; auto takes the faster one.")
+]
 Threads = Annotated[int, typer.Option(help="Processor threads for the model; 0 takes all.")]
 
 
@@ -64,6 +68,24 @@ def user_folder() -> Path:
     import platformdirs
 
     return Path(os.environ.get("RTMSS_LIBRARY") or platformdirs.user_data_path("rtmss"))
+
+
+def cache_folder() -> Path:
+    """Where networks for ONNX Runtime are kept; RTMSS_CACHE sets another."""
+    import platformdirs
+
+    return Path(os.environ.get("RTMSS_CACHE") or platformdirs.user_cache_path("rtmss"))
+
+
+def choose_backend(separator: Separator, wanted: str, *, may_export: bool = True) -> Choice:
+    """What is to run the model hop by hop; says what takes a while."""
+    from rtmss.engine.backends.choose import choose
+
+    def say(line: str) -> None:
+        Console(stderr=True).print(f"rtmss: {line}", highlight=False, soft_wrap=True)
+
+    folder = cache_folder() / "onnx"
+    return choose(separator.model, separator.model_id, wanted, folder, may_export=may_export, say=say)
 
 
 def load_library() -> Library:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rtmss.cli.base import (
+    BackendName,
     Format,
     Input,
     Negatives,
@@ -16,10 +19,12 @@ from rtmss.cli.base import (
     Threads,
     Weights,
     app,
+    choose_backend,
     console,
     load_library,
     load_separator,
 )
+from rtmss.config import UserError
 
 if TYPE_CHECKING:
     from rtmss.render import Plan, Report
@@ -32,12 +37,15 @@ def demo(
     weights: Weights = None,
     wait: Annotated[bool, typer.Option(help="Keep to real time; without, go as fast as possible.")] = True,
     seconds: Annotated[float | None, typer.Option(min=8, help="Play no more than this of the song.")] = None,
+    backend: BackendName = "auto",
 ) -> None:
     """Play a bundled song through the session in real time, with live preset switches; no sound card needed."""
     from rtmss.demo import run_demo
 
     # One hop is too little work to share: a second thread costs more in waiting than it gives.
-    if not run_demo(load_separator(weights, threads=1), load_library(), output, console, wait=wait, seconds=seconds):
+    separator = load_separator(weights, threads=1)
+    choice = choose_backend(separator, backend)
+    if not run_demo(separator, load_library(), output, console, choice, wait=wait, seconds=seconds):
         raise typer.Exit(1)
 
 
@@ -65,21 +73,35 @@ def separate(
 def render(
     input: Input,  # noqa: A002
     output: Output,
-    preset: Annotated[str, typer.Option(metavar="NAME|FILE", help="A preset by name, or a YAML file.")],
+    preset: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="A preset by name, or a YAML file.")] = None,
+    automation: Annotated[
+        Path | None, typer.Option(metavar="LOG", help="Instead: the session.jsonl of a recording, to be played again.")
+    ] = None,
     stems: Annotated[bool, typer.Option("--stems", help="Write every stem and the remainder too.")] = False,
     format: Format = "wav",  # noqa: A002
+    backend: Annotated[
+        str | None,
+        typer.Option(metavar="auto|torch|onnx", help="Else torch in long blocks, or with --automation the log's."),
+    ] = None,
     weights: Weights = None,
     threads: Threads = 0,
 ) -> None:
-    """Play a file through a preset's mixer into mix.wav."""
+    """Play a file into mix.wav, through a preset's mixer or as it was played live."""
     from rtmss.engine.control import Scene
     from rtmss.render import Plan
 
+    if (preset is None) == (automation is None):
+        raise UserError("render takes one of --preset and --automation")
+    if automation is not None:
+        if format != "wav" or threads > 1:
+            raise UserError("--automation plays hop by hop on one thread, into wav: leave out --format and --threads")
+        _replay(input, output, automation, weights, backend, stems=stems)
+        return
     library = load_library()
-    loaded = library.load_preset(preset)
+    loaded = library.load_preset(str(preset))
     separator = load_separator(weights, threads)
     scene = Scene.from_preset(loaded, library, separator.model_id)
-    _render(input, output, separator, Plan.from_preset(loaded, scene, stems=stems, format=format))
+    _render(input, output, separator, Plan.from_preset(loaded, scene, stems=stems, format=format), backend or "torch")
 
 
 @app.command()
@@ -87,22 +109,48 @@ def info(weights: Weights = None) -> None:
     """Versions, devices, the model and its latency."""
     from rtmss.show import info_table
 
-    console.print(info_table(load_separator(weights)))
+    separator = load_separator(weights)
+    console.print(info_table(separator, choose_backend(separator, "auto", may_export=False)))
 
 
-def _render(source: Path, folder: Path, separator: Separator, plan: Plan) -> None:
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
+def _render(source: Path, folder: Path, separator: Separator, plan: Plan, wanted: str = "torch") -> None:
     from rtmss.render import render as run
+
+    model, backend = separator.model, choose_backend(separator, wanted).start(separator.model)
+    _show(source.name, lambda tell: run(source, folder, model, plan, tell, backend=backend), plan.format)
+
+
+def _replay(source: Path, folder: Path, log: Path, weights: Path | None, wanted: str | None, *, stems: bool) -> None:
+    from rtmss.engine.automation import Automation
+    from rtmss.engine.journal import versions
+    from rtmss.replay import replay
+
+    separator = load_separator(weights, threads=1)
+    automation = Automation.load(log, separator.model_id)
+    backend = choose_backend(separator, wanted or automation.header.backend).start(separator.model)
+    run = partial(replay, source, folder, separator.model, automation, stems=stems, backend=backend)
+    _show(source.name, lambda tell: run(report=tell))
+    if automation.n_lost:
+        console.print(f"The recorder lost {automation.n_lost} hops; from there on, samples differ", style="yellow")
+    if automation.n_moves:
+        text = f"A song was started, stopped or moved {automation.n_moves} times; from there on, samples differ"
+        console.print(text, style="yellow")
+    made_by = automation.header.versions
+    if made_by != versions():
+        console.print(f"Recorded with {made_by}: samples may differ in their last bits", style="yellow", markup=False)
+
+
+def _show(name: str, run: Callable[[Callable[[float], None]], Report], format: str = "wav") -> None:  # noqa: A002
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as progress:
-        task = progress.add_task(source.name, total=1.0)
-        report = run(source, folder, separator.model, plan, lambda done: progress.update(task, completed=done))
-    _summarise(report, plan)
+        task = progress.add_task(name, total=1.0)
+        report = run(lambda done: progress.update(task, completed=done))
+    _summarise(report, format)
 
 
-def _summarise(report: Report, plan: Plan) -> None:
+def _summarise(report: Report, format: str) -> None:  # noqa: A002
     for path in report.files:
         console.print(f"  {path}", highlight=False)
     console.print(
@@ -110,7 +158,7 @@ def _summarise(report: Report, plan: Plan) -> None:
         f"{report.real_time_factor:.2f})",
         highlight=False,
     )
-    if report.peak > 1 and plan.format != "wav":
+    if report.peak > 1 and format != "wav":
         console.print(f"Peaks reach {report.peak:.2f} of full scale and were clipped: use --format wav", style="yellow")
     if report.n_bad_samples:
         console.print(f"{report.n_bad_samples} input samples were not finite or absurdly loud", style="yellow")

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
-from rtmss.cli.base import Weights, app, console, load_library, load_separator, user_folder
+from rtmss.cli.base import (
+    BackendName,
+    Weights,
+    app,
+    choose_backend,
+    console,
+    load_library,
+    load_separator,
+    user_folder,
+)
+from rtmss.config import UserError
+
+if TYPE_CHECKING:
+    from rtmss.live.transport import Wish
 
 
 @app.command()
@@ -19,6 +32,10 @@ def live(
     device: Annotated[
         str | None, typer.Option(metavar="NAME", help="The sound device, in and out, or a part of its name.")
     ] = None,
+    source: Annotated[
+        str | None, typer.Option("--input", metavar="NAME", help="The input's device, if the output is another.")
+    ] = None,
+    sink: Annotated[str | None, typer.Option("--output", metavar="NAME", help="The output's device.")] = None,
     block: Annotated[
         int | None, typer.Option(min=16, max=4096, help="Samples per block; else what the device brings at once.")
     ] = None,
@@ -32,32 +49,77 @@ def live(
     osc_bind: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Where OSC listens; 0.0.0.0 is everywhere.")
     ] = "127.0.0.1",
+    file: Annotated[Path | None, typer.Option(metavar="SONG", help="Play a file in the place of the input.")] = None,
+    loop: Annotated[str | None, typer.Option(metavar="A:B", help="Repeat the song from A to B, in seconds.")] = None,
+    loops: Annotated[
+        int, typer.Option(min=0, max=9999, help="How many times; the song then goes on. 0 is for ever.")
+    ] = 0,
+    start: Annotated[float, typer.Option(min=0, metavar="S", help="Where the song begins, in seconds.")] = 0.0,
+    record: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Record input, mix, stems and log into the next DIR/take-NNN.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show nothing.")] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="Print statistics, a JSON object per second.")] = False,
+    backend: BackendName = "auto",
     weights: Weights = None,
 ) -> None:
-    """Play from a sound device to the same device, through a preset's mixer, driven over OSC and by keys."""
+    """Play from a sound device to the same or another, through a preset's mixer, driven over OSC and by keys."""
     from rtmss.conditions.preset import most_channels
     from rtmss.engine.control import Scene
     from rtmss.live.host import HostOptions, run_host
     from rtmss.live.launch import EngineOptions
+    from rtmss.live.recorder import About, RecordOptions, check_folder
+    from rtmss.live.tap import Shape
 
+    if device and (source or sink):
+        raise UserError("--device is for both ways; name either it, or --input and --output")
+    song = _song(file, loop, loops, start)
+    if song and source:
+        raise UserError("--file plays in the place of an input; leave --input out")
     library, separator = load_library(), load_separator(weights)
     loaded = library.load_preset(preset)
     scene = Scene.from_preset(loaded, library, separator.model_id)
     config = separator.model.config
     n_outputs = max(most_channels(loaded), *map(most_channels, library.readable_presets()))
+    errors, choice = Console(stderr=True), choose_backend(separator, backend)
+    if not quiet:
+        errors.print(f"rtmss: backend {choice}", highlight=False, soft_wrap=True)
+    recording = None
+    if record is not None:
+        check_folder(record)
+        shape = Shape(config.stft.hop_length, n_outputs, config.unet.n_condition)
+        about = About(separator.model_id, str(weights or "shipped"), config.stft.delay)
+        recording = RecordOptions(record, shape, about)
     options = HostOptions(
-        EngineOptions(weights, device, block, n_outputs, sample_rate, queue),
+        EngineOptions(weights, device, block, n_outputs, sample_rate, queue, source, sink, graph=choice.graph),
         ("--n-condition", str(config.unet.n_condition), "--model-id", separator.model_id,
          "--hop-length", str(config.stft.hop_length), "--library", str(user_folder()), "--osc-bind", osc_bind,
          "--osc-port", str(osc_port), "--output", "none" if quiet else "json" if json_lines else "view"),
         config.unet.n_condition,
+        recording,
+        song,
     )  # fmt: skip
     name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
-    errors = Console(stderr=True)
     code = run_host(options, scene, name, lambda line: errors.print(f"rtmss: {line}", highlight=False, soft_wrap=True))
     raise typer.Exit(code)
+
+
+def _song(file: Path | None, loop: str | None, loops: int, start: float) -> tuple[Path, Wish] | None:
+    """The song that is to be played, and how it begins.
+
+    Raises:
+        UserError: it cannot be.
+    """
+    from rtmss.live.tape import song_seconds
+    from rtmss.live.transport import Wish, checked, parse_loop
+
+    if file is None:
+        if loop or loops or start:
+            raise UserError("--loop, --loops and --start are for a song; name it with --file")
+        return None
+    a, b = parse_loop(loop or ":")
+    wish = Wish(seek_seconds=start, is_looping=loop is not None, a_seconds=a, b_seconds=b, n_loops=loops)
+    return file.resolve(), checked(wish, song_seconds(file))
 
 
 @app.command()
@@ -69,8 +131,24 @@ def devices() -> None:
 
 
 @app.command()
-def osc() -> None:
-    """Every OSC address, what it takes and what it does."""
-    from rtmss.show import osc_table
+def osc(
+    layout: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="A file for another program instead: open-stage-control, pd, reaper, supercollider."
+        ),
+    ] = None,
+    preset: Annotated[
+        str, typer.Option("--preset", "-p", metavar="NAME|FILE", help="Whose stems are on open-stage-control.")
+    ] = "four-stems",
+) -> None:
+    """Every OSC address, what it takes and what it does; or a layout for a controller."""
+    if layout is None:
+        from rtmss.show import osc_table
 
-    console.print(osc_table())
+        console.print(osc_table())
+        return
+    from rtmss.live.layouts import layout_text
+
+    library = load_library()
+    typer.echo(layout_text(layout, library.load_preset(preset).stems, library.presets()), nl=False)

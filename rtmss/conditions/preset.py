@@ -53,6 +53,7 @@ class MasterPreset(Config):
     """The strip of the main mix, output channels 1 and 2."""
 
     gain_db: GainDb = 0.0
+    mute: bool = False
     effects: tuple[Effect, ...] = ()
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from rtmss.config import UserError
 from rtmss.files import Audio
 
 INSTALL_HINT = "PortAudio is not installed; on Debian or Ubuntu: apt install libportaudio2"
+Ways = Literal["input", "output", "both"]
+"""What a device is to be used for."""
 RATES = (44100, 48000)
 """Hz at which the separator runs as it is; others would have to be resampled, which costs latency."""
 
@@ -41,6 +43,18 @@ class Device:
     def __str__(self) -> str:
         return f"{self.name} ({self.api})"
 
+    @property
+    def ways(self) -> str:
+        """What it can be used for here; an output has to be stereo."""
+        has_output = self.n_outputs >= 2
+        if self.n_inputs and has_output:
+            return "both"
+        return "input" if self.n_inputs else "output" if has_output else ""
+
+    def serves(self, ways: Ways) -> bool:
+        """Whether it can be used so."""
+        return self.ways in {ways, "both"}
+
 
 def devices() -> list[Device]:
     """Every sound device there is now.
@@ -60,47 +74,45 @@ def devices() -> list[Device]:
     ]  # fmt: skip
 
 
-def find_device(query: str | None, known: list[Device]) -> Device:
-    """The device that a name means; None takes the one with input and output that PortAudio prefers.
+def find_device(query: str | None, known: list[Device], ways: Ways = "both") -> Device:
+    """The device that a name means; None takes the one that PortAudio prefers.
 
     Args:
         query: a name, a part of one, or `NAME (API)`; upper and lower case are the same.
         known: from `devices`.
+        ways: what it is to be used for.
 
     Raises:
         PortAudioError: none or several fit; names those there are.
     """
-    duplex = [device for device in known if device.n_inputs and device.n_outputs >= 2]
+    able = [device for device in known if device.serves(ways)]
     if query is None:
-        default = _sounddevice().default.device
-        fitting = [d for d in duplex if d.index in default] or duplex
+        source, sink = _sounddevice().default.device
+        preferred = {"input": {source}, "output": {sink}, "both": {source, sink}}[ways]
+        fitting = [d for d in able if d.index in preferred] or able
         if not fitting:
-            raise PortAudioError(f"no sound device with input and stereo output; {_listing(known)}")
+            raise PortAudioError(f"no sound device with {_NEEDS[ways]}; {_listing(known)}")
         return fitting[0]
     words = query.casefold()
-    exact = [d for d in duplex if words in {d.name.casefold(), str(d).casefold()}]
-    fitting = exact or [d for d in duplex if words in str(d).casefold()]
+    exact = [d for d in able if words in {d.name.casefold(), str(d).casefold()}]
+    fitting = exact or [d for d in able if words in str(d).casefold()]
     if len(fitting) != 1:
-        problem = (
-            f"'{query}' fits {', '.join(map(str, fitting))}"
-            if fitting
-            else f"no device '{query}' with input and output"
-        )
+        several = f"'{query}' fits {', '.join(map(str, fitting))}"
+        problem = several if fitting else f"no device '{query}' with {_NEEDS[ways]}"
         raise PortAudioError(f"{problem}; {_listing(known)}")
     return fitting[0]
 
 
 class Stream:
-    """A duplex stream on one device, so that one clock drives both directions."""
+    """A stream on one device, one way or both; of both, one clock is the measure."""
 
     def __init__(
         self,
         device: Device,
         sample_rate: int,
         block: int,
-        n_outputs: int,
+        channels: tuple[int, int],
         exchange: Callable[[Audio, Audio], None],
-        on_xrun: Callable[[], None],
     ) -> None:
         """Open a device; nothing is heard before `start`.
 
@@ -108,9 +120,8 @@ class Stream:
             device: from `find_device`.
             sample_rate: Hz, one of RATES.
             block: samples per block; 0 leaves it to the device.
-            n_outputs: output channels to open.
+            channels: C inputs and O outputs to open; none is a way that is not used.
             exchange: takes (C, S) from the device and fills (O, S) for it, in PortAudio's thread.
-            on_xrun: called in that thread when a block was lost.
 
         Raises:
             PortAudioError: the rate is another, or the device refuses.
@@ -121,20 +132,32 @@ class Stream:
                 "resampling on the way would add latency"
             )
         sounddevice = _sounddevice()
+        self.n_blocks = 0
+        """Blocks that came and went; it stands still when the device is lost."""
+        self.n_xruns = 0
+        """Blocks that were lost."""
+        nothing: Audio = np.zeros((0, 0), np.float32)
 
-        def callback(indata: Any, outdata: Any, _frames: int, _time: Any, flags: Any) -> None:
+        def both(indata: Any, outdata: Any, _frames: int, _time: Any, flags: Any) -> None:
             try:
                 exchange(indata.T, outdata.T)
             except Exception:  # one that escaped would end the stream
                 outdata.fill(0)
-                on_xrun()
-            if flags:
-                on_xrun()
+                self.n_xruns += 1
+            self.n_xruns += bool(flags)
+            self.n_blocks += 1
 
-        channels = (min(2, device.n_inputs), n_outputs)
+        kinds: dict[tuple[bool, bool], tuple[Any, Any, Any, Any]] = {
+            (True, True): (sounddevice.Stream, (device.index, device.index), channels, both),
+            (True, False): (sounddevice.InputStream, device.index, channels[0],
+                            lambda block, *rest: both(block, nothing, *rest)),
+            (False, True): (sounddevice.OutputStream, device.index, channels[1],
+                            lambda out, *rest: both(nothing, out, *rest)),
+        }  # fmt: skip
+        kind, index, n_channels, callback = kinds[channels[0] > 0, channels[1] > 0]
         try:
-            self._stream: Any = sounddevice.Stream(
-                samplerate=sample_rate, blocksize=block, device=(device.index, device.index), channels=channels,
+            self._stream: Any = kind(
+                samplerate=sample_rate, blocksize=block, device=index, channels=n_channels,
                 dtype="float32", latency="low", callback=callback,
             )  # fmt: skip
         except (sounddevice.PortAudioError, ValueError) as error:
@@ -153,7 +176,7 @@ class Stream:
 
     @property
     def device_latency(self) -> int:
-        """Samples that the device reports for both ways together."""
+        """Samples that the device reports for all ways together."""
         seconds = np.sum(self._stream.latency)
         return round(seconds * self._stream.samplerate) if 0 <= seconds < 10 else 0  # some report nonsense
 
@@ -162,7 +185,7 @@ class Stream:
         self._stream.close()
 
 
-def natural_block(device: Device, sample_rate: int, n_outputs: int) -> int:
+def natural_block(device: Device, sample_rate: int, channels: tuple[int, int]) -> int:
     """Samples that a device brings at once, found by listening to a few blocks.
 
     Blocks of another size come in bursts, several at once and then none for a while.
@@ -174,9 +197,9 @@ def natural_block(device: Device, sample_rate: int, n_outputs: int) -> int:
 
     def listen(block: Audio, out: Audio) -> None:
         out.fill(0)
-        sizes.append(block.shape[1])
+        sizes.append(max(block.shape[1], out.shape[1]))
 
-    stream = Stream(device, sample_rate, 0, n_outputs, listen, lambda: None)
+    stream = Stream(device, sample_rate, 0, channels, listen)
     stream.start()
     deadline = time.monotonic() + 2
     while len(sizes) < 4 and time.monotonic() < deadline:
@@ -200,6 +223,9 @@ def _sounddevice() -> ModuleType:
     except Exception as error:  # PortAudio starts with the import; what it raises then has no name here yet
         raise PortAudioError(f"PortAudio does not start: {error}") from error
     return cast(ModuleType, sounddevice)
+
+
+_NEEDS = {"input": "input", "output": "stereo output", "both": "input and stereo output"}
 
 
 def _listing(known: list[Device]) -> str:

@@ -5,7 +5,6 @@ PortAudio's thread only copies (see `timeline`); the session is stepped by the m
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import multiprocessing
 import os
@@ -16,12 +15,17 @@ from pathlib import Path
 
 import torch
 
-from rtmss.config import UserError
+from rtmss.config import SeparatorConfig, UserError
+from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.session import Session
-from rtmss.live.audio import Stream, devices, find_device, natural_block
+from rtmss.live.audio import devices
+from rtmss.live.deck import Deck
 from rtmss.live.launch import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOptions
 from rtmss.live.link import Link
 from rtmss.live.player import Player
+from rtmss.live.priority import raise_priority
+from rtmss.live.sound import Sound, choose, common_rate
+from rtmss.live.tap import Shape, Tap
 from rtmss.live.timeline import Timeline
 from rtmss.separator import Separator
 
@@ -46,36 +50,50 @@ def _play(options: EngineOptions, memory: Path) -> int:
     torch.set_num_threads(1)  # a hop is too little work to share
     model = Separator.load(options.weights).model
     link = Link.attach(memory, model.config.unet.n_condition)
-    device = find_device(options.device, devices())
-    rate, stft = options.sample_rate or device.sample_rate, model.config.stft
-    session = Session(model, n_outputs=min(options.n_outputs, device.n_outputs), sample_rate=rate)
-    block = options.block or natural_block(device, rate, session.n_outputs)
-    timeline = Timeline(session.n_outputs, stft.hop_length, block, session.delay, options.n_queued)
-    player = Player(session, timeline, link)
+    has_song = bool(link.transport.song)
+    source, sink = choose(options.device, options.source, options.sink, devices(), has_input=not has_song)
+    rate, hop = common_rate(source, sink, options.sample_rate), model.config.stft.hop_length
+    n_outputs = min(options.n_outputs, sink.n_outputs)
+    sessions = [
+        Session(model, n_outputs=n_outputs, sample_rate=rate, backend=start_backend(model, options.graph))
+        for _ in range(1 + has_song)
+    ]
+    session = sessions[0]
+    sound = Sound(source, sink, rate, options.block, session.n_outputs)
+    timeline = Timeline(session.n_outputs, hop, sound.block, session.delay, options.n_queued, sound.n_before)
+    deck = Deck(session, sessions[1], timeline, link.transport) if has_song else None
+    player = Player(deck or session, timeline, link, _tap(options, model.config))
+    for one in sessions:
+        _warm_up(one)
+    if deck:
+        deck.warm_up()
+    is_realtime = _settle()
+    sound.start(timeline.exchange)
+    player.device_latency = sound.device_latency
+    player.status = player.status._replace(n_devices=sound.n_devices, realtime=int(is_realtime))
+    return _run(player, link, sound)
 
-    def count_xrun() -> None:
-        player.n_xruns += 1
 
-    stream = Stream(device, rate, block, session.n_outputs, timeline.exchange, count_xrun)
-    _warm_up(session)
-    _settle()
-    stream.start()
-    player.device_latency = stream.device_latency
-    return _run(player, link)
+def _tap(options: EngineOptions, config: SeparatorConfig) -> Tap | None:
+    if options.tap is None:
+        return None
+    return Tap.attach(options.tap, Shape(config.stft.hop_length, options.n_outputs, config.unet.n_condition))
 
 
-def _run(player: Player, link: Link) -> int:
-    n_in, since, parent = 0, time.monotonic(), multiprocessing.parent_process()
+def _run(player: Player, link: Link, sound: Sound) -> int:
+    parent, n_blocks = multiprocessing.parent_process(), sound.n_blocks
+    moved = [time.monotonic()] * len(n_blocks)
+    """When each stream last brought or took something."""
     while not link.stop:
+        player.n_xruns, player.drift_ppm = sound.n_xruns, sound.drift_ppm
         if player.work():
             continue
-        now = time.monotonic()
-        if player.timeline.n_in != n_in:
-            n_in, since = player.timeline.n_in, now
-        elif now - since > SILENT_SECONDS:
+        now, before, n_blocks = time.monotonic(), n_blocks, sound.n_blocks
+        moved = [now if a != b else then for a, b, then in zip(before, n_blocks, moved, strict=True)]
+        if now - min(moved) > SILENT_SECONDS:
             link.report(player.status._replace(state="reopening"), player.meters)
             return EXIT_LOST
-        elif parent is not None and not parent.is_alive():
+        if parent is not None and not parent.is_alive():
             return 0  # nobody is left to stop us
         time.sleep(0.0005)
     return 0
@@ -89,10 +107,9 @@ def _warm_up(session: Session) -> None:
     session.reset()
 
 
-def _settle() -> None:
-    """Take what could interrupt a step out of its way."""
+def _settle() -> bool:
+    """Take what could interrupt a step out of its way; true if all of it could be."""
     sys.setswitchinterval(0.0005)  # the device's thread waits for the interpreter at most this long
     gc.collect()
     gc.disable()
-    with contextlib.suppress(OSError, AttributeError):  # not permitted, or not on this system
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))  # under the device's thread
+    return raise_priority()

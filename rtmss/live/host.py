@@ -1,4 +1,4 @@
-"""The supervisor: starts the engine and the control side, each in a process of its own, and starts again what has died.
+"""The supervisor: starts engine, control side and recorder, each in a process of its own, and again what has died.
 
 It holds the shared memory, so that the scene outlives both. Killing the control side does not touch the sound; a new
 engine plays the scene that the old one played.
@@ -12,20 +12,29 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 from rtmss.engine.control import Scene
 from rtmss.live.launch import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOptions, launch
 from rtmss.live.link import Link
+from rtmss.live.priority import hint
+from rtmss.live.recorder import RecordOptions
+from rtmss.live.tap import Tap
+from rtmss.live.tape import Loader
+from rtmss.live.transport import Wish
 
 POLL_SECONDS = 0.05
 START_SECONDS = 30.0
 """An engine that is not running by then is started again."""
 PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0)
 """Before the first, second, ... start after a failure."""
-ENDINGS = {EXIT_LOST: "lost its sound device"}
+ENDINGS = {EXIT_LOST: "lost its sound device", EXIT_REFUSED: "cannot start"}
 """What exit statuses mean."""
+WRITE_SECONDS = 8.0
+"""A slow disk has so long in the end to take what is left of a recording."""
 CALM_SECONDS = 10.0
 """After so long without a failure the pauses begin anew."""
 
@@ -38,6 +47,9 @@ class HostOptions:
     control: tuple[str, ...]
     """Arguments of the control side's process."""
     n_condition: int
+    record: RecordOptions | None = None
+    song: tuple[Path, Wish] | None = None
+    """A file to play in the place of an input, and how it begins."""
 
 
 class Process(Protocol):
@@ -103,6 +115,9 @@ def run_host(options: HostOptions, scene: Scene, preset: str, say: Callable[[str
         say: prints one line for the user.
     """
     link = Link.create(options.n_condition)
+    tap: Tap | None = None
+    recorder: Supervised | None = None
+    loader: Loader | None = None
     supervised: list[Supervised] = []
 
     def stop(*_: object) -> None:
@@ -112,7 +127,14 @@ def run_host(options: HostOptions, scene: Scene, preset: str, say: Callable[[str
     before = [signal.signal(number, stop) for number in signals]
     try:
         link.send(scene, preset)
-        engine = Supervised("the engine", lambda: _start_engine(options.engine, link), say)
+        loader = _start_loader(options, link, say)
+        engine_options = options.engine
+        if options.record is not None:
+            tap = Tap.create(options.record.shape)
+            engine_options = replace(engine_options, tap=tap.path)
+            recorder = Supervised("the recorder", partial(_start_recorder, options.record, link, tap), say)
+            supervised.append(recorder)
+        engine = Supervised("the engine", lambda: _start_engine(engine_options, link), say)
         supervised.append(engine)
         if not _await_start(engine, link, say):
             return 0 if link.stop else 1
@@ -129,11 +151,23 @@ def run_host(options: HostOptions, scene: Scene, preset: str, say: Callable[[str
         return 1
     finally:
         link.stop = True
-        _end([child.process for child in supervised])
+        if loader is not None:
+            loader.close()
+        _end([child.process for child in supervised if child is not recorder])
+        _end([child.process for child in supervised if child is recorder], WRITE_SECONDS)
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
         link.close(unlink=True)
-    return 0
+        if tap is not None:
+            tap.close(unlink=True)
+    return int(loader is not None and loader.has_failed)
+
+
+def _start_loader(options: HostOptions, link: Link, say: Callable[[str], None]) -> Loader | None:
+    if options.song is None:
+        return None
+    link.transport.insert(*options.song)
+    return Loader(options.song[0], link, say)
 
 
 def _stall(engine: Supervised, link: Link) -> str:
@@ -147,7 +181,7 @@ def _stall(engine: Supervised, link: Link) -> str:
 
 
 def _await_start(engine: Supervised, link: Link, say: Callable[[str], None]) -> bool:
-    """Wait for the first hop; false, and said why, if there will be none."""
+    """Wait for the first hop, and advise on how it runs; false, and said why, if there will be none."""
     while link.read()[0].hop_seconds < engine.started:
         code, problem = engine.process.exit_code(), _stall(engine, link)
         if code is not None and code != EXIT_REFUSED:
@@ -157,6 +191,8 @@ def _await_start(engine: Supervised, link: Link, say: Callable[[str], None]) -> 
                 say(f"{engine.name} {problem}")
             return False
         time.sleep(POLL_SECONDS)
+    if advice := hint(is_realtime=bool(link.read()[0].realtime)):
+        say(advice)
     return True
 
 
@@ -205,9 +241,14 @@ def _start_control(options: HostOptions, link: Link) -> Process:
     return _Command(subprocess.Popen(command))
 
 
-def _end(processes: list[Process]) -> None:
+def _start_recorder(options: RecordOptions, link: Link, tap: Tap) -> Process:
+    command = [sys.executable, "-m", "rtmss.live.recorder", *options.arguments(link.path, tap.path)]
+    return _Command(subprocess.Popen(command))
+
+
+def _end(processes: list[Process], seconds: float = 2.0) -> None:
     """Wait a moment for them to end by themselves, then end them."""
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + seconds
     for process in processes:
         while process.exit_code() is None and time.monotonic() < deadline:
             time.sleep(0.02)

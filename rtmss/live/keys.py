@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,9 +12,15 @@ from rtmss.conditions.preset import find
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Strip
 from rtmss.live.desk import Desk
+from rtmss.live.transport import MIN_LOOP_SECONDS, loop, play, seek
 
 LOWEST_DB, HIGHEST_DB = -120.0, 12.0
-ARROWS = {"\x1b[A": "up", "\x1b[B": "down", "\x1bOA": "up", "\x1bOB": "down"}
+ARROWS = {
+    start + letter: name
+    for letter, name in {"A": "up", "B": "down", "C": "right", "D": "left"}.items()
+    for start in ("\x1b[", "\x1bO")
+}
+SEEK_SECONDS = 5.0
 _BEGINNING = re.compile(r"\x1b([\[O][0-9;]*)?\Z")
 _KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
 
@@ -31,7 +38,8 @@ class Row(NamedTuple):
 def rows(scene: Scene) -> list[Row]:
     """Every strip in the order of the view: stems, remainder, master."""
     stems = [Row(str(i), stem.name, stem.condition.name, stem.strip) for i, stem in enumerate(scene.stems, 1)]
-    return [*stems, Row("r", "remainder", "", scene.remainder), Row("0", "master", "", Strip(scene.master_db))]
+    master = Strip(scene.master_db, scene.master_mute)
+    return [*stems, Row("r", "remainder", "", scene.remainder), Row("0", "master", "", master)]
 
 
 class Keys:
@@ -52,7 +60,7 @@ class Keys:
 
     def press(self, key: str) -> str:
         """Do what a key says, and return the message that it leaves; other keys do nothing."""
-        effect = next((row.press for row in KEYS if key in row.keys), None)
+        effect = next((row.press for line in key_lines(self.desk) for row in line if key in row.keys), None)
         try:
             if effect is not None:
                 effect(self, key)
@@ -77,10 +85,13 @@ class Keys:
     def flip(self, key: str) -> None:
         """Mute or solo, or no longer."""
         _, name, _, strip = self.row
-        if name == "master":
-            raise UserError("the master has a gain only; space silences everything")
         flag = {"m": "mute", "s": "solo"}[key]
-        self._set(name, **{flag: not getattr(strip, flag)})
+        if name != "master":
+            self._set(name, **{flag: not getattr(strip, flag)})
+        elif flag == "mute":
+            self.desk.change(lambda scene: replace(scene, master_mute=not strip.mute))
+        else:
+            raise UserError("the master has no solo: there is nothing beside it; u ends every solo")
 
     def unsolo(self, _: str) -> None:
         """Take every solo back."""
@@ -90,6 +101,29 @@ class Keys:
     def bypass(self, _: str) -> None:
         """Bypass, or no longer."""
         self.desk.change(lambda scene: replace(scene, bypass=not scene.bypass))
+
+    def play(self, _: str) -> None:
+        """Play the song, or hold it."""
+        transport = self.desk.link.transport
+        transport.change(play(not transport.is_playing))
+
+    def seek(self, key: str) -> None:
+        """Go back or on in the song, up to its ends."""
+        transport = self.desk.link.transport
+        place = transport.position_seconds + (SEEK_SECONDS if key == "right" else -SEEK_SECONDS)
+        transport.change(seek(min(max(place, 0.0), transport.seconds)))
+
+    def set_loop(self, key: str) -> None:
+        """Begin the loop here, end it here, or clear it."""
+        transport = self.desk.link.transport
+        here, wish = transport.position_seconds, transport.wish.read()
+        if key == "[":
+            is_before = here + MIN_LOOP_SECONDS <= min(wish.b_seconds, transport.seconds)
+            transport.change(loop(a_seconds=here, b_seconds=wish.b_seconds if is_before else math.inf))
+        elif key == "]":
+            transport.change(loop(b_seconds=here, is_looping=True))
+        else:
+            transport.change(loop(is_looping=False, a_seconds=0.0, b_seconds=math.inf))
 
     def panic(self, _: str) -> None:
         """Silence, or no longer."""
@@ -130,10 +164,24 @@ KEYS = (
     Key("u", "unsolo", ("u",), Keys.unsolo),
     Key("b", "bypass", ("b",), Keys.bypass),
     Key("pP", "preset", ("p", "P"), Keys.load_neighbour),
-    Key("space", "panic", (" ",), Keys.panic),
+    Key("space", "panic", (" ", "x"), Keys.panic),
     Key("q", "quit", ("q",), Keys.quit),
 )
 """Every key, and the help line."""
+_SONG_KEYS = (
+    Key("space", "play", (" ",), Keys.play),
+    Key("x", "panic", ("x",), Keys.panic),
+    Key("←→", "5 s", ("left", "right"), Keys.seek),
+    Key("[ ]", "loop from, to", ("[", "]"), Keys.set_loop),
+    Key("\\", "no loop", ("\\",), Keys.set_loop),
+)
+
+
+def key_lines(desk: Desk) -> tuple[tuple[Key, ...], ...]:
+    """Every key that does something now, by lines of help; where a song plays, the space bar is its own."""
+    if not desk.link.transport.song:
+        return (KEYS,)
+    return tuple(row for row in KEYS if row.does != "panic"), _SONG_KEYS
 
 
 def split_keys(text: str) -> tuple[list[str], str]:

@@ -29,6 +29,14 @@ class EngineOptions:
     """Hz; None for the device's own."""
     n_queued: int | None
     """Blocks that a step may take; None gives it the time of one hop."""
+    source: str | None = None
+    """The input's device by name where it is another than the output's."""
+    sink: str | None = None
+    """The output's device by name."""
+    tap: Path | None = None
+    """Shared memory for a recorder, if there is one."""
+    graph: Path | None = None
+    """The network for ONNX Runtime; None for eager torch."""
 
 
 def launch(options: EngineOptions, link: Path) -> None:

@@ -17,20 +17,19 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rtmss.conditions.condition import Condition, ConditionHeader
-from rtmss.conditions.preset import MAX_NAME, MAX_STEMS
-from rtmss.engine.control import Scene, Stem, Strip
+from rtmss.conditions.preset import MAX_STEMS
+from rtmss.engine.control import Scene
+from rtmss.live.scenes import NAME_BYTES, SceneReader, decode_name, encode_name, scene_fields, write_scene
+from rtmss.live.transport import Transport
+from rtmss.live.transport import layout as transport_layout
 
 N_SLOTS = 64
 """Scenes on their way; a writer that is further ahead overwrites those that nobody will miss."""
 N_METERS = MAX_STEMS + 2
 """The stems, then the remainder, then the mix."""
-NAME_BYTES = MAX_NAME
-"""Names of presets given as files may be longer, and are cut."""
-FALLBACKS = ("dry", "silence", "hold")
 STATES = ("starting", "running", "reopening")
-
-_STRIP = [("gain_db", "f8"), ("mute", "?"), ("solo", "?"), ("channels", "u8")]
+RECORDING_STATES = ("off", "recording", "stopped")
+"""Stopped: the disk is full, or the like."""
 
 
 class Meter(NamedTuple):
@@ -70,6 +69,22 @@ class Status(NamedTuple):
     """Samples from the arrival of a sound to its output, without what the device adds."""
     device_latency: int = 0
     """Samples that the device reports on top, both ways."""
+    n_devices: int = 1
+    """1 for input and output, or one each."""
+    drift_ppm: float = 0.0
+    """By how many millionths the clock of the input's device is faster than the output's."""
+    realtime: int = 0
+    """1 if the engine's thread has real-time priority."""
+
+
+class Recording(NamedTuple):
+    """What the recorder says of itself."""
+
+    state: str = "off"
+    seconds: float = 0.0
+    """Length of what is being recorded, or was."""
+    lost: int = 0
+    """Hops that were played and are missing in the files."""
 
 
 class Entry(NamedTuple):
@@ -96,7 +111,8 @@ class Link:
             memory = mmap.mmap(file.fileno(), layout.itemsize)
         whole: Any = np.ndarray((), layout, buffer=memory)
         self._whole, self._slots = whole, whole["slots"]
-        self._conditions: dict[tuple[bytes, bytes], Condition] = {}
+        self.transport = Transport(whole["transport"])
+        self._scenes = SceneReader()
 
     @classmethod
     def create(cls, n_condition: int) -> Self:
@@ -118,7 +134,7 @@ class Link:
 
     def close(self, *, unlink: bool = False) -> None:
         """Let go of the memory, for good with `unlink`."""
-        del self._whole, self._slots
+        del self._whole, self._slots, self.transport
         if unlink:
             self.path.unlink(missing_ok=True)
 
@@ -135,8 +151,8 @@ class Link:
             number += 1
             slot = self._slots[number % N_SLOTS]
             slot["number"] = 0  # a reader in between sees that it is not whole
-            _write_scene(slot, following)
-            slot["hop"], slot["preset"] = hop, _name(preset)
+            write_scene(slot, following)
+            slot["hop"], slot["preset"] = hop, encode_name(preset)
             slot["number"] = number
         self._whole["written"] = number
         return number
@@ -154,7 +170,7 @@ class Link:
             if slot["number"] == number == self._slots[number % N_SLOTS]["number"]:
                 slots = [slot] if not slot["hop"] else [*slots, slot]
         return [
-            Entry(int(slot["number"]), int(slot["hop"]), self._read_scene(slot), _text(slot["preset"]))
+            Entry(int(slot["number"]), int(slot["hop"]), self._scenes.read(slot), decode_name(slot["preset"]))
             for slot in slots
         ]
 
@@ -179,6 +195,18 @@ class Link:
     @stop.setter
     def stop(self, on: bool) -> None:
         self._whole["stop"] = on
+
+    # From the recorder to everybody.
+
+    @property
+    def recording(self) -> Recording:
+        """Whether something is being recorded, and how well."""
+        state, seconds, lost = self._whole["recording"].tolist()
+        return Recording(RECORDING_STATES[state], seconds, lost)
+
+    @recording.setter
+    def recording(self, recording: Recording) -> None:
+        self._whole["recording"] = (RECORDING_STATES.index(recording.state), recording.seconds, recording.lost)
 
     # From the engine to everybody.
 
@@ -213,68 +241,12 @@ class Link:
         }
         return Status(STATES[state], **values), [Meter(float(peak), float(rms)) for peak, rms in meters]  # type: ignore[arg-type]
 
-    def _read_scene(self, slot: Any) -> Scene:
-        stems = tuple(
-            Stem(_text(row["name"]), self._condition(row), _read_strip(row)) for row in slot["stems"][: slot["n_stems"]]
-        )
-        numbers = float(slot["master_db"]), float(slot["fade_ms"])
-        return Scene(stems, _read_strip(slot["remainder"]), *numbers, bool(slot["bypass"]), FALLBACKS[slot["fallback"]])  # type: ignore[arg-type]
-
-    def _condition(self, row: Any) -> Condition:
-        """The same object for the same vector, so that a stem that stays is known to stay."""
-        key = (bytes(row["condition"]), row["vector"].tobytes())
-        if key in self._conditions:
-            self._conditions[key] = self._conditions.pop(key)  # the latest used is the last to be forgotten
-        else:
-            if len(self._conditions) >= 4 * N_SLOTS:
-                self._conditions.pop(next(iter(self._conditions)))
-            nothing = np.zeros((0, 0), np.float32)
-            header = ConditionHeader(name=_text(row["condition"]), model_id="")
-            self._conditions[key] = Condition(header, row["vector"].copy(), nothing, nothing)
-        return self._conditions[key]
-
 
 def _layout(n_condition: int) -> np.dtype[Any]:
-    stem = [("name", f"S{NAME_BYTES}"), ("condition", f"S{NAME_BYTES}"), ("vector", "f4", n_condition), *_STRIP]
-    scene = [
-        ("number", "u8"), ("hop", "u8"), ("preset", f"S{NAME_BYTES}"), ("n_stems", "u8"), ("stems", stem, MAX_STEMS),
-        ("remainder", _STRIP), ("master_db", "f8"), ("fade_ms", "f8"), ("bypass", "?"), ("fallback", "u1"),
-    ]  # fmt: skip
+    scene = [("number", "u8"), ("hop", "u8"), ("preset", f"S{NAME_BYTES}"), *scene_fields(n_condition)]
     return np.dtype([
         ("written", "u8"), ("version", "u8"), ("panic", "u1"), ("stop", "u1"), ("state", "u1"),
         ("numbers", "f8", len(_NUMBERS)), ("meters", "f4", (N_METERS, 2)),
-        ("slots", np.dtype(scene, align=True), N_SLOTS),
+        ("slots", np.dtype(scene, align=True), N_SLOTS), ("transport", transport_layout()),
+        ("recording", [("state", "u1"), ("seconds", "f8"), ("lost", "u8")]),
     ], align=True)  # fmt: skip
-
-
-def _write_scene(slot: Any, scene: Scene) -> None:
-    slot["n_stems"] = len(scene.stems)
-    for row, stem in zip(slot["stems"], scene.stems, strict=False):
-        row["name"], row["condition"], row["vector"] = (
-            _name(stem.name),
-            _name(stem.condition.name),
-            stem.condition.vector,
-        )
-        _write_strip(row, stem.strip)
-    _write_strip(slot["remainder"], scene.remainder)
-    slot["master_db"], slot["fade_ms"], slot["bypass"] = scene.master_db, scene.fade_ms, scene.bypass
-    slot["fallback"] = FALLBACKS.index(scene.fallback)
-
-
-def _write_strip(row: Any, strip: Strip) -> None:
-    row["gain_db"], row["mute"], row["solo"] = strip.gain_db, strip.mute, strip.solo
-    row["channels"] = sum(1 << (channel - 1) for channel in set(strip.channels) if channel <= 64)
-
-
-def _read_strip(row: Any) -> Strip:
-    bits = int(row["channels"])
-    channels = tuple(channel for channel in range(1, 65) if bits >> (channel - 1) & 1)
-    return Strip(float(row["gain_db"]), bool(row["mute"]), bool(row["solo"]), channels)
-
-
-def _name(text: str) -> bytes:
-    return text.encode()[:NAME_BYTES]
-
-
-def _text(name: Any) -> str:
-    return bytes(name).decode(errors="replace")

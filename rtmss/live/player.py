@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 
 from rtmss.engine.control import Scene
 from rtmss.engine.mixer import gain_matrix
-from rtmss.engine.session import Output, Session
+from rtmss.engine.session import Output, Session, make_sane
+from rtmss.files import Audio
+from rtmss.live.deck import Deck
 from rtmss.live.link import N_METERS, Entry, Link, Status
 from rtmss.live.steptimes import StepTimes
-from rtmss.live.timeline import N_HOPS, Timeline
+from rtmss.live.tap import Flow, Stream, Tap
+from rtmss.live.timeline import N_HOPS, N_LATE, Timeline
 
 MOST_AT_ONCE = 8
 """Hops that an engine which has fallen behind steps together."""
@@ -28,14 +31,19 @@ EVERY = 32
 class Player:
     """Steps the hops that have come in, and reports on each step."""
 
-    def __init__(self, session: Session, timeline: Timeline, link: Link) -> None:
+    def __init__(self, session: Session | Deck, timeline: Timeline, link: Link, tap: Tap | None = None) -> None:
         self.session, self.timeline, self.link = session, timeline, link
+        self._tap, self._n_late = tap, 0
+        if tap is not None:
+            numbers = session.sample_rate, session.n_outputs, timeline.block, timeline.latency
+            tap.begin(Stream(0, *numbers, self._sounding.backend.name))
         self.status = Status(
             state="running", sample_rate=session.sample_rate, block=timeline.block, latency=timeline.latency
         )
         self.n_xruns = 0
-        """Counted by the device's thread."""
+        """Blocks lost so far."""
         self.device_latency = 0
+        self.drift_ppm = 0.0
         self.times = StepTimes()
         self._n_received = 0
         self._waiting: dict[int, Entry] = {}
@@ -58,6 +66,8 @@ class Player:
             self.timeline.skip_to(first)
         due = self._take_up(first)
         n = min(n, MOST_AT_ONCE, due - first)
+        if isinstance(self.session, Deck):
+            n = self.session.feed(first, n)
         hop = self.timeline.hop
         started = time.perf_counter()
         block = self.timeline.take(n)
@@ -69,6 +79,8 @@ class Player:
         for i in range(n):
             self.timeline.deliver(first + i, output.mix[:, i * hop : (i + 1) * hop])
         self._report(first + n, n, time.perf_counter() - started, output)
+        if self._tap is not None:
+            self._hand_over(self._tap, first, block, output)
         return True
 
     def _take_up(self, hop: int) -> int:
@@ -87,6 +99,21 @@ class Player:
             self.status = self.status._replace(applied=entry.number)
         return hop + MOST_AT_ONCE
 
+    def _hand_over(self, tap: Tap, first: int, block: Audio, output: Output) -> None:
+        """Let the recorder have the latest step, and hear which hops were late."""
+        is_transport = isinstance(self.session, Deck) and not self.session.is_plain
+        n, n_bad_samples = block.shape[1] // self.timeline.hop, self.session.n_bad_samples
+        flow = Flow(n, n_bad_samples, self.n_xruns, self.link.panic, is_transport)
+        tap.put(first, make_sane(block)[0], output, self._sounding, flow)
+        n_late = self.timeline.n_late
+        late = range(max(self._n_late, n_late - N_LATE), n_late)
+        tap.put_late([int(self.timeline.late_hops[number % N_LATE]) for number in late])
+        self._n_late = n_late
+
+    @property
+    def _sounding(self) -> Session:
+        return self.session.session if isinstance(self.session, Deck) else self.session
+
     def _report(self, hop: int, n: int, seconds: float, output: Output) -> None:
         self.times.add(1000 * seconds / n, n)
         load = seconds * self.session.sample_rate / (n * self.timeline.hop)
@@ -99,6 +126,7 @@ class Player:
             bad_samples=self.session.n_bad_samples,
             load=self.status.load + 0.05 * (load - self.status.load),
             device_latency=self.device_latency,
+            drift_ppm=self.drift_ppm,
         )
         if self._n_steps % EVERY == 0:
             p50, p99, p999 = self.times.percentiles((0.5, 0.99, 0.999))

@@ -7,7 +7,7 @@ import math
 import os
 import select
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import TracebackType
 from typing import Self
@@ -19,8 +19,9 @@ from rich.text import Text
 
 from rtmss.engine.control import Scene
 from rtmss.live.desk import Desk
-from rtmss.live.keys import KEYS, Keys, rows, split_keys
+from rtmss.live.keys import Key, Keys, key_lines, rows, split_keys
 from rtmss.live.link import Meter, Status
+from rtmss.live.songline import song_line, song_numbers, song_state
 
 try:
     import termios
@@ -47,20 +48,45 @@ def view(
         Text(),
         *_foot(status),
         _line((_plain(message), "bold yellow")),
-        Text(" ", no_wrap=True).join(Text.assemble((row.shown, "bold"), f" {row.does}") for row in KEYS),
+        *map(_help, key_lines(desk)),
     )
+
+
+def _help(keys: Sequence[Key]) -> Text:
+    return Text(" ", no_wrap=True).join(Text.assemble((row.shown, "bold"), f" {row.does}") for row in keys)
 
 
 def _head(desk: Desk, status: Status) -> list[Text]:
     state_style = "bold black on green" if status.state == "running" else "bold white on red"
-    device = f"  {status.sample_rate} Hz, block {status.block}"
-    panic = (" PANIC: silent, space ends it ", "bold white on red") if desk.link.panic else ""
+    priority = "real-time" if status.realtime else "normal priority"
+    device = f"  {status.sample_rate} Hz, block {status.block}, {priority}"
+    transport = desk.link.transport
+    end = "x" if transport.song else "space"
+    panic = (f" PANIC: silent, {end} ends it ", "bold white on red") if desk.link.panic else ""
+    song = (f" {song_state(transport).upper()} ", "reverse"), f" {_plain(song_line(transport))}"
     bypass = (" BYPASS: the input is heard, b ends it ", "bold black on yellow") if desk.scene.bypass else ""
     return [
         _line((f" {status.state.upper()} ", state_style), (f" {_plain(desk.preset):.40}", "bold"), device),
-        _line(f"latency {_length(status.latency, status)} + device {_length(status.device_latency, status)}"),
-        _line(panic, bypass),
+        _line(
+            f"latency {_length(status.latency, status)} + device {_length(status.device_latency, status)}",
+            _drift(status),
+        ),
+        *([_line(*song)] if transport.song else []),
+        _line(panic, bypass, _recording(desk)),
     ]
+
+
+def _recording(desk: Desk) -> tuple[str, str]:
+    state, seconds, lost = desk.link.recording
+    if state == "off":
+        return "", ""
+    missing = f", {lost} hops lost" if lost else ""
+    word = "REC" if state == "recording" else "RECORDING STOPPED AT"
+    return f" {word} {int(seconds // 60)}:{int(seconds % 60):02d}{missing} ", "bold white on red"
+
+
+def _drift(status: Status) -> str:
+    return f", drift {status.drift_ppm:+.0f} ppm" if status.n_devices > 1 else ""
 
 
 def _strips(scene: Scene, levels: Mapping[str, Meter], selected: str) -> Table:
@@ -130,16 +156,28 @@ def dbfs(level: float) -> float:
 def status_line(desk: Desk, status: Status) -> str:
     """How it goes, for a log that a person reads."""
     alarms = ", PANIC" * desk.link.panic + ", BYPASS" * desk.scene.bypass
+    state, seconds, lost = desk.link.recording
+    recording = "" if state == "off" else f", recording {seconds:.0f} s, lost hops {lost}"
+    if state == "stopped":
+        recording = f", RECORDING STOPPED at {seconds:.0f} s"
     times = f"load {status.load:.0%}, p99 {status.p99_ms:.2f} ms"
     counts = f"late hops {status.late}, fallbacks {status.fallbacks}, xruns {status.xruns}"
-    latency = f"latency {_length(status.latency, status)}"
-    return f"{status.state} {_plain(desk.preset)}{alarms}, {latency}, {times}, {counts}"
+    latency = f"latency {_length(status.latency, status)}{_drift(status)}"
+    transport = desk.link.transport
+    song = f", {song_state(transport)} {_plain(song_line(transport))}" if transport.song else ""
+    return f"{status.state} {_plain(desk.preset)}{alarms}, {latency}, {times}, {counts}{recording}{song}"
 
 
 def statistics_line(desk: Desk, status: Status, levels: Mapping[str, Meter]) -> str:
     """All that is known as one JSON object on one line, levels in dBFS."""
     strips = {name: {"peak": dbfs(level.peak), "rms": dbfs(level.rms)} for name, level in levels.items()}
-    return json.dumps({"preset": desk.preset, **status._asdict(), "levels": strips})
+    numbers = status._asdict()
+    if status.n_devices == 1:
+        del numbers["drift_ppm"]
+    recording = desk.link.recording._asdict()
+    told = {"preset": desk.preset, **numbers, "recording": recording, "levels": strips}
+    song = song_numbers(desk.link.transport)
+    return json.dumps(told if song is None else {**told, "song": song})
 
 
 @contextmanager

@@ -26,6 +26,8 @@ HOLD_HOPS = 8
 """Late hops in a row for which the fallback `hold` is played; then nothing."""
 N_HOPS = 64
 """Length of the rings."""
+N_LATE = 1024
+"""Late hops that are remembered."""
 PLAYED, DRY, HELD, NOTHING = range(4)
 """Where what is heard comes from; from one to another the sound fades."""
 
@@ -49,10 +51,35 @@ def blocks_per_hop(block: int, hop: int) -> int:
     return max(1, -(-hop // block))
 
 
+class Joint:
+    """Joins sounds of different origin: the step between them is spread over FADE samples."""
+
+    def __init__(self, n_channels: int) -> None:
+        self._last: Audio = np.zeros(n_channels, np.float32)
+        """The last sample played."""
+        self._step: Audio = np.zeros(n_channels, np.float32)
+        self._n_left = 0
+        """Samples over which that step is still being spread."""
+
+    def join(self, out: Audio, *, is_new: bool) -> None:
+        """Let (C, S) follow on what went before, in place; `is_new` where it comes from elsewhere."""
+        if is_new:
+            self._step[:] = self._last - out[:, 0]
+            self._n_left = FADE
+        if self._n_left:
+            n = min(self._n_left, out.shape[1])
+            left = np.arange(self._n_left - 1, self._n_left - 1 - n, -1, dtype=np.float32) / FADE
+            out[:, :n] += self._step[:, None] * left
+            self._n_left -= n
+        self._last[:] = out[:, -1]
+
+
 class Timeline:
     """Input ring, output ring, and the place that both have reached."""
 
-    def __init__(self, n_outputs: int, hop: int, block: int, delay: int, n_queued: int | None = None) -> None:
+    def __init__(
+        self, n_outputs: int, hop: int, block: int, delay: int, n_queued: int | None = None, n_before: int = 0
+    ) -> None:
         """Start with silence.
 
         Args:
@@ -61,6 +88,7 @@ class Timeline:
             block: samples per block, at most.
             delay: samples that the engine's output lags behind its input.
             n_queued: blocks that a step may take; None gives it the time of one hop.
+            n_before: samples for which a block is on its way before it comes in.
 
         Raises:
             UserError: that would be more than the rings can hold.
@@ -68,6 +96,7 @@ class Timeline:
         self.hop, self.block, self.delay = hop, block, delay
         self.n_queued = blocks_per_hop(block, hop) if n_queued is None else n_queued
         self.lag = adaptation(block, hop, self.n_queued)
+        self._n_before = n_before
         self.size = N_HOPS * hop
         if self.lag + delay + 2 * block > self.size // 2:
             raise UserError(
@@ -76,8 +105,14 @@ class Timeline:
         self.fallback: Fallback = "silence"
         self.is_silent: Callable[[], bool] = lambda: False
         """Panic: asked once per block, and while it is true the outputs are silent."""
+        self.is_fed = False
+        """Whether the input is laid by `feed` instead of coming from the device."""
+        self.n_fed = 0
+        """Place up to which it is laid."""
         self.n_late = 0
         """Hops that were not ready for their place."""
+        self.late_hops = np.zeros(N_LATE, np.int64)
+        """Which ones: the i-th stands at i modulo N_LATE."""
         self.n_fallbacks = 0
         """Times that the fallback was faded in."""
         self.n_in = 0
@@ -95,23 +130,23 @@ class Timeline:
         self._source = PLAYED
         self._counted = -1
         """The latest hop that was counted as late."""
-        self._last: Audio = np.zeros(n_outputs, np.float32)
-        """The last sample played."""
-        self._step: Audio = np.zeros(n_outputs, np.float32)
-        self._n_joining = 0
-        """Samples over which that step is still being spread."""
+        self._joint = Joint(n_outputs)
         self._gain = 1.0
         """Falls to 0 in a panic."""
 
     @property
     def latency(self) -> int:
         """Samples from a sound at the input to the same sound at the output; constant."""
-        return self.delay + self.lag
+        return self._n_before + self.delay + self.lag
 
     def exchange(self, block: Audio, out: Audio) -> None:
-        """Take (C, S) from the device and fill (O, S) for it; called once per block, by the device's thread."""
-        n, place = block.shape[1], self.n_in
-        self._put(self._input, block, place)
+        """Take (C, S) from the device and fill (O, S) for it; called once per block, by the device's thread.
+
+        Nothing is taken where the input is fed.
+        """
+        n, place = out.shape[1], self.n_in
+        if not self.is_fed:
+            self._put(self._input, block, place)
         self.n_in = place + n  # only now: the engine reads up to here
         start = place - self.lag
         while start < place + n - self.lag:
@@ -119,6 +154,11 @@ class Timeline:
             self._play(start, out[:, start - place + self.lag : end - place + self.lag])
             start = end
         self._hush(out)
+
+    def feed(self, hop: int, audio: Audio) -> None:
+        """Lay (1 or 2, S) as the input from a hop on, also some that is not due yet; the engine's thread only."""
+        self._put(self._input, audio, hop * self.hop)
+        self.n_fed = hop * self.hop + audio.shape[1]
 
     def hops(self) -> tuple[int, int]:
         """First hop that has come in and was not taken, and how many have."""
@@ -157,6 +197,7 @@ class Timeline:
             out[:] = self._output[:, place : place + out.shape[1]] if start >= 0 else 0
         else:
             if hop != self._counted:
+                self.late_hops[self.n_late % N_LATE] = hop
                 self.n_late += 1
                 self._n_late_in_a_row = self._n_late_in_a_row + 1 if self._is_late else 1
             self._counted = hop
@@ -164,17 +205,12 @@ class Timeline:
         if is_late != self._is_late:
             self._is_late = is_late
             self.n_fallbacks += int(is_late)
-        if source != self._source:
-            self._source = source
-            self._step[:] = self._last - out[:, 0]
-            self._n_joining = FADE
-        if self._n_joining:
-            self._join(out)
-        self._last[:] = out[:, -1]
+        self._joint.join(out, is_new=source != self._source)
+        self._source = source
 
     def _play_fallback(self, start: int, out: Audio) -> int:
         hop, place = start // self.hop, start % self.size
-        if self.fallback == "dry":
+        if self.fallback == "dry" and not (self.is_fed and start - self.delay + out.shape[1] > self.n_fed):
             out[:] = 0
             out[:2] = self._get(self._input, start - self.delay, out.shape[1])[: len(out)]
             return DRY
@@ -184,13 +220,6 @@ class Timeline:
             return HELD
         out[:] = 0
         return NOTHING
-
-    def _join(self, out: Audio) -> None:
-        """Spread the step between what was played last and what comes now."""
-        n = min(self._n_joining, out.shape[1])
-        left = np.arange(self._n_joining - 1, self._n_joining - 1 - n, -1, dtype=np.float32) / FADE
-        out[:, :n] += self._step[:, None] * left
-        self._n_joining -= n
 
     def _hush(self, out: Audio) -> None:
         """Fade the outputs out in a panic, and in again after it."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from rtmss.conditions.preset import find
 from rtmss.config import UserError
@@ -21,8 +21,11 @@ from rtmss.live.osc import state
 from rtmss.live.osc.pattern import covers, is_pattern, select
 from rtmss.live.osc.peers import Peer, Peers
 from rtmss.live.osc.pending import Pending
+from rtmss.live.osc.song import PREFIX, SongFeedback, song_change, song_values
 from rtmss.live.osc.table import MAX_AHEAD_SECONDS, TABLE, TTL, Mode, RefusedError, Row, Value, gain_of
 from rtmss.live.osc.wire import Message, bundle, message
+from rtmss.live.transport import NO_SONG
+from rtmss.live.transport import Change as Move
 
 MAX_TARGETS = 1024
 """Addresses that one packet may reach through patterns."""
@@ -34,6 +37,7 @@ _SENT = {row.address for row in TABLE if row.mode is Mode.SENT}
 _STEM_ROWS = {row.address.rsplit("/", 1)[1]: row for row in TABLE if row.address.startswith("/rtmss/stem/<name>/")}
 _STATUS_ROW = _ROWS["/rtmss/status/<field>"]
 _FIELDS = {"gain": "gain_db", "mute": "mute", "solo": "solo"}
+_MASTER_FIELDS = {"gain": "master_db", "mute": "master_mute"}
 
 
 class Target(NamedTuple):
@@ -47,6 +51,8 @@ class Plan(NamedTuple):
     """What a packet will do."""
 
     changes: list[Change]
+    moves: list[Move]
+    """Of the song."""
     effects: list[Effect]
 
 
@@ -58,6 +64,7 @@ class Dispatcher:
         self.version = version
         self.peers = Peers()
         self.pending = Pending(desk)
+        self.song = SongFeedback(desk.link.transport)
         self.late_bundles = 0
 
     def handle(self, messages: list[Message], when: float | None, peer: Peer) -> list[bytes]:
@@ -77,7 +84,11 @@ class Dispatcher:
         plan, failures = self._plan(messages, peer, is_later=ahead is not None and ahead > 0)
         if not failures:
             try:
+                song = self.desk.link.transport
+                wish = song.plan(plan.moves) if plan.moves else None
                 self._change(plan.changes, ahead)
+                if wish is not None:
+                    song.wish.write(wish)
             except UserError as error:
                 failures = [_fail("#bundle" if len(messages) > 1 else messages[0].address, "refused", str(error))]
         return failures or [answer for effect in plan.effects for answer in effect() or ()]
@@ -90,7 +101,7 @@ class Dispatcher:
             self.desk.change(lambda scene: _apply(changes, scene), hop)
 
     def _plan(self, messages: list[Message], peer: Peer, *, is_later: bool) -> tuple[Plan, list[bytes]]:
-        plan = Plan([], [])
+        plan = Plan([], [], [])
         failures = []
         n_targets = n_loads = n_syncs = 0
         for one in messages:
@@ -124,6 +135,10 @@ class Dispatcher:
                 if is_later and address in {"/rtmss/preset", "/rtmss/sync"}:
                     raise RefusedError("time", f"{address} cannot be put off; send it without a time tag")
                 plan.effects.append(self._commands[address](self, values, peer))
+            elif address.startswith(PREFIX):
+                if is_later:
+                    raise RefusedError("time", f"{address} cannot be put off; send it without a time tag")
+                plan.moves.append(song_change(address, values[0]))
             else:
                 plan.changes.append(self._scene_change(address, values))
         if asked:
@@ -153,11 +168,15 @@ class Dispatcher:
         """All addresses that can be asked now."""
         stems = tuple(f"/rtmss/stem/{stem.name}/{name}" for stem in self.desk.scene.stems for name in _STEM_ROWS)
         fixed = tuple(row.address for row in _ROWS.values() if row.mode in {Mode.VALUE, Mode.QUERY})
-        status = tuple(f"/rtmss/status/{name}" for name in state.STATUS)
-        return tuple(address for address in fixed if "<" not in address) + status + stems
+        status = tuple(f"/rtmss/status/{name}" for name in state.status_names(self.desk))
+        has_song = bool(self.desk.link.transport.song)
+        fixed = tuple(address for address in fixed if "<" not in address and (has_song or PREFIX not in address))
+        return fixed + status + stems
 
     def _row(self, address: str) -> Row:
         row = _ROWS.get(address)
+        if row is not None and address.startswith(PREFIX) and not self.desk.link.transport.song:
+            raise RefusedError("song", NO_SONG)
         if row is not None and "<" not in address:
             return row
         match address.split("/")[1:]:
@@ -165,7 +184,7 @@ class Dispatcher:
                 find(name, {stem.name: stem for stem in self.desk.scene.stems}, "stem")
                 if last in _STEM_ROWS:
                     return _STEM_ROWS[last]
-            case ["rtmss", "status", field] if field in state.STATUS:
+            case ["rtmss", "status", field] if field in state.status_names(self.desk):
                 return _STATUS_ROW
         near = difflib.get_close_matches(address, self._addresses(), n=1, cutoff=0.7)
         hint = f"did you mean '{near[0]}'? " if near else ""
@@ -192,7 +211,8 @@ class Dispatcher:
                 if last == "fader":
                     last, value = "gain", gain_of(float(value))
                 if owner == "master":
-                    return lambda scene: replace(scene, master_db=float(value))
+                    master: dict[str, Any] = {_MASTER_FIELDS[last]: value}
+                    return lambda scene: replace(scene, **master)
                 changed = {_FIELDS[last]: value}
                 return lambda scene: scene.with_strip(owner, **changed)
         raise AssertionError(address)
@@ -205,6 +225,7 @@ class Dispatcher:
     def _answer(self, addresses: list[str], peer: Peer) -> list[bytes]:
         status = state.status_values(self.desk, self.late_bundles)
         values = state.scene_values(self.desk) | status | state.latency_values(self.desk)
+        values |= song_values(self.desk.link.transport)
         values["/rtmss/meters"] = (self.peers.meters_hz(peer),)
         if not {"/rtmss/presets", "/rtmss/conditions"}.isdisjoint(addresses):
             values |= state.name_values(self.desk)

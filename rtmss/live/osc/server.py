@@ -120,7 +120,7 @@ class OscServer:
         answers, loaded = dispatcher.pending.step(now)
         dispatcher.peers.expire(now)
         if dispatcher.peers.subscribers:
-            answers += dispatcher.peers.changes(state.scene_values(desk))
+            answers += dispatcher.peers.changes(state.scene_values(desk) | dispatcher.song.values(now))
             answers += dispatcher.peers.meters(lambda: state.meter_values(desk), now)
         for peer, packet in answers:
             self._send(peer, packet)

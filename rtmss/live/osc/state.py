@@ -14,9 +14,13 @@ Values = dict[str, tuple[Argument, ...]]
 SILENT_DB = -120.0
 STATUS = (
     "state", "preset", "load", "late", "fallbacks", "xruns", "sample_rate", "block", "p50_ms", "p99_ms", "p999_ms",
-    "max_ms", "bad_samples", "late_bundles", "hop", "device_latency",
+    "max_ms", "bad_samples", "late_bundles", "hop", "device_latency", "realtime",
 )  # fmt: skip
-"""Fields of `/rtmss/status`."""
+"""Fields of `/rtmss/status` that are always there."""
+
+
+RECORDING = ("recording", "recording_seconds", "recording_lost")
+"""Those that are there with `rtmss live --record`."""
 
 
 def scene_values(desk: Desk) -> Values:
@@ -30,6 +34,7 @@ def scene_values(desk: Desk) -> Values:
         "/rtmss/bypass": (int(scene.bypass),),
         "/rtmss/panic": (int(desk.link.panic),),
         **_gain("/rtmss/master", scene.master_db),
+        "/rtmss/master/mute": (int(scene.master_mute),),
         **_strip("/rtmss/remainder", scene.remainder),
     }
     for stem in scene.stems:
@@ -38,11 +43,19 @@ def scene_values(desk: Desk) -> Values:
     return values
 
 
+def status_names(desk: Desk) -> tuple[str, ...]:
+    """Fields of `/rtmss/status` now; there is a drift only where there are two devices."""
+    drift = ("drift",) if desk.status.n_devices > 1 else ()
+    return STATUS + drift + (() if desk.link.recording.state == "off" else RECORDING)
+
+
 def status_values(desk: Desk, late_bundles: int) -> Values:
-    """Everything under `/rtmss/status`."""
-    others = {"preset": desk.preset, "late_bundles": late_bundles}
-    fields = desk.status._asdict() | others
-    return {f"/rtmss/status/{name}": (fields[name],) for name in STATUS}
+    """Everything under `/rtmss/status`; the drift in ppm."""
+    others = {"preset": desk.preset, "late_bundles": late_bundles, "drift": desk.status.drift_ppm}
+    state, seconds, lost = desk.link.recording
+    recording = dict(zip(RECORDING, (state, seconds, lost), strict=True))
+    fields = desk.status._asdict() | others | recording
+    return {f"/rtmss/status/{name}": (fields[name],) for name in status_names(desk)}
 
 
 def latency_values(desk: Desk) -> Values:

@@ -12,9 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from rtmss.live.osc.wire import Argument, Message
+from rtmss.live.transport import MAX_LOOPS
 
 MAX_HZ = 30
 MAX_TTL = 3600
+MAX_SECONDS = 86400
 TTL = 30
 MAX_AHEAD_SECONDS = 60
 MAX_TEXT = 128
@@ -131,6 +133,19 @@ def _strip(owner: str, what: str) -> list[Row]:
     ]
 
 
+_PLACE = (Arg("float", "s", 0, MAX_SECONDS),)
+_SONG = (
+    Row("/rtmss/transport/play", Mode.VALUE, (SWITCH,), "Play the song of --file, or hold it where it is"),
+    Row("/rtmss/transport/position", Mode.VALUE, _PLACE, "Where it is; it falls silent for a moment to get elsewhere"),
+    Row("/rtmss/transport/length", Mode.QUERY, (), "Its length in s; 0 while it is being read", "f"),
+    Row("/rtmss/transport/loop", Mode.VALUE, (SWITCH,), "Go back to A whenever it comes to B"),
+    Row("/rtmss/transport/a", Mode.VALUE, _PLACE, "Beginning of the loop"),
+    Row("/rtmss/transport/b", Mode.VALUE, _PLACE, "End of the loop; set A and B in one bundle to move both"),
+    Row("/rtmss/transport/loops", Mode.VALUE, (Arg("int", "", 0, MAX_LOOPS),),
+        "How many times the loop is played before the song goes on; 0 for ever"),
+    Row("/rtmss/transport/passes", Mode.QUERY, (), "How many times it has gone back to A", "i"),
+)  # fmt: skip
+
 TABLE: tuple[Row, ...] = (
     Row("/rtmss/ping", Mode.COMMAND, (), "Answers /rtmss/pong: the version, and whatever came", "any"),
     Row("/rtmss/status", Mode.QUERY, (), "A bundle of all that is under /rtmss/status", "bundle"),
@@ -143,11 +158,12 @@ TABLE: tuple[Row, ...] = (
     *_strip("/rtmss/stem/<name>", "a stem"),
     Row("/rtmss/stem/<name>/condition", Mode.VALUE, (NAME,), "What the stem separates"),
     *_strip("/rtmss/remainder", "all that no stem takes"),
-    *_strip("/rtmss/master", "the mix")[:2],
+    *_strip("/rtmss/master", "the mix, outputs 1 and 2")[:3],  # a solo would mean nothing: all of it is the mix
     Row("/rtmss/unsolo", Mode.TRIGGER, (PUSH,), "End every solo; 0 does nothing"),
     Row("/rtmss/fade", Mode.VALUE, (Arg("float", "ms", 0, 10000),), "How long changes of the mix glide from now on"),
     Row("/rtmss/bypass", Mode.VALUE, (SWITCH,), "The input, delayed by the latency, and nothing else"),
     Row("/rtmss/panic", Mode.TRIGGER, (PUSH,), "Silence, before all else in a packet; 0 ends it, a new preset too"),
+    *_SONG,
     Row("/rtmss/sync", Mode.COMMAND, (Arg("int", "", -MAX_INT, MAX_INT),),
         "/rtmss/synced when all that came before is heard"),
     Row("/rtmss/subscribe", Mode.COMMAND,

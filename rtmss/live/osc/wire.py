@@ -166,7 +166,8 @@ def _padded(tag: str, value: object) -> int:
 def _build(address: str, args: tuple[Argument, ...], tags: str) -> OscMessage:
     builder = OscMessageBuilder(address)
     for value, tag in zip(args, tags or [None] * len(args), strict=True):
-        builder.add_arg(value, tag)
+        # A text ends at its first NUL in OSC; what followed would be read as something else.
+        builder.add_arg(value.split("\0")[0] if isinstance(value, str) else value, tag)
     return builder.build()
 
 

@@ -1,0 +1,237 @@
+"""The recorder's process: writes what the engine plays, and never holds it up. It may die and come back.
+
+Started by the supervisor as `python -m rtmss.live.recorder`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from rtmss.config import UserError
+from rtmss.engine.journal import Header, versions
+from rtmss.live.link import Link, Recording
+from rtmss.live.take import OpenAudio, Take
+from rtmss.live.tap import Hop, Position, Shape, Stream, Tap
+from rtmss.live.wav import WavFile
+
+TICK_SECONDS = 0.02
+
+
+class About(NamedTuple):
+    """What a log says of the model."""
+
+    model_id: str
+    weights: str
+    delay: int
+
+
+class RecordOptions(NamedTuple):
+    """What a recorder is started with."""
+
+    folder: Path
+    shape: Shape
+    about: About
+
+    def arguments(self, link: Path, tap: Path) -> list[str]:
+        """For its command line."""
+        numbers = {**self.shape._asdict(), **self.about._asdict(), "folder": self.folder, "link": link, "tap": tap}
+        return [f"--{name.replace('_', '-')}={value}" for name, value in numbers.items()]
+
+
+class Recorder:
+    """Follows a tap into takes: numbered folders, one for every engine that plays."""
+
+    def __init__(
+        self,
+        tap: Tap,
+        link: Link,
+        folder: Path,
+        about: About,
+        say: Callable[[str], None],
+        open_audio: OpenAudio = WavFile,
+    ) -> None:
+        """Go on where the recorder before this one was.
+
+        Args:
+            tap: where the hops come from.
+            link: where the state goes.
+            folder: the takes go into it.
+            about: for their logs.
+            say: prints one line for the user.
+            open_audio: see `Take`.
+        """
+        self._tap, self._link, self._folder, self._about, self._say = tap, link, folder, about, say
+        self._open_audio = open_audio
+        self._take: Take | None = None
+        self._position = tap.position
+        self._rate = 0
+
+    def poll(self) -> bool:
+        """Write what has come in; False if nothing has.
+
+        A disk that is full, or fails otherwise, ends the recording for good; nothing is raised then.
+        """
+        if self._position.has_stopped:
+            return False
+        before = self._position.number
+        try:
+            for hop in self._tap.read(before):
+                self._write(hop)
+            self._note_late()
+        except OSError as error:
+            self._stop(error.strerror or str(error))
+        self._publish()
+        return self._position.number > before
+
+    def close(self) -> None:
+        """End the take that is being written."""
+        if self._take is not None:
+            self._take.close(self._position.hop, "stopped")
+            self._take = None
+
+    def _write(self, hop: Hop) -> None:
+        n_lost = hop.number - self._position.number - 1
+        if hop.stream.number != self._position.stream:
+            self._next_take(hop.stream)
+        elif self._take is None:
+            self._open(hop.stream)
+        assert self._take is not None
+        self._take.write(hop, self._position, n_lost)
+        self._position = self._position._replace(
+            number=hop.number,
+            hop=hop.hop + 1,
+            scene=hop.scene_number,
+            n_lost=self._position.n_lost + n_lost,
+            n_bad_samples=hop.flow.n_bad_samples,
+            n_xruns=hop.flow.n_xruns,
+            is_panic=int(hop.flow.is_panic),
+            is_transport=int(hop.flow.is_transport),
+        )
+        self._tap.position = self._position  # the files have it
+
+    def _next_take(self, stream: Stream) -> None:
+        """A new engine plays, whose hops count from 0."""
+        if self._take is not None:
+            self._note_late()
+            self._take.close(self._position.hop, "the engine was started again")
+        take, before = make_take(self._folder, self._position.take), self._position
+        self._position = Position(before.number, before.n_late, stream.number, take, n_lost=before.n_lost)
+        self._open(stream)
+
+    def _open(self, stream: Stream) -> None:
+        self._rate = stream.sample_rate
+        folder = self._folder / take_name(self._position.take)
+        folder.mkdir(exist_ok=True)
+        self._take = Take(folder, self._tap.shape.hop_length, self._about.delay, self._open_audio)
+        self._take.begin(
+            Header(
+                model_id=self._about.model_id,
+                weights=self._about.weights,
+                backend=stream.backend,
+                sample_rate=stream.sample_rate,
+                hop_length=self._tap.shape.hop_length,
+                delay=self._about.delay,
+                n_outputs=stream.n_outputs,
+                block=stream.block,
+                latency=stream.latency,
+                started=datetime.now().astimezone().isoformat(timespec="seconds"),
+                versions=versions(),
+            )
+        )
+
+    def _note_late(self) -> None:
+        n_late, late = self._tap.read_late(self._position.n_late)
+        if late and self._take is not None:
+            self._take.note_late([hop for stream, hop in late if stream == self._position.stream])
+        n_of_next_take = sum(stream > self._position.stream for stream, _ in late)
+        self._position = self._position._replace(n_late=n_late - n_of_next_take)
+        self._tap.position = self._position
+
+    def _stop(self, reason: str) -> None:
+        self._position = self._position._replace(has_stopped=1)
+        self._tap.position = self._position
+        if self._take is not None:
+            self._take.close(self._position.hop, reason)
+            self._take = None
+        self._say(f"recording stopped: {reason}; what was written before is whole, and the sound goes on")
+
+    def _publish(self) -> None:
+        position = self._position
+        state = "stopped" if position.has_stopped else "recording" if position.take else "off"
+        rate = self._rate or 1
+        self._link.recording = Recording(state, position.hop * self._tap.shape.hop_length / rate, position.n_lost)
+
+
+def take_name(number: int) -> str:
+    """Name of a take's folder."""
+    return f"take-{number:03d}"
+
+
+def make_take(folder: Path, after: int = 0) -> int:
+    """Make the next folder that is not there, with a number above `after`, and return its number.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    number = after + 1
+    while (folder / take_name(number)).exists():
+        number += 1
+    (folder / take_name(number)).mkdir()
+    return number
+
+
+def check_folder(folder: Path) -> None:
+    """Make the folder of a recording, before anything plays.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"{folder}: nothing can be recorded there ({error.strerror}); choose another folder") from error
+
+
+def run_recorder(
+    link: Annotated[Path, typer.Option()],
+    tap: Annotated[Path, typer.Option()],
+    hop_length: Annotated[int, typer.Option()],
+    n_outputs: Annotated[int, typer.Option()],
+    n_condition: Annotated[int, typer.Option()],
+    folder: Annotated[Path, typer.Option()],
+    model_id: Annotated[str, typer.Option()],
+    weights: Annotated[str, typer.Option()],
+    delay: Annotated[int, typer.Option()],
+) -> None:
+    """Write until the link says stop, and then what is left."""
+    for number in (signal.SIGINT, signal.SIGTERM):  # they are meant for the supervisor, which says when to end
+        signal.signal(number, signal.SIG_IGN)
+    memory, supervisor = Link.attach(link, n_condition), os.getppid()
+    source = Tap.attach(tap, Shape(hop_length, n_outputs, n_condition))
+    recorder = Recorder(source, memory, folder, About(model_id, weights, delay), _say)
+    while not memory.stop and os.getppid() == supervisor:
+        if not recorder.poll():
+            time.sleep(TICK_SECONDS)
+    recorder.poll()
+    recorder.close()
+
+
+def _say(line: str) -> None:
+    print(f"rtmss: {line}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(run_recorder)
