@@ -8,6 +8,7 @@ from torch import Tensor
 
 from rtmss.training.augment import (
     FADE,
+    growl,
     random_equaliser,
     random_room,
     saturate,
@@ -94,3 +95,13 @@ def test_a_seed_fixes_everything(noise: Noise) -> None:
     audio = torch.from_numpy(noise(9000, 1))
     a, b = (speed_and_colour(audio, 8000, RATE, rng(), colour=1, room=1) for _ in range(2))
     assert torch.equal(a, b)
+
+
+def test_a_growl_is_low_and_leaves_the_rest_as_it_was(noise: Noise) -> None:
+    audio, n_growling = torch.from_numpy(noise(44100)), 0
+    for seed in range(8):
+        added = growl(audio, 44100, np.random.default_rng(seed)) - audio
+        power = torch.fft.rfft(added).abs().square().sum(0)  # bins of 1 Hz
+        n_growling += int(added.square().mean() > 1e-3 * audio.square().mean())
+        assert power[400:].sum() <= 1e-3 * power.sum()
+    assert n_growling >= 4

@@ -145,3 +145,13 @@ def test_a_song_without_a_singer_is_given_one(
     ]
     assert vocals
     assert any(vocals) == bool(share)
+
+
+@pytest.mark.parametrize(("stem", "is_heard"), [("guitar", False), ("synth", True)])
+def test_synthesizers_growl_and_others_do_not(
+    tmp_path: Path, recipe: Recipe, write_audio: Callable[[Path, Audio, int], Path], stem: str, is_heard: bool
+) -> None:
+    paths = ["songs/train/x/drums.wav", f"songs/train/x/{stem}.wav"]
+    bank = load_bank(write_takes(tmp_path / "data", paths, write_audio), "train", tmp_path / "cache", 8000)
+    without, growling = (draw(bank, recipe, 3, coherent=1.0, growl=share) for share in (0.0, 1.0))
+    assert torch.equal(without[2].mixture, growling[2].mixture) != is_heard

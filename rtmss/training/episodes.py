@@ -120,7 +120,8 @@ class Episodes(IterableDataset[Episode]):
                 audio = self._growling(index, to_stereo(audio, rng)[..., FADE:-FADE], rng)
                 parts.append(Part(index, audio * 10 ** (rng.normal(0, 2.5) / 20)))
         has_voice = any(self.bank.takes[index].family == "vocals" for index in indices)
-        if not has_voice and rng.random() < self.recipe.episodes.added_voice:
+        may_sing = "vocals" in self.families and not has_voice
+        if may_sing and rng.random() < self.recipe.episodes.added_voice:
             part = self._solo("vocals", rng)
             level = float(torch.stack([each.audio for each in parts]).sum(0).square().mean().sqrt())
             parts.append(part._replace(audio=part.audio * (level / 10 ** (-21 / 20))))

@@ -108,7 +108,7 @@ def synthesize_notes(notes: tuple[Note, ...], patch: Patch, n_samples: int, samp
     out = out if patch.n_unison > 1 else out[:1]  # both sides are equal: one will do until the end
     filtered = sweep_filter(out, cutoff_curve(notes, patch, n_samples, sample_rate, rng), patch.resonance, sample_rate)
     driven = np.tanh(filtered * np.float32(patch.drive)) if patch.drive > 1 else filtered
-    return np.ascontiguousarray(np.broadcast_to(driven, (2, n_samples)))
+    return np.repeat(driven, 2 // len(driven), axis=0)
 
 
 def cutoff_curve(notes: tuple[Note, ...], patch: Patch, n_samples: int, sample_rate: int, rng: Rng) -> Curve:
