@@ -56,7 +56,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lin
         ("render song.wav --preset karaoke -o song.wav", "song.wav: is a file, expected a folder"),
         ("render song.wav --preset karaoke -o out --format mp3", "no format 'mp3'; known: wav, flac, ogg"),
         ("render song.wav --preset karaoke -o out --backend cuda", "no backend 'cuda'; known: auto, torch, onnx"),
-        ("export onnx -o .", ".: the network could not be exported"),
+        ("export onnx -o .", ".: is a folder; name a file in it"),
         ("separate song.wav -o out", "at least one clip, positive or negative"),
         ("separate song.wav -o out -p short.wav", "short.wav: 0.10 s is too short"),
         ("separate song.wav -o out -p silent.wav", "silent.wav: silent"),

@@ -226,6 +226,8 @@ def export_graph(path: Path, model: SeparatorModel, model_id: str, *, standalone
     inputs, n_targets = graph.inputs, torch.export.Dim("n_targets", min=1, max=64)
     per_target = {"conditions", "modulation", *(name for name in inputs if name.startswith("targets."))}
     heard, control, *state = [{1: n_targets} if name in per_target else None for name in inputs]
+    if path.is_dir():
+        raise GraphError(f"{path}: is a folder; name a file in it")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with _quietly():
