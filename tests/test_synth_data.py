@@ -349,6 +349,14 @@ def test_a_song_is_a_folder_of_stems_that_the_bank_reads(order: Order) -> None:
     assert 0.1 < np.abs(sum(audio)).max() < 0.98
 
 
+def test_a_sum_that_lossy_coding_made_too_loud_is_written_softer(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).uniform(-1, 1, (2, RATE)).astype(np.float32)
+    song._write_stems(tmp_path, {"bass": noise * 0.6, "drums": noise * 0.4})
+    bass, drums = (read_audio(tmp_path / f"{name}.ogg")[0] for name in ("bass", "drums"))
+    assert 0.8 < np.abs(bass + drums).max() < 0.98
+    assert bass.std() / drums.std() == pytest.approx(1.5, rel=0.02)
+
+
 @pytest.mark.usefixtures("tones_for_fluidsynth")
 def test_the_same_order_writes_the_same_music(order: Order, tmp_path: Path) -> None:
     again = replace(order, folder=tmp_path / "other/songs/train/synth-1")

@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from pedalboard.io import AudioFile
 
-from rtmss.files import Audio
+from rtmss.files import Audio, read_audio
 from rtmss.training.synth.arrange import arrange
 from rtmss.training.synth.instruments import LEFT_OUT
 from rtmss.training.synth.mixing import mix_stems
@@ -24,6 +24,8 @@ from rtmss.training.synth.soundfonts import Soundfont
 SAMPLE_RATE = 44100
 OWN_LICENCE = "CC0-1.0"
 """Of the arrangement and of what rtmss's oscillators play."""
+HIGHEST_PEAK = 0.98
+"""Of the sum of stems in a folder of stems."""
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,7 @@ def make_song(order: Order) -> float:
     partial = order.partial
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for name, audio in stems.items():
-        _write(partial / f"{name}.ogg", audio)
+    _write_stems(partial, stems)
     described = describe(song, order, list(stems), n_samples / SAMPLE_RATE)
     (partial / "song.yaml").write_text(yaml.safe_dump(described, sort_keys=False, allow_unicode=True), encoding="utf-8")
     order.folder.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +75,22 @@ def _play(part: Part, index: int, order: Order, n_samples: int) -> Audio:
     return play_part(part, path, n_samples, SAMPLE_RATE)
 
 
-def _write(path: Path, audio: Audio) -> None:
-    with AudioFile(str(path), "w", SAMPLE_RATE, 2, quality="192 kbps") as file:
-        file.write(audio)
+def _write_stems(folder: Path, stems: Mapping[str, Audio]) -> None:
+    """Write stems, and again softer while lossy coding makes their sum louder than a mix may be."""
+    gain = 1.0
+    while (peak := _write(folder, stems, gain)) >= HIGHEST_PEAK:
+        gain *= 0.97 * HIGHEST_PEAK / peak
+
+
+def _write(folder: Path, stems: Mapping[str, Audio], gain: float) -> float:
+    """Write every stem; returns the peak of the sum as it is read again."""
+    mix = np.zeros_like(next(iter(stems.values())))
+    for name, audio in stems.items():
+        path = folder / f"{name}.ogg"
+        with AudioFile(str(path), "w", SAMPLE_RATE, 2, quality="192 kbps") as file:
+            file.write(audio * np.float32(gain))
+        mix += read_audio(path)[0]
+    return float(np.abs(mix).max())
 
 
 def describe(song: Song, order: Order, stems: list[str], seconds: float) -> dict[str, Any]:
