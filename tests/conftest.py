@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -21,6 +23,10 @@ from rtmss.live.link import Link
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 from rtmss.training.bank import Bank, load_bank
+
+if TYPE_CHECKING:  # they need conftest themselves, or a JACK server
+    from jack_rig import Host
+    from osc_rig import Studio
 
 Noise = Callable[..., Audio]
 MakeCondition = Callable[..., Condition]
@@ -196,3 +202,35 @@ def solos(tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path,
     paths = [f"performances/train/{name}/x__1.wav" for name in ("violin", "trumpet", "piano")]
     folder = write_takes(tmp_path_factory.mktemp("solos"), paths, write_audio)
     return load_bank(folder, "train", folder, 8000)
+
+
+@pytest.fixture
+def studio(make_condition: MakeCondition) -> Iterator[Studio]:
+    """An OSC server that a test talks to."""
+    from osc_rig import Studio
+
+    link = Link.create(12)
+    studio = Studio(link, make_condition)
+    studio.poll()
+    yield studio
+    studio.udp.close()
+    studio.server.close()
+    link.close(unlink=True)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
+    """server(period) starts a JACK server of this test's own; the latest counts."""
+    from jack_rig import jack_server
+
+    with jack_server(monkeypatch) as start:
+        yield start
+
+
+@pytest.fixture
+def host() -> Iterator[Callable[..., Host]]:
+    """host(*options) starts `rtmss live` and waits until it plays."""
+    from jack_rig import live_host
+
+    with live_host() as start:
+        yield start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,11 +14,12 @@ from conftest import MakeCondition, Noise
 from rtmss.cli import main
 from rtmss.engine.automation import Automation, AutomationError
 from rtmss.engine.control import Scene, Stem, Strip
-from rtmss.engine.journal import LOG, VECTORS, Event, EventKind, Header, Vectors
+from rtmss.engine.journal import LOG, VECTORS, Event, EventKind, Header, Vectors, versions
 from rtmss.engine.session import Session
 from rtmss.files import Audio, AudioFileError, read_audio
 from rtmss.model.separator import SeparatorModel
 from rtmss.replay import replay
+from rtmss.separator import Separator
 
 HOP, MODEL_ID = 64, "0123456789ab"
 WriteAudio = Callable[[Path, Audio, int], Path]
@@ -224,3 +226,28 @@ def test_the_command_refuses_what_does_not_go_together(
 def test_every_event_is_explained() -> None:
     for kind in EventKind.__args__:  # type: ignore[attr-defined]
         assert f"\n    {kind}: " in str(Event.__doc__)
+
+
+@pytest.mark.parametrize("made_by", [versions("torch"), versions("torch") | {"torch": "0.1"}, versions("onnx")])
+def test_a_recording_of_other_versions_is_told(
+    tmp_path: Path,
+    noise: Noise,
+    write_audio: WriteAudio,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    made_by: dict[str, str],
+) -> None:
+    model_id = Separator.load().model_id
+    header = Header(model_id=model_id, sample_rate=44100, hop_length=512, delay=512, n_outputs=2, versions=made_by)
+    (tmp_path / LOG).write_text(header.model_dump_json() + "\n" + Event(event="end", hop=8).line())
+    song = write_audio(tmp_path / "song.wav", noise(8 * 512), 44100)
+    command = ["rtmss", "render", str(song), "--automation", str(tmp_path / LOG), "--output", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", command)
+    with contextlib.suppress(SystemExit):
+        main()
+    assert ("Recorded with" in capsys.readouterr().out) == (made_by != versions("torch"))
+    assert (tmp_path / "out/mix.wav").exists()
+
+
+def test_the_samples_of_onnx_runtime_depend_on_it() -> None:
+    assert versions("onnx").keys() - versions("torch").keys() == {"onnxruntime"}

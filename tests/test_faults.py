@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import MakeCondition, Noise
-from test_osc_server import Studio, Told
+from osc_rig import Studio, Told
 
 from rtmss.conditions.condition import save_condition
 from rtmss.conditions.preset import Library
@@ -107,17 +107,6 @@ def test_bad_samples_are_counted_in_the_status(
     bad, _ = spoilt
     _, player = play(bad, gain_db=0.0)
     assert player.status.bad_samples == np.count_nonzero(~(np.abs(bad) <= 16)) > 0
-
-
-@pytest.fixture
-def studio(make_condition: MakeCondition) -> Iterator[Studio]:
-    link = Link.create(12)
-    studio = Studio(link, make_condition)
-    studio.poll()
-    yield studio
-    studio.udp.close()
-    studio.server.close()
-    link.close(unlink=True)
 
 
 def test_a_preset_that_was_deleted_is_refused_and_what_plays_goes_on(

@@ -15,15 +15,9 @@ from typing import Any
 
 import psutil
 import pytest
-from jack_rig import Host, free_port, jack_server
+from jack_rig import Host, free_port
 
 from rtmss.separator import default_weights
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
-    with jack_server(monkeypatch) as start:
-        yield start
 
 
 @pytest.mark.parametrize("option", ["--device", "--output"])

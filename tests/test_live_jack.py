@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jack_rig import Host, jack_server, live_host
+from jack_rig import Host
 
 from rtmss.files import Audio
 
@@ -48,20 +48,6 @@ class Listener:
         time.sleep(seconds)
         last = len(self.heard)
         return np.concatenate(self.sent[first:last]), np.concatenate(self.heard[first:last])
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
-    """server(period) starts a JACK server of this test's own; the latest counts."""
-    with jack_server(monkeypatch) as start:
-        yield start
-
-
-@pytest.fixture
-def host() -> Iterator[Callable[..., Host]]:
-    """host(*options) starts `rtmss live` and waits until it plays."""
-    with live_host() as start:
-        yield start
 
 
 @pytest.fixture

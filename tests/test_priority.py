@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from test_host import Dummy
 
 from rtmss.engine.control import Scene
 from rtmss.live import host, priority
@@ -68,30 +69,17 @@ def test_a_system_without_it_has_nothing_to_hint_at(monkeypatch: pytest.MonkeyPa
     assert "device's thread" in priority.describe()
 
 
-class Running:
-    """A process that runs."""
-
-    def __init__(self) -> None:
-        self.code: int | None = None
-
-    def exit_code(self) -> int | None:
-        return self.code
-
-    def kill(self) -> None:
-        self.code = -9
-
-
 @pytest.mark.parametrize(("is_realtime", "n_hints"), [(False, 1), (True, 0)])
 def test_the_host_says_it_once_however_often_the_engine_is_started(
     monkeypatch: pytest.MonkeyPatch, is_realtime: bool, n_hints: int
 ) -> None:
-    engines: list[Running] = []
+    engines: list[Dummy] = []
 
-    def start_engine(_: EngineOptions, link: Link) -> Running:
+    def start_engine(_: EngineOptions, link: Link) -> Dummy:
         status, meters = link.read()
         now = time.monotonic() + 60  # it plays from now on, and is never missed
         link.report(status._replace(state="running", hop_seconds=now, realtime=int(is_realtime)), meters)  # type: ignore[arg-type]
-        engines.append(Running())
+        engines.append(Dummy())
         return engines[-1]
 
     def pause(_: float) -> None:
@@ -110,7 +98,7 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
     monkeypatch.setattr(Link, "create", remember)
     monkeypatch.setattr(host, "PAUSES_SECONDS", (0.0,))
     monkeypatch.setattr(host, "_start_engine", start_engine)
-    monkeypatch.setattr(host, "_start_control", lambda *_: Running())
+    monkeypatch.setattr(host, "_start_control", lambda *_: Dummy())
     monkeypatch.setattr(time, "sleep", pause)
     said: list[str] = []
     options = HostOptions(EngineOptions(Path("none"), None, None, 2, None, None), (), 12)

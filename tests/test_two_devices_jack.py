@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jack_rig import RATE, Host, jack_server, live_host
+from jack_rig import RATE, Host
 
 from rtmss.files import Audio
 
@@ -46,18 +46,6 @@ class Player:
         places = start + np.arange(n * PERIOD)
         turned = heard[: n * PERIOD] * np.exp(-2j * np.pi * places / PERIOD)
         return np.asarray((-np.angle(turned.reshape(n, PERIOD).mean(1)) / (2 * np.pi) - 0.25) % 1 * PERIOD)
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
-    with jack_server(monkeypatch) as start:
-        yield start
-
-
-@pytest.fixture
-def host() -> Iterator[Callable[..., Host]]:
-    with live_host() as start:
-        yield start
 
 
 @pytest.fixture

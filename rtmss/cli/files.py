@@ -136,7 +136,7 @@ def _replay(source: Path, folder: Path, log: Path, weights: Path | None, wanted:
         text = f"A song was started, stopped or moved {automation.n_moves} times; from there on, samples differ"
         console.print(text, style="yellow")
     made_by = automation.header.versions
-    if made_by != versions():
+    if made_by != versions(backend.name):
         console.print(f"Recorded with {made_by}: samples may differ in their last bits", style="yellow", markup=False)
 
 

@@ -50,7 +50,7 @@ class Header(Config):
     started: str = ""
     """Date and time."""
     versions: dict[str, str] = Field(default_factory=dict)
-    """Of rtmss, torch and numpy: with others, samples may differ in their last bits."""
+    """Of rtmss, torch, numpy and the backend: with others, samples may differ in their last bits."""
 
 
 class StripRecord(Config):
@@ -186,9 +186,10 @@ class Vectors:
         self._vectors = vectors
 
 
-def versions() -> dict[str, str]:
-    """Of what the samples depend on."""
-    return {name: version(name) for name in ("rtmss", "torch", "numpy")}
+def versions(backend: str) -> dict[str, str]:
+    """Of what the samples depend on, with a backend of this name."""
+    names = "rtmss", "torch", "numpy", *(("onnxruntime",) if backend == "onnx" else ())
+    return {name: version(name) for name in names}
 
 
 def condition_key(condition: Condition) -> str:

@@ -24,7 +24,7 @@ from rtmss.files import Audio
 from rtmss.live.timeline import Joint
 
 TAPS = 48
-"""Samples that one interpolated sample is made of: flat, and without images, up to 19 kHz."""
+"""Samples that one interpolated sample is made of: flat, and without images, up to 18 kHz."""
 PHASES = 256
 """Places between two samples in the table, and straight lines between those: 96 dB at 20 kHz."""
 RATIO_LIMIT = 0.005

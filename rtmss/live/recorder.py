@@ -145,7 +145,7 @@ class Recorder:
                 block=stream.block,
                 latency=stream.latency,
                 started=datetime.now().astimezone().isoformat(timespec="seconds"),
-                versions=versions(),
+                versions=versions(stream.backend),
             )
         )
 
