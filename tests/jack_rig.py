@@ -21,6 +21,7 @@ import pytest
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
 
+from rtmss.bench.rig import free_port, start_jack_server
 from rtmss.cli.base import choose_backend
 from rtmss.separator import Separator
 
@@ -30,8 +31,6 @@ except (ImportError, OSError) as error:
     pytest.skip(f"no JACK to test with ({error}); Debian: jackd2", allow_module_level=True)
 if shutil.which("jackd") is None or ctypes.util.find_library("portaudio") is None:
     pytest.skip("no JACK server to test with; Debian: jackd2 libportaudio2", allow_module_level=True)
-
-RATE = 44100
 
 
 @dataclass
@@ -67,14 +66,6 @@ class Host:
         self.ask("/rtmss/sync", 1, answer="/rtmss/synced")
 
 
-def free_port() -> int:
-    """A UDP port that nobody has now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
-
-
 @contextlib.contextmanager
 def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
     """start(period) starts a JACK server of this test's own; the latest counts."""
@@ -84,14 +75,8 @@ def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], sub
     started: list[subprocess.Popen[bytes]] = []
 
     def start(period: int) -> subprocess.Popen[bytes]:
-        command = ["jackd", "--no-realtime", "-n", name, "-d", "dummy", "-r", str(RATE), "-p", str(period)]
-        quiet = subprocess.DEVNULL
-        started.append(subprocess.Popen([*command, "-C", "2", "-P", "4"], stdout=quiet, stderr=quiet))
-        for _ in range(100):
-            if subprocess.run(["jack_lsp"], stdout=quiet, stderr=quiet, check=False).returncode == 0:
-                return started[-1]
-            time.sleep(0.05)
-        raise AssertionError("the JACK server does not start")
+        started.append(start_jack_server(name, period))
+        return started[-1]
 
     try:
         yield start

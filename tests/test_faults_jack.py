@@ -15,8 +15,9 @@ from typing import Any
 
 import psutil
 import pytest
-from jack_rig import Host, free_port
+from jack_rig import Host
 
+from rtmss.bench.rig import free_port
 from rtmss.separator import default_weights
 
 

@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 import pytest
 from conftest import Noise
-from jack_rig import RATE, Host, free_port, jack_server, live_host
+from jack_rig import Host, jack_server, live_host
 
 from rtmss import __version__
+from rtmss.bench.rig import RATE, free_port
 from rtmss.files import Audio
 from rtmss.live import layouts
 from rtmss.live.osc.state import STATUS

@@ -13,9 +13,10 @@ import jack
 import numpy as np
 import psutil
 import pytest
-from jack_rig import RATE, Host, jack_server, live_host
+from jack_rig import Host, jack_server, live_host
 from pedalboard.io import AudioFile
 
+from rtmss.bench.rig import RATE
 from rtmss.files import Audio
 from rtmss.live.timeline import FADE
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from jack_rig import RATE, Host
+from jack_rig import Host
 
+from rtmss.bench.rig import RATE
 from rtmss.files import Audio
 
 PERIOD = RATE // 10

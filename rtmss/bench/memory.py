@@ -1,0 +1,78 @@
+"""Memory of the live host's processes over an hour of audio that a freewheeling JACK server brings faster."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rtmss.bench.rig import Rig
+from rtmss.config import UserError
+
+
+@dataclass(frozen=True)
+class MemoryRow:
+    """Where the processes were."""
+
+    minutes: float
+    """Of audio."""
+    n_hops: int
+    n_late: int
+    mib: dict[str, float]
+    """Memory of each process that is not shared with others."""
+
+
+def measure_memory(
+    minutes: float, every: float, speed: float, options: list[str], say: Callable[[str], None]
+) -> list[MemoryRow]:
+    """Play the demo song again and again through the shipped `four-stems`.
+
+    Args:
+        minutes: of audio.
+        every: minutes of audio between two looks.
+        speed: times real time.
+        options: more of them for `rtmss live`.
+        say: told how it goes, now and then.
+
+    Raises:
+        UserError: the host or what it needs does not start, or one of its processes ends.
+    """
+    rows: list[MemoryRow] = []
+    with Rig(options, period=512) as rig:
+        time.sleep(5)
+        processes = _processes(rig)
+        started = rig.feed(f"freewheel {speed}")["seconds"]
+        while len(rows) * every <= minutes:
+            rig.check()
+            passed = (rig.feed()["seconds"] - started) / 60
+            if passed >= len(rows) * every:
+                if _processes(rig) != processes:
+                    raise UserError("a process of the host has ended and been started again")
+                rows.append(MemoryRow(passed, rig.latest["hop"], rig.latest["late"], _mib(processes)))
+            say(f"{passed:.1f} of {minutes:g} minutes of audio")
+            time.sleep(0.2)
+        rig.feed("freewheel 0")
+    return rows
+
+
+def _processes(rig: Rig) -> dict[str, int]:
+    """Process numbers of the host's parts by name."""
+    try:
+        import psutil
+    except ImportError as error:
+        raise UserError("this needs psutil: pip install -c constraints.txt '.[test]'") from error
+    host = psutil.Process(rig.host.pid)
+    found = {"supervisor": host.pid}
+    for child in host.children(recursive=True):
+        words = " ".join(child.cmdline())
+        if "rtmss.live.control" in words:
+            found["control"] = child.pid
+        elif "forkserver" in words and child.ppid() != host.pid:
+            found["engine"] = child.pid
+    return found
+
+
+def _mib(processes: dict[str, int]) -> dict[str, float]:
+    import psutil
+
+    return {name: psutil.Process(pid).memory_full_info().uss / 2**20 for name, pid in processes.items()}

@@ -1,0 +1,113 @@
+"""Figures as tables for the terminal and as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.table import Table
+
+from rtmss import __version__
+from rtmss.bench.callback import CallbackRow
+from rtmss.bench.memory import MemoryRow
+from rtmss.bench.paced import DISTURBANCES, PacedRow
+from rtmss.bench.steps import StepRow
+from rtmss.bench.whole import WholeRow
+
+Row = StepRow | PacedRow | MemoryRow | CallbackRow | WholeRow
+
+
+def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> Table:
+    """Step times; `limit` is what the products alone would take at the measured peak of one thread."""
+    table = Table(title=f"One thread; a hop lasts {rows[0].hop_ms:.2f} ms; {macs_per_second / 1e9:.0f} GMAC/s at best")
+    for name in ("targets", "backend", "p50 ms", "p99", "p99.9", "max", "p99.9 / hop", "late", "MMAC", "p50 / limit"):
+        table.add_column(name, justify="left" if name == "backend" else "right")
+    table.add_column("speed-up", justify="right")
+    for row in rows:
+        slowest = max(r.p50_ms for r in rows if r.n_targets == row.n_targets)
+        limit_ms = 1000 * row.macs / macs_per_second
+        times = [f"{ms:.2f}" for ms in (row.p50_ms, row.p99_ms, row.p999_ms, row.max_ms)]
+        shares = [f"{row.p999_ms / row.hop_ms:.0%}", f"{row.n_late} of {row.n_hops}", f"{row.macs / 1e6:.1f}"]
+        table.add_row(
+            str(row.n_targets), row.backend, *times, *shares, f"{row.p50_ms / limit_ms:.1f}",
+            f"{slowest / row.p50_ms:.2f}",
+        )  # fmt: skip
+    return table
+
+
+def paced_table(rows: Sequence[PacedRow]) -> Table:
+    """Late hops of the live host."""
+    told = "; ".join(f"{row.disturbance}: {DISTURBANCES[row.disturbance]}" for row in rows)
+    title = f"rtmss live, four-stems, blocks of {rows[0].block}, latency {rows[0].latency} samples"
+    table = Table(title=title, caption=told)
+    for name in ("", "hops", "late", "fallbacks", "xruns", "server's", "p50 ms", "p99", "p99.9", "max"):
+        table.add_column(name, justify="right" if name else "left")
+    for row in rows:
+        times = [f"{ms:.2f}" for ms in (row.p50_ms, row.p99_ms, row.p999_ms, row.max_ms)]
+        counts = (row.n_hops, row.n_late, row.n_fallbacks, row.n_xruns, row.n_server_xruns)
+        table.add_row(row.disturbance, *map(str, counts), *times)
+    return table
+
+
+def callback_table(rows: Sequence[CallbackRow]) -> Table:
+    """Losses of the two kinds of callback."""
+    table = Table(title="PortAudio's callback in Python and in C")
+    for name in ("period", "callback", "blocks", "server's xruns", "flags", "late", "longest gap ms"):
+        table.add_column(name, justify="left" if name == "callback" else "right")
+    for row in rows:
+        gap = "" if row.longest_gap_ms is None else f"{row.longest_gap_ms:.1f}"
+        counts = (row.n_blocks, row.n_server_xruns, row.n_flags, row.n_late)
+        table.add_row(str(row.period), row.callback, *map(str, counts), gap)
+    return table
+
+
+def whole_table(rows: Sequence[WholeRow]) -> Table:
+    """Real-time factors, and how many times as long as rtmss each takes."""
+    table = Table(title=f"Four stems of {rows[0].audio_seconds:g} s of music, {rows[0].n_threads} threads, medians")
+    for name in ("separator", "parameters", "real-time factor", "shortest", "longest", "times rtmss"):
+        table.add_column(name, justify="left" if name == "separator" else "right")
+    for row in rows:
+        factors = (row.real_time_factor, min(row.seconds) / row.audio_seconds, max(row.seconds) / row.audio_seconds)
+        ratio = row.real_time_factor / rows[0].real_time_factor
+        size = f"{row.n_parameters / 1e6:.1f} M"
+        table.add_row(row.name, size, *(f"{factor:.3f}" for factor in factors), f"{ratio:.1f}")
+    return table
+
+
+def memory_table(rows: Sequence[MemoryRow]) -> Table:
+    """MiB of every process."""
+    table = Table(title="Memory that is not shared, MiB")
+    for name in ("minutes of audio", "hops", "late", *rows[0].mib):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(f"{row.minutes:.1f}", str(row.n_hops), str(row.n_late), *(f"{m:.1f}" for m in row.mib.values()))
+    return table
+
+
+def write_json(path: Path, rows: Sequence[Row], **figures: Any) -> None:
+    """All figures, and what they were measured on."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = {"machine": _machine(), **figures, "rows": [asdict(row) for row in rows]}
+    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def _machine() -> dict[str, Any]:
+    try:
+        onnxruntime = version("onnxruntime")
+    except PackageNotFoundError:
+        onnxruntime = ""
+    return {
+        "rtmss": __version__,
+        "torch": torch.__version__,
+        "onnxruntime": onnxruntime,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "n_cores": os.cpu_count(),
+    }

@@ -1,0 +1,108 @@
+"""Real-time factor of whole songs in memory, and of what a user would pick instead, in the same run.
+
+The others are measured as architectures, for speed does not depend on what the weights have learnt: with random ones,
+of the published sizes, through the function that their own documentation names.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rtmss.bench.song import demo_song
+from rtmss.conditions.preset import Library
+from rtmss.config import UserError
+from rtmss.engine.control import Scene
+from rtmss.engine.session import Session
+from rtmss.separator import Separator, play_whole
+
+PEERS = ("htdemucs", "open-unmix")
+N_ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class WholeRow:
+    """How long one separator took for four stems of a song."""
+
+    name: str
+    n_parameters: int
+    """Of all networks that the song goes through."""
+    audio_seconds: float
+    n_threads: int
+    seconds: list[float]
+    """Of every round."""
+
+    @property
+    def real_time_factor(self) -> float:
+        """Median time over the song's length."""
+        return float(np.median(self.seconds)) / self.audio_seconds
+
+
+def measure_whole(
+    separator: Separator, audio_seconds: float, *, peers: bool, say: Callable[[str], None]
+) -> list[WholeRow]:
+    """Separate the demo song, as often as it takes to be so long, into four stems, by turns.
+
+    Args:
+        separator: the weights.
+        audio_seconds: length of the song.
+        peers: measure those of PEERS that are installed as well.
+        say: told which one it is.
+
+    Raises:
+        UserError: peers are wanted and none is installed.
+    """
+    song = demo_song(round(audio_seconds * separator.model.config.sample_rate))
+    library = Library([])
+    scene = Scene.from_preset(library.load_preset("four-stems"), library, separator.model_id)
+    n_parameters = sum(p.numel() for p in separator.model.unet.parameters())
+    runs: dict[str, tuple[int, Callable[[], object]]] = {
+        "rtmss": (n_parameters, lambda: play_whole(Session(separator.model, scene), song))
+    }
+    if peers:
+        found = dict(_peers(torch.from_numpy(song)))
+        if not found:
+            raise UserError("no peer is installed: pip install demucs openunmix, best in an environment of their own")
+        runs |= found
+    taken: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(N_ROUNDS):
+        for name, (_, run) in runs.items():
+            say(f"round {number + 1} of {N_ROUNDS}: {name}")
+            started = time.perf_counter()
+            run()
+            taken[name].append(time.perf_counter() - started)
+    n_threads = torch.get_num_threads()
+    return [WholeRow(name, n, audio_seconds, n_threads, taken[name]) for name, (n, _) in runs.items()]
+
+
+def _peers(song: Tensor) -> Iterator[tuple[str, tuple[int, Callable[[], object]]]]:
+    """Those that can be imported: name, parameters, and a run over (C, S) audio."""
+    try:
+        from demucs.apply import apply_model
+        from demucs.htdemucs import HTDemucs
+    except (ImportError, OSError):
+        pass
+    else:
+        # The published model's one setting that is not its class's default.
+        model = HTDemucs(sources=["drums", "bass", "other", "vocals"], bottom_channels=512).eval()
+        yield "htdemucs", (_size(model), lambda: apply_model(model, song[None]))
+    try:
+        from openunmix import umxhq
+    except (ImportError, OSError):
+        return
+    umx = umxhq(pretrained=False).eval()
+
+    def unmix() -> object:
+        with torch.no_grad():
+            return umx(song[None])
+
+    yield "open-unmix", (_size(umx), unmix)
+
+
+def _size(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())
