@@ -177,6 +177,16 @@ def test_the_same_seed_gives_the_same_figures(data: Path, weights: Path, judged:
     assert again.scores == [s for s in judged[0].scores if s.song == "eir-one"]
 
 
+def test_two_processes_find_what_one_finds(data: Path, weights: Path, judged: tuple[Report, Path, str]) -> None:
+    quiet = Console(file=io.StringIO())
+    again = evaluate(data, weights, n_clips=2, n_negatives=1, n_processes=2, console=quiet)
+    figures = [(s.sdr_db, s.edge_db, s.level_db) for s in again.scores]
+    np.testing.assert_allclose(figures, [(s.sdr_db, s.edge_db, s.level_db) for s in judged[0].scores], atol=1e-3)
+    names = [(s.song, s.voice, s.target, s.method) for s in again.scores]
+    assert names == [(s.song, s.voice, s.target, s.method) for s in judged[0].scores]
+    assert [a.song for a in again.absences] == [a.song for a in judged[0].absences]
+
+
 def test_an_unknown_song_is_named_with_its_like(data: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'band-001'"):
         find_songs(data, ["band-01"])

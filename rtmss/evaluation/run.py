@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rtmss.conditions.preset import find
 from rtmss.evaluation.exam import Examiner, other_families, score
-from rtmss.evaluation.report import Report, Score, print_report, print_scores, write_report
+from rtmss.evaluation.report import Absence, Report, Score, print_report, print_scores, write_report
 from rtmss.evaluation.songs import TARGETS, find_songs, find_voices, lay_voice, pair_voices, read_song
+
+
+class Exam(NamedTuple):
+    """One piece to be judged on."""
+
+    folder: Path
+    """The song."""
+    voice: Path | None = None
+    """The unknown voice to be laid over it; None for the song as it is."""
+
+    def __str__(self) -> str:
+        return self.folder.name + (f" + {self.voice.name}" if self.voice else "")
 
 
 def evaluate(
@@ -24,6 +42,7 @@ def evaluate(
     songs: Sequence[str] | None = None,
     seed: int = 0,
     max_seconds: float | None = None,
+    n_processes: int = 1,
     console: Console | None = None,
 ) -> Report:
     """Judge weights on the validation part of a data folder, print the tables and write them.
@@ -37,6 +56,7 @@ def evaluate(
         songs: names of validation songs; None for all.
         seed: of the choice of clips.
         max_seconds: hear at most this much of each song, from the moment when all stems have begun.
+        n_processes: pieces judged at once, each on one thread; 1 takes all threads for one after the other.
         console: where to print.
 
     Raises:
@@ -44,30 +64,56 @@ def evaluate(
         ConfigError: the data folder lacks what is needed, or a song is unknown.
     """
     console = console or Console()
-    examiner = Examiner.open(data, weights, n_clips, n_negatives, seed)
-    rate = examiner.clips.sample_rate
+    asked = (data, weights, n_clips, n_negatives, seed)
+    examiner = Examiner.open(*asked)
     folders = find_songs(data, songs)
-    pairs = list(pair_voices(find_voices(data), folders))
+    exams = [Exam(folder) for folder in folders]
+    exams += [Exam(folder, voice) for voice, folder in pair_voices(find_voices(data), folders)]
     settings = {"model_id": examiner.separator.model_id, "n_clips": n_clips, "n_negatives": n_negatives, "seed": seed}
     report = Report(settings | {"max_seconds": max_seconds, "songs": [folder.name for folder in folders]})
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(folders) + len(pairs))
-        for folder in folders:
-            progress.update(task, description=folder.name)
-            scores, absences = examiner.examine(read_song(folder, rate, max_seconds), TARGETS)
+    with ExitStack() as stack:
+        progress = stack.enter_context(
+            Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True)
+        )
+        task = progress.add_task("", total=len(exams))
+        results: Iterable[tuple[list[Score], list[Absence]]]
+        if n_processes > 1:
+            context = multiprocessing.get_context("spawn")
+            pool = ProcessPoolExecutor(n_processes, context, _open_own, asked)
+            stack.callback(pool.shutdown, cancel_futures=True)
+            results = pool.map(partial(_sit_own, max_seconds=max_seconds), exams)
+        else:
+            results = map(partial(_sit, examiner, max_seconds=max_seconds), exams)
+        for exam, (scores, absences) in zip(exams, results, strict=True):
+            progress.update(task, description=str(exam), advance=1)
             report.scores.extend(scores)
             report.absences.extend(absences)
-            progress.advance(task)
-        for voice, folder in pairs:
-            progress.update(task, description=f"{folder.name} + {voice.name}")
-            piece = lay_voice(read_song(folder, rate, max_seconds), voice, rate)
-            report.scores.extend(examiner.examine(piece, ["vocals"])[0])
-            progress.advance(task)
     print_report(report, console)
     if output is not None:
         write_report(report, output)
     return report
+
+
+def _sit(examiner: Examiner, exam: Exam, max_seconds: float | None) -> tuple[list[Score], list[Absence]]:
+    rate = examiner.clips.sample_rate
+    song = read_song(exam.folder, rate, max_seconds)
+    if exam.voice is None:
+        return examiner.examine(song, TARGETS)
+    return examiner.examine(lay_voice(song, exam.voice, rate), ["vocals"])
+
+
+_own: list[Examiner] = []
+"""That of this process, where several share the work."""
+
+
+def _open_own(*asked: Any) -> None:
+    torch.set_num_threads(1)
+    _own[:] = [Examiner.open(*asked)]
+
+
+def _sit_own(exam: Exam, max_seconds: float | None) -> tuple[list[Score], list[Absence]]:
+    return _sit(_own[0], exam, max_seconds)
 
 
 def compare_conditions(
