@@ -14,7 +14,7 @@ from rich.console import Console
 
 from rtmss.config import ClipEncoderConfig, ConfigError, SeparatorConfig, StftConfig, UNetConfig
 from rtmss.evaluation.clips import ClipLibrary
-from rtmss.evaluation.exam import other_families
+from rtmss.evaluation.exam import Examiner, other_families
 from rtmss.evaluation.metrics import sounding_level
 from rtmss.evaluation.report import OWN, Report, Score
 from rtmss.evaluation.run import compare_conditions, evaluate
@@ -175,6 +175,21 @@ def test_the_same_seed_gives_the_same_figures(data: Path, weights: Path, judged:
     quiet = Console(file=io.StringIO())
     again = evaluate(data, weights, n_clips=2, n_negatives=1, songs=["eir-one"], console=quiet)
     assert again.scores == [s for s in judged[0].scores if s.song == "eir-one"]
+
+
+def test_clips_of_the_same_song_are_pieces_of_the_true_stem(data: Path, weights: Path, song: Piece) -> None:
+    own = Examiner.open(data, weights, 2, 0, seed=0, same_song=True)
+    truth = song.truth("bass")
+    assert truth is not None
+    clips = own.clips.excerpts(truth, 2, "any")
+    assert len(clips) == 2
+    for clip in clips:
+        places = range(0, truth.shape[-1] - clip.shape[-1] + 1, SAMPLE_RATE // 2)
+        assert any(np.array_equal(truth[:, i : i + clip.shape[-1]], clip) for i in places)
+    others = Examiner.open(data, weights, 2, 0, seed=0)
+    assert not np.array_equal(own.condition(song, "bass").vector, others.condition(song, "bass").vector)
+    # What does not play has no clips of its own.
+    assert np.array_equal(own.condition(song, "guitar").vector, others.condition(song, "guitar").vector)
 
 
 def test_two_processes_find_what_one_finds(data: Path, weights: Path, judged: tuple[Report, Path, str]) -> None:

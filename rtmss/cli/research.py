@@ -35,6 +35,9 @@ def evaluate(
     negatives: Annotated[int, typer.Option(help="Negative clips of each condition.")] = 0,
     songs: Annotated[list[str] | None, typer.Option("--song", help="Only these songs; repeat it.")] = None,
     seed: Annotated[int, typer.Option(help="Fixes which clips are drawn.")] = 0,
+    same_song: Annotated[
+        bool, typer.Option("--same-song", help="Positive clips of the judged stem itself instead of other songs.")
+    ] = False,
     processes: Annotated[int, typer.Option(min=1, help="Pieces judged at once.")] = 1,
     compare: Annotated[
         str | None, typer.Option(metavar="SONG:TARGET", help="Instead: one target by positives, negatives, and both.")
@@ -49,6 +52,6 @@ def evaluate(
         compare_conditions(data, song, target, weights, n_clips=clips, seed=seed, console=console)
     else:
         run(
-            data, weights, output, n_clips=clips, n_negatives=negatives, songs=songs, seed=seed, n_processes=processes,
-            console=console,
+            data, weights, output, n_clips=clips, n_negatives=negatives, songs=songs, seed=seed, same_song=same_song,
+            n_processes=processes, console=console,
         )  # fmt: skip

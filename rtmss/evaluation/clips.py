@@ -1,4 +1,4 @@
-"""Example clips for an evaluation: from recordings of the split `train`, never from the piece that is judged."""
+"""Example clips for an evaluation: from recordings of the split `train`, or from the very stem that is judged."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ClipLibrary:
         for take in _in_turn(takes, rng):
             if len(clips) == n:
                 break
-            clip = self._loud_place(take, rng)
+            clip = self._loud_place(read_take(self.folder, take, self.sample_rate), rng)
             if clip is not None:
                 clips.append(clip)
         if not clips and n:
@@ -83,12 +83,17 @@ class ClipLibrary:
         counts = {name: len(range(i, n, len(names))) for i, name in enumerate(names)}
         return [clip for name, count in counts.items() for clip in self.draw(name, count, key, avoid=avoid)]
 
+    def excerpts(self, audio: Audio, n: int, key: str) -> list[Audio]:
+        """Draw n clips of about 6 s from loud places of one recording, which may overlap; fewer if it is quiet."""
+        rng = self._rng(key)
+        clips = [self._loud_place(audio, rng) for _ in range(n)]
+        return [clip for clip in clips if clip is not None]
+
     def _rng(self, key: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, zlib.crc32(key.encode())])
 
-    def _loud_place(self, take: Take, rng: np.random.Generator) -> Audio | None:
+    def _loud_place(self, audio: Audio, rng: np.random.Generator) -> Audio | None:
         """(C, S) a clip from a place within 6 dB of the loudest; None if all of it is quiet."""
-        audio = read_take(self.folder, take, self.sample_rate)
         length = int(CLIP_SECONDS * self.sample_rate)
         half = self.sample_rate // 2
         powers = block_levels(audio, self.sample_rate).astype(np.float64) ** 2

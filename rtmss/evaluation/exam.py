@@ -28,9 +28,13 @@ class Examiner:
     clips: ClipLibrary
     n_clips: int
     n_negatives: int
+    same_song: bool = False
+    """Positive clips are of the true stem itself, where it sounds: what a user has who can solo it somewhere."""
 
     @classmethod
-    def open(cls, data: Path, weights: Path | None, n_clips: int, n_negatives: int, seed: int) -> Examiner:
+    def open(
+        cls, data: Path, weights: Path | None, n_clips: int, n_negatives: int, seed: int, *, same_song: bool = False
+    ) -> Examiner:
         """Load the weights and list the clips.
 
         Raises:
@@ -41,13 +45,17 @@ class Examiner:
             raise ConfigError("an evaluation needs clips: n_clips or n_negatives at least 1")
         separator = Separator.load(weights)
         clips = ClipLibrary.open(data, separator.model.config.sample_rate, seed)
-        return cls(separator, clips, n_clips, n_negatives)
+        return cls(separator, clips, n_clips, n_negatives, same_song)
 
     def condition(self, piece: Piece, target: str) -> Condition:
-        """A condition from clips of other songs; for a piece with an unknown voice, of other voices singing alone."""
+        """A condition from clips of other songs (for a piece with an unknown voice, of other voices singing alone), or
+        of the same, as far as the target plays in it.
+        """
         key = f"{piece.name}/{piece.voice}/{target}"
         avoid, solo = piece.voice or piece.name, bool(piece.voice)
-        positive = self.clips.draw(target, self.n_clips, key, avoid=avoid, solo=solo)
+        truth = piece.truth(target) if self.same_song else None
+        positive = self.clips.excerpts(truth, self.n_clips, key) if truth is not None else []
+        positive = positive or self.clips.draw(target, self.n_clips, key, avoid=avoid, solo=solo)
         negative = self.clips.draw_others(other_families(piece, target), self.n_negatives, key, avoid=piece.name)
         return self.separator.condition(positive, negative, sample_rate=self.clips.sample_rate, name=target)
 

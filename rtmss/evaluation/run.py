@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from rich.console import Console
@@ -41,6 +41,7 @@ def evaluate(
     n_negatives: int = 0,
     songs: Sequence[str] | None = None,
     seed: int = 0,
+    same_song: bool = False,
     max_seconds: float | None = None,
     n_processes: int = 1,
     console: Console | None = None,
@@ -55,6 +56,7 @@ def evaluate(
         n_negatives: negative clips of each condition, of the other families that play in the song.
         songs: names of validation songs; None for all.
         seed: of the choice of clips.
+        same_song: take positive clips from the song that is judged, or from the voice, instead of from others.
         max_seconds: hear at most this much of each song, from the moment when all stems have begun.
         n_processes: pieces judged at once, each on one thread; 1 takes all threads for one after the other.
         console: where to print.
@@ -64,12 +66,12 @@ def evaluate(
         ConfigError: the data folder lacks what is needed, or a song is unknown.
     """
     console = console or Console()
-    asked = (data, weights, n_clips, n_negatives, seed)
-    examiner = Examiner.open(*asked)
+    examiner = Examiner.open(data, weights, n_clips, n_negatives, seed, same_song=same_song)
     folders = find_songs(data, songs)
     exams = [Exam(folder) for folder in folders]
     exams += [Exam(folder, voice) for voice, folder in pair_voices(find_voices(data), folders)]
     settings = {"model_id": examiner.separator.model_id, "n_clips": n_clips, "n_negatives": n_negatives, "seed": seed}
+    settings["same_song"] = same_song
     report = Report(settings | {"max_seconds": max_seconds, "songs": [folder.name for folder in folders]})
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with ExitStack() as stack:
@@ -80,7 +82,7 @@ def evaluate(
         results: Iterable[tuple[list[Score], list[Absence]]]
         if n_processes > 1:
             context = multiprocessing.get_context("spawn")
-            pool = ProcessPoolExecutor(n_processes, context, _open_own, asked)
+            pool = ProcessPoolExecutor(n_processes, context, _keep, (examiner,))
             stack.callback(pool.shutdown, cancel_futures=True)
             results = pool.map(partial(_sit_own, max_seconds=max_seconds), exams)
         else:
@@ -107,9 +109,9 @@ _own: list[Examiner] = []
 """That of this process, where several share the work."""
 
 
-def _open_own(*asked: Any) -> None:
+def _keep(examiner: Examiner) -> None:
     torch.set_num_threads(1)
-    _own[:] = [Examiner.open(*asked)]
+    _own[:] = [examiner]
 
 
 def _sit_own(exam: Exam, max_seconds: float | None) -> tuple[list[Score], list[Absence]]:
