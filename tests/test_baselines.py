@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtmss.config import PROFILES, ConfigError
-from rtmss.evaluation.baselines import centre_cut, ideal_ratio_mask, percussive_part
+from rtmss.evaluation.baselines import centre_cut, ideal_ratio_mask, learned_spectra, percussive_part
 from rtmss.evaluation.metrics import level_db, sdr_db
 from rtmss.files import Audio
 
@@ -59,6 +59,28 @@ def test_centre_cut_finds_the_voice_between_two_sides(tone: Audio) -> None:
     voice = np.repeat(rng.normal(0, 0.1, (1, SAMPLE_RATE)), 2, axis=0).astype(np.float32)
     sides = rng.normal(0, 0.1, (2, SAMPLE_RATE)).astype(np.float32)
     assert sdr_db(voice, centre_cut(voice + sides)) > sdr_db(voice, voice + sides) + 2
+
+
+def test_spectra_learned_from_clips_find_what_sounds_like_them(tone: Audio) -> None:
+    time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    fast = np.sin(2 * np.pi * 7 * time) > 0
+    other = (0.2 * fast * np.sin(2 * np.pi * 1500 * time)).astype(np.float32) * np.ones((2, 1), np.float32)
+    for target, rest in ((tone, other), (other, tone)):
+        estimate = learned_spectra(target + rest, [target[:, :9000], target[:1, 9000:]])
+        assert estimate.shape == target.shape
+        assert estimate.dtype == np.float32
+        assert sdr_db(target, estimate) > 8 > sdr_db(target, target + rest)
+
+
+def test_learned_spectra_are_the_same_every_time(tone: Audio, clicks: Audio) -> None:
+    once, again = (learned_spectra(tone + clicks, [clicks]) for _ in range(2))
+    assert np.array_equal(once, again)
+
+
+def test_learned_spectra_leave_out_what_the_clips_do_not_have(tone: Audio) -> None:
+    time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
+    high = (0.2 * np.sin(2 * np.pi * 5000 * time)).astype(np.float32) * np.ones((2, 1), np.float32)
+    assert level_db(learned_spectra(tone, [high]), tone) < -15
 
 
 @pytest.mark.parametrize("profile", ["default", "tight"])

@@ -5,6 +5,8 @@ Axes: C channels, S samples, T frames, F bins.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -15,6 +17,10 @@ from rtmss.signal.stft import analyze, synthesize
 from rtmss.signal.windows import analysis_window, synthesis_window
 
 CENTRE_N_FFT = 4096
+NMF_N_FFT = 2048
+NMF_KNOWN, NMF_FREE = 32, 24
+"""Spectra learned from the clips, and for all else in the mixture."""
+NMF_STEPS = 50
 
 
 def percussive_part(mixture: Audio) -> Audio:
@@ -49,6 +55,55 @@ def centre_cut(mixture: Audio) -> Audio:
     share = (0.5 - 0.5 * sides / both.abs().clamp_min(1e-9)).clamp_min(0)
     centre = torch.istft(share * both, CENTRE_N_FFT, hop, window=window, length=length)
     return np.repeat(centre.numpy()[None], 2, axis=0)
+
+
+def learned_spectra(mixture: Audio, clips: Sequence[Audio]) -> Audio:
+    """A target by its clips' spectra, without training: semi-supervised NMF, (2, S) -> (2, S).
+
+    Spectra of the clips are learned and kept; beside them the mixture gets some of its own for all else; the target is
+    what the first explain, by a soft mask. Kullback-Leibler divergence, multiplicative steps, magnitudes of both sides
+    together, from a fixed start.
+
+    Source: Smaragdis, Raj, Shashanka, "Supervised and semi-supervised separation of sounds from single-channel
+    mixtures", ICA 2007.
+
+    Args:
+        mixture: (2, S).
+        clips: (C, S) of the target, at the mixture's rate.
+    """
+    window, hop = torch.hann_window(NMF_N_FFT), NMF_N_FFT // 2
+
+    def transform(audio: Audio) -> Tensor:
+        tensor = _tensor(audio)
+        return torch.stft(tensor, NMF_N_FFT, hop, window=window, pad_mode="constant", return_complex=True)
+
+    examples = torch.cat([transform(clip).abs().mean(0) for clip in clips], dim=-1)
+    known, _ = _factorise(examples, torch.zeros(len(examples), 0), NMF_KNOWN)
+    frames = transform(mixture)
+    spectra, gains = _factorise(frames.abs().mean(0), known, NMF_FREE)
+    share = (known @ gains[:NMF_KNOWN]) / (spectra @ gains).clamp_min(1e-9)
+    part = torch.istft(share * frames, NMF_N_FFT, hop, window=window, length=mixture.shape[-1])
+    return np.asarray(part.numpy(), np.float32)
+
+
+def _factorise(magnitudes: Tensor, kept: Tensor, n_free: int) -> tuple[Tensor, Tensor]:
+    """(F, T) into (F, K + n_free) spectra, of which the first K are given and stay, and (K + n_free, T) gains.
+
+    Source: Lee, Seung, "Algorithms for non-negative matrix factorization", NIPS 2000, for the divergence.
+    """
+    chance = torch.Generator().manual_seed(0)
+    n_known = kept.shape[1]
+    free = torch.rand(magnitudes.shape[0], n_free, generator=chance) + 0.1
+    spectra = torch.cat([kept, free / free.sum(0)], dim=1)
+    gains = torch.rand(spectra.shape[1], magnitudes.shape[1], generator=chance) + 0.1
+    gains *= magnitudes.mean() * len(magnitudes) / gains.sum(0).mean()
+    for _ in range(NMF_STEPS):
+        ratio = magnitudes / (spectra @ gains).clamp_min(1e-9)
+        gains = gains * (spectra.T @ ratio)  # columns of spectra add up to 1
+        ratio = magnitudes / (spectra @ gains).clamp_min(1e-9)
+        fitted = spectra[:, n_known:] * (ratio @ gains[n_known:].T)
+        spectra = torch.cat([kept, fitted / fitted.sum(0).clamp_min(1e-9)], dim=1)
+    return spectra, gains
 
 
 def ideal_ratio_mask(target: Audio, mixture: Audio, stft: StftConfig) -> Audio:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
-from rtmss.evaluation.baselines import centre_cut, ideal_ratio_mask, percussive_part
+from rtmss.evaluation.baselines import centre_cut, ideal_ratio_mask, learned_spectra, percussive_part
 from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.metrics import level_db, measure
-from rtmss.evaluation.report import BASELINES, ORACLE, OWN, Absence, Score
+from rtmss.evaluation.report import BASELINES, ORACLE, OWN, RIVAL, Absence, Score
 from rtmss.evaluation.songs import TARGETS, Piece
 from rtmss.files import Audio
 from rtmss.separator import Separator
@@ -48,8 +48,13 @@ class Examiner:
         return cls(separator, clips, n_clips, n_negatives, same_song)
 
     def condition(self, piece: Piece, target: str) -> Condition:
-        """A condition from clips of other songs (for a piece with an unknown voice, of other voices singing alone), or
-        of the same, as far as the target plays in it.
+        """The condition for a target of a piece, from `examples`."""
+        positive, negative = self.examples(piece, target)
+        return self.separator.condition(positive, negative, sample_rate=self.clips.sample_rate, name=target)
+
+    def examples(self, piece: Piece, target: str) -> tuple[list[Audio], list[Audio]]:
+        """Positive and negative clips: of other songs (for a piece with an unknown voice, of other voices singing
+        alone), or the positives of the same song, as far as the target plays in it.
         """
         key = f"{piece.name}/{piece.voice}/{target}"
         avoid, solo = piece.voice or piece.name, bool(piece.voice)
@@ -57,7 +62,7 @@ class Examiner:
         positive = self.clips.excerpts(truth, self.n_clips, key) if truth is not None else []
         positive = positive or self.clips.draw(target, self.n_clips, key, avoid=avoid, solo=solo)
         negative = self.clips.draw_others(other_families(piece, target), self.n_negatives, key, avoid=piece.name)
-        return self.separator.condition(positive, negative, sample_rate=self.clips.sample_rate, name=target)
+        return positive, negative
 
     def examine(self, piece: Piece, targets: Sequence[str]) -> tuple[list[Score], list[Absence]]:
         """Separate the targets out of a piece, all in one pass, and score them beside the baselines.
@@ -73,15 +78,20 @@ class Examiner:
             if truth is None:
                 absences.append(Absence(piece.name, target, level_db(estimate, piece.mixture)))
             else:
-                methods = {OWN: estimate, **self._references(piece.mixture, truth, target)}
+                methods = {OWN: estimate, **self._references(piece, truth, target)}
                 scores += score(piece, target, truth, methods)
         return scores, absences
 
-    def _references(self, mixture: Audio, truth: Audio, target: str) -> dict[str, Audio]:
-        oracle = {ORACLE: ideal_ratio_mask(truth, mixture, self.separator.model.config.stft)}
+    def _references(self, piece: Piece, truth: Audio, target: str) -> dict[str, Audio]:
+        mixture, (positive, _) = piece.mixture, self.examples(piece, target)
+        found = {ORACLE: ideal_ratio_mask(truth, mixture, self.separator.model.config.stft)}
+        if positive:
+            found[RIVAL] = learned_spectra(mixture, positive)
         if target == "drums":
-            return oracle | {BASELINES[target]: percussive_part(mixture)}
-        return oracle | {BASELINES[target]: centre_cut(mixture)} if target == "vocals" else oracle
+            found[BASELINES[target]] = percussive_part(mixture)
+        if target == "vocals":
+            found[BASELINES[target]] = centre_cut(mixture)
+        return found
 
 
 def score(piece: Piece, target: str, truth: Audio, estimates: Mapping[str, Audio]) -> list[Score]:

@@ -18,6 +18,8 @@ from rtmss.evaluation.metrics import Figures
 
 OWN = "rtmss"
 ORACLE = "IRM oracle"
+RIVAL = "NMF"
+"""By the same clips, without training."""
 BASELINES = {"drums": "HPSS", "vocals": "centre cut"}
 
 
@@ -113,25 +115,24 @@ def print_scores(scores: Sequence[Score], title: str, console: Console) -> None:
 
 
 def _score_table(title: str, target: str, scores: Sequence[Score]) -> Table:
-    """One row per song or voice, the methods side by side, and the mean."""
-    base = BASELINES.get(target, "")
-    note = f"; base: {base}" if base else ""
-    table = Table(title=f"{target}, {title} (dB{note})", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    """One row per song or voice, the other methods' edges beside it, and the mean."""
+    known = {score.method for score in scores}
+    beside = [method for method in (RIVAL, BASELINES.get(target, ""), ORACLE) if method in known]
+    table = Table(title=f"{target}, {title} (dB)", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("\nvoice" if scores[0].voice else "\nsong", overflow="fold")
-    for name in (OWN, "base", "IRM") if base else (OWN, "IRM"):
-        for figure in (f"{name}\nSDR", "\nedge", "\nlevel"):
-            table.add_column(figure, justify="right", no_wrap=True)
+    for head in (f"{OWN}\nSDR", "\nedge", "\nlevel", *(f"{method}\nedge" for method in beside)):
+        table.add_column(head, justify="right", no_wrap=True)
     for name in dict.fromkeys(score.voice or score.song for score in scores):
-        table.add_row(name, *_row([score for score in scores if (score.voice or score.song) == name], base))
+        table.add_row(name, *_row([score for score in scores if (score.voice or score.song) == name], beside))
     table.add_section()
-    table.add_row("mean", *_row(scores, base), style="bold")
+    table.add_row("mean", *_row(scores, beside), style="bold")
     return table
 
 
-def _row(scores: Sequence[Score], base: str) -> list[str]:
-    """Cells of the separator, its baseline and the oracle, each the mean of its scores."""
-    groups = [[score for score in scores if score.method == method] for method in (OWN, base, ORACLE) if method]
-    return [cell for group in groups for cell in _cells(mean_figures(group))]
+def _row(scores: Sequence[Score], beside: Sequence[str]) -> list[str]:
+    """Cells of the separator, and the edges of other methods, each the mean of its scores."""
+    own, *others = ([s for s in scores if s.method == method] for method in (OWN, *beside))
+    return [*_cells(mean_figures(own)), *(f"{mean_figures(rows).edge_db:.1f}" if rows else "" for rows in others)]
 
 
 def _cells(figures: Score | Figures) -> tuple[str, str, str]:
