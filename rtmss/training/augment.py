@@ -94,7 +94,7 @@ def growl(audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
     summed = np.cumsum(np.pad(heights, (smooth, 0), mode="edge"), dtype=np.float64)
     heights = ((summed[smooth:] - summed[:-smooth]) / smooth).astype(np.float32)
     noise = noise * torch.from_numpy(heights)
-    level = audio.square().mean().sqrt() * 10 ** (rng.uniform(-12, 10) / 20)
+    level = audio.square().mean().sqrt() * 10 ** (rng.uniform(-12, 16) / 20)
     return audio + noise * (level / noise.square().mean().sqrt().clamp_min(1e-9))
 
 
