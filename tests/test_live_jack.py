@@ -90,23 +90,24 @@ def _lag(sent: Audio, heard: Audio) -> int:
 
 
 def _overload(host: Host) -> None:
-    """Starve the thread that runs the model until hops are late, then let it go on; the device's is left alone."""
+    """Starve the thread that runs the model, a moment each time, until hops were late; the device's is left alone."""
     engine, core = _children(host.process.pid)["engine"], min(os.sched_getaffinity(0))
     cores, policy = os.sched_getaffinity(engine), os.sched_getscheduler(engine)
     parameter, late = os.sched_getparam(engine), host.ask("/rtmss/status/late")[0]
     hog = subprocess.Popen([sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"])
-    try:
-        os.sched_setaffinity(engine, {core})  # of the main thread, whose number is the process's
-        os.sched_setscheduler(engine, os.SCHED_IDLE, os.sched_param(0))
-        deadline = time.monotonic() + 20
-        while host.ask("/rtmss/status/late")[0] == late:
-            assert time.monotonic() < deadline, "the engine cannot be starved"
-            time.sleep(0.3)
-    finally:
-        hog.kill()
-        hog.wait()
-        os.sched_setaffinity(engine, cores)
-        os.sched_setscheduler(engine, policy, parameter)
+    deadline = time.monotonic() + 20
+    while host.ask("/rtmss/status/late")[0] == late:
+        assert time.monotonic() < deadline, "the engine cannot be starved"
+        try:
+            os.sched_setaffinity(engine, {core})  # of the main thread, whose number is the process's
+            os.sched_setscheduler(engine, os.SCHED_IDLE, os.sched_param(0))
+            time.sleep(0.4)  # after 2 s without a sign of life it would be started anew
+        finally:
+            os.sched_setscheduler(engine, policy, parameter)
+            os.sched_setaffinity(engine, cores)
+        time.sleep(0.5)
+    hog.kill()
+    hog.wait()
     assert _children(host.process.pid)["engine"] == engine  # it was late, not started anew
 
 

@@ -73,6 +73,7 @@ class Rig:
         """What the host has told last, as `rtmss live --json` does."""
         self._options, self._period, self._is_realtime = options, period, is_realtime
         self._processes: list[subprocess.Popen[Any]] = []
+        self._reader: threading.Thread | None = None
         self._name = f"rtmss-bench-{os.getpid()}"
         self._environment = jack_environment(self._name)
 
@@ -86,7 +87,8 @@ class Rig:
             self._processes.append(start_jack_server(self._name, self._period, is_realtime=self._is_realtime))
             options = ["live", "--json", "--preset", "four-stems", "--osc-port", str(self.port), *self._options]
             self.host = self.spawn("rtmss", *options, stdout=subprocess.PIPE)
-            threading.Thread(target=self._read, daemon=True).start()
+            self._reader = threading.Thread(target=self._read, daemon=True)
+            self._reader.start()
             self._wait_for_host()
             self._feeder = self.spawn("rtmss.bench.feeder", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             self._answer("ready")
@@ -104,6 +106,11 @@ class Rig:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if self._reader is not None:
+            self._reader.join()
+        for pipe in (pipe for process in self._processes for pipe in (process.stdin, process.stdout)):
+            if pipe is not None:
+                pipe.close()
 
     def spawn(self, module: str, *args: str, **how: Any) -> subprocess.Popen[str]:
         """Run a module as a process of this rig."""
