@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -12,7 +14,6 @@ import pytest
 from typer.testing import CliRunner
 
 from rtmss.bench import whole
-from rtmss.bench.disturb import flood
 from rtmss.bench.paced import measure_paced
 from rtmss.bench.steps import N_TURN, measure_steps
 from rtmss.bench.whole import measure_whole
@@ -155,16 +156,17 @@ def test_an_unknown_disturbance_is_refused_before_anything_is_started() -> None:
 
 
 def test_a_flood_keeps_its_rate() -> None:
-    import socket
-    import threading
-
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
-        receiver.settimeout(5)
-        threading.Thread(target=flood, args=(receiver.getsockname()[1], 1000.0), daemon=True).start()
-        receiver.recv(100)
-        started, n = time.monotonic(), 0
-        while time.monotonic() - started < 0.5:
-            assert receiver.recv(100).startswith(b"/rtmss/stem/")
-            n += 1
+        receiver.settimeout(30)
+        command = [sys.executable, "-m", "rtmss.bench.disturb", "osc", str(receiver.getsockname()[1]), "1000"]
+        with subprocess.Popen(command) as sender:
+            try:
+                receiver.recv(100)
+                started, n = time.monotonic(), 0
+                while time.monotonic() - started < 0.5:
+                    assert receiver.recv(100).startswith(b"/rtmss/stem/")
+                    n += 1
+            finally:
+                sender.kill()
     assert 350 < n < 650
