@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from rtmss.bench import whole
 from rtmss.bench.paced import measure_paced
-from rtmss.bench.steps import N_TURN, measure_steps
+from rtmss.bench.steps import N_TURN, measure_steps, random_separator
 from rtmss.bench.whole import measure_whole
 from rtmss.bench.work import macs_per_hop, peak_macs_per_second
 from rtmss.cli import app
@@ -86,8 +87,6 @@ def test_a_target_more_costs_a_decoder_more_and_no_encoder(tiny: SeparatorModel)
 
 
 def test_the_peak_is_not_below_a_product_timed_by_hand() -> None:
-    import torch
-
     a = torch.randn(1024, 1024)
     torch.set_num_threads(1)
     started = time.perf_counter()
@@ -134,6 +133,11 @@ def test_peers_that_are_not_there_are_said(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(UserError, match="no peer is installed"):
         measure_whole(Separator.load(), 1.0, peers=True, say=print)
+
+
+def test_weights_out_of_thin_air_are_the_same_every_time() -> None:  # networks made of them are kept
+    once, again = (random_separator("tight").model.state_dict() for _ in range(2))
+    assert all(torch.equal(once[name], again[name]) for name in once)
 
 
 @pytest.mark.parametrize(

@@ -34,21 +34,13 @@ def step(
     weights: Weights = None,
 ) -> None:
     """Step times on one thread, backends by turns, beside what the products alone would take here."""
-    from rtmss.bench.steps import StepRow, measure_steps
+    from rtmss.bench.steps import StepRow, measure_steps, random_separator
     from rtmss.bench.tables import steps_table, write_json
     from rtmss.bench.work import peak_macs_per_second
-    from rtmss.config import PROFILES, SeparatorConfig
-    from rtmss.model.separator import SeparatorModel
-    from rtmss.separator import Separator
 
     if profile is not None and weights is not None:
         raise UserError("--profile is for weights out of thin air; leave --weights out")
-    if profile is not None and profile not in PROFILES:
-        raise UserError(f"no profile '{profile}'; known: {', '.join(PROFILES)}")
-    separator = load_separator(weights, threads=1)
-    if profile is not None:
-        model = SeparatorModel(SeparatorConfig(stft=PROFILES[profile])).eval().requires_grad_(False)
-        separator = Separator(model, f"random-{profile}")
+    separator = load_separator(weights, threads=1) if profile is None else random_separator(profile)
     names = ("torch", "onnx") if backend == "all" else (backend,)
     choices = [choose_backend(separator, name) for name in names]
     rows: list[StepRow] = []
