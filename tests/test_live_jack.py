@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from jack_rig import Host
 
+from rtmss.bench.rig import host_processes
 from rtmss.files import Audio
 
 
@@ -91,7 +92,7 @@ def _lag(sent: Audio, heard: Audio) -> int:
 
 def _overload(host: Host) -> None:
     """Starve the thread that runs the model, a moment each time, until hops were late; the device's is left alone."""
-    engine, core = _children(host.process.pid)["engine"], min(os.sched_getaffinity(0))
+    engine, core = host_processes(host.process.pid)["engine"], min(os.sched_getaffinity(0))
     cores, policy = os.sched_getaffinity(engine), os.sched_getscheduler(engine)
     parameter, late = os.sched_getparam(engine), host.ask("/rtmss/status/late")[0]
     hog = subprocess.Popen([sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"])
@@ -108,7 +109,7 @@ def _overload(host: Host) -> None:
         time.sleep(0.5)
     hog.kill()
     hog.wait()
-    assert _children(host.process.pid)["engine"] == engine  # it was late, not started anew
+    assert host_processes(host.process.pid)["engine"] == engine  # it was late, not started anew
 
 
 @pytest.mark.parametrize("period", [64, 128, 256, 512, 1024])
@@ -143,7 +144,7 @@ def test_a_killed_engine_is_back_within_two_seconds_with_the_same_scene(
     live.send("/rtmss/stem/vocals/gain", -7.0)
     live.sync()
     hops = live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1]
-    engine = _children(live.process.pid)["engine"]
+    engine = host_processes(live.process.pid)["engine"]
     started = time.monotonic()
     os.kill(engine, signal.SIGKILL)
     while live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1] >= hops:
@@ -158,11 +159,11 @@ def test_killing_the_control_side_does_not_touch_the_engine(
 ) -> None:
     server(1024)
     live = host("--preset", "karaoke")
-    before, hop = _children(live.process.pid), live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1]
+    before, hop = host_processes(live.process.pid), live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1]
     os.kill(before["control"], signal.SIGKILL)
     time.sleep(0.1)
     assert live.ask("/rtmss/ping", 5, answer="/rtmss/pong")[1] == 5
-    assert _children(live.process.pid)["engine"] == before["engine"]
+    assert host_processes(live.process.pid)["engine"] == before["engine"]
     assert live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1] > hop
 
 
@@ -191,17 +192,3 @@ def test_an_unknown_device_is_one_line_with_those_there_are(server: Callable[...
         "rtmss: no device 'nothing' with input and stereo output; known: system"
     )
     assert "Traceback" not in result.stderr
-
-
-def _children(pid: int) -> dict[str, int]:
-    """Process numbers of the engine and the control side of a host."""
-    import psutil
-
-    found = {}
-    for child in psutil.Process(pid).children(recursive=True):
-        words = " ".join(child.cmdline())
-        if "rtmss.live.control" in words:
-            found["control"] = child.pid
-        elif "forkserver" in words and child.ppid() != pid:
-            found["engine"] = child.pid
-    return found

@@ -7,7 +7,6 @@ fallback: where the ring runs empty there is silence until the lag is made up ag
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import subprocess
@@ -27,7 +26,7 @@ from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Session
 from rtmss.live.audio import Stream, devices, find_device
-from rtmss.live.priority import raise_priority
+from rtmss.live.engine import settle, warm_up
 from rtmss.live.timeline import Timeline
 from rtmss.separator import Separator
 
@@ -156,17 +155,12 @@ def _run(callback: str, period: int, seconds: float, graph: Path | None) -> Call
     library = Library([])
     scene = Scene.from_preset(library.load_preset("four-stems"), library, separator.model_id)
     session = Session(separator.model, scene, backend=start_backend(separator.model, graph), sample_rate=RATE)
-    for _ in range(20):
-        session.step(np.zeros((2, session.hop_length), np.float32))
-    session.reset()
+    warm_up(session)
     xruns: list[float] = []
     watcher = jack.Client("watcher")
     watcher.set_xrun_callback(lambda _: xruns.append(time.perf_counter()))
     watcher.activate()
-    sys.setswitchinterval(0.0005)
-    gc.collect()
-    gc.disable()
-    raise_priority()
+    settle()
     since = time.perf_counter() + WARM_SECONDS
     run = run_c if callback == "c" else run_python
     n_blocks, n_flags, n_late, gap = run(session, period, seconds)

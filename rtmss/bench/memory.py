@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rtmss.bench.rig import Rig
+from rtmss.bench.rig import Rig, host_processes
 from rtmss.config import UserError
 
 
@@ -40,36 +40,19 @@ def measure_memory(
     rows: list[MemoryRow] = []
     with Rig(options, period=512) as rig:
         time.sleep(5)
-        processes = _processes(rig)
+        processes = host_processes(rig.host.pid)
         started = rig.feed(f"freewheel {speed}")["seconds"]
         while len(rows) * every <= minutes:
             rig.check()
             passed = (rig.feed()["seconds"] - started) / 60
             if passed >= len(rows) * every:
-                if _processes(rig) != processes:
+                if host_processes(rig.host.pid) != processes:
                     raise UserError("a process of the host has ended and been started again")
                 rows.append(MemoryRow(passed, rig.latest["hop"], rig.latest["late"], _mib(processes)))
             say(f"{passed:.1f} of {minutes:g} minutes of audio")
             time.sleep(0.2)
         rig.feed("freewheel 0")
     return rows
-
-
-def _processes(rig: Rig) -> dict[str, int]:
-    """Process numbers of the host's parts by name."""
-    try:
-        import psutil
-    except ImportError as error:
-        raise UserError("this needs psutil: pip install -c constraints.txt '.[test]'") from error
-    host = psutil.Process(rig.host.pid)
-    found = {"supervisor": host.pid}
-    for child in host.children(recursive=True):
-        words = " ".join(child.cmdline())
-        if "rtmss.live.control" in words:
-            found["control"] = child.pid
-        elif "forkserver" in words and child.ppid() != host.pid:
-            found["engine"] = child.pid
-    return found
 
 
 def _mib(processes: dict[str, int]) -> dict[str, float]:

@@ -57,6 +57,26 @@ def free_port() -> int:
     return port
 
 
+def host_processes(pid: int) -> dict[str, int]:
+    """Process numbers of a running `rtmss live` by part: supervisor (`pid` itself), engine, control.
+
+    Raises:
+        UserError: psutil is not installed.
+    """
+    try:
+        import psutil
+    except ImportError as error:
+        raise UserError("this needs psutil: pip install -c constraints.txt '.[test]'") from error
+    found = {"supervisor": pid}
+    for child in psutil.Process(pid).children(recursive=True):
+        words = " ".join(child.cmdline())
+        if "rtmss.live.control" in words:
+            found["control"] = child.pid
+        elif "forkserver" in words and child.ppid() != pid:
+            found["engine"] = child.pid
+    return found
+
+
 class Rig:
     """All of it, as a context; leave it and every process ends."""
 

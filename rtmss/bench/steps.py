@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -136,4 +136,4 @@ def _scene(model: SeparatorModel, n_targets: int, seed: int) -> Scene:
                              rng.random(model.config.unet.n_condition, np.float32), nothing, nothing))
         for name in (f"target-{number}" for number in range(n_targets))
     )  # fmt: skip
-    return replace(Scene(), stems=stems)
+    return Scene(stems)

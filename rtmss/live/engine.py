@@ -64,10 +64,10 @@ def _play(options: EngineOptions, memory: Path) -> int:
     deck = Deck(session, sessions[1], timeline, link.transport) if has_song else None
     player = Player(deck or session, timeline, link, _tap(options, model.config))
     for one in sessions:
-        _warm_up(one)
+        warm_up(one)
     if deck:
         deck.warm_up()
-    is_realtime = _settle()
+    is_realtime = settle()
     sound.start(timeline.exchange)
     player.device_latency = sound.device_latency
     player.status = player.status._replace(n_devices=sound.n_devices, realtime=int(is_realtime))
@@ -99,7 +99,7 @@ def _run(player: Player, link: Link, sound: Sound) -> int:
     return 0
 
 
-def _warm_up(session: Session) -> None:
+def warm_up(session: Session) -> None:
     """Let everything be allocated and chosen that the first steps would pay for."""
     silence = torch.zeros(2, session.hop_length).numpy()
     for _ in range(20):
@@ -107,7 +107,7 @@ def _warm_up(session: Session) -> None:
     session.reset()
 
 
-def _settle() -> bool:
+def settle() -> bool:
     """Take what could interrupt a step out of its way; true if all of it could be."""
     sys.setswitchinterval(0.0005)  # the device's thread waits for the interpreter at most this long
     gc.collect()
