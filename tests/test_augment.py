@@ -13,6 +13,7 @@ from rtmss.training.augment import (
     random_room,
     saturate,
     speed_and_colour,
+    sub_notes,
     to_stereo,
 )
 
@@ -105,3 +106,17 @@ def test_a_growl_is_low_and_leaves_the_rest_as_it_was(noise: Noise) -> None:
         n_growling += int(added.square().mean() > 1e-3 * audio.square().mean())
         assert power[400:].sum() <= 1e-3 * power.sum()
     assert n_growling >= 4
+
+
+def test_sub_notes_are_tones_below_the_sound(noise: Noise) -> None:
+    generator = rng()
+    for _ in range(20):
+        audio = torch.from_numpy(noise(RATE))
+        added = sub_notes(audio, RATE, generator) - audio
+        assert torch.isfinite(added).all()
+        level = 10 * torch.log10(added.square().mean() / audio.square().mean())
+        assert -12.5 < level < 16.5
+        assert (added[0] - added[1]).abs().max() < 1e-3  # in the middle
+        power = torch.fft.rfft(added[0]).abs().square()
+        assert power[:500].sum() > 0.9 * power.sum()
+        assert 20 < power.argmax() < 400

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,15 +29,16 @@ def embeddings_of(bank: Bank) -> list[NDArray[np.float32]]:
     return [np.eye(16, dtype=np.float32)[[families.index(take.family)] * 5] for take in bank.takes]
 
 
-def draw(bank: Bank, recipe: Recipe, n: int = N_BATCHES, rank: int = 0, **changes: object) -> list[Episode]:
+def draw(bank: Bank, recipe: Recipe, n: int = N_BATCHES, lane: int = 0, **changes: object) -> list[Episode]:
     changed = recipe.model_copy(update={"episodes": recipe.episodes.model_copy(update=changes)})
-    return list(itertools.islice(Episodes(bank, embeddings_of(bank), changed, rank), n))
+    episodes = Episodes(bank, embeddings_of(bank), changed, lane)
+    return [episodes[number] for number in range(n)]
 
 
 def test_a_batch_has_the_shapes_of_the_recipe(band: Bank, recipe: Recipe) -> None:
     mixture, targets, positive, negative = draw(band, recipe, 1)[0]
-    assert mixture.shape == (2, 2, 7680)
-    assert targets.shape == (2, 2, 2, 7680)
+    assert mixture.shape == (2, 2, 8000)
+    assert targets.shape == (2, 2, 2, 8000)
     assert positive.shape == negative.shape == (2, 2, 16)
 
 
@@ -122,8 +122,12 @@ def test_the_same_seed_gives_the_same_episodes(band: Bank, recipe: Recipe) -> No
         assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
 
 
-def test_another_rank_gets_other_episodes(band: Bank, recipe: Recipe) -> None:
-    assert not torch.equal(draw(band, recipe, 1)[0].mixture, draw(band, recipe, 1, rank=1)[0].mixture)
+def test_another_lane_gets_other_episodes(band: Bank, recipe: Recipe) -> None:
+    assert not torch.equal(draw(band, recipe, 1)[0].mixture, draw(band, recipe, 1, lane=1)[0].mixture)
+
+
+def test_a_batch_is_known_by_its_number(band: Bank, recipe: Recipe) -> None:
+    assert torch.equal(Episodes(band, embeddings_of(band), recipe)[3].mixture, draw(band, recipe, 4)[3].mixture)
 
 
 def test_a_bank_without_songs_is_enough(tmp_path: Path, solos: Bank, recipe: Recipe) -> None:
@@ -147,11 +151,29 @@ def test_a_song_without_a_singer_is_given_one(
     assert any(vocals) == bool(share)
 
 
+def test_rivals_are_drawn_without_regard_to_their_weight_as_targets(band: Bank, recipe: Recipe) -> None:
+    # strings and brass are nobody's target, so that as a third part they come only as rivals
+    weights = {"vocals": 1.0, "drums": 1.0, "bass": 1.0, "guitar": 1.0, "strings": 1e-9, "brass": 1e-9}
+    takes = Episodes(band, embeddings_of(band), recipe).families
+    heard = {}
+    for share in (0.0, 1.0):
+        episode_recipe = recipe.episodes.model_copy(update={"rivals": share, "target_weights": weights, "max_parts": 4})
+        episodes = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episode_recipe}))
+        rng = np.random.default_rng(0)
+        parts = [part.take for _ in range(20) for part in episodes._gathering(rng)]
+        heard[share] = sum(take in (*takes["strings"], *takes["brass"]) for take in parts)
+    assert heard[0.0] == 0
+    assert heard[1.0] > 8
+
+
 @pytest.mark.parametrize(("stem", "is_heard"), [("guitar", False), ("synth", True)])
+@pytest.mark.parametrize("disguise", ["growl", "sub_notes"])
 def test_synthesizers_growl_and_others_do_not(
-    tmp_path: Path, recipe: Recipe, write_audio: Callable[[Path, Audio, int], Path], stem: str, is_heard: bool
-) -> None:
+    tmp_path: Path, recipe: Recipe, write_audio: Callable[[Path, Audio, int], Path], stem: str, is_heard: bool,
+    disguise: str,
+) -> None:  # fmt: skip
     paths = ["songs/train/x/drums.wav", f"songs/train/x/{stem}.wav"]
     bank = load_bank(write_takes(tmp_path / "data", paths, write_audio), "train", tmp_path / "cache", 8000)
-    without, growling = (draw(bank, recipe, 3, coherent=1.0, growl=share) for share in (0.0, 1.0))
+    songs: dict[str, object] = {"coherent": 1.0, "growl": 0.0, "sub_notes": 0.0}
+    without, growling = (draw(bank, recipe, 3, 0, **songs | {disguise: share}) for share in (0.0, 1.0))
     assert torch.equal(without[2].mixture, growling[2].mixture) != is_heard

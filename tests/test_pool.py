@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-import numpy as np
 import torch
 
 from rtmss.training.episodes import Episode
-from rtmss.training.pool import revisit
+from rtmss.training.pool import revisit, visits
 
 
-def _numbered() -> Iterator[Episode]:
-    """Batches that carry their number, and count how many were asked for."""
-    for number in itertools.count():
-        yield Episode(*(torch.full((1, 2, 2), float(number)) for _ in range(4)))
+def _numbered(numbers: Iterable[int]) -> Iterator[Episode]:
+    """Batches that carry their number."""
+    return (Episode(*(torch.full((1, 2, 2), float(number)) for _ in range(4))) for number in numbers)
 
 
 def _draw(n: int, n_first: int, fresh: float) -> list[int]:
-    drawn = revisit(_numbered(), n_first, fresh, np.random.default_rng(0))
+    drawn = revisit(visits(n_first, fresh, [0]), _numbered, keep=fresh < 1)
     return [int(batch.mixture[0, 0, 0]) for batch in itertools.islice(drawn, n)]
 
 
@@ -39,12 +37,28 @@ def test_with_fresh_batches_only_none_comes_back() -> None:
     assert _draw(50, n_first=5, fresh=1.0) == list(range(50))
 
 
+def test_what_is_seen_is_what_was_planned() -> None:
+    assert _draw(200, n_first=5, fresh=0.2) == list(itertools.islice(visits(5, 0.2, [0]), 200))
+
+
+def test_a_batch_is_loaded_once() -> None:
+    loaded: list[int] = []
+
+    def load(numbers: Iterable[int]) -> Iterator[Episode]:
+        for number in numbers:
+            loaded.append(number)
+            yield from _numbered([number])
+
+    list(itertools.islice(revisit(visits(5, 0.2, [0]), load), 200))
+    assert len(loaded) == len(set(loaded)) < 60
+
+
 def test_a_batch_comes_back_as_it_was() -> None:
     torch.manual_seed(0)
     batch = Episode(
         0.1 * torch.randn(1, 2, 64), 0.1 * torch.randn(1, 2, 2, 64), torch.rand(1, 2, 8), torch.rand(1, 2, 8)
     )
-    back = next(revisit(itertools.repeat(batch), 1, 0.0, np.random.default_rng(0)))
+    back = next(revisit([0], lambda _: iter([batch])))
     assert back.mixture.dtype == torch.float32
     assert (back.mixture - batch.mixture).abs().max() < 3e-4
     assert (back.targets - batch.targets).abs().max() < 3e-4

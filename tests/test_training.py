@@ -5,6 +5,10 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import multiprocessing
+import os
+import signal
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from rich.console import Console
@@ -23,10 +28,11 @@ from rtmss.signal.stft import analyze
 from rtmss.training.bank import Bank
 from rtmss.training.classify import SegmentBatches, embed_bank, train_clip_encoder
 from rtmss.training.episodes import Episode, Episodes
-from rtmss.training.loop import Passes, Trainer, episode_loss, learning_rate, masked_errors
+from rtmss.training.loop import Trainer, learning_rate
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import EncoderRecipe, EpisodeRecipe, LoopRecipe, Recipe
 from rtmss.training.run import train
+from rtmss.training.windows import Crop, Memory, Passes, masked_errors, window_loss
 
 
 @pytest.fixture
@@ -54,7 +60,7 @@ def embeddings(tiny: SeparatorModel, band: Bank) -> list[NDArray[np.float32]]:
 
 @pytest.fixture
 def episode(band: Bank, embeddings: list[NDArray[np.float32]], recipe: Recipe) -> Episode:
-    return next(iter(Episodes(band, embeddings, recipe)))
+    return Episodes(band, embeddings, recipe)[0]
 
 
 @dataclass(frozen=True)
@@ -104,10 +110,14 @@ def test_the_waveform_error_is_aligned(open_model: SeparatorModel) -> None:
     mixture = 0.1 * torch.randn(2, 2, 40 * 512)
     episode = Episode(mixture, mixture[:, None] * 1.1, torch.rand(2, 1, 16), torch.zeros(2, 1, 16))
     passes = Passes.of(open_model, compiled=False)
-    for first_frame in (0, 8):
-        _, error = episode_loss(open_model, episode, LoopRecipe(), passes, first_frame)
-        # What is left is the fade-in of a cold start and the missing DC.
-        assert (error < 0.02).all()
+    crop = Crop.of(episode, open_model)
+    for cold_frames in (0, 8):
+        memory = Memory.empty(open_model, 2, 1)
+        for start in (0, 20):
+            window = range(start, start + 20)
+            _, error, _, memory = window_loss(open_model, crop, memory, window, cold_frames, LoopRecipe(), passes)
+            # What is left is the missing DC.
+            assert (error < 0.02).all()
 
 
 def test_two_steps_move_the_unet_and_leave_the_clip_encoder_alone(tiny: SeparatorModel, runs: Runs) -> None:
@@ -145,17 +155,84 @@ def test_a_resumed_run_stands_where_the_first_one_stopped(runs: Runs) -> None:
         assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_resumed_run_takes_the_same_next_step(runs: Runs) -> None:
-    first = runs.start()
-    runs.run(first)
-    second = runs.start()
-    second.resume()
-    longer = first.recipe.model_copy(update={"loop": first.recipe.loop.model_copy(update={"n_steps": 3})})
-    for trainer in (first, second):
-        trainer.recipe = longer
-        runs.run(trainer)
-    assert first.step == second.step == 3
-    assert torch.allclose(first.model.unet.film.weight, second.model.unet.film.weight, atol=1e-6)
+def _train(rank: int, model: SeparatorModel, band: Bank, recipe: Recipe, folder: Path, dies_at: int, port: int) -> None:
+    """One process of a run that logs every step; with a port, one of two. May be killed at a step."""
+
+    class Mortal(Progress):
+        def report(
+            self, step: int, n_steps: int, figures: dict[str, float], audio_seconds: float = 0.0
+        ) -> None:  # fmt: skip
+            if step == dies_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+            super().report(step, n_steps, figures, audio_seconds)
+
+    if port:
+        dist.init_process_group("gloo", f"tcp://localhost:{port}", rank=rank, world_size=2)
+    folder.mkdir(exist_ok=True)
+    trainer = Trainer(copy.deepcopy(model), recipe, folder)
+    if trainer.checkpoint.exists():
+        trainer.resume()
+    log = Mortal(folder / "log.jsonl", Console(quiet=True), every_seconds=0)
+    trainer.run(band, embed_bank(model.clip_encoder, band), log)
+    if port:
+        dist.destroy_process_group()
+
+
+def _processes(n: int, *arguments: object) -> list[int | None]:
+    """Exit codes of `_train` in so many processes at once."""
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=_train, args=(rank, *arguments)) for rank in range(n)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    return [process.exitcode for process in processes]
+
+
+def _curve(folder: Path) -> list[dict[str, float]]:
+    """Loss and dB of every step; of steps taken twice, the later ones."""
+    rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    steps = {row["step"]: {"loss": row["loss"], "db": row["db"]} for row in rows}
+    return [steps[step] for step in sorted(steps)]
+
+
+def _windowed(recipe: Recipe, **changes: object) -> Recipe:
+    """Eight steps on crops of two windows that come back, with a checkpoint after every crop."""
+    loop = {"n_steps": 8, "batch": 2, "windows": 2, "first_batches": 2, "fresh": 0.5, "cold_share": 0.5}
+    changed = LoopRecipe.model_validate(loop | {"warmup_steps": 1, "checkpoint_minutes": 0} | changes)
+    return recipe.model_copy(update={"loop": changed})
+
+
+def test_a_killed_run_goes_on_as_if_it_had_not_been(
+    tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
+) -> None:
+    recipe = _windowed(recipe)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    _train(0, tiny, band, recipe, whole, 0, 0)
+    # In a step in the middle of a crop: the checkpoint is of the step before the crop.
+    assert _processes(1, tiny, band, recipe, broken, 6, 0) == [-signal.SIGKILL]
+    assert len(_curve(broken)) == 5
+    _train(0, tiny, band, recipe, broken, 0, 0)
+    assert _curve(broken) == _curve(whole)
+    assert len({row["loss"] for row in _curve(whole)}) == 8
+
+
+def test_two_processes_are_one_that_accumulates_two_batches(
+    tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    assert _processes(2, tiny, band, _windowed(recipe), tmp_path / "two", 0, port) == [0, 0]
+    _train(0, tiny, band, _windowed(recipe, accumulate=2), tmp_path / "one", 0, 0)
+    for two, one in zip(_curve(tmp_path / "two"), _curve(tmp_path / "one"), strict=True):
+        assert two == pytest.approx(one, abs=2e-3)
+    models = [load_model(tmp_path / name / "weights.safetensors")[0].state_dict() for name in ("one", "two")]
+    for name, value in tiny.state_dict().items():
+        if name.endswith("num_batches_tracked"):  # counts, and changes nothing
+            continue
+        moved = (models[0][name] - value).abs().max()
+        assert (models[0][name] - models[1][name]).abs().max() <= 0.02 * moved + 1e-6, name
 
 
 def test_segments_come_with_their_instrument_and_player(band: Bank, recipe: Recipe) -> None:

@@ -98,6 +98,31 @@ def growl(audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
     return audio + noise * (level / noise.square().mean().sqrt().clamp_min(1e-9))
 
 
+def sub_notes(audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
+    """Add to (C, S) a sub bass under a synthesizer: tuned notes below 100 Hz, many of which begin as a kick does.
+
+    It tells a drum from a note by whether the pitch stays, not by where it lies.
+    """
+    n = audio.shape[-1]
+    lowest = rng.uniform(28, 60)
+    n_notes = int(rng.integers(1, 9))
+    edges = np.sort(rng.integers(0, n, n_notes))
+    glide, settling = (rng.uniform(0.3, 3), rng.uniform(0.008, 0.04)) if rng.random() < 0.6 else (0.0, 1.0)
+    attack, release, fall = rng.uniform(0.001, 0.02), rng.uniform(0.01, 0.06), rng.uniform(0.15, 2)
+    sub = np.zeros(n)
+    for start, end in zip(edges, [*edges[1:], n], strict=True):
+        length = int((end - start) * rng.uniform(0.4, 1))
+        t = np.arange(length) / sample_rate
+        pitch = lowest * rng.choice([1, 6 / 5, 4 / 3, 3 / 2, 2])
+        phase = 2 * np.pi * pitch * (t + glide * settling * (1 - np.exp(-t / settling)))
+        gate = np.minimum(1, t / attack) * np.minimum(1, t[::-1] / release)
+        sub[start : start + length] = np.sin(phase + rng.uniform(0, 6.3)) * gate * np.exp(-t / fall)
+    drive = 10 ** rng.uniform(-1, 0.6)
+    sub = np.tanh(drive * sub)
+    level = audio.square().mean().sqrt() * 10 ** (rng.uniform(-12, 16) / 20)
+    return audio + torch.from_numpy((sub / (np.sqrt(np.square(sub).mean()) + 1e-6)).astype(np.float32)) * level
+
+
 def to_stereo(audio: Tensor, rng: np.random.Generator) -> Tensor:
     """(C, S) -> (2, S): mono is panned (constant power), stereo sometimes changes sides; polarity is tossed."""
     if audio.shape[0] == 1:

@@ -5,16 +5,15 @@ Axes: B batch, N targets, C channels, S samples, E embedding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import Dataset
 
-from rtmss.training.augment import FADE, growl, saturate, speed_and_colour, to_stereo
+from rtmss.training.augment import FADE, growl, saturate, speed_and_colour, sub_notes, to_stereo
 from rtmss.training.bank import Bank
 from rtmss.training.classify import draw_start, draw_take
 from rtmss.training.datasets.taxonomy import HIDES
@@ -45,15 +44,16 @@ class Part(NamedTuple):
     """(C, S) stereo, as it sounds in the mixture."""
 
 
-class Episodes(IterableDataset[Episode]):
-    """Endless batches of episodes, fixed by the recipe's seed, the rank and the worker."""
+class Episodes(Dataset[Episode]):
+    """Endless batches of episodes by number, fixed by the recipe's seed and the lane."""
 
-    def __init__(self, bank: Bank, embeddings: list[NDArray[np.float32]], recipe: Recipe, rank: int = 0) -> None:
+    def __init__(self, bank: Bank, embeddings: list[NDArray[np.float32]], recipe: Recipe, lane: int = 0) -> None:
         self.bank = bank
         self.embeddings = embeddings
         self.recipe = recipe
-        self.rank = rank
-        self.n_samples = int(recipe.episodes.seconds * recipe.model.sample_rate) // 512 * 512
+        self.lane = lane
+        unit = recipe.model.stft.hop_length * recipe.loop.windows
+        self.n_samples = int(recipe.episodes.seconds * recipe.model.sample_rate) // unit * unit
         self.families: dict[str, list[int]] = {}
         self.songs: dict[str, list[int]] = {}
         for index, take in enumerate(bank.takes):
@@ -66,14 +66,10 @@ class Episodes(IterableDataset[Episode]):
         lengths = np.sqrt([max(bank.takes[i].n_samples for i in takes) for takes in self.songs.values()])
         self.song_weights = lengths / lengths.sum()
 
-    def __iter__(self) -> Iterator[Episode]:
-        worker = torch.utils.data.get_worker_info()
-        if worker is not None:
-            torch.set_num_threads(1)
-        rng = np.random.default_rng([self.recipe.seed, self.rank, worker.id if worker else 0])
-        while True:
-            episodes = [self._draw(rng) for _ in range(self.recipe.loop.batch)]
-            yield Episode(*(torch.stack(column) for column in zip(*episodes, strict=True)))
+    def __getitem__(self, number: int) -> Episode:
+        rng = np.random.default_rng([self.recipe.seed, self.lane, number])
+        episodes = [self._draw(rng) for _ in range(self.recipe.loop.batch)]
+        return Episode(*(torch.stack(column) for column in zip(*episodes, strict=True)))
 
     def _draw(self, rng: np.random.Generator) -> Episode:
         is_song = self.songs and rng.random() < self.recipe.episodes.coherent
@@ -135,6 +131,9 @@ class Episodes(IterableDataset[Episode]):
             left = [family for family in self.families if family not in families]
             # Records have drums and bass more often than a draw by weight would give.
             usual: list[str] = [family for family in ("drums", "bass", "guitar") if family in left]
+            if families and rng.random() < self.recipe.episodes.rivals:
+                families.append(left[rng.integers(len(left))])
+                continue
             pick = usual if usual and len(families) >= 2 and rng.random() < 0.5 else left
             families.append(self._draw_family(pick, rng))
         return [self._solo(family, rng) for family in families]
@@ -163,6 +162,8 @@ class Episodes(IterableDataset[Episode]):
     def _growling(self, index: int, audio: Tensor, rng: np.random.Generator) -> Tensor:
         """Sometimes, what may growl does: else everything low and noise-like is taken for a drum."""
         may = self.bank.takes[index].family in {"synth", "bass", "other"}
+        if may and rng.random() < self.recipe.episodes.sub_notes:
+            audio = sub_notes(audio, self.bank.sample_rate, rng)
         is_growling = may and rng.random() < self.recipe.episodes.growl
         return growl(audio, self.bank.sample_rate, rng) if is_growling else audio
 

@@ -1,6 +1,8 @@
 """The optimisation of the U-Net on few-shot episodes.
 
-Runs alone or under `torchrun` (data parallel over gloo). A run is resumed from its checkpoint, to the step.
+Batches come in lanes: `accumulate` of them in each process, one after the other, and as many processes as `torchrun`
+starts (data parallel over gloo). So many lanes in one process or in several make the same run, and so does a run that
+is stopped and resumed from its checkpoint.
 """
 
 from __future__ import annotations
@@ -8,9 +10,9 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,84 +24,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from rtmss.model.checkpoint import load_model, save_model
-from rtmss.model.separator import SeparatorModel, apply_masks, compress, to_planes
-from rtmss.model.unet import Features, bound_masks
-from rtmss.signal.stft import analyze
+from rtmss.model.separator import SeparatorModel
 from rtmss.training.bank import Bank
 from rtmss.training.episodes import Episode, Episodes
-from rtmss.training.losses import spectral_errors, tamed, waveform_errors
-from rtmss.training.pool import revisit
+from rtmss.training.pool import revisit, visits
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import LoopRecipe, Recipe
-
-
-def masked_errors(masks: Tensor, mixture: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The masked planes and their three relative errors, in planar real arithmetic, which compiles well.
-
-    Args:
-        masks: (B, N, 2 * C, T, F) before `bound_masks`.
-        mixture: (B, 2, C, T, F) planes.
-        targets: (B * N, 2, C, T, F) planes.
-    """
-    n = masks.shape[1]
-    masked = apply_masks(bound_masks(masks), mixture)
-    whole = mixture[:, None].expand(-1, n, -1, -1, -1, -1).flatten(0, 1)
-    return masked, *spectral_errors(masked.flatten(0, 1), targets, whole)
-
-
-class Passes(NamedTuple):
-    """The three costly parts of a step, each compiled or not."""
-
-    encode: Callable[..., Any]
-    decode: Callable[..., Any]
-    errors: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]]
-
-    @classmethod
-    def of(cls, model: SeparatorModel, *, compiled: bool) -> Passes:
-        """Those of a model. Compiled ones are made for the shapes that they meet, one after the other."""
-        parts = cls(model.unet.encode, model.unet.decode, masked_errors)
-        return cls(*(torch.compile(part, dynamic=False) for part in parts)) if compiled else parts
-
-
-def episode_loss(
-    model: SeparatorModel, episode: Episode, recipe: LoopRecipe, passes: Passes, first_frame: int
-) -> tuple[Tensor, Tensor]:
-    """Loss of one batch, and the relative waveform error of each item.
-
-    Args:
-        model: in training mode.
-        episode: a batch.
-        recipe: the weights of the terms.
-        passes: those of `model`.
-        first_frame: where the decoders start, cold.
-    """
-    hop, delay = model.config.stft.hop_length, model.config.stft.delay
-    mixture, targets = episode.mixture, episode.targets
-    batch, n_targets = targets.shape[:2]
-    state = model.init_state(batch, n_targets)
-    with torch.no_grad():
-        frames, _ = analyze(mixture, state.past, model.analysis, model.config.stft)
-        wanted, _ = analyze(targets.flatten(0, 1), torch.zeros(1).expand(batch * n_targets, *state.past.shape[1:]),
-                            model.analysis, model.config.stft)  # fmt: skip
-        planes = to_planes(frames[..., first_frame:, 1:])
-        wanted_planes = to_planes(wanted[..., first_frame:, 1:])
-    with torch.autocast("cpu", torch.bfloat16):
-        condition = model.condition_head(episode.positive, episode.negative)
-        features, _ = passes.encode(compress(frames[..., 1:], model.config.unet.compression), state.encoder)
-        skips = tuple(skip[:, :, first_frame:] for skip in features.skips)
-        features = Features(skips, features.bottleneck[:, first_frame:])
-        masks, _ = passes.decode(features, condition, state.targets.decoder)
-    masked, complex_error, magnitude_error, remainder_error = passes.errors(masks, planes, wanted_planes)
-    audio, _ = model.synthesize(masked, state.targets.overlap)
-    start = first_frame * hop
-    estimate = audio[..., delay:].flatten(0, 1)
-    truth = targets[..., start : targets.shape[-1] - delay].flatten(0, 1)
-    whole = mixture[:, None, :, start : mixture.shape[-1] - delay].expand(-1, n_targets, -1, -1).flatten(0, 1)
-    wave_error, wave_remainder = waveform_errors(estimate, truth, whole)
-    w = recipe.log_weight
-    loss = tamed(complex_error, w) + 0.5 * tamed(magnitude_error, w) + 0.5 * tamed(wave_error, w)
-    remainder = tamed(remainder_error, w) + 0.5 * tamed(wave_remainder, w)
-    return (loss + recipe.remainder_weight * remainder).mean(), wave_error.detach()
+from rtmss.training.windows import Crop, Memory, Passes, window_loss
 
 
 def learning_rate(step: int, recipe: LoopRecipe) -> float:
@@ -108,6 +39,45 @@ def learning_rate(step: int, recipe: LoopRecipe) -> float:
     warm = min(1.0, (step + 1) / max(1, recipe.warmup_steps))
     done = max(0.0, (step - decay_start) / max(1.0, recipe.n_steps - decay_start))
     return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+class Lane:
+    """One sequence of batches, heard window by window."""
+
+    def __init__(self, number: int, model: SeparatorModel, episodes: Episodes, recipe: Recipe, step: int) -> None:
+        self.model = model
+        self.recipe = recipe
+        self.seed = [recipe.seed, number]
+        self.visit, (self.window, loop) = step // recipe.loop.windows, (0, recipe.loop)
+        numbers = islice(visits(loop.first_batches, loop.fresh, [*self.seed, 99]), self.visit, None)
+        ahead = 4 if recipe.n_workers else None
+
+        def load(wanted: Iterable[int]) -> Iterator[Episode]:
+            loader: DataLoader[Episode] = DataLoader(
+                episodes, batch_size=None, sampler=wanted, num_workers=recipe.n_workers, prefetch_factor=ahead
+            )
+            return map(Episode._make, loader)
+
+        self.batches = revisit(numbers, load, keep=loop.fresh < 1)
+        self.n_frames = episodes.n_samples // recipe.model.stft.hop_length // loop.windows
+
+    def hear(self, passes: Passes) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss of the next window, relative errors of its targets, and which of them sound."""
+        if not self.window:
+            episode = next(self.batches)
+            self.crop = Crop.of(episode, self.model)
+            self.memory = Memory.empty(self.model, *episode.targets.shape[:2])
+            self.rng = np.random.default_rng([*self.seed, self.visit, 98])
+        # One place only, so that few shapes are compiled.
+        cold_frames = self.n_frames // 4 if self.rng.random() < self.recipe.loop.cold_share else 0
+        frames = range(self.window * self.n_frames, (self.window + 1) * self.n_frames)
+        loss, error, sounds, self.memory = window_loss(
+            self.model, self.crop, self.memory, frames, cold_frames, self.recipe.loop, passes
+        )
+        self.window += 1
+        if self.window == self.recipe.loop.windows:
+            self.visit, self.window = self.visit + 1, 0
+        return loss, error, sounds
 
 
 class Trainer:
@@ -124,6 +94,9 @@ class Trainer:
             parameter.requires_grad_(False)
         for parameter in self.trained:
             parameter.requires_grad_(True)
+        norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+        means, variances = [norm.running_mean for norm in norms], [norm.running_var for norm in norms]
+        self.statistics = [statistic for statistic in (*means, *variances) if statistic is not None]
         recurrent = [*model.unet.gru.parameters(), *model.unet.target_gru.parameters()]
         other = [p for p in self.trained if not any(p is r for r in recurrent)]
         groups = [{"params": other, "share": 1.0}, {"params": recurrent, "share": recipe.loop.recurrent_share}]
@@ -141,48 +114,50 @@ class Trainer:
         recipe = self.recipe.loop
         torch.set_num_threads(self.recipe.n_threads)
         torch.manual_seed(self.recipe.seed)
-        # A resumed run draws on, it does not repeat its first episodes.
-        seeded = self.recipe.model_copy(update={"seed": self.recipe.seed + self.step})
-        episodes = Episodes(bank, embeddings, seeded, self.rank)
-        n_workers = self.recipe.n_workers
-        ahead = 4 if n_workers else None
-        loader: Any = DataLoader(episodes, batch_size=None, num_workers=n_workers, prefetch_factor=ahead)
         passes = Passes.of(self.model, compiled=self.recipe.compile)
-        rng = np.random.default_rng([seeded.seed, self.rank, 99])
-        n_first = recipe.first_batches + int(recipe.fresh * self.step)  # a resumed run fills its pool again
-        drawn = revisit(map(Episode._make, loader), n_first, recipe.fresh, rng)
-        n_frames = episodes.n_samples // self.recipe.model.stft.hop_length
+        numbers = range(self.rank * recipe.accumulate, (self.rank + 1) * recipe.accumulate)
+        lanes = [
+            Lane(n, self.model, Episodes(bank, embeddings, self.recipe, n), self.recipe, self.step) for n in numbers
+        ]
         self.model.train()
         self.model.clip_encoder.eval()
+        seconds = self.world_size * len(lanes) * recipe.batch * self.recipe.episodes.seconds / recipe.windows
         saved = time.monotonic()
-        for episode in drawn:
-            if self.step >= recipe.n_steps:
-                break
-            # One place only, so that few shapes are compiled.
-            first_frame = n_frames // 4 if rng.random() < recipe.cold_share else 0
-            loss, wave_error = self._advance(episode, passes, first_frame)
+        while self.step < recipe.n_steps:
+            loss, decibels = self._advance(lanes, passes)
             if self.rank == 0:
-                # Absent targets are easy: among them a run that learns nothing would look healthy.
-                present = wave_error[episode.targets.flatten(0, 1).square().mean((1, 2)) > 1e-7]
-                decibels = -10 * torch.log10(present + 1e-9)
-                figures = {"loss": loss, "db": float(decibels.mean()) if len(decibels) else 0.0}
-                seconds = self.world_size * recipe.batch * self.recipe.episodes.seconds
-                progress.report(self.step, recipe.n_steps, figures, seconds)
-                if time.monotonic() - saved > 60 * recipe.checkpoint_minutes:
+                progress.report(self.step, recipe.n_steps, {"loss": loss, "db": decibels}, seconds)
+                if not lanes[0].window and time.monotonic() - saved > 60 * recipe.checkpoint_minutes:
                     self.save()
                     saved = time.monotonic()
         if self.rank == 0:
             self.save()
         return self.average
 
-    def _advance(self, episode: Episode, passes: Passes, first_frame: int) -> tuple[float, Tensor]:
+    def _advance(self, lanes: list[Lane], passes: Passes) -> tuple[float, float]:
+        """One step; gives the loss and the mean SDR of targets that sound, of all lanes."""
         recipe = self.recipe.loop
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, recipe) * group["share"]
-        loss, wave_error = episode_loss(self.model, episode, recipe, passes, first_frame)
         self.optimiser.zero_grad()
-        torch.autograd.backward(loss)
-        self._share_gradients()
+        before = [statistic.clone() for statistic in self.statistics]
+        sums = [torch.zeros_like(statistic) for statistic in before]
+        figures = torch.zeros(3)
+        for lane in lanes:
+            # Every lane starts from the same running statistics, which are averaged as gradients are.
+            for statistic, value in zip(self.statistics, before, strict=True):
+                statistic.copy_(value)
+            loss, error, sounds = lane.hear(passes)
+            torch.autograd.backward(loss / len(lanes))
+            # Absent targets are easy: among them a run that learns nothing would look healthy.
+            decibels = -10 * torch.log10(error[sounds] + 1e-9)
+            figures += torch.stack([loss.detach() / len(lanes), decibels.sum(), sounds.sum()])
+            for total, statistic in zip(sums, self.statistics, strict=True):
+                total.add_(statistic / len(lanes))
+        gradients = [p.grad for p in self.trained if p.grad is not None]
+        self._share([*gradients, *sums, figures])
+        for statistic, total in zip(self.statistics, sums, strict=True):
+            statistic.copy_(total)
         norm = torch.nn.utils.clip_grad_norm_(self.trained, recipe.clip_norm)
         if torch.isfinite(norm):
             self.optimiser.step()
@@ -192,19 +167,17 @@ class Trainer:
             pairs = zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True)
             for mean, value in pairs:
                 mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
-        return loss.item(), wave_error
+        return float(figures[0]), float(figures[1] / figures[2].clamp_min(1e-6))
 
-    def _share_gradients(self) -> None:
+    def _share(self, tensors: list[Tensor]) -> None:
+        """Put the mean over all processes in the place of each tensor."""
         if self.world_size == 1:
             return
-        flat = torch.cat([p.grad.flatten() for p in self.trained if p.grad is not None])
+        flat = torch.cat([tensor.flatten() for tensor in tensors])
         dist.all_reduce(flat)
         flat /= self.world_size
-        position = 0
-        for parameter in self.trained:
-            if parameter.grad is not None:
-                parameter.grad.copy_(flat[position : position + parameter.numel()].view_as(parameter))
-                position += parameter.numel()
+        for tensor, mean in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
+            tensor.copy_(mean.view_as(tensor))
 
     def save(self) -> None:
         """Write the checkpoint, and the averaged weights beside it."""

@@ -3,38 +3,66 @@
 On mixtures that never come back the network rests at the level of uncertainty, near silence, for thousands of steps.
 On few that come back it becomes sure of itself within minutes, on voices that it has never heard too; the pool then
 grows towards variety.
+
+Batches are known by number, and which number is seen when is fixed by the seed: a resumed run sees the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import tee
 
 import numpy as np
 
 from rtmss.training.episodes import Episode
 
 
-def revisit(batches: Iterable[Episode], n_first: int, fresh: float, rng: np.random.Generator) -> Iterator[Episode]:
-    """Draw batches, endlessly, from a pool that grows.
+def visits(n_first: int, fresh: float, seed: Sequence[int]) -> Iterator[int]:
+    """Numbers of the batches to see, endlessly, from a pool that grows.
 
     Args:
-        batches: fresh ones, endless.
-        n_first: batches in the pool before the first is given.
-        fresh: probability, at each draw, that a fresh batch joins the pool and is given; at 1 all are fresh, and none
-            is kept.
-        rng: source of chance.
+        n_first: batches in the pool at the start.
+        fresh: probability, at each visit, that a new batch joins the pool and is seen; at 1 none is seen twice.
+        seed: of chance.
     """
-    stream = iter(batches)
-    if fresh >= 1:
-        yield from stream
-        return
-    pool = [_packed(next(stream)) for _ in range(n_first)]
+    rng = np.random.default_rng(seed)
+    n = n_first if fresh < 1 else 0
     while True:
         if rng.random() < fresh:
-            pool.append(_packed(next(stream)))
-            yield _unpacked(pool[-1])
+            n += 1
+            yield n - 1
         else:
-            yield _unpacked(pool[rng.integers(len(pool))])
+            yield int(rng.integers(n))
+
+
+def revisit(
+    numbers: Iterable[int], load: Callable[[Iterable[int]], Iterator[Episode]], *, keep: bool = True
+) -> Iterator[Episode]:
+    """The batches of the given numbers, each of which is loaded when it first comes up.
+
+    Args:
+        numbers: from `visits`.
+        load: gives the batches of some numbers, in their order, and may run ahead.
+        keep: keep what is loaded; else every number has to be new.
+    """
+    to_load, to_see = tee(numbers)
+    stream = load(_first_times(to_load) if keep else to_load)
+    pool: dict[int, Episode] = {}
+    for number in to_see:
+        if not keep:
+            yield next(stream)
+            continue
+        if number not in pool:
+            pool[number] = _packed(next(stream))
+        yield _unpacked(pool[number])
+
+
+def _first_times(numbers: Iterable[int]) -> Iterator[int]:
+    seen: set[int] = set()
+    for number in numbers:
+        if number not in seen:
+            seen.add(number)
+            yield number
 
 
 def _packed(batch: Episode) -> Episode:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from rtmss.config import Config, Positive, SeparatorConfig
 
@@ -36,6 +36,11 @@ class EpisodeRecipe(Config):
     """Share of songs without a singer that are given one."""
     growl: Probability = 0.15
     """Share of synthesizers, basses and effects with a dense, low growl."""
+    sub_notes: Probability = 0.15
+    """Share of the same with a loud, tuned sub bass."""
+    rivals: Probability = 0.3
+    """Share of the further parts of a gathering that are drawn evenly from all families, which hear them less often
+    as targets: strings or winds in the register of a voice."""
     absent: Probability = 0.12
     """Share of conditions whose target is not in the mixture."""
     positives_only: Probability = 0.35
@@ -66,10 +71,14 @@ class LoopRecipe(Config):
 
     n_steps: Positive = 12000
     batch: Positive = 4
+    accumulate: Positive = 1
+    """Batches whose gradients make one step, in each process."""
+    windows: Positive = 1
+    """Parts of a crop that are heard one after the other, one step each, with the memory going on."""
     first_batches: Positive = 12
     """Batches in the pool at the start."""
     fresh: Probability = 0.15
-    """Share of steps that add a batch to the pool; the others draw one that has been seen. 1 keeps no pool."""
+    """Share of crops that are new and join the pool; the others have been heard before. 1 keeps no pool."""
     learning_rate: float = 2e-3
     recurrent_share: Probability = 0.3
     """Learning rate of the recurrent layers, as a share of the others'."""
@@ -85,6 +94,12 @@ class LoopRecipe(Config):
     cold_share: Probability = 0.2
     """Share of steps whose decoders start in the middle of the crop, as after a live switch."""
     checkpoint_minutes: float = 10.0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.n_steps % self.windows:
+            raise ValueError(f"n_steps {self.n_steps} must be a multiple of windows ({self.windows})")
+        return self
 
 
 class Recipe(Config):

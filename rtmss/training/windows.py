@@ -1,0 +1,144 @@
+"""A crop heard window by window, as a stream is: the memory goes on, the gradient does not.
+
+Truncated backpropagation through time. A network that has only ever heard two seconds from silence does worse the
+longer it plays: its memory gets to where training never was.
+
+Axes: B items, N targets, C channels, T frames, F bins, S samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from rtmss.model.separator import SeparatorModel, apply_masks, compress, to_planes
+from rtmss.model.unet import DecoderState, EncoderState, Features, bound_masks
+from rtmss.signal.stft import analyze
+from rtmss.training.episodes import Episode
+from rtmss.training.losses import spectral_errors, tamed, waveform_errors
+from rtmss.training.recipe import LoopRecipe
+
+
+def masked_errors(masks: Tensor, mixture: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The masked planes and their three relative errors, in planar real arithmetic, which compiles well.
+
+    Args:
+        masks: (B, N, 2 * C, T, F) before `bound_masks`.
+        mixture: (B, 2, C, T, F) planes.
+        targets: (B * N, 2, C, T, F) planes.
+    """
+    n = masks.shape[1]
+    masked = apply_masks(bound_masks(masks), mixture)
+    whole = mixture[:, None].expand(-1, n, -1, -1, -1, -1).flatten(0, 1)
+    return masked, *spectral_errors(masked.flatten(0, 1), targets, whole)
+
+
+class Passes(NamedTuple):
+    """The three costly parts of a step, each compiled or not."""
+
+    encode: Callable[..., Any]
+    decode: Callable[..., Any]
+    errors: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]]
+
+    @classmethod
+    def of(cls, model: SeparatorModel, *, compiled: bool) -> Passes:
+        """Those of a model. Compiled ones are made for the shapes that they meet, one after the other."""
+        parts = cls(model.unet.encode, model.unet.decode, masked_errors)
+        return cls(*(torch.compile(part, dynamic=False) for part in parts)) if compiled else parts
+
+
+class Memory(NamedTuple):
+    """What goes on from one window to the next; no gradient passes."""
+
+    encoder: EncoderState
+    decoder: DecoderState
+    overlap: Tensor
+    """(B, N, C, n_synthesis - hop_length) of the synthesis."""
+
+    @classmethod
+    def empty(cls, model: SeparatorModel, batch: int, n_targets: int) -> Memory:
+        """That before any sound."""
+        state = model.init_state(batch, n_targets)
+        return cls(state.encoder, state.targets.decoder, state.targets.overlap)
+
+
+class Crop(NamedTuple):
+    """A batch, analysed."""
+
+    episode: Episode
+    frames: Tensor
+    """(B, C, T, F) complex, of the mixture."""
+    wanted: Tensor
+    """(B * N, 2, C, T, F - 1) planes of the targets."""
+
+    @classmethod
+    def of(cls, episode: Episode, model: SeparatorModel) -> Crop:
+        """Analyse a batch, from silence."""
+        past = model.init_state(len(episode.mixture), 1).past
+        targets = episode.targets.flatten(0, 1)
+        with torch.no_grad():
+            frames, _ = analyze(episode.mixture, past, model.analysis, model.config.stft)
+            silence = torch.zeros(1).expand(len(targets), *past.shape[1:])
+            wanted, _ = analyze(targets, silence, model.analysis, model.config.stft)
+        return cls(episode, frames, to_planes(wanted[..., 1:]))
+
+
+def window_loss(
+    model: SeparatorModel, crop: Crop, memory: Memory, window: range, cold_frames: int, recipe: LoopRecipe,
+    passes: Passes,
+) -> tuple[Tensor, Tensor, Tensor, Memory]:  # fmt: skip
+    """Loss of one window of a batch.
+
+    Args:
+        model: in training mode.
+        crop: the batch.
+        memory: of the window before, or empty.
+        window: its frames.
+        cold_frames: where in the window the decoders start with empty memory, as those of new conditions do after a
+            live switch; 0 lets them go on.
+        recipe: the weights of the terms.
+        passes: those of `model`.
+
+    Returns:
+        The loss, the relative waveform error of each target (B * N,), whether it sounds, and the next memory.
+    """
+    hop, delay = model.config.stft.hop_length, model.config.stft.delay
+    batch, n_targets = crop.episode.targets.shape[:2]
+    first = window.start + cold_frames
+    decoder, overlap = memory.decoder, memory.overlap
+    if cold_frames:
+        _, decoder, overlap = Memory.empty(model, batch, n_targets)
+    planes = to_planes(crop.frames[:, :, first : window.stop, 1:])
+    wanted = crop.wanted[:, :, :, first : window.stop]
+    with torch.autocast("cpu", torch.bfloat16):
+        condition = model.condition_head(crop.episode.positive, crop.episode.negative)
+        heard = compress(crop.frames[:, :, window.start : window.stop, 1:], model.config.unet.compression)
+        features, encoder = passes.encode(heard, memory.encoder)
+        skips = tuple(skip[:, :, cold_frames:] for skip in features.skips)
+        masks, decoder = passes.decode(Features(skips, features.bottleneck[:, cold_frames:]), condition, decoder)
+    masked, complex_error, magnitude_error, remainder_error = passes.errors(masks, planes, wanted)
+    audio, overlap = model.synthesize(masked, overlap)
+    # Audio lags by the delay; what a cold start fades in is not judged.
+    begin, end = first * hop - delay, window.stop * hop - delay
+    skipped = delay if cold_frames or not window.start else 0
+    estimate = audio[..., skipped:].flatten(0, 1)
+    truth = crop.episode.targets[..., begin + skipped : end].flatten(0, 1)
+    whole = crop.episode.mixture[:, None, :, begin + skipped : end].expand(-1, n_targets, -1, -1).flatten(0, 1)
+    wave_error, wave_remainder = waveform_errors(estimate, truth, whole)
+    w = recipe.log_weight
+    loss = tamed(complex_error, w) + 0.5 * tamed(magnitude_error, w) + 0.5 * tamed(wave_error, w)
+    remainder = tamed(remainder_error, w) + 0.5 * tamed(wave_remainder, w)
+    sounds = truth.square().mean((1, 2)) > 1e-7
+    kept = Memory(_kept_encoder(encoder), _kept_decoder(decoder), overlap.detach())
+    return (loss + recipe.remainder_weight * remainder).mean(), wave_error.detach(), sounds, kept
+
+
+def _kept_encoder(state: EncoderState) -> EncoderState:
+    return EncoderState(tuple(conv.detach().float() for conv in state.convs), state.hidden.detach().float())
+
+
+def _kept_decoder(state: DecoderState) -> DecoderState:
+    return DecoderState(state.hidden.detach().float(), tuple(conv.detach().float() for conv in state.convs))
