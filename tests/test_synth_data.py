@@ -380,18 +380,14 @@ def test_an_interrupted_song_is_not_there(order: Order, monkeypatch: pytest.Monk
 
 def test_songs_that_are_there_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "big.sf2").write_bytes(soundfont_bytes((0, 0)))
-    (tmp_path / "songs/valid/synth-3-0001").mkdir(parents=True)
+    (tmp_path / "songs/train/synth-3-0001").mkdir(parents=True)
     made: list[Order] = []
     monkeypatch.setattr(run, "check_tools", lambda: None)
     monkeypatch.setattr(run, "make_song", made.append)
-    run.synthesize(tmp_path, 3, seed=3, split="valid", soundfonts=[tmp_path / "big.sf2"])
-    assert [x.folder.name for x in made] == ["synth-3-0000", "synth-3-0002"]
-    assert len({x.seed for x in made}) == 2
-
-
-def test_an_unknown_split_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no split 'training'; known: train"):
-        run.synthesize(tmp_path, 1, split="training")
+    run.synthesize(tmp_path, 3, n_valid=1, seed=3, soundfonts=[tmp_path / "big.sf2"])
+    names = ["train/synth-3-0000", "train/synth-3-0002", "valid/synth-3-500000"]
+    assert [str(x.folder.relative_to(tmp_path / "songs")) for x in made] == names
+    assert len({x.seed for x in made}) == 3
 
 
 # With fluidsynth

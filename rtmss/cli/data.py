@@ -51,8 +51,8 @@ def data_sets() -> None:
 def data_synth(
     output: Annotated[Path, typer.Argument(metavar="DIR", help="A folder of stems; what is there is kept.")],
     songs: Annotated[int, typer.Option(min=1, help="How many, of about 80 seconds, earlier ones included.")] = 90,
+    valid: Annotated[int, typer.Option(min=0, help="How many more for validation, with music of their own.")] = 0,
     seed: Annotated[int, typer.Option(min=0, help="The same seed and soundfonts make the same music.")] = 0,
-    split: Annotated[str, typer.Option(metavar="train|valid|test", help="Where the songs go.")] = "train",
     soundfont: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="sf2 or sf3; repeat it. None: those of the system.")
     ] = None,
@@ -69,7 +69,7 @@ def data_synth(
     from rtmss.training.synth.run import synthesize
 
     made = synthesize(
-        output, songs, seed=seed, split=split, soundfonts=soundfont or [], console=console,
+        output, songs, n_valid=valid, seed=seed, soundfonts=soundfont or [], console=console,
         leave_out=LEFT_OUT if leave_out is None else leave_out, n_processes=processes or os.cpu_count() or 1,
     )  # fmt: skip
-    console.print(f"Made {len(made)} of {songs} songs in {output / 'songs' / split}", highlight=False)
+    console.print(f"Made {len(made)} of {songs + valid} songs in {output / 'songs'}", highlight=False)

@@ -11,20 +11,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from rtmss.config import UserError
-from rtmss.training.datasets.take import SPLITS
 from rtmss.training.synth.instruments import LEFT_OUT
 from rtmss.training.synth.play import check_tools
 from rtmss.training.synth.song import Order, make_song
 from rtmss.training.synth.soundfonts import find_soundfonts
+
+_FIRST_VALID = 500_000
+"""Number of the first song for validation."""
 
 
 def synthesize(
     output: Path,
     n_songs: int,
     *,
+    n_valid: int = 0,
     seed: int = 0,
-    split: str = "train",
     soundfonts: Sequence[Path] = (),
     leave_out: Sequence[int] = LEFT_OUT,
     n_processes: int = 1,
@@ -34,9 +35,9 @@ def synthesize(
 
     Args:
         output: a data folder; songs go to `songs/<split>/synth-<seed>-<number>`. Those that are there are kept.
-        n_songs: in all, earlier ones of this seed included.
+        n_songs: to train on, in all, earlier ones of this seed included.
+        n_valid: likewise for the split `valid`, with music of their own.
         seed: of the set; every song in it has music of its own.
-        split: `train` or `valid`.
         soundfonts: files to play; none means those of the system.
         leave_out: General MIDI programs, counted from 0, that must not occur.
         n_processes: songs made at once.
@@ -46,22 +47,21 @@ def synthesize(
         The folders of the songs made now.
 
     Raises:
-        UserError: fluidsynth or soundfonts are missing, no such split, or fluidsynth fails.
+        UserError: fluidsynth or soundfonts are missing, or fluidsynth fails.
     """
-    if split not in SPLITS:
-        raise UserError(f"no split '{split}'; known: {', '.join(SPLITS)}")
     check_tools()
     fonts = tuple(find_soundfonts(soundfonts))
-    folder = output / "songs" / split
-    folder.mkdir(parents=True, exist_ok=True)
-    orders = [
-        Order(folder / f"synth-{seed}-{number:04d}", seed * 1_000_000 + number, fonts, tuple(leave_out))
-        for number in range(n_songs)
-    ]
+    orders = []
+    for split, n, first in (("train", n_songs, 0), ("valid", n_valid, _FIRST_VALID)):
+        for number in range(first, first + n):
+            folder = output / "songs" / split / f"synth-{seed}-{number:04d}"
+            orders.append(Order(folder, seed * 1_000_000 + number, fonts, tuple(leave_out)))
+    for folder in {order.folder.parent for order in orders}:
+        folder.mkdir(parents=True, exist_ok=True)
     missing = [order for order in orders if not order.folder.exists()]
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=console is None) as bar:
-        task = bar.add_task("songs", total=n_songs, completed=n_songs - len(missing))
+        task = bar.add_task("songs", total=len(orders), completed=len(orders) - len(missing))
         _make_all(missing, n_processes, lambda: bar.advance(task))
     with contextlib.suppress(OSError):  # another run may be writing there
         (output / ".partial").rmdir()
