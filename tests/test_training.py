@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rtmss.config import ConfigError, SeparatorConfig, read_yaml
 from rtmss.model.checkpoint import load_model
@@ -138,6 +140,23 @@ def test_a_run_writes_averaged_weights_and_a_log(tmp_path: Path, runs: Runs) -> 
     rows = [json.loads(line) for line in runs.progress.log.read_text().splitlines()]
     assert rows[-1]["step"] == 2
     assert {"loss", "db", "audio_seconds_per_second"} <= rows[-1].keys()
+
+
+def test_a_run_draws_curves_for_tensorboard(runs: Runs) -> None:
+    runs.run(runs.start())
+    events = EventAccumulator(str(runs.progress.log.parent / "tensorboard"))
+    events.Reload()
+    row = json.loads(runs.progress.log.read_text().splitlines()[-1])
+    for name in ("loss", "db"):
+        (drawn,) = events.Scalars(f"log/{name}")
+        assert (drawn.step, drawn.value) == (2, pytest.approx(row[name], abs=1e-4))
+
+
+def test_without_tensorboard_a_run_goes_without_curves(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    runs.run(runs.start())
+    assert not (runs.progress.log.parent / "tensorboard").exists()
+    assert runs.progress.log.exists()
 
 
 def test_a_resumed_run_stands_where_the_first_one_stopped(runs: Runs) -> None:

@@ -1,16 +1,20 @@
-"""What a training run prints and logs: one JSON line per report, and a line for the terminal."""
+"""What a training run prints and logs: a line for the terminal, one JSON line, and curves for TensorBoard."""
 
 from __future__ import annotations
 
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 
 class Progress:
-    """Averages figures between reports; prints them with speed and time left, appends them to a log."""
+    """Averages figures between reports; prints them with speed and time left, appends them to a log.
+
+    Curves for TensorBoard, where it is installed, go into the folder `tensorboard` beside the log.
+    """
 
     def __init__(self, log: Path, console: Console, every_seconds: float = 20.0) -> None:
         self.log = log
@@ -19,6 +23,7 @@ class Progress:
         self._sums: dict[str, float] = {}
         self._n = 0
         self._last = time.monotonic()
+        self._board: Any = None
 
     def report(self, step: int, n_steps: int, figures: dict[str, float], audio_seconds: float = 0.0) -> None:
         """Take the figures of one step; print when it is time.
@@ -38,6 +43,7 @@ class Progress:
         means = {name: round(total / self._n, 4) for name, total in self._sums.items() if name != "audio_seconds"}
         speed = self._sums["audio_seconds"] / elapsed
         self.note({"step": step, **means, "audio_seconds_per_second": round(speed, 1)})
+        self._draw(step, means | {"audio_seconds_per_second": speed})
         left = (n_steps - step) * elapsed / self._n
         shown = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
         self.console.print(
@@ -49,3 +55,18 @@ class Progress:
         """Append one line to the log."""
         with self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+
+    def _draw(self, step: int, figures: dict[str, float]) -> None:
+        if self._board is None:
+            try:
+                from torch.utils.tensorboard import SummaryWriter
+            except ImportError:
+                self._board = False
+            else:
+                # A run that goes on takes back what was drawn after its checkpoint.
+                folder = self.log.parent / "tensorboard"
+                self._board = SummaryWriter(str(folder), filename_suffix=f".{self.log.stem}", purge_step=step)
+        if self._board:
+            for name, value in figures.items():
+                self._board.add_scalar(f"{self.log.stem}/{name}", value, step)
+            self._board.flush()
