@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -17,12 +19,14 @@ from typer.testing import CliRunner
 from rtmss.bench import whole
 from rtmss.bench.paced import measure_paced
 from rtmss.bench.steps import N_TURN, measure_steps, random_separator
+from rtmss.bench.tables import steps_table
 from rtmss.bench.whole import measure_whole
 from rtmss.bench.work import macs_per_hop, peak_macs_per_second
 from rtmss.cli import app
 from rtmss.config import UserError
 from rtmss.engine.backends.torch import TorchBackend
 from rtmss.files import Audio
+from rtmss.live.priority import is_permitted
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 
@@ -69,6 +73,41 @@ def test_a_paced_run_waits_for_its_hops_and_counts_what_a_long_step_delays(tiny:
     assert time.monotonic() - started >= 59 * 0.008
     assert row.is_paced
     assert row.n_late >= 2  # the step of 100 ms, and what it made late
+
+
+class WatchedBackend(TorchBackend):
+    """Eager torch that looks at what its steps run with."""
+
+    def step(self, block: Audio) -> Audio:
+        """Look."""
+        self.seen = how_it_runs()
+        return super().step(block)
+
+
+def how_it_runs() -> tuple[int, bool, float]:
+    """Scheduling policy, garbage collection, seconds until another thread gets the interpreter."""
+    policy = os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else -1
+    return policy, gc.isenabled(), sys.getswitchinterval()
+
+
+def test_a_paced_run_has_what_the_engine_has_and_gives_it_back(tiny: SeparatorModel) -> None:
+    before, backend = how_it_runs(), WatchedBackend(tiny)
+    (row,) = measure_steps(tiny, [backend], 1, 2, paced=True)
+    policy, *others = backend.seen
+    assert row.has_priority == is_permitted()
+    assert row.has_priority == (policy == getattr(os, "SCHED_FIFO", None))
+    assert others == [False, pytest.approx(0.0005)]
+    assert how_it_runs() == before
+    (row,) = measure_steps(tiny, [backend], 1, 2)
+    assert row.has_priority is None
+    assert backend.seen == before
+
+
+def test_a_paced_run_without_priority_says_so(tiny: SeparatorModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtmss.live.engine.raise_priority", lambda: False)
+    rows = measure_steps(tiny, [TorchBackend(tiny)], 1, 2, paced=True)
+    assert rows[0].has_priority is False
+    assert "paced, without real-time priority" in str(steps_table(rows, 1e9).title)
 
 
 def test_switching_gives_every_stem_another_condition_at_every_hop(tiny: SeparatorModel) -> None:

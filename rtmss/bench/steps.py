@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rtmss.bench.settled import settled
 from rtmss.bench.work import macs_per_hop
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.conditions.preset import find
@@ -36,6 +38,8 @@ class StepRow:
     """Every condition is another one at every hop."""
     is_paced: bool
     """Every hop began when a sound device would have brought it."""
+    has_priority: bool | None
+    """Real-time priority, as the live engine has it, was granted; None where it was not asked for."""
     n_hops: int
     p50_ms: float
     p99_ms: float
@@ -78,7 +82,8 @@ def measure_steps(
         n_targets: 1 to 8.
         n_hops: timed ones, of each backend.
         switching: change every condition at every hop.
-        paced: wait before every hop until a sound device would have brought it, with one backend after the other.
+        paced: wait before every hop until a sound device would have brought it, with one backend after the other and
+            settled as the live engine is, with real-time priority where the system permits it.
 
     Returns:
         One row per backend, in order.
@@ -93,33 +98,48 @@ def measure_steps(
         for session in sessions:
             for _ in range(N_WARM):
                 session.step(next(noise))
-        seconds: list[list[float]] = [[] for _ in sessions]
-        n_late = [0] * len(sessions)
-        scenes = [_scene(model, n_targets, seed) for seed in (0, 1)]
+        scenes = [_scene(model, n_targets, seed) for seed in (0, 1)] if switching else []
+        clocks = [_Clock(session, period, scenes, is_paced=paced) for session in sessions]
         turn = n_hops if paced else N_TURN
-        for first in range(0, n_hops, turn):
-            for i, session in enumerate(sessions):
-                started = time.perf_counter()
-                for number in range(min(turn, n_hops - first)):
-                    block, due = next(noise), started + number * period
-                    if switching:
-                        session.scene = scenes[number % 2]
-                    if paced:
-                        time.sleep(max(0.0, due - time.perf_counter()))
-                    begun = time.perf_counter()
-                    session.step(block)
-                    done = time.perf_counter()
-                    seconds[i].append(done - begun)
-                    n_late[i] += done - (due if paced else begun) > period
+        with settled() if paced else contextlib.nullcontext() as has_priority:
+            for first in range(0, n_hops, turn):
+                for clock in clocks:
+                    clock.play(noise, min(turn, n_hops - first))
     finally:
         torch.set_num_threads(n_threads)
     macs = macs_per_hop(model, n_targets)
     rows = []
-    for session, taken, late in zip(sessions, seconds, n_late, strict=True):
-        p50, p99, p999, longest = (float(ms) for ms in 1000 * np.percentile(taken, (50, 99, 99.9, 100)))
-        name, times = session.backend.name, (p50, p99, p999, longest)
-        rows.append(StepRow(name, n_targets, switching, paced, len(taken), *times, late, 1000 * period, macs))
+    for clock in clocks:
+        p50, p99, p999, longest = (float(ms) for ms in 1000 * np.percentile(clock.seconds, (50, 99, 99.9, 100)))
+        how = (switching, paced, has_priority, len(clock.seconds))
+        times = (p50, p99, p999, longest, clock.n_late, 1000 * period)
+        rows.append(StepRow(clock.session.backend.name, n_targets, *how, *times, macs))
     return rows
+
+
+class _Clock:
+    """Steps a session and keeps what its hops took."""
+
+    def __init__(self, session: Session, period: float, scenes: list[Scene], *, is_paced: bool) -> None:
+        """Seconds from hop to hop, and scenes that take turns at every hop, if any."""
+        self.session, self.period, self.scenes, self.is_paced = session, period, scenes, is_paced
+        self.seconds: list[float] = []
+        self.n_late = 0
+
+    def play(self, noise: Iterator[Audio], n_hops: int) -> None:
+        """Hops in a row; if paced, none before it is due."""
+        started = time.perf_counter()
+        for number in range(n_hops):
+            block, due = next(noise), started + number * self.period
+            if self.scenes:
+                self.session.scene = self.scenes[number % len(self.scenes)]
+            if self.is_paced:
+                time.sleep(max(0.0, due - time.perf_counter()))
+            begun = time.perf_counter()
+            self.session.step(block)
+            done = time.perf_counter()
+            self.seconds.append(done - begun)
+            self.n_late += done - (due if self.is_paced else begun) > self.period
 
 
 def _noise(hop: int) -> Iterator[Audio]:

@@ -20,13 +20,17 @@ from rtmss.bench.memory import MemoryRow
 from rtmss.bench.paced import DISTURBANCES, PacedRow
 from rtmss.bench.steps import StepRow
 from rtmss.bench.whole import WholeRow
+from rtmss.live.priority import hint
 
 Row = StepRow | PacedRow | MemoryRow | CallbackRow | WholeRow
 
 
 def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> Table:
     """Step times; `limit` is what the products alone would take at the measured peak of one thread."""
-    table = Table(title=f"One thread; a hop lasts {rows[0].hop_ms:.2f} ms; {macs_per_second / 1e9:.0f} GMAC/s at best")
+    title = f"One thread; a hop lasts {rows[0].hop_ms:.2f} ms; {macs_per_second / 1e9:.0f} GMAC/s at best"
+    if rows[0].is_paced:
+        title += f"; paced, {'with' if rows[0].has_priority else 'without'} real-time priority"
+    table = Table(title=title, caption=hint(is_realtime=rows[0].has_priority is not False))
     for name in ("targets", "backend", "p50 ms", "p99", "p99.9", "max", "p99.9 / hop", "late", "MMAC", "p50 / limit"):
         table.add_column(name, justify="left" if name == "backend" else "right")
     table.add_column("speed-up", justify="right")
