@@ -1,0 +1,101 @@
+"""Many streams at once: one step for all of them, on buffers that stay where they are.
+
+For a server with many listeners, and for a GPU, where a step of one stream is all launches: there it is captured once
+as a CUDA graph, and neither new conditions nor streams that come and go capture it again.
+
+Axes: S streams, N slots for targets, C channels.
+"""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rtmss.engine.backends.tree import map_tree
+from rtmss.model.separator import N_CHANNELS, SeparatorModel, SeparatorState
+
+N_WARM = 3
+"""Steps before a capture, in which libraries choose their ways."""
+
+
+class StreamBatch:
+    """A number of streams, each with a number of slots, which may be empty."""
+
+    def __init__(self, model: SeparatorModel, n_streams: int, n_slots: int, device: str = "cpu") -> None:
+        """Lay out the buffers and, on a GPU, capture the step.
+
+        Args:
+            model: the weights.
+            n_streams: stepped together, whether anybody listens or not.
+            n_slots: targets of each stream; an empty slot is stepped too and says nothing.
+            device: as torch calls it.
+
+        Raises:
+            ValueError: not at least one stream of one slot.
+        """
+        if n_streams < 1 or n_slots < 1:
+            raise ValueError(f"a batch needs a stream and a slot, got {n_streams} and {n_slots}")
+        self.model = model if device == "cpu" else copy.deepcopy(model).to(device)
+        self.hop_length = model.config.stft.hop_length
+        start = model.init_state(n_streams, n_slots)
+        self._state: SeparatorState = map_tree(lambda leaf: leaf.to(device), start)
+        self._audio = torch.zeros(n_streams, N_CHANNELS, self.hop_length, device=device)
+        self._conditions = torch.zeros(n_streams, n_slots, model.config.unet.n_condition, device=device)
+        self._is_taken = torch.zeros(n_streams, n_slots, 1, 1, device=device)
+        self._said = torch.zeros(n_streams, n_slots, N_CHANNELS, self.hop_length, device=device)
+        self._graph = self._capture() if torch.device(device).type == "cuda" else None
+
+    def begin(self, stream: int) -> None:
+        """A new stream in the place of another: silence before it, all slots empty."""
+        with torch.inference_mode():
+            map_tree(lambda leaf: leaf[stream].zero_(), self._state)
+            self._is_taken[stream].zero_()
+
+    def put(self, stream: int, slot: int, vector: NDArray[np.float32] | None) -> None:
+        """From the next step on, separate by another condition, with empty memory, or with None by none.
+
+        Args:
+            stream: from 0.
+            slot: from 0.
+            vector: (n_condition,).
+        """
+        with torch.inference_mode():
+            map_tree(lambda leaf: leaf[stream, slot].zero_(), self._state.targets)
+            self._is_taken[stream, slot] = float(vector is not None)
+            if vector is not None:
+                self._conditions[stream, slot].copy_(torch.from_numpy(vector))
+
+    def step(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(S, C, hop_length) new samples -> (S, N, C, hop_length) targets, silence from empty slots.
+
+        They lag behind `audio` by `config.stft.delay` samples.
+        """
+        with torch.inference_mode():
+            self._audio.copy_(torch.from_numpy(audio))
+            if self._graph is None:
+                self._advance()
+            else:
+                self._graph.replay()
+            return np.asarray(self._said.cpu().numpy().copy(), np.float32)
+
+    def _advance(self) -> None:
+        said, state = self.model(self._audio, self._conditions, self._state)
+        torch.mul(said, self._is_taken, out=self._said)
+        map_tree(Tensor.copy_, self._state, state)
+
+    def _capture(self) -> torch.cuda.CUDAGraph:
+        graph, side = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        with torch.inference_mode():
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(N_WARM):
+                    self._advance()
+            torch.cuda.current_stream().wait_stream(side)
+            with torch.cuda.graph(graph):
+                self._advance()
+            map_tree(Tensor.zero_, self._state)
+        return graph
