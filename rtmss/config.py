@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -81,6 +81,8 @@ class UNetConfig(Config):
     """Length of the condition vector."""
     compression: Annotated[float, Field(gt=0, le=1)] = 0.4
     """Exponent on the magnitude of the input spectrum."""
+    film: Literal["bottleneck", "decoder"] = "decoder"
+    """Where the condition acts: at the bottleneck alone, or in the decoder and on its skips too."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -29,6 +29,7 @@ from rtmss.model.separator import SeparatorModel, compress, to_planes
 from rtmss.signal.stft import analyze
 from rtmss.training.bank import Bank
 from rtmss.training.classify import SegmentBatches, embed_bank, train_clip_encoder
+from rtmss.training.datasets.taxonomy import FAMILIES
 from rtmss.training.episodes import Episode, Episodes
 from rtmss.training.loop import Trainer, learning_rate
 from rtmss.training.progress import Progress
@@ -294,6 +295,28 @@ def test_a_run_from_a_recipe_gives_weights_that_load(tmp_path: Path, band_folder
     assert model.config == recipe.model
     # A second call finds everything done.
     assert train(recipe_file, [band_folder], tmp_path / "runs" / "one", Console(quiet=True)) == weights
+
+
+def test_a_run_may_be_told_the_class_alone(tmp_path: Path, band_folder: Path, recipe: Recipe) -> None:
+    recipe = recipe.model_copy(update={"episodes": EpisodeRecipe(seconds=1.0, conditioning="class")})
+    recipe_file = tmp_path / "recipe.yaml"
+    recipe_file.write_text(recipe.model_dump_json())
+    seen: list[Episode] = []
+    draw = Episodes.__getitem__
+
+    def spied(self: Episodes, number: int) -> Episode:
+        seen.append(draw(self, number))
+        return seen[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Episodes, "__getitem__", spied)
+        train(recipe_file, [band_folder], tmp_path / "run", Console(quiet=True))
+    positives = torch.cat([episode.positive.flatten(0, 1) for episode in seen])
+    asked = positives[positives.abs().amax(1) > 0]
+    assert ((asked == 0) | (asked == 1)).all()
+    assert (asked.sum(1) == 1).all()
+    names = {list(FAMILIES)[int(row.argmax())] for row in asked}
+    assert names <= {"vocals", "drums", "bass", "guitar", "strings", "brass"}
 
 
 def test_a_run_is_not_gone_on_with_other_data(tmp_path: Path, band_folder: Path, recipe: Recipe) -> None:

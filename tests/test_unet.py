@@ -74,6 +74,19 @@ def test_film_acts_at_the_bottleneck_and_at_every_decoder_level(unet: UNet) -> N
     assert unet.film_sizes == [32, 20, 16, 12]
 
 
+def test_film_at_the_bottleneck_alone_leaves_the_decoder_to_itself(tiny: SeparatorModel) -> None:
+    torch.manual_seed(0)
+    unet = UNet(tiny.config.unet.model_copy(update={"film": "bottleneck"})).eval()
+    assert unet.modulate(torch.rand(1, 2, 12)).shape == (1, 2, 2 * unet.config.n_hidden)
+    features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
+    masks, _ = unet.decode(features, torch.rand(1, 2, 12), unet.init_decoder_state(1, 2))
+    assert (masks[:, 0] - masks[:, 1]).abs().max() > 1e-4
+    # Without what comes from the bottleneck every target is the same.
+    unet.expand.weight.data.zero_()
+    masks, _ = unet.decode(features, torch.rand(1, 2, 12), unet.init_decoder_state(1, 2))
+    assert torch.equal(masks[:, 0], masks[:, 1])
+
+
 def test_masks_are_bounded() -> None:
     masks = bound_masks(torch.randn(1, 2, 4, 3, 5) * 50)
     real, imaginary = masks.chunk(2, dim=2)

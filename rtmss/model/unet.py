@@ -69,12 +69,14 @@ class UNet(nn.Module):
         self.decoder = nn.ModuleList(map(CausalBlock, channels[::-1], config.dilations[::-1]))
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, (1, 4), (1, 2), (0, 1)) for a, b in pairs[::-1])
         self.merge = BandMerge(channels[0], n_planes, config.bands)
-        self.film_sizes = [2 * n for n in (config.n_hidden, *channels[::-1])]
+        conditioned = channels[::-1] if config.film == "decoder" else ()
+        self.film_sizes = [2 * n for n in (config.n_hidden, *conditioned)]
         self.film = nn.Linear(config.n_condition, sum(self.film_sizes))
         # The condition also picks what comes over the skips: without it every target gets the same features there.
-        self.gate = nn.Linear(config.n_condition, sum(self.film_sizes[1:]))
-        nn.init.zeros_(self.gate.weight)
-        nn.init.zeros_(self.gate.bias)
+        self.gate = nn.Linear(config.n_condition, sum(self.film_sizes[1:])) if conditioned else None
+        if self.gate is not None:
+            nn.init.zeros_(self.gate.weight)
+            nn.init.zeros_(self.gate.bias)
 
     def init_encoder_state(self, batch: int) -> EncoderState:
         """The memory before any sound: all zeros."""
@@ -110,7 +112,8 @@ class UNet(nn.Module):
 
     def modulate(self, condition: Tensor) -> Tensor:
         """(B, N, n_condition) -> (B, N, all scales and shifts): what the decoders need to know of a condition."""
-        return torch.cat([self.film(condition), self.gate(condition)], dim=-1)
+        film: Tensor = self.film(condition)
+        return film if self.gate is None else torch.cat([film, self.gate(condition)], dim=-1)
 
     def decode(self, features: Features, condition: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """Run one decoder per condition.
@@ -142,9 +145,12 @@ class UNet(nn.Module):
         for level, (block, past) in enumerate(zip(self.decoder, state.convs, strict=True)):
             if level:
                 x = self.up[level - 1](x)
-            gain, offset = (f[:, :, None, None] for f in gates[level])
-            x = x + _per_target(features.skips[-1 - level], shape) * (1 + gain) + offset
-            x, latest = block(x, past.flatten(0, 1), films[level + 1])
+            skip, film = _per_target(features.skips[-1 - level], shape), None
+            if gates:
+                film = films[level + 1]
+                gain, offset = (f[:, :, None, None] for f in gates[level])
+                skip = skip * (1 + gain) + offset
+            x, latest = block(x + skip, past.flatten(0, 1), film)
             pasts.append(latest.unflatten(0, shape))
         masks = self.merge(x).unflatten(0, shape)
         return masks, DecoderState(hidden[0].unflatten(0, shape), tuple(pasts))

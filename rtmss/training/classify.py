@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from rtmss.model.clip_encoder import ClipEncoder, segment_clip
 from rtmss.training.augment import FADE, saturate, speed_and_colour
 from rtmss.training.bank import Bank
+from rtmss.training.datasets.taxonomy import FAMILIES
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import Recipe
 
@@ -123,6 +124,13 @@ def train_clip_encoder(encoder: ClipEncoder, bank: Bank, recipe: Recipe, progres
         schedule.step()
         progress.report(step, recipe.encoder.n_steps, {"label": losses[0].item(), "source": losses[1].item()})
     encoder.eval()
+
+
+def class_embedding(family: str, n_embedding: int) -> NDArray[np.float32]:
+    """(1, E) in the place of a clip's embedding: nothing but which family it is. What the condition head makes of it
+    is a learnt embedding of the class label.
+    """
+    return np.eye(1, n_embedding, list(FAMILIES).index(family), dtype=np.float32)
 
 
 @torch.no_grad()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -25,6 +25,9 @@ class EncoderRecipe(Config):
 class EpisodeRecipe(Config):
     """How episodes are drawn from the bank."""
 
+    conditioning: Literal["clips", "class"] = "clips"
+    """What tells the separator what is wanted: example clips, or the family's number, which knows no unseen sounds:
+    the baseline of Wang et al., ICASSP 2022."""
     seconds: float = 2.0
     n_targets: Positive = 2
     """Conditions asked of every mixture; they share one encoder pass."""

@@ -18,7 +18,7 @@ from rtmss.config import ConfigError, read_yaml
 from rtmss.model.checkpoint import save_model
 from rtmss.model.clip_encoder import ClipEncoder
 from rtmss.training.bank import Bank, load_banks
-from rtmss.training.classify import embed_bank, train_clip_encoder
+from rtmss.training.classify import class_embedding, embed_bank, train_clip_encoder
 from rtmss.training.loop import Trainer, start_model
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import Recipe
@@ -65,6 +65,8 @@ def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Consol
         train_clip_encoder(model.clip_encoder, bank, recipe, Progress(folder / "encoder.jsonl", console))
         save_file(model.clip_encoder.state_dict(), encoder_file)
     embeddings = _embeddings(folder / "embeddings.safetensors", model.clip_encoder.eval(), bank, console)
+    if recipe.episodes.conditioning == "class":
+        embeddings = [class_embedding(take.family, model.config.clip_encoder.n_embedding) for take in bank.takes]
     trainer = Trainer(model, recipe, folder)
     if trainer.checkpoint.exists():
         trainer.resume()
