@@ -23,8 +23,8 @@ from rtmss.engine.control import Stem
 from rtmss.files import Audio
 from rtmss.model.separator import N_CHANNELS, SeparatorModel, SeparatorState, TargetState
 from rtmss.model.unet import EncoderState
-from rtmss.signal.stft import analyze
 
+MISSING = "ONNX Runtime is not installed: pip install onnxruntime"
 MOST_READY = 8
 """Numbers of targets, from 1, for which everything is ready from the start; more are made ready when they come."""
 
@@ -34,22 +34,26 @@ class OnnxBackend:
 
     name = "onnx"
 
-    def __init__(self, model: SeparatorModel, graph: Path) -> None:
+    def __init__(self, model: SeparatorModel, graph: Path, profile: Path | None = None) -> None:
         """Load a graph.
 
         Args:
             model: the weights that the graph was made of.
             graph: the file.
+            profile: begins the name of a file in which the runtime is to say what every operator took, which takes
+                time itself; see `end_profile`.
 
         Raises:
             GraphError: the file cannot be used.
         """
         self.model = model
-        self._session = _load(graph)
-        start = model.init_state(1, 1)
-        self._past = start.past
+        self._session = _load(graph, profile)
+        start, stft = model.init_state(1, 1), model.config.stft
+        self._heard: Audio = np.zeros((N_CHANNELS, stft.n_fft), np.float32)
+        """The latest samples."""
+        self._frame = torch.zeros(N_CHANNELS, stft.n_fft)
         self._encoders = (start.encoder, map_tree(torch.zeros_like, start.encoder))
-        self._planes = torch.zeros(1, 2, N_CHANNELS, 1, model.config.stft.n_bins - 1)
+        self._planes = torch.zeros(1, 2, N_CHANNELS, 1, stft.n_bins - 1)
         self._now = 0
         """Which of the two sets of state the next step reads."""
         self._all_slots: dict[int, _Slots] = {}
@@ -59,7 +63,7 @@ class OnnxBackend:
 
     def reset(self) -> None:
         """Forget everything heard; no stems."""
-        self._past = torch.zeros_like(self._past)
+        self._heard[:] = 0
         map_tree(Tensor.zero_, self._encoders[self._now])
         self._take(self.model.init_targets(1, 0), conditions_of((), self.model))
 
@@ -84,10 +88,15 @@ class OnnxBackend:
 
     def hold(self, block: Audio) -> Audio:
         """What `step` would give if the masks stayed as they are; changes nothing."""
-        state = SeparatorState(self._past, self._encoders[self._now], self._targets)
+        past = torch.from_numpy(self._heard[None, :, self.model.config.stft.hop_length :])
+        state = SeparatorState(past, self._encoders[self._now], self._targets)
         with torch.inference_mode():
             held = self.model.hold(torch.from_numpy(block)[None], state)
         return np.asarray(held[0, : self._n].numpy(), np.float32)
+
+    def end_profile(self) -> Path:
+        """The file with what every operator of every step took, in the runtime's own format; no more is added."""
+        return Path(self._session.end_profiling())
 
     @property
     def _targets(self) -> TargetState:
@@ -95,11 +104,17 @@ class OnnxBackend:
         return self._slots.targets[self._now]
 
     def _analyze(self, hop: Audio) -> None:
-        """One frame at a time, whatever the block: together, they might differ in their last bits."""
-        samples, stft = torch.from_numpy(hop)[None], self.model.config.stft
-        with torch.no_grad():
-            frames, self._past = analyze(samples, self._past, self.model.analysis, stft)
-        self._planes[:, 0], self._planes[:, 1] = frames.real[..., 1:], frames.imag[..., 1:]
+        """`analyze` of one frame, whatever the block: together, they might differ in their last bits.
+
+        In buffers that stay and with numpy, whose calls cost a fraction of torch's for so few samples.
+        """
+        n = hop.shape[-1]
+        self._heard[:, :-n] = self._heard[:, n:]
+        self._heard[:, -n:] = hop
+        np.multiply(self._heard, self.model.analysis.numpy(), out=self._frame.numpy())
+        frames = torch.fft.rfft(self._frame).numpy()
+        re, im = self._planes.numpy()[0, :, :, 0]
+        re[:], im[:] = frames.real[:, 1:], frames.imag[:, 1:]
 
     def _take(self, targets: TargetState, conditions: Tensor) -> None:
         """Go on with these targets; without any one slot runs idle, since the graph needs one."""
@@ -151,7 +166,7 @@ class _Slots:
         return binding
 
 
-def _load(graph: Path) -> Any:
+def _load(graph: Path, profile: Path | None) -> Any:
     """An inference session on one thread, which nothing spins beside.
 
     Raises:
@@ -160,10 +175,12 @@ def _load(graph: Path) -> Any:
     try:
         import onnxruntime
     except ImportError as error:
-        raise GraphError("ONNX Runtime is not installed: pip install onnxruntime") from error
+        raise GraphError(MISSING) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(profile)
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's own kinds, which it does not publish
