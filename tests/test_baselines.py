@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from rtmss.config import PROFILES, ConfigError
-from rtmss.evaluation.baselines import centre_cut, ideal_ratio_mask, learned_spectra, percussive_part
+from rtmss.config import PROFILES, ConfigError, StftConfig
+from rtmss.evaluation.baselines import (
+    centre_cut,
+    ideal_binary_mask,
+    ideal_ratio_mask,
+    learned_spectra,
+    percussive_part,
+)
 from rtmss.evaluation.metrics import level_db, sdr_db
 from rtmss.files import Audio
 
@@ -83,17 +90,33 @@ def test_learned_spectra_leave_out_what_the_clips_do_not_have(tone: Audio) -> No
     assert level_db(learned_spectra(tone, [high]), tone) < -15
 
 
+Mask = Callable[[Audio, Audio, StftConfig], Audio]
+oracles = pytest.mark.parametrize("oracle", [ideal_ratio_mask, ideal_binary_mask])
+
+
+@oracles
 @pytest.mark.parametrize("profile", ["default", "tight"])
 @pytest.mark.parametrize("n_samples", [4096, 5001])
-def test_the_oracle_is_aligned_to_the_sample(profile: str, n_samples: int) -> None:
+def test_an_oracle_is_aligned_to_the_sample(oracle: Mask, profile: str, n_samples: int) -> None:
     target = np.random.default_rng(0).normal(0, 0.1, (2, n_samples)).astype(np.float32)
-    np.testing.assert_allclose(ideal_ratio_mask(target, target, PROFILES[profile]), target, atol=1e-5)
+    np.testing.assert_allclose(oracle(target, target, PROFILES[profile]), target, atol=1e-5)
 
 
-def test_the_oracle_separates_what_does_not_overlap(tone: Audio) -> None:
+@oracles
+def test_an_oracle_separates_what_does_not_overlap(oracle: Mask, tone: Audio) -> None:
     other = np.random.default_rng(0).normal(0, 0.1, tone.shape).astype(np.float32)
-    assert sdr_db(tone, ideal_ratio_mask(tone, tone + other, PROFILES["default"])) > sdr_db(tone, tone + other) + 8
+    assert sdr_db(tone, oracle(tone, tone + other, PROFILES["default"])) > sdr_db(tone, tone + other) + 8
 
 
-def test_the_oracle_of_a_silent_target_is_silent(tone: Audio) -> None:
-    assert np.abs(ideal_ratio_mask(np.zeros_like(tone), tone, PROFILES["default"])).max() < 1e-6
+@oracles
+def test_an_oracle_of_a_silent_target_is_silent(oracle: Mask, tone: Audio) -> None:
+    assert np.abs(oracle(np.zeros_like(tone), tone, PROFILES["default"])).max() < 1e-6
+
+
+def test_the_binary_oracle_takes_all_of_a_bin_or_nothing(tone: Audio) -> None:
+    stft = PROFILES["default"]
+    # One share of the mixture everywhere: the ratio takes that share of the power, the binary mask all or nothing.
+    np.testing.assert_allclose(ideal_binary_mask(0.6 * tone, tone, stft), tone, atol=1e-5)
+    assert np.abs(ideal_binary_mask(0.4 * tone, tone, stft)).max() < 1e-6
+    share = 0.6**2 / (0.6**2 + 0.4**2)
+    np.testing.assert_allclose(ideal_ratio_mask(0.6 * tone, tone, stft), share * tone, atol=1e-4)

@@ -14,10 +14,11 @@ from rich.console import Console
 
 from rtmss.config import ClipEncoderConfig, ConfigError, SeparatorConfig, StftConfig, UNetConfig
 from rtmss.evaluation.clips import ClipLibrary
+from rtmss.evaluation.compare import compare_conditions
 from rtmss.evaluation.exam import Examiner, other_families
 from rtmss.evaluation.metrics import sounding_level
-from rtmss.evaluation.report import OWN, Report, Score
-from rtmss.evaluation.run import compare_conditions, evaluate
+from rtmss.evaluation.report import OWN, Report, Score, Shots
+from rtmss.evaluation.run import evaluate
 from rtmss.evaluation.songs import Piece, find_songs, find_voices, lay_voice, pair_voices, read_song
 from rtmss.files import Audio, read_audio
 from rtmss.model.checkpoint import save_model
@@ -74,7 +75,7 @@ def judged(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) 
     """The report, its folder, and what was printed."""
     output = tmp_path_factory.mktemp("output") / "report"
     console = Console(file=io.StringIO(), width=160)
-    report = evaluate(data, weights, output, n_clips=2, n_negatives=1, console=console)
+    report = evaluate(data, weights, output, shots=[2], negatives=[1], console=console)
     assert isinstance(console.file, io.StringIO)
     return report, output, console.file.getvalue()
 
@@ -129,11 +130,24 @@ def test_baselines_and_oracle_stand_beside_the_separator(judged: tuple[Report, P
     methods = {(s.target, s.method) for s in judged[0].scores} - {
         (t, OWN) for t in ("vocals", "drums", "bass", "guitar")
     }
+    everywhere = ("IRM oracle", "IBM oracle", "NMF", "mixture", "zero")
     assert methods == {
         ("vocals", "centre cut"),
         ("drums", "HPSS"),
-        *((target, method) for target in ("vocals", "drums", "bass", "guitar") for method in ("IRM oracle", "NMF")),
+        *((target, method) for target in ("vocals", "drums", "bass", "guitar") for method in everywhere),
     }
+
+
+def test_the_better_of_mixture_and_silence_has_no_edge(judged: tuple[Report, Path, str]) -> None:
+    scores = {(s.song, s.voice, s.target, s.method): s for s in judged[0].scores}
+    pieces = {key[:3] for key in scores}
+    assert len(pieces) == 7
+    for piece in pieces:
+        mixture, zero = scores[*piece, "mixture"], scores[*piece, "zero"]
+        assert max(mixture.edge_db, zero.edge_db) == pytest.approx(0, abs=1e-9)
+        assert zero.level_db < -60 < mixture.level_db, "silence is known by its level"
+        assert zero.si_sdr_db is None
+        assert mixture.si_sdr_db is not None
 
 
 def test_the_oracle_is_far_ahead_of_untrained_weights(judged: tuple[Report, Path, str]) -> None:
@@ -154,47 +168,51 @@ def test_unknown_voices_are_those_of_other_singers(judged: tuple[Report, Path, s
 
 
 def test_the_tables_show_songs_voices_and_absences(judged: tuple[Report, Path, str]) -> None:
-    titles = "vocals, songs (dB)|vocals, unknown voices|Absent targets"
-    for word in f"{titles}|centre cut|NMF|IRM oracle|band-001|anna|HPSS|mean|worst".split("|"):
+    titles = "vocals, songs (dB)|vocals, unknown voices|Absent targets|All methods"
+    for word in f"{titles}|centre cut|NMF|IRM oracle|IBM oracle|band-001|anna|HPSS|mean|worst|SI-SDR|dBFS".split("|"):
         assert word in judged[2]
 
 
 def test_the_files_hold_what_was_found(judged: tuple[Report, Path, str]) -> None:
     report, folder, _ = judged
     content = json.loads((folder / "report.json").read_text())
-    assert content["settings"]["n_negatives"] == 1
+    assert content["settings"]["negatives"] == [1]
     assert [Score(**row) for row in content["scores"]] == report.scores
     with (folder / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["sdr_db"]) for row in rows] == pytest.approx([s.sdr_db for s in report.scores], abs=1e-3)
     assert len((folder / "absences.csv").read_text().splitlines()) == 3
     assert len((folder / "means.csv").read_text().splitlines()) == 1 + len(report.means())
+    assert (folder / "edges.csv").read_text().splitlines()[0] == "on,target,2+1"
+    assert len((folder / "edges.csv").read_text().splitlines()) == 6
+    assert (folder / "edges.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_same_seed_gives_the_same_figures(data: Path, weights: Path, judged: tuple[Report, Path, str]) -> None:
     quiet = Console(file=io.StringIO())
-    again = evaluate(data, weights, n_clips=2, n_negatives=1, songs=["eir-one"], console=quiet)
+    again = evaluate(data, weights, shots=[2], negatives=[1], songs=["eir-one"], console=quiet)
     assert again.scores == [s for s in judged[0].scores if s.song == "eir-one"]
 
 
 def test_clips_of_the_same_song_are_pieces_of_the_true_stem(data: Path, weights: Path, song: Piece) -> None:
-    own = Examiner.open(data, weights, 2, 0, seed=0, same_song=True)
+    own = Examiner.open(data, weights, [Shots(2, 0)], seed=0, same_song=True)
     truth = song.truth("bass")
     assert truth is not None
-    clips = own.clips.excerpts(truth, 2, "any")
+    clips = own.positives(song, "bass")
     assert len(clips) == 2
     for clip in clips:
         places = range(0, truth.shape[-1] - clip.shape[-1] + 1, SAMPLE_RATE // 2)
         assert any(np.array_equal(truth[:, i : i + clip.shape[-1]], clip) for i in places)
-    others = Examiner.open(data, weights, 2, 0, seed=0)
-    assert not np.array_equal(own.condition(song, "bass").vector, others.condition(song, "bass").vector)
+    others = Examiner.open(data, weights, [Shots(2, 0)], seed=0)
+    assert not np.array_equal(np.concatenate(clips), np.concatenate(others.positives(song, "bass")))
     # What does not play has no clips of its own.
-    assert np.array_equal(own.condition(song, "guitar").vector, others.condition(song, "guitar").vector)
+    pairs = zip(own.positives(song, "guitar"), others.positives(song, "guitar"), strict=True)
+    assert all(np.array_equal(*pair) for pair in pairs)
 
 
 def test_two_processes_find_what_one_finds(data: Path, weights: Path, judged: tuple[Report, Path, str]) -> None:
     quiet = Console(file=io.StringIO())
-    again = evaluate(data, weights, n_clips=2, n_negatives=1, n_processes=2, console=quiet)
+    again = evaluate(data, weights, shots=[2], negatives=[1], n_processes=2, console=quiet)
     figures = [(s.sdr_db, s.edge_db, s.level_db) for s in again.scores]
     np.testing.assert_allclose(figures, [(s.sdr_db, s.edge_db, s.level_db) for s in judged[0].scores], atol=1e-3)
     names = [(s.song, s.voice, s.target, s.method) for s in again.scores]
@@ -213,8 +231,8 @@ def test_a_folder_without_songs_is_refused_with_the_layout(tmp_path: Path) -> No
 
 
 def test_an_evaluation_without_clips_is_refused(data: Path, weights: Path) -> None:
-    with pytest.raises(ConfigError, match="n_clips"):
-        evaluate(data, weights, n_clips=0)
+    with pytest.raises(ConfigError, match="at least 1"):
+        evaluate(data, weights, shots=[0])
 
 
 def test_backing_vocals_are_vocals(song: Piece) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtmss.evaluation.metrics import block_levels, level_db, measure, sdr_db, sounding_level
+from rtmss.evaluation.metrics import block_levels, level_db, level_dbfs, measure, sdr_db, si_sdr_db, sounding_level
 from rtmss.files import Audio
 
 
@@ -77,3 +77,41 @@ def test_sounding_level_leaves_pauses_out(target: Audio) -> None:
 
 def test_a_piece_shorter_than_half_a_second_is_one_block(target: Audio) -> None:
     assert block_levels(target[:, :100], 8000).shape == (1,)
+
+
+def test_si_sdr_is_the_sdr_at_the_best_scale(target: Audio, rest: Audio) -> None:
+    estimate = 0.2 * target + 0.05 * rest
+    # SDR of the estimate, scaled to where the error stands square on the target
+    scale = np.float32(np.vdot(target, target) / np.vdot(target, estimate))
+    found = si_sdr_db(target, estimate)
+    assert found == pytest.approx(sdr_db(target, scale * estimate), abs=1e-3)
+    assert found == pytest.approx(12, abs=0.5)
+
+
+@pytest.mark.parametrize("gain", [0.01, 3.0, -1.0])
+def test_si_sdr_ignores_the_scale(target: Audio, rest: Audio, gain: float) -> None:
+    estimate = target + 0.1 * rest
+    assert si_sdr_db(target, np.float32(gain) * estimate) == pytest.approx(si_sdr_db(target, estimate), abs=1e-3)
+
+
+def test_si_sdr_has_one_scale_for_both_channels(target: Audio) -> None:
+    one_side = target * np.array([[1.0], [0.0]], np.float32)
+    assert si_sdr_db(target, one_side) == pytest.approx(0, abs=0.1)
+
+
+def test_silence_has_no_si_sdr(target: Audio) -> None:
+    assert si_sdr_db(target, np.zeros_like(target)) is None
+    assert measure(target, np.zeros_like(target), target).si_sdr_db is None
+
+
+def test_si_sdr_of_a_silent_target_is_refused(target: Audio) -> None:
+    with pytest.raises(ValueError, match="silent"):
+        si_sdr_db(np.zeros_like(target), target)
+
+
+def test_full_scale_is_that_of_a_square_wave() -> None:
+    square = np.where(np.arange(8000) % 20 < 10, 1, -1).astype(np.float32)[None]
+    sine = np.sin(2 * np.pi * np.arange(8000) / 20, dtype=np.float32)[None]
+    assert level_dbfs(square) == pytest.approx(0, abs=1e-6)
+    assert level_dbfs(np.repeat(sine, 2, axis=0)) == pytest.approx(-3.01, abs=0.01)
+    assert -300 < level_dbfs(0 * square) < -100

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rtmss.cli.base import Output, Weights, app, console
+from rtmss.config import ConfigError
 
 
 @app.command()
@@ -29,29 +30,57 @@ def train(
 @app.command()
 def evaluate(
     data: Annotated[Path, typer.Argument(metavar="DIR", help="A data folder with a `valid` split.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="JSON and CSV go here.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="JSON, CSV and a picture go here.")
+    ] = None,
     weights: Weights = None,
-    clips: Annotated[int, typer.Option(help="Positive clips of each condition.")] = 5,
-    negatives: Annotated[int, typer.Option(help="Negative clips of each condition.")] = 0,
+    shots: Annotated[str, typer.Option(metavar="K,...", help="Positive clips of each condition.")] = "5",
+    negatives: Annotated[str, typer.Option(metavar="N,...", help="Negative clips; every K goes with every N.")] = "0",
+    clips: Annotated[
+        str, typer.Option(metavar="other-song|same-song", help="Positive clips of other songs, or of the judged stem.")
+    ] = "other-song",
+    split: Annotated[
+        str, typer.Option(metavar="seen|unseen", help="Unseen: instruments that the `train` split does not have.")
+    ] = "seen",
+    targets: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Families or instruments.", show_default="the usual four")
+    ] = None,
     songs: Annotated[list[str] | None, typer.Option("--song", help="Only these songs; repeat it.")] = None,
     seed: Annotated[int, typer.Option(help="Fixes which clips are drawn.")] = 0,
-    same_song: Annotated[
-        bool, typer.Option("--same-song", help="Positive clips of the judged stem itself instead of other songs.")
+    bss: Annotated[
+        bool, typer.Option("--bss", help="SDR, ISR, SIR and SAR by BSSEval v4 too: takes many times as long.")
     ] = False,
+    max_seconds: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=1.0, help="Hear at most this much of each song.")
+    ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Pieces judged at once.")] = 1,
     compare: Annotated[
         str | None, typer.Option(metavar="SONG:TARGET", help="Instead: one target by positives, negatives, and both.")
     ] = None,
 ) -> None:
-    """Measure weights on songs they never heard, beside baselines and the oracle."""
-    from rtmss.evaluation.run import compare_conditions
+    """Measure weights on songs they never heard, beside baselines and the oracles."""
+    from rtmss.evaluation.compare import compare_conditions
     from rtmss.evaluation.run import evaluate as run
 
+    n_positive, n_negative = numbers(shots, "--shots"), numbers(negatives, "--negatives")
     if compare:
         song, _, target = compare.partition(":")
-        compare_conditions(data, song, target, weights, n_clips=clips, seed=seed, console=console)
+        compare_conditions(data, song, target, weights, n_clips=n_positive[0], seed=seed, console=console)
     else:
         run(
-            data, weights, output, n_clips=clips, n_negatives=negatives, songs=songs, seed=seed, same_song=same_song,
+            data, weights, output, shots=n_positive, negatives=n_negative, clips=clips, split=split,
+            targets=targets.split(",") if targets else None, songs=songs, seed=seed, bss=bss, max_seconds=max_seconds,
             n_processes=processes, console=console,
         )  # fmt: skip
+
+
+def numbers(text: str, option: str) -> list[int]:
+    """Whole numbers of 0 or more between commas.
+
+    Raises:
+        ConfigError: they are something else.
+    """
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise ConfigError(f"{option}: expected whole numbers such as 1,2,5, got '{text}'")
+    return [int(part) for part in parts]

@@ -5,7 +5,7 @@ Axes: C channels, S samples, T frames, F bins.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -107,7 +107,10 @@ def _factorise(magnitudes: Tensor, kept: Tensor, n_free: int) -> tuple[Tensor, T
 
 
 def ideal_ratio_mask(target: Audio, mixture: Audio, stft: StftConfig) -> Audio:
-    """The target by the mask that knows it: |t|^2 / (|t|^2 + |m - t|^2), at the separator's own STFT.
+    """The target by the mask that knows its share: |t|^2 / (|t|^2 + |m - t|^2), at the separator's own STFT.
+
+    Source: "Wiener-like" masks in Liutkus, Badeau, "Generalized Wiener filtering with fractional power spectrograms",
+    ICASSP 2015.
 
     Args:
         target: (C, S) the true target.
@@ -117,12 +120,24 @@ def ideal_ratio_mask(target: Audio, mixture: Audio, stft: StftConfig) -> Audio:
     Returns:
         (C, S) aligned to `target`.
     """
+    return _masked(target, mixture, stft, lambda power, rest: power / (power + rest).clamp_min(1e-12))
+
+
+def ideal_binary_mask(target: Audio, mixture: Audio, stft: StftConfig) -> Audio:
+    """The target by the bins where it is louder than all else, whole; arguments as of `ideal_ratio_mask`.
+
+    Source: Wang, "On ideal binary mask as the computational goal of auditory scene analysis", 2005.
+    """
+    return _masked(target, mixture, stft, lambda power, rest: (power > rest).float())
+
+
+def _masked(target: Audio, mixture: Audio, stft: StftConfig, mask: Callable[[Tensor, Tensor], Tensor]) -> Audio:
+    """The mixture under a mask made of the power of the target and of all else, each (1, C, T, F)."""
     n = target.shape[-1]
     wanted, rest = (_frames(audio, stft) for audio in (target, mixture - target))
-    power, rest_power = wanted.abs().square(), rest.abs().square()
-    mask = power / (power + rest_power).clamp_min(1e-12)
     overlap = torch.zeros(1, target.shape[0], stft.n_synthesis - stft.hop_length)
-    audio, _ = synthesize(mask * (wanted + rest), overlap, synthesis_window(stft), stft)
+    frames = mask(wanted.abs().square(), rest.abs().square()) * (wanted + rest)
+    audio, _ = synthesize(frames, overlap, synthesis_window(stft), stft)
     return np.asarray(audio[0, :, stft.delay : stft.delay + n].numpy(), np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Example clips for an evaluation: from recordings of the split `train`, or from the very stem that is judged."""
+"""Example clips for an evaluation: from recordings of one split, or from the very stem that is judged."""
 
 from __future__ import annotations
 
@@ -28,26 +28,32 @@ class ClipLibrary:
     takes: tuple[Take, ...]
     sample_rate: int
     seed: int
+    split: str = "train"
 
     @classmethod
-    def open(cls, folder: Path, sample_rate: int, seed: int) -> ClipLibrary:
+    def open(cls, folder: Path, sample_rate: int, seed: int, split: str = "train") -> ClipLibrary:
         """List the recordings of a data folder; those called `spoken` are no examples of a sound in music.
 
         Raises:
             ConfigError: the folder holds none.
         """
-        takes = tuple(take for take in find_takes(folder, "train") if Path(take.path).stem != "spoken")
-        return cls(folder, takes, sample_rate, seed)
+        takes = tuple(take for take in find_takes(folder, split) if Path(take.path).stem != "spoken")
+        return cls(folder, takes, sample_rate, seed, split)
 
-    def draw(self, family: str, n: int, key: str, *, avoid: str = "", solo: bool = False) -> list[Audio]:
-        """Draw clips of a family, each from another source (player, singer or library) as far as they go round.
+    def draw(
+        self, target: str, n: int, key: str, *, avoid: str = "", solo: bool = False, again: bool = False
+    ) -> list[Audio]:
+        """Draw clips of a target, each from another source (player, singer or library) as far as they go round.
+
+        Fewer clips are the first of more.
 
         Args:
-            family: what they are of.
+            target: the family or instrument that they are of.
             n: how many.
             key: what they are for; another key gives other clips.
             avoid: a song or source that they must not come from.
             solo: take clips of solo recordings; else of songs, where any song has such a stem.
+            again: when all recordings have given a clip, go round again, to other places of them.
 
         Returns:
             (C, S) clips of about 6 s from loud places; fewer than n where there are fewer recordings.
@@ -56,18 +62,18 @@ class ClipLibrary:
             ConfigError: the folder holds no such recording.
         """
         rng = self._rng(key)
-        takes = [t for t in self.takes if t.family == family and avoid not in {t.song, t.source} - {""}]
+        takes = [t for t in self.takes if target in {t.family, t.label} and avoid not in {t.song, t.source} - {""}]
         of_songs = [t for t in takes if t.song]
         takes = [t for t in takes if not t.song] if solo else of_songs or takes
         clips: list[Audio] = []
-        for take in _in_turn(takes, rng):
+        for take in _in_turn(takes, rng) * (n if again else 1):
             if len(clips) == n:
                 break
             clip = self._loud_place(read_take(self.folder, take, self.sample_rate), rng)
             if clip is not None:
                 clips.append(clip)
         if not clips and n:
-            raise ConfigError(f"{self.folder}: no recording of '{family}' to take clips from (split train)")
+            raise ConfigError(f"{self.folder}: no recording of '{target}' to take clips from (split {self.split})")
         return clips
 
     def draw_others(self, families: Sequence[str], n: int, key: str, *, avoid: str = "") -> list[Audio]:

@@ -5,19 +5,32 @@ Audio is (C, S).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
-from rtmss.evaluation.baselines import centre_cut, ideal_ratio_mask, learned_spectra, percussive_part
+from rtmss.evaluation.baselines import (
+    centre_cut,
+    ideal_binary_mask,
+    ideal_ratio_mask,
+    learned_spectra,
+    percussive_part,
+)
+from rtmss.evaluation.bss import measure_bss
 from rtmss.evaluation.clips import ClipLibrary
-from rtmss.evaluation.metrics import level_db, measure
-from rtmss.evaluation.report import BASELINES, ORACLE, OWN, RIVAL, Absence, Score
+from rtmss.evaluation.metrics import level_db, level_dbfs, measure
+from rtmss.evaluation.report import BASELINES, BINARY, MIXTURE, ORACLE, OWN, RIVAL, ZERO, Absence, Score, Shots
 from rtmss.evaluation.songs import TARGETS, Piece
 from rtmss.files import Audio
 from rtmss.separator import Separator
+from rtmss.training.datasets.taxonomy import FAMILY_OF
+
+N_TOGETHER = 8
+"""Targets that the separator takes at once."""
 
 
 @dataclass(frozen=True)
@@ -26,84 +39,116 @@ class Examiner:
 
     separator: Separator
     clips: ClipLibrary
-    n_clips: int
-    n_negatives: int
+    shots: tuple[Shots, ...]
     same_song: bool = False
     """Positive clips are of the true stem itself, where it sounds: what a user has who can solo it somewhere."""
+    solos: ClipLibrary | None = None
+    """Recordings alone of unseen instruments, for positive clips of them; None where targets are seen."""
+    bss: bool = False
 
     @classmethod
     def open(
-        cls, data: Path, weights: Path | None, n_clips: int, n_negatives: int, seed: int, *, same_song: bool = False
-    ) -> Examiner:
+        cls, data: Path, weights: Path | None, shots: Sequence[Shots], seed: int, *,
+        same_song: bool = False, unseen: bool = False, bss: bool = False,
+    ) -> Examiner:  # fmt: skip
         """Load the weights and list the clips.
 
         Raises:
             CheckpointError: the weights cannot be used.
             ConfigError: there are no clips, or none are asked for.
         """
-        if n_clips + n_negatives < 1:
-            raise ConfigError("an evaluation needs clips: n_clips or n_negatives at least 1")
+        asked = tuple(dict.fromkeys(Shots(*pair) for pair in shots if sum(pair)))
+        if not asked or min(min(pair) for pair in asked) < 0:
+            raise ConfigError("an evaluation needs clips: shots or negatives at least 1, none below 0")
         separator = Separator.load(weights)
-        clips = ClipLibrary.open(data, separator.model.config.sample_rate, seed)
-        return cls(separator, clips, n_clips, n_negatives, same_song)
+        rate = separator.model.config.sample_rate
+        solos = ClipLibrary.open(data, rate, seed, "valid") if unseen else None
+        return cls(separator, ClipLibrary.open(data, rate, seed), asked, same_song, solos, bss)
 
-    def condition(self, piece: Piece, target: str) -> Condition:
-        """The condition for a target of a piece, from `examples`."""
-        positive, negative = self.examples(piece, target)
-        return self.separator.condition(positive, negative, sample_rate=self.clips.sample_rate, name=target)
-
-    def examples(self, piece: Piece, target: str) -> tuple[list[Audio], list[Audio]]:
-        """Positive and negative clips: of other songs (for a piece with an unknown voice, of other voices singing
-        alone), or the positives of the same song, as far as the target plays in it.
+    def positives(self, piece: Piece, target: str) -> list[Audio]:
+        """As many positive clips as are ever needed: of other songs (for a piece with an unknown voice, of other voices
+        singing alone; for an unseen instrument, of recordings of it alone), or of the same song, as far as the target
+        plays in it.
         """
-        key = f"{piece.name}/{piece.voice}/{target}"
-        avoid, solo = piece.voice or piece.name, bool(piece.voice)
+        n, key = max(pair.positive for pair in self.shots), _key(piece, target)
         truth = piece.truth(target) if self.same_song else None
-        positive = self.clips.excerpts(truth, self.n_clips, key) if truth is not None else []
-        positive = positive or self.clips.draw(target, self.n_clips, key, avoid=avoid, solo=solo)
-        negative = self.clips.draw_others(other_families(piece, target), self.n_negatives, key, avoid=piece.name)
-        return positive, negative
+        clips = self.clips.excerpts(truth, n, key) if truth is not None else []
+        if clips:
+            return clips
+        if self.solos:
+            return self.solos.draw(target, n, key, solo=True, again=True)
+        return self.clips.draw(target, n, key, avoid=piece.voice or piece.name, solo=bool(piece.voice))
+
+    def condition(self, piece: Piece, target: str, positives: Sequence[Audio], shots: Shots) -> Condition:
+        """The condition for a target of a piece: the first of its positive clips, and negatives of what else plays."""
+        others = other_families(piece, target)
+        negatives = self.clips.draw_others(others, shots.negative, _key(piece, target), avoid=piece.name)
+        rate = self.clips.sample_rate
+        return self.separator.condition(positives[: shots.positive], negatives, sample_rate=rate, name=target)
 
     def examine(self, piece: Piece, targets: Sequence[str]) -> tuple[list[Score], list[Absence]]:
-        """Separate the targets out of a piece, all in one pass, and score them beside the baselines.
+        """Separate the targets out of a piece by all numbers of clips, and score them beside the baselines.
 
         Targets that are absent are scored by how much comes out; those that another stem may hide are passed over.
         """
-        asked = [t for t in targets if piece.truth(t) is not None or not piece.may_hide(t)]
-        conditions = [self.condition(piece, target) for target in asked]
-        estimates = self.separator.separate_all(piece.mixture, self.clips.sample_rate, conditions)
-        scores, absences = [], []
-        for target, estimate in zip(asked, estimates, strict=True):
-            truth = piece.truth(target)
-            if truth is None:
-                absences.append(Absence(piece.name, target, level_db(estimate, piece.mixture)))
-            else:
-                methods = {OWN: estimate, **self._references(piece, truth, target)}
-                scores += score(piece, target, truth, methods)
-        return scores, absences
+        truths = {target: piece.truth(target) for target in targets}
+        truths = {target: truth for target, truth in truths.items() if truth is not None or not piece.may_hide(target)}
+        clips = {target: self.positives(piece, target) for target in truths}
+        asked = [(target, shots) for shots in self.shots for target in truths]
+        scores: list[Score] = []
+        absences: list[Absence] = []
+        for i in range(0, len(asked), N_TOGETHER):
+            batch = asked[i : i + N_TOGETHER]
+            conditions = [self.condition(piece, target, clips[target], shots) for target, shots in batch]
+            estimates = self.separator.separate_all(piece.mixture, self.clips.sample_rate, conditions)
+            for (target, shots), estimate in zip(batch, estimates, strict=True):
+                truth = truths[target]
+                if truth is None:
+                    levels = level_db(estimate, piece.mixture), level_dbfs(estimate)
+                    absences.append(Absence(piece.name, target, *shots, *levels))
+                else:
+                    scores.append(self._score(piece, target, truth, OWN, estimate, *shots))
+        for target, truth in truths.items():
+            if truth is not None:
+                for method, n_clips, estimate in self._references(piece, truth, target, clips[target]):
+                    scores.append(self._score(piece, target, truth, method, estimate, n_clips))
+        order = list(truths)
+        return sorted(scores, key=lambda row: order.index(row.target)), absences
 
-    def _references(self, piece: Piece, truth: Audio, target: str) -> dict[str, Audio]:
-        mixture, (positive, _) = piece.mixture, self.examples(piece, target)
-        found = {ORACLE: ideal_ratio_mask(truth, mixture, self.separator.model.config.stft)}
-        if positive:
-            found[RIVAL] = learned_spectra(mixture, positive)
+    def _references(
+        self, piece: Piece, truth: Audio, target: str, clips: Sequence[Audio]
+    ) -> Iterator[tuple[str, int | None, Audio]]:
+        """Other methods' estimates of a target, and the number of clips for those that have any."""
+        mixture, stft = piece.mixture, self.separator.model.config.stft
+        yield ORACLE, None, ideal_ratio_mask(truth, mixture, stft)
+        yield BINARY, None, ideal_binary_mask(truth, mixture, stft)
+        for n in sorted({pair.positive for pair in self.shots if pair.positive}):
+            yield RIVAL, n, learned_spectra(mixture, clips[:n])
         if target == "drums":
-            found[BASELINES[target]] = percussive_part(mixture)
+            yield BASELINES[target], None, percussive_part(mixture)
         if target == "vocals":
-            found[BASELINES[target]] = centre_cut(mixture)
-        return found
+            yield BASELINES[target], None, centre_cut(mixture)
+        yield MIXTURE, None, mixture
+        yield ZERO, None, np.zeros_like(mixture)
 
-
-def score(piece: Piece, target: str, truth: Audio, estimates: Mapping[str, Audio]) -> list[Score]:
-    """Score (2, S) estimates of one target, by method."""
-    rows = []
-    for method, estimate in estimates.items():
+    def _score(
+        self, piece: Piece, target: str, truth: Audio, method: str, estimate: Audio,
+        n_positive: int | None = None, n_negative: int | None = None,
+    ) -> Score:  # fmt: skip
         figures = measure(truth, estimate, piece.mixture)
-        rows.append(Score(piece.name, piece.voice, target, method, *figures))
-    return rows
+        if self.bss:
+            more = measure_bss(truth, estimate, piece.mixture, self.clips.sample_rate)
+            figures = figures._replace(**more._asdict())
+        return Score(piece.name, piece.voice, target, method, n_positive, n_negative, **figures._asdict())
 
 
 def other_families(piece: Piece, target: str) -> list[str]:
     """Families that a piece's negatives come from: those that play beside the target, or else the usual ones."""
-    playing = [family for family in piece.families() if family not in {target, "other"}]
-    return playing or [name for name in TARGETS if name != target]
+    own = FAMILY_OF[target]
+    playing = [family for family in piece.families() if family not in {own, "other"}]
+    return playing or [name for name in TARGETS if name != own]
+
+
+def _key(piece: Piece, target: str) -> str:
+    """What a draw of clips is for."""
+    return f"{piece.name}/{piece.voice}/{target}"

@@ -1,12 +1,13 @@
-"""The evaluation: songs with clips from other songs, unknown voices, absent targets, and kinds of conditions."""
+"""The evaluation: songs with clips from other songs, unknown voices, unseen instruments, and absent targets."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +16,26 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from rtmss.conditions.preset import find
-from rtmss.evaluation.exam import Examiner, other_families, score
-from rtmss.evaluation.report import Absence, Report, Score, print_report, print_scores, write_report
-from rtmss.evaluation.songs import TARGETS, find_songs, find_voices, lay_voice, pair_voices, read_song
+from rtmss.config import ConfigError
+from rtmss.evaluation.chart import draw_edges
+from rtmss.evaluation.exam import Examiner
+from rtmss.evaluation.report import Absence, Report, Score, Shots, write_report
+from rtmss.evaluation.songs import (
+    JUDGED,
+    TARGETS,
+    find_labels,
+    find_songs,
+    find_unseen,
+    find_voices,
+    lay_voice,
+    pair_voices,
+    read_song,
+)
+from rtmss.evaluation.tables import print_report
+
+CLIPS = {"other-song": False, "same-song": True}
+"""Where positive clips come from, and whether that is the judged stem itself."""
+SPLITS = {"seen": False, "unseen": True}
 
 
 class Exam(NamedTuple):
@@ -25,6 +43,9 @@ class Exam(NamedTuple):
 
     folder: Path
     """The song."""
+    targets: tuple[str, ...]
+    labels: Mapping[str, str]
+    """The instruments of the song's stems."""
     voice: Path | None = None
     """The unknown voice to be laid over it; None for the song as it is."""
 
@@ -37,11 +58,14 @@ def evaluate(
     weights: Path | None = None,
     output: Path | None = None,
     *,
-    n_clips: int = 5,
-    n_negatives: int = 0,
+    shots: Sequence[int] = (5,),
+    negatives: Sequence[int] = (0,),
+    clips: str = "other-song",
+    split: str = "seen",
+    targets: Sequence[str] | None = None,
     songs: Sequence[str] | None = None,
     seed: int = 0,
-    same_song: bool = False,
+    bss: bool = False,
     max_seconds: float | None = None,
     n_processes: int = 1,
     console: Console | None = None,
@@ -52,27 +76,36 @@ def evaluate(
         data: folder laid out as in `rtmss.training.datasets.folder`.
         weights: None for those that come with rtmss.
         output: folder for the report's files; None writes none.
-        n_clips: positive clips of each condition.
-        n_negatives: negative clips of each condition, of the other families that play in the song.
+        shots: numbers of positive clips of a condition, K; fewer are taken where there are fewer recordings.
+        negatives: numbers of negative clips, N, of the other families that play in the song; every K is judged with
+            every N, and with the same clips as far as they go.
+        clips: `other-song`, or `same-song` for positive clips of the very stem that is judged.
+        split: `seen`, or `unseen` for the instruments that training has nothing of, in the songs where they play, by
+            clips of recordings of them alone.
+        targets: families or instruments; None for vocals, drums, bass and guitar, or for all that are unseen.
         songs: names of validation songs; None for all.
         seed: of the choice of clips.
-        same_song: take positive clips from the song that is judged, or from the voice, instead of from others.
+        bss: measure BSSEval v4 too, of all methods, which takes many times as long as the separation.
         max_seconds: hear at most this much of each song, from the moment when all stems have begun.
         n_processes: pieces judged at once, each on one thread; 1 takes all threads for one after the other.
         console: where to print.
 
     Raises:
         CheckpointError: the weights cannot be used.
-        ConfigError: the data folder lacks what is needed, or a song is unknown.
+        ConfigError: the data folder lacks what is needed, or a song, a target or a choice is unknown.
     """
     console = console or Console()
-    examiner = Examiner.open(data, weights, n_clips, n_negatives, seed, same_song=same_song)
-    folders = find_songs(data, songs)
-    exams = [Exam(folder) for folder in folders]
-    exams += [Exam(folder, voice) for voice, folder in pair_voices(find_voices(data), folders)]
-    settings = {"model_id": examiner.separator.model_id, "n_clips": n_clips, "n_negatives": n_negatives, "seed": seed}
-    settings["same_song"] = same_song
-    report = Report(settings | {"max_seconds": max_seconds, "songs": [folder.name for folder in folders]})
+    pairs = [Shots(*pair) for pair in product(shots, negatives)]
+    same_song, unseen = find(clips, CLIPS, "kind of clips"), find(split, SPLITS, "split")
+    exams = find_exams(data, targets, songs, unseen=unseen)
+    examiner = Examiner.open(data, weights, pairs, seed, same_song=same_song, unseen=unseen, bss=bss)
+    report = Report(
+        {
+            "model_id": examiner.separator.model_id, "shots": list(shots), "negatives": list(negatives), "seed": seed,
+            "clips": clips, "split": split, "targets": list(exams[0].targets), "bss": bss, "max_seconds": max_seconds,
+            "songs": [exam.folder.name for exam in exams if exam.voice is None],
+        }
+    )  # fmt: skip
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with ExitStack() as stack:
         progress = stack.enter_context(
@@ -94,14 +127,37 @@ def evaluate(
     print_report(report, console)
     if output is not None:
         write_report(report, output)
+        draw_edges(output / "edges.png", report)
     return report
+
+
+def find_exams(
+    data: Path, targets: Sequence[str] | None = None, songs: Sequence[str] | None = None, *, unseen: bool = False
+) -> list[Exam]:
+    """What is to be judged: the songs, and if vocals are asked for, unknown voices; or songs with unseen instruments.
+
+    Raises:
+        ConfigError: there are none, or a song or a target is unknown.
+    """
+    folders, labels = find_songs(data, songs), find_labels(data)
+    known = {name: name for name in find_unseen(data)} if unseen else JUDGED
+    wanted = tuple(find(name, known, "target") for name in targets or (known if unseen else TARGETS))
+    exams = [Exam(folder, wanted, labels.get(folder.name, {})) for folder in folders]
+    if unseen:
+        exams = [exam for exam in exams if set(exam.labels.values()) & set(wanted)]
+        if not exams:
+            raise ConfigError(f"{data}: {', '.join(wanted)} play in none of these songs; name them in song.yaml")
+    elif "vocals" in wanted:
+        for voice, folder in pair_voices(find_voices(data), folders):
+            exams.append(Exam(folder, wanted, labels.get(folder.name, {}), voice))
+    return exams
 
 
 def _sit(examiner: Examiner, exam: Exam, max_seconds: float | None) -> tuple[list[Score], list[Absence]]:
     rate = examiner.clips.sample_rate
-    song = read_song(exam.folder, rate, max_seconds)
+    song = read_song(exam.folder, rate, max_seconds, exam.labels)
     if exam.voice is None:
-        return examiner.examine(song, TARGETS)
+        return examiner.examine(song, exam.targets)
     return examiner.examine(lay_voice(song, exam.voice, rate), ["vocals"])
 
 
@@ -116,43 +172,3 @@ def _keep(examiner: Examiner) -> None:
 
 def _sit_own(exam: Exam, max_seconds: float | None) -> tuple[list[Score], list[Absence]]:
     return _sit(_own[0], exam, max_seconds)
-
-
-def compare_conditions(
-    data: Path,
-    song: str,
-    target: str,
-    weights: Path | None = None,
-    *,
-    n_clips: int = 5,
-    seed: int = 0,
-    console: Console | None = None,
-) -> list[Score]:
-    """Ask for one target of one song in every way: by positives, by negatives, by both; and for all but the target.
-
-    Negatives alone mean "everything except this": for the target they are clips of all other families that play.
-
-    Raises:
-        CheckpointError: the weights cannot be used.
-        ConfigError: the data folder lacks what is needed, the song is unknown, or the target is not in it.
-    """
-    examiner = Examiner.open(data, weights, n_clips, n_clips, seed)
-    clips, separator = examiner.clips, examiner.separator
-    piece = read_song(find_songs(data, [song])[0], clips.sample_rate)
-    truth = find(target, {name: piece.truth(name) for name in TARGETS if piece.truth(name) is not None}, f"{song} stem")
-    own = clips.draw(target, n_clips, f"{song}//{target}", avoid=song)
-    others = clips.draw_others(other_families(piece, target), n_clips, f"{song}//{target}", avoid=song)
-    rest = piece.mixture - truth
-    ways = {
-        "positives only": (own, [], target, truth),
-        "negatives only": ([], others, target, truth),
-        "positives and negatives": (own, others, target, truth),
-        f"negatives only, of {target}": ([], own, f"all but {target}", rest),
-    }
-    conditions = [separator.condition(*way[:2], sample_rate=clips.sample_rate) for way in ways.values()]
-    estimates = separator.separate_all(piece.mixture, clips.sample_rate, conditions)
-    scores: list[Score] = []
-    for (method, (_, _, wanted, wanted_truth)), estimate in zip(ways.items(), estimates, strict=True):
-        scores += score(piece, wanted, wanted_truth, {method: estimate})
-    print_scores(scores, f"{target} of {song} (dB)", console or Console())
-    return scores

@@ -5,8 +5,8 @@ Folder layout as in `rtmss.training.datasets.folder`, split `valid`. Axes: C cha
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,8 +16,9 @@ from rtmss.conditions.preset import find
 from rtmss.config import ConfigError
 from rtmss.evaluation.metrics import block_levels, sounding_level
 from rtmss.files import Audio, read_audio
+from rtmss.training.datasets import find_takes
 from rtmss.training.datasets.take import SUFFIXES
-from rtmss.training.datasets.taxonomy import FAMILY_OF, MIXTURE
+from rtmss.training.datasets.taxonomy import FAMILY_OF, HIDES, MIXTURE
 
 TARGETS = ("vocals", "drums", "bass", "guitar")
 VOICE_BELOW_DB = 2.0
@@ -25,8 +26,11 @@ BACKINGS_PER_VOICE = 2
 KNOWN_SINGER = "pjs"
 """The singer of the band songs, in training and validation: no unknown voice."""
 
-HIDING = {"backing": TARGETS, "synth": ("bass",), "percussion": ("drums",)}
+HIDING = {"backing": TARGETS, "synth": ("bass", "keys"), "percussion": ("drums",), "keys": ("piano", "synth")}
 """Stems that may hold a target without being called so, and the targets they may hold."""
+
+JUDGED = {label: label for label, family in FAMILY_OF.items() if family != "other"}
+"""What may be asked for: families and instruments."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Piece:
     """(2, S) by stem name, all of one length."""
     voice: str = ""
     """The unknown voice that was laid over the song; empty for a song as it is."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """The instrument of a stem, where it is known."""
 
     @cached_property
     def mixture(self) -> Audio:
@@ -45,13 +51,23 @@ class Piece:
         return add(self.stems.values())
 
     def truth(self, target: str) -> Audio | None:
-        """(2, S) the sum of the stems of a target's family, so `vocals` holds the backing vocals; None if absent."""
-        parts = [audio for stem, audio in self.stems.items() if FAMILY_OF[stem] == target]
+        """(2, S) the sum of the stems of a target's family, so `vocals` holds the backing vocals, or of an instrument;
+        None if absent.
+        """
+        parts = [audio for stem, audio in self.stems.items() if target in {FAMILY_OF[stem], self.label(stem)}]
         return add(parts) if any(np.abs(part).max() > 1e-4 for part in parts) else None
 
     def may_hide(self, target: str) -> bool:
         """Whether a target without a stem could still sound in another stem."""
-        return any(target in HIDING.get(stem, ()) for stem in self.stems)
+        if target in TARGETS:
+            return any(target in HIDING.get(stem, ()) for stem in self.stems)
+        family = FAMILY_OF[target]
+        labels = {self.label(stem) for stem in self.stems}
+        return any(label in {*HIDES, family} or family in HIDING.get(label, ()) for label in labels)
+
+    def label(self, stem: str) -> str:
+        """The instrument of a stem, or else what the stem is called."""
+        return self.labels.get(stem, stem)
 
     def families(self) -> list[str]:
         """The families that play."""
@@ -70,13 +86,40 @@ def find_songs(data: Path, names: Sequence[str] | None = None) -> list[Path]:
     return [find(name, folders, "song") for name in names] if names else list(folders.values())
 
 
-def read_song(folder: Path, sample_rate: int, max_seconds: float | None = None) -> Piece:
+def find_labels(data: Path) -> dict[str, dict[str, str]]:
+    """The instrument of every stem of every validation song, by song and stem."""
+    labels: dict[str, dict[str, str]] = {}
+    for take in find_takes(data, "valid"):
+        if take.song:
+            labels.setdefault(take.song, {})[take.stem] = take.label
+    return labels
+
+
+def find_unseen(data: Path) -> list[str]:
+    """Instruments of the split `valid` that `train` does not have, and that have recordings alone to take clips from.
+
+    Raises:
+        ConfigError: there are none, or a split is missing.
+    """
+    alone = {take.label for take in find_takes(data, "valid") if not take.song}
+    unseen = sorted(alone - {take.label for take in find_takes(data, "train")})
+    if not unseen:
+        raise ConfigError(
+            f"{data}: no unseen instrument; expected performances/valid/<instrument>/*.ogg of one that `train` has not"
+        )
+    return unseen
+
+
+def read_song(
+    folder: Path, sample_rate: int, max_seconds: float | None = None, labels: Mapping[str, str] | None = None
+) -> Piece:
     """Read a song's stems.
 
     Args:
         folder: the song.
         sample_rate: Hz, to read at.
         max_seconds: read at most this much, from the moment when all stems have begun to sound.
+        labels: the instruments of its stems, as far as they are known.
 
     Raises:
         ConfigError: it holds no audio, a stem with an unknown name, or stems of different lengths.
@@ -92,7 +135,7 @@ def read_song(folder: Path, sample_rate: int, max_seconds: float | None = None) 
         n = int(max_seconds * sample_rate)
         start = max(0, min(max(_first_sound(a, sample_rate) for a in stems.values()), lengths.pop() - n))
         stems = {name: audio[:, start : start + n] for name, audio in stems.items()}
-    return Piece(folder.name, stems)
+    return Piece(folder.name, stems, labels=labels or {})
 
 
 def find_voices(data: Path) -> list[Path]:
@@ -126,7 +169,9 @@ def lay_voice(song: Piece, voice: Path, sample_rate: int) -> Piece:
     wanted = sounding_level(backing, sample_rate) * 10 ** (-VOICE_BELOW_DB / 20)
     audio = audio * np.float32(wanted / max(sounding_level(audio, sample_rate), 1e-9))
     gain = np.float32(min(1.0, 0.98 / np.abs(backing + audio).max()))
-    return Piece(song.name, {name: part * gain for name, part in (stems | {"vocals": audio}).items()}, voice.name)
+    return Piece(
+        song.name, {name: part * gain for name, part in (stems | {"vocals": audio}).items()}, voice.name, song.labels
+    )
 
 
 def add(parts: Iterable[Audio]) -> Audio:

@@ -1,0 +1,148 @@
+"""What an evaluation found, as tables for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from rtmss.evaluation.bss import BssFigures
+from rtmss.evaluation.metrics import Figures
+from rtmss.evaluation.report import (
+    BASELINES,
+    BINARY,
+    MIXTURE,
+    ORACLE,
+    OWN,
+    RIVAL,
+    ZERO,
+    Absence,
+    Report,
+    Score,
+    mean_figures,
+    place,
+)
+
+HEADS = {
+    "sdr_db": "SDR",
+    "si_sdr_db": "SI-SDR",
+    "edge_db": "edge",
+    "level_db": "level",
+    "bss_sdr_db": "v4 SDR",
+    "bss_isr_db": "ISR",
+    "bss_sir_db": "SIR",
+    "bss_sar_db": "SAR",
+}
+OWN_HEADS = list(HEADS)[:4]
+METHODS = (OWN, RIVAL, *BASELINES.values(), ORACLE, BINARY, MIXTURE, ZERO)
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Print the tables: each target's songs, or with several numbers of clips the edges by them; all methods; absences.
+
+    Unknown voices stand for themselves, each over its backings.
+    """
+    several = len(report.shots()) > 1
+    if not several:
+        for target, unknown in report.groups():
+            rows = [s for s in report.scores if (s.target, bool(s.voice)) == (target, unknown)]
+            console.print(_song_table(place(unknown), target, rows))
+    if report.scores:
+        console.print(_method_table(report))
+    if report.absences:
+        console.print(_absence_table(report.absences))
+    if several and report.scores:
+        console.print(_edge_table(report))
+
+
+def print_scores(scores: Sequence[Score], title: str, console: Console) -> None:
+    """Print one row per score, named by its method."""
+    table = Table("conditions", "target", title=title, box=box.SIMPLE_HEAD)
+    for name in OWN_HEADS:
+        table.add_column(HEADS[name], justify="right")
+    for score in scores:
+        table.add_row(score.method, score.target, *_cells(score, OWN_HEADS))
+    console.print(table)
+
+
+def _song_table(title: str, target: str, scores: Sequence[Score]) -> Table:
+    """One row per song or voice, the other methods' edges beside it, and the mean."""
+    known = {score.method for score in scores}
+    beside = [method for method in (RIVAL, BASELINES.get(target, ""), ORACLE, BINARY) if method in known]
+    table = Table(title=f"{target}, {title} (dB)", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("\nvoice" if scores[0].voice else "\nsong", overflow="fold")
+    heads = [HEADS[name] for name in OWN_HEADS]
+    heads = [f"{OWN}\n{heads[0]}", *(f"\n{head}" for head in heads[1:])]
+    for head in (*heads, *(f"{method}\nedge" for method in beside)):
+        table.add_column(head, justify="right", no_wrap=True)
+    for name in dict.fromkeys(score.voice or score.song for score in scores):
+        table.add_row(name, *_row([score for score in scores if (score.voice or score.song) == name], beside))
+    table.add_section()
+    table.add_row("mean", *_row(scores, beside), style="bold")
+    return table
+
+
+def _row(scores: Sequence[Score], beside: Sequence[str]) -> list[str]:
+    """Cells of the separator, and the edges of other methods, each the mean of its scores."""
+    own, *others = ([s for s in scores if s.method == method] for method in (OWN, *beside))
+    return [*_cells(mean_figures(own), OWN_HEADS), *(_number(mean_figures(r).edge_db) if r else "" for r in others)]
+
+
+def _edge_table(report: Report) -> Table:
+    """One row per target, one column per number of clips."""
+    table = Table(title="Mean edge (dB) by positive + negative clips", box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("target", "on"):
+        table.add_column(name, no_wrap=True)
+    for shots in report.shots():
+        table.add_column(str(shots), justify="right", no_wrap=True)
+    for row in report.edges():
+        table.add_row(row["target"], row["on"], *(_number(row[str(shots)]) for shots in report.shots()))
+    return table
+
+
+def _method_table(report: Report) -> Table:
+    """One row per target, method and number of clips, with all figures that there are."""
+    rows = report.means()
+    names = [name for name in HEADS if name not in BssFigures._fields or any(row[name] is not None for row in rows)]
+    title = "All methods: means" + ("; BSSEval v4: medians" if len(names) > len(OWN_HEADS) else "") + " (dB)"
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("target, method", no_wrap=True)
+    for name in names:
+        table.add_column(HEADS[name], justify="right", no_wrap=True)
+    several = len(report.shots()) > 1
+    for target, unknown in report.groups():
+        table.add_section()
+        table.add_row(f"{target}, {place(unknown)}" if unknown else target)
+        for row in sorted(rows, key=lambda row: METHODS.index(row["method"])):
+            if (row["target"], row["on"]) == (target, place(unknown)):
+                clips = "+".join(str(row[name]) for name in ("shots", "negatives") if row[name] is not None)
+                method = f"{row['method']} {clips}" if several else row["method"]
+                figures = Figures(*(row[name] for name in Figures._fields))
+                table.add_row("  " + method, *_cells(figures, names), style="bold" if row["method"] == OWN else None)
+    return table
+
+
+def _absence_table(absences: Sequence[Absence]) -> Table:
+    """One row per absent target, the loudest output of all numbers of clips, and the worst."""
+    table = Table("target", "song", title="Absent targets: level of the output", box=box.SIMPLE_HEAD)
+    for name in ("dB of the mixture", "dBFS"):
+        table.add_column(name, justify="right")
+    loudest: dict[tuple[str, str], Absence] = {}
+    for row in sorted(absences, key=lambda row: (row.target, row.song, row.leakage_db)):
+        loudest[row.target, row.song] = row
+    for row in loudest.values():
+        table.add_row(row.target, row.song, f"{row.leakage_db:.1f}", f"{row.leakage_dbfs:.1f}")
+    table.add_section()
+    worst = [max(row.leakage_db for row in absences), max(row.leakage_dbfs for row in absences)]
+    table.add_row("worst", "", *(f"{level:.1f}" for level in worst), style="bold")
+    return table
+
+
+def _cells(figures: Score | Figures, names: Sequence[str]) -> list[str]:
+    return [_number(getattr(figures, name)) for name in names]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
