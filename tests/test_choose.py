@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
+import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +43,12 @@ def pretend(monkeypatch: pytest.MonkeyPatch, difference: float, torch_ms: float,
     monkeypatch.setattr(choosing, "compare", lambda *_: Rivals(difference, torch_ms, other_ms))
 
 
+def forget(folder: Path) -> None:
+    """Delete what was measured."""
+    for path in folder.glob("*.json"):
+        path.unlink()
+
+
 @pytest.mark.usefixtures("no_export")
 def test_auto_takes_the_faster_one_and_says_why(
     tiny: SeparatorModel, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -49,6 +58,7 @@ def test_auto_takes_the_faster_one_and_says_why(
     assert str(choice) == "onnx (0.8 ms per hop of one target, torch 3.0 ms)"
     assert isinstance(choice.start(tiny), OnnxBackend)
     pretend(monkeypatch, 0.0, 3.0, 4.0)
+    forget(folder)
     choice = choose(tiny, MODEL_ID, "auto", folder)
     assert str(choice) == "torch (ONNX Runtime takes 4.0 ms per hop of one target, torch 3.0 ms)"
     assert isinstance(choice.start(tiny), TorchBackend)
@@ -61,7 +71,86 @@ def test_what_is_asked_for_plays_even_if_it_is_slower(
     pretend(monkeypatch, 0.0, 3.0, 4.0)
     assert choose(tiny, MODEL_ID, "onnx", folder).name == "onnx"
     pretend(monkeypatch, 0.0, 3.0, 0.8)
+    forget(folder)
     assert choose(tiny, MODEL_ID, "torch", folder) == Choice("torch", "asked for")
+
+
+@pytest.fixture
+def measured(tiny: SeparatorModel, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache that also holds how the tiny model's backends compared; comparing anew would say something else."""
+    pretend(monkeypatch, 0.0, 3.0, 0.8)
+    choose(tiny, MODEL_ID, "auto", folder)
+    pretend(monkeypatch, 0.0, 3.0, 0.7)
+    return folder
+
+
+def chosen(tiny: SeparatorModel, folder: Path) -> str:
+    return str(choose(tiny, MODEL_ID, "auto", folder))
+
+
+ANEW = "onnx (0.7 ms per hop of one target, torch 3.0 ms)"
+
+
+def test_the_second_start_does_not_measure_again_and_says_when_it_was(tiny: SeparatorModel, measured: Path) -> None:
+    today = datetime.datetime.now().astimezone().date()
+    assert chosen(tiny, measured) == f"onnx (0.8 ms per hop of one target, torch 3.0 ms, measured on {today})"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("torch.__version__", "9.9"),
+        ("onnxruntime.__version__", "9.9"),
+        ("importlib.metadata.version", lambda _: "9.9"),
+        ("rtmss.engine.backends.kept._processor", lambda: "Z80"),
+        ("os.cpu_count", lambda: 77),
+    ],
+)
+def test_another_version_or_machine_is_measured_anew(
+    tiny: SeparatorModel, measured: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+) -> None:
+    monkeypatch.setattr(name, value)
+    assert chosen(tiny, measured) == ANEW
+
+
+def test_another_network_under_the_same_name_is_measured_anew(tiny: SeparatorModel, measured: Path) -> None:
+    (graph,) = measured.glob("*.onnx")
+    graph.write_bytes(graph.read_bytes())
+    assert chosen(tiny, measured) == ANEW
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda _: "",
+        lambda text: text[:-20],
+        lambda _: "[]",
+        lambda text: text.replace('"torch_ms": 3.0', '"torch_ms": NaN'),
+        lambda text: text.replace('"torch_ms": 3.0', '"torch_ms": -3.0'),
+        lambda text: text.replace('"difference": 0.0', '"difference": 1.0'),
+        lambda text: text.replace('"date"', '"day"'),
+    ],
+)
+def test_a_broken_measurement_is_made_anew(tiny: SeparatorModel, measured: Path, change: Callable[[str], str]) -> None:
+    (path,) = measured.glob("*.json")
+    before = path.read_text()
+    path.write_text(change(before))
+    assert path.read_text() != before
+    assert chosen(tiny, measured) == ANEW
+    assert json.loads(path.read_text())["other_ms"] == 0.7
+
+
+def test_where_nothing_can_be_kept_it_is_measured_every_time(
+    tiny: SeparatorModel, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    pretend(monkeypatch, 0.0, 3.0, 0.7)
+    for _ in range(2):
+        assert chosen(tiny, folder) == ANEW
+    assert len(list(folder.iterdir())) == 1
 
 
 def test_an_unknown_backend_is_refused_with_the_known_ones(tiny: SeparatorModel, tmp_path: Path) -> None:

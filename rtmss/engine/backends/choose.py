@@ -1,10 +1,12 @@
 """Which backend plays: the one that is asked for, or the faster one on this machine.
 
-Making the network for ONNX Runtime takes several seconds, once for every set of weights; it is kept in a folder.
+Making the network for ONNX Runtime takes several seconds, once for every set of weights; it is kept in a folder, and
+beside it how both compared.
 """
 
 from __future__ import annotations
 
+import datetime
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +19,8 @@ import torch
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.config import UserError
 from rtmss.engine.backends.graph import GraphError, code_id, export_graph
-from rtmss.engine.backends.onnx import OnnxBackend
+from rtmss.engine.backends.kept import Comparison, situation
+from rtmss.engine.backends.onnx import MISSING, OnnxBackend
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.backends.torch import TorchBackend
 from rtmss.engine.control import Stem
@@ -85,7 +88,7 @@ def choose(
         return Choice("torch", "asked for")
     try:
         graph = _graph(model, model_id, folder, may_export=may_export, say=say)
-        rivals = _trial(model, graph)
+        rivals, date = _trial(model, model_id, graph)
     except GraphError as error:
         if wanted == "onnx":
             raise
@@ -93,21 +96,31 @@ def choose(
     if wanted == "onnx":
         return Choice("onnx", "asked for", graph)
     times = f"{rivals.other_ms:.1f} ms per hop of one target, torch {rivals.torch_ms:.1f} ms"
+    times += f", measured on {date}" if date else ""
     if rivals.other_ms < rivals.torch_ms:
         return Choice("onnx", times, graph)
     return Choice("torch", f"ONNX Runtime takes {times}")
 
 
-def _trial(model: SeparatorModel, graph: Path) -> Rivals:
-    """Torch against a graph.
+def _trial(model: SeparatorModel, model_id: str, graph: Path) -> tuple[Rivals, datetime.date | None]:
+    """Torch against a graph: the comparison that was kept and its date, or one made now.
 
     Raises:
-        GraphError: they do not say the same.
+        GraphError: they do not say the same, or ONNX Runtime cannot be used.
     """
+    try:
+        now = situation(model, model_id, graph)
+    except ImportError as error:
+        raise GraphError(MISSING) from error
+    kept = Comparison.find(graph, now)
+    if kept is not None and kept.difference <= TOLERANCE:
+        return Rivals(kept.difference, kept.torch_ms, kept.other_ms), kept.date
     rivals = compare(model, OnnxBackend(model, graph))
     if not rivals.difference <= TOLERANCE:  # nor if it is no number
         raise GraphError(f"{graph}: differs from torch by {rivals.difference:.1e}; delete it to make it anew")
-    return rivals
+    today = datetime.datetime.now().astimezone().date()
+    Comparison(situation=now, date=today, **rivals._asdict()).keep(graph)
+    return rivals, None
 
 
 class Rivals(NamedTuple):
