@@ -93,12 +93,12 @@ def measure_steps(
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        sessions = [Session(model, _scene(model, n_targets, 0), backend=backend) for backend in backends]
-        noise = _noise(hop)
+        sessions = [Session(model, random_scene(model, n_targets), backend=backend) for backend in backends]
+        noise = noise_hops(hop)
         for session in sessions:
             for _ in range(N_WARM):
                 session.step(next(noise))
-        scenes = [_scene(model, n_targets, seed) for seed in (0, 1)] if switching else []
+        scenes = [random_scene(model, n_targets, seed) for seed in (0, 1)] if switching else []
         clocks = [_Clock(session, period, scenes, is_paced=paced) for session in sessions]
         turn = n_hops if paced else N_TURN
         with settled() if paced else contextlib.nullcontext() as has_priority:
@@ -111,9 +111,9 @@ def measure_steps(
     rows = []
     for clock in clocks:
         p50, p99, p999, longest = (float(ms) for ms in 1000 * np.percentile(clock.seconds, (50, 99, 99.9, 100)))
-        how = (switching, paced, has_priority, len(clock.seconds))
-        times = (p50, p99, p999, longest, clock.n_late, 1000 * period)
-        rows.append(StepRow(clock.session.backend.name, n_targets, *how, *times, macs))
+        times, how = (p50, p99, p999, longest), (switching, paced, has_priority, len(clock.seconds))
+        name, ends = clock.session.backend.name, (clock.n_late, 1000 * period, macs)
+        rows.append(StepRow(name, n_targets, *how, *times, *ends))
     return rows
 
 
@@ -142,13 +142,14 @@ class _Clock:
             self.n_late += done - (due if self.is_paced else begun) > self.period
 
 
-def _noise(hop: int) -> Iterator[Audio]:
+def noise_hops(hop: int) -> Iterator[Audio]:
+    """(C, hop) of noise, without end, always the same."""
     rng = np.random.default_rng(0)
     while True:
         yield 0.1 * rng.standard_normal((N_CHANNELS, hop), np.float32)
 
 
-def _scene(model: SeparatorModel, n_targets: int, seed: int) -> Scene:
+def random_scene(model: SeparatorModel, n_targets: int, seed: int = 0) -> Scene:
     """Stems with conditions out of thin air."""
     rng, nothing = np.random.default_rng(seed), np.zeros((0, 0), np.float32)
     stems = tuple(

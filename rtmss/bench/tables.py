@@ -17,12 +17,16 @@ from rich.table import Table
 from rtmss import __version__
 from rtmss.bench.callback import CallbackRow
 from rtmss.bench.memory import MemoryRow
+from rtmss.bench.operators import Anatomy, OperatorRow
 from rtmss.bench.paced import DISTURBANCES, PacedRow
+from rtmss.bench.sizes import LatencyRow, SizeRow
+from rtmss.bench.start import StartRow
 from rtmss.bench.steps import StepRow
+from rtmss.bench.streams import StreamRow
 from rtmss.bench.whole import WholeRow
 from rtmss.live.priority import hint
 
-Row = StepRow | PacedRow | MemoryRow | CallbackRow | WholeRow
+Row = StepRow | PacedRow | MemoryRow | CallbackRow | WholeRow | StreamRow | OperatorRow | StartRow
 
 
 def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> Table:
@@ -43,6 +47,25 @@ def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> Table:
             str(row.n_targets), row.backend, *times, *shares, f"{row.p50_ms / limit_ms:.1f}",
             f"{slowest / row.p50_ms:.2f}",
         )  # fmt: skip
+    return table
+
+
+def operators_table(anatomy: Anatomy, macs_per_second: float) -> Table:
+    """Kinds of operators, the longest first; rates beside the measured peak of one thread."""
+    rows = anatomy.rows
+    n = rows[0].n_targets
+    title = f"A step of {n} target{'s' * (n > 1)} in ONNX Runtime: {anatomy.milliseconds:.2f} ms undisturbed"
+    title += f"; {macs_per_second / 1e9:.0f} GMAC/s at best"
+    products = [row for row in rows if row.macs]
+    limit = 1000 * sum(row.macs for row in products) / macs_per_second / anatomy.milliseconds
+    told = f"Products take {sum(row.share for row in products):.0%} of the step; at the peak they would take"
+    table = Table(title=title, caption=f"{told} {limit:.0%}.")
+    for name in ("", "calls", "µs", "share", "MMAC", "GMAC/s", "of the peak"):
+        table.add_column(name, justify="right" if name else "left")
+    for row in rows:
+        rate = row.macs_per_second
+        counted = (f"{row.macs / 1e6:.2f}", f"{rate / 1e9:.1f}", f"{rate / macs_per_second:.0%}") if row.macs else ()
+        table.add_row(row.kind, str(row.n_calls), f"{row.microseconds:.0f}", f"{row.share:.1%}", *counted)
     return table
 
 
@@ -85,6 +108,19 @@ def whole_table(rows: Sequence[WholeRow]) -> Table:
     return table
 
 
+def streams_table(rows: Sequence[StreamRow]) -> Table:
+    """Steps of many streams."""
+    served = max((row.n_streams for row in rows if row.is_served), default=0)
+    title = f"Streams of {rows[0].n_targets} targets on {rows[0].device}; a hop lasts {rows[0].hop_ms:.2f} ms"
+    table = Table(title=title, caption=f"served, 99 of 100 steps in time: {served}")
+    for name in ("streams", "p50 ms", "p99", "max", "late", "p50 / stream"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        times = [f"{ms:.2f}" for ms in (row.p50_ms, row.p99_ms, row.max_ms)]
+        table.add_row(str(row.n_streams), *times, f"{row.n_late} of {row.n_hops}", f"{row.p50_ms / row.n_streams:.2f}")
+    return table
+
+
 def memory_table(rows: Sequence[MemoryRow]) -> Table:
     """MiB of every process."""
     table = Table(title="Memory that is not shared, MiB")
@@ -92,6 +128,40 @@ def memory_table(rows: Sequence[MemoryRow]) -> Table:
         table.add_column(name, justify="right")
     for row in rows:
         table.add_row(f"{row.minutes:.1f}", str(row.n_hops), str(row.n_late), *(f"{m:.1f}" for m in row.mib.values()))
+    return table
+
+
+def start_table(rows: Sequence[StartRow], help_seconds: float) -> Table:
+    """Seconds since the start of a process, and its memory."""
+    title = f"A fresh process, medians of {rows[0].n_rounds}; seconds since its start"
+    table = Table(title=title, caption=f"rtmss --help takes {help_seconds:.2f} s.")
+    for name in ("targets", "backend", "imported", "weights loaded", "backend ready", "first hop", "peak MiB", "plays"):
+        table.add_column(name, justify="left" if name in ("backend", "plays") else "right")
+    for row in rows:
+        marks = (row.imported_seconds, row.loaded_seconds, row.chosen_seconds, row.heard_seconds)
+        peak = "" if row.peak_mib is None else f"{row.peak_mib:.0f}"
+        table.add_row(str(row.n_targets), row.backend, *(f"{mark:.2f}" for mark in marks), peak, row.played)
+    return table
+
+
+def size_table(rows: Sequence[SizeRow], n_bytes: int) -> Table:
+    """Parameters by part."""
+    table = Table(title=f"The weights are a file of {n_bytes / 2**20:.1f} MiB")
+    for name in ("part", "parameters", "MiB in memory"):
+        table.add_column(name, justify="left" if name == "part" else "right")
+    for row in [*rows, SizeRow("all", sum(r.n_parameters for r in rows), sum(r.n_bytes for r in rows))]:
+        table.add_row(row.part, f"{row.n_parameters:,}", f"{row.n_bytes / 2**20:.1f}")
+    return table
+
+
+def latency_table(rows: Sequence[LatencyRow]) -> Table:
+    """Latency of the live host by profile and block, without the device's own."""
+    table = Table(title="Latency of the live host in samples, without the device's own")
+    for name in ("profile", "hop", "block", "algorithmic", "+ waiting for blocks", "= total", "ms"):
+        table.add_column(name, justify="left" if name == "profile" else "right")
+    for row in rows:
+        numbers = (row.hop, row.block, row.algorithmic, row.waiting, row.total)
+        table.add_row(row.profile, *map(str, numbers), f"{row.milliseconds:.1f}")
     return table
 
 

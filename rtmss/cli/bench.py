@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rtmss.cli.base import BackendName, Threads, Weights, app, choose_backend, console, load_separator
+from rtmss.cli.base import BackendName, Threads, Weights, app, cache_folder, choose_backend, console, load_separator
 from rtmss.config import UserError
 
 bench_app = typer.Typer(no_args_is_help=True, help="How fast this machine is: steps, the live host, memory.")
@@ -30,6 +30,9 @@ def step(
     backend: Annotated[
         str, typer.Option("--backend", metavar="all|torch|onnx", help="One alone, or all by turns.")
     ] = "all",
+    picture: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE.png", help="The times beside the hop, as a picture.")
+    ] = None,
     output: Json = None,
     weights: Weights = None,
 ) -> None:
@@ -51,8 +54,81 @@ def step(
             backends = [choice.start(separator.model) for choice in choices]
             rows += measure_steps(separator.model, backends, n, hops, switching=switch, paced=paced)
     console.print(steps_table(rows, peak))
+    if picture is not None:
+        from rtmss.bench.picture import draw_steps
+
+        draw_steps(picture, rows)
     if output is not None:
         write_json(output, rows, model_id=separator.model_id, peak_macs_per_second=peak)
+
+
+@bench_app.command("operators")
+def operators(
+    targets: Annotated[
+        list[int] | None, typer.Option("--targets", min=1, max=8, help="How many at once; repeat it. Else 1, 4, 8.")
+    ] = None,
+    hops: Annotated[int, typer.Option(min=1, help="Hops with the profiler, and as many without.")] = 500,
+    output: Json = None,
+    weights: Weights = None,
+) -> None:
+    """Where the time of a step in ONNX Runtime goes: kinds of operators, how fast they multiply, and what is left."""
+    from rtmss.bench.operators import OperatorRow, measure_operators
+    from rtmss.bench.tables import operators_table, write_json
+    from rtmss.bench.work import peak_macs_per_second
+
+    separator = load_separator(weights, threads=1)
+    graph = choose_backend(separator, "onnx").graph
+    assert graph is not None
+    rows: list[OperatorRow] = []
+    steps, peak = {}, peak_macs_per_second()
+    for n in targets or (1, 4, 8):
+        with console.status(f"{n} targets, {hops} hops with and without the profiler"):
+            anatomy = measure_operators(separator.model, graph, n, hops)
+        console.print(operators_table(anatomy, peak))
+        rows += anatomy.rows
+        steps[n] = {name: getattr(anatomy, name) for name in ("p50_ms", "milliseconds", "stretch")}
+    if output is not None:
+        write_json(output, rows, model_id=separator.model_id, peak_macs_per_second=peak, steps=steps)
+
+
+@bench_app.command("start")
+def start(
+    targets: Annotated[
+        list[int] | None, typer.Option("--targets", min=1, max=8, help="How many at once; repeat it. Else 1, 4, 8.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Processes for each; they take turns.")] = 5,
+    hops: Annotated[int, typer.Option(min=0, help="To play before memory is looked at.")] = 200,
+    backend: Annotated[
+        str, typer.Option("--backend", metavar="all|auto|torch|onnx", help="One alone, or all by turns.")
+    ] = "all",
+    output: Json = None,
+    weights: Weights = None,
+) -> None:
+    """From the start of a process to its first sound, its memory, the size of the weights, and latency by block."""
+    from dataclasses import asdict
+
+    from rtmss.bench.sizes import latencies, sizes
+    from rtmss.bench.start import Order, measure_help, measure_start
+    from rtmss.bench.tables import latency_table, size_table, start_table, write_json
+    from rtmss.engine.backends.choose import BACKENDS
+    from rtmss.separator import default_weights
+
+    separator = load_separator(weights)
+    names = BACKENDS if backend == "all" else (backend,)
+    for name in names:
+        choose_backend(separator, name)  # what is made and measured once, not while somebody waits
+    path = None if weights is None else str(weights)
+    orders = [Order(name, n, hops, str(cache_folder() / "onnx"), path) for n in targets or (1, 4, 8) for name in names]
+    with console.status("Starting") as status:
+        help_seconds = measure_help(rounds)
+        rows = measure_start(orders, rounds, status.update)
+    parts, n_bytes = sizes(separator.model, weights or default_weights())
+    waits = latencies()
+    for table in (start_table(rows, help_seconds), size_table(parts, n_bytes), latency_table(waits)):
+        console.print(table)
+    if output is not None:
+        told = {"help_seconds": help_seconds, "weights_bytes": n_bytes, "model_id": separator.model_id}
+        write_json(output, rows, **told, sizes=[*map(asdict, parts)], latencies=[*map(asdict, waits)])
 
 
 @bench_app.command("render")
@@ -148,3 +224,34 @@ def callback(
     console.print(callback_table(rows))
     if output is not None:
         write_json(output, rows)
+
+
+@bench_app.command("streams")
+def streams(
+    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="What plays them, all in one step.")] = "cpu",
+    targets: Annotated[int, typer.Option(min=1, max=8, help="Of each stream.")] = 4,
+    hops: Annotated[int, typer.Option(min=1, help="Of each number of streams.")] = 1000,
+    most: Annotated[int, typer.Option(min=1, help="Streams at which to stop.")] = 256,
+    profile: Annotated[
+        str | None, typer.Option(metavar="NAME", help="default or tight, with weights out of thin air.")
+    ] = None,
+    threads: Threads = 1,
+    output: Json = None,
+    weights: Weights = None,
+) -> None:
+    """How many independent streams one device serves in time: 1, 2, 4 and so on, until it is late."""
+    import torch
+
+    from rtmss.bench.steps import random_separator
+    from rtmss.bench.streams import measure_streams
+    from rtmss.bench.tables import streams_table, write_json
+
+    if device != "cpu" and not torch.cuda.is_available():
+        raise UserError(f"no device '{device}' here: torch finds no GPU")
+    separator = load_separator(weights, threads=1) if profile is None else random_separator(profile)
+    numbers = [2**k for k in range(most.bit_length())]
+    with console.status("Stepping"):
+        rows = measure_streams(separator.model, device, targets, hops, numbers, threads)
+    console.print(streams_table(rows))
+    if output is not None:
+        write_json(output, rows, model_id=separator.model_id)
