@@ -91,6 +91,16 @@ def test_the_same_on_both_sides_is_no_hindrance(target: Audio, rest: Audio) -> N
     assert found.bss_sdr_db == pytest.approx(20, abs=0.3)
 
 
+def test_sources_without_treble_that_are_alike_on_both_sides_have_all_figures() -> None:
+    spectra = [np.fft.rfft(noise(seed, 8)[0]) * (np.arange(8 * SAMPLE_RATE // 2 + 1) < 8 * 1000) for seed in (0, 1)]
+    target, rest = (np.repeat(np.fft.irfft(s)[None], 2, axis=0).astype(np.float32) for s in spectra)
+    found = measure_bss(target, 0.8 * target + 0.1 * rest, target + rest, SAMPLE_RATE)
+    assert found.bss_sir_db == pytest.approx(20 * np.log10(0.8 / 0.1), abs=1)
+    assert found.bss_isr_db == pytest.approx(20 * np.log10(1 / 0.2), abs=1)
+    assert found.bss_sar_db is not None
+    assert found.bss_sar_db > 30
+
+
 def test_silence_and_a_piece_without_a_remainder_have_no_figures(target: Audio, rest: Audio) -> None:
     assert measure_bss(target, np.zeros_like(target), target + rest, SAMPLE_RATE) == BssFigures()
     assert measure_bss(target, 0.5 * target, target, SAMPLE_RATE) == BssFigures()

@@ -64,6 +64,7 @@ def test_all_numbers_of_clips_are_judged_in_one_go(swept: tuple[Report, Path, st
     assert report.shots() == [(1, 0), (1, 1), (2, 0), (2, 1)]
     assert len({s.edge_db for s in report.select("bass")}) == 4, "every number of clips is another condition"
     assert sorted(s.shots or 0 for s in report.select("bass", RIVAL)) == [1, 2]
+    assert len({s.edge_db for s in report.select("bass", RIVAL)}) == 2
     assert [(a.shots, a.negatives) for a in report.absences] == [(1, 0), (1, 1), (2, 0), (2, 1)]
     assert len(report.select("bass", "IRM oracle")) == 1, "the oracle takes no clips"
 
