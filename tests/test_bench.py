@@ -92,6 +92,8 @@ def how_it_runs() -> tuple[int, bool, float]:
 
 def test_a_paced_run_has_what_the_engine_has_and_gives_it_back(tiny: SeparatorModel) -> None:
     before, backend = how_it_runs(), WatchedBackend(tiny)
+    assert before[0] != getattr(os, "SCHED_FIFO", None), "a run before this one kept it"
+    assert before[1]
     (row,) = measure_steps(tiny, [backend], 1, 2, paced=True)
     policy, *others = backend.seen
     assert row.has_priority == is_permitted()
