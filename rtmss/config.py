@@ -149,6 +149,25 @@ def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[An
 _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
 
 
+def find_yaml(name: str, folder: Path, kind: str) -> Path:
+    """A YAML file that comes with rtmss, by name, or any, by its path.
+
+    Args:
+        name: without suffix, or a path that ends in `.yaml` or `.yml`.
+        folder: where those that come with rtmss lie.
+        kind: what they are, for the message.
+
+    Raises:
+        ConfigError: there is none of this name; names those there are.
+    """
+    if name.endswith((".yaml", ".yml")):
+        return Path(name)
+    files = {path.stem: path for path in folder.glob("*.yaml")}
+    if name not in files:
+        raise ConfigError(f"no {kind} '{name}'; known: {', '.join(sorted(files))}, or give a YAML file")
+    return files[name]
+
+
 def read_yaml(path: Path, kind: type[T]) -> T:
     """Read one configuration object from a YAML file.
 

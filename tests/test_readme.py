@@ -32,7 +32,15 @@ COMMANDS = [
     # These are run by themselves: the demo in CI, the export here, training and evaluation on data that is not here.
     if line.startswith("rtmss ")
     and not line.startswith(
-        ("rtmss demo", "rtmss export", "rtmss train", "rtmss evaluate", "rtmss data check", "rtmss data synth")
+        (
+            "rtmss demo",
+            "rtmss export",
+            "rtmss train",
+            "rtmss evaluate",
+            "rtmss data check",
+            "rtmss data synth",
+            "rtmss study",
+        )
     )
 ]
 

@@ -15,10 +15,12 @@ import pytest
 import yaml
 
 from rtmss.cli import main
-from rtmss.config import UserError
+from rtmss.config import UserError, read_yaml
 from rtmss.files import Audio, read_audio
+from rtmss.training import run as training
 from rtmss.training.datasets import find_takes
 from rtmss.training.datasets.taxonomy import FAMILY_OF
+from rtmss.training.recipe import EncoderRecipe, LoopRecipe
 from rtmss.training.synth import mixing, run, song, soundfonts
 from rtmss.training.synth.arrange import arrange
 from rtmss.training.synth.drum_machine import make_kit, play_drums
@@ -36,6 +38,8 @@ from rtmss.training.synth.soundfonts import Soundfont, find_soundfonts, read_sou
 from rtmss.training.synth.styles import STYLES
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = (block.split("```")[0] for block in README.split("```bash\n"))
+(COMMANDS,) = (block for block in BLOCKS if "rtmss data synth" in block)
 RATE = 44100
 EVERYTHING = frozenset((bank, program) for bank in (0, 8, 16, 128) for program in range(128))
 PALETTE = {"big": EVERYTHING, "small": frozenset((0, program) for program in range(128)) | {(128, 0)}}
@@ -419,21 +423,32 @@ def test_what_fluidsynth_cannot_play_is_told(tmp_path: Path) -> None:
 
 
 @with_fluidsynth
-def test_the_command_of_the_readme_makes_songs_of_sounding_stems(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_commands_of_the_readme_make_songs_train_and_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     short = song.make_song
-    monkeypatch.setattr(run, "make_song", lambda order: short(replace(order, max_seconds=6.0)))
+    monkeypatch.setattr(run, "make_song", lambda order: short(replace(order, max_seconds=12.0)))
+    brief = {"encoder": EncoderRecipe(n_steps=2, batch=4), "loop": LoopRecipe(n_steps=4, windows=2, batch=2)}
+    monkeypatch.setattr(
+        training, "read_yaml", lambda path, kind: read_yaml(path, kind).model_copy(update=brief | {"n_workers": 0})
+    )
     font = str(smallest_soundfont().path)
-    (line,) = (line for line in README.splitlines() if line.startswith("rtmss data synth "))
-    argv = line.replace("DIR", str(tmp_path)).split()
-    monkeypatch.setattr(sys, "argv", [*argv, "--songs", "1", "--processes", "1", "--soundfont", font])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert not stop.value.code
-    (folder,) = (tmp_path / "songs/train").iterdir()
-    audio = [read_audio(path)[0] for path in folder.glob("*.ogg")]
-    assert len(audio) > 1
-    assert {a.shape for a in audio} == {(2, 6 * RATE)}
-    assert min(float(np.abs(a).max()) for a in audio) > 1e-3
-    assert np.abs(sum(audio)).max() < 0.98
+    synth, train, evaluate = (
+        line.replace("DIR", str(tmp_path / "data")).replace("runs/", f"{tmp_path}/runs/").split()
+        for line in COMMANDS.splitlines()[1:4]
+    )
+    synth += ["--songs", "2", "--valid", "1", "--processes", "1", "--soundfont", font]
+    for argv in (synth, train, evaluate):
+        monkeypatch.setattr(sys, "argv", argv)
+        with pytest.raises(SystemExit) as stop:
+            main()
+        assert not stop.value.code
+    folders = sorted((tmp_path / "data/songs").glob("*/*"))
+    assert [folder.parent.name for folder in folders] == ["train", "train", "valid"]
+    for folder in folders:
+        audio = [read_audio(path)[0] for path in folder.glob("*.ogg")]
+        assert len(audio) > 1
+        assert {a.shape for a in audio} == {(2, 12 * RATE)}
+        assert min(float(np.abs(a).max()) for a in audio) > 1e-3
+        assert np.abs(sum(audio)).max() < 0.98
+    assert "drums" in capsys.readouterr().out

@@ -115,7 +115,7 @@ def test_the_condition_picks_what_comes_over_the_skips(unet: UNet) -> None:
     features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
     conditions = torch.rand(1, 2, 12)
     gated, _ = unet.decode(features, conditions, unet.init_decoder_state(1, 2))
-    unet.gate.weight.data.zero_()
+    unet.get_parameter("gate.weight").data.zero_()
     alike, _ = unet.decode(features, conditions, unet.init_decoder_state(1, 2))
     assert (gated[:, 0] - gated[:, 1]).abs().max() > 1e-2
     assert torch.allclose(alike[:, 0], alike[:, 1], atol=1e-6)

@@ -28,6 +28,21 @@ def train(
 
 
 @app.command()
+def study(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="`paper`, or a study in YAML.")],
+    data: Annotated[
+        list[Path], typer.Option(metavar="DIR", help="Folders to train on; the first one is judged on; repeat it.")
+    ],
+    output: Output = Path("runs/study"),
+    processes: Annotated[int, typer.Option(min=1, help="Pieces judged at once.")] = 1,
+) -> None:
+    """Train and judge variants of a recipe alike, from several seeds; goes on where the output folder stands."""
+    from rtmss.study import run_study
+
+    run_study(name, data, output, console, processes)
+
+
+@app.command()
 def evaluate(
     data: Annotated[Path, typer.Argument(metavar="DIR", help="A data folder with a `valid` split.")],
     output: Annotated[

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
-from rtmss.conditions.condition import Condition
+from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.config import ConfigError
 from rtmss.evaluation.baselines import (
     centre_cut,
@@ -27,6 +28,7 @@ from rtmss.evaluation.report import BASELINES, BINARY, MIXTURE, ORACLE, OWN, RIV
 from rtmss.evaluation.songs import TARGETS, Piece
 from rtmss.files import Audio
 from rtmss.separator import Separator
+from rtmss.training.classify import class_embedding
 from rtmss.training.datasets.taxonomy import FAMILY_OF
 
 N_TOGETHER = 8
@@ -45,11 +47,13 @@ class Examiner:
     solos: ClipLibrary | None = None
     """Recordings alone of unseen instruments, for positive clips of them; None where targets are seen."""
     bss: bool = False
+    by_class: bool = False
+    """Conditions are made of the target's family alone, for weights that were trained so."""
 
     @classmethod
     def open(
         cls, data: Path, weights: Path | None, shots: Sequence[Shots], seed: int, *,
-        same_song: bool = False, unseen: bool = False, bss: bool = False,
+        same_song: bool = False, unseen: bool = False, bss: bool = False, by_class: bool = False,
     ) -> Examiner:  # fmt: skip
         """Load the weights and list the clips.
 
@@ -63,7 +67,7 @@ class Examiner:
         separator = Separator.load(weights)
         rate = separator.model.config.sample_rate
         solos = ClipLibrary.open(data, rate, seed, "valid") if unseen else None
-        return cls(separator, ClipLibrary.open(data, rate, seed), asked, same_song, solos, bss)
+        return cls(separator, ClipLibrary.open(data, rate, seed), asked, same_song, solos, bss, by_class)
 
     def positives(self, piece: Piece, target: str) -> list[Audio]:
         """As many positive clips as are ever needed: of other songs (for a piece with an unknown voice, of other voices
@@ -81,10 +85,20 @@ class Examiner:
 
     def condition(self, piece: Piece, target: str, positives: Sequence[Audio], shots: Shots) -> Condition:
         """The condition for a target of a piece: the first of its positive clips, and negatives of what else plays."""
+        if self.by_class:
+            return self._class_condition(FAMILY_OF[target])
         others = other_families(piece, target)
         negatives = self.clips.draw_others(others, shots.negative, _key(piece, target), avoid=piece.name)
         rate = self.clips.sample_rate
         return self.separator.condition(positives[: shots.positive], negatives, sample_rate=rate, name=target)
+
+    def _class_condition(self, family: str) -> Condition:
+        head = self.separator.model.condition_head
+        embedding = class_embedding(family, self.separator.model.config.clip_encoder.n_embedding)
+        with torch.no_grad():
+            vector = head(torch.from_numpy(embedding[0]), torch.zeros(embedding.shape[1])).numpy()
+        header = ConditionHeader(name=family, model_id=self.separator.model_id)
+        return Condition(header, vector, np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32))
 
     def examine(self, piece: Piece, targets: Sequence[str]) -> tuple[list[Score], list[Absence]]:
         """Separate the targets out of a piece by all numbers of clips, and score them beside the baselines.

@@ -32,6 +32,7 @@ from rtmss.evaluation.songs import (
     read_song,
 )
 from rtmss.evaluation.tables import print_report
+from rtmss.training.datasets import find_takes
 
 CLIPS = {"other-song": False, "same-song": True}
 """Where positive clips come from, and whether that is the judged stem itself."""
@@ -66,6 +67,7 @@ def evaluate(
     songs: Sequence[str] | None = None,
     seed: int = 0,
     bss: bool = False,
+    by_class: bool = False,
     max_seconds: float | None = None,
     n_processes: int = 1,
     console: Console | None = None,
@@ -82,10 +84,12 @@ def evaluate(
         clips: `other-song`, or `same-song` for positive clips of the very stem that is judged.
         split: `seen`, or `unseen` for the instruments that training has nothing of, in the songs where they play, by
             clips of recordings of them alone.
-        targets: families or instruments; None for vocals, drums, bass and guitar, or for all that are unseen.
+        targets: families or instruments; None for vocals, drums, bass and guitar, as far as there are recordings to
+            take clips from, or for all that are unseen.
         songs: names of validation songs; None for all.
         seed: of the choice of clips.
         bss: measure BSSEval v4 too, of all methods, which takes many times as long as the separation.
+        by_class: make conditions of the target's family alone, for weights whose recipe says `conditioning: class`.
         max_seconds: hear at most this much of each song, from the moment when all stems have begun.
         n_processes: pieces judged at once, each on one thread; 1 takes all threads for one after the other.
         console: where to print.
@@ -98,7 +102,7 @@ def evaluate(
     pairs = [Shots(*pair) for pair in product(shots, negatives)]
     same_song, unseen = find(clips, CLIPS, "kind of clips"), find(split, SPLITS, "split")
     exams = find_exams(data, targets, songs, unseen=unseen)
-    examiner = Examiner.open(data, weights, pairs, seed, same_song=same_song, unseen=unseen, bss=bss)
+    examiner = Examiner.open(data, weights, pairs, seed, same_song=same_song, unseen=unseen, bss=bss, by_class=by_class)
     report = Report(
         {
             "model_id": examiner.separator.model_id, "shots": list(shots), "negatives": list(negatives), "seed": seed,
@@ -141,7 +145,9 @@ def find_exams(
     """
     folders, labels = find_songs(data, songs), find_labels(data)
     known = {name: name for name in find_unseen(data)} if unseen else JUDGED
-    wanted = tuple(find(name, known, "target") for name in targets or (known if unseen else TARGETS))
+    recorded = {take.family for take in find_takes(data, "train")}
+    usual = known if unseen else [name for name in TARGETS if name in recorded]
+    wanted = tuple(find(name, known, "target") for name in targets or usual)
     exams = [Exam(folder, wanted, labels.get(folder.name, {})) for folder in folders]
     if unseen:
         exams = [exam for exam in exams if set(exam.labels.values()) & set(wanted)]

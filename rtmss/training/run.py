@@ -14,7 +14,7 @@ from safetensors.numpy import load_file as load_numpy
 from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
 
-from rtmss.config import ConfigError, read_yaml
+from rtmss.config import ConfigError, find_yaml, read_yaml
 from rtmss.model.checkpoint import save_model
 from rtmss.model.clip_encoder import ClipEncoder
 from rtmss.training.bank import Bank, load_banks
@@ -30,12 +30,7 @@ def find_recipe(name: str) -> Path:
     Raises:
         ConfigError: there is none of this name; names those there are.
     """
-    if name.endswith((".yaml", ".yml")):
-        return Path(name)
-    recipes = {path.stem: path for path in (Path(__file__).parent / "recipes").glob("*.yaml")}
-    if name not in recipes:
-        raise ConfigError(f"no recipe '{name}'; known: {', '.join(sorted(recipes))}, or give a YAML file")
-    return recipes[name]
+    return find_yaml(name, Path(__file__).parent / "recipes", "recipe")
 
 
 def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Console) -> Path:

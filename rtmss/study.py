@@ -1,0 +1,156 @@
+"""Experiments: variants of one recipe, each trained from several seeds with the same budget and judged in the same way.
+
+A study goes on where its folder stands: runs that are trained and reports that are written are kept.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import yaml
+from pydantic import Field
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from rtmss.config import Config, ConfigError, find_yaml, read_yaml, validate
+from rtmss.evaluation.run import evaluate
+from rtmss.training.recipe import Recipe
+from rtmss.training.run import train
+
+
+class Question(Config):
+    """One way to judge weights; see `evaluate`."""
+
+    shots: tuple[int, ...] = (5,)
+    negatives: tuple[int, ...] = (0,)
+    clips: str = "other-song"
+    split: str = "seen"
+    targets: tuple[str, ...] | None = None
+    max_seconds: float | None = 20.0
+
+
+class Study(Config):
+    """What is compared."""
+
+    recipe: dict[str, Any]
+    """What all variants have in common: a recipe, see `rtmss.training.recipe`."""
+    seeds: tuple[int, ...] = Field(default=(1, 2), min_length=1)
+    variants: dict[str, dict[str, Any]] = Field(min_length=1)
+    """By name, what is different in the recipe."""
+    questions: dict[str, Question] = Field(min_length=1)
+    """By name, how they are judged."""
+
+
+class Edge(NamedTuple):
+    """A mean edge over songs, of one run."""
+
+    variant: str
+    seed: int
+    question: str
+    target: str
+    on: str
+    """On songs, or on unknown voices."""
+    clips: str
+    """Numbers of positive and negative clips, K + N."""
+    edge_db: float
+
+
+def run_study(name: str, data: Sequence[Path], folder: Path, console: Console, n_processes: int = 1) -> list[Edge]:
+    """Train and judge all variants, print the table, and write it as `study.json`.
+
+    Args:
+        name: one that comes with rtmss, or a YAML file.
+        data: folders to train on; the first one is judged on.
+        folder: one folder for every run, and the table.
+        console: where to print.
+        n_processes: pieces judged at once.
+
+    Raises:
+        ConfigError: the study, one of its recipes or the data cannot be used.
+    """
+    study = read_yaml(find_yaml(name, Path(__file__).parent / "studies", "study"), Study)
+    runs = list(_runs(study, name))  # before anything is trained: a misspelt variant is not found out after hours
+    edges: list[Edge] = []
+    for variant, recipe in runs:
+        place = folder / f"{variant}-{recipe.seed}"
+        console.print(f"[bold]{variant}[/bold], seed {recipe.seed}", highlight=False)
+        weights = _trained(recipe, data, place, folder / "encoder")
+        for title, question in study.questions.items():
+            report = place / title / "report.json"
+            if not report.exists():
+                by_class = recipe.episodes.conditioning == "class"
+                evaluate(
+                    data[0], weights, report.parent, **dict(question), by_class=by_class, n_processes=n_processes,
+                    console=Console(quiet=True),
+                )  # fmt: skip
+            rows = json.loads(report.read_text(encoding="utf-8"))["edges"]
+            edges += [
+                Edge(variant, recipe.seed, title, row["target"], row["on"], clips, value)
+                for row in rows
+                for clips, value in row.items()
+                if clips not in {"target", "on"} and value is not None
+            ]
+        (folder / "study.json").write_text(json.dumps([edge._asdict() for edge in edges], indent=1) + "\n", "utf-8")
+    for title in study.questions:
+        console.print(edges_table(title, [edge for edge in edges if edge.question == title]))
+    return edges
+
+
+def edges_table(title: str, edges: Sequence[Edge]) -> Table:
+    """One row per variant, one column per target and number of clips: mean over seeds, and half their range."""
+    table = Table(title=f"{title}: mean edge (dB)", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("variant")
+    keys = list(dict.fromkeys((edge.target, edge.on, edge.clips) for edge in edges))
+    for target, on, clips in keys:
+        table.add_column(f"{target}\n{on}\n{clips}", justify="right")
+    for variant in dict.fromkeys(edge.variant for edge in edges):
+        cells = []
+        for key in keys:
+            found = [e.edge_db for e in edges if (e.variant, e.target, e.on, e.clips) == (variant, *key)]
+            cells.append(f"{np.mean(found):.1f} ± {np.ptp(found) / 2:.1f}" if found else "")
+        table.add_row(variant, *cells)
+    return table
+
+
+def _runs(study: Study, name: str) -> Iterator[tuple[str, Recipe]]:
+    for variant, changes in study.variants.items():
+        for seed in study.seeds:
+            content = merged(merged(study.recipe, changes), {"seed": seed})
+            yield variant, validate(content, Recipe, f"{name}: {variant}")
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with what `changes` says instead, level by level."""
+    result = dict(base)
+    for key, value in changes.items():
+        below = result.get(key)
+        result[key] = merged(below, value) if isinstance(value, Mapping) and isinstance(below, Mapping) else value
+    return result
+
+
+def _trained(recipe: Recipe, data: Sequence[Path], place: Path, shared: Path) -> Path:
+    """The weights of one run. All runs share the clip encoder of the first one.
+
+    Raises:
+        ConfigError: the folder holds a run of another recipe.
+    """
+    content = yaml.safe_dump(recipe.model_dump(mode="json"))
+    recipe_file = place / "recipe.yaml"
+    if recipe_file.exists() and recipe_file.read_text(encoding="utf-8") != content:
+        raise ConfigError(f"{place}: holds a run of another recipe; choose another --output")
+    place.mkdir(parents=True, exist_ok=True)
+    recipe_file.write_text(content, encoding="utf-8")
+    encoder = "encoder.safetensors"
+    if (shared / encoder).exists() and not (place / encoder).exists():
+        shutil.copy(shared / encoder, place / encoder)
+    weights = train(recipe_file, data, place, Console(quiet=True))
+    if not (shared / encoder).exists():
+        shared.mkdir(exist_ok=True)
+        shutil.copy(place / encoder, shared / encoder)
+    return weights

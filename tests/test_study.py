@@ -1,0 +1,124 @@
+"""Studies: what they train, what they judge, and that they go on."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import write_takes
+from rich.console import Console
+
+from rtmss import study as studies
+from rtmss.conditions.condition import Condition
+from rtmss.config import ConfigError, SeparatorConfig, read_yaml
+from rtmss.evaluation.exam import Examiner
+from rtmss.files import Audio
+from rtmss.model.checkpoint import load_model
+from rtmss.study import Edge, Study, edges_table, merged, run_study
+from rtmss.training.classify import class_embedding
+
+
+@pytest.fixture
+def data(tmp_path: Path, write_audio: Callable[[Path, Audio, int], Path]) -> Path:
+    stems = ("drums", "bass", "guitar")
+    songs = [f"songs/{song}/{stem}.wav" for song in ("train/a", "train/b", "valid/c") for stem in stems]
+    return write_takes(tmp_path / "data", songs, write_audio)
+
+
+@pytest.fixture
+def content(tiny_config: SeparatorConfig) -> dict[str, Any]:
+    recipe = {
+        "model": tiny_config.model_dump(mode="json"),
+        "encoder": {"n_steps": 2, "batch": 2},
+        "episodes": {"seconds": 1.0},
+        "loop": {"n_steps": 2, "batch": 2, "warmup_steps": 1},
+        "compile": False,
+        "n_workers": 0,
+        "n_threads": 1,
+    }
+    variants = {"clips": {}, "class": {"episodes": {"conditioning": "class"}}}
+    question = {"shots": [1, 2], "max_seconds": 2.0}
+    return {"recipe": recipe, "seeds": [1, 2], "variants": variants, "questions": {"seen": question}}
+
+
+def write(tmp_path: Path, content: dict[str, Any]) -> str:
+    file = tmp_path / "study.yaml"
+    file.write_text(yaml.safe_dump(content))
+    return str(file)
+
+
+def test_a_study_trains_judges_and_goes_on(
+    tmp_path: Path, data: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[bool, Condition]] = []
+    made = Examiner.condition
+
+    def spied(self: Examiner, *arguments: Any) -> Condition:
+        asked.append((self.by_class, made(self, *arguments)))
+        return asked[-1][1]
+
+    monkeypatch.setattr(Examiner, "condition", spied)
+    console = Console(file=io.StringIO(), width=200)
+    edges = run_study(write(tmp_path, content), [data], tmp_path / "out", console)
+    runs = {(edge.variant, edge.seed) for edge in edges}
+    assert runs == {("clips", 1), ("clips", 2), ("class", 1), ("class", 2)}
+    assert {(edge.target, edge.clips) for edge in edges} >= {("drums", "1+0"), ("bass", "2+0")}
+    assert {edge.target for edge in edges} == {"drums", "bass", "guitar"}  # there are no voices to take clips from
+    written = json.loads((tmp_path / "out/study.json").read_text())
+    assert [Edge(**row) for row in written] == edges
+    assert isinstance(console.file, io.StringIO)
+    assert "±" in console.file.getvalue()
+    folders = [tmp_path / "out" / name for name in ("clips-1", "class-2")]
+    assert (
+        folders[0].joinpath("encoder.safetensors").read_bytes()
+        == folders[1].joinpath("encoder.safetensors").read_bytes()
+    )
+    model, _ = load_model(folders[1] / "weights.safetensors")
+    of_class = [condition for by_class, condition in asked if by_class]
+    expected = model.condition_head(torch.from_numpy(class_embedding(of_class[-1].header.name, 16)[0]), torch.zeros(16))
+    assert np.allclose(of_class[-1].vector, expected, atol=1e-3)
+
+    monkeypatch.setattr(studies, "evaluate", lambda *_, **__: pytest.fail("judged again"))
+    assert run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True)) == edges
+    content["recipe"]["loop"]["warmup_steps"] = 2
+    with pytest.raises(ConfigError, match="another recipe"):
+        run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True))
+
+
+def test_a_misspelt_variant_is_found_before_anything_is_trained(
+    tmp_path: Path, data: Path, content: dict[str, Any]
+) -> None:
+    content["variants"]["late"] = {"episodes": {"conditionning": "class"}}
+    with pytest.raises(ConfigError, match=r"late.*conditionning"):
+        run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_study_of_the_paper_is_one_whose_variants_are_recipes() -> None:
+    study = read_yaml(Path(studies.__file__).parent / "studies" / "paper.yaml", Study)
+    recipes = dict(studies._runs(study, "paper"))
+    assert recipes["tight"].model.stft.hop_length == 256
+    assert recipes["class-label"].episodes.conditioning == "class"
+    assert recipes["film-at-bottleneck"].model.unet.film == "bottleneck"
+    assert {recipe.loop for recipe in recipes.values()} == {recipes["few-shot"].loop}
+
+
+def test_changes_go_level_by_level() -> None:
+    base = {"a": {"b": 1, "c": [1, 2]}, "d": 2}
+    assert merged(base, {"a": {"c": [3]}, "e": 4}) == {"a": {"b": 1, "c": [3]}, "d": 2, "e": 4}
+    assert base["a"] == {"b": 1, "c": [1, 2]}
+
+
+def test_the_table_has_means_and_half_the_range_of_the_seeds() -> None:
+    rows = [Edge("x", seed, "q", "bass", "songs", "5+0", edge) for seed, edge in ((1, 2.0), (2, 3.0))]
+    console = Console(file=io.StringIO(), width=100)
+    console.print(edges_table("q", rows))
+    assert isinstance(console.file, io.StringIO)
+    assert "2.5 ± 0.5" in console.file.getvalue()
