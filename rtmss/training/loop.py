@@ -48,7 +48,8 @@ class Lane:
         self.model = model
         self.recipe = recipe
         self.seed = [recipe.seed, number]
-        self.visit, (self.window, loop) = step // recipe.loop.windows, (0, recipe.loop)
+        loop = recipe.loop
+        self.visit, self.window = step // loop.windows, 0
         numbers = islice(visits(loop.first_batches, loop.fresh, [*self.seed, 99]), self.visit, None)
         ahead = 4 if recipe.n_workers else None
 
