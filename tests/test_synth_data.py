@@ -451,4 +451,4 @@ def test_the_commands_of_the_readme_make_songs_train_and_judge(
         assert {a.shape for a in audio} == {(2, 12 * RATE)}
         assert min(float(np.abs(a).max()) for a in audio) > 1e-3
         assert np.abs(sum(audio)).max() < 0.98
-    assert "drums" in capsys.readouterr().out
+    assert "All methods: means" in capsys.readouterr().out  # which instruments play in 12 s is up to chance
