@@ -27,7 +27,7 @@ from rtmss.engine.session import Session
 from rtmss.files import Audio
 from rtmss.model.separator import SeparatorModel
 
-MIXER, ANALYSIS, CALL = "session and mixer (numpy)", "analysis (torch)", "call of the runtime"
+MIXER, ANALYSIS, CALL = "session and mixer (numpy)", "analysis", "call of the runtime"
 FASTEST = 0.1
 """Share of the hops that is looked at."""
 Shapes = Sequence[Sequence[int]]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from rtmss.engine.backends.tree import map_tree
 from rtmss.model.separator import SeparatorModel, apply_masks, compress, to_planes
 from rtmss.model.unet import DecoderState, EncoderState, Features, bound_masks
 from rtmss.signal.stft import analyze
@@ -132,13 +133,5 @@ def window_loss(
     loss = tamed(complex_error, w) + 0.5 * tamed(magnitude_error, w) + 0.5 * tamed(wave_error, w)
     remainder = tamed(remainder_error, w) + 0.5 * tamed(wave_remainder, w)
     sounds = truth.square().mean((1, 2)) > 1e-7
-    kept = Memory(_kept_encoder(encoder), _kept_decoder(decoder), overlap.detach())
+    kept = map_tree(lambda leaf: leaf.detach().float(), Memory(encoder, decoder, overlap))
     return (loss + recipe.remainder_weight * remainder).mean(), wave_error.detach(), sounds, kept
-
-
-def _kept_encoder(state: EncoderState) -> EncoderState:
-    return EncoderState(tuple(conv.detach().float() for conv in state.convs), state.hidden.detach().float())
-
-
-def _kept_decoder(state: DecoderState) -> DecoderState:
-    return DecoderState(state.hidden.detach().float(), tuple(conv.detach().float() for conv in state.convs))
