@@ -217,8 +217,9 @@ def _curve(folder: Path) -> list[dict[str, float]]:
 
 
 def _windowed(recipe: Recipe, **changes: object) -> Recipe:
-    """Eight steps on crops of two windows that come back, with a checkpoint after every crop."""
-    loop = {"n_steps": 8, "batch": 2, "windows": 2, "first_batches": 2, "fresh": 0.5, "cold_share": 0.5}
+    """Eight steps on crops of two windows that come back, two crops on end, with a checkpoint after every stream."""
+    loop = {"n_steps": 8, "batch": 2, "windows": 2, "crops_per_stream": 2}
+    loop |= {"first_batches": 2, "fresh": 0.5, "cold_share": 0.5}
     changed = LoopRecipe.model_validate(loop | {"warmup_steps": 1, "checkpoint_minutes": 0} | changes)
     return recipe.model_copy(update={"loop": changed})
 
@@ -229,12 +230,29 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
     recipe = _windowed(recipe)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     _train(0, tiny, band, recipe, whole, 0, 0)
-    # In a step in the middle of a crop: the checkpoint is of the step before the crop.
+    # In a step in the middle of a stream: the checkpoint is of the step before it.
     assert _processes(1, tiny, band, recipe, broken, 6, 0) == [-signal.SIGKILL]
     assert len(_curve(broken)) == 5
     _train(0, tiny, band, recipe, broken, 0, 0)
     assert _curve(broken) == _curve(whole)
     assert len({row["loss"] for row in _curve(whole)}) == 8
+
+
+def test_the_next_crop_of_a_stream_is_heard_with_the_memory_of_the_last(
+    tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
+) -> None:
+    for crops in (1, 2):
+        _train(0, tiny, band, _windowed(recipe, crops_per_stream=crops), tmp_path / str(crops), 0, 0)
+    alone, on_end = _curve(tmp_path / "1"), _curve(tmp_path / "2")
+    assert on_end[:2] == alone[:2]
+    assert on_end[2]["loss"] != pytest.approx(alone[2]["loss"], rel=1e-4)
+
+
+def test_a_run_ends_with_a_stream() -> None:
+    with pytest.raises(
+        ValidationError, match=r"n_steps 9 must be a multiple of windows \(2\) times crops_per_stream \(2\)"
+    ):
+        LoopRecipe(n_steps=9, windows=2, crops_per_stream=2)
 
 
 def test_two_processes_are_one_that_accumulates_two_batches(

@@ -67,7 +67,8 @@ class Lane:
         if not self.window:
             episode = next(self.batches)
             self.crop = Crop.of(episode, self.model)
-            self.memory = Memory.empty(self.model, *episode.targets.shape[:2])
+            if not self.visit % self.recipe.loop.crops_per_stream:
+                self.memory = Memory.empty(self.model, *episode.targets.shape[:2])
             self.rng = np.random.default_rng([*self.seed, self.visit, 98])
         # One place only, so that few shapes are compiled.
         cold_frames = self.n_frames // 4 if self.rng.random() < self.recipe.loop.cold_share else 0
@@ -128,7 +129,9 @@ class Trainer:
             loss, decibels = self._advance(lanes, passes)
             if self.rank == 0:
                 progress.report(self.step, recipe.n_steps, {"loss": loss, "db": decibels}, seconds)
-                if not lanes[0].window and time.monotonic() - saved > 60 * recipe.checkpoint_minutes:
+                # Where the memory is empty, for that is not saved.
+                at_start = not self.step % recipe.steps_per_stream
+                if at_start and time.monotonic() - saved > 60 * recipe.checkpoint_minutes:
                     self.save()
                     saved = time.monotonic()
         if self.rank == 0:

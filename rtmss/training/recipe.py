@@ -78,6 +78,9 @@ class LoopRecipe(Config):
     """Batches whose gradients make one step, in each process."""
     windows: Positive = 1
     """Parts of a crop that are heard one after the other, one step each, with the memory going on."""
+    crops_per_stream: Positive = 1
+    """Crops heard one after the other with the memory going on, as a player goes from song to song; then it is empty
+    again. 1 begins every crop with empty memory."""
     first_batches: Positive = 12
     """Batches in the pool at the start."""
     fresh: Probability = 0.15
@@ -100,9 +103,15 @@ class LoopRecipe(Config):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.n_steps % self.windows:
-            raise ValueError(f"n_steps {self.n_steps} must be a multiple of windows ({self.windows})")
+        if self.n_steps % self.steps_per_stream:
+            factors = f"windows ({self.windows}) times crops_per_stream ({self.crops_per_stream})"
+            raise ValueError(f"n_steps {self.n_steps} must be a multiple of {factors}")
         return self
+
+    @property
+    def steps_per_stream(self) -> int:
+        """Steps from one empty memory to the next."""
+        return self.windows * self.crops_per_stream
 
 
 class Recipe(Config):

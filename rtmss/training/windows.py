@@ -1,7 +1,8 @@
 """A crop heard window by window, as a stream is: the memory goes on, the gradient does not.
 
 Truncated backpropagation through time. A network that has only ever heard two seconds from silence does worse the
-longer it plays: its memory gets to where training never was.
+longer it plays: its memory gets to where training never was. Within a crop, and where one crop follows another, it
+gets there.
 
 Axes: B items, N targets, C channels, T frames, F bins, S samples.
 """
