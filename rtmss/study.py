@@ -6,22 +6,30 @@ A study goes on where its folder stands: runs that are trained and reports that 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 import yaml
 from pydantic import Field
 from rich import box
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from rtmss.config import Config, ConfigError, find_yaml, read_yaml, validate
 from rtmss.evaluation.run import evaluate
 from rtmss.training.recipe import Recipe
-from rtmss.training.run import train
+from rtmss.training.run import PREPARED, prepare, train
+
+RECIPE = "recipe.yaml"
 
 
 class Question(Config):
@@ -67,36 +75,30 @@ def run_study(name: str, data: Sequence[Path], folder: Path, console: Console, n
     Args:
         name: one that comes with rtmss, or a YAML file.
         data: folders to train on; the first one is judged on.
-        folder: one folder for every run, and the table.
+        folder: one folder for every run, what they share, and the table.
         console: where to print.
-        n_processes: pieces judged at once.
+        n_processes: runs trained and judged at once, each on the recipe's number of threads.
 
     Raises:
         ConfigError: the study, one of its recipes or the data cannot be used.
     """
     study = read_yaml(find_yaml(name, Path(__file__).parent / "studies", "study"), Study)
-    runs = list(_runs(study, name))  # before anything is trained: a misspelt variant is not found out after hours
+    recipes = list(_runs(study, name))  # before anything is trained: a misspelt variant is not found out after hours
+    runs = [(variant, recipe, _placed(recipe, folder / f"{variant}-{recipe.seed}")) for variant, recipe in recipes]
+    prepare(runs[0][1], folder, data, folder / "shared", console)
+    sit = partial(_sit, data=data, shared=folder / "shared", questions=study.questions)
     edges: list[Edge] = []
-    for variant, recipe in runs:
-        place = folder / f"{variant}-{recipe.seed}"
-        console.print(f"[bold]{variant}[/bold], seed {recipe.seed}", highlight=False)
-        weights = _trained(recipe, data, place, folder / "encoder")
-        for title, question in study.questions.items():
-            report = place / title / "report.json"
-            if not report.exists():
-                by_class = recipe.episodes.conditioning == "class"
-                evaluate(
-                    data[0], weights, report.parent, **dict(question), by_class=by_class, n_processes=n_processes,
-                    console=Console(quiet=True),
-                )  # fmt: skip
-            rows = json.loads(report.read_text(encoding="utf-8"))["edges"]
-            edges += [
-                Edge(variant, recipe.seed, title, row["target"], row["on"], clips, value)
-                for row in rows
-                for clips, value in row.items()
-                if clips not in {"target", "on"} and value is not None
-            ]
-        (folder / "study.json").write_text(json.dumps([edge._asdict() for edge in edges], indent=1) + "\n", "utf-8")
+    with ExitStack() as stack:
+        results: Iterable[list[Edge]]
+        if n_processes > 1:
+            pool = ProcessPoolExecutor(n_processes, multiprocessing.get_context("spawn"))
+            stack.callback(pool.shutdown, cancel_futures=True)
+            results = pool.map(sit, runs)
+        else:
+            results = map(sit, runs)
+        for found in track(results, "Runs", len(runs), console=console, transient=True):
+            edges += found
+            (folder / "study.json").write_text(json.dumps([edge._asdict() for edge in edges], indent=1) + "\n", "utf-8")
     for title in study.questions:
         console.print(edges_table(title, [edge for edge in edges if edge.question == title]))
     return edges
@@ -134,23 +136,42 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     return result
 
 
-def _trained(recipe: Recipe, data: Sequence[Path], place: Path, shared: Path) -> Path:
-    """The weights of one run. All runs share the clip encoder of the first one.
+def _placed(recipe: Recipe, place: Path) -> Path:
+    """The folder of a run, with its recipe written into it.
 
     Raises:
         ConfigError: the folder holds a run of another recipe.
     """
     content = yaml.safe_dump(recipe.model_dump(mode="json"))
-    recipe_file = place / "recipe.yaml"
+    recipe_file = place / RECIPE
     if recipe_file.exists() and recipe_file.read_text(encoding="utf-8") != content:
         raise ConfigError(f"{place}: holds a run of another recipe; choose another --output")
     place.mkdir(parents=True, exist_ok=True)
     recipe_file.write_text(content, encoding="utf-8")
-    encoder = "encoder.safetensors"
-    if (shared / encoder).exists() and not (place / encoder).exists():
-        shutil.copy(shared / encoder, place / encoder)
-    weights = train(recipe_file, data, place, Console(quiet=True))
-    if not (shared / encoder).exists():
-        shared.mkdir(exist_ok=True)
-        shutil.copy(place / encoder, shared / encoder)
-    return weights
+    return place
+
+
+def _sit(
+    run: tuple[str, Recipe, Path], data: Sequence[Path], shared: Path, questions: Mapping[str, Question]
+) -> list[Edge]:
+    """Train and judge one run, as far as that is not done. All runs share one clip encoder."""
+    variant, recipe, place = run
+    torch.set_num_threads(recipe.n_threads)
+    for name in PREPARED:
+        if not (place / name).exists():
+            shutil.copy(shared / name, place / name)
+    weights = train(place / RECIPE, data, place, Console(quiet=True))
+    edges: list[Edge] = []
+    for title, question in questions.items():
+        report = place / title / "report.json"
+        if not report.exists():
+            by_class = recipe.episodes.conditioning == "class"
+            evaluate(data[0], weights, report.parent, **dict(question), by_class=by_class, console=Console(quiet=True))
+        rows = json.loads(report.read_text(encoding="utf-8"))["edges"]
+        edges += [
+            Edge(variant, recipe.seed, title, row["target"], row["on"], clips, value)
+            for row in rows
+            for clips, value in row.items()
+            if clips not in {"target", "on"} and value is not None
+        ]
+    return edges

@@ -92,6 +92,16 @@ def test_a_study_trains_judges_and_goes_on(
         run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True))
 
 
+def test_two_runs_at_once_find_what_one_after_the_other_does(
+    tmp_path: Path, data: Path, content: dict[str, Any]
+) -> None:
+    content |= {"seeds": [1], "questions": {"seen": {"max_seconds": 2.0}}}
+    name = write(tmp_path, content)
+    alone, together = (run_study(name, [data], tmp_path / str(n), Console(quiet=True), n) for n in (1, 2))
+    assert [edge[:-1] for edge in together] == [edge[:-1] for edge in alone]
+    assert [edge.edge_db for edge in together] == pytest.approx([edge.edge_db for edge in alone], abs=0.05)
+
+
 def test_a_misspelt_variant_is_found_before_anything_is_trained(
     tmp_path: Path, data: Path, content: dict[str, Any]
 ) -> None:

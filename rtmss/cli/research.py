@@ -34,7 +34,7 @@ def study(
         list[Path], typer.Option(metavar="DIR", help="Folders to train on; the first one is judged on; repeat it.")
     ],
     output: Output = Path("runs/study"),
-    processes: Annotated[int, typer.Option(min=1, help="Pieces judged at once.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Runs trained and judged at once.")] = 1,
 ) -> None:
     """Train and judge variants of a recipe alike, from several seeds; goes on where the output folder stands."""
     from rtmss.study import run_study

@@ -17,11 +17,15 @@ from safetensors.torch import load_file, save_file
 from rtmss.config import ConfigError, find_yaml, read_yaml
 from rtmss.model.checkpoint import save_model
 from rtmss.model.clip_encoder import ClipEncoder
+from rtmss.model.separator import SeparatorModel
 from rtmss.training.bank import Bank, load_banks
 from rtmss.training.classify import class_embedding, embed_bank, train_clip_encoder
 from rtmss.training.loop import Trainer, start_model
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import Recipe
+
+PREPARED = ("encoder.safetensors", "embeddings.safetensors")
+"""What is kept of the clip encoder, once it is trained: its weights, and what it says of the bank."""
 
 
 def find_recipe(name: str) -> Path:
@@ -47,19 +51,7 @@ def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Consol
     if "RANK" in os.environ:
         dist.init_process_group("gloo")
     is_first = not dist.is_initialized() or dist.get_rank() == 0
-    folder.mkdir(parents=True, exist_ok=True)
-    bank = load_banks(data, "train", folder.parent / "bank", recipe.model.sample_rate, console)
-    model, has_encoder = start_model(recipe, recipe_file.parent)
-    encoder_file = folder / "encoder.safetensors"
-    if encoder_file.exists():
-        model.clip_encoder.load_state_dict(load_file(encoder_file))
-    elif not has_encoder:
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            raise ValueError("train the clip encoder in one process first, then start torchrun on the same folder")
-        console.print("Clip encoder: learning to tell instruments apart")
-        train_clip_encoder(model.clip_encoder, bank, recipe, Progress(folder / "encoder.jsonl", console))
-        save_file(model.clip_encoder.state_dict(), encoder_file)
-    embeddings = _embeddings(folder / "embeddings.safetensors", model.clip_encoder.eval(), bank, console)
+    bank, model, embeddings = prepare(recipe, recipe_file.parent, data, folder, console)
     if recipe.episodes.conditioning == "class":
         embeddings = [class_embedding(take.family, model.config.clip_encoder.n_embedding) for take in bank.takes]
     trainer = Trainer(model, recipe, folder)
@@ -74,6 +66,32 @@ def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Consol
     if dist.is_initialized():
         dist.destroy_process_group()
     return weights
+
+
+def prepare(
+    recipe: Recipe, recipe_folder: Path, data: Sequence[Path], folder: Path, console: Console
+) -> tuple[Bank, SeparatorModel, list[NDArray[np.float32]]]:
+    """What comes before the U-Net's training, kept in the files of `folder` that `PREPARED` names.
+
+    Returns:
+        The bank, the model with its clip encoder trained, and what that says of every take, (segments, E) each.
+
+    Raises:
+        ConfigError: the data folder cannot be used, or `folder` was prepared for other data.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    bank = load_banks(data, "train", folder.parent / "bank", recipe.model.sample_rate, console)
+    model, has_encoder = start_model(recipe, recipe_folder)
+    encoder_file, embeddings_file = (folder / name for name in PREPARED)
+    if encoder_file.exists():
+        model.clip_encoder.load_state_dict(load_file(encoder_file))
+    elif not has_encoder:
+        if dist.is_initialized() and dist.get_world_size() > 1:
+            raise ValueError("train the clip encoder in one process first, then start torchrun on the same folder")
+        console.print("Clip encoder: learning to tell instruments apart")
+        train_clip_encoder(model.clip_encoder, bank, recipe, Progress(folder / "encoder.jsonl", console))
+        save_file(model.clip_encoder.state_dict(), encoder_file)
+    return bank, model, _embeddings(embeddings_file, model.clip_encoder.eval(), bank, console)
 
 
 def _embeddings(file: Path, encoder: ClipEncoder, bank: Bank, console: Console) -> list[NDArray[np.float32]]:
