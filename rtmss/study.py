@@ -166,7 +166,10 @@ def _sit(
         report = place / title / "report.json"
         if not report.exists():
             by_class = recipe.episodes.conditioning == "class"
-            evaluate(data[0], weights, report.parent, **dict(question), by_class=by_class, console=Console(quiet=True))
+            evaluate(
+                data[0], weights, report.parent, **dict(question), by_class=by_class, references=False,
+                console=Console(quiet=True),
+            )  # fmt: skip
         rows = json.loads(report.read_text(encoding="utf-8"))["edges"]
         edges += [
             Edge(variant, recipe.seed, title, row["target"], row["on"], clips, value)

@@ -49,11 +49,14 @@ class Examiner:
     bss: bool = False
     by_class: bool = False
     """Conditions are made of the target's family alone, for weights that were trained so."""
+    references: bool = True
+    """Score baselines and oracles too."""
 
     @classmethod
     def open(
         cls, data: Path, weights: Path | None, shots: Sequence[Shots], seed: int, *,
         same_song: bool = False, unseen: bool = False, bss: bool = False, by_class: bool = False,
+        references: bool = True,
     ) -> Examiner:  # fmt: skip
         """Load the weights and list the clips.
 
@@ -67,7 +70,8 @@ class Examiner:
         separator = Separator.load(weights)
         rate = separator.model.config.sample_rate
         solos = ClipLibrary.open(data, rate, seed, "valid") if unseen else None
-        return cls(separator, ClipLibrary.open(data, rate, seed), asked, same_song, solos, bss, by_class)
+        library = ClipLibrary.open(data, rate, seed)
+        return cls(separator, library, asked, same_song, solos, bss, by_class, references)
 
     def positives(self, piece: Piece, target: str) -> list[Audio]:
         """As many positive clips as are ever needed: of other songs (for a piece with an unknown voice, of other voices
@@ -123,7 +127,7 @@ class Examiner:
                 else:
                     scores.append(self._score(piece, target, truth, OWN, estimate, *shots))
         for target, truth in truths.items():
-            if truth is not None:
+            if truth is not None and self.references:
                 for method, n_clips, estimate in self._references(piece, truth, target, clips[target]):
                     scores.append(self._score(piece, target, truth, method, estimate, n_clips))
         order = list(truths)

@@ -68,6 +68,7 @@ def evaluate(
     seed: int = 0,
     bss: bool = False,
     by_class: bool = False,
+    references: bool = True,
     max_seconds: float | None = None,
     n_processes: int = 1,
     console: Console | None = None,
@@ -90,6 +91,7 @@ def evaluate(
         seed: of the choice of clips.
         bss: measure BSSEval v4 too, of all methods, which takes many times as long as the separation.
         by_class: make conditions of the target's family alone, for weights whose recipe says `conditioning: class`.
+        references: score baselines and oracles too.
         max_seconds: hear at most this much of each song, from the moment when all stems have begun.
         n_processes: pieces judged at once, each on one thread; 1 takes all threads for one after the other.
         console: where to print.
@@ -102,7 +104,10 @@ def evaluate(
     pairs = [Shots(*pair) for pair in product(shots, negatives)]
     same_song, unseen = find(clips, CLIPS, "kind of clips"), find(split, SPLITS, "split")
     exams = find_exams(data, targets, songs, unseen=unseen)
-    examiner = Examiner.open(data, weights, pairs, seed, same_song=same_song, unseen=unseen, bss=bss, by_class=by_class)
+    examiner = Examiner.open(
+        data, weights, pairs, seed,
+        same_song=same_song, unseen=unseen, bss=bss, by_class=by_class, references=references,
+    )  # fmt: skip
     report = Report(
         {
             "model_id": examiner.separator.model_id, "shots": list(shots), "negatives": list(negatives), "seed": seed,
