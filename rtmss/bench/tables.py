@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import statistics
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
@@ -98,13 +99,14 @@ def callback_table(rows: Sequence[CallbackRow]) -> Table:
 def whole_table(rows: Sequence[WholeRow]) -> Table:
     """Real-time factors, and how many times as long as rtmss each takes."""
     table = Table(title=f"Four stems of {rows[0].audio_seconds:g} s of music, {rows[0].n_threads} threads, medians")
-    for name in ("separator", "parameters", "real-time factor", "shortest", "longest", "times rtmss"):
+    for name in ("separator", "parameters", "real-time factor", "shortest", "longest", "times rtmss", "first audio s"):
         table.add_column(name, justify="left" if name == "separator" else "right")
     for row in rows:
         factors = (row.real_time_factor, min(row.seconds) / row.audio_seconds, max(row.seconds) / row.audio_seconds)
         ratio = row.real_time_factor / rows[0].real_time_factor
         size = f"{row.n_parameters / 1e6:.1f} M"
-        table.add_row(row.name, size, *(f"{factor:.3f}" for factor in factors), f"{ratio:.1f}")
+        first = f"{statistics.median(row.first_audio_seconds):.3f}"
+        table.add_row(row.name, size, *(f"{factor:.3f}" for factor in factors), f"{ratio:.1f}", first)
     return table
 
 

@@ -19,6 +19,7 @@ from rtmss.conditions.preset import Library
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Session
+from rtmss.files import Audio
 from rtmss.separator import Separator, play_whole
 
 PEERS = ("htdemucs", "open-unmix")
@@ -36,6 +37,8 @@ class WholeRow:
     n_threads: int
     seconds: list[float]
     """Of every round."""
+    first_audio_seconds: list[float]
+    """Until there was any output, of every round: rtmss has some after a hop, the others return a song whole."""
 
     @property
     def real_time_factor(self) -> float:
@@ -70,14 +73,25 @@ def measure_whole(
             raise UserError("no peer is installed: pip install demucs openunmix, best in an environment of their own")
         runs |= found
     taken: dict[str, list[float]] = {name: [] for name in runs}
+    begun: list[float] = []
     for number in range(N_ROUNDS):
         for name, (_, run) in runs.items():
             say(f"round {number + 1} of {N_ROUNDS}: {name}")
-            started = time.perf_counter()
-            run()
-            taken[name].append(time.perf_counter() - started)
+            taken[name].append(_seconds(run))
+        begun.append(_seconds(lambda: _first_hop(Session(separator.model, scene), song)))
+    first = taken | {"rtmss": begun}
     n_threads = torch.get_num_threads()
-    return [WholeRow(name, n, audio_seconds, n_threads, taken[name]) for name, (n, _) in runs.items()]
+    return [WholeRow(name, n, audio_seconds, n_threads, taken[name], first[name]) for name, (n, _) in runs.items()]
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    run()
+    return time.perf_counter() - started
+
+
+def _first_hop(session: Session, song: Audio) -> object:
+    return session.step(song[:, : session.hop_length])
 
 
 def _peers(song: Tensor) -> Iterator[tuple[str, tuple[int, Callable[[], object]]]]:
