@@ -11,7 +11,16 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from rtmss.bench.operators import ANALYSIS, CALL, MIXER, _transposed_taps, count_macs, measure_operators, read_profile
+from rtmss.bench.operators import (
+    ANALYSIS,
+    CALL,
+    MIXER,
+    _transposed_taps,
+    count_macs,
+    measure_operators,
+    overhead_per_call,
+    read_profile,
+)
 from rtmss.bench.picture import draw_steps
 from rtmss.bench.sizes import latencies, sizes
 from rtmss.bench.start import Order, measure_start, peak_mib
@@ -29,7 +38,8 @@ def test_a_step_is_taken_apart_without_a_remainder(tiny: SeparatorModel, tiny_gr
     kinds = {row.kind: row for row in anatomy.rows}
     assert {"Conv", "ConvTranspose", "MatMul", "GRU", MIXER, ANALYSIS, CALL} <= set(kinds)
     assert kinds["GRU"].n_calls == 2
-    assert all(row.microseconds > 0 for row in anatomy.rows)
+    assert all(row.microseconds >= 0 for row in anatomy.rows)
+    assert kinds["Conv"].microseconds > 0
     assert sum(row.share for row in anatomy.rows) == pytest.approx(1)
     assert sum(row.microseconds for row in anatomy.rows) == pytest.approx(1000 * anatomy.milliseconds)
     assert anatomy.milliseconds <= anatomy.p50_ms
@@ -41,6 +51,15 @@ def test_a_step_is_taken_apart_without_a_remainder(tiny: SeparatorModel, tiny_gr
     table = operators_table(anatomy, 1e9)
     assert table.row_count == len(anatomy.rows)
     assert "2 targets" in str(table.title)
+
+
+def test_the_profiler_is_taken_off_every_call_alike_and_never_below_nothing() -> None:
+    told, calls = {"Conv": 100.0, "Reshape": 40.0, "Shape": 1.0}, {"Conv": 5, "Reshape": 10, "Shape": 5}
+    assert overhead_per_call(told, calls, 141.0) == 0
+    overhead = overhead_per_call(told, calls, 80.0)
+    assert overhead == pytest.approx(4)  # nothing is left of Reshape and of Shape
+    assert overhead_per_call(told, calls, 161.0) == pytest.approx(-1)
+    assert overhead_per_call({"Conv": 10.0, "call": 6.0}, {"Conv": 2}, 13.0) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
 """Where the time of a step in ONNX Runtime goes: by kind of operator, as its own profiler says, and outside of it.
 
-The profiler cuts times to whole microseconds, so half a microsecond is added to each. It also takes time itself, and
-drives what the operators want out of the caches. So a second backend without it takes turns and gives the time of the
-whole and of its parts in Python; the runtime's part is divided in proportion to what the profiler says. All are means
-over the fastest hops: in others something else has run, and there is no saying in which operator.
+The profiler cuts times to whole microseconds, so half a microsecond is added to each. It also takes time itself, about
+the same for every call. So a second backend without it takes turns and gives the time of the whole and of its parts in
+Python; what the profiler says beyond the runtime's part is taken off all calls alike. All are means over the fastest
+hops: in others something else has run, and there is no saying in which operator.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class OperatorRow:
     @property
     def macs_per_second(self) -> float:
         """The rate of what can be counted."""
-        return 1e6 * self.macs / self.microseconds
+        return 1e6 * self.macs / self.microseconds if self.microseconds else 0.0
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Anatomy:
     """Their sum: the fastest steps without the profiler."""
     p50_ms: float
     """Median of all steps without the profiler."""
-    stretch: float
-    """What the runtime takes without the profiler, over the sum of what the profiler says of operators."""
+    overhead: float
+    """Microseconds that the profiler is taken to add to every call."""
 
 
 class TimedBackend(OnnxBackend):
@@ -128,14 +128,32 @@ def measure_operators(model: SeparatorModel, graph: Path, n_targets: int, n_hops
     told[CALL] = 1e6 * (np.array(profiled.seconds) - profiled.analysis)[-n_hops:] - [run["dur"] for run, _ in runs]
     total = np.sum(list(told.values()), axis=0)
     fast = total <= np.quantile(total, FASTEST)
-    stretch = (inner - analysis) / float(total[fast].mean())
-    means = {kind: stretch * float(taken[fast].mean()) for kind, taken in told.items()}
+    means = {kind: float(taken[fast].mean()) for kind, taken in told.items()}
+    overhead = overhead_per_call(means, calls, inner - analysis)
+    means = {kind: max(0.0, taken - overhead * calls.get(kind, 1)) for kind, taken in means.items()}
     means |= {MIXER: whole - inner, ANALYSIS: analysis}
     rows = [
         OperatorRow(n_targets, kind, calls.get(kind, 1), taken, taken / whole, macs.get(kind, 0))
         for kind, taken in sorted(means.items(), key=lambda item: -item[1])
     ]
-    return Anatomy(rows, whole / 1000, 1000 * float(np.median(all_steps)), stretch)
+    return Anatomy(rows, whole / 1000, 1000 * float(np.median(all_steps)), overhead)
+
+
+def overhead_per_call(told: Mapping[str, float], calls: Mapping[str, int], whole: float) -> float:
+    """What has to be taken off every call, down to nothing, for the rest to add up to the whole.
+
+    Args:
+        told: microseconds by kind, with what the profiler took.
+        calls: of each kind; 1 of those that are missing.
+        whole: microseconds of all together without the profiler. More than was told makes the overhead negative.
+    """
+    left = list(told)
+    while True:
+        overhead = (sum(told[kind] for kind in left) - whole) / sum(calls.get(kind, 1) for kind in left)
+        above = [kind for kind in left if told[kind] > overhead * calls.get(kind, 1)]
+        if len(above) == len(left):
+            return overhead
+        left = above
 
 
 def read_profile(path: Path) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:

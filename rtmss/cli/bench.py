@@ -86,7 +86,7 @@ def operators(
             anatomy = measure_operators(separator.model, graph, n, hops)
         console.print(operators_table(anatomy, peak))
         rows += anatomy.rows
-        steps[n] = {name: getattr(anatomy, name) for name in ("p50_ms", "milliseconds", "stretch")}
+        steps[n] = {name: getattr(anatomy, name) for name in ("p50_ms", "milliseconds", "overhead")}
     if output is not None:
         write_json(output, rows, model_id=separator.model_id, peak_macs_per_second=peak, steps=steps)
 
