@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from typer.testing import CliRunner
 
 from rtmss.bench import whole, work
 from rtmss.bench.paced import measure_paced
-from rtmss.bench.steps import N_TURN, measure_steps, random_separator
+from rtmss.bench.steps import N_TURN, StepRow, measure_steps, random_separator
 from rtmss.bench.tables import steps_table
 from rtmss.bench.whole import measure_whole
 from rtmss.bench.work import macs_per_hop, peak_macs_per_second
@@ -203,6 +204,22 @@ def test_what_cannot_be_measured_is_said(options: list[str], message: str) -> No
     result = CliRunner().invoke(app, ["bench", "step", "--hops", "1", *options])
     assert isinstance(result.exception, UserError)
     assert message in str(result.exception)
+
+
+def test_bench_all_measures_everything_without_a_sound_server(tmp_path: Path) -> None:
+    command = ["bench", "all", "--hops", "3", "--seconds", "1", "--rounds", "1", "--output", str(tmp_path / "all")]
+    result = CliRunner().invoke(app, command)
+    assert result.exception is None
+    names = {"start.json", "step.json", "step.png", "operators.json", "render.json", "streams.json"}
+    assert {path.name for path in (tmp_path / "all").iterdir()} == names
+    assert {row["n_targets"] for row in json.loads((tmp_path / "all/step.json").read_text())["rows"]} == {1, 4, 8}
+
+
+def test_what_a_target_more_costs_is_counted_from_the_fewest() -> None:
+    row = StepRow("onnx", 1, False, False, None, 9, 1.0, 1.0, 1.0, 1.0, 0, 11.6, 10)
+    rows = [row, replace(row, n_targets=4, p50_ms=2.5), replace(row, backend="torch", n_targets=4, p50_ms=9.0)]
+    (*_, more) = steps_table(rows, 1e9).columns
+    assert list(more.cells) == ["", "0.50", ""]
 
 
 def test_an_unknown_disturbance_is_refused_before_anything_is_started() -> None:

@@ -31,22 +31,28 @@ Row = StepRow | PacedRow | MemoryRow | CallbackRow | WholeRow | StreamRow | Oper
 
 
 def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> Table:
-    """Step times; `limit` is what the products alone would take at the measured peak of one thread."""
+    """Step times; `limit` is what the products alone would take at the measured peak of one thread.
+
+    `one more` is what a target more costs, on the way from the fewest.
+    """
     title = f"One thread; a hop lasts {rows[0].hop_ms:.2f} ms; {macs_per_second / 1e9:.0f} GMAC/s at best"
     if rows[0].is_paced:
         title += f"; paced, {'with' if rows[0].has_priority else 'without'} real-time priority"
     table = Table(title=title, caption=hint(is_realtime=rows[0].has_priority is not False))
     for name in ("targets", "backend", "p50 ms", "p99", "p99.9", "max", "p99.9 / hop", "late", "MMAC", "p50 / limit"):
         table.add_column(name, justify="left" if name == "backend" else "right")
-    table.add_column("speed-up", justify="right")
+    for name in ("speed-up", "one more ms"):
+        table.add_column(name, justify="right")
     for row in rows:
+        fewest = min((r for r in rows if r.backend == row.backend), key=lambda r: r.n_targets)
+        more = row.n_targets - fewest.n_targets
         slowest = max(r.p50_ms for r in rows if r.n_targets == row.n_targets)
         limit_ms = 1000 * row.macs / macs_per_second
         times = [f"{ms:.2f}" for ms in (row.p50_ms, row.p99_ms, row.p999_ms, row.max_ms)]
         shares = [f"{row.p999_ms / row.hop_ms:.0%}", f"{row.n_late} of {row.n_hops}", f"{row.macs / 1e6:.1f}"]
         table.add_row(
             str(row.n_targets), row.backend, *times, *shares, f"{row.p50_ms / limit_ms:.1f}",
-            f"{slowest / row.p50_ms:.2f}",
+            f"{slowest / row.p50_ms:.2f}", f"{(row.p50_ms - fewest.p50_ms) / more:.2f}" if more else "",
         )  # fmt: skip
     return table
 

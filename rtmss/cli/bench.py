@@ -255,3 +255,23 @@ def streams(
     console.print(streams_table(rows))
     if output is not None:
         write_json(output, rows, model_id=separator.model_id)
+
+
+@bench_app.command("all")
+def everything(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="JSON and a picture go here.")] = Path(
+        "rtmss-bench"
+    ),
+    hops: Annotated[int, typer.Option(min=1, help="Hops of each backend and number of targets.")] = 10_000,
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the song for whole songs.")] = 60,
+    rounds: Annotated[int, typer.Option(min=1, help="Fresh processes of each kind.")] = 5,
+    peers: Annotated[bool, typer.Option("--peers", help="Also what is installed of htdemucs and open-unmix.")] = False,
+    weights: Weights = None,
+) -> None:
+    """All that needs no sound server, one after the other: start, step, operators, render, streams."""
+    start(rounds=rounds, output=output / "start.json", weights=weights)
+    step(hops=hops, picture=output / "step.png", output=output / "step.json", weights=weights)
+    operators(hops=min(hops, 500), output=output / "operators.json", weights=weights)
+    render(seconds=seconds, peers=peers, output=output / "render.json", weights=weights)
+    streams(hops=min(hops, 1000), output=output / "streams.json", weights=weights)
+    console.print(f"All figures are in {output}", highlight=False)
