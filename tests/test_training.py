@@ -31,10 +31,10 @@ from rtmss.training.bank import Bank
 from rtmss.training.classify import SegmentBatches, embed_bank, train_clip_encoder
 from rtmss.training.datasets.taxonomy import FAMILIES
 from rtmss.training.episodes import Episode, Episodes
-from rtmss.training.loop import Trainer, learning_rate
+from rtmss.training.loop import Trainer, learning_rate, start_model
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import EncoderRecipe, EpisodeRecipe, LoopRecipe, Recipe
-from rtmss.training.run import train
+from rtmss.training.run import find_recipe, train
 from rtmss.training.windows import Crop, Memory, Passes, masked_errors, window_loss
 
 
@@ -253,6 +253,15 @@ def test_a_run_ends_with_a_stream() -> None:
         ValidationError, match=r"n_steps 9 must be a multiple of windows \(2\) times crops_per_stream \(2\)"
     ):
         LoopRecipe(n_steps=9, windows=2, crops_per_stream=2)
+
+
+@pytest.mark.parametrize("name", ["default", "small", "finish"])
+def test_recipes_that_come_with_rtmss_can_be_started(name: str) -> None:
+    file = find_recipe(name)
+    recipe = read_yaml(file, Recipe)
+    model, has_encoder = start_model(recipe, file.parent)
+    assert has_encoder == (name == "finish")
+    assert model.config == recipe.model
 
 
 def test_two_processes_are_one_that_accumulates_two_batches(
