@@ -19,6 +19,7 @@ from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
 from rtmss.files import Audio
+from rtmss.live.engine import NAP_SECONDS
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 from rtmss.separator import Separator
 
@@ -83,7 +84,7 @@ def measure_steps(
         n_hops: timed ones, of each backend.
         switching: change every condition at every hop.
         paced: wait before every hop until a sound device would have brought it, with one backend after the other and
-            settled as the live engine is, with real-time priority where the system permits it.
+            settled as the live engine is, looking as often, with real-time priority where it is permitted.
 
     Returns:
         One row per backend, in order.
@@ -134,7 +135,8 @@ class _Clock:
             if self.scenes:
                 self.session.scene = self.scenes[number % len(self.scenes)]
             if self.is_paced:
-                time.sleep(max(0.0, due - time.perf_counter()))
+                while time.perf_counter() < due:
+                    time.sleep(NAP_SECONDS)
             begun = time.perf_counter()
             self.session.step(block)
             done = time.perf_counter()

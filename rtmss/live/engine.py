@@ -29,6 +29,9 @@ from rtmss.live.tap import Shape, Tap
 from rtmss.live.timeline import Timeline
 from rtmss.separator import Separator
 
+NAP_SECONDS = 0.0005
+"""Between two looks for sound that has come in."""
+
 
 def run_engine(options: EngineOptions, memory: Path) -> None:
     """Play until the link says stop. Ends the process, whatever PortAudio thinks of that."""
@@ -95,7 +98,7 @@ def _run(player: Player, link: Link, sound: Sound) -> int:
             return EXIT_LOST
         if parent is not None and not parent.is_alive():
             return 0  # nobody is left to stop us
-        time.sleep(0.0005)
+        time.sleep(NAP_SECONDS)
     return 0
 
 
