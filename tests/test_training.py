@@ -218,7 +218,7 @@ def _curve(folder: Path) -> list[dict[str, float]]:
 
 def _windowed(recipe: Recipe, **changes: object) -> Recipe:
     """Eight steps on crops of two windows that come back, two crops on end, with a checkpoint after every stream."""
-    loop = {"n_steps": 8, "batch": 2, "windows": 2, "crops_per_stream": 2}
+    loop: dict[str, object] = {"n_steps": 8, "batch": 2, "windows": 2, "crops_per_stream": 2}
     loop |= {"first_batches": 2, "fresh": 0.5, "cold_share": 0.5}
     changed = LoopRecipe.model_validate(loop | {"warmup_steps": 1, "checkpoint_minutes": 0} | changes)
     return recipe.model_copy(update={"loop": changed})
