@@ -207,12 +207,15 @@ def test_what_cannot_be_measured_is_said(options: list[str], message: str) -> No
 
 
 def test_bench_all_measures_everything_without_a_sound_server(tmp_path: Path) -> None:
+    torch.set_num_threads(n_threads := 2)
     command = ["bench", "all", "--hops", "3", "--seconds", "1", "--rounds", "1", "--output", str(tmp_path / "all")]
     result = CliRunner().invoke(app, command)
     assert result.exception is None
     names = {"start.json", "step.json", "step.png", "operators.json", "render.json", "streams.json"}
     assert {path.name for path in (tmp_path / "all").iterdir()} == names
     assert {row["n_targets"] for row in json.loads((tmp_path / "all/step.json").read_text())["rows"]} == {1, 4, 8}
+    (song,) = json.loads((tmp_path / "all/render.json").read_text())["rows"]
+    assert song["n_threads"] == n_threads
 
 
 def test_what_a_target_more_costs_is_counted_from_the_fewest() -> None:

@@ -268,10 +268,11 @@ def everything(
     peers: Annotated[bool, typer.Option("--peers", help="Also what is installed of htdemucs and open-unmix.")] = False,
     weights: Weights = None,
 ) -> None:
-    """All that needs no sound server, one after the other: start, step, operators, render, streams."""
+    """All that needs no sound server, one after the other: start, render, step, operators, streams."""
     start(rounds=rounds, output=output / "start.json", weights=weights)
+    # Before those that leave torch one thread.
+    render(seconds=seconds, peers=peers, output=output / "render.json", weights=weights)
     step(hops=hops, picture=output / "step.png", output=output / "step.json", weights=weights)
     operators(hops=min(hops, 500), output=output / "operators.json", weights=weights)
-    render(seconds=seconds, peers=peers, output=output / "render.json", weights=weights)
     streams(hops=min(hops, 1000), output=output / "streams.json", weights=weights)
     console.print(f"All figures are in {output}", highlight=False)
