@@ -7,14 +7,22 @@ from conftest import Noise
 from torch import Tensor
 
 from rtmss.training.augment import (
+    DRY,
     FADE,
-    growl,
-    random_equaliser,
-    random_room,
+    PLAIN,
+    colour,
+    draw_drive,
+    draw_equaliser,
+    draw_growl,
+    draw_room,
+    draw_side,
+    draw_sub_notes,
+    equaliser_gains,
+    put_under,
+    room_impulses,
     saturate,
-    speed_and_colour,
-    sub_notes,
-    to_stereo,
+    spectra_at_speed,
+    to_sides,
 )
 
 RATE = 44100
@@ -29,79 +37,120 @@ def peak_hz(audio: Tensor) -> float:
     return float(spectrum.argmax()) * RATE / audio.shape[-1]
 
 
+def tone(n: int) -> Tensor:
+    return torch.sin(torch.arange(n) * (2 * np.pi * 1000 / RATE))[None]
+
+
+def played(
+    audio: Tensor, n_out: int, equaliser: tuple[float, ...] = PLAIN, room: tuple[float, ...] = DRY
+) -> Tensor:  # fmt: skip
+    """One part, (C, S), through all that is done to spectra."""
+    spectra, noise = spectra_at_speed(audio, n_out), torch.Generator().manual_seed(0)
+    return colour(
+        spectra.expand(1, 2, -1).clone(), n_out, RATE, torch.tensor([equaliser]), torch.tensor([room]), noise
+    )[0]
+
+
 @pytest.mark.parametrize("n_out", [20000, 16000, 25000])
 def test_a_tone_is_transposed_by_the_speed(n_out: int) -> None:
-    tone = torch.sin(torch.arange(20000) * (2 * np.pi * 1000 / RATE))[None]
-    played = speed_and_colour(tone, n_out, RATE, rng(), colour=0, room=0)
-    assert played.shape == (1, n_out)
-    assert peak_hz(played) == pytest.approx(1000 * 20000 / n_out, abs=RATE / n_out)
+    fast = played(tone(20000), n_out)
+    assert fast.shape == (2, n_out)
+    assert peak_hz(fast) == pytest.approx(1000 * 20000 / n_out, abs=RATE / n_out)
 
 
 def test_at_its_own_speed_a_take_stays_as_it_is(noise: Noise) -> None:
     audio = torch.from_numpy(noise(9000))
-    assert (speed_and_colour(audio, 9000, RATE, rng(), colour=0, room=0) - audio).abs().max() < 1e-5
+    assert (played(audio, 9000) - audio).abs().max() < 1e-5
 
 
 def test_a_speed_change_keeps_the_level() -> None:
-    tone = torch.sin(torch.arange(20000) * (2 * np.pi * 1000 / RATE))[None]
-    played = speed_and_colour(tone, 16000, RATE, rng(), colour=0, room=0)[..., FADE:-FADE]
-    assert float(played.std()) == pytest.approx(float(tone.std()), rel=0.02)
+    fast = played(tone(20000), 16000)[..., FADE:-FADE]
+    assert float(fast.std()) == pytest.approx(float(tone(20000).std()), rel=0.02)
+
+
+def test_only_parts_with_an_equaliser_or_a_room_are_changed(noise: Noise) -> None:
+    audio = torch.stack([torch.from_numpy(noise(9000))] * 3)
+    equalisers, rooms = torch.tensor([PLAIN, draw_equaliser(rng()), PLAIN]), torch.tensor([DRY, DRY, draw_room(rng())])
+    changed = colour(torch.fft.rfft(audio), 9000, RATE, equalisers, rooms, torch.Generator()) - audio
+    assert changed[0].abs().max() < 1e-5
+    assert (changed[1:].abs().amax((1, 2)) > 1e-2).all()
 
 
 def test_a_room_makes_mono_stereo(noise: Noise) -> None:
-    played = speed_and_colour(torch.from_numpy(noise(9000, 1)), 9000, RATE, rng(), colour=0, room=1)
-    assert played.shape == (2, 9000)
-    assert (played[0] - played[1]).abs().max() > 1e-3
+    heard = played(torch.from_numpy(noise(9000, 1)), 9000, room=draw_room(rng()))
+    assert (heard[0] - heard[1]).abs().max() > 1e-3
 
 
-def test_a_room_starts_with_the_direct_sound() -> None:
-    room = random_room(20000, RATE, rng())
-    assert room[:, 0].tolist() == [1, 1]
-    assert room[:, 1:].square().sum() < 1
+def test_a_room_starts_with_the_direct_sound_and_decays() -> None:
+    rooms = torch.tensor([(0.2, -10.0, 0.01), (0.4, -20.0, 0.0)])
+    impulses = room_impulses(rooms, 20000, RATE, torch.Generator().manual_seed(0))
+    assert impulses.shape[-1] <= 20000
+    assert (impulses[..., 0] == 1).all()
+    energy = impulses[..., 1:].square()
+    assert 10 * energy.sum(-1).log10().flatten().numpy() == pytest.approx([-10, -10, -20, -20], abs=0.01)
+    assert not energy[0, :, : int(0.0099 * RATE)].any()
+    assert not energy[0, :, int(0.211 * RATE) :].any()
+    assert (energy[:, :, :4000].sum(-1) > 3 * energy[:, :, 4000:8000].sum(-1)).all()
 
 
 def test_an_equaliser_is_smooth_and_moderate() -> None:
-    for seed in range(20):
-        gains_db = 20 * random_equaliser(1025, RATE, np.random.default_rng(seed)).log10()
-        assert gains_db.max() < 25
-        assert gains_db[10:].diff().abs().max() < 6
+    equalisers = torch.tensor([draw_equaliser(np.random.default_rng(seed)) for seed in range(20)])
+    gains_db = 20 * equaliser_gains(equalisers, 1025, RATE).log10()
+    assert gains_db.max() < 25
+    assert gains_db[:, 10:].diff().abs().max() < 6
+    assert gains_db.std() > 2
+
+
+def test_an_equaliser_has_its_gains_at_its_knots_and_cuts_twelve_decibels_an_octave() -> None:
+    flat = [3.0] * (len(PLAIN) - 2)
+    gains_db = 20 * equaliser_gains(torch.tensor([(*flat, 0.0, np.inf), (*flat, 200.0, 5000.0)]), 22051, RATE).log10()
+    assert gains_db[0].numpy() == pytest.approx(3, abs=1e-3)
+    at = torch.tensor([100, 50, 1000, 10000, 20000])
+    assert gains_db[1, at].numpy() == pytest.approx([3 - 12, 3 - 24, 3, 3 - 12, 3 - 24], abs=0.2)
 
 
 def test_saturation_keeps_the_level_and_bends_the_wave(noise: Noise) -> None:
-    audio = torch.from_numpy(noise(9000))
-    driven = saturate(audio, rng())
-    assert float(driven.square().mean()) == pytest.approx(float(audio.square().mean()), rel=1e-3)
-    assert (driven - audio).abs().max() > 1e-3
+    audio = torch.stack([torch.from_numpy(noise(9000)) * gain for gain in (1, 0.1)])
+    driven = saturate(audio, torch.tensor([draw_drive(rng()), 2.0]))
+    levels = audio.square().mean((1, 2))
+    assert driven.square().mean((1, 2)).numpy() == pytest.approx(levels.numpy(), rel=1e-3)
+    assert ((driven - audio).abs().amax((1, 2)) > 1e-2 * levels.sqrt()).all()
 
 
 def test_saturated_silence_is_silence() -> None:
-    assert not saturate(torch.zeros(2, 100), rng()).any()
+    assert not saturate(torch.zeros(1, 2, 100), torch.ones(1)).any()
 
 
 def test_panned_mono_keeps_its_power(noise: Noise) -> None:
-    audio = torch.from_numpy(noise(9000, 1))
-    for seed in range(10):
-        stereo = to_stereo(audio, np.random.default_rng(seed))
-        assert float(stereo.square().sum()) == pytest.approx(2 * float(audio.square().sum()), rel=1e-4)
+    audio = torch.from_numpy(noise(9000, 1)).expand(10, 2, -1)
+    sides = torch.tensor([draw_side(1, np.random.default_rng(seed)) for seed in range(10)], dtype=torch.float32)
+    power = to_sides(audio, sides).square().sum((1, 2))
+    assert power.numpy() == pytest.approx(np.full(10, float(audio[0].square().sum())), rel=1e-4)
+    assert len({tuple(row) for row in sides.tolist()}) > 5
 
 
 def test_stereo_only_changes_sides_and_polarity(noise: Noise) -> None:
     audio = torch.from_numpy(noise(100))
-    for seed in range(10):
-        stereo = to_stereo(audio, np.random.default_rng(seed))
-        assert any(torch.equal(stereo, sign * sides) for sign in (1, -1) for sides in (audio, audio.flip(0)))
+    seen = set()
+    for seed in range(20):
+        sides = torch.tensor([draw_side(2, np.random.default_rng(seed))])
+        stereo = to_sides(audio[None], sides)[0]
+        kinds = {(sign, k): sign * x for sign in (1, -1) for k, x in enumerate((audio, audio.flip(0)))}
+        seen.add(next(kind for kind, expected in kinds.items() if torch.equal(stereo, expected)))
+    assert len(seen) == 4
 
 
 def test_a_seed_fixes_everything(noise: Noise) -> None:
     audio = torch.from_numpy(noise(9000, 1))
-    a, b = (speed_and_colour(audio, 8000, RATE, rng(), colour=1, room=1) for _ in range(2))
+    a, b = (played(audio, 8000, draw_equaliser(rng()), draw_room(rng())) for _ in range(2))
     assert torch.equal(a, b)
 
 
 def test_a_growl_is_low_and_leaves_the_rest_as_it_was(noise: Noise) -> None:
     audio, n_growling = torch.from_numpy(noise(44100)), 0
     for seed in range(8):
-        added = growl(audio, 44100, np.random.default_rng(seed)) - audio
+        sound = torch.from_numpy(draw_growl(44100, 44100, np.random.default_rng(seed)))
+        added = put_under(audio[None], torch.tensor([0]), sound[None])[0] - audio
         power = torch.fft.rfft(added).abs().square().sum(0)  # bins of 1 Hz
         n_growling += int(added.square().mean() > 1e-3 * audio.square().mean())
         assert power[400:].sum() <= 1e-3 * power.sum()
@@ -112,7 +161,8 @@ def test_sub_notes_are_tones_below_the_sound(noise: Noise) -> None:
     generator = rng()
     for _ in range(20):
         audio = torch.from_numpy(noise(RATE))
-        added = sub_notes(audio, RATE, generator) - audio
+        sound = torch.from_numpy(draw_sub_notes(RATE, RATE, generator))
+        added = put_under(audio[None], torch.tensor([0]), sound[None])[0] - audio
         assert torch.isfinite(added).all()
         level = 10 * torch.log10(added.square().mean() / audio.square().mean())
         assert -12.5 < level < 16.5
@@ -120,3 +170,11 @@ def test_sub_notes_are_tones_below_the_sound(noise: Noise) -> None:
         power = torch.fft.rfft(added[0]).abs().square()
         assert power[:500].sum() > 0.9 * power.sum()
         assert 20 < power.argmax() < 400
+
+
+def test_only_the_parts_that_are_named_have_a_sound_under_them(noise: Noise) -> None:
+    audio, sounds = torch.stack([torch.from_numpy(noise(100))] * 3), torch.ones(1, 100)
+    added = put_under(audio, torch.tensor([1]), sounds) - audio
+    assert added[1].numpy() == pytest.approx(float(audio[1].square().mean().sqrt()), rel=1e-4)
+    assert not added[[0, 2]].any()
+    assert put_under(audio, torch.zeros(0, dtype=torch.long), torch.zeros(0, 100)) is audio

@@ -13,6 +13,7 @@ from rtmss.config import SeparatorConfig
 from rtmss.files import Audio
 from rtmss.training.bank import Bank, load_bank
 from rtmss.training.episodes import Episode, Episodes
+from rtmss.training.mixdown import Mixdown, Mixed
 from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
 
 N_BATCHES = 8
@@ -31,8 +32,12 @@ def embeddings_of(bank: Bank) -> list[NDArray[np.float32]]:
 
 def draw(bank: Bank, recipe: Recipe, n: int = N_BATCHES, lane: int = 0, **changes: object) -> list[Episode]:
     changed = recipe.model_copy(update={"episodes": recipe.episodes.model_copy(update=changes)})
-    episodes = Episodes(bank, embeddings_of(bank), changed, lane)
+    episodes = mixed(bank, Episodes(bank, embeddings_of(bank), changed, lane))
     return [episodes[number] for number in range(n)]
+
+
+def mixed(bank: Bank, plans: Episodes) -> Mixed:
+    return Mixed(plans, Mixdown(bank, plans.n_samples, torch.device("cpu")))
 
 
 def test_a_batch_has_the_shapes_of_the_recipe(band: Bank, recipe: Recipe) -> None:
@@ -127,7 +132,9 @@ def test_another_lane_gets_other_episodes(band: Bank, recipe: Recipe) -> None:
 
 
 def test_a_batch_is_known_by_its_number(band: Bank, recipe: Recipe) -> None:
-    assert torch.equal(Episodes(band, embeddings_of(band), recipe)[3].mixture, draw(band, recipe, 4)[3].mixture)
+    assert torch.equal(
+        mixed(band, Episodes(band, embeddings_of(band), recipe))[3].mixture, draw(band, recipe, 4)[3].mixture
+    )
 
 
 def test_a_bank_without_songs_is_enough(tmp_path: Path, solos: Bank, recipe: Recipe) -> None:

@@ -10,9 +10,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import Tensor
 
 from rtmss.config import ConfigError, SeparatorConfig, read_yaml
 from rtmss.model.checkpoint import load_model
@@ -30,8 +32,9 @@ from rtmss.signal.stft import analyze
 from rtmss.training.bank import Bank
 from rtmss.training.classify import SegmentBatches, embed_bank, train_clip_encoder
 from rtmss.training.datasets.taxonomy import FAMILIES
-from rtmss.training.episodes import Episode, Episodes
+from rtmss.training.episodes import Episode, Episodes, Plan
 from rtmss.training.loop import Trainer, learning_rate, start_model
+from rtmss.training.mixdown import Mixdown
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import EncoderRecipe, EpisodeRecipe, LoopRecipe, Recipe
 from rtmss.training.run import find_recipe, train
@@ -63,7 +66,8 @@ def embeddings(tiny: SeparatorModel, band: Bank) -> list[NDArray[np.float32]]:
 
 @pytest.fixture
 def episode(band: Bank, embeddings: list[NDArray[np.float32]], recipe: Recipe) -> Episode:
-    return Episodes(band, embeddings, recipe)[0]
+    plans = Episodes(band, embeddings, recipe)
+    return Mixdown(band, plans.n_samples, torch.device("cpu"))(plans[0])
 
 
 @dataclass(frozen=True)
@@ -114,11 +118,11 @@ def test_the_waveform_error_is_aligned(open_model: SeparatorModel) -> None:
     episode = Episode(mixture, mixture[:, None] * 1.1, torch.rand(2, 1, 16), torch.zeros(2, 1, 16))
     passes = Passes.of(open_model, compiled=False)
     crop = Crop.of(episode, open_model)
-    for cold_frames in (0, 8):
+    for is_cold in (False, True):
         memory = Memory.empty(open_model, 2, 1)
         for start in (0, 20):
             window = range(start, start + 20)
-            _, error, _, memory = window_loss(open_model, crop, memory, window, cold_frames, LoopRecipe(), passes)
+            _, error, _, memory = window_loss(open_model, crop, memory, window, is_cold, LoopRecipe(), passes)
             # What is left is the missing DC.
             assert (error < 0.02).all()
 
@@ -132,6 +136,21 @@ def test_two_steps_move_the_unet_and_leave_the_clip_encoder_alone(tiny: Separato
     assert {"unet.film.weight", "unet.merge.weights.0", "condition_head.project.weight"} <= moved
     assert not any(name.startswith("clip_encoder") for name in moved)
     assert all(torch.isfinite(value).all() for value in after.values())
+
+
+def test_a_gradient_that_is_no_number_changes_nothing(
+    tiny: SeparatorModel, runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoilt(*arguments: Any) -> Any:
+        loss, *rest = window_loss(*arguments)
+        return loss * float("nan"), *rest
+
+    monkeypatch.setattr("rtmss.training.loop.window_loss", spoilt)
+    trainer = runs.start()
+    runs.run(trainer)
+    assert trainer.step == 2
+    after = dict(trainer.model.named_parameters())
+    assert all(torch.equal(value, after[name]) for name, value in tiny.named_parameters())
 
 
 def test_a_run_writes_averaged_weights_and_a_log(tmp_path: Path, runs: Runs) -> None:
@@ -180,7 +199,7 @@ def _train(rank: int, model: SeparatorModel, band: Bank, recipe: Recipe, folder:
 
     class Mortal(Progress):
         def report(
-            self, step: int, n_steps: int, figures: dict[str, float], audio_seconds: float = 0.0
+            self, step: int, n_steps: int, figures: Mapping[str, float | Tensor], audio_seconds: float = 0.0
         ) -> None:  # fmt: skip
             if step == dies_at:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -255,12 +274,12 @@ def test_a_run_ends_with_a_stream() -> None:
         LoopRecipe(n_steps=9, windows=2, crops_per_stream=2)
 
 
-@pytest.mark.parametrize("name", ["default", "small", "finish"])
+@pytest.mark.parametrize("name", ["default", "small", "finish", "finish-gpu"])
 def test_recipes_that_come_with_rtmss_can_be_started(name: str) -> None:
     file = find_recipe(name)
     recipe = read_yaml(file, Recipe)
     model, has_encoder = start_model(recipe, file.parent)
-    assert has_encoder == (name == "finish")
+    assert has_encoder == name.startswith("finish")
     assert model.config == recipe.model
 
 
@@ -328,17 +347,17 @@ def test_a_run_may_be_told_the_class_alone(tmp_path: Path, band_folder: Path, re
     recipe = recipe.model_copy(update={"episodes": EpisodeRecipe(seconds=1.0, conditioning="class")})
     recipe_file = tmp_path / "recipe.yaml"
     recipe_file.write_text(recipe.model_dump_json())
-    seen: list[Episode] = []
+    seen: list[Plan] = []
     draw = Episodes.__getitem__
 
-    def spied(self: Episodes, number: int) -> Episode:
+    def spied(self: Episodes, number: int) -> Plan:
         seen.append(draw(self, number))
         return seen[-1]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Episodes, "__getitem__", spied)
         train(recipe_file, [band_folder], tmp_path / "run", Console(quiet=True))
-    positives = torch.cat([episode.positive.flatten(0, 1) for episode in seen])
+    positives = torch.cat([plan.positive.flatten(0, 1) for plan in seen])
     asked = positives[positives.abs().amax(1) > 0]
     assert ((asked == 0) | (asked == 1)).all()
     assert (asked.sum(1) == 1).all()

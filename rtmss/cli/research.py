@@ -18,12 +18,15 @@ def train(
         list[Path], typer.Option(metavar="DIR", help="A dataset or folder of stems to train on; repeat it for several.")
     ],
     output: Output = Path("runs/default"),
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda", help="Where to train; a GPU if there is one.")
+    ] = "auto",
 ) -> None:
     """Train weights, or go on training where the output folder stands."""
     from rtmss.training.run import find_recipe
     from rtmss.training.run import train as run
 
-    path = run(find_recipe(recipe), data, output, console)
+    path = run(find_recipe(recipe), data, output, console, device)
     console.print(f"Weights: {path}", highlight=False)
 
 

@@ -29,7 +29,9 @@ def save_model(path: Path, model: SeparatorModel, notes: dict[str, str] | None =
         model: its weights and configuration.
         notes: further header entries, such as where the weights came from.
     """
-    tensors = {name: tensor.detach().to(torch.float32).contiguous() for name, tensor in model.state_dict().items()}
+    tensors = {
+        name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in model.state_dict().items()
+    }
     tensors = {name: t.half() if t.numel() > 4096 else t for name, t in tensors.items()}
     config = model.config.model_dump_json()
     model_id = _model_id(tensors, config)

@@ -107,8 +107,8 @@ class UNet(nn.Module):
             skips.append(x)
             pasts.append(latest)
         deep = self.squeeze_norm(self.squeeze(x.permute(0, 2, 1, 3).flatten(2)))
-        y, hidden = self.gru(deep, state.hidden[None].to(deep.dtype))
-        return Features(tuple(skips), deep + y), EncoderState(tuple(pasts), hidden[0])
+        y, hidden = _recur(self.gru, deep, state.hidden)
+        return Features(tuple(skips), deep + y), EncoderState(tuple(pasts), hidden)
 
     def modulate(self, condition: Tensor) -> Tensor:
         """(B, N, n_condition) -> (B, N, all scales and shifts): what the decoders need to know of a condition."""
@@ -138,7 +138,7 @@ class UNet(nn.Module):
         films, gates = pairs[: len(self.film_sizes)], pairs[len(self.film_sizes) :]
         scale, shift = (f[:, None] for f in films[0])
         x = _per_target(features.bottleneck, shape) * (1 + scale) + shift
-        y, hidden = self.target_gru(x, state.hidden.flatten(0, 1)[None].to(x.dtype))
+        y, hidden = _recur(self.target_gru, x, state.hidden.flatten(0, 1))
         x = torch.relu(self.expand(x + y))
         x = torch.unflatten(x, 2, (self.config.channels[-1], -1)).permute(0, 2, 1, 3)
         pasts = []
@@ -153,7 +153,7 @@ class UNet(nn.Module):
             x, latest = block(x + skip, past.flatten(0, 1), film)
             pasts.append(latest.unflatten(0, shape))
         masks = self.merge(x).unflatten(0, shape)
-        return masks, DecoderState(hidden[0].unflatten(0, shape), tuple(pasts))
+        return masks, DecoderState(torch.unflatten(hidden, 0, shape), tuple(pasts))
 
 
 def bound_masks(masks: Tensor) -> Tensor:
@@ -165,3 +165,14 @@ def bound_masks(masks: Tensor) -> Tensor:
 def _per_target(x: Tensor, shape: torch.Size) -> Tensor:
     """(B, ...) -> (B * N, ...): the same features for every target."""
     return x[:, None].expand(-1, shape[1], *x.shape[1:]).flatten(0, 1)
+
+
+def _recur(gru: nn.GRU, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, T, H) and (B, H) through a recurrent layer -> (B, T, H) and the next (B, H)."""
+    if not x.is_cuda:
+        y, latest = gru(x, hidden[None].to(x.dtype))
+        return y, latest[0]
+    # Autocast would make it float16, in which small gradients are lost.
+    with torch.autocast("cuda", enabled=False):
+        y, latest = gru(x.float(), hidden[None].float())
+    return y, latest[0]

@@ -1,109 +1,154 @@
-"""Disguises: how one take becomes many. Everything is drawn from a numpy generator, so a seed fixes it.
+"""Disguises: how one take becomes many. What is done is drawn from a numpy generator, part by part; the doing is
+batched, on whatever device the audio lies.
 
-Axes: C channels, S samples.
+Axes: P parts, C channels, S samples, F bins.
 """
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 FADE = 2048
 """Samples at either end of a crop that the circular transforms below may smear; callers crop longer by this."""
 
+KNOTS = np.geomspace(40, 18000, 7)
+"""Frequencies in Hz whose gains an equaliser draws."""
 
-def speed_and_colour(
-    audio: Tensor, n_out: int, sample_rate: int, rng: np.random.Generator, *, colour: float, room: float
-) -> Tensor:
-    """Play (C, S) in `n_out` samples (pitch and formants move together), with a random equaliser and room.
+PLAIN = (*[0.0] * KNOTS.size, 0.0, np.inf)
+"""The equaliser that changes nothing."""
 
-    Args:
-        audio: (C, S) float32.
-        n_out: length of the result; the speed is S / n_out.
-        sample_rate: Hz.
-        rng: source of chance.
-        colour: probability of an equaliser.
-        room: probability of a room; it makes mono stereo.
+DRY = (0.0, 0.0, 0.0)
+"""The room that is none."""
+
+
+def draw_equaliser(rng: np.random.Generator) -> tuple[float, ...]:
+    """Gains in dB at `KNOTS`, a few either way; then the low cut and the high cut in Hz, each of which is rare."""
+    knots = rng.normal(0, 4, KNOTS.size)
+    low = rng.uniform(80, 300) if rng.random() < 0.25 else 0.0
+    high = rng.uniform(3000, 12000) if rng.random() < 0.25 else np.inf
+    return (*knots.tolist(), low, high)
+
+
+def equaliser_gains(equalisers: Tensor, n_bins: int, sample_rate: int) -> Tensor:
+    """(P, F) gains of what `draw_equaliser` gives, (P, 9): smooth over log frequency, cuts of 12 dB per octave."""
+    frequency, between = _knots_at(n_bins, sample_rate, equalisers.device)
+    knots, low, high = equalisers[:, : KNOTS.size], equalisers[:, -2:-1], equalisers[:, -1:]
+    cuts = (low / frequency).clamp_min(1) * (frequency / high).clamp_min(1)
+    # -12 log2(x) dB are x to the power of -2, but for the third digit.
+    return torch.exp(np.log(10) / 20 * (knots @ between)) / cuts.square()
+
+
+@cache
+def _knots_at(n_bins: int, sample_rate: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(F,) Hz of the bins, and (7, F) how much each of `KNOTS` counts there."""
+    frequency = np.linspace(0, sample_rate / 2, n_bins).clip(20)
+    position = np.interp(np.log(frequency), np.log(KNOTS), np.arange(KNOTS.size))
+    hats = (1 - np.abs(position - np.arange(KNOTS.size)[:, None])).clip(0)
+    return torch.from_numpy(frequency).float().to(device), torch.from_numpy(hats).float().to(device)
+
+
+def draw_room(rng: np.random.Generator) -> tuple[float, ...]:
+    """Decay in seconds, level of the tail in dB, seconds until it begins."""
+    return rng.uniform(0.15, 1.3), rng.uniform(-22, -6), rng.uniform(0, 0.03)
+
+
+def room_impulses(rooms: Tensor, n: int, sample_rate: int, generator: torch.Generator) -> Tensor:
+    """(P, 2, S) impulse responses, S <= n, of what `draw_room` gives, (P, 3).
+
+    The direct sound, and a different decaying noise on either side.
     """
+    n_longest = min(n, 2 + int(float((rooms[:, 0] + rooms[:, 2]).max()) * sample_rate))
+    decay, level_db, delay = (column[:, None, None].to(generator.device) for column in rooms.unbind(1))
+    t = torch.arange(n_longest, device=generator.device) / sample_rate - delay
+    noise = torch.randn(len(rooms), 2, n_longest, generator=generator, device=generator.device)
+    tail = noise * torch.exp(-6.9 * t / decay) * ((t > 0) & (t < decay))
+    tail = tail * (10 ** (level_db / 20) / (tail.square().sum(-1, keepdim=True) + 1e-9).sqrt())
+    tail[..., 0] = 1
+    return tail
+
+
+def spectra_at_speed(audio: Tensor, n_out: int) -> Tensor:
+    """(C, S) -> (C, n_out // 2 + 1), the spectrum of it played in `n_out` samples: pitch and formants move together."""
     spectrum = torch.fft.rfft(audio)
     n_bins = n_out // 2 + 1
     if spectrum.shape[-1] >= n_bins:
         spectrum = spectrum[..., :n_bins]
     else:
         spectrum = torch.nn.functional.pad(spectrum, (0, n_bins - spectrum.shape[-1]))
-    spectrum = spectrum * (n_out / audio.shape[-1])
-    if rng.random() < colour:
-        spectrum = spectrum * random_equaliser(n_bins, sample_rate, rng)
-    if rng.random() < room:
-        impulse = random_room(n_out, sample_rate, rng)
-        spectrum = spectrum * torch.fft.rfft(impulse)
-    played: Tensor = torch.fft.irfft(spectrum, n=n_out)
+    played: Tensor = spectrum * (n_out / audio.shape[-1])
     return played
 
 
-def random_equaliser(n_bins: int, sample_rate: int, rng: np.random.Generator) -> Tensor:
-    """(n_bins,) gains: a smooth curve over log frequency, a few dB either way, sometimes a steep cut at an end."""
-    frequency = np.linspace(0, sample_rate / 2, n_bins).clip(20)
-    knots = np.geomspace(40, 18000, 7)
-    gain_db = np.interp(np.log(frequency), np.log(knots), rng.normal(0, 4, knots.size))
-    if rng.random() < 0.25:
-        gain_db = gain_db - 12 * np.log2((rng.uniform(80, 300) / frequency).clip(1))
-    if rng.random() < 0.25:
-        gain_db = gain_db - 12 * np.log2((frequency / rng.uniform(3000, 12000)).clip(1))
-    return torch.from_numpy((10 ** (gain_db / 20)).astype(np.float32))
+def colour(
+    spectra: Tensor, n_out: int, sample_rate: int, equalisers: Tensor, rooms: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Through equalisers and rooms, back to audio.
 
+    Args:
+        spectra: (P, C, n_out // 2 + 1) complex, changed in place; rooms need two channels.
+        n_out: samples of the result.
+        sample_rate: Hz.
+        equalisers: (P, 9) from `draw_equaliser`, or `PLAIN`; on the processor.
+        rooms: (P, 3) from `draw_room`, or zeros; on the processor.
+        generator: of the rooms' noise, on the device of `spectra`.
 
-def random_room(n: int, sample_rate: int, rng: np.random.Generator) -> Tensor:
-    """(2, n) impulse response: the direct sound, and a different decaying noise on either side."""
-    decay_seconds = rng.uniform(0.15, 1.3)
-    n_tail = min(n - 1, int(decay_seconds * sample_rate))
-    t = np.arange(n_tail, dtype=np.float32) / sample_rate
-    tail = rng.standard_normal((2, n_tail), dtype=np.float32) * np.exp(-6.9 * t / decay_seconds).astype(np.float32)
-    tail *= np.float32(10 ** (rng.uniform(-22, -6) / 20)) / np.sqrt(np.square(tail).sum(1, keepdims=True) + 1e-9)
-    impulse = np.zeros((2, n), np.float32)
-    delay = min(n - n_tail, int(rng.uniform(0, 0.03) * sample_rate) + 1)
-    impulse[:, 0] = 1
-    impulse[:, delay : delay + n_tail] += tail
-    return torch.from_numpy(impulse)
-
-
-def saturate(audio: Tensor, rng: np.random.Generator) -> Tensor:
-    """Soft clipping at a random drive, level kept."""
-    peak = audio.abs().max().clamp_min(1e-5)
-    drive = float(rng.uniform(0.7, 4.0))
-    driven = torch.tanh(audio * (drive / peak))
-    level = audio.square().mean().sqrt() / driven.square().mean().sqrt().clamp_min(1e-6)
-    return driven * level
-
-
-def growl(audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
-    """Add to (C, S) what distorted and detuned synthesizers have below a bass: dense, noise-like, at times very loud.
-
-    It is heard where the sound is, in pulses of its own.
+    Returns:
+        (P, C, n_out).
     """
-    n = audio.shape[-1]
+    device = spectra.device
+    is_coloured = (equalisers != equalisers.new_tensor(PLAIN)).any(1)
+    if is_coloured.any():
+        gains = equaliser_gains(equalisers[is_coloured].to(device), spectra.shape[-1], sample_rate)
+        rows = is_coloured.nonzero()[:, 0].to(device)
+        spectra[rows] = spectra[rows] * gains[:, None]
+    has_room = rooms[:, 0] > 0
+    if has_room.any():
+        impulses = room_impulses(rooms[has_room], n_out, sample_rate, generator)
+        rows = has_room.nonzero()[:, 0].to(device)
+        spectra[rows] = spectra[rows] * torch.fft.rfft(impulses, n_out)
+    played: Tensor = torch.fft.irfft(spectra, n=n_out)
+    return played
+
+
+def draw_drive(rng: np.random.Generator) -> float:
+    """How far `saturate` drives a peak."""
+    return float(rng.uniform(0.7, 4.0))
+
+
+def saturate(audio: Tensor, drives: Tensor) -> Tensor:
+    """Soft clipping of (P, C, S), each part's peak at its drive, (P,); levels are kept."""
+    peak = audio.abs().amax((1, 2), keepdim=True).clamp_min(1e-5)
+    driven = torch.tanh(audio * (drives[:, None, None] / peak))
+    return driven * (_rms(audio) / _rms(driven).clamp_min(1e-6))
+
+
+def draw_growl(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(S,) what distorted and detuned synthesizers have below a bass: dense, noise-like, in pulses of its own.
+
+    Its level is that over the sound it is put under: at times very loud.
+    """
     lowest, highest = rng.uniform(20, 50), rng.uniform(60, 160)
     frequency = np.fft.rfftfreq(n, 1 / sample_rate)
     inside = (frequency > lowest) & (frequency < highest)
     spectrum = np.where(inside, rng.standard_normal(frequency.size) + 1j * rng.standard_normal(frequency.size), 0)
-    noise = torch.from_numpy(np.fft.irfft(spectrum, n).astype(np.float32))
+    noise = np.fft.irfft(spectrum, n)
     n_pulses = int(rng.integers(1, 9))
     heights = np.repeat(rng.random(n_pulses) < 0.75, -(-n // n_pulses))[:n].astype(np.float32)
     smooth = int(sample_rate * 10 ** rng.uniform(-2, -0.5))
     summed = np.cumsum(np.pad(heights, (smooth, 0), mode="edge"), dtype=np.float64)
-    heights = ((summed[smooth:] - summed[:-smooth]) / smooth).astype(np.float32)
-    noise = noise * torch.from_numpy(heights)
-    level = audio.square().mean().sqrt() * 10 ** (rng.uniform(-12, 16) / 20)
-    return audio + noise * (level / noise.square().mean().sqrt().clamp_min(1e-9))
+    return _levelled(noise * ((summed[smooth:] - summed[:-smooth]) / smooth), rng)
 
 
-def sub_notes(audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tensor:
-    """Add to (C, S) a sub bass under a synthesizer: tuned notes below 100 Hz, many of which begin as a kick does.
+def draw_sub_notes(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """(S,) a sub bass under a synthesizer: tuned notes below 100 Hz, many of which begin as a kick does.
 
-    It tells a drum from a note by whether the pitch stays, not by where it lies.
+    It tells a drum from a note by whether the pitch stays, not by where it lies. Its level is as for `draw_growl`.
     """
-    n = audio.shape[-1]
     lowest = rng.uniform(28, 60)
     n_notes = int(rng.integers(1, 9))
     edges = np.sort(rng.integers(0, n, n_notes))
@@ -117,18 +162,41 @@ def sub_notes(audio: Tensor, sample_rate: int, rng: np.random.Generator) -> Tens
         phase = 2 * np.pi * pitch * (t + glide * settling * (1 - np.exp(-t / settling)))
         gate = np.minimum(1, t / attack) * np.minimum(1, t[::-1] / release)
         sub[start : start + length] = np.sin(phase + rng.uniform(0, 6.3)) * gate * np.exp(-t / fall)
-    drive = 10 ** rng.uniform(-1, 0.6)
-    sub = np.tanh(drive * sub)
-    level = audio.square().mean().sqrt() * 10 ** (rng.uniform(-12, 16) / 20)
-    return audio + torch.from_numpy((sub / (np.sqrt(np.square(sub).mean()) + 1e-6)).astype(np.float32)) * level
+    return _levelled(np.tanh(10 ** rng.uniform(-1, 0.6) * sub), rng)
 
 
-def to_stereo(audio: Tensor, rng: np.random.Generator) -> Tensor:
-    """(C, S) -> (2, S): mono is panned (constant power), stereo sometimes changes sides; polarity is tossed."""
-    if audio.shape[0] == 1:
+def put_under(audio: Tensor, parts: Tensor, sounds: Tensor) -> Tensor:
+    """Add (K, S) sounds to the `parts` (K,) of (P, C, S) audio, at their level over each part's own."""
+    if not len(parts):
+        return audio
+    return audio.index_add(0, parts, sounds[:, None].expand(-1, audio.shape[1], -1) * _rms(audio[parts]))
+
+
+def draw_side(n_channels: int, rng: np.random.Generator) -> tuple[float, float, float, float]:
+    """What reaches left from left and right, and right from left and right.
+
+    Mono, which lies on both, is panned (constant power); stereo sometimes changes sides; polarity is tossed.
+    """
+    left, right, change = 1.0, 1.0, False
+    if n_channels == 1:
         angle = np.pi / 4 + rng.uniform(-0.6, 0.6) * (rng.random() < 0.7)
-        gains = torch.tensor([[np.cos(angle)], [np.sin(angle)]], dtype=torch.float32) * 2**0.5
-        audio = audio * gains
-    elif rng.random() < 0.5:
-        audio = audio.flip(0)
-    return audio if rng.random() < 0.5 else -audio
+        left, right = np.cos(angle) * 2**0.5, np.sin(angle) * 2**0.5
+    else:
+        change = rng.random() < 0.5
+    sign = 1.0 if rng.random() < 0.5 else -1.0
+    return (0.0, sign, sign, 0.0) if change else (sign * left, 0.0, 0.0, sign * right)
+
+
+def to_sides(audio: Tensor, sides: Tensor) -> Tensor:
+    """(P, 2, S) through what `draw_side` gives, (P, 4)."""
+    return torch.bmm(sides.view(-1, 2, 2), audio)
+
+
+def _rms(audio: Tensor) -> Tensor:
+    return audio.square().mean((1, 2), keepdim=True).sqrt()
+
+
+def _levelled(sound: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float32]:
+    gain = 10 ** (rng.uniform(-12, 16) / 20)
+    levelled = sound * (gain / (np.sqrt(np.square(sound).mean()) + 1e-6))
+    return np.asarray(levelled, np.float32)

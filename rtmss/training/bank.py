@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -24,7 +25,18 @@ from rtmss.training.datasets import find_takes
 from rtmss.training.datasets.take import SUFFIXES, Take, read_take
 from rtmss.training.datasets.taxonomy import FAMILIES, FAMILY_OF
 
-__all__ = ["FAMILIES", "FAMILY_OF", "SUFFIXES", "Bank", "Take", "find_takes", "load_bank", "load_banks"]
+__all__ = [
+    "FAMILIES",
+    "FAMILY_OF",
+    "SUFFIXES",
+    "Bank",
+    "Take",
+    "draw_start",
+    "draw_take",
+    "find_takes",
+    "load_bank",
+    "load_banks",
+]
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,25 @@ class Bank:
         return np.flatnonzero(levels > max(10 ** (-55 / 20), float(levels.max(initial=0)) * 10 ** (-30 / 20)))
 
 
+def draw_take(bank: Bank, indices: list[int], rng: np.random.Generator) -> int:
+    """Draw the source first (by the square root of its length), then one of its takes (by length)."""
+    sources = np.array([bank.takes[i].source for i in indices])
+    lengths = np.array([bank.takes[i].n_samples for i in indices], float)
+    _, source = np.unique(sources, return_inverse=True)
+    of_source = np.bincount(source, lengths)
+    weights = np.sqrt(of_source)[source] * lengths / of_source[source]
+    return indices[int(np.searchsorted(np.cumsum(weights), rng.random() * weights.sum(), side="right"))]
+
+
+def draw_start(bank: Bank, index: int, length: int, rng: np.random.Generator) -> int:
+    """First sample of a crop in which the take sounds at some point."""
+    half = bank.sample_rate // 2
+    blocks = bank.active_blocks(index)
+    position = int(rng.choice(blocks)) * half if len(blocks) else 0
+    start = position - int(rng.integers(0, max(1, length - half)))
+    return max(0, min(start, bank.takes[index].n_samples - length))
+
+
 def load_banks(
     folders: Sequence[Path], split: str, cache: Path, sample_rate: int, console: Console | None = None
 ) -> Bank:
@@ -75,7 +106,12 @@ def load_banks(
 
 
 def load_bank(
-    folder: Path, split: str, cache: Path, sample_rate: int, n_workers: int = 2, console: Console | None = None
+    folder: Path,
+    split: str,
+    cache: Path,
+    sample_rate: int,
+    n_workers: int | None = None,
+    console: Console | None = None,
 ) -> Bank:
     """Map a data folder into memory, decoding it into `cache` the first time.
 
@@ -88,7 +124,9 @@ def load_bank(
     index_file, audio_file = cache / f"{split}-{key}.json", cache / f"{split}-{key}.int16"
     if not index_file.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        rows = _decode(folder, takes, sample_rate, audio_file, n_workers, console or Console(quiet=True))
+        rows = _decode(
+            folder, takes, sample_rate, audio_file, n_workers or os.cpu_count() or 1, console or Console(quiet=True)
+        )
         index_file.write_text(json.dumps(rows))
     index = json.loads(index_file.read_text())
     samples = np.asarray(np.memmap(audio_file, np.int16, mode="r"))

@@ -13,11 +13,22 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from rtmss.model.clip_encoder import ClipEncoder, segment_clip
-from rtmss.training.augment import FADE, saturate, speed_and_colour
-from rtmss.training.bank import Bank
+from rtmss.training.augment import (
+    DRY,
+    FADE,
+    PLAIN,
+    colour,
+    draw_drive,
+    draw_equaliser,
+    draw_room,
+    saturate,
+    spectra_at_speed,
+)
+from rtmss.training.bank import Bank, draw_start, draw_take
 from rtmss.training.datasets.taxonomy import FAMILIES
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import Recipe
+from rtmss.training.windows import half_precision
 
 
 class SegmentBatches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
@@ -66,41 +77,23 @@ class SegmentBatches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
         n_in = int((n + 2 * FADE) * 2 ** (rng.uniform(-4, 4) / 12)) // 256 * 256
         start = draw_start(self.bank, index, n_in, rng)
         audio = torch.from_numpy(self.bank.crop(index, start, n_in)).mean(0, keepdim=True)
-        audio = speed_and_colour(audio, n + 2 * FADE, rate, rng, colour=0.7, room=0.4)
+        spectra = spectra_at_speed(audio, n + 2 * FADE).repeat(1, 2, 1)
+        equaliser = torch.tensor([draw_equaliser(rng) if rng.random() < 0.7 else PLAIN])
+        room = torch.tensor([draw_room(rng) if rng.random() < 0.4 else DRY])
+        noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        audio = colour(spectra, n + 2 * FADE, rate, equaliser, room, noise)
         if rng.random() < 0.25:
-            audio = saturate(audio, rng)
-        return audio.mean(0)[FADE:-FADE]
-
-
-def draw_take(bank: Bank, indices: list[int], rng: np.random.Generator) -> int:
-    """Draw the source first (by the square root of its length), then one of its takes (by length)."""
-    minutes: dict[str, float] = {}
-    for i in indices:
-        minutes[bank.takes[i].source] = minutes.get(bank.takes[i].source, 0.0) + bank.takes[i].n_samples
-    sources = list(minutes)
-    weights = np.sqrt([minutes[s] for s in sources])
-    source = sources[rng.choice(len(sources), p=weights / weights.sum())]
-    takes = [i for i in indices if bank.takes[i].source == source]
-    lengths = np.array([bank.takes[i].n_samples for i in takes], float)
-    return int(rng.choice(takes, p=lengths / lengths.sum()))
-
-
-def draw_start(bank: Bank, index: int, length: int, rng: np.random.Generator) -> int:
-    """First sample of a crop in which the take sounds at some point."""
-    half = bank.sample_rate // 2
-    blocks = bank.active_blocks(index)
-    position = int(rng.choice(blocks)) * half if len(blocks) else 0
-    start = position - int(rng.integers(0, max(1, length - half)))
-    return max(0, min(start, bank.takes[index].n_samples - length))
+            audio = saturate(audio, torch.tensor([draw_drive(rng)]))
+        return audio.mean((0, 1))[FADE:-FADE]
 
 
 def train_clip_encoder(encoder: ClipEncoder, bank: Bank, recipe: Recipe, progress: Progress) -> None:
     """Train `encoder` in place by classification: cross-entropy with label smoothing on two cosine heads."""
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.n_threads)
-    batches = SegmentBatches(bank, recipe)
+    batches, device = SegmentBatches(bank, recipe), encoder.window.device
     n_classes = (len(batches.labels), len(batches.sources))
-    heads = [nn.Linear(encoder.config.n_embedding, n, bias=False) for n in n_classes]
+    heads = [nn.Linear(encoder.config.n_embedding, n, bias=False).to(device) for n in n_classes]
     parameters = [*encoder.parameters(), *(head.weight for head in heads)]
     optimiser = torch.optim.AdamW(parameters, recipe.encoder.learning_rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -109,11 +102,11 @@ def train_clip_encoder(encoder: ClipEncoder, bank: Bank, recipe: Recipe, progres
     loader: Any = DataLoader(batches, batch_size=None, num_workers=recipe.n_workers)
     encoder.train()
     for step, (audio, *truths) in enumerate(itertools.islice(loader, recipe.encoder.n_steps), 1):
-        with torch.autocast("cpu", torch.bfloat16):
-            embedding = encoder(audio)
+        with half_precision(device):
+            embedding = encoder(audio.to(device))
         losses = [
             nn.functional.cross_entropy(
-                15 * embedding @ nn.functional.normalize(head.weight, dim=-1).T, truth, label_smoothing=0.1
+                15 * embedding @ nn.functional.normalize(head.weight, dim=-1).T, truth.to(device), label_smoothing=0.1
             )
             for head, truth in zip(heads, truths, strict=True)
         ]
@@ -137,10 +130,12 @@ def class_embedding(family: str, n_embedding: int) -> NDArray[np.float32]:
 def embed_bank(encoder: ClipEncoder, bank: Bank, max_segments: int = 40) -> list[NDArray[np.float32]]:
     """Per take: (n, E) embeddings of up to `max_segments` of its segments that sound, spread over the take."""
     length = round(encoder.config.segment_seconds * bank.sample_rate)
-    embeddings = []
+    device, embeddings = encoder.window.device, []
     for index, take in enumerate(bank.takes):
         audio = torch.from_numpy(bank.crop(index, 0, take.n_samples)).mean(0)
         segments = segment_clip(audio, length)
         chosen = torch.linspace(0, len(segments) - 1, min(len(segments), max_segments)).round().long()
-        embeddings.append(torch.cat([encoder(part) for part in torch.split(segments[chosen], 16)]).numpy())
+        embeddings.append(
+            torch.cat([encoder(part.to(device)) for part in torch.split(segments[chosen], 16)]).cpu().numpy()
+        )
     return embeddings

@@ -1,11 +1,15 @@
 """Few-shot episodes: a mixture, conditions by example, and what each condition should bring out.
 
-Axes: B batch, N targets, C channels, S samples, E embedding.
+They are planned here, in numbers; `mixdown` makes them sound.
+
+Axes: B batch, N targets, P parts of all mixtures, C channels, S samples, E embedding.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,9 +17,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from rtmss.training.augment import FADE, growl, saturate, speed_and_colour, sub_notes, to_stereo
-from rtmss.training.bank import Bank
-from rtmss.training.classify import draw_start, draw_take
+from rtmss.training.augment import (
+    DRY,
+    FADE,
+    PLAIN,
+    draw_drive,
+    draw_equaliser,
+    draw_growl,
+    draw_room,
+    draw_side,
+    draw_sub_notes,
+)
+from rtmss.training.bank import Bank, draw_start, draw_take
 from rtmss.training.datasets.taxonomy import HIDES
 from rtmss.training.recipe import Recipe
 
@@ -36,16 +49,87 @@ class Episode(NamedTuple):
     """(B, N, E) likewise."""
 
 
+class Level(IntEnum):
+    """What a part's gain is relative to."""
+
+    RECORDED = 0
+    """The take as it was recorded."""
+    LOUDEST = 1
+    """Its own loudest half second, RMS."""
+    OVER_THE_REST = 2
+    """Its own loudest half second, and the mean level of the other parts."""
+
+
 class Part(NamedTuple):
-    """One source in a mixture."""
+    """One source in a mixture, and what is done to it."""
 
     take: int
-    audio: Tensor
-    """(C, S) stereo, as it sounds in the mixture."""
+    start: int
+    """First sample of the take; what is played lasts `n_in` of its samples, `FADE` at either end left out."""
+    n_in: int
+    equaliser: tuple[float, ...]
+    room: tuple[float, ...]
+    drive: float
+    """0 for none."""
+    sides: tuple[float, ...]
+    sub: NDArray[np.float32] | None
+    growl: NDArray[np.float32] | None
+    level: Level
+    gain: float
 
 
-class Episodes(Dataset[Episode]):
-    """Endless batches of episodes by number, fixed by the recipe's seed and the lane."""
+class Target(NamedTuple):
+    """What one condition asks for."""
+
+    parts: list[int]
+    """Numbers of the parts that it should bring out; none where it is absent."""
+    positive: NDArray[np.float32]
+    negative: NDArray[np.float32]
+
+
+class Mixture(NamedTuple):
+    """One episode in numbers."""
+
+    gain: float
+    parts: list[Part]
+    targets: list[Target]
+
+
+class Plan(NamedTuple):
+    """A batch of episodes in numbers; everything lies on the processor."""
+
+    seed: Tensor
+    """() of what chance is left to the device: the noise in rooms."""
+    gain: Tensor
+    """(B,) of each mixture, as far as it stays below full scale."""
+    positive: Tensor
+    """(B, N, E) as in `Episode`."""
+    negative: Tensor
+    wanted_by: Tensor
+    """(K,) numbers of targets, counted over the batch, ..."""
+    wanted_parts: Tensor
+    """(K,) ... and of a part that each wants."""
+    mixture_of: Tensor
+    """(P,) in which mixture a part sounds; the rest of its numbers as in `Part`."""
+    take: Tensor
+    start: Tensor
+    n_in: Tensor
+    equaliser: Tensor
+    room: Tensor
+    drive: Tensor
+    sides: Tensor
+    sub_parts: Tensor
+    """(K,) the parts with a sub bass under them, ..."""
+    subs: Tensor
+    """(K, S) ... and its sound."""
+    growl_parts: Tensor
+    growls: Tensor
+    level: Tensor
+    part_gain: Tensor
+
+
+class Episodes(Dataset[Plan]):
+    """Endless batches of episodes by number, planned, fixed by the recipe's seed and the lane."""
 
     def __init__(self, bank: Bank, embeddings: list[NDArray[np.float32]], recipe: Recipe, lane: int = 0) -> None:
         self.bank = bank
@@ -66,26 +150,65 @@ class Episodes(Dataset[Episode]):
         lengths = np.sqrt([max(bank.takes[i].n_samples for i in takes) for takes in self.songs.values()])
         self.song_weights = lengths / lengths.sum()
 
-    def __getitem__(self, number: int) -> Episode:
+    def __getitem__(self, number: int) -> Plan:
         rng = np.random.default_rng([self.recipe.seed, self.lane, number])
-        episodes = [self._draw(rng) for _ in range(self.recipe.loop.batch)]
-        return Episode(*(torch.stack(column) for column in zip(*episodes, strict=True)))
+        mixtures = [self._draw(rng) for _ in range(self.recipe.loop.batch)]
+        first = np.cumsum([0, *(len(mixture.parts) for mixture in mixtures)])
+        n_targets = self.recipe.episodes.n_targets
+        wanted = [
+            (b * n_targets + n, first[b] + part)
+            for b, mixture in enumerate(mixtures)
+            for n, target in enumerate(mixture.targets)
+            for part in target.parts
+        ]
+        by, of = torch.tensor(wanted, dtype=torch.long).reshape(-1, 2).unbind(1)
+        parts = [part for mixture in mixtures for part in mixture.parts]
 
-    def _draw(self, rng: np.random.Generator) -> Episode:
+        def clips(side: str) -> Tensor:
+            vectors = [np.stack([getattr(target, side) for target in mixture.targets]) for mixture in mixtures]
+            return torch.from_numpy(np.stack(vectors))
+
+        def column(name: str) -> Tensor:
+            return _column([getattr(part, name) for part in parts])
+
+        sub_parts, subs = self._sounds([part.sub for part in parts])
+        growl_parts, growls = self._sounds([part.growl for part in parts])
+        return Plan(
+            seed=torch.tensor(int(rng.integers(2**62))),
+            gain=_column([mixture.gain for mixture in mixtures]),
+            positive=clips("positive"),
+            negative=clips("negative"),
+            wanted_by=by,
+            wanted_parts=of,
+            mixture_of=torch.from_numpy(np.repeat(np.arange(len(mixtures)), np.diff(first))),
+            take=column("take"),
+            start=column("start"),
+            n_in=column("n_in"),
+            equaliser=column("equaliser"),
+            room=column("room"),
+            drive=column("drive"),
+            sides=column("sides"),
+            sub_parts=sub_parts,
+            subs=subs,
+            growl_parts=growl_parts,
+            growls=growls,
+            level=column("level"),
+            part_gain=column("gain"),
+        )
+
+    def _sounds(self, sounds: Sequence[NDArray[np.float32] | None]) -> tuple[Tensor, Tensor]:
+        """Numbers of the parts that have a sound under them, and the sounds, (K, S) in half precision."""
+        found = [(part, sound) for part, sound in enumerate(sounds) if sound is not None]
+        silent = np.zeros((0, self.n_samples), np.float32)
+        stacked = np.stack([sound for _, sound in found]) if found else silent
+        return torch.tensor([part for part, _ in found], dtype=torch.long), torch.from_numpy(stacked).half()
+
+    def _draw(self, rng: np.random.Generator) -> Mixture:
         is_song = self.songs and rng.random() < self.recipe.episodes.coherent
         parts = self._song(rng) if is_song else self._gathering(rng)
         gain = 10 ** (rng.uniform(-14, 4) / 20)
-        mixture = torch.stack([part.audio for part in parts]).sum(0)
-        gain = min(gain, float(0.99 / mixture.abs().max().clamp_min(1e-5)))
-        parts = [part._replace(audio=part.audio * gain) for part in parts]
         chosen = self._choose(parts, rng)
-        truths, positives, negatives = zip(*(self._ask(parts, family, rng) for family in chosen), strict=True)
-        return Episode(
-            torch.stack([part.audio for part in parts]).sum(0),
-            torch.stack(truths),
-            torch.from_numpy(np.stack(positives)),
-            torch.from_numpy(np.stack(negatives)),
-        )
+        return Mixture(gain, parts, [self._ask(parts, family, rng) for family in chosen])
 
     def _family(self, part: Part) -> str:
         return self.bank.takes[part.take].family
@@ -107,20 +230,15 @@ class Episodes(Dataset[Episode]):
             if self.bank.takes[index].family == "vocals" and rng.random() < self.recipe.episodes.replaced_voice:
                 part = self._solo("vocals", rng)
                 reference = float(np.sqrt(np.mean(self.bank.levels[index][self.bank.active_blocks(index)] ** 2)))
-                parts.append(part._replace(audio=part.audio * (reference / 10 ** (-23 / 20))))
+                parts.append(part._replace(gain=part.gain * reference / 10 ** (-23 / 20)))
             elif index == anchor or rng.random() > 0.12:
-                audio = torch.from_numpy(self.bank.crop(index, start, n_in))
-                audio = speed_and_colour(
-                    audio, self.n_samples + 2 * FADE, self.bank.sample_rate, rng, colour=0.3, room=0.1
-                )
-                audio = self._growling(index, to_stereo(audio, rng)[..., FADE:-FADE], rng)
-                parts.append(Part(index, audio * 10 ** (rng.normal(0, 2.5) / 20)))
+                gain = 10 ** (rng.normal(0, 2.5) / 20)
+                parts.append(self._disguised(index, start, n_in, rng, 0.3, 0.1, 0.0, Level.RECORDED, gain))
         has_voice = any(self.bank.takes[index].family == "vocals" for index in indices)
         may_sing = "vocals" in self.families and not has_voice
         if may_sing and rng.random() < self.recipe.episodes.added_voice:
             part = self._solo("vocals", rng)
-            level = float(torch.stack([each.audio for each in parts]).sum(0).square().mean().sqrt())
-            parts.append(part._replace(audio=part.audio * (level / 10 ** (-21 / 20))))
+            parts.append(part._replace(level=Level.OVER_THE_REST, gain=part.gain / 10 ** (-21 / 20)))
         return parts
 
     def _gathering(self, rng: np.random.Generator) -> list[Part]:
@@ -139,33 +257,42 @@ class Episodes(Dataset[Episode]):
         return [self._solo(family, rng) for family in families]
 
     def _solo(self, family: str, rng: np.random.Generator) -> Part:
-        """One disguised take, its sounding half seconds near -24 dBFS."""
+        """One disguised take, its loudest half second near -24 dBFS."""
         index = draw_take(self.bank, self.families[family], rng)
         is_voice, often = family == "vocals", self.recipe.episodes.disguise
         semitones = rng.uniform(-5, 5) if is_voice else rng.uniform(-2, 2)
         ratio = 2 ** (semitones / 12) if rng.random() < 0.7 * often else 1.0
         n_in = self._length_at(ratio)
-        audio = torch.from_numpy(self.bank.crop(index, draw_start(self.bank, index, n_in, rng), n_in))
-        n = self.n_samples + 2 * FADE
+        start = draw_start(self.bank, index, n_in, rng)
         dry_voice = is_voice and not self.bank.takes[index].song
-        room = (0.6 if dry_voice else 0.2) * often
-        audio = speed_and_colour(audio, n, self.bank.sample_rate, rng, colour=0.6 * often, room=room)
-        if rng.random() < (0.3 if is_voice else 0.1) * often:
-            audio = saturate(audio, rng)
-        audio = self._growling(index, to_stereo(audio, rng)[..., FADE:-FADE], rng)
-        half = self.bank.sample_rate // 2
-        blocks = audio[..., : self.n_samples // half * half].reshape(2, -1, half).square().mean((0, 2))
-        level = float(blocks.max().sqrt().clamp_min(1e-4))
-        wanted_db = rng.normal(-22 if is_voice else -24, 5)
-        return Part(index, audio * (10 ** (wanted_db / 20) / level))
+        room, drive = (0.6 if dry_voice else 0.2) * often, (0.3 if is_voice else 0.1) * often
+        gain = 10 ** (rng.normal(-22 if is_voice else -24, 5) / 20)
+        return self._disguised(index, start, n_in, rng, 0.6 * often, room, drive, Level.LOUDEST, gain)
 
-    def _growling(self, index: int, audio: Tensor, rng: np.random.Generator) -> Tensor:
-        """Sometimes, what may growl does: else everything low and noise-like is taken for a drum."""
-        may = self.bank.takes[index].family in {"synth", "bass", "other"}
-        if may and rng.random() < self.recipe.episodes.sub_notes:
-            audio = sub_notes(audio, self.bank.sample_rate, rng)
-        is_growling = may and rng.random() < self.recipe.episodes.growl
-        return growl(audio, self.bank.sample_rate, rng) if is_growling else audio
+    def _disguised(
+        self, take: int, start: int, n_in: int, rng: np.random.Generator, colour: float, room: float, drive: float,
+        level: Level, gain: float,
+    ) -> Part:  # fmt: skip
+        """A part with an equaliser, a room and a drive, each at its probability; some sounds growl.
+
+        Without growls, everything low and noise-like would be taken for a drum.
+        """
+        recipe, rate = self.recipe.episodes, self.bank.sample_rate
+        may_growl = self.bank.takes[take].family in {"synth", "bass", "other"}
+        has_room = rng.random() < room
+        return Part(
+            take,
+            start,
+            n_in,
+            draw_equaliser(rng) if rng.random() < colour else PLAIN,
+            draw_room(rng) if has_room else DRY,
+            draw_drive(rng) if rng.random() < drive else 0.0,
+            draw_side(2 if has_room else self.bank.takes[take].n_channels, rng),
+            draw_sub_notes(self.n_samples, rate, rng) if may_growl and rng.random() < recipe.sub_notes else None,
+            draw_growl(self.n_samples, rate, rng) if may_growl and rng.random() < recipe.growl else None,
+            level,
+            gain,
+        )
 
     def _length_at(self, ratio: float) -> int:
         """Samples to crop for a playback speed: the nearest length that the FFT likes."""
@@ -175,7 +302,7 @@ class Episodes(Dataset[Episode]):
     def _choose(self, parts: list[Part], rng: np.random.Generator) -> list[str]:
         """Families to ask for: different ones of the mixture, some absent from it."""
         present = sorted({self._family(part) for part in parts} - {"other"})
-        sounding = [family for family in present if self._truth(parts, {family}).abs().max() > 1e-3]
+        sounding = [f for f in present if any(self._sounds_in(part) for part in parts if self._family(part) == f)]
         hidden = {family for part in parts for family in HIDES.get(self.bank.takes[part.take].label, ())}
         absent = [f for f in self.families if f not in present and f != "other" and f not in hidden]
         chosen: list[str] = []
@@ -186,29 +313,33 @@ class Episodes(Dataset[Episode]):
             chosen.append(self._draw_family(left, rng))
         return chosen
 
-    def _truth(self, parts: list[Part], families: set[str]) -> Tensor:
-        silence = torch.zeros(2, self.n_samples)
-        return sum((part.audio for part in parts if self._family(part) in families), silence)
+    def _sounds_in(self, part: Part) -> bool:
+        """Whether the take sounds where the part plays it."""
+        half = self.bank.sample_rate // 2
+        blocks = self.bank.active_blocks(part.take)
+        first, last = (part.start + FADE) / half, (part.start + part.n_in - FADE) / half
+        return bool(((blocks + 0.75 > first) & (blocks + 0.25 < last)).any())
 
-    def _ask(
-        self, parts: list[Part], family: str, rng: np.random.Generator
-    ) -> tuple[Tensor, NDArray[np.float32], NDArray[np.float32]]:
-        """Truth, mean positive and mean negative for one wanted family."""
+    def _ask(self, parts: list[Part], family: str, rng: np.random.Generator) -> Target:
+        """The wanted parts, mean positive and mean negative for one wanted family."""
         recipe = self.recipe.episodes
-        others = [part for part in parts if self._family(part) != family]
-        own = [part for part in parts if self._family(part) == family]
+        others = [n for n, part in enumerate(parts) if self._family(part) != family]
+        own = [n for n, part in enumerate(parts) if self._family(part) == family]
         toss = rng.random()
         nothing = np.zeros(self.embeddings[0].shape[1], np.float32)
+
+        def clips(of: list[int], family: str) -> NDArray[np.float32]:
+            return self._clips([parts[n] for n in of], family, rng)
+
         if toss < recipe.negatives_only and own and others:
             # "Everything except": either of one family, or of all but one.
             unwanted, wanted = (own, others) if rng.random() < 0.5 else (others, own)
-            truth = self._truth(wanted, {self._family(part) for part in wanted})
-            return truth, nothing, self._clips(unwanted, family if unwanted is own else "", rng)
-        positive = self._clips(own, family, rng)
+            return Target(wanted, nothing, clips(unwanted, family if unwanted is own else ""))
+        positive = clips(own, family)
         if toss < recipe.negatives_only + recipe.positives_only or not others:
-            return self._truth(own, {family}), positive, nothing
+            return Target(own, positive, nothing)
         picked = [others[i] for i in rng.permutation(len(others))[: rng.integers(1, len(others) + 1)]]
-        return self._truth(own, {family}), positive, self._clips(picked, "", rng)
+        return Target(own, positive, clips(picked, ""))
 
     def _clips(self, parts: list[Part], family: str, rng: np.random.Generator) -> NDArray[np.float32]:
         """Mean embedding of 1 to `max_clips` clips: of the parts' own takes, sources or instruments.
@@ -232,3 +363,8 @@ class Episodes(Dataset[Episode]):
             clip = segments[first : first + rng.integers(1, 5)].mean(0)
             clips.append(clip / np.linalg.norm(clip))
         return np.asarray(np.mean(clips, axis=0), np.float32)
+
+
+def _column(values: Sequence[Any]) -> Tensor:
+    column = torch.tensor(values)
+    return column.float() if column.is_floating_point() else column

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +27,8 @@ from torch.utils.data import DataLoader
 from rtmss.model.checkpoint import load_model, save_model
 from rtmss.model.separator import SeparatorModel
 from rtmss.training.bank import Bank
-from rtmss.training.episodes import Episode, Episodes
+from rtmss.training.episodes import Episode, Episodes, Plan
+from rtmss.training.mixdown import Mixdown, Mixed
 from rtmss.training.pool import revisit, visits
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import LoopRecipe, Recipe
@@ -44,7 +46,9 @@ def learning_rate(step: int, recipe: LoopRecipe) -> float:
 class Lane:
     """One sequence of batches, heard window by window."""
 
-    def __init__(self, number: int, model: SeparatorModel, episodes: Episodes, recipe: Recipe, step: int) -> None:
+    def __init__(
+        self, number: int, model: SeparatorModel, episodes: Episodes, mixdown: Mixdown, recipe: Recipe, step: int
+    ) -> None:
         self.model = model
         self.recipe = recipe
         self.seed = [recipe.seed, number]
@@ -54,10 +58,13 @@ class Lane:
         ahead = 4 if recipe.n_workers else None
 
         def load(wanted: Iterable[int]) -> Iterator[Episode]:
-            loader: DataLoader[Episode] = DataLoader(
-                episodes, batch_size=None, sampler=wanted, num_workers=recipe.n_workers, prefetch_factor=ahead
+            # Workers mix on a processor, but cannot use a GPU: there they only plan.
+            are_mixed = mixdown.device.type == "cpu"
+            drawn = Mixed(episodes, mixdown) if are_mixed else episodes
+            loader: DataLoader[Any] = DataLoader(
+                drawn, batch_size=None, sampler=wanted, num_workers=recipe.n_workers, prefetch_factor=ahead
             )
-            return map(Episode._make, loader)
+            return map(Episode._make, loader) if are_mixed else (mixdown(Plan._make(plan)) for plan in loader)
 
         self.batches = revisit(numbers, load, keep=loop.fresh < 1)
         self.n_frames = episodes.n_samples // recipe.model.stft.hop_length // loop.windows
@@ -70,11 +77,10 @@ class Lane:
             if not self.visit % self.recipe.loop.crops_per_stream:
                 self.memory = Memory.empty(self.model, *episode.targets.shape[:2])
             self.rng = np.random.default_rng([*self.seed, self.visit, 98])
-        # One place only, so that few shapes are compiled.
-        cold_frames = self.n_frames // 4 if self.rng.random() < self.recipe.loop.cold_share else 0
+        is_cold = bool(self.rng.random() < self.recipe.loop.cold_share)
         frames = range(self.window * self.n_frames, (self.window + 1) * self.n_frames)
         loss, error, sounds, self.memory = window_loss(
-            self.model, self.crop, self.memory, frames, cold_frames, self.recipe.loop, passes
+            self.model, self.crop, self.memory, frames, is_cold, self.recipe.loop, passes
         )
         self.window += 1
         if self.window == self.recipe.loop.windows:
@@ -85,8 +91,9 @@ class Lane:
 class Trainer:
     """One run: weights, their moving average, the optimiser, and the step reached."""
 
-    def __init__(self, model: SeparatorModel, recipe: Recipe, folder: Path) -> None:
-        self.model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    def __init__(self, model: SeparatorModel, recipe: Recipe, folder: Path, device: str = "cpu") -> None:
+        self.device = torch.device(device)
+        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe = recipe
         self.folder = folder
         self.step = 0
@@ -118,8 +125,11 @@ class Trainer:
         torch.manual_seed(self.recipe.seed)
         passes = Passes.of(self.model, compiled=self.recipe.compile)
         numbers = range(self.rank * recipe.accumulate, (self.rank + 1) * recipe.accumulate)
+        plans = [Episodes(bank, embeddings, self.recipe, number) for number in numbers]
+        mixdown = Mixdown(bank, plans[0].n_samples, self.device, compiled=self.recipe.compile)
         lanes = [
-            Lane(n, self.model, Episodes(bank, embeddings, self.recipe, n), self.recipe, self.step) for n in numbers
+            Lane(number, self.model, episodes, mixdown, self.recipe, self.step)
+            for number, episodes in zip(numbers, plans, strict=True)
         ]
         self.model.train()
         self.model.clip_encoder.eval()
@@ -138,15 +148,18 @@ class Trainer:
             self.save()
         return self.average
 
-    def _advance(self, lanes: list[Lane], passes: Passes) -> tuple[float, float]:
-        """One step; gives the loss and the mean SDR of targets that sound, of all lanes."""
+    def _advance(self, lanes: list[Lane], passes: Passes) -> tuple[Tensor, Tensor]:
+        """One step; gives the loss and the mean SDR of targets that sound, of all lanes.
+
+        Nothing here waits for the device.
+        """
         recipe = self.recipe.loop
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(self.step, recipe) * group["share"]
         self.optimiser.zero_grad()
         before = [statistic.clone() for statistic in self.statistics]
         sums = [torch.zeros_like(statistic) for statistic in before]
-        figures = torch.zeros(3)
+        figures = torch.zeros(3, device=self.device)
         for lane in lanes:
             # Every lane starts from the same running statistics, which are averaged as gradients are.
             for statistic, value in zip(self.statistics, before, strict=True):
@@ -154,7 +167,7 @@ class Trainer:
             loss, error, sounds = lane.hear(passes)
             torch.autograd.backward(loss / len(lanes))
             # Absent targets are easy: among them a run that learns nothing would look healthy.
-            decibels = -10 * torch.log10(error[sounds] + 1e-9)
+            decibels = -10 * torch.log10(error + 1e-9) * sounds
             figures += torch.stack([loss.detach() / len(lanes), decibels.sum(), sounds.sum()])
             for total, statistic in zip(sums, self.statistics, strict=True):
                 total.add_(statistic / len(lanes))
@@ -163,15 +176,16 @@ class Trainer:
         for statistic, total in zip(self.statistics, sums, strict=True):
             statistic.copy_(total)
         norm = torch.nn.utils.clip_grad_norm_(self.trained, recipe.clip_norm)
-        if torch.isfinite(norm):
-            self.optimiser.step()
+        # What a gradient scaler would set: the fused optimiser then leaves all as it is.
+        self.optimiser.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
+        self.optimiser.step()
         self.step += 1
         with torch.no_grad():
             decay = min(recipe.ema_decay, (self.step + 1) / (self.step + 10))
             pairs = zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True)
             for mean, value in pairs:
                 mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
-        return float(figures[0]), float(figures[1] / figures[2].clamp_min(1e-6))
+        return figures[0], figures[1] / figures[2].clamp_min(1e-6)
 
     def _share(self, tensors: list[Tensor]) -> None:
         """Put the mean over all processes in the place of each tensor."""
@@ -205,7 +219,8 @@ class Trainer:
         for i, parameter in enumerate(self.trained):
             state = {k.split(".", 2)[2]: v for k, v in tensors.items() if k.startswith(f"optimiser.{i}.")}
             self.optimiser.state[parameter] = {
-                k: v.contiguous(memory_format=torch.channels_last) if v.dim() == 4 else v for k, v in state.items()
+                k: v.to(self.device, memory_format=torch.channels_last if v.dim() == 4 else torch.preserve_format)
+                for k, v in state.items()
             }
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from torch import Tensor
 
 
 class Progress:
@@ -20,28 +22,31 @@ class Progress:
         self.log = log
         self.console = console
         self.every_seconds = every_seconds
-        self._sums: dict[str, float] = {}
+        self._sums: dict[str, float | Tensor] = {}
         self._n = 0
         self._last = time.monotonic()
         self._board: Any = None
 
-    def report(self, step: int, n_steps: int, figures: dict[str, float], audio_seconds: float = 0.0) -> None:
+    def report(
+        self, step: int, n_steps: int, figures: Mapping[str, float | Tensor], audio_seconds: float = 0.0
+    ) -> None:
         """Take the figures of one step; print when it is time.
 
         Args:
             step: counted from 1.
             n_steps: of the whole run.
-            figures: values to average.
+            figures: values to average; those on a device are fetched when it is time to print.
             audio_seconds: mixture audio that the step trained on.
         """
-        for name, value in (figures | {"audio_seconds": audio_seconds}).items():
+        for name, value in {**figures, "audio_seconds": audio_seconds}.items():
             self._sums[name] = self._sums.get(name, 0.0) + value
         self._n += 1
-        elapsed = time.monotonic() - self._last
-        if elapsed < self.every_seconds and step < n_steps:
+        if time.monotonic() - self._last < self.every_seconds and step < n_steps:
             return
-        means = {name: round(total / self._n, 4) for name, total in self._sums.items() if name != "audio_seconds"}
-        speed = self._sums["audio_seconds"] / elapsed
+        sums = {name: float(total) for name, total in self._sums.items()}
+        elapsed = time.monotonic() - self._last
+        speed = sums.pop("audio_seconds") / elapsed
+        means = {name: round(total / self._n, 4) for name, total in sums.items()}
         self.note({"step": step, **means, "audio_seconds_per_second": round(speed, 1)})
         self._draw(step, means | {"audio_seconds_per_second": speed})
         left = (n_steps - step) * elapsed / self._n

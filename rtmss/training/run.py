@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from rich.console import Console
@@ -37,12 +38,13 @@ def find_recipe(name: str) -> Path:
     return find_yaml(name, Path(__file__).parent / "recipes", "recipe")
 
 
-def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Console) -> Path:
+def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Console, device: str = "cpu") -> Path:
     """Train as the recipe says, going on where `folder` stands, and return the file with the averaged weights.
 
     All folders of `data` are drawn from together.
 
-    Under `torchrun` every process takes part and the first one writes.
+    Under `torchrun` every process takes part and the first one writes. `device` is torch's name of one, or `auto`: a
+    GPU if there is one.
 
     Raises:
         ConfigError: the recipe or the data folder cannot be used.
@@ -51,10 +53,12 @@ def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Consol
     if "RANK" in os.environ:
         dist.init_process_group("gloo")
     is_first = not dist.is_initialized() or dist.get_rank() == 0
-    bank, model, embeddings = prepare(recipe, recipe_file.parent, data, folder, console)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    bank, model, embeddings = prepare(recipe, recipe_file.parent, data, folder, console, device)
     if recipe.episodes.conditioning == "class":
         embeddings = [class_embedding(take.family, model.config.clip_encoder.n_embedding) for take in bank.takes]
-    trainer = Trainer(model, recipe, folder)
+    trainer = Trainer(model, recipe, folder, device)
     if trainer.checkpoint.exists():
         trainer.resume()
         console.print(f"Going on at step {trainer.step}", highlight=False)
@@ -69,7 +73,7 @@ def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Consol
 
 
 def prepare(
-    recipe: Recipe, recipe_folder: Path, data: Sequence[Path], folder: Path, console: Console
+    recipe: Recipe, recipe_folder: Path, data: Sequence[Path], folder: Path, console: Console, device: str = "cpu"
 ) -> tuple[Bank, SeparatorModel, list[NDArray[np.float32]]]:
     """What comes before the U-Net's training, kept in the files of `folder` that `PREPARED` names.
 
@@ -82,6 +86,7 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     bank = load_banks(data, "train", folder.parent / "bank", recipe.model.sample_rate, console)
     model, has_encoder = start_model(recipe, recipe_folder)
+    model.to(device)
     encoder_file, embeddings_file = (folder / name for name in PREPARED)
     if encoder_file.exists():
         model.clip_encoder.load_state_dict(load_file(encoder_file))
