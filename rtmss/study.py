@@ -69,7 +69,9 @@ class Edge(NamedTuple):
     edge_db: float
 
 
-def run_study(name: str, data: Sequence[Path], folder: Path, console: Console, n_processes: int = 1) -> list[Edge]:
+def run_study(
+    name: str, data: Sequence[Path], folder: Path, console: Console, n_processes: int = 1, device: str = "cpu"
+) -> list[Edge]:
     """Train and judge all variants, print the table, and write it as `study.json`.
 
     Args:
@@ -78,6 +80,7 @@ def run_study(name: str, data: Sequence[Path], folder: Path, console: Console, n
         folder: one folder for every run, what they share, and the table.
         console: where to print.
         n_processes: runs trained and judged at once, each on the recipe's number of threads.
+        device: where to train, as for `train`; judging is for a processor.
 
     Raises:
         ConfigError: the study, one of its recipes or the data cannot be used.
@@ -85,8 +88,8 @@ def run_study(name: str, data: Sequence[Path], folder: Path, console: Console, n
     study = read_yaml(find_yaml(name, Path(__file__).parent / "studies", "study"), Study)
     recipes = list(_runs(study, name))  # before anything is trained: a misspelt variant is not found out after hours
     runs = [(variant, recipe, _placed(recipe, folder / f"{variant}-{recipe.seed}")) for variant, recipe in recipes]
-    prepare(runs[0][1], folder, data, folder / "shared", console)
-    sit = partial(_sit, data=data, shared=folder / "shared", questions=study.questions)
+    prepare(runs[0][1], folder, data, folder / "shared", console, device)
+    sit = partial(_sit, data=data, shared=folder / "shared", questions=study.questions, device=device)
     edges: list[Edge] = []
     with ExitStack() as stack:
         results: Iterable[list[Edge]]
@@ -152,7 +155,7 @@ def _placed(recipe: Recipe, place: Path) -> Path:
 
 
 def _sit(
-    run: tuple[str, Recipe, Path], data: Sequence[Path], shared: Path, questions: Mapping[str, Question]
+    run: tuple[str, Recipe, Path], data: Sequence[Path], shared: Path, questions: Mapping[str, Question], device: str
 ) -> list[Edge]:
     """Train and judge one run, as far as that is not done. All runs share one clip encoder."""
     variant, recipe, place = run
@@ -160,7 +163,7 @@ def _sit(
     for name in PREPARED:
         if not (place / name).exists():
             shutil.copy(shared / name, place / name)
-    weights = train(place / RECIPE, data, place, Console(quiet=True))
+    weights = train(place / RECIPE, data, place, Console(quiet=True), device)
     edges: list[Edge] = []
     for title, question in questions.items():
         report = place / title / "report.json"

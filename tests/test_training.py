@@ -37,7 +37,7 @@ from rtmss.training.loop import Trainer, learning_rate, start_model
 from rtmss.training.mixdown import Mixdown
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import EncoderRecipe, EpisodeRecipe, LoopRecipe, Recipe
-from rtmss.training.run import find_recipe, train
+from rtmss.training.run import find_device, find_recipe, train
 from rtmss.training.windows import Crop, Memory, Passes, masked_errors, window_loss
 
 
@@ -371,6 +371,14 @@ def test_a_run_is_not_gone_on_with_other_data(tmp_path: Path, band_folder: Path,
     train(recipe_file, [band_folder], tmp_path / "run", Console(quiet=True))
     with pytest.raises(ConfigError, match="made for 11 takes, not 22; other data needs another --output"):
         train(recipe_file, [band_folder, band_folder], tmp_path / "run", Console(quiet=True))
+
+
+@pytest.mark.parametrize(("name", "says"), [("cuda", "finds no GPU"), ("tpu3000", "auto, cpu or cuda")])
+def test_a_device_that_is_not_there_is_named(name: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert find_device("auto") == torch.device("cpu")
+    with pytest.raises(ConfigError, match=says):
+        find_device(name)
 
 
 def test_a_share_above_one_is_refused() -> None:

@@ -10,6 +10,8 @@ import typer
 from rtmss.cli.base import Output, Weights, app, console
 from rtmss.config import ConfigError
 
+Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to train; a GPU if there is one.")]
+
 
 @app.command()
 def train(
@@ -18,9 +20,7 @@ def train(
         list[Path], typer.Option(metavar="DIR", help="A dataset or folder of stems to train on; repeat it for several.")
     ],
     output: Output = Path("runs/default"),
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda", help="Where to train; a GPU if there is one.")
-    ] = "auto",
+    device: Device = "auto",
 ) -> None:
     """Train weights, or go on training where the output folder stands."""
     from rtmss.training.run import find_recipe
@@ -38,11 +38,12 @@ def study(
     ],
     output: Output = Path("runs/study"),
     processes: Annotated[int, typer.Option(min=1, help="Runs trained and judged at once.")] = 1,
+    device: Device = "auto",
 ) -> None:
     """Train and judge variants of a recipe alike, from several seeds; goes on where the output folder stands."""
     from rtmss.study import run_study
 
-    run_study(name, data, output, console, processes)
+    run_study(name, data, output, console, processes, device)
 
 
 @app.command()

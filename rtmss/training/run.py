@@ -38,6 +38,22 @@ def find_recipe(name: str) -> Path:
     return find_yaml(name, Path(__file__).parent / "recipes", "recipe")
 
 
+def find_device(name: str) -> torch.device:
+    """A device by torch's name of it; `auto` is a GPU if there is one.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise ConfigError(f"no device '{name}' here: torch finds no GPU")
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"no device '{name}': auto, cpu or cuda") from error
+
+
 def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Console, device: str = "cpu") -> Path:
     """Train as the recipe says, going on where `folder` stands, and return the file with the averaged weights.
 
@@ -53,12 +69,10 @@ def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Consol
     if "RANK" in os.environ:
         dist.init_process_group("gloo")
     is_first = not dist.is_initialized() or dist.get_rank() == 0
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     bank, model, embeddings = prepare(recipe, recipe_file.parent, data, folder, console, device)
     if recipe.episodes.conditioning == "class":
         embeddings = [class_embedding(take.family, model.config.clip_encoder.n_embedding) for take in bank.takes]
-    trainer = Trainer(model, recipe, folder, device)
+    trainer = Trainer(model, recipe, folder, find_device(device))
     if trainer.checkpoint.exists():
         trainer.resume()
         console.print(f"Going on at step {trainer.step}", highlight=False)
@@ -86,7 +100,7 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     bank = load_banks(data, "train", folder.parent / "bank", recipe.model.sample_rate, console)
     model, has_encoder = start_model(recipe, recipe_folder)
-    model.to(device)
+    model.to(find_device(device))
     encoder_file, embeddings_file = (folder / name for name in PREPARED)
     if encoder_file.exists():
         model.clip_encoder.load_state_dict(load_file(encoder_file))

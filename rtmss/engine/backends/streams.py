@@ -3,6 +3,9 @@
 For a server with many listeners, and for a GPU, where a step of one stream is all launches: there it is captured once
 as a CUDA graph, and neither new conditions nor streams that come and go capture it again.
 
+On a GPU torch multiplies convolutions in TF32 unless `torch.backends.cudnn.allow_tf32` is off: over 1,000 hops with
+switches an H100's targets were within 2.5e-4 of a processor's, and without TF32 within 8e-7.
+
 Axes: S streams, N slots for targets, C channels.
 """
 
