@@ -152,7 +152,7 @@ def draw_sub_notes(n: int, sample_rate: int, rng: np.random.Generator) -> NDArra
     lowest = rng.uniform(28, 60)
     n_notes = int(rng.integers(1, 9))
     edges = np.sort(rng.integers(0, n, n_notes))
-    glide, settling = (rng.uniform(0.3, 4), 0.15 ** rng.uniform(1, 2.5)) if rng.random() < 0.6 else (0.0, 1.0)
+    glide, settling = (rng.uniform(0.3, 3), rng.uniform(0.008, 0.04)) if rng.random() < 0.6 else (0.0, 1.0)
     attack, release, fall = rng.uniform(0.001, 0.02), rng.uniform(0.01, 0.06), rng.uniform(0.15, 2)
     sub = np.zeros(n)
     for start, end in zip(edges, [*edges[1:], n], strict=True):
@@ -162,7 +162,7 @@ def draw_sub_notes(n: int, sample_rate: int, rng: np.random.Generator) -> NDArra
         phase = 2 * np.pi * pitch * (t + glide * settling * (1 - np.exp(-t / settling)))
         gate = np.minimum(1, t / attack) * np.minimum(1, t[::-1] / release)
         sub[start : start + length] = np.sin(phase + rng.uniform(0, 6.3)) * gate * np.exp(-t / fall)
-    return _levelled(np.tanh(10 ** rng.uniform(-1, 1) * sub), rng)
+    return _levelled(np.tanh(10 ** rng.uniform(-1, 0.6) * sub), rng)
 
 
 def put_under(audio: Tensor, parts: Tensor, sounds: Tensor) -> Tensor:
