@@ -98,7 +98,7 @@ class LoopRecipe(Config):
     decay_share: Probability = 0.35
     """Last share of the run, over which the learning rate falls to nothing."""
     cold_share: Probability = 0.2
-    """Share of steps whose decoders start in the middle of the crop, as after a live switch."""
+    """Share of steps whose decoders start with empty memory while the encoder goes on, as after a live switch."""
     checkpoint_minutes: float = 10.0
 
     @model_validator(mode="after")

@@ -39,7 +39,7 @@ def masked_errors(masks: Tensor, mixture: Tensor, targets: Tensor) -> tuple[Tens
 
 
 def half_precision(device: torch.device) -> torch.autocast:
-    """Autocast to bfloat16 where that is faster: a processor without AVX-512 would be twenty times slower."""
+    """Autocast to bfloat16 where that is faster: on a processor without AVX-512 it is many times slower."""
     is_faster = device.type != "cpu" or "AVX512" in torch.backends.cpu.get_cpu_capability()
     return torch.autocast(device.type, torch.bfloat16, enabled=is_faster)
 
