@@ -13,7 +13,9 @@ from conftest import Noise
 from pedalboard.io import AudioFile
 
 from rtmss.cli import main
+from rtmss.cli.base import find_device
 from rtmss.conditions.condition import load_condition
+from rtmss.config import UserError
 from rtmss.files import read_audio
 
 
@@ -145,3 +147,16 @@ def test_help_takes_less_than_half_a_second_of_the_processor() -> None:
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         fastest = min(fastest, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
     assert fastest < 0.5
+
+
+@pytest.mark.parametrize(("name", "says"), [("cuda", "finds no GPU"), ("tpu", "auto, cpu or cuda")])
+def test_a_device_that_is_not_there_is_named(name: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert find_device("auto") == find_device("cpu") == "cpu"
+    with pytest.raises(UserError, match=says):
+        find_device(name)
+
+
+def test_the_automatic_device_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert [find_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]

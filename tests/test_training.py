@@ -37,8 +37,8 @@ from rtmss.training.loop import Trainer, learning_rate, start_model
 from rtmss.training.mixdown import Mixdown
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import EncoderRecipe, EpisodeRecipe, LoopRecipe, Recipe
-from rtmss.training.run import find_device, find_recipe, train
-from rtmss.training.windows import Crop, Memory, Passes, masked_errors, window_loss
+from rtmss.training.run import find_recipe, train
+from rtmss.training.windows import Crop, Memory, Passes, half_precision, masked_errors, window_loss
 
 
 @pytest.fixture
@@ -373,12 +373,13 @@ def test_a_run_is_not_gone_on_with_other_data(tmp_path: Path, band_folder: Path,
         train(recipe_file, [band_folder, band_folder], tmp_path / "run", Console(quiet=True))
 
 
-@pytest.mark.parametrize(("name", "says"), [("cuda", "finds no GPU"), ("tpu3000", "auto, cpu or cuda")])
-def test_a_device_that_is_not_there_is_named(name: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert find_device("auto") == torch.device("cpu")
-    with pytest.raises(ConfigError, match=says):
-        find_device(name)
+@pytest.mark.parametrize(("capability", "is_half"), [("AVX2", False), ("AVX512", True)])
+def test_training_is_in_half_precision_where_the_processor_is_fast_at_it(
+    monkeypatch: pytest.MonkeyPatch, capability: str, is_half: bool
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    with half_precision(torch.device("cpu")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (torch.bfloat16 if is_half else torch.float32)
 
 
 def test_a_share_above_one_is_refused() -> None:

@@ -63,6 +63,21 @@ def load_separator(weights: Path | None, threads: int = 0) -> Separator:
     return Separator.load(weights)
 
 
+def find_device(name: str) -> str:
+    """Torch's name of a device; `auto` is a GPU if there is one.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    import torch
+
+    if name not in {"auto", "cpu", "cuda"}:
+        raise UserError(f"no device '{name}': auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("no device 'cuda' here: torch finds no GPU")
+    return "cuda" if name == "auto" and torch.cuda.is_available() else name.replace("auto", "cpu")
+
+
 def user_folder() -> Path:
     """Where the user's own conditions and presets are kept; RTMSS_LIBRARY sets another."""
     import platformdirs

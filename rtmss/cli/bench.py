@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from rtmss.cli.base import BackendName, Threads, Weights, app, cache_folder, choose_backend, console, load_separator
+from rtmss.cli.base import (
+    BackendName,
+    Threads,
+    Weights,
+    app,
+    cache_folder,
+    choose_backend,
+    console,
+    find_device,
+    load_separator,
+)
 from rtmss.config import UserError
 
 bench_app = typer.Typer(no_args_is_help=True, help="How fast this machine is: steps, the live host, memory.")
@@ -240,14 +250,11 @@ def streams(
     weights: Weights = None,
 ) -> None:
     """How many independent streams one device serves in time: 1, 2, 4 and so on, until it is late."""
-    import torch
-
     from rtmss.bench.steps import random_separator
     from rtmss.bench.streams import measure_streams
     from rtmss.bench.tables import streams_table, write_json
 
-    if device != "cpu" and not torch.cuda.is_available():
-        raise UserError(f"no device '{device}' here: torch finds no GPU")
+    device = find_device(device)
     separator = load_separator(weights, threads=1) if profile is None else random_separator(profile)
     numbers = [2**k for k in range(most.bit_length())]
     with console.status("Stepping"):

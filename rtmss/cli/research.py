@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rtmss.cli.base import Output, Weights, app, console
+from rtmss.cli.base import Output, Weights, app, console, find_device
 from rtmss.config import ConfigError
 
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to train; a GPU if there is one.")]
@@ -26,7 +26,7 @@ def train(
     from rtmss.training.run import find_recipe
     from rtmss.training.run import train as run
 
-    path = run(find_recipe(recipe), data, output, console, device)
+    path = run(find_recipe(recipe), data, output, console, find_device(device))
     console.print(f"Weights: {path}", highlight=False)
 
 
@@ -43,7 +43,7 @@ def study(
     """Train and judge variants of a recipe alike, from several seeds; goes on where the output folder stands."""
     from rtmss.study import run_study
 
-    run_study(name, data, output, console, processes, device)
+    run_study(name, data, output, console, processes, find_device(device))
 
 
 @app.command()

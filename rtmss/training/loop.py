@@ -34,8 +34,6 @@ from rtmss.training.progress import Progress
 from rtmss.training.recipe import LoopRecipe, Recipe
 from rtmss.training.windows import Crop, Memory, Passes, window_loss
 
-CPU = torch.device("cpu")
-
 
 def learning_rate(step: int, recipe: LoopRecipe) -> float:
     """Linear warm-up, constant, and a cosine to nothing over the last part of the run."""
@@ -93,8 +91,8 @@ class Lane:
 class Trainer:
     """One run: weights, their moving average, the optimiser, and the step reached."""
 
-    def __init__(self, model: SeparatorModel, recipe: Recipe, folder: Path, device: torch.device = CPU) -> None:
-        self.device = device
+    def __init__(self, model: SeparatorModel, recipe: Recipe, folder: Path) -> None:
+        self.device = model.analysis.device
         self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.recipe = recipe
         self.folder = folder

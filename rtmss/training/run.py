@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from rich.console import Console
@@ -38,29 +37,13 @@ def find_recipe(name: str) -> Path:
     return find_yaml(name, Path(__file__).parent / "recipes", "recipe")
 
 
-def find_device(name: str) -> torch.device:
-    """A device by torch's name of it; `auto` is a GPU if there is one.
-
-    Raises:
-        ConfigError: there is none of this name.
-    """
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise ConfigError(f"no device '{name}' here: torch finds no GPU")
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise ConfigError(f"no device '{name}': auto, cpu or cuda") from error
-
-
 def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Console, device: str = "cpu") -> Path:
     """Train as the recipe says, going on where `folder` stands, and return the file with the averaged weights.
 
     All folders of `data` are drawn from together.
 
-    Under `torchrun` every process takes part and the first one writes. `device` is torch's name of one, or `auto`: a
-    GPU if there is one.
+    Under `torchrun` every process takes part and the first one writes. `device` is torch's name of
+    where to train.
 
     Raises:
         ConfigError: the recipe or the data folder cannot be used.
@@ -72,7 +55,7 @@ def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Consol
     bank, model, embeddings = prepare(recipe, recipe_file.parent, data, folder, console, device)
     if recipe.episodes.conditioning == "class":
         embeddings = [class_embedding(take.family, model.config.clip_encoder.n_embedding) for take in bank.takes]
-    trainer = Trainer(model, recipe, folder, find_device(device))
+    trainer = Trainer(model, recipe, folder)
     if trainer.checkpoint.exists():
         trainer.resume()
         console.print(f"Going on at step {trainer.step}", highlight=False)
@@ -100,7 +83,7 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     bank = load_banks(data, "train", folder.parent / "bank", recipe.model.sample_rate, console)
     model, has_encoder = start_model(recipe, recipe_folder)
-    model.to(find_device(device))
+    model.to(device)
     encoder_file, embeddings_file = (folder / name for name in PREPARED)
     if encoder_file.exists():
         model.clip_encoder.load_state_dict(load_file(encoder_file))
