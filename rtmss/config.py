@@ -81,8 +81,12 @@ class UNetConfig(Config):
     """Length of the condition vector."""
     compression: Annotated[float, Field(gt=0, le=1)] = 0.4
     """Exponent on the magnitude of the input spectrum."""
-    film: Literal["bottleneck", "decoder"] = "decoder"
-    """Where the condition acts: at the bottleneck alone, or in the decoder and on its skips too."""
+    film: Literal["bottleneck", "blocks", "decoder"] = "decoder"
+    """Where the condition acts: at the bottleneck alone, in the decoder's blocks too, or also on what the encoder says
+    to them."""
+    look_ahead: Annotated[int, Field(ge=0)] = 0
+    """Frames after its own that the recurrent encoder has heard when a mask is made; the convolutions then look as far
+    ahead as back. Only for torch, and only for patient listeners: see `n_ahead`."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -96,6 +100,11 @@ class UNetConfig(Config):
     def n_bands(self) -> int:
         """Bands at the first level."""
         return sum(n for n, _ in self.bands)
+
+    @property
+    def n_ahead(self) -> int:
+        """Frames after its own that a mask depends on; each adds a hop of latency."""
+        return self.look_ahead and self.look_ahead + 2 * sum(self.dilations)
 
     @property
     def n_bins(self) -> int:
@@ -127,6 +136,16 @@ class SeparatorConfig(Config):
         if self.unet.n_bins != self.stft.n_bins - 1:
             raise ValueError(f"the bands cover {self.unet.n_bins} bins, the STFT has {self.stft.n_bins - 1} above DC")
         return self
+
+    @property
+    def latency(self) -> int:
+        """From the arrival of a sample to its output, with the wait for its hop to fill and what is looked ahead."""
+        return self.delay + self.stft.hop_length
+
+    @property
+    def delay(self) -> int:
+        """How far an output array lags behind its input array: the latency less the hop being filled."""
+        return self.stft.delay + self.unet.n_ahead * self.stft.hop_length
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -90,7 +90,7 @@ def run_demo(
     )
     # Up to the first switch the paced run has to play what the whole run says.
     n_same = min(int(SWITCHES[1][0] * rate), live.played.shape[-1])
-    delay = separator.model.config.stft.delay
+    delay = separator.model.config.delay
     difference = float(np.abs(live.played[:, delay:n_same] - karaoke.mix[:, : n_same - delay]).max())
     console.print(_stream_table(separator, choice, live, difference))
     edges = _print_quality(console, mixture, truths, whole.stems)
@@ -155,11 +155,12 @@ def _meter(audio: Audio) -> tuple[str, str]:
 
 
 def _stream_table(separator: Separator, choice: Choice, live: LiveReport, difference: float) -> Table:
-    stft, rate = separator.model.config.stft, separator.model.config.sample_rate
-    hop_ms = 1000 * stft.hop_length / rate
+    config = separator.model.config
+    latency, rate = config.latency, config.sample_rate
+    hop_ms = 1000 * config.stft.hop_length / rate
     p50, p99 = np.percentile(live.step_ms, [50, 99])
     table = Table(show_header=False, box=None)
-    table.add_row("algorithmic latency", f"{stft.latency} samples = {1000 * stft.latency / rate:.1f} ms")
+    table.add_row("algorithmic latency", f"{latency} samples = {1000 * latency / rate:.1f} ms")
     table.add_row("backend", str(choice))
     table.add_row("real-time factor", f"{sum(live.step_ms) / len(live.step_ms) / hop_ms:.2f}")
     table.add_row("step time", f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, max {max(live.step_ms):.2f} ms of {hop_ms:.2f} ms")

@@ -106,9 +106,9 @@ def info_table(separator: Separator, choice: Choice) -> Table:
     table.add_row("backend hop by hop", str(choice))
     table.add_row("weights", f"{separator.model_id}, {n_parameters / 1e6:.1f} million parameters")
     table.add_row("sample rate", f"{config.sample_rate} Hz")
-    stft = config.stft
-    milliseconds = 1000 * stft.latency / config.sample_rate
-    table.add_row("algorithmic latency", f"{stft.latency} samples = {milliseconds:.1f} ms, hop {stft.hop_length}")
+    latency, hop = config.latency, config.stft.hop_length
+    milliseconds = 1000 * latency / config.sample_rate
+    table.add_row("algorithmic latency", f"{latency} samples = {milliseconds:.1f} ms, hop {hop}")
     table.add_row("real-time priority", describe())
     try:
         names = [str(device) for device in devices()] or ["none"]

@@ -96,21 +96,26 @@ def shipped_graph(cache: None) -> Path:
 
 @pytest.fixture(scope="session")
 def profiles() -> dict[str, SeparatorModel]:
-    """A narrow model for every latency profile, at 44.1 kHz."""
+    """A narrow model for every latency profile, and one that looks ahead, at 44.1 kHz."""
     unet = UNetConfig(channels=(6, 8, 10), n_hidden=16, n_condition=12)
-    return {
+    models = {
         name: make_model(SeparatorConfig(stft=stft, unet=unet, clip_encoder=CLIP_ENCODER))
         for name, stft in PROFILES.items()
     }
+    ahead = unet.model_copy(update={"look_ahead": 3})
+    return models | {"ahead": make_model(SeparatorConfig(unet=ahead, clip_encoder=CLIP_ENCODER))}
 
 
 @pytest.fixture(scope="session")
 def open_model() -> SeparatorModel:
     """A model at 44.1 kHz whose masks are 1.1 at every bin, whatever it hears."""
-    model = make_model(
-        SeparatorConfig(unet=UNetConfig(channels=(4, 4), dilations=(1, 1), n_hidden=8, n_condition=12),
-                        clip_encoder=CLIP_ENCODER)
-    )  # fmt: skip
+    return make_open(0)
+
+
+def make_open(look_ahead: int) -> SeparatorModel:
+    """Another one, which may look ahead."""
+    unet = UNetConfig(channels=(4, 4), dilations=(1, 1), n_hidden=8, n_condition=12, look_ahead=look_ahead)
+    model = make_model(SeparatorConfig(unet=unet, clip_encoder=CLIP_ENCODER))
     for weight in model.unet.merge.weights:
         weight.zero_()
     model.unet.merge.bias.zero_()

@@ -166,6 +166,13 @@ def test_without_onnx_runtime_torch_plays(tiny: SeparatorModel, folder: Path, mo
         choose(tiny, MODEL_ID, "onnx", folder)
 
 
+def test_a_network_that_looks_ahead_plays_in_torch(profiles: dict[str, SeparatorModel], tmp_path: Path) -> None:
+    choice = choose(profiles["ahead"], MODEL_ID, "auto", tmp_path)
+    assert str(choice) == "torch (a network that looks ahead plays in torch only)"
+    with pytest.raises(GraphError, match="looks ahead"):
+        choose(profiles["ahead"], MODEL_ID, "onnx", tmp_path)
+
+
 @pytest.mark.usefixtures("no_export")
 def test_a_network_that_may_not_be_made_leaves_torch(tiny: SeparatorModel, tmp_path: Path) -> None:
     choice = choose(tiny, MODEL_ID, "auto", tmp_path, may_export=False)

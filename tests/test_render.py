@@ -43,18 +43,22 @@ def load(folder: Path, suffix: str = "wav") -> dict[str, Audio]:
     return {path.stem: read_audio(path)[0] for path in sorted(folder.glob(f"*.{suffix}"))}
 
 
-@pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (48000, 2), (96000, 1), (22050, 2)])
+@pytest.mark.parametrize(
+    ("profile", "rate", "channels"),
+    [("default", 44100, 2), ("default", 48000, 2), ("default", 96000, 1), ("default", 22050, 2), ("ahead", 48000, 2)],
+)
 def test_stems_and_remainder_null_at_any_rate(
     profiles: dict[str, SeparatorModel],
     scene: Scene,
     noise: Noise,
     write: Callable[..., Path],
+    profile: str,
     rate: int,
     channels: int,
 ) -> None:
     audio = noise(2 * rate + 123, channels)
     source = write(audio, rate)
-    report = render(source, source.parent / "out", profiles["default"], Plan(scene, stems=True))
+    report = render(source, source.parent / "out", profiles[profile], Plan(scene, stems=True))
     files = load(source.parent / "out")
     assert sorted(files) == ["a", "b", "mix", "remainder"]
     assert {piece.shape for piece in files.values()} == {audio.shape}

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise
+from conftest import MakeCondition, Noise, make_open
 
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import LOUDEST, Output, Session
@@ -278,11 +278,22 @@ def test_eight_stems_play_at_once(tiny: SeparatorModel, noise: Noise, make_condi
     assert not output.mix[2:].any()
 
 
-@pytest.mark.parametrize("profile", ["default", "tight"])
+@pytest.mark.parametrize("profile", ["default", "tight", "ahead"])
 def test_the_delay_is_the_latency_less_one_hop(profiles: dict[str, SeparatorModel], profile: str) -> None:
     session = Session(profiles[profile])
     assert session.delay == session.latency - session.hop_length
-    assert session.latency == {"default": 1024, "tight": 512}[profile]
+    assert session.latency == {"default": 1024, "tight": 512, "ahead": 1024 + 17 * 512}[profile]
+
+
+def test_the_stems_of_a_network_that_looks_ahead_are_as_late_as_the_dry_input(
+    noise: Noise, make_condition: MakeCondition
+) -> None:
+    session = Session(make_open(3), Scene((Stem("all", make_condition()),)))
+    audio = noise(60 * 512)
+    said = np.concatenate([session.step(audio[:, i : i + 512]).stems[0] for i in range(0, 60 * 512, 512)], axis=-1)
+    dry = delayed(session, audio)
+    # What is left is the missing DC.
+    assert np.abs(said / 1.1 - dry).max() < 0.05 * np.abs(dry).max()
 
 
 def test_bypass_without_a_fade_is_dry_even_while_an_old_target_rings_out(
@@ -295,10 +306,11 @@ def test_bypass_without_a_fade_is_dry_even_while_an_old_target_rings_out(
     assert np.array_equal(mix[:, 8 * HOP :], delayed(session, audio)[:, 8 * HOP :])
 
 
+@pytest.mark.parametrize("look_ahead", [0, 3])
 def test_holding_the_masks_of_a_steady_tone_gives_nearly_the_next_step(
-    open_model: SeparatorModel, make_condition: MakeCondition
+    look_ahead: int, make_condition: MakeCondition
 ) -> None:
-    session = Session(open_model, Scene((Stem("voice", make_condition()),)))
+    session = Session(make_open(look_ahead), Scene((Stem("voice", make_condition()),)))
     tone = np.sin(2 * np.pi * 440 / 44100 * np.arange(60 * 512, dtype=np.float32))[None].repeat(2, 0) * 0.3
     for i in range(40):
         session.step(tone[:, i * 512 : (i + 1) * 512])

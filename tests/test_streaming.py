@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rtmss.model.separator import SeparatorModel, SeparatorState
 
-every_profile = pytest.mark.parametrize("profile", ["default", "tight"])
+every_profile = pytest.mark.parametrize("profile", ["default", "tight", "ahead"])
 
 
 def leaves(state: Any) -> list[Tensor]:
@@ -74,11 +74,11 @@ def test_the_next_state_has_the_shapes_of_the_first(tiny: SeparatorModel) -> Non
 @every_profile
 def test_output_ignores_the_future(profiles: dict[str, SeparatorModel], profile: str) -> None:
     model = profiles[profile]
-    audio, condition = material(model, 10, 1)
+    audio, condition = material(model, 26, 1)
     other = audio.clone()
     now = 6 * model.config.stft.hop_length
     other[..., now:] = -0.9
-    a, b = (stream(model, x, condition, (10,))[0] for x in (audio, other))
+    a, b = (stream(model, x, condition, (26,))[0] for x in (audio, other))
     assert torch.equal(a[..., :now], b[..., :now])
     assert not torch.allclose(a[..., now:], b[..., now:], atol=1e-3)
 
@@ -86,11 +86,26 @@ def test_output_ignores_the_future(profiles: dict[str, SeparatorModel], profile:
 @every_profile
 def test_output_lags_behind_the_input_by_the_delay(profiles: dict[str, SeparatorModel], profile: str) -> None:
     model = profiles[profile]
-    hop, delay = model.config.stft.hop_length, model.config.stft.delay
-    audio, condition = torch.zeros(1, 2, 10 * hop), torch.ones(1, 1, 12)
+    hop, delay = model.config.stft.hop_length, model.config.delay
+    audio, condition = torch.zeros(1, 2, 26 * hop), torch.ones(1, 1, 12)
     audio[..., 5 * hop] = 1.0
-    out, _ = stream(model, audio, condition, (10,))
+    out, _ = stream(model, audio, condition, (26,))
     assert out[0, 0, 0].abs().argmax() == 5 * hop + delay
+
+
+def test_a_mask_hears_as_far_ahead_as_its_latency_says(profiles: dict[str, SeparatorModel]) -> None:
+    model = profiles["ahead"]
+    hop, n_ahead = model.config.stft.hop_length, model.config.unet.n_ahead
+    assert n_ahead == 3 + 2 * (1 + 2 + 4)
+    assert model.config.latency == model.config.stft.latency + n_ahead * hop == model.config.delay + hop
+    audio, condition = material(model, 60, 1)
+    other, then = audio.clone(), 40 * hop
+    other[..., then:] = -0.9
+    a, b = (stream(model, x, condition, (60,))[0][..., model.config.delay :] for x in (audio, other))
+    differs = (a != b).any(dim=(0, 1, 2)).nonzero()[:, 0]
+    # Its own frame reaches from the last sample back to a whole synthesis window before it.
+    assert differs[0] >= then - n_ahead * hop - model.config.stft.n_synthesis
+    assert differs[0] < then - n_ahead * hop
 
 
 def test_a_call_leaves_its_arguments_alone(tiny: SeparatorModel) -> None:

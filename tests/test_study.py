@@ -117,6 +117,8 @@ def test_the_study_of_the_paper_is_one_whose_variants_are_recipes() -> None:
     assert recipes["tight"].model.stft.hop_length == 256
     assert recipes["class-label"].episodes.conditioning == "class"
     assert recipes["film-at-bottleneck"].model.unet.film == "bottleneck"
+    assert recipes["film-in-blocks"].model.unet.film == "blocks"
+    assert recipes["half-a-second-ahead"].model.latency > recipes["few-shot"].model.latency + 22050
     assert {recipe.loop for recipe in recipes.values()} == {recipes["few-shot"].loop}
 
 

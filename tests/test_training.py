@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
+from conftest import make_open
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from rich.console import Console
@@ -112,7 +113,9 @@ def test_the_loss_masks_what_the_stream_masks(tiny: SeparatorModel, episode: Epi
     assert (tiny.synthesize(masked, state.targets.overlap)[0] - streamed).abs().max() < 1e-5
 
 
-def test_the_waveform_error_is_aligned(open_model: SeparatorModel) -> None:
+@pytest.mark.parametrize("look_ahead", [0, 3])
+def test_the_waveform_error_is_aligned(look_ahead: int) -> None:
+    open_model = make_open(look_ahead)
     torch.manual_seed(0)
     mixture = 0.1 * torch.randn(2, 2, 40 * 512)
     episode = Episode(mixture, mixture[:, None] * 1.1, torch.rand(2, 1, 16), torch.zeros(2, 1, 16))
@@ -125,6 +128,22 @@ def test_the_waveform_error_is_aligned(open_model: SeparatorModel) -> None:
             _, error, _, memory = window_loss(open_model, crop, memory, window, is_cold, LoopRecipe(), passes)
             # What is left is the missing DC.
             assert (error < 0.02).all()
+
+
+def test_the_loss_of_a_network_that_looks_ahead_is_that_of_the_frames_it_masks() -> None:
+    open_model = make_open(3)
+    torch.manual_seed(0)
+    mixture = 0.1 * torch.randn(2, 2, 40 * 512)
+    mixture[..., 20 * 512 :] *= 8  # frames that were compared with others would differ by far
+    episode = Episode(mixture, mixture[:, None] * 1.1, torch.rand(2, 1, 16), torch.zeros(2, 1, 16))
+    passes, crop = Passes.of(open_model, compiled=False), Crop.of(episode, open_model)
+    assert open_model.config.unet.n_ahead == 7
+    memory = Memory.empty(open_model, 2, 1)
+    for start in (0, 20):
+        loss, _, _, memory = window_loss(
+            open_model, crop, memory, range(start, start + 20), False, LoopRecipe(log_weight=0.0), passes
+        )
+        assert loss < 0.2
 
 
 def test_two_steps_move_the_unet_and_leave_the_clip_encoder_alone(tiny: SeparatorModel, runs: Runs) -> None:

@@ -87,6 +87,39 @@ def test_film_at_the_bottleneck_alone_leaves_the_decoder_to_itself(tiny: Separat
     assert torch.equal(masks[:, 0], masks[:, 1])
 
 
+def test_film_in_the_blocks_leaves_what_comes_over_the_skips_as_it_is(tiny: SeparatorModel) -> None:
+    torch.manual_seed(0)
+    unet = UNet(tiny.config.unet.model_copy(update={"film": "blocks"})).eval()
+    assert unet.modulate(torch.rand(1, 2, 12)).shape == (1, 2, sum(unet.film_sizes))
+    features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
+    unet.expand.weight.data.zero_()
+    masks, _ = unet.decode(features, torch.rand(1, 2, 12), unet.init_decoder_state(1, 2))
+    assert (masks[:, 0] - masks[:, 1]).abs().max() > 1e-4
+    unet.film.weight.data[unet.film_sizes[0] :].zero_()  # all but the bottleneck's
+    masks, _ = unet.decode(features, torch.rand(1, 2, 12), unet.init_decoder_state(1, 2))
+    assert torch.equal(masks[:, 0], masks[:, 1])
+
+
+def test_all_ways_through_a_network_that_looks_ahead_are_as_late(tiny: SeparatorModel) -> None:
+    torch.manual_seed(0)
+    unet = UNet(tiny.config.unet.model_copy(update={"look_ahead": 5, "dilations": (1, 3, 2)})).eval()
+    assert unet.config.n_ahead == 5 + 2 * (1 + 3 + 2)
+    assert unet.waits == (1 + 3 + 2 - 1 + 5 + 2 + 3, 3 + 2 - 3 + 5 + 2, 5)
+    # Nothing is left but what passes straight through.
+    for block in (*unet.encoder, *unet.decoder):
+        block.get_parameter("conv.conv.weight").data.zero_()
+    for weight in (*unet.gru.parameters(), *unet.target_gru.parameters()):
+        weight.data.zero_()
+    condition, masks = torch.rand(1, 1, 12), []
+    for level in (0.0, 1.0):
+        planes = torch.zeros(1, 4, 40, 128)
+        planes[:, :, 8] = level
+        features, _ = unet.encode(planes, unet.init_encoder_state(1))
+        masks.append(unet.decode(features, condition, unet.init_decoder_state(1, 1))[0])
+    differs = (masks[0] != masks[1]).any(dim=(0, 1, 2, 4))
+    assert differs.nonzero()[:, 0].tolist() == [8 + unet.config.n_ahead]
+
+
 def test_masks_are_bounded() -> None:
     masks = bound_masks(torch.randn(1, 2, 4, 3, 5) * 50)
     real, imaginary = masks.chunk(2, dim=2)

@@ -88,7 +88,7 @@ def live(
     if record is not None:
         check_folder(record)
         shape = Shape(config.stft.hop_length, n_outputs, config.unet.n_condition)
-        about = About(separator.model_id, str(weights or "shipped"), config.stft.delay)
+        about = About(separator.model_id, str(weights or "shipped"), config.delay)
         recording = RecordOptions(record, shape, about)
     options = HostOptions(
         EngineOptions(weights, device, block, n_outputs, sample_rate, queue, source, sink, graph=choice.graph),

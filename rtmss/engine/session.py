@@ -97,12 +97,12 @@ class Session:
     @property
     def latency(self) -> int:
         """Samples from the arrival of a sound to its output, the wait for its hop to fill included; constant."""
-        return self.config.stft.latency
+        return self.config.latency
 
     @property
     def delay(self) -> int:
         """Samples by which output arrays lag behind input arrays: the latency less one hop; constant."""
-        return self.config.stft.delay
+        return self.config.delay
 
     def reset(self) -> None:
         """Start a new stream: silence before it, the scene as it is, no glide under way."""

@@ -74,11 +74,20 @@ class CausalConv2d(nn.Module):
         return self.conv(x), x[:, :, x.shape[2] - self.n_past :]
 
 
+def delay(x: Tensor, waiting: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    """Frames wait in a queue along `dim`: as many of the oldest as come in, and those that wait now."""
+    n, n_waiting = x.shape[dim], waiting.shape[dim]
+    both = torch.cat([waiting.to(x.dtype), x], dim)
+    return both.narrow(dim, 0, n), both.narrow(dim, n, n_waiting)
+
+
 class CausalBlock(nn.Module):
     """Causal convolution, norm, optional FiLM, ReLU, around a residual path."""
 
-    def __init__(self, n_channels: int, dilation: int) -> None:
+    def __init__(self, n_channels: int, dilation: int, n_ahead: int = 0) -> None:
+        """With `n_ahead`, what comes out is of so many frames ago, and the convolution has heard those after it."""
         super().__init__()
+        self.n_ahead = n_ahead
         self.conv = CausalConv2d(n_channels, dilation=dilation)
         self.norm = nn.BatchNorm2d(n_channels)
 
@@ -88,9 +97,11 @@ class CausalBlock(nn.Module):
 
     def forward(self, x: Tensor, past: Tensor, film: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
         """x: (B, C, T, F), film: scale and shift, each (B, C) -> (B, C, T, F), next past."""
-        y, past = self.conv(x, past)
+        y, latest = self.conv(x, past)
         y = self.norm(y)
+        if self.n_ahead:
+            x, _ = delay(x, past[:, :, -self.n_ahead :], 2)
         if film is not None:
             scale, shift = (f[:, :, None, None] for f in film)
             y = y * (1 + scale) + shift
-        return x + torch.relu(y), past
+        return x + torch.relu(y), latest

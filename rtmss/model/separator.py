@@ -36,7 +36,7 @@ class SeparatorState(NamedTuple):
     """All memory of a stream."""
 
     past: Tensor
-    """(B, C, n_fft - hop_length) the latest samples."""
+    """(B, C, n_fft - hop_length, and a hop for each frame looked ahead) the latest samples."""
     encoder: EncoderState
     targets: TargetState
 
@@ -59,7 +59,7 @@ class SeparatorModel(nn.Module):
     def init_state(self, batch: int, n_targets: int) -> SeparatorState:
         """The memory before any sound: all zeros."""
         stft = self.config.stft
-        past = torch.zeros(batch, N_CHANNELS, stft.n_fft - stft.hop_length)
+        past = torch.zeros(batch, N_CHANNELS, stft.n_fft + (self.config.unet.n_ahead - 1) * stft.hop_length)
         return SeparatorState(past, self.unet.init_encoder_state(batch), self.init_targets(batch, n_targets))
 
     def init_targets(self, batch: int, n_targets: int) -> TargetState:
@@ -78,7 +78,7 @@ class SeparatorModel(nn.Module):
             state: from `init_state` or the call before; left as it was.
 
         Returns:
-            (B, N, C, T * hop_length) targets, `config.stft.delay` samples behind `audio`, and the next state.
+            (B, N, C, T * hop_length) targets, `config.delay` samples behind `audio`, and the next state.
 
         Raises:
             ValueError: the number of samples is not a multiple of hop_length.
@@ -91,10 +91,20 @@ class SeparatorModel(nn.Module):
         return targets, SeparatorState(past, encoder, target_state)
 
     def encode(self, audio: Tensor, past: Tensor, state: EncoderState) -> tuple[Tensor, Features, Tensor, EncoderState]:
-        """The part that all targets share: (B, C, T, F) frames, features, and the next memory."""
-        frames, past = analyze(audio, past, self.analysis, self.config.stft)
-        features, state = self.unet.encode(compress(frames[..., 1:], self.config.unet.compression), state)
+        """The part that all targets share: (B, C, T, F) frames to be masked, features, and the next memory."""
+        heard, frames, past = self.analyze(audio, past)
+        features, state = self.unet.encode(compress(heard[..., 1:], self.config.unet.compression), state)
         return frames, features, past, state
+
+    def analyze(self, audio: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(B, C, T, F) the latest frames, those `n_ahead` before them, which are to be masked, and the next past."""
+        stft, n = self.config.stft, self.config.unet.n_ahead * self.config.stft.hop_length
+        heard, latest = analyze(audio, past[..., n:], self.analysis, stft)
+        if not n:
+            return heard, heard, latest
+        samples, start = torch.cat([past, audio], dim=-1), past.shape[-1] - n
+        masked, _ = analyze(samples[..., start:-n], samples[..., :start], self.analysis, stft)
+        return heard, masked, samples[..., audio.shape[-1] :]
 
     def decode(
         self, frames: Tensor, features: Features, condition: Tensor, state: TargetState
@@ -115,7 +125,7 @@ class SeparatorModel(nn.Module):
         Returns:
             (B, N, C, T * hop_length).
         """
-        frames, _ = analyze(audio, state.past, self.analysis, self.config.stft)
+        _, frames, _ = self.analyze(audio, state.past)
         masks = state.targets.masks[..., None, :].expand(-1, -1, -1, frames.shape[2], -1)
         return self.synthesize(apply_masks(masks, to_planes(frames[..., 1:])), state.targets.overlap)[0]
 

@@ -9,15 +9,15 @@ Axes: B batch, N targets, C channels, T frames, F bands or bins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import pairwise
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from rtmss.config import UNetConfig
-from rtmss.model.layers import BandMerge, BandSplit, CausalBlock
+from rtmss.model.layers import BandMerge, BandSplit, CausalBlock, delay
 
 
 class Features(NamedTuple):
@@ -36,6 +36,9 @@ class EncoderState(NamedTuple):
     """One per level, (B, C, n_past, F)."""
     hidden: Tensor
     """(B, n_hidden)."""
+    delays: tuple[Tensor, ...] = ()
+    """What waits until enough is heard of what comes after it, where the network looks ahead: of every level
+    (B, C, frames, F), and of the bottleneck (B, look_ahead, n_hidden)."""
 
 
 class DecoderState(NamedTuple):
@@ -57,7 +60,10 @@ class UNet(nn.Module):
         self.level_bands = [config.n_bands >> level for level in range(len(channels))]
         n_deep = channels[-1] * self.level_bands[-1]
         self.split = BandSplit(n_planes, channels[0], config.bands)
-        self.encoder = nn.ModuleList(map(CausalBlock, channels, config.dilations))
+        ahead = config.dilations if config.n_ahead else (0,) * len(channels)
+        self.encoder = nn.ModuleList(map(CausalBlock, channels, config.dilations, ahead))
+        self.waits = _waits(ahead, config.look_ahead)
+        """Frames that each level's skip waits for the decoder."""
         pairs = list(pairwise(channels))
         self.down = nn.ModuleList(nn.Conv2d(a, b, (1, 4), (1, 2), (0, 1)) for a, b in pairs)
         self.squeeze = nn.Linear(n_deep, config.n_hidden)
@@ -66,24 +72,28 @@ class UNet(nn.Module):
         self.gru = nn.GRU(config.n_hidden, config.n_hidden, batch_first=True)
         self.target_gru = nn.GRU(config.n_hidden, config.n_hidden, batch_first=True)
         self.expand = nn.Linear(config.n_hidden, n_deep)
-        self.decoder = nn.ModuleList(map(CausalBlock, channels[::-1], config.dilations[::-1]))
+        self.decoder = nn.ModuleList(map(CausalBlock, channels[::-1], config.dilations[::-1], ahead[::-1]))
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, (1, 4), (1, 2), (0, 1)) for a, b in pairs[::-1])
         self.merge = BandMerge(channels[0], n_planes, config.bands)
-        conditioned = channels[::-1] if config.film == "decoder" else ()
+        conditioned = () if config.film == "bottleneck" else channels[::-1]
         self.film_sizes = [2 * n for n in (config.n_hidden, *conditioned)]
         self.film = nn.Linear(config.n_condition, sum(self.film_sizes))
         # The condition also picks what comes over the skips: without it every target gets the same features there.
-        self.gate = nn.Linear(config.n_condition, sum(self.film_sizes[1:])) if conditioned else None
+        is_gated = config.film == "decoder"
+        self.gate = nn.Linear(config.n_condition, sum(self.film_sizes[1:])) if is_gated else None
         if self.gate is not None:
             nn.init.zeros_(self.gate.weight)
             nn.init.zeros_(self.gate.bias)
 
     def init_encoder_state(self, batch: int) -> EncoderState:
         """The memory before any sound: all zeros."""
+        config = self.config
         blocks: Iterable[tuple[Any, int]] = zip(self.encoder, self.level_bands, strict=True)
-        return EncoderState(
-            tuple(block.init_state(batch, n) for block, n in blocks), torch.zeros(batch, self.config.n_hidden)
-        )
+        convs = tuple(block.init_state(batch, n) for block, n in blocks)
+        sizes = zip(config.channels, self.waits, self.level_bands, strict=True)
+        deep = torch.zeros(batch, config.look_ahead, config.n_hidden)
+        delays = (*(torch.zeros(batch, *size) for size in sizes), deep) if config.n_ahead else ()
+        return EncoderState(convs, torch.zeros(batch, config.n_hidden), delays)
 
     def init_decoder_state(self, batch: int, n_targets: int) -> DecoderState:
         """The memory of fresh targets: all zeros."""
@@ -108,7 +118,11 @@ class UNet(nn.Module):
             pasts.append(latest)
         deep = self.squeeze_norm(self.squeeze(x.permute(0, 2, 1, 3).flatten(2)))
         y, hidden = _recur(self.gru, deep, state.hidden)
-        return Features(tuple(skips), deep + y), EncoderState(tuple(pasts), hidden)
+        waiting: tuple[Tensor, ...] = ()
+        if state.delays:
+            pairs = [delay(x, before, x.dim() - 2) for x, before in zip((*skips, deep), state.delays, strict=True)]
+            (*skips, deep), waiting = map(tuple, zip(*pairs, strict=True))
+        return Features(tuple(skips), deep + y), EncoderState(tuple(pasts), hidden, waiting)
 
     def modulate(self, condition: Tensor) -> Tensor:
         """(B, N, n_condition) -> (B, N, all scales and shifts): what the decoders need to know of a condition."""
@@ -133,7 +147,7 @@ class UNet(nn.Module):
     ) -> tuple[Tensor, DecoderState]:
         """`decode` with what `modulate` says of the conditions, which changes only when they do."""
         shape = modulation.shape[:2]
-        sizes = [*self.film_sizes, *self.film_sizes[1:]]
+        sizes = [*self.film_sizes, *(self.film_sizes[1:] if self.gate is not None else ())]
         pairs = [f.chunk(2, dim=-1) for f in torch.split(modulation.flatten(0, 1), sizes, dim=-1)]
         films, gates = pairs[: len(self.film_sizes)], pairs[len(self.film_sizes) :]
         scale, shift = (f[:, None] for f in films[0])
@@ -146,8 +160,9 @@ class UNet(nn.Module):
             if level:
                 x = self.up[level - 1](x)
             skip, film = _per_target(features.skips[-1 - level], shape), None
-            if gates:
+            if len(films) > 1:
                 film = films[level + 1]
+            if gates:
                 gain, offset = (f[:, :, None, None] for f in gates[level])
                 skip = skip * (1 + gain) + offset
             x, latest = block(x + skip, past.flatten(0, 1), film)
@@ -160,6 +175,13 @@ def bound_masks(masks: Tensor) -> Tensor:
     """(B, N, C, T, bins) raw -> bounded complex masks: real parts in 0..1.1, imaginary parts within 0.5."""
     real, imaginary = masks.float().chunk(2, dim=2)
     return torch.cat([1.1 * torch.sigmoid(real), 0.5 * torch.tanh(imaginary)], dim=2)
+
+
+def _waits(ahead: Sequence[int], look_ahead: int) -> tuple[int, ...]:
+    """How many frames of each level's skip the decoder is behind, where every block of a level is so many behind."""
+    encoder = list(accumulate(ahead))
+    decoder = accumulate((encoder[-1] + look_ahead, *ahead[:0:-1]))
+    return tuple(late - early for late, early in zip(reversed(list(decoder)), encoder, strict=True))
 
 
 def _per_target(x: Tensor, shape: torch.Size) -> Tensor:

@@ -94,6 +94,13 @@ class Crop(NamedTuple):
         return cls(episode, frames, to_planes(wanted[..., 1:]))
 
 
+def _earlier(frames: Tensor, window: range, n: int) -> Tensor:
+    """(..., T, F) frames of the window `n` frames before this one, silence before the crop."""
+    missing = max(0, n - window.start)
+    found = frames[..., max(0, window.start - n) : window.stop - n, :]
+    return torch.nn.functional.pad(found, (0, 0, missing, 0)) if missing else found
+
+
 def window_loss(
     model: SeparatorModel, crop: Crop, memory: Memory, window: range, is_cold: bool, recipe: LoopRecipe, passes: Passes
 ) -> tuple[Tensor, Tensor, Tensor, Memory]:
@@ -111,14 +118,14 @@ def window_loss(
     Returns:
         The loss, the relative waveform error of each target (B * N,), whether it sounds, and the next memory.
     """
-    hop, delay = model.config.stft.hop_length, model.config.stft.delay
+    hop, delay, n_ahead = model.config.stft.hop_length, model.config.delay, model.config.unet.n_ahead
     batch, n_targets = crop.episode.targets.shape[:2]
     decoder, overlap = memory.decoder, memory.overlap
     if is_cold:
         _, decoder, overlap = Memory.empty(model, batch, n_targets)
     frames = crop.frames[:, :, window.start : window.stop, 1:]
-    planes = to_planes(frames)
-    wanted = crop.wanted[:, :, :, window.start : window.stop]
+    planes = to_planes(_earlier(crop.frames[..., 1:], window, n_ahead))
+    wanted = _earlier(crop.wanted, window, n_ahead)
     with half_precision(frames.device):
         condition = model.condition_head(crop.episode.positive, crop.episode.negative)
         features, encoder = passes.encode(compress(frames, model.config.unet.compression), memory.encoder)

@@ -191,7 +191,7 @@ def metadata(model: SeparatorModel, model_id: str) -> dict[str, str]:
         "hop_length": stft.hop_length,
         "n_fft": stft.n_fft,
         "n_synthesis": stft.n_synthesis,
-        "delay": stft.delay,
+        "delay": config.delay,
         "n_condition": config.unet.n_condition,
     }
     return {
@@ -217,8 +217,11 @@ def export_graph(path: Path, model: SeparatorModel, model_id: str, *, standalone
         standalone: from samples and conditions on, for other programs.
 
     Raises:
-        GraphError: the exporter is not installed or does not succeed, or the file cannot be written.
+        GraphError: the exporter is not installed or does not succeed, the file cannot be written, or the network
+            looks ahead.
     """
+    if model.config.unet.n_ahead:
+        raise GraphError("a network that looks ahead plays in torch only")
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
         raise GraphError(f"to export the network, torch needs more: pip install {' '.join(missing)}")

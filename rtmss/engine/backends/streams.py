@@ -75,7 +75,7 @@ class StreamBatch:
     def step(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """(S, C, hop_length) new samples -> (S, N, C, hop_length) targets, silence from empty slots.
 
-        They lag behind `audio` by `config.stft.delay` samples.
+        They lag behind `audio` by `config.delay` samples.
         """
         with torch.inference_mode():
             self._audio.copy_(torch.from_numpy(audio))
