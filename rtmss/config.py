@@ -77,6 +77,9 @@ class UNetConfig(Config):
     """Frames between the taps of each level's causal convolution."""
     n_hidden: Positive = 256
     """Width of the recurrent bottleneck."""
+    recurrent_dilation: Positive = 1
+    """Frames between the steps of the recurrent layers, of which so many sequences run side by side (Chang et al.,
+    "Dilated Recurrent Neural Networks", NeurIPS 2017)."""
     n_condition: Positive = 128
     """Length of the condition vector."""
     compression: Annotated[float, Field(gt=0, le=1)] = 0.4
@@ -136,6 +139,28 @@ class SeparatorConfig(Config):
         if self.unet.n_bins != self.stft.n_bins - 1:
             raise ValueError(f"the bands cover {self.unet.n_bins} bins, the STFT has {self.stft.n_bins - 1} above DC")
         return self
+
+    def retimed(self, stft: StftConfig) -> SeparatorConfig:
+        """The same network, for the same weights, on frames that come more often: all that it remembers stays as long
+        ago, in seconds, as it was.
+
+        Raises:
+            ConfigError: the frames have another length, or their hop is not a whole part of this one's.
+        """
+        factor, rest = divmod(self.stft.hop_length, stft.hop_length)
+        if rest or stft.n_fft != self.stft.n_fft:
+            raise ConfigError(
+                f"weights for frames of {self.stft.n_fft} samples, {self.stft.hop_length} apart, "
+                f"cannot play frames of {stft.n_fft}, {stft.hop_length} apart"
+            )
+        unet = self.unet.model_copy(
+            update={
+                "dilations": tuple(factor * dilation for dilation in self.unet.dilations),
+                "recurrent_dilation": factor * self.unet.recurrent_dilation,
+                "look_ahead": factor * self.unet.look_ahead,
+            }
+        )
+        return self.model_copy(update={"stft": stft, "unet": unet})
 
     @property
     def latency(self) -> int:

@@ -14,6 +14,8 @@ import numpy as np
 
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.conditions.encode import check_clip, create_condition, encode_clips
+from rtmss.conditions.preset import find
+from rtmss.config import PROFILES
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Output, Session
 from rtmss.files import Audio, resample
@@ -37,13 +39,20 @@ class Separator:
     model_id: str
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Separator:
+    def load(cls, path: Path | None = None, profile: str | None = None) -> Separator:
         """Load weights; without a path those that come with rtmss.
+
+        Args:
+            path: the file.
+            profile: a latency profile of `rtmss.config.PROFILES`, which the weights need not have been trained for;
+                None for that of their training. Conditions go with the weights, whatever the profile.
 
         Raises:
             CheckpointError: the file is missing, of another kind or version, or damaged.
+            ConfigError: there is no profile of this name, or the weights cannot play it.
         """
-        return cls(*load_model(path or default_weights()))
+        stft = None if profile is None else find(profile, PROFILES, "profile")
+        return cls(*load_model(path or default_weights(), stft))
 
     def condition(
         self, positive: Sequence[Audio] = (), negative: Sequence[Audio] = (), *, sample_rate: int, name: str = "target"

@@ -41,6 +41,7 @@ class Question(Config):
     split: str = "seen"
     targets: tuple[str, ...] | None = None
     max_seconds: float | None = 20.0
+    profile: str | None = None
 
 
 class Study(Config):

@@ -99,7 +99,7 @@ def profiles() -> dict[str, SeparatorModel]:
     """A narrow model for every latency profile, and one that looks ahead, at 44.1 kHz."""
     unet = UNetConfig(channels=(6, 8, 10), n_hidden=16, n_condition=12)
     models = {
-        name: make_model(SeparatorConfig(stft=stft, unet=unet, clip_encoder=CLIP_ENCODER))
+        name: make_model(SeparatorConfig(unet=unet, clip_encoder=CLIP_ENCODER).retimed(stft))
         for name, stft in PROFILES.items()
     }
     ahead = unet.model_copy(update={"look_ahead": 3})

@@ -208,8 +208,9 @@ def test_the_recording_itself_is_not_overwritten(
     [
         ([], "render takes one of --preset and --automation"),
         (["--preset", "karaoke", "--automation", "x.jsonl"], "render takes one of --preset and --automation"),
-        (["--automation", "x.jsonl", "--format", "flac"], "leave out --format and --threads"),
-        (["--automation", "x.jsonl", "--threads", "2"], "leave out --format and --threads"),
+        (["--automation", "x.jsonl", "--format", "flac"], "leave out --format, --threads and --profile"),
+        (["--automation", "x.jsonl", "--threads", "2"], "leave out --format, --threads and --profile"),
+        (["--automation", "x.jsonl", "--profile", "tight"], "leave out --format, --threads and --profile"),
         (["--automation", "x.jsonl"], "x.jsonl: cannot be read"),
     ],
 )
@@ -247,6 +248,32 @@ def test_a_recording_of_other_versions_is_told(
         main()
     assert ("Recorded with" in capsys.readouterr().out) == (made_by != versions("torch"))
     assert (tmp_path / "out/mix.wav").exists()
+
+
+@pytest.mark.parametrize(("hop", "is_known"), [(256, True), (128, False)])
+def test_a_log_is_played_at_its_own_latency(
+    tmp_path: Path,
+    noise: Noise,
+    write_audio: WriteAudio,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    hop: int,
+    is_known: bool,
+) -> None:
+    header = Header(model_id=Separator.load().model_id, sample_rate=44100, hop_length=hop, delay=hop, n_outputs=2)
+    (tmp_path / LOG).write_text(header.model_dump_json() + "\n" + Event(event="end", hop=16).line())
+    song = write_audio(tmp_path / "song.wav", noise(16 * hop), 44100)
+    command = ["rtmss", "render", str(song), "--automation", str(tmp_path / LOG), "--output", str(tmp_path / "out")]
+    monkeypatch.setattr(sys, "argv", command)
+    with contextlib.suppress(SystemExit):
+        main()
+    assert (tmp_path / "out/mix.wav").exists() == is_known
+    if is_known:  # without stems the mix is the input, but for the delay at its end
+        (mix, _), (audio, _) = (read_audio(path) for path in (tmp_path / "out/mix.wav", song))
+        assert np.array_equal(mix[:, :-hop], audio[:, :-hop])
+        assert not mix[:, -hop:].any()
+    else:
+        assert "hops of 128 samples, which these weights do not have" in capsys.readouterr().err
 
 
 def test_the_samples_of_onnx_runtime_depend_on_it() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import MakeCondition, Noise
 
+from rtmss.cli.base import choose_backend
 from rtmss.conditions.preset import Library, shipped
 from rtmss.config import PROFILES, StftConfig
 from rtmss.engine.backends.graph import Analysis, Synthesis, factors
@@ -79,8 +80,12 @@ def test_both_say_the_same_for_a_thousand_hops_with_switches(
     assert np.abs(play(Session(tiny, backend=onnx), audio, scenes) - expected).max() <= 1e-4
 
 
-def test_both_say_the_same_of_music_with_the_shipped_weights(shipped_graph: Path) -> None:
-    separator, library = Separator.load(), Library([])
+@pytest.mark.usefixtures("shipped_graph")
+@pytest.mark.parametrize("profile", ["default", "tight"])
+def test_both_say_the_same_of_music_with_the_shipped_weights(profile: str) -> None:
+    separator, library = Separator.load(profile=profile), Library([])
+    hop, graph = separator.model.config.stft.hop_length, choose_backend(separator, "onnx").graph
+    assert graph is not None
     names = sorted(library.conditions())
     known = [Stem(name, library.load_condition(name, separator.model_id)) for name in names]
     counts = [1, 4, 0, 2, len(known)]  # the number of targets changes on the way
@@ -88,9 +93,9 @@ def test_both_say_the_same_of_music_with_the_shipped_weights(shipped_graph: Path
         Scene(tuple(np.roll(np.array(known), number)[: counts[number % 5]])) for number in range(N_HOPS // EVERY + 1)
     ]
     song = [read_audio(shipped() / "demo" / f"{name}.ogg", 44100)[0] for name in ("vocals", "drums", "bass", "guitar")]
-    audio = np.sum([np.broadcast_to(stem, (2, stem.shape[1])) for stem in song], axis=0)[:, : N_HOPS * 512]
+    audio = np.sum([np.broadcast_to(stem, (2, stem.shape[1])) for stem in song], axis=0)[:, : N_HOPS * hop]
     expected = play(Session(separator.model), audio, scenes)
-    backend = OnnxBackend(separator.model, shipped_graph)
+    backend = OnnxBackend(separator.model, graph)
     assert np.abs(expected).max() > 0.1
     assert np.abs(play(Session(separator.model, backend=backend), audio, scenes) - expected).max() <= 1e-4
 

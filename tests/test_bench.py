@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from rtmss.bench import whole, work
 from rtmss.bench.paced import measure_paced
-from rtmss.bench.steps import N_TURN, StepRow, measure_steps, random_separator
+from rtmss.bench.steps import N_TURN, StepRow, measure_steps
 from rtmss.bench.tables import steps_table
 from rtmss.bench.whole import measure_whole
 from rtmss.bench.work import macs_per_hop, peak_macs_per_second
@@ -149,7 +149,7 @@ def test_bench_step_prints_a_table_and_writes_what_it_was_measured_on(tmp_path: 
     assert result.exit_code == 0, result.output
     assert "a hop lasts 5.80 ms" in result.output
     told = json.loads((tmp_path / "a" / "steps.json").read_text())
-    assert told["model_id"] == "random-tight"
+    assert told["model_id"] == Separator.load().model_id
     assert told["machine"]["n_cores"] >= 1
     (row,) = told["rows"]
     assert (row["backend"], row["n_targets"], row["n_hops"]) == ("torch", 2, 5)
@@ -187,16 +187,10 @@ def test_peers_that_are_not_there_are_said(monkeypatch: pytest.MonkeyPatch) -> N
         measure_whole(Separator.load(), 1.0, peers=True, say=print)
 
 
-def test_weights_out_of_thin_air_are_the_same_every_time() -> None:  # networks made of them are kept
-    once, again = (random_separator("tight").model.state_dict() for _ in range(2))
-    assert all(torch.equal(once[name], again[name]) for name in once)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         (["--profile", "loose"], "no profile 'loose'; known: default, tight"),
-        (["--profile", "tight", "--weights", "x"], "leave --weights out"),
         (["--backend", "cuda"], "no backend 'cuda'"),
     ],
 )

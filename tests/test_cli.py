@@ -65,6 +65,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lin
         ("condition inspect vocal", "no condition 'vocal'; did you mean 'vocals'?"),
         ("condition create remainder -p clip-1.wav", "'remainder' cannot name a condition"),
         ("info --weights song.wav", "song.wav: not a safetensors file"),
+        ("info --profile tigth", "no profile 'tigth'; did you mean 'tight'?"),
         ("live --device a --input b", "--device is for both ways; name either it, or --input and --output"),
         ("train nonsense --data .", "no recipe 'nonsense'; known: default"),
     ],
@@ -132,6 +133,18 @@ def test_a_look_succeeds(
     status, printed = run(monkeypatch, capsys, line)
     assert status == 0
     assert len(printed.splitlines()) > 4
+
+
+@pytest.mark.parametrize(
+    ("options", "latency"),
+    [("", "1024 samples = 23.2 ms, hop 512"), (" --profile tight", "512 samples = 11.6 ms, hop 256")],
+)
+def test_info_tells_the_latency_of_the_profile(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: str, latency: str
+) -> None:
+    status, printed = run(monkeypatch, capsys, f"info{options}")
+    assert status == 0
+    assert latency in printed
 
 
 def test_help_comes_without_torch() -> None:

@@ -26,6 +26,29 @@ def test_the_delay_is_the_latency_less_the_hop_being_filled(stft: StftConfig) ->
     assert stft.delay == stft.latency - stft.hop_length
 
 
+def test_retimed_the_network_remembers_what_is_as_long_ago() -> None:
+    config = SeparatorConfig(unet=UNetConfig(dilations=(1, 2, 3), look_ahead=5, recurrent_dilation=2))
+    tight = config.retimed(PROFILES["tight"])
+    assert tight.stft == PROFILES["tight"]
+    assert tight.unet.dilations == (2, 4, 6)
+    assert (tight.unet.look_ahead, tight.unet.recurrent_dilation) == (10, 4)
+    assert tight.unet.n_ahead * tight.stft.hop_length == config.unet.n_ahead * config.stft.hop_length
+    assert config.retimed(config.stft) == config
+
+
+@pytest.mark.parametrize(
+    "stft",
+    [
+        StftConfig(hop_length=256 + 128, n_synthesis=768),
+        StftConfig(n_fft=4096),
+        StftConfig(n_synthesis=2048, hop_length=1024),
+    ],
+)
+def test_frames_that_the_weights_cannot_play_are_refused(stft: StftConfig) -> None:
+    with pytest.raises(ConfigError, match=r"weights for frames of 2048 samples, 512 apart, cannot play frames of"):
+        SeparatorConfig().retimed(stft)
+
+
 def test_the_bands_of_the_default_cover_every_bin_above_dc() -> None:
     config = SeparatorConfig()
     assert config.unet.n_bins == config.stft.n_bins - 1

@@ -112,12 +112,14 @@ def _overload(host: Host) -> None:
     assert host_processes(host.process.pid)["engine"] == engine  # it was late, not started anew
 
 
-@pytest.mark.parametrize("period", [64, 128, 256, 512, 1024])
+@pytest.mark.parametrize(
+    ("period", "profile"), [*((period, "default") for period in (64, 128, 256, 512, 1024)), (128, "tight")]
+)
 def test_bypass_is_the_input_delayed_by_the_reported_latency_before_and_after_a_switch_and_an_overload(
-    server: Callable[..., Any], host: Callable[..., Host], listener: Callable[[], Listener], period: int
+    server: Callable[..., Any], host: Callable[..., Host], listener: Callable[[], Listener], period: int, profile: str
 ) -> None:
     server(period)
-    live, client = host("--preset", "karaoke"), listener()  # whose blocks are the server's
+    live, client = host("--preset", "karaoke", "--profile", profile), listener()  # whose blocks are the server's
     live.send("/rtmss/bypass", 1)
     live.sync()
     client.connect()

@@ -33,8 +33,9 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
         server(1024)
         clients = []
 
-        def record(folder: Path, backend: str = "torch") -> Host:
-            host = start("--preset", "karaoke", "--record", str(folder), "--backend", backend)
+        def record(folder: Path, backend: str = "torch", profile: str = "default") -> Host:
+            how = ("--record", str(folder), "--backend", backend, "--profile", profile)
+            host = start("--preset", "karaoke", *how)
             clients.append(_play_noise())
             return host
 
@@ -81,9 +82,11 @@ def _bundle(*rows: tuple[str, float | int]) -> bytes:
 
 
 @pytest.mark.usefixtures("shipped_graph")
-@pytest.mark.parametrize("backend", ["torch", "onnx"])
-def test_a_replayed_log_gives_what_was_recorded_to_the_bit(recording: Recording, tmp_path: Path, backend: str) -> None:
-    host, take = recording(tmp_path, backend), tmp_path / "take-001"
+@pytest.mark.parametrize(("backend", "profile"), [("torch", "default"), ("onnx", "default"), ("onnx", "tight")])
+def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
+    recording: Recording, tmp_path: Path, backend: str, profile: str
+) -> None:
+    host, take = recording(tmp_path, backend, profile), tmp_path / "take-001"
     for address, value in (
         ("/rtmss/stem/vocals/mute", 0),
         ("/rtmss/stem/vocals/gain", -6.5),

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from rtmss.config import StftConfig
 from rtmss.model.separator import SeparatorModel, apply_masks, compress, to_planes
 from rtmss.model.unet import UNet, bound_masks
 
@@ -118,6 +119,28 @@ def test_all_ways_through_a_network_that_looks_ahead_are_as_late(tiny: Separator
         masks.append(unet.decode(features, condition, unet.init_decoder_state(1, 1))[0])
     differs = (masks[0] != masks[1]).any(dim=(0, 1, 2, 4))
     assert differs.nonzero()[:, 0].tolist() == [8 + unet.config.n_ahead]
+
+
+@pytest.mark.parametrize("cut", [(14,), (1,) * 14, (3, 1, 5, 5)])
+def test_retimed_every_second_frame_is_the_next_one_to_the_same_weights(
+    tiny: SeparatorModel, cut: tuple[int, ...]
+) -> None:
+    torch.manual_seed(0)
+    twice = SeparatorModel(tiny.config.retimed(StftConfig(n_fft=256, n_synthesis=64, hop_length=32))).eval()
+    twice.load_state_dict(tiny.state_dict())
+    condition, streams, planes = torch.rand(1, 2, 12), [], torch.randn(1, 4, 14, 128)
+    for unet, pieces in ((tiny.unet, (planes[:, :, ::2],)), (tiny.unet, (planes[:, :, 1::2],)),
+                         (twice.unet, torch.split(planes, list(cut), dim=2))):  # fmt: skip
+        heard, state, masks = unet.init_encoder_state(1), unet.init_decoder_state(1, 2), []
+        for piece in pieces:
+            features, heard = unet.encode(piece, heard)
+            said, state = unet.decode(features, condition, state)
+            masks.append(said)
+        streams.append(torch.cat(masks, dim=3))
+    even, odd, both = streams
+    assert both.std() > 0.01
+    assert (both[:, :, :, ::2] - even).abs().max() <= 1e-5
+    assert (both[:, :, :, 1::2] - odd).abs().max() <= 1e-5
 
 
 def test_masks_are_bounded() -> None:

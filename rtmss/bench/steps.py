@@ -13,15 +13,12 @@ import torch
 from rtmss.bench.settled import settled
 from rtmss.bench.work import macs_per_hop
 from rtmss.conditions.condition import Condition, ConditionHeader
-from rtmss.conditions.preset import find
-from rtmss.config import PROFILES, SeparatorConfig
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
 from rtmss.files import Audio
 from rtmss.live.engine import NAP_SECONDS
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
-from rtmss.separator import Separator
 
 N_WARM = 30
 """Hops before the first that is timed."""
@@ -51,19 +48,6 @@ class StepRow:
     hop_ms: float
     macs: int
     """Multiply-adds per hop."""
-
-
-def random_separator(profile: str) -> Separator:
-    """A separator of the default sizes with weights out of thin air, always the same ones, for a latency profile.
-
-    Raises:
-        ConfigError: there is no profile of this name.
-    """
-    config = SeparatorConfig(stft=find(profile, PROFILES, "profile"))
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        model = SeparatorModel(config)
-    return Separator(model.eval().requires_grad_(False), f"random-{profile}")
 
 
 def measure_steps(

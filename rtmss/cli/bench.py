@@ -9,6 +9,7 @@ import typer
 
 from rtmss.cli.base import (
     BackendName,
+    Profile,
     Threads,
     Weights,
     app,
@@ -18,7 +19,6 @@ from rtmss.cli.base import (
     find_device,
     load_separator,
 )
-from rtmss.config import UserError
 
 bench_app = typer.Typer(no_args_is_help=True, help="How fast this machine is: steps, the live host, memory.")
 app.add_typer(bench_app, name="bench")
@@ -32,9 +32,7 @@ def step(
         list[int] | None, typer.Option("--targets", min=1, max=8, help="How many at once; repeat it. Else 1, 4, 8.")
     ] = None,
     hops: Annotated[int, typer.Option(min=1, help="Hops of each backend.")] = 10_000,
-    profile: Annotated[
-        str | None, typer.Option(metavar="NAME", help="default or tight, with weights out of thin air.")
-    ] = None,
+    profile: Profile = None,
     switch: Annotated[bool, typer.Option("--switch", help="Change every condition at every hop.")] = False,
     paced: Annotated[bool, typer.Option("--paced", help="At the pace of a sound device.")] = False,
     backend: Annotated[
@@ -47,13 +45,11 @@ def step(
     weights: Weights = None,
 ) -> None:
     """Step times on one thread, backends by turns, beside what the products alone would take here."""
-    from rtmss.bench.steps import StepRow, measure_steps, random_separator
+    from rtmss.bench.steps import StepRow, measure_steps
     from rtmss.bench.tables import steps_table, write_json
     from rtmss.bench.work import peak_macs_per_second
 
-    if profile is not None and weights is not None:
-        raise UserError("--profile is for weights out of thin air; leave --weights out")
-    separator = load_separator(weights, threads=1) if profile is None else random_separator(profile)
+    separator = load_separator(weights, threads=1, profile=profile)
     names = ("torch", "onnx") if backend == "all" else (backend,)
     choices = [choose_backend(separator, name) for name in names]
     rows: list[StepRow] = []
@@ -78,6 +74,7 @@ def operators(
         list[int] | None, typer.Option("--targets", min=1, max=8, help="How many at once; repeat it. Else 1, 4, 8.")
     ] = None,
     hops: Annotated[int, typer.Option(min=1, help="Hops with the profiler, and as many without.")] = 500,
+    profile: Profile = None,
     output: Json = None,
     weights: Weights = None,
 ) -> None:
@@ -86,7 +83,7 @@ def operators(
     from rtmss.bench.tables import operators_table, write_json
     from rtmss.bench.work import peak_macs_per_second
 
-    separator = load_separator(weights, threads=1)
+    separator = load_separator(weights, threads=1, profile=profile)
     graph = choose_backend(separator, "onnx").graph
     assert graph is not None
     rows: list[OperatorRow] = []
@@ -242,20 +239,17 @@ def streams(
     targets: Annotated[int, typer.Option(min=1, max=8, help="Of each stream.")] = 4,
     hops: Annotated[int, typer.Option(min=1, help="Of each number of streams.")] = 1000,
     most: Annotated[int, typer.Option(min=1, help="Streams at which to stop.")] = 256,
-    profile: Annotated[
-        str | None, typer.Option(metavar="NAME", help="default or tight, with weights out of thin air.")
-    ] = None,
+    profile: Profile = None,
     threads: Threads = 1,
     output: Json = None,
     weights: Weights = None,
 ) -> None:
     """How many independent streams one device serves in time: 1, 2, 4 and so on, until it is late."""
-    from rtmss.bench.steps import random_separator
     from rtmss.bench.streams import measure_streams
     from rtmss.bench.tables import streams_table, write_json
 
     device = find_device(device)
-    separator = load_separator(weights, threads=1) if profile is None else random_separator(profile)
+    separator = load_separator(weights, threads=1, profile=profile)
     numbers = [2**k for k in range(most.bit_length())]
     with console.status("Stepping"):
         rows = measure_streams(separator.model, device, targets, hops, numbers, threads)

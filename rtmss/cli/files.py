@@ -16,6 +16,7 @@ from rtmss.cli.base import (
     Negatives,
     Output,
     Positives,
+    Profile,
     Threads,
     Weights,
     app,
@@ -24,7 +25,7 @@ from rtmss.cli.base import (
     load_library,
     load_separator,
 )
-from rtmss.config import UserError
+from rtmss.config import PROFILES, UserError
 
 if TYPE_CHECKING:
     from rtmss.render import Plan, Report
@@ -38,12 +39,13 @@ def demo(
     wait: Annotated[bool, typer.Option(help="Keep to real time; without, go as fast as possible.")] = True,
     seconds: Annotated[float | None, typer.Option(min=8, help="Play no more than this of the song.")] = None,
     backend: BackendName = "auto",
+    profile: Profile = None,
 ) -> None:
     """Play a bundled song through the session in real time, with live preset switches; no sound card needed."""
     from rtmss.demo import run_demo
 
     # One hop is too little work to share: a second thread costs more in waiting than it gives.
-    separator = load_separator(weights, threads=1)
+    separator = load_separator(weights, threads=1, profile=profile)
     choice = choose_backend(separator, backend)
     if not run_demo(separator, load_library(), output, console, choice, wait=wait, seconds=seconds):
         raise typer.Exit(1)
@@ -83,6 +85,7 @@ def render(
         str | None,
         typer.Option(metavar="auto|torch|onnx", help="Else torch in long blocks, or with --automation the log's."),
     ] = None,
+    profile: Profile = None,
     weights: Weights = None,
     threads: Threads = 0,
 ) -> None:
@@ -93,23 +96,26 @@ def render(
     if (preset is None) == (automation is None):
         raise UserError("render takes one of --preset and --automation")
     if automation is not None:
-        if format != "wav" or threads > 1:
-            raise UserError("--automation plays hop by hop on one thread, into wav: leave out --format and --threads")
+        if format != "wav" or threads > 1 or profile is not None:
+            raise UserError(
+                "--automation plays hop by hop on one thread, at the log's latency, into wav: "
+                "leave out --format, --threads and --profile"
+            )
         _replay(input, output, automation, weights, backend, stems=stems)
         return
     library = load_library()
     loaded = library.load_preset(str(preset))
-    separator = load_separator(weights, threads)
+    separator = load_separator(weights, threads, profile)
     scene = Scene.from_preset(loaded, library, separator.model_id)
     _render(input, output, separator, Plan.from_preset(loaded, scene, stems=stems, format=format), backend or "torch")
 
 
 @app.command()
-def info(weights: Weights = None) -> None:
+def info(profile: Profile = None, weights: Weights = None) -> None:
     """Versions, devices, the model and its latency."""
     from rtmss.show import info_table
 
-    separator = load_separator(weights)
+    separator = load_separator(weights, profile=profile)
     console.print(info_table(separator, choose_backend(separator, "auto", may_export=False)))
 
 
@@ -127,6 +133,12 @@ def _replay(source: Path, folder: Path, log: Path, weights: Path | None, wanted:
 
     separator = load_separator(weights, threads=1)
     automation = Automation.load(log, separator.model_id)
+    hop = automation.header.hop_length
+    if hop != separator.model.config.stft.hop_length:
+        profile = {stft.hop_length: name for name, stft in PROFILES.items()}.get(hop)
+        if profile is None:
+            raise UserError(f"{log}: was recorded with hops of {hop} samples, which these weights do not have")
+        separator = load_separator(weights, threads=1, profile=profile)
     backend = choose_backend(separator, wanted or automation.header.backend).start(separator.model)
     run = partial(replay, source, folder, separator.model, automation, stems=stems, backend=backend)
     _show(source.name, lambda tell: run(report=tell))

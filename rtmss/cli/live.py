@@ -10,6 +10,7 @@ from rich.console import Console
 
 from rtmss.cli.base import (
     BackendName,
+    Profile,
     Weights,
     app,
     choose_backend,
@@ -61,6 +62,7 @@ def live(
     quiet: Annotated[bool, typer.Option("--quiet", help="Show nothing.")] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="Print statistics, a JSON object per second.")] = False,
     backend: BackendName = "auto",
+    profile: Profile = None,
     weights: Weights = None,
 ) -> None:
     """Play from a sound device to the same or another, through a preset's mixer, driven over OSC and by keys."""
@@ -76,7 +78,7 @@ def live(
     song = _song(file, loop, loops, start)
     if song and source:
         raise UserError("--file plays in the place of an input; leave --input out")
-    library, separator = load_library(), load_separator(weights)
+    library, separator = load_library(), load_separator(weights, profile=profile)
     loaded = library.load_preset(preset)
     scene = Scene.from_preset(loaded, library, separator.model_id)
     config = separator.model.config
@@ -91,7 +93,8 @@ def live(
         about = About(separator.model_id, str(weights or "shipped"), config.delay)
         recording = RecordOptions(record, shape, about)
     options = HostOptions(
-        EngineOptions(weights, device, block, n_outputs, sample_rate, queue, source, sink, graph=choice.graph),
+        EngineOptions(weights, device, block, n_outputs, sample_rate, queue, source, sink, graph=choice.graph,
+                      profile=profile),
         ("--n-condition", str(config.unet.n_condition), "--model-id", separator.model_id,
          "--hop-length", str(config.stft.hop_length), "--library", str(user_folder()), "--osc-bind", osc_bind,
          "--osc-port", str(osc_port), "--output", "none" if quiet else "json" if json_lines else "view"),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rtmss.cli.base import Output, Weights, app, console, find_device
+from rtmss.cli.base import Output, Profile, Weights, app, console, find_device
 from rtmss.config import ConfigError
 
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where to train; a GPU if there is one.")]
@@ -73,6 +73,7 @@ def evaluate(
         float | None, typer.Option(metavar="SECONDS", min=1.0, help="Hear at most this much of each song.")
     ] = None,
     processes: Annotated[int, typer.Option(min=1, help="Pieces judged at once.")] = 1,
+    profile: Profile = None,
     compare: Annotated[
         str | None, typer.Option(metavar="SONG:TARGET", help="Instead: one target by positives, negatives, and both.")
     ] = None,
@@ -84,12 +85,14 @@ def evaluate(
     n_positive, n_negative = numbers(shots, "--shots"), numbers(negatives, "--negatives")
     if compare:
         song, _, target = compare.partition(":")
-        compare_conditions(data, song, target, weights, n_clips=n_positive[0], seed=seed, console=console)
+        compare_conditions(
+            data, song, target, weights, n_clips=n_positive[0], seed=seed, profile=profile, console=console
+        )
     else:
         run(
             data, weights, output, shots=n_positive, negatives=n_negative, clips=clips, split=split,
             targets=targets.split(",") if targets else None, songs=songs, seed=seed, bss=bss, max_seconds=max_seconds,
-            n_processes=processes, console=console,
+            profile=profile, n_processes=processes, console=console,
         )  # fmt: skip
 
 

@@ -24,6 +24,7 @@ def compare_conditions(
     *,
     n_clips: int = 5,
     seed: int = 0,
+    profile: str | None = None,
     console: Console | None = None,
 ) -> list[Score]:
     """Ask for one target of one song in every way: by positives, by negatives, by both; and for all but the target.
@@ -32,9 +33,10 @@ def compare_conditions(
 
     Raises:
         CheckpointError: the weights cannot be used.
-        ConfigError: the data folder lacks what is needed, the song is unknown, or the target is not in it.
+        ConfigError: the data folder lacks what is needed, the song or the profile is unknown, or the target is not in
+            the song.
     """
-    separator = Separator.load(weights)
+    separator = Separator.load(weights, profile)
     clips = ClipLibrary.open(data, separator.model.config.sample_rate, seed)
     piece = read_song(find_songs(data, [song])[0], clips.sample_rate)
     truth = find(target, {name: piece.truth(name) for name in TARGETS if piece.truth(name) is not None}, f"{song} stem")

@@ -56,18 +56,18 @@ class Examiner:
     def open(
         cls, data: Path, weights: Path | None, shots: Sequence[Shots], seed: int, *,
         same_song: bool = False, unseen: bool = False, bss: bool = False, by_class: bool = False,
-        references: bool = True,
+        references: bool = True, profile: str | None = None,
     ) -> Examiner:  # fmt: skip
         """Load the weights and list the clips.
 
         Raises:
             CheckpointError: the weights cannot be used.
-            ConfigError: there are no clips, or none are asked for.
+            ConfigError: there are no clips, or none are asked for, or there is no such profile.
         """
         asked = tuple(dict.fromkeys(Shots(*pair) for pair in shots if sum(pair)))
         if not asked or min(min(pair) for pair in asked) < 0:
             raise ConfigError("an evaluation needs clips: shots or negatives at least 1, none below 0")
-        separator = Separator.load(weights)
+        separator = Separator.load(weights, profile)
         rate = separator.model.config.sample_rate
         solos = ClipLibrary.open(data, rate, seed, "valid") if unseen else None
         library = ClipLibrary.open(data, rate, seed)

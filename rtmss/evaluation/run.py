@@ -70,6 +70,7 @@ def evaluate(
     by_class: bool = False,
     references: bool = True,
     max_seconds: float | None = None,
+    profile: str | None = None,
     n_processes: int = 1,
     console: Console | None = None,
 ) -> Report:
@@ -93,12 +94,13 @@ def evaluate(
         by_class: make conditions of the target's family alone, for weights whose recipe says `conditioning: class`.
         references: score baselines and oracles too.
         max_seconds: hear at most this much of each song, from the moment when all stems have begun.
+        profile: latency profile; None for that of the weights.
         n_processes: pieces judged at once, each on one thread; 1 takes all threads for one after the other.
         console: where to print.
 
     Raises:
         CheckpointError: the weights cannot be used.
-        ConfigError: the data folder lacks what is needed, or a song, a target or a choice is unknown.
+        ConfigError: the data folder lacks what is needed, or a song, a target, a profile or a choice is unknown.
     """
     console = console or Console()
     pairs = [Shots(*pair) for pair in product(shots, negatives)]
@@ -107,11 +109,13 @@ def evaluate(
     examiner = Examiner.open(
         data, weights, pairs, seed,
         same_song=same_song, unseen=unseen, bss=bss, by_class=by_class, references=references,
+        profile=profile,
     )  # fmt: skip
     report = Report(
         {
             "model_id": examiner.separator.model_id, "shots": list(shots), "negatives": list(negatives), "seed": seed,
             "clips": clips, "split": split, "targets": list(exams[0].targets), "bss": bss, "max_seconds": max_seconds,
+            "latency": examiner.separator.model.config.latency,
             "songs": [exam.folder.name for exam in exams if exam.voice is None],
         }
     )  # fmt: skip

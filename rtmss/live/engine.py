@@ -51,7 +51,7 @@ def run_engine(options: EngineOptions, memory: Path) -> None:
 
 def _play(options: EngineOptions, memory: Path) -> int:
     torch.set_num_threads(1)  # a hop is too little work to share
-    model = Separator.load(options.weights).model
+    model = Separator.load(options.weights, options.profile).model
     link = Link.attach(memory, model.config.unet.n_condition)
     has_song = bool(link.transport.song)
     source, sink = choose(options.device, options.source, options.sink, devices(), has_input=not has_song)

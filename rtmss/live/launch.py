@@ -37,6 +37,8 @@ class EngineOptions:
     """Shared memory for a recorder, if there is one."""
     graph: Path | None = None
     """The network for ONNX Runtime; None for eager torch."""
+    profile: str | None = None
+    """A latency profile; None for that of the weights."""
 
 
 def launch(options: EngineOptions, link: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from rtmss.config import SeparatorConfig, UserError, validate
+from rtmss.config import SeparatorConfig, StftConfig, UserError, validate
 from rtmss.model.separator import SeparatorModel
 
 KIND = "rtmss-separator"
@@ -41,11 +41,16 @@ def save_model(path: Path, model: SeparatorModel, notes: dict[str, str] | None =
     return model_id
 
 
-def load_model(path: Path) -> tuple[SeparatorModel, str]:
+def load_model(path: Path, stft: StftConfig | None = None) -> tuple[SeparatorModel, str]:
     """Read weights written by `save_model`: the model, ready to infer, and its id.
+
+    Args:
+        path: the file.
+        stft: other frames than those that the weights were trained on, see `SeparatorConfig.retimed`.
 
     Raises:
         CheckpointError: the file is missing, of another kind or version, or damaged.
+        ConfigError: the weights cannot play such frames.
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such weights file")
@@ -62,7 +67,7 @@ def load_model(path: Path) -> tuple[SeparatorModel, str]:
     config = validate(json.loads(header["config"]), SeparatorConfig, f"{path} (header)")
     if _model_id(tensors, header["config"]) != header.get("model_id"):
         raise CheckpointError(f"{path}: damaged: the weights do not match their model id {header.get('model_id')}")
-    model = SeparatorModel(config)
+    model = SeparatorModel(config if stft is None else config.retimed(stft))
     try:
         model.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
     except RuntimeError as error:

@@ -35,7 +35,7 @@ class EncoderState(NamedTuple):
     convs: tuple[Tensor, ...]
     """One per level, (B, C, n_past, F)."""
     hidden: Tensor
-    """(B, n_hidden)."""
+    """(B, recurrent_dilation, n_hidden), the next to go on first."""
     delays: tuple[Tensor, ...] = ()
     """What waits until enough is heard of what comes after it, where the network looks ahead: of every level
     (B, C, frames, F), and of the bottleneck (B, look_ahead, n_hidden)."""
@@ -45,7 +45,7 @@ class DecoderState(NamedTuple):
     """Memory of the decoders, one per target."""
 
     hidden: Tensor
-    """(B, N, n_hidden)."""
+    """(B, N, recurrent_dilation, n_hidden)."""
     convs: tuple[Tensor, ...]
     """One per level, deepest first, (B, N, C, n_past, F)."""
 
@@ -93,13 +93,14 @@ class UNet(nn.Module):
         sizes = zip(config.channels, self.waits, self.level_bands, strict=True)
         deep = torch.zeros(batch, config.look_ahead, config.n_hidden)
         delays = (*(torch.zeros(batch, *size) for size in sizes), deep) if config.n_ahead else ()
-        return EncoderState(convs, torch.zeros(batch, config.n_hidden), delays)
+        return EncoderState(convs, torch.zeros(batch, config.recurrent_dilation, config.n_hidden), delays)
 
     def init_decoder_state(self, batch: int, n_targets: int) -> DecoderState:
         """The memory of fresh targets: all zeros."""
         blocks: Iterable[tuple[Any, int]] = zip(self.decoder, self.level_bands[::-1], strict=True)
         convs = tuple(block.init_state(batch * n_targets, n).unflatten(0, (batch, n_targets)) for block, n in blocks)
-        return DecoderState(torch.zeros(batch, n_targets, self.config.n_hidden), convs)
+        hidden = torch.zeros(batch, n_targets, self.config.recurrent_dilation, self.config.n_hidden)
+        return DecoderState(hidden, convs)
 
     def encode(self, planes: Tensor, state: EncoderState) -> tuple[Features, EncoderState]:
         """Run the shared encoder.
@@ -190,11 +191,26 @@ def _per_target(x: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _recur(gru: nn.GRU, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, T, H) and (B, H) through a recurrent layer -> (B, T, H) and the next (B, H)."""
+    """(B, T, H) through a recurrent layer of which D sequences take turns, with the latest D states (B, D, H)."""
+    n_frames, dilation = x.shape[1], hidden.shape[1]
+    if n_frames == 1 or dilation == 1:
+        # Copied, for torch cannot export the view, whose strides are those of all sequences.
+        y = _run(gru, x, hidden[:, 0].clone(memory_format=torch.contiguous_format))
+    else:
+        y = torch.empty_like(x)
+        for i in range(min(dilation, n_frames)):
+            y[:, i::dilation] = _run(gru, x[:, i::dilation], hidden[:, i])
+    # The output of a step is its state.
+    return y, y[:, -1:] if dilation == 1 else torch.cat([hidden.to(y.dtype), y], dim=1)[:, -dilation:]
+
+
+def _run(gru: nn.GRU, x: Tensor, hidden: Tensor) -> Tensor:
+    """(B, T, H) after the state (B, H)."""
+    y: Tensor
     if not x.is_cuda:
-        y, latest = gru(x, hidden[None].to(x.dtype))
-        return y, latest[0]
+        y, _ = gru(x, hidden[None].to(x.dtype))
+        return y
     # Autocast would make it float16, in which small gradients are lost.
     with torch.autocast("cuda", enabled=False):
-        y, latest = gru(x.float(), hidden[None].float())
-    return y, latest[0]
+        y, _ = gru(x.float(), hidden[None].float())
+    return y

@@ -166,7 +166,7 @@ def _graph(model: SeparatorModel, model_id: str, folder: Path, *, may_export: bo
     Raises:
         GraphError: it is not there and may not or cannot be made.
     """
-    path = folder / f"{model_id}-{code_id()}.onnx"
+    path = folder / f"{model_id}-{model.config.stft.hop_length}-{code_id()}.onnx"
     if not path.exists():
         if not may_export:
             raise GraphError("ONNX Runtime is not prepared for these weights; `rtmss live` does that")
