@@ -13,12 +13,12 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 import yaml
-from pydantic import Field
+from pydantic import Field, model_validator
 from rich import box
 from rich.console import Console
 from rich.progress import track
@@ -35,6 +35,8 @@ RECIPE = "recipe.yaml"
 class Question(Config):
     """One way to judge weights; see `evaluate`."""
 
+    variants: tuple[str, ...] | None = None
+    """Which are asked; None for all."""
     shots: tuple[int, ...] = (5,)
     negatives: tuple[int, ...] = (0,)
     clips: str = "other-song"
@@ -54,6 +56,13 @@ class Study(Config):
     """By name, what is different in the recipe."""
     questions: dict[str, Question] = Field(min_length=1)
     """By name, how they are judged."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for title, question in self.questions.items():
+            for name in set(question.variants or ()) - set(self.variants):
+                raise ValueError(f"question '{title}': no variant '{name}'; known: {', '.join(self.variants)}")
+        return self
 
 
 class Edge(NamedTuple):
@@ -167,12 +176,14 @@ def _sit(
     weights = train(place / RECIPE, data, place, Console(quiet=True), device)
     edges: list[Edge] = []
     for title, question in questions.items():
+        if variant not in (question.variants or (variant,)):
+            continue
         report = place / title / "report.json"
         if not report.exists():
             by_class = recipe.episodes.conditioning == "class"
             evaluate(
-                data[0], weights, report.parent, **dict(question), by_class=by_class, references=False,
-                console=Console(quiet=True),
+                data[0], weights, report.parent, **question.model_dump(exclude={"variants"}),
+                by_class=by_class, references=False, console=Console(quiet=True),
             )  # fmt: skip
         rows = json.loads(report.read_text(encoding="utf-8"))["edges"]
         edges += [

@@ -190,7 +190,7 @@ def test_peers_that_are_not_there_are_said(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--profile", "loose"], "no profile 'loose'; known: default, tight"),
+        (["--profile", "loose"], "no profile 'loose'; known: default, tight, tighter"),
         (["--backend", "cuda"], "no backend 'cuda'"),
     ],
 )

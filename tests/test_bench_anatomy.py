@@ -142,7 +142,7 @@ def test_latencies_are_the_formula_of_the_timeline() -> None:
         assert row.total == stft.delay + adaptation(row.block, stft.hop_length, n_queued)
         assert row.algorithmic + row.waiting == row.total
     assert rows[2].milliseconds == pytest.approx(1000 * 1024 / 44100)
-    assert latency_table(rows).row_count == 6
+    assert latency_table(rows).row_count == len(rows)
 
 
 def test_sizes_are_those_of_the_weights() -> None:

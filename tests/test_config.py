@@ -19,6 +19,7 @@ def read(tmp_path: Path, text: str) -> SeparatorConfig:
 def test_the_profiles_have_the_promised_latency() -> None:
     assert PROFILES["default"].latency == 1024
     assert PROFILES["tight"].latency == 512
+    assert PROFILES["tighter"].latency == 256
 
 
 @pytest.mark.parametrize("stft", [*PROFILES.values(), StftConfig(n_fft=64, n_synthesis=32, hop_length=8)])

@@ -278,11 +278,11 @@ def test_eight_stems_play_at_once(tiny: SeparatorModel, noise: Noise, make_condi
     assert not output.mix[2:].any()
 
 
-@pytest.mark.parametrize("profile", ["default", "tight", "ahead"])
+@pytest.mark.parametrize("profile", ["default", "tight", "tighter", "ahead"])
 def test_the_delay_is_the_latency_less_one_hop(profiles: dict[str, SeparatorModel], profile: str) -> None:
     session = Session(profiles[profile])
     assert session.delay == session.latency - session.hop_length
-    assert session.latency == {"default": 1024, "tight": 512, "ahead": 1024 + 17 * 512}[profile]
+    assert session.latency == {"default": 1024, "tight": 512, "tighter": 256, "ahead": 1024 + 17 * 512}[profile]
 
 
 def test_the_stems_of_a_network_that_looks_ahead_are_as_late_as_the_dry_input(

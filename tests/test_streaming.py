@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rtmss.model.separator import SeparatorModel, SeparatorState
 
-every_profile = pytest.mark.parametrize("profile", ["default", "tight", "ahead"])
+every_profile = pytest.mark.parametrize("profile", ["default", "tight", "tighter", "ahead"])
 
 
 def leaves(state: Any) -> list[Tensor]:

@@ -111,6 +111,18 @@ def test_a_misspelt_variant_is_found_before_anything_is_trained(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_question_for_some_variants_is_asked_of_them_alone(
+    tmp_path: Path, data: Path, content: dict[str, Any]
+) -> None:
+    content["seeds"] = [1]
+    content["questions"] = {"all": {"max_seconds": 2.0}, "some": {"max_seconds": 2.0, "variants": ["class"]}}
+    edges = run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True))
+    assert {(edge.question, edge.variant) for edge in edges} == {("all", "clips"), ("all", "class"), ("some", "class")}
+    content["questions"]["some"]["variants"] = ["clas"]
+    with pytest.raises(ConfigError, match="question 'some': no variant 'clas'; known: class, clips"):
+        run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True))
+
+
 def test_the_study_of_the_paper_is_one_whose_variants_are_recipes() -> None:
     study = read_yaml(Path(studies.__file__).parent / "studies" / "paper.yaml", Study)
     recipes = dict(studies._runs(study, "paper"))
