@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -118,18 +119,21 @@ def run_study(
 
 
 def edges_table(title: str, edges: Sequence[Edge]) -> Table:
-    """One row per variant, one column per target and number of clips: mean over seeds, and half their range."""
+    """One row per target and numbers of clips, one column per variant: mean over seeds, and half their range."""
     table = Table(title=f"{title}: mean edge (dB)", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("variant")
+    for heading in ("target", "on", "clips"):
+        table.add_column(heading)
+    variants = list(dict.fromkeys(edge.variant for edge in edges))
+    for variant in variants:
+        table.add_column(variant, justify="right")
     keys = list(dict.fromkeys((edge.target, edge.on, edge.clips) for edge in edges))
-    for target, on, clips in keys:
-        table.add_column(f"{target}\n{on}\n{clips}", justify="right")
-    for variant in dict.fromkeys(edge.variant for edge in edges):
+    has_many = len({key[2] for key in keys}) > 1
+    for key, following in zip_longest(keys, keys[1:]):
         cells = []
-        for key in keys:
+        for variant in variants:
             found = [e.edge_db for e in edges if (e.variant, e.target, e.on, e.clips) == (variant, *key)]
             cells.append(f"{np.mean(found):.1f} ± {np.ptp(found) / 2:.1f}" if found else "")
-        table.add_row(variant, *cells)
+        table.add_row(*key, *cells, end_section=has_many and following is not None and following[:2] != key[:2])
     return table
 
 

@@ -212,6 +212,7 @@ def test_the_recording_itself_is_not_overwritten(
         (["--automation", "x.jsonl", "--threads", "2"], "leave out --format, --threads and --profile"),
         (["--automation", "x.jsonl", "--profile", "tight"], "leave out --format, --threads and --profile"),
         (["--automation", "x.jsonl"], "x.jsonl: cannot be read"),
+        (["other.wav", "--automation", "x.jsonl"], "plays one input, that of its recording"),
     ],
 )
 def test_the_command_refuses_what_does_not_go_together(

@@ -126,6 +126,33 @@ def test_a_rebuilt_condition_is_the_same(
     assert np.array_equal(after.vector, before.vector)
 
 
+def test_several_files_get_a_folder_each_and_sound_as_alone(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("render {} --preset karaoke", "separate {} -p clip-1.wav"):
+        name = "mix" if command.startswith("render") else "target"
+        together, alone = home / f"together-{name}", home / f"alone-{name}"
+        assert run(monkeypatch, capsys, f"{command.format('song.wav clip-2.wav')} -o {together}")[0] == 0
+        assert run(monkeypatch, capsys, f"{command.format('clip-2.wav')} -o {alone}")[0] == 0
+        assert {path.name for path in together.iterdir()} == {"song", "clip-2"}
+        assert (together / f"clip-2/{name}.wav").read_bytes() == (alone / f"{name}.wav").read_bytes()
+        assert (together / f"song/{name}.wav").exists()
+
+
+def test_a_file_that_cannot_be_rendered_is_told_and_the_others_are_rendered(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "render missing.wav song.wav --preset karaoke -o out"
+    status, printed = run(monkeypatch, capsys, line)
+    assert status == 1
+    assert "missing.wav: no such file" in printed
+    assert "1 of 2 files could not be rendered" in printed
+    assert (home / "out/song/mix.wav").exists()
+    status, printed = run(monkeypatch, capsys, "render song.wav sub/song.ogg --preset karaoke -o out")
+    assert status == 1
+    assert "inputs of the same name" in printed
+
+
 @pytest.mark.parametrize("line", ["preset list", "preset show four-stems", "condition list", "info"])
 def test_a_look_succeeds(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str

@@ -25,7 +25,10 @@ app = typer.Typer(
 )
 console = Console()
 
-Input = Annotated[Path, typer.Argument(metavar="INPUT", help="An audio file: wav, flac, ogg, mp3, aiff.")]
+Inputs = Annotated[
+    list[Path],
+    typer.Argument(metavar="INPUT...", help="Audio files: wav, flac, ogg, mp3, aiff. Several get a folder each."),
+]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")]
 Positives = Annotated[
     list[Path] | None, typer.Option("--positive", "-p", metavar="CLIP", help="A clip of the wanted sound; repeat it.")

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
 
 from rtmss.cli.base import (
     BackendName,
     Format,
-    Input,
+    Inputs,
     Negatives,
     Output,
     Positives,
@@ -53,7 +54,7 @@ def demo(
 
 @app.command()
 def separate(
-    input: Input,  # noqa: A002
+    inputs: Inputs,
     output: Output,
     positive: Positives = None,
     negative: Negatives = None,
@@ -61,19 +62,19 @@ def separate(
     weights: Weights = None,
     threads: Threads = 0,
 ) -> None:
-    """Split a file by example into target and remainder."""
+    """Split files by example into target and remainder."""
     from rtmss.engine.control import Scene, Stem
     from rtmss.render import Plan
 
     separator = load_separator(weights, threads)
     condition = separator.condition_from_files("target", positive or [], negative or [])
     plan = Plan(Scene((Stem("target", condition),)), mix=False, stems=True, format=format)
-    _render(input, output, separator, plan)
+    _render(inputs, output, separator, plan)
 
 
 @app.command()
 def render(
-    input: Input,  # noqa: A002
+    inputs: Inputs,
     output: Output,
     preset: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="A preset by name, or a YAML file.")] = None,
     automation: Annotated[
@@ -89,7 +90,7 @@ def render(
     weights: Weights = None,
     threads: Threads = 0,
 ) -> None:
-    """Play a file into mix.wav, through a preset's mixer or as it was played live."""
+    """Play files into mix.wav, through a preset's mixer or as it was played live."""
     from rtmss.engine.control import Scene
     from rtmss.render import Plan
 
@@ -101,13 +102,15 @@ def render(
                 "--automation plays hop by hop on one thread, at the log's latency, into wav: "
                 "leave out --format, --threads and --profile"
             )
-        _replay(input, output, automation, weights, backend, stems=stems)
+        if len(inputs) > 1:
+            raise UserError("--automation plays one input, that of its recording")
+        _replay(inputs[0], output, automation, weights, backend, stems=stems)
         return
     library = load_library()
     loaded = library.load_preset(str(preset))
     separator = load_separator(weights, threads, profile)
     scene = Scene.from_preset(loaded, library, separator.model_id)
-    _render(input, output, separator, Plan.from_preset(loaded, scene, stems=stems, format=format), backend or "torch")
+    _render(inputs, output, separator, Plan.from_preset(loaded, scene, stems=stems, format=format), backend or "torch")
 
 
 @app.command()
@@ -119,11 +122,31 @@ def info(profile: Profile = None, weights: Weights = None) -> None:
     console.print(info_table(separator, choose_backend(separator, "auto", may_export=False)))
 
 
-def _render(source: Path, folder: Path, separator: Separator, plan: Plan, wanted: str = "torch") -> None:
+def _render(sources: list[Path], output: Path, separator: Separator, plan: Plan, wanted: str = "torch") -> None:
+    """Render one file into a folder, or several into folders of their names; one that cannot be is no end for others.
+
+    Raises:
+        UserError: the only one cannot be rendered, or two of several have the same name.
+    """
     from rtmss.render import render as run
 
-    model, backend = separator.model, choose_backend(separator, wanted).start(separator.model)
-    _show(source.name, lambda tell: run(source, folder, model, plan, tell, backend=backend), plan.format)
+    model, choice = separator.model, choose_backend(separator, wanted)
+    folders = {source: output / source.stem if len(sources) > 1 else output for source in sources}
+    if len(set(folders.values())) < len(sources):
+        raise UserError("inputs of the same name would be written over one another; render them one by one")
+    n_failed = 0
+    for source, folder in folders.items():
+        backend = choice.start(model)
+        try:
+            _show(source.name, lambda tell: run(source, folder, model, plan, tell, backend=backend), plan.format)  # noqa: B023
+        except UserError as error:
+            if len(sources) == 1:
+                raise
+            n_failed += 1
+            Console(stderr=True).print(f"rtmss: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+    if n_failed:
+        console.print(f"{n_failed} of {len(sources)} files could not be rendered", style="red", highlight=False)
+        raise typer.Exit(1)
 
 
 def _replay(source: Path, folder: Path, log: Path, weights: Path | None, wanted: str | None, *, stems: bool) -> None:
