@@ -180,7 +180,7 @@ def _sit(
     weights = train(place / RECIPE, data, place, Console(quiet=True), device)
     edges: list[Edge] = []
     for title, question in questions.items():
-        if variant not in (question.variants or (variant,)):
+        if question.variants is not None and variant not in question.variants:
             continue
         report = place / title / "report.json"
         if not report.exists():

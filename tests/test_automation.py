@@ -251,7 +251,7 @@ def test_a_recording_of_other_versions_is_told(
     assert (tmp_path / "out/mix.wav").exists()
 
 
-@pytest.mark.parametrize(("hop", "is_known"), [(256, True), (128, False)])
+@pytest.mark.parametrize(("hop", "is_known"), [(256, True), (128, True), (64, False)])
 def test_a_log_is_played_at_its_own_latency(
     tmp_path: Path,
     noise: Noise,
@@ -274,7 +274,7 @@ def test_a_log_is_played_at_its_own_latency(
         assert np.array_equal(mix[:, :-hop], audio[:, :-hop])
         assert not mix[:, -hop:].any()
     else:
-        assert "hops of 128 samples, which these weights do not have" in capsys.readouterr().err
+        assert "hops of 64 samples, 64 late, are those of no profile" in capsys.readouterr().err
 
 
 def test_the_samples_of_onnx_runtime_depend_on_it() -> None:

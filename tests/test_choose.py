@@ -12,10 +12,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from rtmss.config import UserError
+from rtmss.config import PROFILES, UserError
 from rtmss.engine.backends import choose as choosing
-from rtmss.engine.backends.choose import Choice, Rivals, choose, compare
-from rtmss.engine.backends.graph import GraphError, code_id, export_graph
+from rtmss.engine.backends.choose import Choice, Rivals, choose, compare, graph_path
+from rtmss.engine.backends.graph import GraphError, export_graph
 from rtmss.engine.backends.onnx import OnnxBackend
 from rtmss.engine.backends.torch import TorchBackend
 from rtmss.files import Audio
@@ -25,9 +25,9 @@ MODEL_ID = "0123456789ab"
 
 
 @pytest.fixture
-def folder(tmp_path: Path, tiny_graph: Path) -> Path:
+def folder(tmp_path: Path, tiny: SeparatorModel, tiny_graph: Path) -> Path:
     """A cache that holds the tiny model."""
-    (tmp_path / f"{MODEL_ID}-{code_id()}.onnx").write_bytes(tiny_graph.read_bytes())
+    graph_path(tmp_path, tiny, MODEL_ID).write_bytes(tiny_graph.read_bytes())
     return tmp_path
 
 
@@ -167,10 +167,18 @@ def test_without_onnx_runtime_torch_plays(tiny: SeparatorModel, folder: Path, mo
 
 
 def test_a_network_that_looks_ahead_plays_in_torch(profiles: dict[str, SeparatorModel], tmp_path: Path) -> None:
-    choice = choose(profiles["ahead"], MODEL_ID, "auto", tmp_path)
-    assert str(choice) == "torch (a network that looks ahead plays in torch only)"
+    told: list[str] = []
+    for may_export in (True, False):
+        choice = choose(profiles["ahead"], MODEL_ID, "auto", tmp_path, may_export=may_export, say=told.append)
+        assert str(choice) == "torch (a network that looks ahead plays in torch only)"
+    assert not told
     with pytest.raises(GraphError, match="looks ahead"):
         choose(profiles["ahead"], MODEL_ID, "onnx", tmp_path)
+
+
+def test_every_profile_has_a_network_of_its_own(profiles: dict[str, SeparatorModel], tmp_path: Path) -> None:
+    names = [graph_path(tmp_path, profiles[name], MODEL_ID) for name in PROFILES]
+    assert len(set(names)) == len(PROFILES)
 
 
 @pytest.mark.usefixtures("no_export")
@@ -233,7 +241,7 @@ def test_a_file_says_what_it_is(tiny_graph: Path) -> None:
                     "n_synthesis": "128", "delay": "64", "n_condition": "12"}  # fmt: skip
     shapes = {value.name: value.shape for value in session.get_inputs()}
     assert shapes["planes"] == [1, 2, 2, 1, 128]
-    assert shapes["targets.decoder.hidden"] == [1, "n_targets", 16]
+    assert shapes["targets.decoder.hidden"] == [1, "n_targets", 1, 16]
     states = [name for name in shapes if name not in ("planes", "modulation")]
     outputs = [value.name for value in session.get_outputs()]
     assert outputs == ["targets", *(f"next.{name}" for name in states), "next.targets.masks"]

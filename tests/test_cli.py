@@ -65,7 +65,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lin
         ("condition inspect vocal", "no condition 'vocal'; did you mean 'vocals'?"),
         ("condition create remainder -p clip-1.wav", "'remainder' cannot name a condition"),
         ("info --weights song.wav", "song.wav: not a safetensors file"),
-        ("info --profile tigth", "no profile 'tigth'; did you mean 'tight'?"),
+        ("info --profile tigth", "no profile 'tigth'; did you mean 'tight' or 'tighter'?"),
         ("live --device a --input b", "--device is for both ways; name either it, or --input and --output"),
         ("train nonsense --data .", "no recipe 'nonsense'; known: default"),
     ],

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from conftest import MakeCondition, Noise
 
+from rtmss.config import PROFILES, SeparatorConfig
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Output, Session
 from rtmss.files import Audio
 from rtmss.live.deck import AHEAD, Deck
-from rtmss.live.jump import SLACK, WARM_BLOCK, WARM_UP
+from rtmss.live.jump import SLACK, WarmUp
 from rtmss.live.link import Link
 from rtmss.live.player import Player
 from rtmss.live.timeline import FADE, Timeline
@@ -24,7 +25,8 @@ from rtmss.model.separator import SeparatorModel
 
 HOP, RATE = 64, 8000
 N_SAMPLES = 400 * HOP
-GAP = 1 + WARM_UP // WARM_BLOCK + SLACK
+WARM_UP = WarmUp.most
+GAP = 1 + WARM_UP // WarmUp.block + SLACK
 """Hops of a whole warmed-up jump: the one that fades out, then silence."""
 Make = Callable[..., "Show"]
 
@@ -109,6 +111,18 @@ def n_silent(audio: Audio) -> int:
         length = 0 if audio[:, start : start + HOP].any() else length + 1
         longest = max(longest, length)
     return longest
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_where_frames_come_more_often_as_much_of_the_song_is_heard_beforehand(profile: str) -> None:
+    config = SeparatorConfig().retimed(PROFILES[profile])
+    warm_up, hop = WarmUp.of(config.unet), config.stft.hop_length
+    assert warm_up.most * hop == 64 * 512
+    assert warm_up.before(10**6, hop) == warm_up.most
+    # The work in a silent hop keeps its share of the time there is.
+    assert warm_up.block * 512 == 4 * hop
+    timeline = Timeline(2, hop, 1024, config.delay)
+    assert (1 + warm_up.silence(warm_up.most)) * hop + timeline.lag < timeline.size
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -82,6 +82,19 @@ def test_a_number_of_clips_gives_the_same_alone_as_beside_others(
     assert own.sdr_db == pytest.approx(beside.sdr_db, abs=1e-4)
 
 
+def test_another_profile_is_judged_by_the_same_weights(swept: tuple[Report, Path, str], data: Path) -> None:
+    usual, tight = (
+        evaluate(
+            data, None, shots=[2], targets=["bass"], songs=["band-001"], references=False, max_seconds=2.0,
+            profile=profile, console=Console(file=io.StringIO()),
+        )
+        for profile in (None, "tight")
+    )  # fmt: skip
+    assert (usual.settings["latency"], tight.settings["latency"]) == (1024, 512)
+    assert usual.settings["model_id"] == tight.settings["model_id"]
+    assert usual.select("bass")[0].sdr_db != tight.select("bass")[0].sdr_db
+
+
 def test_the_edges_by_number_of_clips_are_printed_and_written(swept: tuple[Report, Path, str]) -> None:
     report, folder, printed = swept
     with (folder / "edges.csv").open() as file:

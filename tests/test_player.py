@@ -12,7 +12,7 @@ from rtmss.files import Audio
 from rtmss.live.link import Link, Status
 from rtmss.live.player import Player
 from rtmss.live.steptimes import StepTimes
-from rtmss.live.timeline import N_HOPS, Timeline
+from rtmss.live.timeline import Timeline
 from rtmss.model.separator import SeparatorModel
 
 HOP = 64
@@ -97,18 +97,19 @@ def test_late_hops_and_bad_samples_are_reported(player: Player, link: Link, nois
     assert (status.fallbacks, status.bad_samples) == (1, 1)
 
 
-def test_an_engine_half_a_ring_behind_gives_up_what_it_would_lose(player: Player, noise: Noise) -> None:
-    _feed(player, noise((N_HOPS - 4) * HOP), work=False)
+def test_an_engine_too_far_behind_gives_up_what_is_older(player: Player, noise: Noise) -> None:
+    _feed(player, noise((player.timeline.n_hops - 4) * HOP), work=False)
     while player.work():
         pass
-    assert player.timeline.hops() == (N_HOPS - 4, 0)
+    assert player.timeline.hops() == (player.timeline.n_hops - 4, 0)
 
 
 def test_after_such_a_gap_the_sound_is_at_its_place_again(
     player: Player, link: Link, scene: Scene, noise: Noise
 ) -> None:
     link.send(Scene(scene.stems, bypass=True, fade_ms=0.0), "")
-    audio, gap, after = noise((N_HOPS + 30) * HOP), 10 * HOP, (N_HOPS + 6) * HOP
+    n_hops = player.timeline.n_hops
+    audio, gap, after = noise((n_hops + 30) * HOP), 10 * HOP, (n_hops + 6) * HOP
     _feed(player, audio[:, :gap])
     _feed(player, audio[:, gap:after], work=False)
     heard, latency = _feed(player, audio[:, after:]), player.timeline.latency

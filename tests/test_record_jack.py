@@ -82,7 +82,7 @@ def _bundle(*rows: tuple[str, float | int]) -> bytes:
 
 
 @pytest.mark.usefixtures("shipped_graph")
-@pytest.mark.parametrize(("backend", "profile"), [("torch", "default"), ("onnx", "default"), ("onnx", "tight")])
+@pytest.mark.parametrize(("backend", "profile"), [("torch", "default"), ("onnx", "default"), ("onnx", "tighter")])
 def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
     recording: Recording, tmp_path: Path, backend: str, profile: str
 ) -> None:

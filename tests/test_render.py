@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from conftest import MakeCondition, Noise
+from conftest import MakeCondition, Noise, make_open
 from pedalboard.io import AudioFile
 
 from rtmss import render as render_module
@@ -69,16 +69,18 @@ def test_stems_and_remainder_null_at_any_rate(
     assert report.n_bad_samples == 0
 
 
-@pytest.mark.parametrize("rate", [44100, 48000])
+@pytest.mark.parametrize(("rate", "look_ahead"), [(44100, 0), (48000, 0), (44100, 3)])
 def test_stems_are_aligned_to_the_sample(
-    open_model: SeparatorModel, make_condition: MakeCondition, noise: Noise, write: Callable[..., Path], rate: int
+    make_condition: MakeCondition, noise: Noise, write: Callable[..., Path], rate: int, look_ahead: int
 ) -> None:
     """A model whose masks are 1.1 everywhere gives back 1.1 times the input, DC aside."""
     audio = noise(2 * rate)
     lowered = np.fft.irfft(np.fft.rfft(audio) * (np.fft.rfftfreq(2 * rate, 1 / rate) < 15000), n=2 * rate)
     audio = (lowered - lowered.mean(-1, keepdims=True)).astype(np.float32)
     source = write(audio, rate)
-    render(source, source.parent / "out", open_model, Plan(Scene((Stem("all", make_condition()),)), stems=True))
+    render(
+        source, source.parent / "out", make_open(look_ahead), Plan(Scene((Stem("all", make_condition()),)), stems=True)
+    )
     stem = load(source.parent / "out")["all"][:, 4000:-4000]
     wanted = 1.1 * audio[:, 4000:-4000]
     error_db = 10 * np.log10(np.square(stem - wanted).sum() / np.square(wanted).sum())

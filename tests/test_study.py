@@ -142,7 +142,8 @@ def test_changes_go_level_by_level() -> None:
 
 def test_the_table_has_means_and_half_the_range_of_the_seeds() -> None:
     rows = [Edge("x", seed, "q", "bass", "songs", "5+0", edge) for seed, edge in ((1, 2.0), (2, 3.0))]
-    console = Console(file=io.StringIO(), width=100)
-    console.print(edges_table("q", rows))
-    assert isinstance(console.file, io.StringIO)
-    assert "2.5 ± 0.5" in console.file.getvalue()
+    rows += [Edge("y", 1, "q", target, "songs", "5+0", edge) for target, edge in (("bass", 4.0), ("drums", 1.0))]
+    table = edges_table("q", rows)
+    assert [str(column.header) for column in table.columns] == ["target", "on", "clips", "x", "y"]
+    cells = [list(column.cells) for column in table.columns]
+    assert cells == [["bass", "drums"], ["songs"] * 2, ["5+0"] * 2, ["2.5 ± 0.5", ""], ["4.0 ± 0.0", "1.0 ± 0.0"]]

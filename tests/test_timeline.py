@@ -163,9 +163,12 @@ def test_what_a_block_has_waited_before_is_part_of_the_latency() -> None:
     assert Timeline(2, 64, 64, 128, n_before=300).latency == Timeline(2, 64, 64, 128).latency + 300
 
 
-def test_more_waiting_than_the_ring_can_hold_is_refused() -> None:
-    with pytest.raises(UserError, match="16 blocks of 256 samples are too many"):
-        Timeline(2, HOP, 256, DELAY, n_queued=16)
+@pytest.mark.parametrize("hop", [HOP, 512])
+def test_too_much_waiting_is_refused_and_what_is_not_fits_into_the_rings(hop: int) -> None:
+    with pytest.raises(UserError, match="16 blocks of 1024 samples are too many"):
+        Timeline(2, hop, 1024, DELAY, n_queued=16)
+    patient = Timeline(2, hop, 1024, 23040, n_queued=13)
+    assert patient.lag + patient.delay + 2 * patient.block < patient.size // 2
 
 
 def test_the_grid_of_sizes_holds_blocks_that_share_no_factor_with_a_hop() -> None:

@@ -404,3 +404,10 @@ def test_training_is_in_half_precision_where_the_processor_is_fast_at_it(
 def test_a_share_above_one_is_refused() -> None:
     with pytest.raises(ValidationError, match="less than or equal to 1"):
         EpisodeRecipe(absent=1.2)
+
+
+def test_a_window_shorter_than_what_is_looked_ahead_is_refused() -> None:
+    content = {"model": {"unet": {"look_ahead": 30}}, "loop": {"windows": 4, "n_steps": 4}}
+    with pytest.raises(ValidationError, match=r"a window of 22016 samples is not longer than .* delay, 23040"):
+        Recipe.model_validate(content | {"episodes": {"seconds": 2.0}})
+    assert Recipe.model_validate(content | {"episodes": {"seconds": 4.0}}).model.delay == 23040

@@ -57,10 +57,15 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        Console(stderr=True).print(f"rtmss: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+        complain(str(error))
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)
+
+
+def complain(line: str) -> None:
+    """Say what went wrong, on one line."""
+    Console(stderr=True).print(f"rtmss: {line}", style="red", highlight=False, markup=False, soft_wrap=True)
 
 
 def load_separator(weights: Path | None, threads: int = 0, profile: str | None = None) -> Separator:

@@ -95,7 +95,14 @@ def operators(
         rows += anatomy.rows
         steps[n] = {name: getattr(anatomy, name) for name in ("p50_ms", "milliseconds", "overhead")}
     if output is not None:
-        write_json(output, rows, model_id=separator.model_id, peak_macs_per_second=peak, steps=steps)
+        write_json(
+            output,
+            rows,
+            model_id=separator.model_id,
+            peak_macs_per_second=peak,
+            steps=steps,
+            hop_length=separator.model.config.stft.hop_length,
+        )
 
 
 @bench_app.command("start")

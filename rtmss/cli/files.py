@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from rtmss.cli.base import (
     BackendName,
@@ -22,6 +21,7 @@ from rtmss.cli.base import (
     Weights,
     app,
     choose_backend,
+    complain,
     console,
     load_library,
     load_separator,
@@ -59,6 +59,7 @@ def separate(
     positive: Positives = None,
     negative: Negatives = None,
     format: Format = "wav",  # noqa: A002
+    profile: Profile = None,
     weights: Weights = None,
     threads: Threads = 0,
 ) -> None:
@@ -66,7 +67,7 @@ def separate(
     from rtmss.engine.control import Scene, Stem
     from rtmss.render import Plan
 
-    separator = load_separator(weights, threads)
+    separator = load_separator(weights, threads, profile)
     condition = separator.condition_from_files("target", positive or [], negative or [])
     plan = Plan(Scene((Stem("target", condition),)), mix=False, stems=True, format=format)
     _render(inputs, output, separator, plan)
@@ -126,8 +127,9 @@ def _render(sources: list[Path], output: Path, separator: Separator, plan: Plan,
     """Render one file into a folder, or several into folders of their names; one that cannot be is no end for others.
 
     Raises:
-        UserError: the only one cannot be rendered, or two of several have the same name.
+        UserError: one of them could not be rendered, or two of several have the same name.
     """
+    from rtmss.files import AudioFileError
     from rtmss.render import render as run
 
     model, choice = separator.model, choose_backend(separator, wanted)
@@ -139,14 +141,13 @@ def _render(sources: list[Path], output: Path, separator: Separator, plan: Plan,
         backend = choice.start(model)
         try:
             _show(source.name, lambda tell: run(source, folder, model, plan, tell, backend=backend), plan.format)  # noqa: B023
-        except UserError as error:
+        except AudioFileError as error:
             if len(sources) == 1:
                 raise
             n_failed += 1
-            Console(stderr=True).print(f"rtmss: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+            complain(str(error))
     if n_failed:
-        console.print(f"{n_failed} of {len(sources)} files could not be rendered", style="red", highlight=False)
-        raise typer.Exit(1)
+        raise UserError(f"{n_failed} of {len(sources)} files could not be rendered")
 
 
 def _replay(source: Path, folder: Path, log: Path, weights: Path | None, wanted: str | None, *, stems: bool) -> None:
@@ -156,11 +157,11 @@ def _replay(source: Path, folder: Path, log: Path, weights: Path | None, wanted:
 
     separator = load_separator(weights, threads=1)
     automation = Automation.load(log, separator.model_id)
-    hop = automation.header.hop_length
-    if hop != separator.model.config.stft.hop_length:
-        profile = {stft.hop_length: name for name, stft in PROFILES.items()}.get(hop)
+    config, frames = separator.model.config, (automation.header.hop_length, automation.header.delay)
+    if frames != (config.stft.hop_length, config.delay):
+        profile = {(stft.hop_length, stft.delay): name for name, stft in PROFILES.items()}.get(frames)
         if profile is None:
-            raise UserError(f"{log}: was recorded with hops of {hop} samples, which these weights do not have")
+            raise UserError(f"{log}: hops of {frames[0]} samples, {frames[1]} late, are those of no profile")
         separator = load_separator(weights, threads=1, profile=profile)
     backend = choose_backend(separator, wanted or automation.header.backend).start(separator.model)
     run = partial(replay, source, folder, separator.model, automation, stems=stems, backend=backend)

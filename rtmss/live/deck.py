@@ -19,7 +19,7 @@ import numpy as np
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Output, Session
 from rtmss.files import Audio
-from rtmss.live.jump import MIN_WARM_UP, WARM_BLOCK, WARM_UP, Jump, loop_jump, silent_hops, warm_up_hops
+from rtmss.live.jump import Jump, WarmUp, loop_jump
 from rtmss.live.tape import Tape
 from rtmss.live.timeline import FADE, Timeline
 from rtmss.live.transport import Playback, Transport, Wish
@@ -58,6 +58,7 @@ class Deck:
         """
         self.session, self._spare = session, spare
         self.scene = session.scene
+        self._warm_up = WarmUp.of(session.config.unet)
         self.timeline, self.transport = timeline, transport
         timeline.is_fed = True
         self.has_time: Callable[[], bool] = lambda: self._load < MAX_OVERLAP_LOAD
@@ -151,7 +152,7 @@ class Deck:
 
     def warm_up(self) -> None:
         """Let everything be allocated and chosen that the first jump would pay for."""
-        for n in (1, WARM_BLOCK, WARM_BLOCK, 2 * WARM_BLOCK):
+        for n in (1, self._warm_up.block, self._warm_up.block, 2 * self._warm_up.block):
             self._spare.step(np.zeros((2, n * self.timeline.hop), np.float32))
         self._spare.reset()
 
@@ -200,7 +201,7 @@ class Deck:
         """Fall silent, get ready, and go on at a place."""
         assert self._tape is not None
         target = min(round(seconds * self.sample_rate), self._tape.n_samples)
-        self._prepare(Jump(target, self._first, self._first, warm_up_hops(target, self.timeline.hop)))
+        self._prepare(Jump(target, self._first, self._first, self._warm_up.before(target, self.timeline.hop)))
 
     def _prepare(self, jump: Jump) -> None:
         assert self._tape is not None
@@ -213,11 +214,11 @@ class Deck:
         due, target = self._loop_end()
         if self._jump is not None or due is None:
             return
-        n_warm, n_left = warm_up_hops(target, self.timeline.hop), due - self._first
-        if self.has_time() and n_left > min(n_warm, MIN_WARM_UP):
+        n_warm, n_left = self._warm_up.before(target, self.timeline.hop), due - self._first
+        if self.has_time() and n_left > min(n_warm, self._warm_up.least):
             if n_left <= n_warm + 1:
                 self._prepare(Jump(target, due, due, min(n_warm, n_left - 1), is_loop=True))
-        elif n_left <= 1 + silent_hops(n_warm):
+        elif n_left <= 1 + self._warm_up.silence(n_warm):
             self._prepare(Jump(target, due, self._first, n_warm, is_loop=True))
 
     def _loop_end(self) -> tuple[int | None, int]:
@@ -238,7 +239,8 @@ class Deck:
         self.session, self._spare = self._spare, self.session
         self._position, self._jump, self._is_cold = jump.target, None, not jump.n_warm
         self._n_passes += jump.is_loop
-        self.timeline.feed(self._first - 1, self._tape.read(jump.target - hop, hop))  # for the dry fallback
+        n_dry = -(-self.session.delay // hop)  # for the dry fallback
+        self.timeline.feed(self._first - n_dry, self._tape.read(jump.target - n_dry * hop, n_dry * hop))
 
     # The next hops.
 
@@ -261,7 +263,7 @@ class Deck:
         """Hops until something may change."""
         n_left = -(-(tape.n_samples + self.session.delay - self._position) // self.timeline.hop)
         due = self._jump.quiet_from if self._jump else self._loop_end()[0]
-        return n_left if due is None else min(n_left, due - self._first - (0 if self._jump else WARM_UP + 1))
+        return n_left if due is None else min(n_left, due - self._first - (0 if self._jump else self._warm_up.most + 1))
 
     def _lay(self, n: int) -> None:
         """Write the input of the next `n` hops, and what would follow if nobody came for a while."""
@@ -307,8 +309,8 @@ class Deck:
 
     def _wait(self, n: int) -> Output:
         if self._jump and self._tape:
-            self._promise(self._first + max(n, silent_hops(self._jump.n_left)))
-            self._jump.warm(self._spare, self._tape, n * WARM_BLOCK)
+            self._promise(self._first + max(n, self._warm_up.silence(self._jump.n_left)))
+            self._jump.warm(self._spare, self._tape, n * self._warm_up.block)
         n_samples, n_stems = n * self.timeline.hop, len(self.scene.stems)
         nothing = np.zeros((n_stems + 2, 2, n_samples), np.float32)
         mix = np.zeros((self.n_outputs, n_samples), np.float32)

@@ -4,18 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rtmss.config import UNetConfig
 from rtmss.engine.session import Session
 from rtmss.live.tape import Tape
 from rtmss.live.transport import Wish
 
-WARM_UP = 64
-"""Hops before a place that are heard beforehand; what is remembered of earlier ones is hardly audible."""
-WARM_BLOCK = 4
-"""Of these, in one silent hop: it takes less time than a hop has, and they are cheaper together."""
-MIN_WARM_UP = 16
-"""Hops that have to be left before the end of a loop to get ready for its beginning while it plays."""
 SLACK = 2
 """Hops of silence after the last one that is warmed up, in which an engine that fell behind catches up."""
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """How a session gets ready for a place; all in hops."""
+
+    most: int = 64
+    """Before a place that are heard beforehand; what is remembered of earlier ones is hardly audible."""
+    block: int = 4
+    """Of these, in one silent hop: it takes less time than a hop has, and they are cheaper together."""
+    least: int = 16
+    """That have to be left before the end of a loop to get ready for its beginning while it plays."""
+
+    @classmethod
+    def of(cls, config: UNetConfig) -> WarmUp:
+        """That of a network: where frames come more often, it remembers more of them, and each has less time."""
+        often = config.recurrent_dilation
+        return cls(cls.most * often, max(1, cls.block // often), cls.least * often)
+
+    def before(self, target: int, hop: int) -> int:
+        """Hops to be heard before a target; none of them lies before the song."""
+        return min(self.most, max(0, target) // hop)
+
+    def silence(self, n_warm: int) -> int:
+        """Hops of silence in which so many are heard beforehand, after the one that fades out."""
+        return -(-n_warm // self.block) + SLACK if n_warm else 0
 
 
 @dataclass
@@ -44,16 +65,6 @@ class Jump:
         if n:
             session.step(tape.read(self.target - self.n_left * hop, n * hop))
             self.n_warmed += n
-
-
-def warm_up_hops(target: int, hop: int) -> int:
-    """Hops to be heard before a target; none of them lies before the song."""
-    return min(WARM_UP, max(0, target) // hop)
-
-
-def silent_hops(n_warm: int) -> int:
-    """Hops of silence in which so many are heard beforehand, after the one that fades out."""
-    return -(-n_warm // WARM_BLOCK) + SLACK if n_warm else 0
 
 
 def loop_jump(wish: Wish, position: int, n_samples: int, sample_rate: int, hop: int) -> tuple[int, int] | None:

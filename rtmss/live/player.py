@@ -18,7 +18,7 @@ from rtmss.live.deck import Deck
 from rtmss.live.link import N_METERS, Entry, Link, Status
 from rtmss.live.steptimes import StepTimes
 from rtmss.live.tap import Flow, Stream, Tap
-from rtmss.live.timeline import N_HOPS, N_LATE, Timeline
+from rtmss.live.timeline import MOST_WAITING, N_LATE, Timeline
 
 MOST_AT_ONCE = 8
 """Hops that an engine which has fallen behind steps together."""
@@ -61,7 +61,7 @@ class Player:
         first, n = self.timeline.hops()
         if not n:
             return False
-        if n > N_HOPS // 2:  # half a second behind: what the ring is about to lose is given up
+        if n * self.timeline.hop > MOST_WAITING:
             first, n = first + n - CATCH_UP, CATCH_UP
             self.timeline.skip_to(first)
         due = self._take_up(first)

@@ -24,8 +24,10 @@ FADE = 64
 """Samples over which sound and fallback pass into each other."""
 HOLD_HOPS = 8
 """Late hops in a row for which the fallback `hold` is played; then nothing."""
-N_HOPS = 64
-"""Length of the rings."""
+RING_SAMPLES = 1 << 16
+"""What the rings hold beside twice the engine's delay: more than the longest silence of a jump."""
+MOST_WAITING = 1 << 14
+"""Samples that a block and its hop may wait, and that an engine may be behind before it gives up the older ones."""
 N_LATE = 1024
 """Late hops that are remembered."""
 PLAYED, DRY, HELD, NOTHING = range(4)
@@ -91,14 +93,16 @@ class Timeline:
             n_before: samples for which a block is on its way before it comes in.
 
         Raises:
-            UserError: that would be more than the rings can hold.
+            UserError: that would be more than MOST_WAITING.
         """
         self.hop, self.block, self.delay = hop, block, delay
         self.n_queued = blocks_per_hop(block, hop) if n_queued is None else n_queued
         self.lag = adaptation(block, hop, self.n_queued)
         self._n_before = n_before
-        self.size = N_HOPS * hop
-        if self.lag + delay + 2 * block > self.size // 2:
+        self.n_hops = -(-(RING_SAMPLES + 2 * delay) // hop)
+        """Length of the rings."""
+        self.size = self.n_hops * hop
+        if self.lag + 2 * block > MOST_WAITING:
             raise UserError(
                 f"{self.n_queued} blocks of {block} samples are too many to wait for: choose fewer or shorter"
             )
@@ -121,10 +125,10 @@ class Timeline:
         """Samples that the engine has taken."""
         self._input: Audio = np.zeros((2, self.size), np.float32)
         self._output: Audio = np.zeros((n_outputs, self.size), np.float32)
-        self._ready = np.full(N_HOPS, -1, np.int64)
+        self._ready = np.full(self.n_hops, -1, np.int64)
         """Per slot of the output ring: the hop whose sound lies there."""
         self._held: Audio = np.zeros((n_outputs, self.size), np.float32)
-        self._held_ready = np.full(N_HOPS, -1, np.int64)
+        self._held_ready = np.full(self.n_hops, -1, np.int64)
         self._n_late_in_a_row = 0
         self._is_late = False
         self._source = PLAYED
@@ -173,13 +177,13 @@ class Timeline:
 
     def deliver(self, hop: int, mix: Audio) -> None:
         """Give the (O, hop) output of a hop that was taken; one that comes too late is not heard."""
-        slot = hop % N_HOPS
+        slot = hop % self.n_hops
         self._output[:, slot * self.hop : (slot + 1) * self.hop] = mix
         self._ready[slot] = hop
 
     def suppose(self, hop: int, mix: Audio) -> None:
         """Give what the fallback `hold` plays should the (O, hop) output of a hop come too late."""
-        slot = hop % N_HOPS
+        slot = hop % self.n_hops
         self._held[:, slot * self.hop : (slot + 1) * self.hop] = mix
         self._held_ready[slot] = hop
 
@@ -190,7 +194,7 @@ class Timeline:
     def _play(self, start: int, out: Audio) -> None:
         """Fill one stretch that lies within one hop; a hop that arrives half-way through is heard from there on."""
         hop = start // self.hop
-        is_late = bool(start >= 0 and self._ready[hop % N_HOPS] != hop)
+        is_late = bool(start >= 0 and self._ready[hop % self.n_hops] != hop)
         source = PLAYED
         if not is_late:
             place = start % self.size
@@ -215,7 +219,7 @@ class Timeline:
             out[:2] = self._get(self._input, start - self.delay, out.shape[1])[: len(out)]
             return DRY
         may_hold = self.fallback == "hold" and self._n_late_in_a_row <= HOLD_HOPS
-        if may_hold and self._held_ready[hop % N_HOPS] == hop:
+        if may_hold and self._held_ready[hop % self.n_hops] == hop:
             out[:] = self._held[:, place : place + out.shape[1]]
             return HELD
         out[:] = 0

@@ -130,3 +130,11 @@ class Recipe(Config):
     """Processes that draw episodes; with 0 the training process draws them itself."""
     n_threads: Positive = 2
     """Threads of the training process."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        hop, delay = self.model.stft.hop_length, self.model.delay
+        window = int(self.episodes.seconds * self.model.sample_rate) // hop // self.loop.windows * hop
+        if window <= delay:
+            raise ValueError(f"a window of {window} samples is not longer than the network's delay, {delay}")
+        return self

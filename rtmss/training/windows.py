@@ -134,7 +134,7 @@ def window_loss(
     audio, overlap = model.synthesize(masked, overlap)
     # Audio lags by the delay; what a cold start fades in is not judged.
     begin, end = window.start * hop - delay, window.stop * hop - delay
-    skipped = delay if is_cold or not window.start else 0
+    skipped = delay if not window.start else model.config.stft.delay if is_cold else 0
     estimate = audio[..., skipped:].flatten(0, 1)
     truth = crop.episode.targets[..., begin + skipped : end].flatten(0, 1)
     whole = crop.episode.mixture[:, None, :, begin + skipped : end].expand(-1, n_targets, -1, -1).flatten(0, 1)

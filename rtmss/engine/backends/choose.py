@@ -18,7 +18,7 @@ import torch
 
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.config import UserError
-from rtmss.engine.backends.graph import GraphError, code_id, export_graph
+from rtmss.engine.backends.graph import GraphError, check_exportable, code_id, export_graph
 from rtmss.engine.backends.kept import Comparison, situation
 from rtmss.engine.backends.onnx import MISSING, OnnxBackend
 from rtmss.engine.backends.protocol import Backend
@@ -160,13 +160,20 @@ def compare(model: SeparatorModel, other: Backend) -> Rivals:
     return Rivals(float(np.max(differences)), *(1000 * seconds[N_SILENT:].min(axis=0)))
 
 
+def graph_path(folder: Path, model: SeparatorModel, model_id: str) -> Path:
+    """Where the network for ONNX Runtime is kept: one for every set of weights and frames."""
+    stft = model.config.stft
+    return folder / f"{model_id}-{stft.n_synthesis}-{stft.hop_length}-{code_id()}.onnx"
+
+
 def _graph(model: SeparatorModel, model_id: str, folder: Path, *, may_export: bool, say: Callable[[str], None]) -> Path:
     """The network for ONNX Runtime, made if need be.
 
     Raises:
         GraphError: it is not there and may not or cannot be made.
     """
-    path = folder / f"{model_id}-{model.config.stft.hop_length}-{code_id()}.onnx"
+    check_exportable(model)
+    path = graph_path(folder, model, model_id)
     if not path.exists():
         if not may_export:
             raise GraphError("ONNX Runtime is not prepared for these weights; `rtmss live` does that")

@@ -25,6 +25,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from rtmss import config
 from rtmss.config import StftConfig, UserError
 from rtmss.engine.backends import tree
 from rtmss.engine.backends.tree import like_tree, named_leaves
@@ -203,8 +204,14 @@ def metadata(model: SeparatorModel, model_id: str) -> dict[str, str]:
 
 def code_id() -> str:
     """Of the code that a graph is made from: another one makes another graph."""
-    files = [Path(__file__), *(Path(str(module.__file__)) for module in (tree, layers, separator, unet))]
+    files = [Path(__file__), *(Path(str(module.__file__)) for module in (config, tree, layers, separator, unet))]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
+
+
+def check_exportable(model: SeparatorModel) -> None:
+    """Raise GraphError for a network that looks ahead: a hop would be masked that is not the one that is heard."""
+    if model.config.unet.n_ahead:
+        raise GraphError("a network that looks ahead plays in torch only")
 
 
 def export_graph(path: Path, model: SeparatorModel, model_id: str, *, standalone: bool = False) -> None:
@@ -220,8 +227,7 @@ def export_graph(path: Path, model: SeparatorModel, model_id: str, *, standalone
         GraphError: the exporter is not installed or does not succeed, the file cannot be written, or the network
             looks ahead.
     """
-    if model.config.unet.n_ahead:
-        raise GraphError("a network that looks ahead plays in torch only")
+    check_exportable(model)
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
         raise GraphError(f"to export the network, torch needs more: pip install {' '.join(missing)}")
