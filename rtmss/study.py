@@ -83,7 +83,7 @@ class Edge(NamedTuple):
 def run_study(
     name: str, data: Sequence[Path], folder: Path, console: Console, n_processes: int = 1, device: str = "cpu"
 ) -> list[Edge]:
-    """Train and judge all variants, print the table, and write it as `study.json`.
+    """Train and judge all variants, print the tables, and write them as `study.json` and `study.md`.
 
     Args:
         name: one that comes with rtmss, or a YAML file.
@@ -113,6 +113,7 @@ def run_study(
         for found in track(results, "Runs", len(runs), console=console, transient=True):
             edges += found
             (folder / "study.json").write_text(json.dumps([edge._asdict() for edge in edges], indent=1) + "\n", "utf-8")
+            (folder / "study.md").write_text(edges_page(edges), "utf-8")
     for title in study.questions:
         console.print(edges_table(title, [edge for edge in edges if edge.question == title]))
     return edges
@@ -121,20 +122,35 @@ def run_study(
 def edges_table(title: str, edges: Sequence[Edge]) -> Table:
     """One row per target and numbers of clips, one column per variant: mean over seeds, and half their range."""
     table = Table(title=f"{title}: mean edge (dB)", box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("target", "on", "clips"):
-        table.add_column(heading)
+    headings, rows = _cells(edges)
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if number > 2 else "left")
+    has_many = len({row[2] for row in rows}) > 1
+    for row, following in zip_longest(rows, rows[1:]):
+        table.add_row(*row, end_section=has_many and following is not None and following[:2] != row[:2])
+    return table
+
+
+def edges_page(edges: Sequence[Edge]) -> str:
+    """The tables of all questions as Markdown."""
+    parts = []
+    for title in dict.fromkeys(edge.question for edge in edges):
+        headings, rows = _cells([edge for edge in edges if edge.question == title])
+        lines = [headings, ["---"] * 3 + ["---:"] * (len(headings) - 3), *rows]
+        parts.append(f"## {title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines))
+    return "\n".join(parts)
+
+
+def _cells(edges: Sequence[Edge]) -> tuple[list[str], list[list[str]]]:
     variants = list(dict.fromkeys(edge.variant for edge in edges))
-    for variant in variants:
-        table.add_column(variant, justify="right")
-    keys = list(dict.fromkeys((edge.target, edge.on, edge.clips) for edge in edges))
-    has_many = len({key[2] for key in keys}) > 1
-    for key, following in zip_longest(keys, keys[1:]):
+    rows = []
+    for key in dict.fromkeys((edge.target, edge.on, edge.clips) for edge in edges):
         cells = []
         for variant in variants:
             found = [e.edge_db for e in edges if (e.variant, e.target, e.on, e.clips) == (variant, *key)]
             cells.append(f"{np.mean(found):.1f} ± {np.ptp(found) / 2:.1f}" if found else "")
-        table.add_row(*key, *cells, end_section=has_many and following is not None and following[:2] != key[:2])
-    return table
+        rows.append([*key, *cells])
+    return ["target", "on", "clips", *variants], rows
 
 
 def _runs(study: Study, name: str) -> Iterator[tuple[str, Recipe]]:

@@ -21,7 +21,7 @@ from rtmss.config import ConfigError, SeparatorConfig, read_yaml
 from rtmss.evaluation.exam import Examiner
 from rtmss.files import Audio
 from rtmss.model.checkpoint import load_model
-from rtmss.study import Edge, Study, edges_table, merged, run_study
+from rtmss.study import Edge, Study, edges_page, edges_table, merged, run_study
 from rtmss.training.classify import class_embedding
 
 
@@ -73,6 +73,7 @@ def test_a_study_trains_judges_and_goes_on(
     assert {edge.target for edge in edges} == {"drums", "bass", "guitar"}  # there are no voices to take clips from
     written = json.loads((tmp_path / "out/study.json").read_text())
     assert [Edge(**row) for row in written] == edges
+    assert (tmp_path / "out/study.md").read_text() == edges_page(edges)
     assert isinstance(console.file, io.StringIO)
     assert "±" in console.file.getvalue()
     folders = [tmp_path / "out" / name for name in ("clips-1", "class-2")]
@@ -146,4 +147,11 @@ def test_the_table_has_means_and_half_the_range_of_the_seeds() -> None:
     table = edges_table("q", rows)
     assert [str(column.header) for column in table.columns] == ["target", "on", "clips", "x", "y"]
     cells = [list(column.cells) for column in table.columns]
+    first, second = edges_page([*rows, Edge("x", 1, "other", "bass", "songs", "1+0", 0.0)]).split("\n\n## ")
+    heading, empty, header, rule, bass, drums = first.splitlines()
+    assert (heading, empty, header) == ("## q", "", "| target | on | clips | x | y |")
+    assert rule == "| --- | --- | --- | ---: | ---: |"
+    assert (bass, drums) == ("| bass | songs | 5+0 | 2.5 ± 0.5 | 4.0 ± 0.0 |", "| drums | songs | 5+0 |  | 1.0 ± 0.0 |")
+    assert second.splitlines()[0] == "other"
+    assert second.endswith("| bass | songs | 1+0 | 0.0 ± 0.0 |\n")
     assert cells == [["bass", "drums"], ["songs"] * 2, ["5+0"] * 2, ["2.5 ± 0.5", ""], ["4.0 ± 0.0", "1.0 ± 0.0"]]
