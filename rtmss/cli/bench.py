@@ -54,11 +54,11 @@ def step(
     choices = [choose_backend(separator, name) for name in names]
     rows: list[StepRow] = []
     peak = peak_macs_per_second()
-    with console.status("Stepping") as status:
-        for n in targets or (1, 4, 8):
-            status.update(f"{n} targets, {hops} hops each of {', '.join(names)}")
-            backends = [choice.start(separator.model) for choice in choices]
-            rows += measure_steps(separator.model, backends, n, hops, switching=switch, paced=paced)
+    for n in targets or (1, 4, 8):
+        # A line and no spinner, whose thread would take the interpreter from the one that is measured.
+        console.print(f"{n} targets, {hops} hops each of {', '.join(names)}", style="dim", highlight=False)
+        backends = [choice.start(separator.model) for choice in choices]
+        rows += measure_steps(separator.model, backends, n, hops, switching=switch, paced=paced)
     console.print(steps_table(rows, peak))
     if picture is not None:
         from rtmss.bench.picture import draw_steps
@@ -258,8 +258,7 @@ def streams(
     device = find_device(device)
     separator = load_separator(weights, threads=1, profile=profile)
     numbers = [2**k for k in range(most.bit_length())]
-    with console.status("Stepping"):
-        rows = measure_streams(separator.model, device, targets, hops, numbers, threads)
+    rows = measure_streams(separator.model, device, targets, hops, numbers, threads)
     console.print(streams_table(rows))
     if output is not None:
         write_json(output, rows, model_id=separator.model_id)
