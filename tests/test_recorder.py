@@ -30,7 +30,7 @@ from rtmss.live.player import Player
 from rtmss.live.recorder import About, Recorder, check_folder
 from rtmss.live.take import OpenAudio
 from rtmss.live.tap import Shape, Tap
-from rtmss.live.timeline import Timeline
+from rtmss.live.timeline import MOST_WAITING, Timeline
 from rtmss.live.transport import Wish, seek
 from rtmss.live.wav import WavFile
 from rtmss.model.separator import SeparatorModel
@@ -171,7 +171,7 @@ def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
     kit = Stem("kit", make_condition("kit", seed=2), Strip(solo=True, channels=(3, 4)))
     link.send(Scene((kit, *drums.stems), fallback="hold"), "second", [(70, replace(drums, bypass=True))])
     studio.play(10)
-    studio.play(50, work=False)  # and most of these are given up
+    studio.play(MOST_WAITING // HOP + 50, work=False)  # and most of these are given up
     studio.play(30)
     link.send(Scene((kit,)), "third")
     studio.play(20)
