@@ -41,7 +41,7 @@ Profile = Annotated[
     str | None,
     typer.Option(
         metavar="default|tight|tighter",
-        help="Latency: 23.2 ms; or 11.6 or 5.8 ms, at two or four times the work and for a little separation.",
+        help="Latency: 23.2 ms; or 11.6 or 5.8 ms, at two or four times the work and with a little less separation.",
         show_default="that of the weights",
     ),
 ]

@@ -140,7 +140,7 @@ def _render(sources: list[Path], output: Path, separator: Separator, plan: Plan,
     for source, folder in folders.items():
         backend = choice.start(model)
         try:
-            _show(source.name, lambda tell: run(source, folder, model, plan, tell, backend=backend), plan.format)  # noqa: B023
+            _show(source.name, partial(run, source, folder, model, plan, backend=backend), plan.format)
         except AudioFileError as error:
             if len(sources) == 1:
                 raise
