@@ -9,7 +9,7 @@ from conftest import Noise
 
 from rtmss.config import ConfigError
 from rtmss.files import Audio
-from rtmss.training.bank import FAMILIES, FAMILY_OF, Bank, find_takes, load_bank
+from rtmss.training.bank import FAMILIES, FAMILY_OF, Bank, Take, choose_share, find_takes, load_bank
 
 WriteAudio = Callable[[Path, Audio, int], Path]
 RATE = 8000
@@ -124,3 +124,30 @@ def test_an_unknown_instrument_is_named_with_the_choices(folder: Path, noise: No
 def test_an_empty_folder_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no takes for 'train'; expected songs/train/<song>"):
         load_bank(tmp_path, "train", tmp_path / "cache", RATE)
+
+
+@pytest.fixture
+def takes() -> list[Take]:
+    """Two takes of each: 12 songs' drums, 6 singers, 2 violinists."""
+    songs = [Take(f"{n}/{part}", "drums", "kit", f"song {n}") for n in range(12) for part in (1, 2)]
+    singers = [Take(f"v{n}/{part}", "vocals", f"singer {n}", "") for n in range(6) for part in (1, 2)]
+    return songs + singers + [Take(f"s{n}/{part}", "violin", f"violinist {n}", "") for n in range(2) for part in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("share", "n_songs", "n_singers", "n_violinists"), [(1.0, 12, 6, 2), (0.25, 3, 2, 1), (0.01, 1, 1, 1)]
+)
+def test_a_share_has_whole_songs_and_sources_and_at_least_one_of_each(
+    takes: list[Take], share: float, n_songs: int, n_singers: int, n_violinists: int
+) -> None:
+    kept = [takes[index] for index in choose_share(takes, share, seed=3)]
+    assert len(kept) == 2 * (n_songs + n_singers + n_violinists)
+    assert len({take.song for take in kept if take.song}) == n_songs
+    for label, n in [("vocals", n_singers), ("violin", n_violinists)]:
+        assert len({take.source for take in kept if take.label == label}) == n
+
+
+def test_a_smaller_share_is_part_of_a_larger_one_and_another_seed_draws_another(takes: list[Take]) -> None:
+    shares = [set(choose_share(takes, share, seed=3)) for share in (0.1, 0.3, 0.6)]
+    assert shares[0] < shares[1] < shares[2]
+    assert shares[1] != set(choose_share(takes, 0.3, seed=4))

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from rtmss.config import SeparatorConfig
 from rtmss.files import Audio
-from rtmss.training.bank import Bank, load_bank
-from rtmss.training.episodes import Episode, Episodes
+from rtmss.training.bank import Bank, choose_share, load_bank
+from rtmss.training.dynamics import UNMASTERED
+from rtmss.training.episodes import DOUBLED, Episode, Episodes
 from rtmss.training.mixdown import Mixdown, Mixed
 from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
 
@@ -135,6 +136,45 @@ def test_a_batch_is_known_by_its_number(band: Bank, recipe: Recipe) -> None:
     assert torch.equal(
         mixed(band, Episodes(band, embeddings_of(band), recipe))[3].mixture, draw(band, recipe, 4)[3].mixture
     )
+
+
+def test_a_share_of_the_data_is_all_that_plays(band: Bank, recipe: Recipe) -> None:
+    kept = set(choose_share(band.takes, 0.5, recipe.seed))
+    episodes = recipe.episodes.model_copy(update={"data_share": 0.5})
+    plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
+    assert len(kept) < len(band.takes)
+    assert {int(take) for number in range(N_BATCHES) for take in plans[number].take} <= kept
+
+
+def test_doubled_parts_are_the_same_take_a_moment_apart_and_wanted_together(band: Bank, recipe: Recipe) -> None:
+    episodes = recipe.episodes.model_copy(update={"doubled": 1.0, "negatives_only": 0.0, "coherent": 0.0})
+    plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
+    n_doubled = 0
+    for plan in (plans[number] for number in range(N_BATCHES)):
+        for mixture in range(len(plan.gain)):
+            parts = (plan.mixture_of == mixture).nonzero()[:, 0].tolist()
+            families = [band.takes[int(plan.take[part])].family for part in parts]
+            for family in DOUBLED & set(families):
+                first, second = (part for part, name in zip(parts, families, strict=True) if name == family)
+                assert plan.take[first] == plan.take[second]
+                assert abs(int(plan.start[first] - plan.start[second])) <= 0.03 * band.sample_rate
+                assert abs(int(plan.n_in[second]) / int(plan.n_in[first]) - 1) < 0.03
+                assert plan.part_gain[second] <= plan.part_gain[first]
+                wanted = [set(plan.wanted_by[plan.wanted_parts == part].tolist()) for part in (first, second)]
+                assert wanted[0] == wanted[1]
+                n_doubled += 1
+    assert n_doubled
+
+
+def test_shares_of_parts_are_compressed_and_of_mixtures_mastered(band: Bank, recipe: Recipe) -> None:
+    for share in (0.0, 0.5, 1.0):
+        episodes = recipe.episodes.model_copy(update={"compressed": share, "mastered": share})
+        plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
+        drawn = [plans[number] for number in range(N_BATCHES)]
+        compressed = torch.cat([plan.compressor[:, 1] > 1 for plan in drawn])
+        mastered = torch.cat([(plan.master != torch.tensor(UNMASTERED)).any(1) for plan in drawn])
+        for found in (compressed, mastered):
+            assert {0.0: not found.any(), 0.5: 0.2 < found.float().mean() < 0.8, 1.0: found.all()}[share]
 
 
 def test_a_bank_without_songs_is_enough(tmp_path: Path, solos: Bank, recipe: Recipe) -> None:

@@ -20,7 +20,7 @@ from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.exam import Examiner
 from rtmss.evaluation.report import OWN, RIVAL, Absence, Report, Score, Shots
 from rtmss.evaluation.run import evaluate, find_exams
-from rtmss.evaluation.songs import Piece, find_labels, find_unseen, read_song
+from rtmss.evaluation.songs import Piece, find_labels, find_unseen, master, read_song
 from rtmss.evaluation.tables import print_report
 from rtmss.files import read_audio
 
@@ -93,6 +93,27 @@ def test_another_profile_is_judged_by_the_same_weights(swept: tuple[Report, Path
     assert (usual.settings["latency"], tight.settings["latency"]) == (1024, 512)
     assert usual.settings["model_id"] == tight.settings["model_id"]
     assert usual.select("bass")[0].sdr_db != tight.select("bass")[0].sdr_db
+
+
+def test_mastered_pieces_are_louder_and_are_what_is_judged(data: Path, weights: Path) -> None:
+    rng, fade = np.random.default_rng(1), np.geomspace(1, 0.01, 44100)
+    noises = (0.1 * fade * rng.standard_normal((2, 44100)) for _ in range(2))
+    stems = {name: noise.astype(np.float32) for name, noise in zip(("bass", "drums"), noises, strict=True)}
+    plain = Piece("x", stems)
+    loud = master(plain, 44100)
+    assert np.abs(loud.mixture).max() == pytest.approx(np.abs(plain.mixture).max(), rel=0.02)
+    assert np.square(loud.mixture).mean() > 1.3 * np.square(plain.mixture).mean()
+    assert np.allclose(loud.mixture, sum(loud.stems.values()), atol=1e-5)
+    reports = [
+        evaluate(
+            data, weights, shots=[1], targets=["bass"], songs=["band-001"], references=False, mastered=mastered,
+            console=Console(file=io.StringIO()),
+        )
+        for mastered in (False, True)
+    ]  # fmt: skip
+    assert [report.settings["mastered"] for report in reports] == [False, True]
+    usual, changed = (report.select("bass")[0].sdr_db for report in reports)
+    assert usual != changed
 
 
 def test_the_edges_by_number_of_clips_are_printed_and_written(swept: tuple[Report, Path, str]) -> None:

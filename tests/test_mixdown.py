@@ -11,6 +11,7 @@ from torch import Tensor
 from rtmss.config import SeparatorConfig
 from rtmss.training.augment import DRY, FADE, PLAIN
 from rtmss.training.bank import Bank, Take
+from rtmss.training.dynamics import MASTERED, UNCOMPRESSED, UNMASTERED
 from rtmss.training.episodes import Episodes, Level, Plan
 from rtmss.training.mixdown import Mixdown, Shelf
 from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
@@ -41,6 +42,7 @@ def plan(takes: list[int], **changes: Tensor) -> Plan:
     whole = Plan(
         seed=torch.tensor(1),
         gain=torch.tensor([0.1]),
+        master=torch.tensor([UNMASTERED]),
         positive=torch.zeros(1, n, 4),
         negative=torch.zeros(1, n, 4),
         wanted_by=torch.arange(n),
@@ -51,6 +53,7 @@ def plan(takes: list[int], **changes: Tensor) -> Plan:
         n_in=torch.full((n,), N + 2 * FADE),
         equaliser=torch.tensor([PLAIN] * n),
         room=torch.tensor([DRY] * n),
+        compressor=torch.tensor([UNCOMPRESSED] * n),
         drive=torch.zeros(n),
         sides=torch.tensor([[1.0, 0, 0, 1]] * n),
         sub_parts=nobody,
@@ -75,6 +78,25 @@ def test_a_mixture_stays_below_full_scale(bank: Bank) -> None:
     mixture, targets, _, _ = Mixdown(bank, N, CPU)(plan([0, 1], gain=torch.tensor([50.0])))
     assert float(mixture.abs().max()) == pytest.approx(0.99, abs=1e-3)
     assert (mixture - targets.sum(1)).abs().max() < 1e-5
+
+
+def test_a_mastered_mixture_is_louder_at_the_same_peak_and_its_stems_still_add_up(bank: Bank) -> None:
+    plain, _, _, _ = Mixdown(bank, N, CPU)(plan([0, 1], gain=torch.tensor([50.0])))
+    mixture, targets, _, _ = Mixdown(bank, N, CPU)(
+        plan([0, 1], gain=torch.tensor([50.0]), master=torch.tensor([MASTERED]))
+    )
+    assert mixture.abs().max() <= 0.991
+    assert mixture.square().mean() > 1.5 * plain.square().mean()
+    assert (mixture - targets.sum(1)).abs().max() < 1e-5
+
+
+def test_only_the_parts_that_are_compressed_change_and_keep_their_level(bank: Bank) -> None:
+    compressor = torch.tensor([(-6.0, 6.0, 0.001, 0.05), UNCOMPRESSED])
+    _, plain, _, _ = Mixdown(bank, N, CPU)(plan([0, 1]))
+    _, squeezed, _, _ = Mixdown(bank, N, CPU)(plan([0, 1], compressor=compressor))
+    assert torch.equal(plain[0, 1], squeezed[0, 1])
+    assert (plain[0, 0] - squeezed[0, 0]).abs().max() > 0.05 * plain[0, 0].abs().max()
+    assert float(squeezed[0, 0].std()) == pytest.approx(float(plain[0, 0].std()), rel=0.05)
 
 
 def test_levels_are_of_the_loudest_half_second_and_over_the_rest(bank: Bank) -> None:

@@ -135,6 +135,20 @@ def test_the_study_of_the_paper_is_one_whose_variants_are_recipes() -> None:
     assert {recipe.loop for recipe in recipes.values()} == {recipes["few-shot"].loop}
 
 
+def test_the_learning_curve_changes_only_how_much_is_heard() -> None:
+    file = Path(studies.__file__).parent / "studies" / "learning-curve.yaml"
+    recipes = dict(studies._runs(read_yaml(file, Study), "learning-curve"))
+    whole = recipes.pop("all")
+    assert (whole.episodes.data_share, whole.loop.n_steps) == (1, 1600)
+    for name, recipe in recipes.items():
+        share, n_steps = recipe.episodes.data_share, recipe.loop.n_steps
+        assert min(share, n_steps / 1600) == {"quarter": 1 / 4, "sixteenth": 1 / 16}[name.split("-")[0]]
+        assert max(share, n_steps / 1600) == 1
+        episodes = recipe.episodes.model_copy(update={"data_share": 1.0})
+        loop = recipe.loop.model_copy(update={"n_steps": 1600})
+        assert recipe.model_copy(update={"episodes": episodes, "loop": loop}) == whole
+
+
 def test_changes_go_level_by_level() -> None:
     base = {"a": {"b": 1, "c": [1, 2]}, "d": 2}
     assert merged(base, {"a": {"c": [3]}, "e": 4}) == {"a": {"b": 1, "c": [3]}, "d": 2, "e": 4}

@@ -69,6 +69,9 @@ def evaluate(
     bss: Annotated[
         bool, typer.Option("--bss", help="SDR, ISR, SIR and SAR by BSSEval v4 too: takes many times as long.")
     ] = False,
+    mastered: Annotated[
+        bool, typer.Option("--mastered", help="Compress and limit the mixtures, and make them loud, as records are.")
+    ] = False,
     max_seconds: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=1.0, help="Hear at most this much of each song.")
     ] = None,
@@ -91,8 +94,8 @@ def evaluate(
     else:
         run(
             data, weights, output, shots=n_positive, negatives=n_negative, clips=clips, split=split,
-            targets=targets.split(",") if targets else None, songs=songs, seed=seed, bss=bss, max_seconds=max_seconds,
-            profile=profile, n_processes=processes, console=console,
+            targets=targets.split(",") if targets else None, songs=songs, seed=seed, bss=bss, mastered=mastered,
+            max_seconds=max_seconds, profile=profile, n_processes=processes, console=console,
         )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from rtmss.evaluation.bss import measure_bss
 from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.metrics import level_db, level_dbfs, measure
 from rtmss.evaluation.report import BASELINES, BINARY, MIXTURE, ORACLE, OWN, RIVAL, ZERO, Absence, Score, Shots
-from rtmss.evaluation.songs import TARGETS, Piece
+from rtmss.evaluation.songs import TARGETS, Piece, master
 from rtmss.files import Audio
 from rtmss.separator import Separator
 from rtmss.training.classify import class_embedding
@@ -51,12 +51,14 @@ class Examiner:
     """Conditions are made of the target's family alone, for weights that were trained so."""
     references: bool = True
     """Score baselines and oracles too."""
+    mastered: bool = False
+    """Pieces are made as loud as records first."""
 
     @classmethod
     def open(
         cls, data: Path, weights: Path | None, shots: Sequence[Shots], seed: int, *,
         same_song: bool = False, unseen: bool = False, bss: bool = False, by_class: bool = False,
-        references: bool = True, profile: str | None = None,
+        references: bool = True, mastered: bool = False, profile: str | None = None,
     ) -> Examiner:  # fmt: skip
         """Load the weights and list the clips.
 
@@ -71,7 +73,7 @@ class Examiner:
         rate = separator.model.config.sample_rate
         solos = ClipLibrary.open(data, rate, seed, "valid") if unseen else None
         library = ClipLibrary.open(data, rate, seed)
-        return cls(separator, library, asked, same_song, solos, bss, by_class, references)
+        return cls(separator, library, asked, same_song, solos, bss, by_class, references, mastered)
 
     def positives(self, piece: Piece, target: str) -> list[Audio]:
         """As many positive clips as are ever needed: of other songs (for a piece with an unknown voice, of other voices
@@ -109,6 +111,8 @@ class Examiner:
 
         Targets that are absent are scored by how much comes out; those that another stem may hide are passed over.
         """
+        if self.mastered:
+            piece = master(piece, self.clips.sample_rate)
         truths = {target: piece.truth(target) for target in targets}
         truths = {target: truth for target, truth in truths.items() if truth is not None or not piece.may_hide(target)}
         clips = {target: self.positives(piece, target) for target in truths}

@@ -69,6 +69,7 @@ def evaluate(
     bss: bool = False,
     by_class: bool = False,
     references: bool = True,
+    mastered: bool = False,
     max_seconds: float | None = None,
     profile: str | None = None,
     n_processes: int = 1,
@@ -93,6 +94,7 @@ def evaluate(
         bss: measure BSSEval v4 too, of all methods, which takes many times as long as the separation.
         by_class: make conditions of the target's family alone, for weights whose recipe says `conditioning: class`.
         references: score baselines and oracles too.
+        mastered: judge on mixtures that are compressed, limited and loud, as records are.
         max_seconds: hear at most this much of each song, from the moment when all stems have begun.
         profile: latency profile; None for that of the weights.
         n_processes: pieces judged at once, each on one thread; 1 takes all threads for one after the other.
@@ -109,12 +111,13 @@ def evaluate(
     examiner = Examiner.open(
         data, weights, pairs, seed,
         same_song=same_song, unseen=unseen, bss=bss, by_class=by_class, references=references,
-        profile=profile,
+        mastered=mastered, profile=profile,
     )  # fmt: skip
     report = Report(
         {
             "model_id": examiner.separator.model_id, "shots": list(shots), "negatives": list(negatives), "seed": seed,
-            "clips": clips, "split": split, "targets": list(exams[0].targets), "bss": bss, "max_seconds": max_seconds,
+            "clips": clips, "split": split, "targets": list(exams[0].targets), "bss": bss, "mastered": mastered,
+            "max_seconds": max_seconds,
             "latency": examiner.separator.model.config.latency,
             "songs": [exam.folder.name for exam in exams if exam.voice is None],
         }

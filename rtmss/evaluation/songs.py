@@ -6,11 +6,12 @@ Folder layout as in `rtmss.training.datasets.folder`, split `valid`. Axes: C cha
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from rtmss.conditions.preset import find
 from rtmss.config import ConfigError
@@ -19,6 +20,7 @@ from rtmss.files import Audio, read_audio
 from rtmss.training.datasets import find_takes
 from rtmss.training.datasets.take import SUFFIXES
 from rtmss.training.datasets.taxonomy import FAMILY_OF, HIDES, MIXTURE
+from rtmss.training.dynamics import MASTERED, master_gains
 
 TARGETS = ("vocals", "drums", "bass", "guitar")
 VOICE_BELOW_DB = 2.0
@@ -172,6 +174,13 @@ def lay_voice(song: Piece, voice: Path, sample_rate: int) -> Piece:
     return Piece(
         song.name, {name: part * gain for name, part in (stems | {"vocals": audio}).items()}, voice.name, song.labels
     )
+
+
+def master(piece: Piece, sample_rate: int) -> Piece:
+    """A piece compressed, limited and made louder, as records are: by one gain for all stems, which still add up."""
+    mixture = torch.from_numpy(piece.mixture)[None]
+    gains = master_gains(mixture, torch.tensor([MASTERED]), sample_rate)[0].numpy()
+    return replace(piece, stems={name: audio * gains for name, audio in piece.stems.items()})
 
 
 def add(parts: Iterable[Audio]) -> Audio:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,7 @@ __all__ = [
     "SUFFIXES",
     "Bank",
     "Take",
+    "choose_share",
     "draw_start",
     "draw_take",
     "find_takes",
@@ -62,6 +64,23 @@ class Bank:
         """Half-second blocks of a take that sound: within 30 dB of its loudest and above -55 dBFS."""
         levels = self.levels[index]
         return np.flatnonzero(levels > max(10 ** (-55 / 20), float(levels.max(initial=0)) * 10 ** (-30 / 20)))
+
+
+def choose_share(takes: Sequence[Take], share: float, seed: int) -> list[int]:
+    """Numbers of the takes of a share of the songs, and of a share of the sources of each family's solo recordings.
+
+    At least one of each is kept. A smaller share of the same seed is part of a larger one.
+    """
+    groups: dict[str, dict[str, list[int]]] = {}
+    for index, take in enumerate(takes):
+        kind, unit = ("song", take.song) if take.song else (take.family, take.source)
+        groups.setdefault(kind, {}).setdefault(unit, []).append(index)
+    rng = np.random.default_rng([seed, 97])
+    kept: list[int] = []
+    for units in groups.values():
+        order = rng.permutation(len(units))[: math.ceil(share * len(units))]
+        kept += [index for number in order for index in list(units.values())[number]]
+    return sorted(kept)
 
 
 def draw_take(bank: Bank, indices: list[int], rng: np.random.Generator) -> int:

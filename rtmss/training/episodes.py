@@ -28,12 +28,17 @@ from rtmss.training.augment import (
     draw_side,
     draw_sub_notes,
 )
-from rtmss.training.bank import Bank, draw_start, draw_take
+from rtmss.training.bank import Bank, choose_share, draw_start, draw_take
 from rtmss.training.datasets.taxonomy import HIDES
+from rtmss.training.dynamics import UNCOMPRESSED, UNMASTERED, draw_compressor, draw_master
 from rtmss.training.recipe import Recipe
 
 SMOOTH = np.array(sorted(2**a * 3**b * 5**c for a in range(6, 22) for b in range(8) for c in range(5)))
 """Lengths with small prime factors, on which the FFT is fast."""
+
+
+DOUBLED = {"vocals", "guitar"}
+"""Families that are often recorded twice."""
 
 
 class Episode(NamedTuple):
@@ -69,6 +74,7 @@ class Part(NamedTuple):
     n_in: int
     equaliser: tuple[float, ...]
     room: tuple[float, ...]
+    compressor: tuple[float, ...]
     drive: float
     """0 for none."""
     sides: tuple[float, ...]
@@ -91,6 +97,7 @@ class Mixture(NamedTuple):
     """One episode in numbers."""
 
     gain: float
+    master: tuple[float, ...]
     parts: list[Part]
     targets: list[Target]
 
@@ -102,6 +109,8 @@ class Plan(NamedTuple):
     """() of what chance is left to the device: the noise in rooms."""
     gain: Tensor
     """(B,) of each mixture, as far as it stays below full scale."""
+    master: Tensor
+    """(B, 6) from `draw_master`, or `UNMASTERED`."""
     positive: Tensor
     """(B, N, E) as in `Episode`."""
     negative: Tensor
@@ -116,6 +125,7 @@ class Plan(NamedTuple):
     n_in: Tensor
     equaliser: Tensor
     room: Tensor
+    compressor: Tensor
     drive: Tensor
     sides: Tensor
     sub_parts: Tensor
@@ -140,7 +150,8 @@ class Episodes(Dataset[Plan]):
         self.n_samples = int(recipe.episodes.seconds * recipe.model.sample_rate) // unit * unit
         self.families: dict[str, list[int]] = {}
         self.songs: dict[str, list[int]] = {}
-        for index, take in enumerate(bank.takes):
+        for index in choose_share(bank.takes, recipe.episodes.data_share, recipe.seed):
+            take = bank.takes[index]
             if len(bank.active_blocks(index)):
                 self.families.setdefault(take.family, []).append(index)
                 if take.song:
@@ -176,6 +187,7 @@ class Episodes(Dataset[Plan]):
         return Plan(
             seed=torch.tensor(int(rng.integers(2**62))),
             gain=_column([mixture.gain for mixture in mixtures]),
+            master=_column([mixture.master for mixture in mixtures]),
             positive=clips("positive"),
             negative=clips("negative"),
             wanted_by=by,
@@ -186,6 +198,7 @@ class Episodes(Dataset[Plan]):
             n_in=column("n_in"),
             equaliser=column("equaliser"),
             room=column("room"),
+            compressor=column("compressor"),
             drive=column("drive"),
             sides=column("sides"),
             sub_parts=sub_parts,
@@ -206,9 +219,12 @@ class Episodes(Dataset[Plan]):
     def _draw(self, rng: np.random.Generator) -> Mixture:
         is_song = self.songs and rng.random() < self.recipe.episodes.coherent
         parts = self._song(rng) if is_song else self._gathering(rng)
+        doubled = [part for part in parts if self._family(part) in DOUBLED and _toss(self.recipe.episodes.doubled, rng)]
+        parts += [self._again(part, rng) for part in doubled]
         gain = 10 ** (rng.uniform(-14, 4) / 20)
+        master = draw_master(rng) if _toss(self.recipe.episodes.mastered, rng) else UNMASTERED
         chosen = self._choose(parts, rng)
-        return Mixture(gain, parts, [self._ask(parts, family, rng) for family in chosen])
+        return Mixture(gain, master, parts, [self._ask(parts, family, rng) for family in chosen])
 
     def _family(self, part: Part) -> str:
         return self.bank.takes[part.take].family
@@ -286,12 +302,24 @@ class Episodes(Dataset[Plan]):
             n_in,
             draw_equaliser(rng) if rng.random() < colour else PLAIN,
             draw_room(rng) if has_room else DRY,
+            draw_compressor(rng) if _toss(recipe.compressed, rng) else UNCOMPRESSED,
             draw_drive(rng) if rng.random() < drive else 0.0,
             draw_side(2 if has_room else self.bank.takes[take].n_channels, rng),
             draw_sub_notes(self.n_samples, rate, rng) if may_growl and rng.random() < recipe.sub_notes else None,
             draw_growl(self.n_samples, rate, rng) if may_growl and rng.random() < recipe.growl else None,
             level,
             gain,
+        )
+
+    def _again(self, part: Part, rng: np.random.Generator) -> Part:
+        """The same once more: up to 30 ms apart, some cents higher or lower, on a side of its own, no louder."""
+        apart = int(0.03 * self.bank.sample_rate)
+        speed = 2 ** (rng.normal(0, 8) / 1200)
+        return part._replace(
+            start=part.start + int(rng.integers(-apart, apart + 1)),
+            n_in=round(part.n_in * speed / 64) * 64,
+            sides=draw_side(self.bank.takes[part.take].n_channels, rng),
+            gain=part.gain * 10 ** (rng.uniform(-9, 0) / 20),
         )
 
     def _length_at(self, ratio: float) -> int:
@@ -363,6 +391,13 @@ class Episodes(Dataset[Plan]):
             clip = segments[first : first + rng.integers(1, 5)].mean(0)
             clips.append(clip / np.linalg.norm(clip))
         return np.asarray(np.mean(clips, axis=0), np.float32)
+
+
+def _toss(share: float, rng: np.random.Generator) -> bool:
+    """Whether something of this share happens. What never does takes nothing of chance, so that the recipes that came
+    before it draw what they drew.
+    """
+    return share > 0 and rng.random() < share
 
 
 def _column(values: Sequence[Any]) -> Tensor:

@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 
 from rtmss.training.augment import FADE, colour, put_under, saturate, spectra_at_speed, to_sides
 from rtmss.training.bank import Bank
+from rtmss.training.dynamics import UNMASTERED, compress, master_gains
 from rtmss.training.episodes import Episode, Episodes, Level, Plan
 
 N_TAPS = 16
@@ -37,6 +38,10 @@ class Mixdown:
         generator = torch.Generator(device).manual_seed(int(plan.seed))
         n_out = n + 2 * FADE
         audio = colour(self._spectra(plan, n_out), n_out, self.bank.sample_rate, plan.equaliser, plan.room, generator)
+        compressed = (plan.compressor[:, 1] > 1).nonzero()[:, 0]
+        if len(compressed):
+            rows = compressed.to(device)
+            audio[rows] = compress(audio[rows], plan.compressor[compressed].to(device), self.bank.sample_rate)
         driven = plan.drive.nonzero()[:, 0]
         if len(driven):
             rows = driven.to(device)
@@ -47,6 +52,9 @@ class Mixdown:
         audio = self._levelled(audio, plan)
         mixture_of, gain = plan.mixture_of.to(device), plan.gain.to(device)
         mixture = self._sums(len(gain), mixture_of, audio)
+        if (plan.master != plan.master.new_tensor(UNMASTERED)).any():
+            curves = master_gains(mixture, plan.master.to(device), self.bank.sample_rate)
+            mixture, audio = mixture * curves, audio * curves[mixture_of]
         gain = torch.minimum(gain, 0.99 / mixture.abs().amax((1, 2)).clamp_min(1e-5))
         wanted = audio[plan.wanted_parts.to(device)] * gain[mixture_of[plan.wanted_parts.to(device)], None, None]
         targets = self._sums(plan.positive.shape[:2].numel(), plan.wanted_by.to(device), wanted)

@@ -28,6 +28,9 @@ class EpisodeRecipe(Config):
     conditioning: Literal["clips", "class"] = "clips"
     """What tells the separator what is wanted: example clips, or the family's number, which knows no unseen sounds:
     the baseline of Wang et al., ICASSP 2022."""
+    data_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the songs, and of every family's players and singers, that is drawn from (`bank.choose_share`), to learn
+    what more data would bring."""
     seconds: float = 2.0
     n_targets: Positive = 2
     """Conditions asked of every mixture; they share one encoder pass."""
@@ -41,6 +44,12 @@ class EpisodeRecipe(Config):
     """Share of synthesizers, basses and effects with a dense, low growl."""
     sub_notes: Probability = 0.15
     """Share of the same with a loud, tuned sub bass."""
+    compressed: Probability = 0.0
+    """Share of parts that go through a compressor."""
+    doubled: Probability = 0.0
+    """Share of voices and guitars that are played again a moment apart, on another side, as by overdubbing."""
+    mastered: Probability = 0.0
+    """Share of mixtures that are compressed, limited and made louder, as records are."""
     rivals: Probability = 0.3
     """Share of the further parts of a gathering that are drawn evenly from all families, which hear them less often
     as targets: strings or winds in the register of a voice."""
