@@ -18,6 +18,7 @@ from rtmss.training.augment import (
     draw_side,
     draw_sub_notes,
     equaliser_gains,
+    move_formants,
     put_under,
     room_impulses,
     saturate,
@@ -119,6 +120,31 @@ def test_saturation_keeps_the_level_and_bends_the_wave(noise: Noise) -> None:
 
 def test_saturated_silence_is_silence() -> None:
     assert not saturate(torch.zeros(1, 2, 100), torch.ones(1)).any()
+
+
+def vowel(pitch: float, formant: float, n: int = RATE) -> Tensor:
+    """(2, S) harmonics of a pitch in Hz under one resonance."""
+    t, harmonics = np.arange(n) / RATE, np.arange(1, int(8000 / pitch))
+    heights = np.exp(-(((harmonics * pitch - formant) / 400) ** 2)) + 1e-3
+    wave = (heights[:, None] * np.sin(2 * np.pi * pitch * harmonics[:, None] * t)).sum(0)
+    return torch.from_numpy(np.stack([wave, 0.5 * wave])).float()
+
+
+def test_formants_move_and_the_pitch_stays() -> None:
+    voices = torch.stack([vowel(110, 1100), vowel(110, 1100)])
+    still, moved = move_formants(voices, torch.tensor([1.0, 1.2]), RATE)
+    assert (still - voices[0]).abs().max() < 1e-4
+    middle = slice(RATE // 4, -RATE // 4)
+    assert peak_hz(moved[:, middle]) == pytest.approx(1265, abs=60)
+    spectrum = torch.fft.rfft(moved[0]).abs()
+    at = torch.arange(6, 18) * 110
+    assert (spectrum[at] > 10 * spectrum[at + 55]).all(), "between harmonics there is still nothing"
+    assert float(moved[0].std() / moved[1].std()) == pytest.approx(2, rel=1e-3)
+    assert float(moved.std()) == pytest.approx(float(voices[1].std()), rel=1e-3)
+
+
+def test_formants_of_silence_are_silent() -> None:
+    assert not move_formants(torch.zeros(1, 2, 5000), torch.tensor([0.8]), RATE).any()
 
 
 def test_panned_mono_keeps_its_power(noise: Noise) -> None:

@@ -166,6 +166,16 @@ def test_doubled_parts_are_the_same_take_a_moment_apart_and_wanted_together(band
     assert n_doubled
 
 
+def test_only_voices_have_their_formants_moved(band: Bank, recipe: Recipe) -> None:
+    episodes = recipe.episodes.model_copy(update={"formants": 1.0})
+    plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
+    drawn = [plans[number] for number in range(N_BATCHES)]
+    takes, formants = (torch.cat([getattr(plan, name) for plan in drawn]) for name in ("take", "formants"))
+    are_voices = torch.tensor([band.takes[int(take)].family == "vocals" for take in takes])
+    assert are_voices.any()
+    assert torch.equal(formants != 1, are_voices)
+
+
 def test_shares_of_parts_are_compressed_and_of_mixtures_mastered(band: Bank, recipe: Recipe) -> None:
     for share in (0.0, 0.5, 1.0):
         episodes = recipe.episodes.model_copy(update={"compressed": share, "mastered": share})

@@ -53,6 +53,7 @@ def plan(takes: list[int], **changes: Tensor) -> Plan:
         n_in=torch.full((n,), N + 2 * FADE),
         equaliser=torch.tensor([PLAIN] * n),
         room=torch.tensor([DRY] * n),
+        formants=torch.ones(n),
         compressor=torch.tensor([UNCOMPRESSED] * n),
         drive=torch.zeros(n),
         sides=torch.tensor([[1.0, 0, 0, 1]] * n),
@@ -97,6 +98,14 @@ def test_only_the_parts_that_are_compressed_change_and_keep_their_level(bank: Ba
     assert torch.equal(plain[0, 1], squeezed[0, 1])
     assert (plain[0, 0] - squeezed[0, 0]).abs().max() > 0.05 * plain[0, 0].abs().max()
     assert float(squeezed[0, 0].std()) == pytest.approx(float(plain[0, 0].std()), rel=0.05)
+
+
+def test_only_the_parts_that_are_named_have_their_formants_moved(bank: Bank) -> None:
+    plain, moved = (
+        Mixdown(bank, N, CPU)(plan([0, 1], formants=torch.tensor([1.0, ratio]))).targets[0] for ratio in (1.0, 1.2)
+    )
+    assert torch.equal(plain[0], moved[0])
+    assert (plain[1] - moved[1]).abs().max() > 0.02 * plain[1].abs().max()
 
 
 def test_levels_are_of_the_loudest_half_second_and_over_the_rest(bank: Bank) -> None:

@@ -115,6 +115,37 @@ def colour(
     return played
 
 
+def draw_formants(rng: np.random.Generator) -> float:
+    """How far up the resonances of a voice move, as a ratio of frequencies; its pitch stays."""
+    return float(2 ** (rng.uniform(-4, 4) / 12))
+
+
+def move_formants(audio: Tensor, ratios: Tensor, sample_rate: int) -> Tensor:
+    """(P, C, S) with the spectral envelopes of each part stretched over frequency by its ratio, (P,).
+
+    Envelopes are power spectra smoothed over some 400 Hz, alike for all channels; 20 dB up or down at most, and levels
+    are kept.
+    """
+    n_fft = 1 << round(np.log2(sample_rate / 21.5))
+    window = torch.hann_window(n_fft, device=audio.device)
+    frames = torch.stft(audio.flatten(0, 1), n_fft, window=window, return_complex=True)
+    frames = torch.unflatten(frames, 0, audio.shape[:2])
+    n_around = round(200 * n_fft / sample_rate)
+    smooth = torch.nn.AvgPool1d(2 * n_around + 1, 1, n_around, count_include_pad=False)
+    power = frames.abs().square().mean(1).transpose(1, 2)
+    envelopes = (smooth(smooth(power)).transpose(1, 2) + 1e-9).log()
+    place = torch.arange(n_fft // 2 + 1, device=audio.device) / ratios[:, None]
+    below = place.long().clamp_max(n_fft // 2 - 1)
+    share = (place - below).clamp_max(1)[..., None]
+    parts = torch.arange(len(audio), device=audio.device)[:, None]
+    stretched = torch.lerp(envelopes[parts, below], envelopes[parts, below + 1], share)
+    gains = torch.exp(0.5 * (stretched - envelopes).clamp(-4.6, 4.6))
+    moved = torch.istft((frames * gains[:, None]).flatten(0, 1), n_fft, window=window, length=audio.shape[-1])
+    moved = torch.unflatten(moved, 0, audio.shape[:2])
+    kept: Tensor = moved * (_rms(audio) / _rms(moved).clamp_min(1e-6))
+    return kept
+
+
 def draw_drive(rng: np.random.Generator) -> float:
     """How far `saturate` drives a peak."""
     return float(rng.uniform(0.7, 4.0))

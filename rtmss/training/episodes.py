@@ -23,6 +23,7 @@ from rtmss.training.augment import (
     PLAIN,
     draw_drive,
     draw_equaliser,
+    draw_formants,
     draw_growl,
     draw_room,
     draw_side,
@@ -74,6 +75,8 @@ class Part(NamedTuple):
     n_in: int
     equaliser: tuple[float, ...]
     room: tuple[float, ...]
+    formants: float
+    """1 for where they were."""
     compressor: tuple[float, ...]
     drive: float
     """0 for none."""
@@ -125,6 +128,7 @@ class Plan(NamedTuple):
     n_in: Tensor
     equaliser: Tensor
     room: Tensor
+    formants: Tensor
     compressor: Tensor
     drive: Tensor
     sides: Tensor
@@ -198,6 +202,7 @@ class Episodes(Dataset[Plan]):
             n_in=column("n_in"),
             equaliser=column("equaliser"),
             room=column("room"),
+            formants=column("formants"),
             compressor=column("compressor"),
             drive=column("drive"),
             sides=column("sides"),
@@ -294,6 +299,7 @@ class Episodes(Dataset[Plan]):
         Without growls, everything low and noise-like would be taken for a drum.
         """
         recipe, rate = self.recipe.episodes, self.bank.sample_rate
+        is_voice = self.bank.takes[take].family == "vocals"
         may_growl = self.bank.takes[take].family in {"synth", "bass", "other"}
         has_room = rng.random() < room
         return Part(
@@ -302,6 +308,7 @@ class Episodes(Dataset[Plan]):
             n_in,
             draw_equaliser(rng) if rng.random() < colour else PLAIN,
             draw_room(rng) if has_room else DRY,
+            draw_formants(rng) if is_voice and _toss(recipe.formants, rng) else 1.0,
             draw_compressor(rng) if _toss(recipe.compressed, rng) else UNCOMPRESSED,
             draw_drive(rng) if rng.random() < drive else 0.0,
             draw_side(2 if has_room else self.bank.takes[take].n_channels, rng),

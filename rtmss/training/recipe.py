@@ -44,6 +44,8 @@ class EpisodeRecipe(Config):
     """Share of synthesizers, basses and effects with a dense, low growl."""
     sub_notes: Probability = 0.15
     """Share of the same with a loud, tuned sub bass."""
+    formants: Probability = 0.0
+    """Share of voices whose resonances are moved while the pitch stays: another throat."""
     compressed: Probability = 0.0
     """Share of parts that go through a compressor."""
     doubled: Probability = 0.0
