@@ -44,6 +44,7 @@ class Question(Config):
     split: str = "seen"
     targets: tuple[str, ...] | None = None
     max_seconds: float | None = 20.0
+    mastered: bool = False
     profile: str | None = None
 
 
@@ -175,12 +176,11 @@ def _placed(recipe: Recipe, place: Path) -> Path:
     Raises:
         ConfigError: the folder holds a run of another recipe.
     """
-    content = yaml.safe_dump(recipe.model_dump(mode="json"))
     recipe_file = place / RECIPE
-    if recipe_file.exists() and recipe_file.read_text(encoding="utf-8") != content:
+    if recipe_file.exists() and read_yaml(recipe_file, Recipe) != recipe:
         raise ConfigError(f"{place}: holds a run of another recipe; choose another --output")
     place.mkdir(parents=True, exist_ok=True)
-    recipe_file.write_text(content, encoding="utf-8")
+    recipe_file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")), encoding="utf-8")
     return place
 
 

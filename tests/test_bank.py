@@ -140,14 +140,18 @@ def takes() -> list[Take]:
 def test_a_share_has_whole_songs_and_sources_and_at_least_one_of_each(
     takes: list[Take], share: float, n_songs: int, n_singers: int, n_violinists: int
 ) -> None:
-    kept = [takes[index] for index in choose_share(takes, share, seed=3)]
+    kept = [takes[index] for index in choose_share(takes, range(len(takes)), share, seed=3)]
     assert len(kept) == 2 * (n_songs + n_singers + n_violinists)
     assert len({take.song for take in kept if take.song}) == n_songs
     for label, n in [("vocals", n_singers), ("violin", n_violinists)]:
         assert len({take.source for take in kept if take.label == label}) == n
 
 
+def test_a_share_is_of_what_is_named(takes: list[Take]) -> None:
+    assert choose_share(takes, [5, 4, 30], 1.0, seed=3) == [4, 5, 30]
+
+
 def test_a_smaller_share_is_part_of_a_larger_one_and_another_seed_draws_another(takes: list[Take]) -> None:
-    shares = [set(choose_share(takes, share, seed=3)) for share in (0.1, 0.3, 0.6)]
+    shares = [set(choose_share(takes, range(len(takes)), share, seed=3)) for share in (0.1, 0.3, 0.6)]
     assert shares[0] < shares[1] < shares[2]
-    assert shares[1] != set(choose_share(takes, 0.3, seed=4))
+    assert shares[1] != set(choose_share(takes, range(len(takes)), 0.3, seed=4))

@@ -7,8 +7,7 @@ from conftest import Noise
 from torch import Tensor
 
 from rtmss.training.dynamics import (
-    BLOCK,
-    MASTERED,
+    PIECE,
     UNCOMPRESSED,
     UNMASTERED,
     compress,
@@ -17,6 +16,8 @@ from rtmss.training.dynamics import (
     draw_master,
     limiter_gains,
     master_gains,
+    released,
+    smoothed,
 )
 
 RATE = 44100
@@ -49,6 +50,24 @@ def test_attack_and_release_take_their_time() -> None:
     assert float(gains[44100 + attack + release]) == pytest.approx(whole * np.exp(-1), rel=0.1)
 
 
+def test_memory_is_that_of_a_plain_loop() -> None:
+    wanted = 12 * torch.rand(2, 100, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    seconds = torch.tensor([0.02, 0.1], dtype=torch.float64)
+    keep = torch.exp(-PIECE / (RATE * seconds))
+    held, smooth = [wanted[:, 0]], [wanted[:, 0]]
+    for now in wanted.unbind(1)[1:]:
+        held.append(torch.maximum(now, held[-1] * keep))
+        smooth.append(keep * smooth[-1] + (1 - keep) * now)
+    assert torch.allclose(released(wanted, seconds, RATE), torch.stack(held, 1))
+    assert torch.allclose(smoothed(wanted, seconds, RATE), torch.stack(smooth, 1))
+
+
+def test_a_steady_tone_has_one_gain_from_its_first_sample() -> None:
+    gains = compressor_gains(bursts([0.5]), torch.tensor([(-6.0, 4.0, 0.03, 0.1)]), RATE)
+    assert gains.max() < 0.8
+    assert float(gains.max() / gains.min()) < 1.02
+
+
 def test_every_part_has_settings_of_its_own(noise: Noise) -> None:
     audio = torch.from_numpy(noise(20000)).expand(3, -1, -1)
     settings = torch.tensor([UNCOMPRESSED, draw_compressor(np.random.default_rng(1)), UNCOMPRESSED])
@@ -59,11 +78,11 @@ def test_every_part_has_settings_of_its_own(noise: Noise) -> None:
     assert gains.max() <= 1
 
 
-@pytest.mark.parametrize("n", [BLOCK, 5 * BLOCK + 1, 20000])
+@pytest.mark.parametrize("n", [PIECE, 5 * PIECE + 1, 20000])
 def test_a_limiter_lowers_the_peak_and_makes_up_for_it(noise: Noise, n: int) -> None:
     audio = torch.from_numpy(noise(n))[None] * torch.linspace(0.1, 1, n)
     gains = limiter_gains(audio, torch.tensor([6.0]), torch.tensor([0.05]), RATE)
-    assert float((audio * gains).abs().max()) == pytest.approx(float(audio.abs().max()), rel=0.02)
+    assert (audio * gains).abs().max() <= audio.abs().max() * (1 + 1e-5)
     assert gains.min() > 0.999
 
 
@@ -83,7 +102,7 @@ def test_a_compressed_part_keeps_its_level_and_loses_its_peaks() -> None:
 
 def test_silence_stays_silent_and_finite() -> None:
     silence = torch.zeros(2, 2, 1000)
-    masters = torch.tensor([draw_master(np.random.default_rng(1)), MASTERED])
+    masters = torch.tensor([draw_master(np.random.default_rng(seed)) for seed in (1, 2)])
     assert master_gains(silence, masters, RATE).isfinite().all()
     assert not compress(silence, masters[:, :4], RATE).any()
 

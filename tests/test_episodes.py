@@ -13,7 +13,7 @@ from rtmss.config import SeparatorConfig
 from rtmss.files import Audio
 from rtmss.training.bank import Bank, choose_share, load_bank
 from rtmss.training.dynamics import UNMASTERED
-from rtmss.training.episodes import DOUBLED, Episode, Episodes
+from rtmss.training.episodes import DOUBLED, Episode, Episodes, Part
 from rtmss.training.mixdown import Mixdown, Mixed
 from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
 
@@ -139,7 +139,7 @@ def test_a_batch_is_known_by_its_number(band: Bank, recipe: Recipe) -> None:
 
 
 def test_a_share_of_the_data_is_all_that_plays(band: Bank, recipe: Recipe) -> None:
-    kept = set(choose_share(band.takes, 0.5, recipe.seed))
+    kept = set(choose_share(band.takes, range(len(band.takes)), 0.5, recipe.seed))
     episodes = recipe.episodes.model_copy(update={"data_share": 0.5})
     plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
     assert len(kept) < len(band.takes)
@@ -149,7 +149,7 @@ def test_a_share_of_the_data_is_all_that_plays(band: Bank, recipe: Recipe) -> No
 def test_doubled_parts_are_the_same_take_a_moment_apart_and_wanted_together(band: Bank, recipe: Recipe) -> None:
     episodes = recipe.episodes.model_copy(update={"doubled": 1.0, "negatives_only": 0.0, "coherent": 0.0})
     plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
-    n_doubled = 0
+    n_wanted, speeds = 0, []
     for plan in (plans[number] for number in range(N_BATCHES)):
         for mixture in range(len(plan.gain)):
             parts = (plan.mixture_of == mixture).nonzero()[:, 0].tolist()
@@ -157,13 +157,35 @@ def test_doubled_parts_are_the_same_take_a_moment_apart_and_wanted_together(band
             for family in DOUBLED & set(families):
                 first, second = (part for part, name in zip(parts, families, strict=True) if name == family)
                 assert plan.take[first] == plan.take[second]
-                assert abs(int(plan.start[first] - plan.start[second])) <= 0.03 * band.sample_rate
-                assert abs(int(plan.n_in[second]) / int(plan.n_in[first]) - 1) < 0.03
+                middle = plan.start[[first, second]] + plan.n_in[[first, second]] / 2
+                assert float(middle.diff().abs()) <= 0.03 * band.sample_rate + 1
+                speeds.append(int(plan.n_in[second]) / int(plan.n_in[first]))
                 assert plan.part_gain[second] <= plan.part_gain[first]
                 wanted = [set(plan.wanted_by[plan.wanted_parts == part].tolist()) for part in (first, second)]
                 assert wanted[0] == wanted[1]
-                n_doubled += 1
-    assert n_doubled
+                n_wanted += bool(wanted[0])
+    assert n_wanted
+    assert 0.97 < min(speeds) < 0.998
+    assert 1.002 < max(speeds) < 1.03
+
+
+def test_what_plays_twice_has_clips_once(band: Bank, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    episodes = recipe.episodes.model_copy(update={"max_clips": 1, "negatives_only": 0.0, "positives_only": 0.0})
+    plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
+    part = plans._solo("vocals", rng := np.random.default_rng(1))
+    rest = plans._solo("drums", rng)
+    target = plans._ask([part, rest, plans._again(part, rng)], "vocals", rng)
+    assert target.parts == [0, 2]
+    clips: list[int] = []
+
+    def clips_of(parts: list[Part], family: str, rng: np.random.Generator) -> NDArray[np.float32]:
+        clips.append(len(parts))
+        return np.zeros(16, np.float32)
+
+    monkeypatch.setattr(plans, "_clips", clips_of)
+    for _ in range(20):
+        plans._ask([part, rest, plans._again(part, rng)], "drums", rng)
+    assert set(clips) == {1}
 
 
 def test_only_voices_have_their_formants_moved(band: Bank, recipe: Recipe) -> None:

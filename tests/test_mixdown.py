@@ -11,7 +11,7 @@ from torch import Tensor
 from rtmss.config import SeparatorConfig
 from rtmss.training.augment import DRY, FADE, PLAIN
 from rtmss.training.bank import Bank, Take
-from rtmss.training.dynamics import MASTERED, UNCOMPRESSED, UNMASTERED
+from rtmss.training.dynamics import UNCOMPRESSED, UNMASTERED
 from rtmss.training.episodes import Episodes, Level, Plan
 from rtmss.training.mixdown import Mixdown, Shelf
 from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
@@ -84,7 +84,7 @@ def test_a_mixture_stays_below_full_scale(bank: Bank) -> None:
 def test_a_mastered_mixture_is_louder_at_the_same_peak_and_its_stems_still_add_up(bank: Bank) -> None:
     plain, _, _, _ = Mixdown(bank, N, CPU)(plan([0, 1], gain=torch.tensor([50.0])))
     mixture, targets, _, _ = Mixdown(bank, N, CPU)(
-        plan([0, 1], gain=torch.tensor([50.0]), master=torch.tensor([MASTERED]))
+        plan([0, 1], gain=torch.tensor([50.0]), master=torch.tensor([(4.0, 3.0, 0.01, 0.15, 8.0, 0.06)]))
     )
     assert mixture.abs().max() <= 0.991
     assert mixture.square().mean() > 1.5 * plain.square().mean()

@@ -23,6 +23,7 @@ from rtmss.files import Audio
 from rtmss.model.checkpoint import load_model
 from rtmss.study import Edge, Study, edges_page, edges_table, merged, run_study
 from rtmss.training.classify import class_embedding
+from rtmss.training.recipe import Recipe
 
 
 @pytest.fixture
@@ -133,6 +134,20 @@ def test_the_study_of_the_paper_is_one_whose_variants_are_recipes() -> None:
     assert recipes["film-in-blocks"].model.unet.film == "blocks"
     assert recipes["half-a-second-ahead"].model.latency > recipes["few-shot"].model.latency + 22050
     assert {recipe.loop for recipe in recipes.values()} == {recipes["few-shot"].loop}
+
+
+def test_a_run_goes_on_where_its_recipe_lacks_what_has_been_added_since(tmp_path: Path) -> None:
+    recipe = Recipe(seed=3)
+    (tmp_path / studies.RECIPE).write_text("seed: 3\n")
+    assert studies._placed(recipe, tmp_path) == tmp_path
+    with pytest.raises(ConfigError, match="holds a run of another recipe"):
+        studies._placed(Recipe(seed=4), tmp_path)
+
+
+def test_the_learning_curve_is_of_the_recipe_of_the_paper() -> None:
+    folder = Path(studies.__file__).parent / "studies"
+    curve, paper = (read_yaml(folder / f"{name}.yaml", Study).recipe for name in ("learning-curve", "paper"))
+    assert merged(paper, {"loop": {"n_steps": 1600, "warmup_steps": 50}}) == curve
 
 
 def test_the_learning_curve_changes_only_how_much_is_heard() -> None:

@@ -32,7 +32,7 @@ def train(
 
 @app.command()
 def study(
-    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="`paper`, or a study in YAML.")],
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="`paper`, `learning-curve`, or a study in YAML.")],
     data: Annotated[
         list[Path], typer.Option(metavar="DIR", help="Folders to train on; the first one is judged on; repeat it.")
     ],
@@ -70,7 +70,7 @@ def evaluate(
         bool, typer.Option("--bss", help="SDR, ISR, SIR and SAR by BSSEval v4 too: takes many times as long.")
     ] = False,
     mastered: Annotated[
-        bool, typer.Option("--mastered", help="Compress and limit the mixtures, and make them loud, as records are.")
+        bool, typer.Option("--mastered", help="Judge on mixtures compressed, limited and as loud as records.")
     ] = False,
     max_seconds: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=1.0, help="Hear at most this much of each song.")

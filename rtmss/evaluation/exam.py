@@ -52,7 +52,7 @@ class Examiner:
     references: bool = True
     """Score baselines and oracles too."""
     mastered: bool = False
-    """Pieces are made as loud as records first."""
+    """Pieces are made as loud as records first, and clips of the same song with them."""
 
     @classmethod
     def open(
@@ -111,9 +111,10 @@ class Examiner:
 
         Targets that are absent are scored by how much comes out; those that another stem may hide are passed over.
         """
+        truths = {target: piece.truth(target) for target in targets}
         if self.mastered:
             piece = master(piece, self.clips.sample_rate)
-        truths = {target: piece.truth(target) for target in targets}
+            truths = {target: None if truth is None else piece.truth(target) for target, truth in truths.items()}
         truths = {target: truth for target, truth in truths.items() if truth is not None or not piece.may_hide(target)}
         clips = {target: self.positives(piece, target) for target in truths}
         asked = [(target, shots) for shots in self.shots for target in truths]

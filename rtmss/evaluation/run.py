@@ -94,7 +94,7 @@ def evaluate(
         bss: measure BSSEval v4 too, of all methods, which takes many times as long as the separation.
         by_class: make conditions of the target's family alone, for weights whose recipe says `conditioning: class`.
         references: score baselines and oracles too.
-        mastered: judge on mixtures that are compressed, limited and loud, as records are.
+        mastered: judge on mixtures that are compressed, limited and as loud as records.
         max_seconds: hear at most this much of each song, from the moment when all stems have begun.
         profile: latency profile; None for that of the weights.
         n_processes: pieces judged at once, each on one thread; 1 takes all threads for one after the other.

@@ -20,11 +20,13 @@ from rtmss.files import Audio, read_audio
 from rtmss.training.datasets import find_takes
 from rtmss.training.datasets.take import SUFFIXES
 from rtmss.training.datasets.taxonomy import FAMILY_OF, HIDES, MIXTURE
-from rtmss.training.dynamics import MASTERED, master_gains
+from rtmss.training.dynamics import master_gains
 
 TARGETS = ("vocals", "drums", "bass", "guitar")
 VOICE_BELOW_DB = 2.0
 BACKINGS_PER_VOICE = 2
+MASTER = (4.0, 3.0, 0.01, 0.15, 8.0, 0.06)
+"""A loud record's compressor and limiter, as `training.dynamics.draw_master` gives them."""
 KNOWN_SINGER = "pjs"
 """The singer of the band songs, in training and validation: no unknown voice."""
 
@@ -177,9 +179,10 @@ def lay_voice(song: Piece, voice: Path, sample_rate: int) -> Piece:
 
 
 def master(piece: Piece, sample_rate: int) -> Piece:
-    """A piece compressed, limited and made louder, as records are: by one gain for all stems, which still add up."""
+    """A piece compressed, limited and at full scale, as records are. All stems have one gain, so they still add up."""
     mixture = torch.from_numpy(piece.mixture)[None]
-    gains = master_gains(mixture, torch.tensor([MASTERED]), sample_rate)[0].numpy()
+    gains = master_gains(mixture, torch.tensor([MASTER]), sample_rate)[0].numpy()
+    gains *= 0.99 / max(1e-6, np.abs(piece.mixture * gains).max())
     return replace(piece, stems={name: audio * gains for name, audio in piece.stems.items()})
 
 

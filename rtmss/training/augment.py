@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import avg_pool1d, fold
 
 FADE = 2048
 """Samples at either end of a crop that the circular transforms below may smear; callers crop longer by this."""
@@ -116,34 +117,38 @@ def colour(
 
 
 def draw_formants(rng: np.random.Generator) -> float:
-    """How far up the resonances of a voice move, as a ratio of frequencies; its pitch stays."""
+    """How far up or down the resonances of a voice move, as a ratio of frequencies; its pitch stays."""
     return float(2 ** (rng.uniform(-4, 4) / 12))
 
 
-def move_formants(audio: Tensor, ratios: Tensor, sample_rate: int) -> Tensor:
+def shift_formants(audio: Tensor, ratios: Tensor, sample_rate: int) -> Tensor:
     """(P, C, S) with the spectral envelopes of each part stretched over frequency by its ratio, (P,).
 
-    Envelopes are power spectra smoothed over some 400 Hz, alike for all channels; 20 dB up or down at most, and levels
-    are kept.
+    Envelopes are power spectra smoothed twice over 500 Hz, wide enough for pitches up to there, and alike for all
+    channels. They change by 12 dB at most, and levels are kept. The first and last `FADE` samples fade.
     """
-    n_fft = 1 << round(np.log2(sample_rate / 21.5))
+    n_fft = 1 << round(np.log2(sample_rate / 20))
     window = torch.hann_window(n_fft, device=audio.device)
     frames = torch.stft(audio.flatten(0, 1), n_fft, window=window, return_complex=True)
-    frames = torch.unflatten(frames, 0, audio.shape[:2])
-    n_around = round(200 * n_fft / sample_rate)
-    smooth = torch.nn.AvgPool1d(2 * n_around + 1, 1, n_around, count_include_pad=False)
-    power = frames.abs().square().mean(1).transpose(1, 2)
-    envelopes = (smooth(smooth(power)).transpose(1, 2) + 1e-9).log()
+    power = torch.unflatten(frames.abs().square(), 0, audio.shape[:2]).mean(1).transpose(1, 2)
+    n_around = round(250 * n_fft / sample_rate)
+    for _ in range(2):
+        power = avg_pool1d(power, 2 * n_around + 1, 1, n_around, count_include_pad=False)
+    envelopes = (power.transpose(1, 2) + 1e-9).log()
     place = torch.arange(n_fft // 2 + 1, device=audio.device) / ratios[:, None]
     below = place.long().clamp_max(n_fft // 2 - 1)
-    share = (place - below).clamp_max(1)[..., None]
     parts = torch.arange(len(audio), device=audio.device)[:, None]
-    stretched = torch.lerp(envelopes[parts, below], envelopes[parts, below + 1], share)
-    gains = torch.exp(0.5 * (stretched - envelopes).clamp(-4.6, 4.6))
-    moved = torch.istft((frames * gains[:, None]).flatten(0, 1), n_fft, window=window, length=audio.shape[-1])
-    moved = torch.unflatten(moved, 0, audio.shape[:2])
-    kept: Tensor = moved * (_rms(audio) / _rms(moved).clamp_min(1e-6))
-    return kept
+    stretched = torch.lerp(
+        envelopes[parts, below], envelopes[parts, below + 1], (place - below).clamp_max(1)[..., None]
+    )
+    gains = torch.exp(0.5 * (stretched - envelopes).clamp(-2.8, 2.8)).repeat_interleave(audio.shape[1], 0)
+    # `istft` would wait for the device. Hann windows squared, four of which overlap, add up to 3/2.
+    pieces = torch.fft.irfft(frames * gains, dim=1) * (window / 1.5)[:, None]
+    n_padded = audio.shape[-1] + n_fft
+    hop = n_fft // 4
+    shifted = fold(pieces, (1, n_fft + hop * (pieces.shape[-1] - 1)), (1, n_fft), stride=(1, hop))[:, 0, 0]
+    shifted = torch.nn.functional.pad(shifted, (0, n_padded - shifted.shape[-1]))[:, n_fft // 2 : -n_fft // 2]
+    return with_level_of(audio, torch.unflatten(shifted, 0, audio.shape[:2]))
 
 
 def draw_drive(rng: np.random.Generator) -> float:
@@ -154,8 +159,12 @@ def draw_drive(rng: np.random.Generator) -> float:
 def saturate(audio: Tensor, drives: Tensor) -> Tensor:
     """Soft clipping of (P, C, S), each part's peak at its drive, (P,); levels are kept."""
     peak = audio.abs().amax((1, 2), keepdim=True).clamp_min(1e-5)
-    driven = torch.tanh(audio * (drives[:, None, None] / peak))
-    return driven * (_rms(audio) / _rms(driven).clamp_min(1e-6))
+    return with_level_of(audio, torch.tanh(audio * (drives[:, None, None] / peak)))
+
+
+def with_level_of(audio: Tensor, changed: Tensor) -> Tensor:
+    """`changed` (P, C, S), every part as loud as the same of `audio`."""
+    return changed * (_rms(audio) / _rms(changed).clamp_min(1e-6))
 
 
 def draw_growl(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:

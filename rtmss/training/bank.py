@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -66,20 +66,23 @@ class Bank:
         return np.flatnonzero(levels > max(10 ** (-55 / 20), float(levels.max(initial=0)) * 10 ** (-30 / 20)))
 
 
-def choose_share(takes: Sequence[Take], share: float, seed: int) -> list[int]:
-    """Numbers of the takes of a share of the songs, and of a share of the sources of each family's solo recordings.
+def choose_share(takes: Sequence[Take], among: Iterable[int], share: float, seed: int) -> list[int]:
+    """Those `among` numbers of takes that belong to a share of the songs, or to a share of the sources of each family's
+    solo recordings.
 
-    At least one of each is kept. A smaller share of the same seed is part of a larger one.
+    At least one of each is kept. A smaller share of the same seed is part of a larger one. A source that is left out
+    may still play in a song that is kept.
     """
     groups: dict[str, dict[str, list[int]]] = {}
-    for index, take in enumerate(takes):
+    for index in among:
+        take = takes[index]
         kind, unit = ("song", take.song) if take.song else (take.family, take.source)
         groups.setdefault(kind, {}).setdefault(unit, []).append(index)
     rng = np.random.default_rng([seed, 97])
     kept: list[int] = []
-    for units in groups.values():
-        order = rng.permutation(len(units))[: math.ceil(share * len(units))]
-        kept += [index for number in order for index in list(units.values())[number]]
+    for units in (list(group.values()) for group in groups.values()):
+        for number in rng.permutation(len(units))[: math.ceil(share * len(units))]:
+            kept += units[number]
     return sorted(kept)
 
 

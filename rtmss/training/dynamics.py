@@ -1,10 +1,11 @@
 """Compressors and limiters whose gain is one curve: for all channels, and over a mixture for all of its stems alike, so
 that what is asked of a mastered mixture still adds up to it.
 
-Feed-forward, by the peaks of short blocks: Giannoulis, Massberg, Reiss, "Digital Dynamic Range Compressor Design",
-JAES 60 (2012).
+Feed-forward, by the peaks of short pieces: Giannoulis, Massberg, Reiss, "Digital Dynamic Range Compressor Design",
+JAES 60 (2012). Batched, for mixtures that are made while training; songs made up have a master of their own
+(`synth.mixing`).
 
-Axes: P parts or mixtures, C channels, S samples, T blocks.
+Axes: P parts or mixtures, C channels, S samples, T pieces of `PIECE` samples.
 """
 
 from __future__ import annotations
@@ -13,17 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 64
-"""Samples that have one gain, between which it goes in straight lines."""
+from rtmss.training.augment import with_level_of
+
+PIECE = 64
+"""Samples whose highest peak counts; gains go in straight lines from the middle of one piece to that of the next."""
 
 UNCOMPRESSED = (0.0, 1.0, 0.01, 0.1)
 """The compressor that changes nothing."""
 
 UNMASTERED = (*UNCOMPRESSED, 0.0, 0.1)
 """The same for a mixture."""
-
-MASTERED = (4.0, 3.0, 0.01, 0.15, 8.0, 0.06)
-"""A loud record, for evaluation."""
 
 
 def draw_compressor(rng: np.random.Generator) -> tuple[float, ...]:
@@ -32,22 +32,18 @@ def draw_compressor(rng: np.random.Generator) -> tuple[float, ...]:
 
 
 def draw_master(rng: np.random.Generator) -> tuple[float, ...]:
-    """A gentle compressor as `draw_compressor` gives it; then how many decibels louder a limiter makes everything under
-    the same peak, and its release in seconds.
-    """
-    threshold, ratio, attack, release = draw_compressor(rng)
-    return threshold + 2, 1 + (ratio - 1) / 2, attack, release, rng.uniform(0, 12), 10 ** rng.uniform(-2, -0.7)
+    """A gentle compressor as `draw_compressor` gives it; then a limiter's input gain in dB, and its release in s."""
+    threshold_db, ratio, attack, release = draw_compressor(rng)
+    return threshold_db + 2, 1 + (ratio - 1) / 2, attack, release, rng.uniform(0, 12), 10 ** rng.uniform(-2, -0.7)
 
 
 def compress(audio: Tensor, compressors: Tensor, sample_rate: int) -> Tensor:
     """(P, C, S) through what `draw_compressor` gives, (P, 4); levels are kept."""
-    squeezed = audio * compressor_gains(audio, compressors, sample_rate)
-    energies = [x.square().mean((1, 2), keepdim=True) for x in (audio, squeezed)]
-    return squeezed * (energies[0] / energies[1].clamp_min(1e-12)).sqrt()
+    return with_level_of(audio, audio * compressor_gains(audio, compressors, sample_rate))
 
 
 def master_gains(audio: Tensor, masters: Tensor, sample_rate: int) -> Tensor:
-    """(P, 1, S) gains of what `draw_master` gives, (P, 6), for (P, C, S) mixtures. Peaks stay as high as they were."""
+    """(P, 1, S) gains of what `draw_master` gives, (P, 6), for (P, C, S) mixtures. Their highest peaks stay."""
     gains = compressor_gains(audio, masters[:, :4], sample_rate)
     peaks = [x.abs().amax((1, 2), keepdim=True) for x in (audio, audio * gains)]
     gains = gains * (peaks[0] / peaks[1].clamp_min(1e-6)).clamp_min(1)
@@ -56,54 +52,61 @@ def master_gains(audio: Tensor, masters: Tensor, sample_rate: int) -> Tensor:
 
 def compressor_gains(audio: Tensor, compressors: Tensor, sample_rate: int) -> Tensor:
     """(P, 1, S) gains, at most 1, of what `draw_compressor` gives, (P, 4), for (P, C, S)."""
-    threshold, ratio, attack, release = compressors.unbind(1)
+    threshold_db, ratio, attack, release = compressors.unbind(1)
     rms_db = 10 * torch.log10(audio.square().mean((1, 2)) + 1e-12)
-    over = (_peaks_db(audio) - (threshold + rms_db)[:, None]).clamp_min(0)
-    reduction = _released(over * (1 - 1 / ratio)[:, None], release, sample_rate)
-    return _gains(_smoothed(reduction, attack, sample_rate), audio.shape[-1])
+    over_db = (_peaks_db(audio) - (threshold_db + rms_db)[:, None]).clamp_min(0)
+    reduction_db = released(over_db * (1 - 1 / ratio)[:, None], release, sample_rate)
+    return _gains(smoothed(reduction_db, attack, sample_rate), audio.shape[-1])
 
 
-def limiter_gains(audio: Tensor, drops: Tensor, releases: Tensor, sample_rate: int) -> Tensor:
-    """(P, 1, S) gains that lower the peaks of (P, C, S) by `drops` (P,) dB or less, the loudest by all of it, and then
-    raise everything by it. It looks ahead, so no peak ends above the loudest one before.
+def limiter_gains(audio: Tensor, gains_db: Tensor, releases: Tensor, sample_rate: int) -> Tensor:
+    """(P, 1, S) gains that raise (P, C, S) by `gains_db` (P,), as far as no peak ends above the highest one before.
+
+    Args:
+        audio: what is limited.
+        gains_db: (P,) input gains.
+        releases: (P,) seconds; the attack is at once, for the limiter looks ahead.
+        sample_rate: Hz.
     """
-    peaks = _peaks_db(audio)
-    over = (peaks - (peaks.amax(1) - drops)[:, None]).clamp_min(0)
-    ahead = torch.nn.functional.max_pool1d(over[:, None], 3, stride=1, padding=1)[:, 0]
-    raised: Tensor = 10 ** (drops / 20)[:, None, None]
-    return raised * _gains(_released(ahead, releases, sample_rate), audio.shape[-1])
+    peaks_db = _peaks_db(audio)
+    over_db = (peaks_db - (peaks_db.amax(1) - gains_db)[:, None]).clamp_min(0)
+    ahead_db = torch.nn.functional.max_pool1d(over_db[:, None], 3, stride=1, padding=1)[:, 0]
+    raised: Tensor = 10 ** (gains_db / 20)[:, None, None]
+    return raised * _gains(released(ahead_db, releases, sample_rate), audio.shape[-1])
+
+
+def released(reduction_db: Tensor, releases: Tensor, sample_rate: int) -> Tensor:
+    """(P, T) dB that rise at once and fall exponentially in (P,) seconds: `max(now, before * fall)`, by doubling."""
+    fall = torch.exp(-PIECE / (sample_rate * releases))[:, None]
+    n_pieces, n = reduction_db.shape[1], 1
+    while n < n_pieces:
+        earlier = torch.nn.functional.pad(reduction_db[:, :-n], (n, 0))
+        reduction_db = torch.maximum(reduction_db, earlier * fall**n)
+        n *= 2
+    return reduction_db
+
+
+def smoothed(reduction_db: Tensor, attacks: Tensor, sample_rate: int) -> Tensor:
+    """(P, T) dB through one-pole low-passes of (P,) seconds that have heard the first piece for ever."""
+    n_pieces = reduction_db.shape[1]
+    steps = torch.arange(n_pieces, device=reduction_db.device)
+    keep = torch.exp(-PIECE / (sample_rate * attacks))[:, None]
+    kernel = (1 - keep) * keep**steps
+    first = reduction_db[:, :1]
+    spectra = (torch.fft.rfft(x, 2 * n_pieces) for x in (reduction_db - first, kernel))
+    smooth: Tensor = torch.fft.irfft(next(spectra) * next(spectra))
+    return (first + smooth[:, :n_pieces]).clamp_min(0)
 
 
 def _peaks_db(audio: Tensor) -> Tensor:
     """(P, C, S) -> (P, T)."""
-    padded = torch.nn.functional.pad(audio, (0, -audio.shape[-1] % BLOCK))
-    return 20 * torch.log10(torch.unflatten(padded.abs(), -1, (-1, BLOCK)).amax((1, 3)) + 1e-6)
+    padded = torch.nn.functional.pad(audio, (0, -audio.shape[-1] % PIECE))
+    return 20 * torch.log10(torch.unflatten(padded.abs(), -1, (-1, PIECE)).amax((1, 3)) + 1e-6)
 
 
-def _released(reduction: Tensor, release: Tensor, sample_rate: int) -> Tensor:
-    """(P, T) dB that rise at once and fall exponentially: `max(now, before * fall)`, by doubling."""
-    fall = torch.exp(-BLOCK / (sample_rate * release))[:, None]
-    n_blocks, n = reduction.shape[1], 1
-    while n < n_blocks:
-        earlier = torch.nn.functional.pad(reduction[:, :-n], (n, 0))
-        reduction = torch.maximum(reduction, earlier * fall**n)
-        n *= 2
-    return reduction
-
-
-def _smoothed(reduction: Tensor, attack: Tensor, sample_rate: int) -> Tensor:
-    """(P, T) dB through a one-pole low-pass."""
-    n_blocks = reduction.shape[1]
-    steps = torch.arange(n_blocks, device=reduction.device)
-    kernel = torch.exp(-BLOCK * steps / (sample_rate * attack[:, None]))
-    kernel = kernel / kernel.sum(1, keepdim=True)
-    smooth: Tensor = torch.fft.irfft(torch.fft.rfft(reduction, 2 * n_blocks) * torch.fft.rfft(kernel, 2 * n_blocks))
-    return smooth[:, :n_blocks].clamp_min(0)
-
-
-def _gains(reduction: Tensor, n_samples: int) -> Tensor:
+def _gains(reduction_db: Tensor, n_samples: int) -> Tensor:
     """(P, T) dB of reduction -> (P, 1, S) gains."""
-    n = reduction.shape[1] * BLOCK
-    between = torch.nn.functional.interpolate(reduction[:, None], n, mode="linear", align_corners=False)
+    n = reduction_db.shape[1] * PIECE
+    between = torch.nn.functional.interpolate(reduction_db[:, None], n, mode="linear", align_corners=False)
     gains: Tensor = 10 ** (-between[..., :n_samples] / 20)
     return gains

@@ -154,12 +154,12 @@ class Episodes(Dataset[Plan]):
         self.n_samples = int(recipe.episodes.seconds * recipe.model.sample_rate) // unit * unit
         self.families: dict[str, list[int]] = {}
         self.songs: dict[str, list[int]] = {}
-        for index in choose_share(bank.takes, recipe.episodes.data_share, recipe.seed):
+        sounding = [index for index in range(len(bank.takes)) if len(bank.active_blocks(index))]
+        for index in choose_share(bank.takes, sounding, recipe.episodes.data_share, recipe.seed):
             take = bank.takes[index]
-            if len(bank.active_blocks(index)):
-                self.families.setdefault(take.family, []).append(index)
-                if take.song:
-                    self.songs.setdefault(take.song, []).append(index)
+            self.families.setdefault(take.family, []).append(index)
+            if take.song:
+                self.songs.setdefault(take.song, []).append(index)
         self.songs = {song: takes for song, takes in self.songs.items() if len(takes) > 1}
         # By the square root of their length, as the takes of a source.
         lengths = np.sqrt([max(bank.takes[i].n_samples for i in takes) for takes in self.songs.values()])
@@ -299,8 +299,8 @@ class Episodes(Dataset[Plan]):
         Without growls, everything low and noise-like would be taken for a drum.
         """
         recipe, rate = self.recipe.episodes, self.bank.sample_rate
-        is_voice = self.bank.takes[take].family == "vocals"
-        may_growl = self.bank.takes[take].family in {"synth", "bass", "other"}
+        family = self.bank.takes[take].family
+        may_growl = family in {"synth", "bass", "other"}
         has_room = rng.random() < room
         return Part(
             take,
@@ -308,7 +308,7 @@ class Episodes(Dataset[Plan]):
             n_in,
             draw_equaliser(rng) if rng.random() < colour else PLAIN,
             draw_room(rng) if has_room else DRY,
-            draw_formants(rng) if is_voice and _toss(recipe.formants, rng) else 1.0,
+            draw_formants(rng) if family == "vocals" and _toss(recipe.formants, rng) else 1.0,
             draw_compressor(rng) if _toss(recipe.compressed, rng) else UNCOMPRESSED,
             draw_drive(rng) if rng.random() < drive else 0.0,
             draw_side(2 if has_room else self.bank.takes[take].n_channels, rng),
@@ -319,13 +319,15 @@ class Episodes(Dataset[Plan]):
         )
 
     def _again(self, part: Part, rng: np.random.Generator) -> Part:
-        """The same once more: up to 30 ms apart, some cents higher or lower, on a side of its own, no louder."""
-        apart = int(0.03 * self.bank.sample_rate)
-        speed = 2 ** (rng.normal(0, 8) / 1200)
+        """The same once more: some 30 ms apart at most, some cents higher or lower, on a side drawn anew, no louder."""
+        apart = rng.uniform(-0.03, 0.03) * self.bank.sample_rate
+        # Not of a length that the FFT likes: those are too far from each other.
+        n_in = round(part.n_in * 2 ** (rng.normal(0, 8) / 1200))
+        has_room = part.room != DRY
         return part._replace(
-            start=part.start + int(rng.integers(-apart, apart + 1)),
-            n_in=round(part.n_in * speed / 64) * 64,
-            sides=draw_side(self.bank.takes[part.take].n_channels, rng),
+            start=part.start + round(apart - (n_in - part.n_in) / 2),
+            n_in=n_in,
+            sides=draw_side(2 if has_room else self.bank.takes[part.take].n_channels, rng),
             gain=part.gain * 10 ** (rng.uniform(-9, 0) / 20),
         )
 
@@ -360,11 +362,13 @@ class Episodes(Dataset[Plan]):
         recipe = self.recipe.episodes
         others = [n for n, part in enumerate(parts) if self._family(part) != family]
         own = [n for n, part in enumerate(parts) if self._family(part) == family]
+        # What plays twice has clips once.
+        once = set({part.take: n for n, part in reversed(list(enumerate(parts)))}.values())
         toss = rng.random()
         nothing = np.zeros(self.embeddings[0].shape[1], np.float32)
 
         def clips(of: list[int], family: str) -> NDArray[np.float32]:
-            return self._clips([parts[n] for n in of], family, rng)
+            return self._clips([parts[n] for n in of if n in once], family, rng)
 
         if toss < recipe.negatives_only and own and others:
             # "Everything except": either of one family, or of all but one.
@@ -373,6 +377,7 @@ class Episodes(Dataset[Plan]):
         positive = clips(own, family)
         if toss < recipe.negatives_only + recipe.positives_only or not others:
             return Target(own, positive, nothing)
+        others = [n for n in others if n in once]
         picked = [others[i] for i in rng.permutation(len(others))[: rng.integers(1, len(others) + 1)]]
         return Target(own, positive, clips(picked, ""))
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from rtmss.training.augment import FADE, colour, move_formants, put_under, saturate, spectra_at_speed, to_sides
+from rtmss.training.augment import FADE, colour, put_under, saturate, shift_formants, spectra_at_speed, to_sides
 from rtmss.training.bank import Bank
 from rtmss.training.dynamics import UNMASTERED, compress, master_gains
 from rtmss.training.episodes import Episode, Episodes, Level, Plan
@@ -38,10 +38,10 @@ class Mixdown:
         generator = torch.Generator(device).manual_seed(int(plan.seed))
         n_out = n + 2 * FADE
         audio = colour(self._spectra(plan, n_out), n_out, self.bank.sample_rate, plan.equaliser, plan.room, generator)
-        sung = (plan.formants != 1).nonzero()[:, 0]
-        if len(sung):
-            rows = sung.to(device)
-            audio[rows] = move_formants(audio[rows], plan.formants[sung].to(device), self.bank.sample_rate)
+        shifted = (plan.formants != 1).nonzero()[:, 0]
+        if len(shifted):
+            rows = shifted.to(device)
+            audio[rows] = shift_formants(audio[rows], plan.formants[shifted].to(device), self.bank.sample_rate)
         compressed = (plan.compressor[:, 1] > 1).nonzero()[:, 0]
         if len(compressed):
             rows = compressed.to(device)

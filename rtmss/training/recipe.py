@@ -45,13 +45,13 @@ class EpisodeRecipe(Config):
     sub_notes: Probability = 0.15
     """Share of the same with a loud, tuned sub bass."""
     formants: Probability = 0.0
-    """Share of voices whose resonances are moved while the pitch stays: another throat."""
+    """Share of voices whose resonances move while the pitch stays: another throat."""
     compressed: Probability = 0.0
     """Share of parts that go through a compressor."""
     doubled: Probability = 0.0
-    """Share of voices and guitars that are played again a moment apart, on another side, as by overdubbing."""
+    """Share of voices and guitars that are played again a moment apart, on a side drawn anew, as by overdubbing."""
     mastered: Probability = 0.0
-    """Share of mixtures that are compressed, limited and made louder, as records are."""
+    """Share of mixtures that are compressed and limited, as records are."""
     rivals: Probability = 0.3
     """Share of the further parts of a gathering that are drawn evenly from all families, which hear them less often
     as targets: strings or winds in the register of a voice."""
