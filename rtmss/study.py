@@ -122,10 +122,16 @@ def run_study(
 
 def edges_table(title: str, edges: Sequence[Edge]) -> Table:
     """One row per target and numbers of clips, one column per variant: mean over seeds, and half their range."""
-    table = Table(title=f"{title}: mean edge (dB)", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=f"{title}: mean edge (dB)", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     headings, rows = _cells(edges)
     for number, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if number > 2 else "left")
+        is_figure = number > 2
+        # In a narrow terminal headings and places break, figures do not.
+        table.add_column(
+            heading.replace("-", " ") if is_figure else heading,
+            justify="right" if is_figure else "left",
+            min_width=len("0.0 ± 0.0") if is_figure else None,
+        )
     has_many = len({row[2] for row in rows}) > 1
     for row, following in zip_longest(rows, rows[1:]):
         table.add_row(*row, end_section=has_many and following is not None and following[:2] != row[:2])
