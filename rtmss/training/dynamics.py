@@ -106,6 +106,8 @@ def _peaks_db(audio: Tensor) -> Tensor:
 
 def _gains(reduction_db: Tensor, n_samples: int) -> Tensor:
     """(P, T) dB of reduction -> (P, 1, S) gains."""
-    n = reduction_db.shape[1] * PIECE
-    gains = 10 ** (-reduction_db[:, None] / 20)
-    return torch.nn.functional.interpolate(gains, n, mode="linear", align_corners=False)[..., :n_samples]
+    gains = torch.nn.functional.pad(10 ** (-reduction_db / 20), (1, 1), mode="replicate")
+    way = (torch.arange(PIECE, device=gains.device) + 0.5) / PIECE
+    between = torch.lerp(gains[:, :-1, None], gains[:, 1:, None], way)
+    half = PIECE // 2
+    return between.flatten(1)[:, None, half : half + n_samples]
