@@ -280,7 +280,7 @@ def test_the_next_crop_of_a_stream_is_heard_with_the_memory_of_the_last(
     tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
 ) -> None:
     for crops in (1, 2):
-        _train(0, tiny, band, _windowed(recipe, crops_per_stream=crops), tmp_path / str(crops), 0, 0)
+        _train(0, tiny, band, _windowed(recipe, crops_per_stream=crops, cold_share=0.0), tmp_path / str(crops), 0, 0)
     alone, on_end = _curve(tmp_path / "1"), _curve(tmp_path / "2")
     assert on_end[:2] == alone[:2]
     assert on_end[2]["loss"] != pytest.approx(alone[2]["loss"], rel=1e-4)

@@ -116,9 +116,9 @@ def play(audio: Tensor, n_out: int, gains: Tensor | None = None, impulses: Tenso
         torch.view_as_real(spectrum)[: len(both)] *= both[:, None]
     if impulses is not None:
         spectrum *= torch.fft.fft(_packed(impulses, n_out))
-    played = torch.fft.ifft(spectrum, norm="forward")
+    played: Tensor = torch.fft.ifft(spectrum, norm="forward")
     if is_mono:
-        return 2 * played.real[None]
+        return played.real[None].mul(2)
     return torch.view_as_real(played).T.contiguous()
 
 
@@ -309,8 +309,8 @@ def to_sides(audio: Tensor, sides: Tensor) -> Tensor:
 
 
 def _rms(audio: Tensor) -> Tensor:
-    norms = torch.linalg.vector_norm(audio, dim=2, keepdim=True)
-    return norms.square().mean(1, keepdim=True).sqrt() / audio.shape[2] ** 0.5
+    norms: Tensor = torch.linalg.vector_norm(audio, dim=2, keepdim=True)
+    return (norms.square().mean(1, keepdim=True) / audio.shape[2]).sqrt()
 
 
 def _levelled(sound: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -167,4 +167,5 @@ class Disguises:
 def _block_powers(audio: Tensor, length: int) -> Tensor:
     """(..., S) -> (..., blocks), what is left over at the end left out."""
     blocks = torch.unflatten(audio[..., : audio.shape[-1] // length * length], -1, (-1, length))
-    return torch.linalg.vector_norm(blocks, dim=-1).square() / length
+    norms: Tensor = torch.linalg.vector_norm(blocks, dim=-1)
+    return norms.square() / length
