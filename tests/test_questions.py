@@ -184,6 +184,18 @@ def test_lead_and_choir_of_one_song_are_told_apart_by_clips_of_that_very_take(
             assert clips(records, target.positive) == {parts[target.parts[0]].take}
 
 
+def test_where_two_takes_of_a_singer_play_clips_are_of_the_wanted_one_alone(
+    records: Bank, episodes: Callable[..., Episodes]
+) -> None:
+    plans, rng = episodes(negatives_only=0.0), np.random.default_rng(0)
+    part = plans._solo("vocals", rng)._replace(n_in=8000, start=0)
+    parts = [part._replace(take=n) for n, take in enumerate(records.takes) if take.source == "eve"]
+    alone = [clips(records, plans.questions._clips_of_one(parts[:1], parts[0].take, rng)) for _ in range(20)]
+    both = [plans.questions.about_one(parts, "vocals", rng) for _ in range(20)]
+    assert max(map(len, alone)) == 2
+    assert all(clips(records, target.positive) == {parts[target.parts[0]].take} for target in both)
+
+
 def test_two_takes_of_one_singer_are_not_told_apart(records: Bank, episodes: Callable[..., Episodes]) -> None:
     plans = episodes()
     part = plans._solo("vocals", np.random.default_rng(0))
