@@ -74,35 +74,26 @@ class DualPath(nn.Module):
 
     def forward(self, x: Tensor, hidden: Tensor, film: Film | None = None) -> tuple[Tensor, Tensor]:
         """x: (B, C, T, F), hidden: (B, D, F, H) -> (B, C, T, F), next hidden."""
-        start = hidden.float().transpose(0, 1)
+        start = hidden.float()
         latest = start
 
         def over_frames(keep: Tensor, new: Tensor) -> Tensor:
             nonlocal latest
-            states = _scan_over(1, keep, new, start)
-            latest = torch.cat([start, states.transpose(0, 1)])[-self.dilation :]
+            states = scan(keep, new, start, 1)
+            latest = torch.cat([start, states], dim=1)[:, -self.dilation :]
             return states
 
         x = self.over_frames(x, film, over_frames)
         x = self.over_bands(x, film, _both_ways)
-        return x, latest.transpose(0, 1)
-
-
-def _scan_over(axis: int, keep: Tensor, new: Tensor, start: Tensor) -> Tensor:
-    """`scan` along an axis of (B, T, F, H); `start` has that axis first, and one more in front."""
-    first = [x.transpose(0, axis).contiguous() for x in (keep, new)]
-    rows = [x.flatten(1, 2) for x in first]
-    states = scan(rows[0], rows[1], start.flatten(1, 2))
-    return states.view(first[0].shape).transpose(0, axis)
+        return x, latest
 
 
 def _both_ways(keep: Tensor, new: Tensor) -> Tensor:
     """(B, T, F, H): half of the hidden units go up the bands, half go down."""
     half = keep.shape[-1] // 2
-
-    def turned(x: Tensor) -> Tensor:
-        up, down = x.split([half, x.shape[-1] - half], dim=-1)
-        return torch.cat([up, down.flip(2)], dim=-1)
-
-    start = new.new_zeros(1, new.shape[1], new.shape[0], new.shape[3])
-    return turned(_scan_over(2, turned(keep), turned(new), start))
+    sizes = [half, keep.shape[-1] - half]
+    kept_up, kept_down = keep.split(sizes, dim=-1)
+    new_up, new_down = new.split(sizes, dim=-1)
+    up = scan(kept_up, new_up, torch.zeros_like(new_up[:, :, :1]), 2)
+    down = scan(kept_down, new_down, torch.zeros_like(new_down[:, :, :1]), 2, backwards=True)
+    return torch.cat([up, down], dim=-1)
