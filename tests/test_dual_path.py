@@ -91,5 +91,5 @@ def test_a_grown_network_plays_as_before(tmp_path: Path, tiny: SeparatorModel) -
 def test_other_differences_are_named(tmp_path: Path, tiny: SeparatorModel) -> None:
     save_model(tmp_path / "tiny.safetensors", tiny)
     wider = tiny.config.unet.model_copy(update={"n_hidden": 20})
-    with pytest.raises(CheckpointError, match="unet.squeeze.weight"):
+    with pytest.raises(CheckpointError, match=r"unet\.squeeze\.weight"):
         grow_model(tmp_path / "tiny.safetensors", tiny.config.model_copy(update={"unet": wider}))
