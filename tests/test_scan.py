@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from rtmss.model.scan import _by_doubling, scan
+from rtmss.model.scan import _by_pairs, scan
 
 every_shape = pytest.mark.parametrize(
     ("shape", "axis", "lag"),
@@ -35,10 +35,17 @@ def test_it_is_the_recurrence(shape: tuple[int, ...], axis: int, lag: int) -> No
     assert torch.allclose(scan(keep, new, start, axis), by_loop(keep, new, start, axis))
 
 
-@every_shape
-def test_doubling_gives_the_same(shape: tuple[int, ...], axis: int, lag: int) -> None:
+@both_ways
+@pytest.mark.parametrize(("shape", "axis", "lag"), [((2, 7, 3, 4), 1, 1), ((2, 7, 5), 2, 1), ((2, 3, 4), 1, 4)])
+def test_what_is_exported_gives_the_same(shape: tuple[int, ...], axis: int, lag: int, backwards: bool) -> None:
     keep, new, start = material(shape, axis, lag)
-    assert torch.allclose(_by_doubling(keep, new, start, axis), by_loop(keep, new, start, axis))
+    wanted = scan(keep, new, start, axis, backwards=backwards)
+    assert torch.allclose(_by_pairs(keep, new, start, axis, backwards=backwards), wanted)
+
+
+def test_nothing_that_is_kept_is_no_trouble_where_it_is_exported() -> None:
+    keep, new = torch.zeros(1, 5, 2), torch.randn(1, 5, 2)
+    assert torch.allclose(_by_pairs(keep, new, torch.randn(1, 1, 2), 1), new)
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])

@@ -53,20 +53,29 @@ class GatedPath(nn.Module):
         return (rows + y).permute(0, 3, 1, 2)
 
     def _gates(self, rows: Tensor, film: Film | None) -> Tensor:
-        """(B, T, F, C) -> (B, T, F, 3 * H) before their functions.
+        """(B, T, F, C) -> (B, T, F, 3 * H) before their functions."""
+        normed = nn.functional.layer_norm(rows, rows.shape[-1:])
+        if rows.shape[1] > 1:
+            return self._gates_of_many(normed, film)
+        if film is not None:
+            scale, shift = (f[:, None, None] for f in film)
+            normed = normed * (1 + scale) + shift
+        gates: Tensor = self.gates(normed) + self.bias
+        return gates
 
-        Norm, FiLM and the bands' biases are one product: its gradient needs no sums over frames of its own, which
-        would cost more than the product.
+    def _gates_of_many(self, normed: Tensor, film: Film | None) -> Tensor:
+        """The same with FiLM and the bands' biases in the product's weights.
+
+        Its gradient needs no sums over frames of its own, which would cost more than the product.
         """
-        batch, n_frames, n_bands, n_channels = rows.shape
-        normed = nn.functional.layer_norm(rows, (n_channels,))
+        batch, n_frames, n_bands, _ = normed.shape
         bands = self.bands.to(normed.dtype).expand(batch, n_frames, -1, -1)
         weight = self.gates.weight.t()
         bias = self.bias
         if film is not None:
             scale, shift = film
+            bias = bias + (shift @ weight)[:, None]
             weight = weight * (1 + scale[:, :, None])
-            bias = bias + (shift @ self.gates.weight.t())[:, None]
         both = torch.cat([weight.expand(batch, -1, -1), bias.expand(batch, -1, -1)], dim=1)
         product = torch.cat([normed, bands], dim=-1).flatten(1, 2) @ both
         return product.unflatten(1, (n_frames, n_bands))

@@ -27,28 +27,38 @@ def scan(keep: Tensor, new: Tensor, start: Tensor, axis: int, *, backwards: bool
     Returns:
         (..., T, ...) all states.
     """
-    if not torch.compiler.is_exporting():
-        states: Tensor = _scan(keep, new, start, axis, backwards)
-        return states
-    if backwards:
-        return _by_doubling(keep.flip(axis), new.flip(axis), start, axis).flip(axis)
-    return _by_doubling(keep, new, start, axis)
+    if torch.compiler.is_exporting():
+        return _by_pairs(keep, new, start, axis, backwards=backwards)
+    states: Tensor = _scan(keep, new, start, axis, backwards)
+    return states
 
 
-def _by_doubling(keep: Tensor, new: Tensor, start: Tensor, axis: int) -> Tensor:
-    """The same in few, larger operations, for runtimes in which every call costs: Hillis and Steele, CACM 1986."""
+def _by_pairs(keep: Tensor, new: Tensor, start: Tensor, axis: int, *, backwards: bool = False) -> Tensor:
+    """The same in few, larger operations, for runtimes in which every call costs: the share of each step in each other.
+
+    Raises:
+        ValueError: sequences take turns for more than one step each.
+    """
     n, lag = new.shape[axis], start.shape[axis]
-    n_first = min(n, lag)
-    first = torch.addcmul(*(x.narrow(axis, 0, n_first) for x in (new, keep, start)))
-    new = torch.cat([first, new.narrow(axis, n_first, n - n_first)], axis)
-    while lag < n:
-        earlier, later = new.narrow(axis, 0, n - lag), new.narrow(axis, lag, n - lag)
-        kept = keep.narrow(axis, lag, n - lag)
-        new = torch.cat([new.narrow(axis, 0, lag), torch.addcmul(later, kept, earlier)], axis)
-        # The first `lag` steps are whole: what they keep is never asked for again.
-        keep = torch.cat([keep.narrow(axis, 0, lag), kept * keep.narrow(axis, 0, n - lag)], axis)
-        lag *= 2
-    return new
+    if n <= lag:
+        return torch.addcmul(new, keep, start.narrow(axis, 0, n))
+    if lag > 1:
+        raise ValueError(f"{n} steps of {lag} sequences that take turns: only one step of each can be exported")
+    # The start is one more step, of which everything is new.
+    keep = torch.cat([keep, torch.ones_like(start)] if backwards else [torch.ones_like(start), keep], axis)
+    new = torch.cat([new, start] if backwards else [start, new], axis)
+    logarithm = keep.clamp_min(1e-30).log()
+    total = logarithm.cumsum(axis)
+    if backwards:
+        total = logarithm - total
+    # (..., to, from, ...)
+    between = total.unsqueeze(axis + 1) - total.unsqueeze(axis)
+    steps = torch.arange(n + 1)
+    counts = steps[:, None] <= steps if backwards else steps[:, None] >= steps
+    counts = counts.view(*counts.shape, *[1] * (new.dim() - axis - 1))
+    share = between.masked_fill(~counts, float("-inf")).exp()
+    states = (share * new.unsqueeze(axis)).sum(axis + 1)
+    return states.narrow(axis, 0 if backwards else 1, n)
 
 
 def _pieces(n: int, lag: int, *, backwards: bool) -> list[tuple[int, int]]:
