@@ -16,7 +16,7 @@ FAMILIES = {
     "strings": "strings cello harp string_section viola violin",
     "winds": "winds bassoon clarinet flute oboe saxophone",
     "brass": "brass brass_section french_horn trombone trumpet tuba",
-    "other": "backing fx other rest",
+    "other": "accompaniment backing fx other rest",
 }
 """Labels of each family. `other` is heard in mixes and never a target."""
 
@@ -25,6 +25,7 @@ FAMILY_OF = {label: family for family, labels in FAMILIES.items() for label in l
 _BUT_RHYTHM_AND_VOICE = frozenset(FAMILIES) - {"vocals", "drums", "bass", "other"}
 
 HIDES = {
+    "accompaniment": frozenset(FAMILIES) - {"vocals", "other"},
     "backing": frozenset({"guitar", "bass", "drums", "synth"}),
     "fx": frozenset({"guitar", "bass", "drums", "synth"}),
     "other": _BUT_RHYTHM_AND_VOICE,

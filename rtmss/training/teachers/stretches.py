@@ -1,0 +1,67 @@
+"""A teacher over a song of any length: in stretches of a minute, each faded into the next, so that memory stays flat.
+
+Axes: N parts, C channels, S samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtmss.files import Audio, resample
+from rtmss.training.teachers.teacher import Teacher
+
+STRETCH_SECONDS = 60
+MARGIN_SECONDS = 4
+"""Heard beyond either end of a stretch. Half of it is faded, and the other half thrown away."""
+
+
+def separate_long(
+    song: NDArray[np.float32],
+    rate: int,
+    teacher: Teacher,
+    parts: NDArray[np.float32],
+    report: Callable[[float], None] = lambda _: None,
+) -> None:
+    """Let a teacher separate a song at its own sample rate.
+
+    Args:
+        song: (S, C), mono or stereo.
+        rate: Hz, of the song.
+        teacher: hears stereo at its own rate.
+        parts: (S, N, C) zeros, to which all stems but the last are added.
+        report: called with the fraction done.
+    """
+    n = len(song)
+    # Resampled pieces fit together only where both rates have a sample.
+    unit = rate // math.gcd(rate, teacher.sample_rate)
+    stretch, margin = (unit * max(1, round(seconds * rate / unit)) for seconds in (STRETCH_SECONDS, MARGIN_SECONDS))
+    for begin in range(0, n, stretch):
+        first, last = max(0, begin - margin), min(n, begin + stretch + margin)
+        heard = _as_stereo(np.ascontiguousarray(song[first:last].T))
+        found = teacher.separate(resample(heard, rate, teacher.sample_rate))
+        weight = _weight(np.arange(first, last), begin, begin + stretch, margin, n)
+        for number, stem in enumerate(teacher.stems[:-1]):
+            part = _fitted(resample(found[stem], teacher.sample_rate, rate), last - first, song.shape[1])
+            parts[first:last, number] += weight[:, None] * part.T
+        report(min(1.0, (begin + stretch) / n))
+
+
+def _weight(places: NDArray[np.int64], begin: int, end: int, margin: int, n: int) -> NDArray[np.float32]:
+    """(S,) straight fades of the length of a margin around both ends of a stretch; none at the ends of the song."""
+    rise = np.clip((places + 0.5 - begin) / margin + 0.5, 0, 1) if begin else np.ones(len(places))
+    fall = np.clip((end - places - 0.5) / margin + 0.5, 0, 1) if end < n else np.ones(len(places))
+    return np.asarray(rise * fall, np.float32)
+
+
+def _as_stereo(audio: Audio) -> Audio:
+    return np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio
+
+
+def _fitted(audio: Audio, n_samples: int, n_channels: int) -> Audio:
+    """A part with the song's length, which resampling may miss by a sample, and its channels."""
+    audio = audio[:, :n_samples] if n_channels == 2 else audio[:, :n_samples].mean(0, keepdims=True)
+    return np.pad(audio, ((0, 0), (0, n_samples - audio.shape[1])))
