@@ -27,7 +27,7 @@ _N_FRAMES = 2000
 
 
 def bandwidth_hz(audio: NDArray[np.int16], sample_rate: int) -> float:
-    """Where a recording was cut off, in Hz to the nearest 250; infinite if it was not.
+    """Where a recording was cut off, in Hz, or up to 500 Hz below; infinite if it was not.
 
     A cut falls by 30 dB within 500 Hz, and nothing comes above it. Sounds that end by themselves fall more slowly.
 
