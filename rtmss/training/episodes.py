@@ -339,26 +339,16 @@ class Episodes(Dataset[Plan]):
     def _choose(self, parts: list[Part], rng: np.random.Generator) -> list[str]:
         """Families to ask for: different ones of the mixture, some absent from it."""
         present = sorted({self._family(part) for part in parts} - {"other"})
-        clear = [family for family in present if not self._is_mixed_up(family, parts)]
-        sounding = [f for f in clear if any(self._sounds_in(part) for part in parts if self._family(part) == f)]
+        sounding = [f for f in present if any(self._sounds_in(part) for part in parts if self._family(part) == f)]
         hidden = {family for part in parts for family in HIDES.get(self.bank.takes[part.take].label, ())}
         absent = [f for f in self.families if f not in present and f != "other" and f not in hidden]
         chosen: list[str] = []
         for _ in range(self.recipe.episodes.n_targets):
             left = [family for family in sounding if family not in chosen]
             if not left or rng.random() < self.recipe.episodes.absent:
-                left = [family for family in absent if family not in chosen] or left or chosen or clear or present
+                left = [family for family in absent if family not in chosen] or left or chosen or present
             chosen.append(self._draw_family(left, rng))
         return chosen
-
-    def _is_mixed_up(self, family: str, parts: list[Part]) -> bool:
-        """Whether a family may also sound, unnamed, in a take from elsewhere: then its parts are not all of it.
-
-        The stems of one song name what they separate.
-        """
-        takes = [self.bank.takes[part.take] for part in parts]
-        songs = {take.song for take in takes if take.family == family and take.song}
-        return any(family in HIDES.get(take.label, ()) and take.song not in songs for take in takes)
 
     def _sounds_in(self, part: Part) -> bool:
         """Whether the take sounds where the part plays it."""
