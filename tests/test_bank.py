@@ -111,13 +111,13 @@ def test_replaced_audio_is_decoded_again(
 
 def test_an_unknown_stem_is_named_with_the_choices(folder: Path, noise: Noise, write_audio: WriteAudio) -> None:
     write_audio(folder / "songs/train/tune/kazoo.wav", noise(100), RATE)
-    with pytest.raises(ConfigError, match=r"unknown stem 'kazoo'; known: accompaniment, "):
+    with pytest.raises(ConfigError, match=r"unknown stem 'kazoo'; known: accordion, "):
         find_takes(folder, "train")
 
 
 def test_an_unknown_instrument_is_named_with_the_choices(folder: Path, noise: Noise, write_audio: WriteAudio) -> None:
     write_audio(folder / "performances/train/kazoo/a__b.wav", noise(100), RATE)
-    with pytest.raises(ConfigError, match=r"unknown instrument 'kazoo'; known: accompaniment, "):
+    with pytest.raises(ConfigError, match=r"unknown instrument 'kazoo'; known: accordion, "):
         find_takes(folder, "train")
 
 

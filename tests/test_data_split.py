@@ -16,10 +16,13 @@ from pedalboard.io import AudioFile
 from rich.console import Console
 
 from rtmss.cli import main
-from rtmss.config import ConfigError, UserError
+from rtmss.config import ConfigError, SeparatorConfig, UserError
 from rtmss.files import Audio
+from rtmss.training.bank import load_bank
 from rtmss.training.datasets import find_takes
 from rtmss.training.datasets.check import check
+from rtmss.training.episodes import Episodes
+from rtmss.training.recipe import EpisodeRecipe, Recipe
 from rtmss.training.teachers.batch import find_songs, read_about, split_songs
 from rtmss.training.teachers.bleed import gains_without_bleed
 from rtmss.training.teachers.raw import RawAudio
@@ -36,6 +39,7 @@ class Halves:
 
     def __init__(self, stems: tuple[str, ...] = ("vocals", "backing"), share: float = 0.3) -> None:
         self.stems = stems
+        self.rest = stems[-1]
         self.share = share
         self.lengths: list[int] = []
 
@@ -121,7 +125,7 @@ def test_the_yaml_names_song_teacher_and_instruments(tmp_path: Path, song: Path)
     assert (content["licence"], content["artist"], content["title"]) == ("CC-BY-4.0", "Ana", "Tune")
     assert content["stems"] == {
         "vocals": {"library": "Ana"},
-        "backing": {"instrument": "accompaniment", "library": "Ana"},
+        "backing": {"instrument": "backing", "library": "Ana"},
     }
 
 
@@ -130,7 +134,7 @@ def test_what_was_split_is_read_as_takes(tmp_path: Path, song: Path) -> None:
     takes = {(t.stem, t.label, t.source, t.song, t.licence) for t in find_takes(tmp_path / "out", "train")}
     assert takes == {
         ("vocals", "vocals", "Ana", "tune", "CC0-1.0"),
-        ("backing", "accompaniment", "Ana", "tune", "CC0-1.0"),
+        ("backing", "backing", "Ana", "tune", "CC0-1.0"),
     }
 
 
@@ -437,3 +441,36 @@ def test_the_command_refuses_an_unknown_teacher(
     assert status == 1
     assert "no teacher 'ear'; known: spleeter" in text
     assert not (tmp_path / "out").exists()
+
+
+SIX = ("drums", "bass", "vocals", "guitar", "piano", "other")
+
+
+@pytest.mark.parametrize(
+    ("stems", "rest", "known"),
+    [
+        (("vocals", "backing"), "backing", {"vocals"}),
+        (("drums", "bass", "vocals", "other"), "other", {"drums", "bass", "vocals"}),
+        (SIX, "other_of_six", {"drums", "bass", "vocals", "guitar", "piano"}),
+    ],
+)
+def test_no_one_is_taught_what_a_teacher_does_not_tell_apart(
+    tmp_path: Path, write_audio: WriteAudio, noise: Noise, tiny_config: SeparatorConfig, stems: tuple[str, ...],
+    rest: str, known: set[str],
+) -> None:  # fmt: skip
+    data, teacher = tmp_path / "data", Halves(stems, share=0.8)
+    teacher.rest = rest
+    split([write_audio(tmp_path / f"{seed}.wav", noise(3 * RATE, 2, seed), RATE) for seed in range(2)], data, teacher)
+    for seed, label in enumerate(("violin", "organ", "electric_guitar", "piano", "drums", "bass")):
+        write_audio(data / f"performances/train/{label}/ana__1.wav", noise(3 * RATE, 1, 9 + seed), RATE)
+    bank = load_bank(data, "train", tmp_path / "cache", RATE)
+    points = [np.eye(32, dtype=np.float32)[[number] * 3] for number in range(len(bank.takes))]
+    chances = {"seconds": 1.0, "absent": 0.5, "coherent": 1.0, "negatives_only": 0.0, "positives_only": 1.0}
+    recipe = Recipe(model=tiny_config, episodes=EpisodeRecipe.model_validate(chances | {"replaced_voice": 0.0}))
+    episodes, rng = Episodes(bank, points, recipe), np.random.default_rng(0)
+    asked = set()
+    for mixture in (episodes._draw(rng) for _ in range(60)):
+        if rest in {bank.takes[part.take].label for part in mixture.parts}:
+            clips = [number for target in mixture.targets for number in np.flatnonzero(target.positive)]
+            asked |= {bank.takes[number].family for number in clips}
+    assert asked == known

@@ -47,6 +47,7 @@ class Demucs:
         self.version = version
         # `other` holds what no other part does.
         self.stems = (*(stem for stem in net.sources if stem != "other"), "other")
+        self.rest = "other_of_six" if {"guitar", "piano"} <= set(self.stems) else "other"
         self.sample_rate = int(net.samplerate)
         self._net, self._device = net.eval(), device
 

@@ -47,6 +47,7 @@ class OpenUnmix:
 
     name = "openunmix"
     stems = ("vocals", "drums", "bass", "other")
+    rest = "other"
 
     def __init__(self, net: Any, model: str, version: str, device: str) -> None:
         self.version = version

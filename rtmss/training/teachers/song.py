@@ -9,7 +9,7 @@ Axes: N parts, C channels, S samples.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,6 @@ from rtmss.training.teachers.bleed import Gain, gains_without_bleed
 from rtmss.training.teachers.raw import RawAudio
 from rtmss.training.teachers.stretches import separate_long
 from rtmss.training.teachers.teacher import Teacher
-
-ACCOMPANIMENT = "accompaniment"
-"""What a part called `backing` is to those who read the folder: all but the voice."""
 
 MAX_ZEROS = 0.25
 """Share of a song that may be digital silence at its end."""
@@ -175,14 +172,13 @@ def _write(folder: Path, stems: tuple[str, ...], rate: int, pieces: Iterator[lis
 def _describe(order: Order, teacher: Teacher, scale: float) -> dict[str, Any]:
     """What song.yaml says."""
     singer = {"library": order.artist} if order.artist else {}
-    stems: dict[str, Mapping[str, str]] = dict.fromkeys(teacher.stems, singer)
-    if "backing" in stems:
-        stems["backing"] = {"instrument": ACCOMPANIMENT, **singer}
+    *named, rest = teacher.stems
+    stems = {stem: dict(singer) for stem in named} | {rest: {"instrument": teacher.rest, **singer}}
     known = {"title": order.title, "artist": order.artist, "licence": order.licence}
     return {
         **{key: value for key, value in known.items() if value},
         "file": {"name": order.source.name, "blake2b": order.digest},
         "teacher": {"name": teacher.name, "version": teacher.version, "licence": teacher.licence},
         "scale": scale,
-        "stems": {stem: dict(described) for stem, described in stems.items()},
+        "stems": stems,
     }

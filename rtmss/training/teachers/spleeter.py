@@ -78,6 +78,7 @@ class Spleeter:
     name = "spleeter"
     licence = "MIT"
     stems = ("vocals", "backing")
+    rest = "backing"
     sample_rate = 44100
 
     def __init__(self, voice: SpleeterUnet, rest: SpleeterUnet, version: str = "") -> None:

@@ -32,6 +32,10 @@ class Teacher(Protocol):
         """What its parts are called, as in `taxonomy.FAMILIES`; the last is all the rest."""
 
     @property
+    def rest(self) -> str:
+        """Label of the last stem, by which `taxonomy.HIDES` knows what may sound in it and is not taught as absent."""
+
+    @property
     def sample_rate(self) -> int:
         """Hz, at which it hears."""
 
