@@ -167,9 +167,9 @@ def test_a_take_knows_where_it_was_cut_off(tmp_path: Path, folder: Path, noise: 
 
 
 def test_a_bank_that_was_decoded_before_learns_its_bandwidths(tmp_path: Path, folder: Path, bank: Bank) -> None:
-    for kept in (tmp_path / "cache").glob("*.bandwidths.json"):
+    for kept in (tmp_path / "cache").glob("bandwidths-*.json"):
         kept.unlink()
     for path in folder.rglob("*.wav"):
         path.write_bytes(b"x" * path.stat().st_size)  # no audio any more
     assert load_bank(folder, "train", tmp_path / "cache", RATE).takes == bank.takes
-    assert list((tmp_path / "cache").glob("*.bandwidths.json"))
+    assert list((tmp_path / "cache").glob("bandwidths-*.json"))

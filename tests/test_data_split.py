@@ -47,7 +47,7 @@ class Halves:
         assert audio.shape[0] == 2
         self.lengths.append(audio.shape[1])
         shares = np.array([[self.share], [self.share / 2]], np.float32)
-        return {stem: shares / (number + 1) * audio for number, stem in enumerate(self.stems)}
+        return {stem: shares / np.float32(number + 1) * audio for number, stem in enumerate(self.stems)}
 
 
 class Late(Halves):
@@ -205,7 +205,7 @@ def gain_of(tmp_path: Path, noise: Noise) -> Callable[..., NDArray[np.float64]]:
         gains[RATE // 2 : RATE // 2 + round(loud * RATE)] = 1
         whole, parts = (RawAudio(tmp_path / f"{name}.raw", 1, 2) for name in ("song", "parts"))
         whole.append(song[:, None])
-        parts.append((song * gains[:, None])[:, None])
+        parts.append(np.asarray(song * gains[:, None], np.float32)[:, None])
         return gains_without_bleed(parts, whole, RATE)[0].between(0, n)
 
     return make

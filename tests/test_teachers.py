@@ -102,10 +102,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 def test_what_goes_up_a_level_mirrors_what_goes_down() -> None:
     """TensorFlow's transposed convolution is the gradient of its convolution: <down(x), y> is <x, up(y)>."""
-    net = SpleeterUnet()
     weight = torch.randn(16, 1, 5, 5)
-    up = net.up[5]
-    up.weight.data, up.bias = weight.repeat(2, 1, 1, 1) / 2, None
+    up = SpleeterUnet().up[5]
+    up.load_state_dict({"weight": weight.repeat(2, 1, 1, 1) / 2, "bias": torch.zeros(1)})
     x, y = torch.randn(1, 1, 8, 8), torch.randn(1, 16, 4, 4)
     down = conv2d(pad(x, (1, 2, 1, 2)), weight, stride=2)
     raised = up(torch.cat([y, y], 1))[..., :-1, :-1]

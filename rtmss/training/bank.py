@@ -155,7 +155,7 @@ def load_bank(
     samples = np.asarray(np.memmap(audio_file, np.int16, mode="r"))
     takes = [_placed(take, row["take"]) for take, row in zip(takes, index, strict=True)]
     audio = [samples[t.start : t.start + t.n_samples * t.n_channels].reshape(t.n_samples, t.n_channels) for t in takes]
-    takes = _with_bandwidths(takes, audio, sample_rate, audio_file.with_suffix(".bandwidths.json"))
+    takes = _with_bandwidths(takes, audio, sample_rate, cache / f"bandwidths-{split}-{key}.json")
     return Bank(takes, audio, [np.asarray(row["levels"], np.float32) for row in index], sample_rate)
 
 

@@ -114,7 +114,7 @@ class Spleeter:
         return (total / weights)[:, :n_frames]
 
     def _share_of(self, segment: Tensor) -> Tensor:
-        voice, rest = ((net(segment[None])[0] * segment).square() for net in self._nets)
+        voice, rest = (torch.square(net(segment[None])[0] * segment) for net in self._nets)
         return (voice + _FLOOR / 2) / (voice + rest + _FLOOR)
 
 
