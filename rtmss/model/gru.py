@@ -63,7 +63,7 @@ def _gru(given: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[T
 
 
 @_gru.register_fake
-def _(given: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+def _(given: Tensor, *_others: Tensor) -> tuple[Tensor, Tensor]:
     n_frames, batch, width = given.shape
     shape = (n_frames, batch, width // 3)
     return given.new_empty(shape), given.new_empty(4, *shape)
@@ -94,7 +94,7 @@ def _gru_backward(gradient: Tensor, factors: Tensor, update: Tensor, weight: Ten
 
 
 @_gru_backward.register_fake
-def _(gradient: Tensor, factors: Tensor, update: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def _(gradient: Tensor, *_others: Tensor) -> tuple[Tensor, Tensor]:
     n_frames, batch, n_hidden = gradient.shape
     return gradient.new_empty(n_frames + 1, batch, n_hidden), gradient.new_empty(n_frames, batch, 3 * n_hidden)
 

@@ -69,7 +69,7 @@ def _scan(keep: Tensor, new: Tensor, start: Tensor, axis: int, backwards: bool) 
 
 
 @_scan.register_fake
-def _(keep: Tensor, new: Tensor, start: Tensor, axis: int, backwards: bool) -> Tensor:
+def _(_keep: Tensor, new: Tensor, *_others: Any) -> Tensor:
     return torch.empty_like(new)
 
 
@@ -101,9 +101,7 @@ def _scan_backward(
 
 
 @_scan_backward.register_fake
-def _(
-    gradient: Tensor, keep: Tensor, start: Tensor, states: Tensor, axis: int, backwards: bool
-) -> tuple[Tensor, Tensor, Tensor]:
+def _(_gradient: Tensor, _keep: Tensor, start: Tensor, states: Tensor, *_others: Any) -> tuple[Tensor, Tensor, Tensor]:
     return torch.empty_like(states), torch.empty_like(states), torch.empty_like(start)
 
 

@@ -175,6 +175,12 @@ class Trainer:
         self._share([*gradients, *sums, figures])
         for statistic, total in zip(self.statistics, sums, strict=True):
             statistic.copy_(total)
+        self.update()
+        return figures[0], figures[1] / figures[2].clamp_min(1e-6)
+
+    def update(self) -> None:
+        """Take one step along the gradients, and move the average."""
+        recipe = self.recipe.loop
         norm = torch.nn.utils.clip_grad_norm_(self.trained, recipe.clip_norm)
         # What a gradient scaler would set: the fused optimiser then leaves all as it is.
         self.optimiser.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
@@ -185,7 +191,6 @@ class Trainer:
             pairs = zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True)
             for mean, value in pairs:
                 mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
-        return figures[0], figures[1] / figures[2].clamp_min(1e-6)
 
     def _share(self, tensors: list[Tensor]) -> None:
         """Put the mean over all processes in the place of each tensor."""
