@@ -134,7 +134,7 @@ def _known() -> str:
 FOLDER = Dataset(
     "folder of stems",
     "songs/<split>/<song>/<stem>.ogg, performances/<split>/<instrument>/<player>__*.ogg, voice/<split>/<voice>/*.ogg",
-    "your own stems; `rtmss data synth` makes some",
+    "your own stems; `rtmss data split` and `rtmss data synth` make some",
     "as each file says",
     recognize,
     read,

@@ -5,6 +5,7 @@ Axes: C channels, S samples.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ class Take:
     """Further files that belong to the take: it is the sum of all."""
     stream: int | None = None
     """Which audio stream of a stem.mp4."""
+    bandwidth_hz: float = math.inf
+    """Above it a codec or an old recorder cut the take off: silence there teaches nothing. The bank measures it."""
 
     @property
     def family(self) -> str:
