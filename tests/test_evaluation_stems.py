@@ -177,12 +177,7 @@ def test_moisesdb_is_judged_by_its_eleven_stems(tmp_path: Path, write_audio: Wri
     write_moises(tmp_path, write_audio, "one", artist["valid"], stems)
     few = {name: stems[name] for name in ("vocals", "drums", "other")}
     write_moises(tmp_path, write_audio, "two", artist["valid"], few)
-    electric = {"b": "bass guitar"}
-    write_moises(tmp_path, write_audio, "three", artist["train"], stems | {"bass": electric})
-    for take in tmp_path.glob("three/wind/*.wav"):
-        assert take.exists()
-    winds = {"wind": {"w2": "other_wind"}, "bowed_strings": {"s2": "other_strings"}}
-    write_moises(tmp_path, write_audio, "four", artist["train"], winds)
+    write_moises(tmp_path, write_audio, "three", artist["train"], stems | {"bass": {"b": "bass guitar"}})
     report = judge(tmp_path, weights, exam="stems")
     assert {score.on for score in report.scores} == {"MoisesDB, valid"}
     assert [score.target for score in report.scores if score.song == "one"] == list(stems)

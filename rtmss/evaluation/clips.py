@@ -69,6 +69,8 @@ class ClipLibrary:
     split: str = "train"
     seconds: float = CLIP_SECONDS
     """How long a clip is, where its recording is as long."""
+    sources: frozenset[str] = frozenset()
+    """Everybody who plays, sings or speaks in the split."""
 
     @classmethod
     def open(
@@ -86,12 +88,8 @@ class ClipLibrary:
         """
         found = find_recordings(folders, split)
         sung = tuple(recording for recording in found if Path(recording.take.path).stem != SPOKEN)
-        return cls(sung, sample_rate, seed, split, seconds)
-
-    @property
-    def sources(self) -> frozenset[str]:
-        """Everybody who plays or sings in the recordings."""
-        return frozenset(recording.take.source for recording in self.recordings)
+        sources = frozenset(recording.take.source for recording in found)
+        return cls(sung, sample_rate, seed, split, seconds, sources)
 
     @property
     def _place(self) -> str:
