@@ -84,6 +84,12 @@ class UNetConfig(Config):
     recurrent_dilation: Positive = 1
     """Frames between the steps of the recurrent layers, of which so many sequences run side by side (Chang et al.,
     "Dilated Recurrent Neural Networks", NeurIPS 2017)."""
+    n_paths: Annotated[int, Field(ge=0)] = 0
+    """Dual-path blocks on the deepest level of the encoder, which all targets share."""
+    n_target_paths: Annotated[int, Field(ge=0)] = 0
+    """Dual-path blocks on the deepest level of each target's decoder."""
+    path_width: Positive = 96
+    """Hidden units of each recurrence in a dual-path block."""
     n_condition: Positive = 128
     """Length of the condition vector."""
     compression: Annotated[float, Field(gt=0, le=1)] = 0.4

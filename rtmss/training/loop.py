@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from rtmss.model.checkpoint import load_model, save_model
+from rtmss.model.checkpoint import grow_model, load_model, save_model
 from rtmss.model.separator import SeparatorModel
 from rtmss.training.bank import Bank
 from rtmss.training.episodes import Episode, Episodes, Plan
@@ -228,5 +228,7 @@ def start_model(recipe: Recipe, folder: Path) -> tuple[SeparatorModel, bool]:
     """The model a run starts from, and whether its clip encoder is trained already."""
     torch.manual_seed(recipe.seed)
     if recipe.start_from is not None:
-        return load_model(folder / recipe.start_from)[0], True
+        weights = folder / recipe.start_from
+        is_grown = "model" in recipe.model_fields_set
+        return grow_model(weights, recipe.model) if is_grown else load_model(weights)[0], True
     return SeparatorModel(recipe.model), False

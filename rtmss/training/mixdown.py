@@ -17,7 +17,8 @@ from torch.utils.data import Dataset
 from rtmss.training.augment import FADE, colour, put_under, saturate, shift_formants, spectra_at_speed, to_sides
 from rtmss.training.bank import Bank
 from rtmss.training.dynamics import UNMASTERED, compress, master_gains
-from rtmss.training.episodes import Episode, Episodes, Level, Plan
+from rtmss.training.episodes import Episodes
+from rtmss.training.plan import Episode, Level, Plan
 
 N_TAPS = 16
 """Samples of a take that make one sample at another speed, where a windowed sinc interpolates."""
@@ -80,9 +81,7 @@ class Mixdown:
 
     def _levelled(self, audio: Tensor, plan: Plan) -> Tensor:
         """Each part at its level: as recorded, by its loudest half second, or by the rest of its mixture."""
-        half = self.bank.sample_rate // 2
-        blocks = torch.unflatten(audio[..., : self.n_samples // half * half], -1, (-1, half))
-        loudest = blocks.square().mean((1, 3)).amax(1).sqrt().clamp_min(1e-4)
+        loudest = self._half_seconds(audio).square().mean((1, 3)).amax(1).sqrt().clamp_min(1e-4)
         level = plan.level.to(self.device)
         gain = plan.part_gain.to(self.device) / torch.where(level == Level.RECORDED, 1, loudest)
         added = (plan.level == Level.OVER_THE_REST).nonzero()[:, 0].to(self.device)
@@ -92,7 +91,26 @@ class Mixdown:
             rest = (level != Level.OVER_THE_REST).float()[:, None, None] * audio
             rms = self._sums(len(plan.gain), mixture_of, rest).square().mean((1, 2)).sqrt()
             audio[added] *= rms[mixture_of[added], None, None]
-        return audio
+        return self._sung(audio, plan) if plan.voice_level.any() else audio
+
+    def _sung(self, audio: Tensor, plan: Plan) -> Tensor:
+        """All parts, the voices at their level over the rest where the plan has one: where they sound, within 20 dB of
+        their loudest half second, against the rest as a whole.
+        """
+        mixture_of, is_voice = plan.mixture_of.to(self.device), plan.is_voice.to(self.device)[:, None, None]
+        voices = self._sums(len(plan.gain), mixture_of, audio * is_voice)
+        rest = self._sums(len(plan.gain), mixture_of, audio * ~is_voice).square().mean((1, 2)).sqrt()
+        powers = self._half_seconds(voices).square().mean((1, 3))
+        sounds = powers > 0.01 * powers.amax(1, keepdim=True)
+        sung = ((powers * sounds).sum(1) / sounds.sum(1).clamp_min(1)).sqrt()
+        is_set = (plan.voice_level.to(self.device) > 0) & (sung > 1e-5) & (rest > 1e-5)
+        gain = torch.where(is_set, plan.voice_level.to(self.device) * rest / sung.clamp_min(1e-5), 1)
+        return audio * torch.where(is_voice, gain[mixture_of, None, None], 1)
+
+    def _half_seconds(self, audio: Tensor) -> Tensor:
+        """(P, C, S) -> (P, C, half seconds, samples), what is left over cut off."""
+        half = self.bank.sample_rate // 2
+        return torch.unflatten(audio[..., : self.n_samples // half * half], -1, (-1, half))
 
     def _sums(self, n: int, of: Tensor, audio: Tensor) -> Tensor:
         """(n, C, S) sums of the (K, C, S) audio that belongs to each."""

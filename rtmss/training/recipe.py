@@ -52,6 +52,18 @@ class EpisodeRecipe(Config):
     """Share of voices and guitars that are played again a moment apart, on a side drawn anew, as by overdubbing."""
     mastered: Probability = 0.0
     """Share of mixtures that are compressed and limited, as records are."""
+    over_backing: Probability = 0.0
+    """Share of mixtures that are a record's whole accompaniment (a take labelled `backing`) and a voice from
+    anywhere."""
+    record_level: Probability = 0.0
+    """Share of mixtures in which all voices together are 6 dB below all the rest together, give or take 4 dB, as on
+    records; in the others voices are about as loud as any other part."""
+    crowded: Probability = 0.0
+    """Share of mixtures with five or more parts; songs with fewer get further parts from elsewhere, and the other
+    gatherings have four at most. 0 lets gatherings have 2 to `max_parts`, evenly, and songs as many as they have."""
+    same_family: Probability = 0.0
+    """Share of mixtures in which several sources of one family play, two singers or two guitars, one of which is asked
+    for by clips of itself; the next condition asks for all of them."""
     rivals: Probability = 0.3
     """Share of the further parts of a gathering that are drawn evenly from all families, which hear them less often
     as targets: strings or winds in the register of a voice."""
@@ -134,7 +146,8 @@ class Recipe(Config):
     episodes: EpisodeRecipe = EpisodeRecipe()
     loop: LoopRecipe = LoopRecipe()
     start_from: Path | None = None
-    """Weights to go on from; relative to the recipe's folder. None starts from chance."""
+    """Weights to go on from; relative to the recipe's folder. None starts from chance. A `model` beside it may have
+    further dual-path blocks, which begin by changing nothing."""
     compile: bool = True
     """Compile network and loss; needs a C++ compiler."""
     n_workers: Annotated[int, Field(ge=0)] = 1
