@@ -14,11 +14,10 @@ from pedalboard.io import AudioFile
 from rich.console import Console
 
 from rtmss.config import ClipEncoderConfig, ConfigError, SeparatorConfig, StftConfig, UNetConfig
-from rtmss.evaluation.clips import ClipLibrary
+from rtmss.evaluation.clips import ClipLibrary, Recording, find_recordings
 from rtmss.evaluation.compare import compare_conditions
 from rtmss.evaluation.exam import Examiner, other_sounds
 from rtmss.evaluation.metrics import sounding_level
-from rtmss.evaluation.clips import Recording, find_recordings
 from rtmss.evaluation.options import Options
 from rtmss.evaluation.report import OWN, UNKNOWN_VOICES, Report, Score
 from rtmss.evaluation.run import evaluate, prepare
@@ -228,9 +227,7 @@ def test_clips_of_the_same_song_are_pieces_of_the_true_stem(data: Path, weights:
         assert any(np.array_equal(truth[:, i : i + clip.shape[-1]], clip) for i in places)
     assert not np.array_equal(np.concatenate(clips), np.concatenate(examiner.positives(song, "bass")))
     # What does not play has no clips of its own.
-    pairs = zip(
-        examiner.positives(song, "guitar", own=True), examiner.positives(song, "guitar"), strict=True
-    )
+    pairs = zip(examiner.positives(song, "guitar", own=True), examiner.positives(song, "guitar"), strict=True)
     assert all(np.array_equal(*pair) for pair in pairs)
 
 
@@ -344,9 +341,7 @@ def test_every_voice_gets_two_backings_in_turn() -> None:
     assert pairs == [("x", "a"), ("x", "b"), ("y", "c"), ("y", "a")]
 
 
-def test_clips_never_come_from_the_song_being_judged(
-    data: Path, library: Callable[[int], ClipLibrary]
-) -> None:
+def test_clips_never_come_from_the_song_being_judged(data: Path, library: Callable[[int], ClipLibrary]) -> None:
     clips = library(0).draw("guitar", 5, "key", avoid="band-002")
     expected, _ = read_audio(data / "songs/train/band-003/guitar.wav")
     assert len(clips) == 1

@@ -75,7 +75,7 @@ def swept(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_all_numbers_of_clips_are_judged_in_one_go(swept: tuple[Report, Path, str]) -> None:
     report = swept[0]
-    assert report.shots() == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert [str(shots) for shots in report.shots()] == ["1+0", "1+1", "2+0", "2+1"]
     assert len({s.edge_db for s in report.select("bass")}) == 4, "every number of clips is another condition"
     assert sorted(s.shots or 0 for s in report.select("bass", RIVAL)) == [1, 2]
     assert len({s.edge_db for s in report.select("bass", RIVAL)}) == 2
@@ -230,7 +230,7 @@ def test_nothing_is_absent_where_a_stem_says_too_little() -> None:
     assert not piece({"keys": "organ"}).may_hide("piano")
 
 
-def score(target: str, method: str, edge_db: float, song: str = "a", **more: float) -> Score:
+def score(target: str, method: str, edge_db: float, song: str = "a", **more: Any) -> Score:
     return Score(song, "", target, method, 5, 0, edge_db, edge_db, 0.0, **more)
 
 
@@ -260,7 +260,9 @@ def test_numbers_of_clips_stand_between_commas() -> None:
             numbers(text, "--shots")
 
 
-@pytest.mark.parametrize("choice", [("--clips", "same-sonk", "same-song"), ("--exam", "unsee", "unseen"), ("--split", "vali", "valid")])
+@pytest.mark.parametrize(
+    "choice", [("--clips", "same-sonk", "same-song"), ("--exam", "unsee", "unseen"), ("--split", "vali", "valid")]
+)
 def test_a_misspelt_choice_is_named(
     choice: tuple[str, str, str], data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
