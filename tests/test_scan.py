@@ -60,7 +60,7 @@ def test_backwards_is_the_same_from_the_other_end(n: int) -> None:
 def test_its_gradients_are_those_of_small_differences(
     shape: tuple[int, ...], axis: int, lag: int, backwards: bool
 ) -> None:
-    def run(*arguments: Tensor) -> Tensor:
-        return scan(*arguments, axis, backwards=backwards)
+    def run(keep: Tensor, new: Tensor, start: Tensor) -> Tensor:
+        return scan(keep, new, start, axis, backwards=backwards)
 
     assert torch.autograd.gradcheck(run, material(shape, axis, lag))

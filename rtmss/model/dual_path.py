@@ -49,7 +49,7 @@ class GatedPath(nn.Module):
         logit, value, gate = self._gates(rows, film).chunk(3, dim=-1)
         keep = torch.sigmoid(logit.float())
         states = recur(keep, (1 - keep) * value.float())
-        y = self.project(states.to(gate.dtype) * nn.functional.silu(gate))
+        y: Tensor = self.project(states.to(gate.dtype) * nn.functional.silu(gate))
         return (rows + y).permute(0, 3, 1, 2)
 
     def _gates(self, rows: Tensor, film: Film | None) -> Tensor:
@@ -71,14 +71,15 @@ class GatedPath(nn.Module):
         batch, n_frames, n_bands, _ = normed.shape
         bands = self.bands.to(normed.dtype).expand(batch, n_frames, -1, -1)
         weight = self.gates.weight.t()
-        bias = self.bias
+        bias: Tensor = self.bias
         if film is not None:
             scale, shift = film
             bias = bias + (shift @ weight)[:, None]
             weight = weight * (1 + scale[:, :, None])
         both = torch.cat([weight.expand(batch, -1, -1), bias.expand(batch, -1, -1)], dim=1)
         product = torch.cat([normed, bands], dim=-1).flatten(1, 2) @ both
-        return product.unflatten(1, (n_frames, n_bands))
+        gates: Tensor = torch.unflatten(product, 1, (n_frames, n_bands))
+        return gates
 
 
 class DualPath(nn.Module):
@@ -116,8 +117,8 @@ def _both_ways(keep: Tensor, new: Tensor) -> Tensor:
     """(B, T, F, H): half of the hidden units go up the bands, half go down."""
     half = keep.shape[-1] // 2
     sizes = [half, keep.shape[-1] - half]
-    kept_up, kept_down = keep.split(sizes, dim=-1)
-    new_up, new_down = new.split(sizes, dim=-1)
+    kept_up, kept_down = torch.split(keep, sizes, dim=-1)
+    new_up, new_down = torch.split(new, sizes, dim=-1)
     up = scan(kept_up, new_up, torch.zeros_like(new_up[:, :, :1]), 2)
     down = scan(kept_down, new_down, torch.zeros_like(new_down[:, :, :1]), 2, backwards=True)
     return torch.cat([up, down], dim=-1)

@@ -36,9 +36,11 @@ def run_gru(gru: nn.GRU, x: Tensor, hidden: Tensor) -> Tensor:
     if not torch.is_grad_enabled() or torch.compiler.is_exporting():
         y, _ = gru(x, hidden[None].to(x.dtype))
         return y
-    given = torch.nn.functional.linear(x.transpose(0, 1), gru.weight_ih_l0, gru.bias_ih_l0)
-    states, _ = _gru(given.float(), hidden.float(), gru.weight_hh_l0, gru.bias_hh_l0)
-    return states.transpose(0, 1).to(given.dtype)
+    given_weight, weight, given_bias, bias = gru.parameters()
+    given = nn.functional.linear(x.transpose(0, 1), given_weight, given_bias)
+    states, _ = _gru(given.float(), hidden.float(), weight, bias)
+    y = states.transpose(0, 1).to(given.dtype)
+    return y
 
 
 @torch.library.custom_op("rtmss::gru", mutates_args=())

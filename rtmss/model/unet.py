@@ -115,7 +115,7 @@ class UNet(nn.Module):
         convs = tuple(block.init_state(batch * n_targets, n).unflatten(0, (batch, n_targets)) for block, n in blocks)
         hidden = torch.zeros(batch, n_targets, self.config.recurrent_dilation, self.config.n_hidden)
         starts = (path.init_state(batch * n_targets) for path in self._paths(self.target_paths))
-        return DecoderState(hidden, convs, tuple(start.unflatten(0, (batch, n_targets)) for start in starts))
+        return DecoderState(hidden, convs, tuple(torch.unflatten(start, 0, (batch, n_targets)) for start in starts))
 
     @staticmethod
     def _paths(modules: nn.ModuleList) -> Iterable[DualPath]:
