@@ -13,9 +13,10 @@ from rtmss.training.augment import DRY, FADE, PLAIN
 from rtmss.training.bank import Bank, Take
 from rtmss.training.dynamics import UNCOMPRESSED, UNMASTERED
 from rtmss.training.episodes import Episodes
-from rtmss.training.mixdown import Mixdown, Shelf
+from rtmss.training.mixdown import Mixdown
 from rtmss.training.plan import Level, Plan
 from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
+from rtmss.training.shelf import Shelf
 
 RATE = 8000
 N = 8000

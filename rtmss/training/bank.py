@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ __all__ = [
     "SUFFIXES",
     "Bank",
     "Take",
+    "Urn",
     "choose_share",
     "draw_start",
     "draw_take",
@@ -52,19 +53,29 @@ class Bank:
     levels: list[NDArray[np.float32]]
     """Per take: RMS of each half second, full scale 1."""
     sample_rate: int
+    _active: dict[int, NDArray[np.int64]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def crop(self, index: int, start: int, length: int) -> Audio:
-        """(C, length) float32 of a take, silence where it has ended or not begun."""
+        """(C, length) float32 of a take, silence where it has ended or not begun.
+
+        Its transpose lies in one piece, as takes do.
+        """
         piece = self.audio[index][max(0, start) : max(0, start + length)]
-        out = np.zeros((self.takes[index].n_channels, length), np.float32)
-        offset = max(0, -start)
-        out[:, offset : offset + piece.shape[0]] = piece.T
-        return out / np.float32(32768)
+        out = np.empty((length, self.takes[index].n_channels), np.float32)
+        first = min(max(0, -start), length)
+        last = first + len(piece)
+        out[:first] = 0
+        np.multiply(piece, np.float32(1 / 32768), out=out[first:last], dtype=np.float32)
+        out[last:] = 0
+        return out.T
 
     def active_blocks(self, index: int) -> NDArray[np.int64]:
         """Half-second blocks of a take that sound: within 30 dB of its loudest and above -55 dBFS."""
-        levels = self.levels[index]
-        return np.flatnonzero(levels > max(10 ** (-55 / 20), float(levels.max(initial=0)) * 10 ** (-30 / 20)))
+        if index not in self._active:
+            levels = self.levels[index]
+            threshold = max(10 ** (-55 / 20), float(levels.max(initial=0)) * 10 ** (-30 / 20))
+            self._active[index] = np.flatnonzero(levels > threshold)
+        return self._active[index]
 
 
 def choose_share(takes: Sequence[Take], among: Iterable[int], share: float, seed: int) -> list[int]:
@@ -87,14 +98,28 @@ def choose_share(takes: Sequence[Take], among: Iterable[int], share: float, seed
     return sorted(kept)
 
 
+class Urn:
+    """Takes to draw from: the source first (by the square root of its length), then one of its takes (by length)."""
+
+    def __init__(self, bank: Bank, indices: list[int]) -> None:
+        self.indices = indices
+        sources = np.array([bank.takes[i].source for i in indices])
+        lengths = np.array([bank.takes[i].n_samples for i in indices], float)
+        _, source = np.unique(sources, return_inverse=True)
+        of_source = np.bincount(source, lengths)
+        weights = np.sqrt(of_source)[source] * lengths / of_source[source]
+        self.total = weights.sum()
+        self.ends = np.cumsum(weights)
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """Number of a take."""
+        place = int(np.searchsorted(self.ends, rng.random() * self.total, side="right"))
+        return self.indices[min(place, len(self.indices) - 1)]
+
+
 def draw_take(bank: Bank, indices: list[int], rng: np.random.Generator) -> int:
-    """Draw the source first (by the square root of its length), then one of its takes (by length)."""
-    sources = np.array([bank.takes[i].source for i in indices])
-    lengths = np.array([bank.takes[i].n_samples for i in indices], float)
-    _, source = np.unique(sources, return_inverse=True)
-    of_source = np.bincount(source, lengths)
-    weights = np.sqrt(of_source)[source] * lengths / of_source[source]
-    return indices[int(np.searchsorted(np.cumsum(weights), rng.random() * weights.sum(), side="right"))]
+    """One of them, drawn as from an `Urn`, which is for many draws."""
+    return Urn(bank, indices).draw(rng)
 
 
 def draw_start(bank: Bank, index: int, length: int, rng: np.random.Generator) -> int:

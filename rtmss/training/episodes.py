@@ -27,18 +27,15 @@ from rtmss.training.augment import (
     draw_room,
     draw_side,
     draw_sub_notes,
+    smooth_length,
 )
-from rtmss.training.bank import Bank, choose_share, draw_start, draw_take
+from rtmss.training.bank import Bank, Urn, choose_share, draw_start
 from rtmss.training.dynamics import UNCOMPRESSED, UNMASTERED, draw_compressor, draw_master
 from rtmss.training.plan import Episode, Level, Mixture, Part, Plan
 from rtmss.training.questions import Questions
 from rtmss.training.recipe import Recipe
 
 __all__ = ["Episode", "Episodes", "Level", "Mixture", "Part", "Plan"]
-
-SMOOTH = np.array(sorted(2**a * 3**b * 5**c for a in range(6, 22) for b in range(8) for c in range(5)))
-"""Lengths with small prime factors, on which the FFT is fast."""
-
 
 DOUBLED = {"vocals", "guitar"}
 """Families that are often recorded twice."""
@@ -73,10 +70,13 @@ class Episodes(Dataset[Plan]):
         self.song_weights = lengths / lengths.sum()
         self.questions = Questions(bank, embeddings, recipe.episodes, dict(self.families))
         self.backings = [i for i in self.families.get("other", []) if bank.takes[i].label == "backing"]
+        self.rivals: dict[tuple[str, str], Urn] = {}
         if recipe.episodes.over_backing:
             # Those that have a share of their own play in no gathering, where they would leave little to ask for.
             others = sorted(set(self.families.pop("other", [])) - set(self.backings))
             self.families |= {"other": others} if others else {}
+        self.urns = {family: Urn(bank, takes) for family, takes in self.families.items()}
+        self.backing_urn = Urn(bank, self.backings)
 
     def __getitem__(self, number: int) -> Plan:
         rng = np.random.default_rng([self.recipe.seed, self.lane, number])
@@ -169,7 +169,7 @@ class Episodes(Dataset[Plan]):
 
     def _over_backing(self, rng: np.random.Generator) -> list[Part]:
         """A record's accompaniment, and a voice from anywhere."""
-        index = draw_take(self.bank, self.backings, rng)
+        index = self.backing_urn.draw(rng)
         n_in = self._length_at(2 ** (rng.uniform(-2, 2) / 12) if rng.random() < 0.5 else 1.0)
         start = draw_start(self.bank, index, n_in, rng)
         gain = 10 ** (rng.normal(0, 2.5) / 20)
@@ -227,8 +227,11 @@ class Episodes(Dataset[Plan]):
     def _rival(self, part: Part, rng: np.random.Generator) -> Part:
         """Another source of the same family, some decibels softer or louder."""
         family = self._family(part)
-        others = [i for i in self.families[family] if self._player(i) != self._player(part.take)]
-        rival = self._recognizable(self._solo(family, rng, others))
+        player = self._player(part.take)
+        if player not in self.rivals:
+            others = [i for i in self.families[family] if self._player(i) != player]
+            self.rivals[player] = Urn(self.bank, others)
+        rival = self._recognizable(self._solo(family, rng, self.rivals[player]))
         gain = part.gain * 10 ** (rng.normal(0, 4) / 20)
         if part.level != Level.RECORDED:
             return rival._replace(level=part.level, gain=gain)
@@ -285,9 +288,9 @@ class Episodes(Dataset[Plan]):
             families.append(self._draw_family(pick, rng))
         return families
 
-    def _solo(self, family: str, rng: np.random.Generator, among: list[int] | None = None) -> Part:
+    def _solo(self, family: str, rng: np.random.Generator, urn: Urn | None = None) -> Part:
         """One disguised take, of the family or of some of it, its loudest half second near -24 dBFS."""
-        index = draw_take(self.bank, among or self.families[family], rng)
+        index = (urn or self.urns[family]).draw(rng)
         is_voice, often = family == "vocals", self.recipe.episodes.disguise
         semitones = rng.uniform(-5, 5) if is_voice else rng.uniform(-2, 2)
         ratio = 2 ** (semitones / 12) if rng.random() < 0.7 * often else 1.0
@@ -341,8 +344,7 @@ class Episodes(Dataset[Plan]):
 
     def _length_at(self, ratio: float) -> int:
         """Samples to crop for a playback speed: the nearest length that the FFT likes."""
-        wanted = (self.n_samples + 2 * FADE) * ratio
-        return int(SMOOTH[np.abs(SMOOTH - wanted).argmin()])
+        return smooth_length((self.n_samples + 2 * FADE) * ratio)
 
 
 def _toss(share: float, rng: np.random.Generator) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtmss.training.augment import FADE
-from rtmss.training.bank import Bank, Take, draw_take
+from rtmss.training.bank import Bank, Take, Urn
 from rtmss.training.datasets.taxonomy import HIDES, MIXES
 from rtmss.training.plan import Part, Target
 from rtmss.training.recipe import EpisodeRecipe
@@ -33,6 +33,13 @@ class Questions:
         self.recipe = recipe
         self.families = families
         self.nothing = np.zeros(embeddings[0].shape[1], np.float32)
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for index in sorted(index for takes in families.values() for index in takes):
+            family, label, source = self._kinds(index)
+            for kind in ((family,), (family, label), (family, label, source)):
+                groups.setdefault(kind, []).append(index)
+        self.urns = {kind: Urn(bank, takes) for kind, takes in groups.items()}
+        """The takes of each family, of its instruments, and of their sources."""
 
     def family(self, part: Part) -> str:
         """The family of a part's take."""
@@ -143,13 +150,12 @@ class Questions:
         """Mean embedding of 1 to `max_clips` clips of one take in a mixture, and of others of the same source, as far
         as none of those plays in it too.
         """
-        source = self.bank.takes[take].source
-        of_source = [index for index in self._takes_like(take) if self.bank.takes[index].source == source]
-        is_alone = not {part.take for part in parts} & (set(of_source) - {take})
+        urn = self.urns[self._kinds(take)]
+        is_alone = not {part.take for part in parts} & (set(urn.indices) - {take})
         clips = []
         for _ in range(int(rng.integers(1, self.recipe.max_clips + 1))):
             is_elsewhere = is_alone and rng.random() < 0.4
-            clips.append(self._clip(draw_take(self.bank, of_source, rng) if is_elsewhere else take, rng))
+            clips.append(self._clip(urn.draw(rng) if is_elsewhere else take, rng))
         return np.asarray(np.mean(clips, axis=0), np.float32)
 
     def _clips(self, parts: list[Part], family: str, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -163,19 +169,17 @@ class Questions:
         for number in range(n_clips):
             toss = rng.random()
             if not parts or (wide and family and toss < 0.8):
-                index = draw_take(self.bank, self.families[family], rng)
+                index = self.urns[family,].draw(rng)
             else:
                 own = parts[number % len(parts)].take
-                source = self.bank.takes[own].source
-                same = [i for i in self._takes_like(own) if toss > 0.7 or self.bank.takes[i].source == source]
-                index = own if toss < 0.35 or not same else draw_take(self.bank, same, rng)
+                kinds = self._kinds(own)
+                index = own if toss < 0.35 else self.urns[kinds[:2] if toss > 0.7 else kinds].draw(rng)
             clips.append(self._clip(index, rng))
         return np.asarray(np.mean(clips, axis=0), np.float32)
 
-    def _takes_like(self, take: int) -> list[int]:
-        """Numbers of the takes of its instrument."""
-        label = self.bank.takes[take].label
-        return [i for i in self.families[self.bank.takes[take].family] if self.bank.takes[i].label == label]
+    def _kinds(self, index: int) -> tuple[str, str, str]:
+        take = self.bank.takes[index]
+        return take.family, take.label, take.source
 
     def _clip(self, take: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """(E,) embedding of a clip of a few of the take's segments."""

@@ -22,7 +22,7 @@ from rtmss.training.bank import Bank, load_banks
 from rtmss.training.classify import class_embedding, embed_bank, train_clip_encoder
 from rtmss.training.loop import Trainer, start_model
 from rtmss.training.progress import Progress
-from rtmss.training.recipe import Recipe
+from rtmss.training.recipe import EncoderRecipe, Recipe
 
 PREPARED = ("encoder.safetensors", "embeddings.safetensors")
 """What is kept of the clip encoder, once it is trained: its weights, and what it says of the bank."""
@@ -87,22 +87,25 @@ def prepare(
     encoder_file, embeddings_file = (folder / name for name in PREPARED)
     if encoder_file.exists():
         model.clip_encoder.load_state_dict(load_file(encoder_file))
-    elif not has_encoder:
+    elif recipe.encoder.tune or not has_encoder:
         if dist.is_initialized() and dist.get_world_size() > 1:
             raise ValueError("train the clip encoder in one process first, then start torchrun on the same folder")
         console.print("Clip encoder: learning to tell instruments apart")
-        train_clip_encoder(model.clip_encoder, bank, recipe, Progress(folder / "encoder.jsonl", console))
+        shown = Progress(folder / "encoder.jsonl", console)
+        train_clip_encoder(model.clip_encoder, bank, recipe, shown, is_trained=has_encoder)
         save_file(model.clip_encoder.state_dict(), encoder_file)
-    return bank, model, _embeddings(embeddings_file, model.clip_encoder.eval(), bank, console)
+    return bank, model, _embeddings(embeddings_file, model.clip_encoder.eval(), bank, recipe.encoder, console)
 
 
-def _embeddings(file: Path, encoder: ClipEncoder, bank: Bank, console: Console) -> list[NDArray[np.float32]]:
+def _embeddings(
+    file: Path, encoder: ClipEncoder, bank: Bank, recipe: EncoderRecipe, console: Console
+) -> list[NDArray[np.float32]]:
     """The bank's embeddings, computed once for a run."""
     names = [f"{index:05d}" for index in range(len(bank.takes))]
     if not file.exists():
         console.print("Embedding the bank", highlight=False)
         partial = file.with_suffix(f".{os.getpid()}")
-        save_numpy(dict(zip(names, embed_bank(encoder, bank), strict=True)), partial)
+        save_numpy(dict(zip(names, embed_bank(encoder, bank, recipe=recipe), strict=True)), partial)
         partial.replace(file)
     tensors = load_numpy(file)
     if sorted(tensors) != names:
