@@ -67,7 +67,7 @@ def test_one_sound_is_played_as_a_batch_of_real_transforms_would(
     assert found.shape == (2 if has_room else n_channels, 9000)
     spectra = torch.fft.rfft(audio.double().expand(2, -1))
     padded = torch.nn.functional.pad(spectra, (0, 4501 - spectra.shape[-1])) * 9000 / n_in
-    wanted = colour(padded[None].cfloat(), 9000, RATE, equaliser, room, torch.Generator().manual_seed(0))[0]
+    wanted = colour(padded[None].to(torch.complex64), 9000, RATE, equaliser, room, torch.Generator().manual_seed(0))[0]
     # The topmost bin is neither above nor below the middle.
     assert (found - wanted).square().mean() < 1e-3 * wanted.square().mean()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from rtmss.training.classify import SegmentBatches, class_heads, contrast, embed
 from rtmss.training.recipe import EncoderRecipe, EpisodeRecipe, Recipe
 from rtmss.training.run import prepare
 from rtmss.training.segments import Segments
+from rtmss.training.tune import refit
 
 PAIRS = EncoderRecipe(n_steps=3, batch=8, contrast_weight=1.0, bleed=0.0)
 
@@ -115,11 +117,27 @@ def test_a_run_from_weights_trains_their_clip_encoder_only_where_the_recipe_says
     _, model, embeddings = prepare(recipe, tmp_path, [band_folder], tmp_path / "run", Console(quiet=True))
     same = torch.equal(model.clip_encoder.project.weight, tiny.clip_encoder.project.weight)
     assert same != tune
+    assert torch.equal(model.condition_head.project.weight, tiny.condition_head.project.weight) != tune
     assert (tmp_path / "run" / "encoder.safetensors").exists() == tune
     if tune:
         kept = load_file(tmp_path / "run" / "encoder.safetensors")
         assert torch.equal(kept["project.weight"], model.clip_encoder.project.weight)
+        _, again, _ = prepare(recipe, tmp_path, [band_folder], tmp_path / "run", Console(quiet=True))
+        for one, other in zip(model.state_dict().values(), again.state_dict().values(), strict=True):
+            assert torch.equal(one, other)
     assert len(embeddings) > 4
+
+
+def test_a_refitted_head_makes_of_turned_embeddings_what_it_made_of_the_old_ones(tiny: SeparatorModel) -> None:
+    torch.manual_seed(0)
+    old = normalize(torch.randn(200, 16), dim=1)
+    new = old @ torch.linalg.qr(torch.randn(16, 16))[0]
+    head, nothing = copy.deepcopy(tiny.condition_head), torch.zeros_like(old)
+    wanted = [head(old, nothing), head(nothing, old)]
+    refit(head, old.numpy(), new.numpy())
+    for one, other in zip(wanted, (head(new, nothing), head(nothing, new)), strict=True):
+        assert one.abs().max() > 0.1
+        assert (one - other).abs().max() < 1e-2
 
 
 def test_a_share_of_the_banks_embeddings_is_of_rough_clips(tiny: SeparatorModel, band: Bank) -> None:

@@ -42,7 +42,7 @@ def equaliser_gains(equalisers: Tensor, n_bins: int, sample_rate: int) -> Tensor
     """(P, F) gains of what `draw_equaliser` gives, (P, 9): smooth over log frequency, cuts of 12 dB per octave."""
     frequency, between = _knots_at(n_bins, sample_rate, equalisers.device)
     knots, low, high = equalisers[:, : KNOTS.size], equalisers[:, -2:-1], equalisers[:, -1:]
-    gains = (np.log(10) / 20 * knots @ between).exp_()
+    gains = torch.exp(np.log(10) / 20 * (knots @ between))
     # -12 log2(x) dB are x to the power of -2, but for the third digit.
     if (low > 0).any():
         gains = gains / (low / frequency).clamp_min_(1).square_()

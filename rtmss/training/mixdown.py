@@ -37,7 +37,8 @@ class Mixdown:
         mixture = sounds.sums(len(plan.gain), plan.mixture_of, torch.arange(len(sides)), sides)
         wanted = sides[plan.wanted_parts.to(self.device)]
         n_targets = plan.positive.shape[:2]
-        targets = sounds.sums(n_targets.numel(), plan.wanted_by, plan.wanted_parts, wanted).unflatten(0, n_targets)
+        targets = sounds.sums(n_targets.numel(), plan.wanted_by, plan.wanted_parts, wanted)
+        targets = torch.unflatten(targets, 0, n_targets)
         mastered = (plan.master != plan.master.new_tensor(UNMASTERED)).any(1).nonzero()[:, 0]
         if len(mastered):
             rows = mastered.to(self.device)

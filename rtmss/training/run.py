@@ -13,6 +13,7 @@ from rich.console import Console
 from safetensors.numpy import load_file as load_numpy
 from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from rtmss.config import ConfigError, find_yaml, read_yaml
 from rtmss.model.checkpoint import save_model
@@ -23,9 +24,13 @@ from rtmss.training.classify import class_embedding, embed_bank, train_clip_enco
 from rtmss.training.loop import Trainer, start_model
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import EncoderRecipe, Recipe
+from rtmss.training.tune import tune_clip_encoder
 
 PREPARED = ("encoder.safetensors", "embeddings.safetensors")
 """What is kept of the clip encoder, once it is trained: its weights, and what it says of the bank."""
+
+HEAD = "condition_head."
+"""What weights of a refitted condition head begin with, among those of the clip encoder."""
 
 
 def find_recipe(name: str) -> Path:
@@ -86,15 +91,28 @@ def prepare(
     model.to(device)
     encoder_file, embeddings_file = (folder / name for name in PREPARED)
     if encoder_file.exists():
-        model.clip_encoder.load_state_dict(load_file(encoder_file))
+        _take_up_encoder(model, load_file(encoder_file))
     elif recipe.encoder.tune or not has_encoder:
         if dist.is_initialized() and dist.get_world_size() > 1:
             raise ValueError("train the clip encoder in one process first, then start torchrun on the same folder")
         console.print("Clip encoder: learning to tell instruments apart")
         shown = Progress(folder / "encoder.jsonl", console)
-        train_clip_encoder(model.clip_encoder, bank, recipe, shown, is_trained=has_encoder)
-        save_file(model.clip_encoder.state_dict(), encoder_file)
+        tensors = {}
+        if has_encoder:
+            tune_clip_encoder(model, bank, recipe, shown)
+            tensors = {f"{HEAD}{name}": value for name, value in model.condition_head.state_dict().items()}
+        else:
+            train_clip_encoder(model.clip_encoder, bank, recipe, shown)
+        save_file(tensors | model.clip_encoder.state_dict(), encoder_file)
     return bank, model, _embeddings(embeddings_file, model.clip_encoder.eval(), bank, recipe.encoder, console)
+
+
+def _take_up_encoder(model: SeparatorModel, tensors: dict[str, Tensor]) -> None:
+    """Load what was kept of a clip encoder, and the condition head where that was refitted."""
+    head = {name.removeprefix(HEAD): value for name, value in tensors.items() if name.startswith(HEAD)}
+    model.clip_encoder.load_state_dict({k: v for k, v in tensors.items() if not k.startswith(HEAD)})
+    if head:
+        model.condition_head.load_state_dict(head)
 
 
 def _embeddings(
