@@ -40,7 +40,7 @@ def choir(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) -> 
 
 
 def duets_of(folder: Path, targets: Sequence[str]) -> list[DuetExam]:
-    exams = find_duets([Material.open(folder, "valid", None, "")], targets, Excerpt(3.0))
+    exams = find_duets([Material.open(folder, "valid")], targets, Excerpt(3.0))
     assert all(isinstance(exam, DuetExam) for exam in exams)
     return [exam for exam in exams if isinstance(exam, DuetExam)]
 

@@ -98,6 +98,15 @@ def test_songs_are_chosen_by_patterns(data: Path, weights: Path) -> None:
     assert {score.song for score in report.scores} == {"band-001"}
 
 
+def test_a_song_need_not_be_in_every_folder(records: Path, data: Path, weights: Path) -> None:
+    options = Options(targets=("drums",), songs=("hit", "band-*"), references=False)
+    quiet = Console(file=io.StringIO())
+    report = evaluate([records, data], weights, None, options, console=quiet)
+    assert report.settings["songs"] == ["hit", "band-001"]
+    with pytest.raises(ConfigError, match="no song 'hot'; did you mean 'hit'"):
+        evaluate([records, data], weights, None, Options(songs=("hot",)), console=quiet)
+
+
 def test_an_instrument_alone_is_not_its_family() -> None:
     assert fits("vocals", "vocals")
     assert fits("vocals", "backing_vocals")

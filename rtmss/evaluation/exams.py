@@ -11,7 +11,7 @@ from rtmss.conditions.preset import find
 from rtmss.config import ConfigError
 from rtmss.evaluation.clips import ClipLibrary, Recording, find_recordings
 from rtmss.evaluation.exam import Examiner, Result
-from rtmss.evaluation.songs import Excerpt, Song, find_songs, read_song
+from rtmss.evaluation.songs import Excerpt, Song, choose_songs, find_songs, read_song
 from rtmss.evaluation.targets import JUDGED, TARGETS
 from rtmss.evaluation.voices import Voice, find_voices, lay_voice, name_of, pair_voices
 
@@ -83,14 +83,24 @@ class Material:
     place: str = ""
 
     @classmethod
-    def open(cls, folder: Path, split: str, names: Sequence[str] | None, place: str) -> Material:
+    def open(cls, folder: Path, split: str, place: str = "") -> Material:
         """List what a folder holds.
 
         Raises:
-            ConfigError: it has no songs, or none of these names.
+            ConfigError: it has no songs, or something that spoils the data.
         """
         recordings = tuple(find_recordings([folder], split))
-        return cls(folder, tuple(find_songs(folder, split, names)), recordings, place)
+        return cls(folder, tuple(find_songs(folder, split)), recordings, place)
+
+
+def choose(materials: Sequence[Material], names: Sequence[str]) -> list[Material]:
+    """Several folders with the songs of certain names alone, which need not be in every folder.
+
+    Raises:
+        ConfigError: a name is in none.
+    """
+    songs = choose_songs([song for material in materials for song in material.songs], names)
+    return [replace(material, songs=tuple(song for song in songs if song in material.songs)) for material in materials]
 
 
 def find_exams(

@@ -19,7 +19,7 @@ from rtmss.evaluation.chart import draw_edges
 from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.duets import find_duets
 from rtmss.evaluation.exam import Examiner, Result
-from rtmss.evaluation.exams import Exam, Material, find_exams, find_unseen_exams
+from rtmss.evaluation.exams import Exam, Material, choose, find_exams, find_unseen_exams
 from rtmss.evaluation.options import CLIPS, EXAMS, Options, shots_of
 from rtmss.evaluation.report import Report, write_report
 from rtmss.evaluation.songs import Excerpt
@@ -96,10 +96,10 @@ def prepare(data: Sequence[Path], separator: Separator, options: Options) -> tup
     rate = separator.model.config.sample_rate
     clips_from = options.clips_from or data
     clips = ClipLibrary.open(clips_from, rate, options.seed, seconds=options.clip_seconds)
-    materials = [
-        Material.open(folder, split, options.songs, place)
-        for folder, place in zip(data, _places(data, options), strict=True)
-    ]
+    places = _places(data, options)
+    materials = [Material.open(folder, split, place) for folder, place in zip(data, places, strict=True)]
+    if options.songs is not None:
+        materials = choose(materials, options.songs)
     loudest = find(options.loudest, JUDGED, "target") if options.loudest else ""
     excerpt = Excerpt(options.max_seconds, loudest)
     solos = None

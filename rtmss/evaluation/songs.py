@@ -135,14 +135,25 @@ def find_songs(folder: Path, split: str = "valid", names: Sequence[str] | None =
     Raises:
         ConfigError: there are none, a name is unknown, or something spoils the data.
     """
-    takes = find_takes(folder, split, with_mixes=True)
-    songs = {song.name: song for song in songs_of(folder, takes)}
+    songs = songs_of(folder, find_takes(folder, split, with_mixes=True))
     if not songs:
         raise ConfigError(f"{folder}: no songs to evaluate on; expected songs/{split}/<song>/<stem>.ogg")
-    if names is None:
-        return list(songs.values())
-    chosen = [name for wanted in names for name in _matching(wanted, songs)]
-    return [songs[name] for name in dict.fromkeys(chosen)]
+    return songs if names is None else choose_songs(songs, names)
+
+
+def choose_songs(songs: Sequence[Song], names: Sequence[str]) -> list[Song]:
+    """The songs of certain names, or that patterns such as `band-*` fit, in the order of the names.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    chosen: list[Song] = []
+    for wanted in names:
+        matching = [song for song in songs if fnmatchcase(song.name, wanted)]
+        if not matching:
+            find(wanted, {song.name: song for song in songs}, "song")
+        chosen += [song for song in matching if song not in chosen]
+    return chosen
 
 
 def songs_of(folder: Path, takes: Iterable[Take]) -> list[Song]:
@@ -156,11 +167,6 @@ def songs_of(folder: Path, takes: Iterable[Take]) -> list[Song]:
             parts.setdefault(take.song, []).append(take)
     is_even = recognize(folder) is FOLDER
     return [Song(folder, name, tuple(parts[name]), mixes.get(name), is_even) for name in sorted(parts)]
-
-
-def _matching(wanted: str, songs: Mapping[str, Song]) -> list[str]:
-    matching = [name for name in songs if fnmatchcase(name, wanted)]
-    return matching or [find(wanted, dict(songs), "song").name]
 
 
 def read_song(song: Song, sample_rate: int, excerpt: Excerpt | None = None, *, as_given: bool = False) -> Piece:

@@ -126,11 +126,14 @@ class StemsExam:
         return next((stem for stem in self.stems.clips if self.stems.belongs(stem, piece, part)), REMAINDER)
 
     def _truths(self, piece: Piece) -> dict[str, Audio | None]:
-        """The true stems, None for those that are absent; without those that another may hide, and the remainder."""
+        """The true stems, None for those that are absent; without those that another may hide, and the remainder.
+
+        Where the dataset names the stems, what it has no stem of is absent.
+        """
         truths: dict[str, Audio | None] = {}
         for stem, target in self.stems.clips.items():
             truth = piece.sum_of(lambda part, stem=stem: self._stem_of(piece, part) == stem)  # type: ignore[misc]
-            if truth is not None or not piece.may_hide(target):
+            if truth is not None or self.stems.is_named or not piece.may_hide(target):
                 truths[stem] = truth
         return truths
 
