@@ -14,9 +14,9 @@ from rtmss import __version__
 from rtmss.conditions.condition import Condition, clip_similarities, load_condition, nearest
 from rtmss.conditions.preset import Library, StripPreset, find
 from rtmss.engine.backends.choose import Choice
-from rtmss.live.audio import PortAudioError, devices
-from rtmss.live.osc.table import reference
-from rtmss.live.priority import describe
+from rtmss.live.control.osc.table import reference
+from rtmss.live.device.portaudio import PortAudioError, devices
+from rtmss.live.realtime.priority import describe
 from rtmss.separator import Separator
 
 OUTLIER_SIMILARITY = 0.5

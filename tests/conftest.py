@@ -19,7 +19,7 @@ from rtmss.config import PROFILES, ClipEncoderConfig, SeparatorConfig, StftConfi
 from rtmss.engine.backends.choose import choose
 from rtmss.engine.backends.graph import export_graph
 from rtmss.files import Audio
-from rtmss.live.link import Link
+from rtmss.live.shared.state import Link
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 from rtmss.training.bank import Bank, load_bank

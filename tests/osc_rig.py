@@ -14,10 +14,10 @@ from pythonosc import slip
 
 from rtmss.conditions.preset import Library
 from rtmss.engine.control import Scene, Stem
-from rtmss.live.desk import Desk
-from rtmss.live.link import N_METERS, Link, Status
-from rtmss.live.osc.server import OscServer
-from rtmss.live.osc.wire import Argument, Framer, decode, message
+from rtmss.live.control.controller import Desk
+from rtmss.live.control.osc.codec import Argument, Framer, decode, message
+from rtmss.live.control.osc.server import OscServer
+from rtmss.live.shared.state import N_METERS, Link, Status
 
 Told = tuple[Any, ...]
 Socket = socket.socket

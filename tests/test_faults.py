@@ -22,13 +22,13 @@ from rtmss.conditions.preset import Library
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
 from rtmss.files import Audio
-from rtmss.live.desk import Desk
-from rtmss.live.link import Link
-from rtmss.live.osc.peers import Peer
-from rtmss.live.osc.server import OscServer
-from rtmss.live.osc.wire import bundle, message
-from rtmss.live.player import Player
-from rtmss.live.timeline import Timeline
+from rtmss.live.buffers.timeline import Timeline
+from rtmss.live.control.controller import Desk
+from rtmss.live.control.osc.codec import bundle, message
+from rtmss.live.control.osc.peers import Peer
+from rtmss.live.control.osc.server import OscServer
+from rtmss.live.realtime.player import Player
+from rtmss.live.shared.state import Link
 from rtmss.model.separator import SeparatorModel
 
 HOP = 64

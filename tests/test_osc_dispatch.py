@@ -13,12 +13,12 @@ from rtmss.conditions.condition import Condition
 from rtmss.conditions.preset import Library
 from rtmss.config import ConfigError
 from rtmss.engine.control import Scene, Stem
-from rtmss.live.desk import Desk
-from rtmss.live.link import N_METERS, Link, Recording, Status
-from rtmss.live.osc.dispatch import Dispatcher
-from rtmss.live.osc.peers import MAX_PEERS, Peer
-from rtmss.live.osc.state import meter_values, scene_values
-from rtmss.live.osc.wire import Argument, Message, decode, message
+from rtmss.live.control.controller import Desk
+from rtmss.live.control.osc.codec import Argument, Message, decode, message
+from rtmss.live.control.osc.dispatch import Dispatcher
+from rtmss.live.control.osc.peers import MAX_PEERS, Peer
+from rtmss.live.control.osc.state import meter_values, scene_values
+from rtmss.live.shared.state import N_METERS, Link, Recording, Status
 
 ME, YOU = Peer("127.0.0.1", 5000), Peer("127.0.0.1", 5001)
 Told = list[tuple[Any, ...]]

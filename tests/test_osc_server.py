@@ -14,9 +14,9 @@ from osc_rig import Client, Studio
 from pythonosc import slip
 
 from rtmss.config import UserError
-from rtmss.live.osc import server as server_module
-from rtmss.live.osc.server import MAX_CONNECTIONS, OscServer
-from rtmss.live.osc.wire import Framer, bundle, message
+from rtmss.live.control.osc import server as server_module
+from rtmss.live.control.osc.codec import Framer, bundle, message
+from rtmss.live.control.osc.server import MAX_CONNECTIONS, OscServer
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

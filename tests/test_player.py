@@ -9,10 +9,10 @@ from conftest import MakeCondition, Noise
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
 from rtmss.files import Audio
-from rtmss.live.link import Link, Status
-from rtmss.live.player import Player
-from rtmss.live.steptimes import StepTimes
-from rtmss.live.timeline import Timeline
+from rtmss.live.buffers.timeline import Timeline
+from rtmss.live.realtime.player import Player
+from rtmss.live.realtime.step_times import StepTimes
+from rtmss.live.shared.state import Link, Status
 from rtmss.model.separator import SeparatorModel
 
 HOP = 64

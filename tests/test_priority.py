@@ -12,10 +12,11 @@ import pytest
 from test_host import Dummy
 
 from rtmss.engine.control import Scene
-from rtmss.live import host, priority
+from rtmss.live import host
 from rtmss.live.host import HostOptions, run_host
-from rtmss.live.launch import EngineOptions
-from rtmss.live.link import Link
+from rtmss.live.options import EngineOptions
+from rtmss.live.realtime import priority
+from rtmss.live.shared.state import Link
 
 if sys.platform != "linux":
     pytest.skip("SCHED_FIFO is asked for on Linux only", allow_module_level=True)

@@ -15,26 +15,26 @@ import numpy as np
 import pytest
 import torch
 from conftest import MakeCondition, Noise
-from test_deck import offer
+from test_song_source import offer
 
 from rtmss.config import UserError
-from rtmss.engine.automation import Automation
 from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
 from rtmss.files import Audio, read_audio
-from rtmss.live import tap as tap_module
-from rtmss.live.deck import Deck
-from rtmss.live.link import Link
-from rtmss.live.player import Player
+from rtmss.live.buffers.timeline import MOST_WAITING, Timeline
+from rtmss.live.realtime.player import Player
 from rtmss.live.recorder import About, Recorder, check_folder
-from rtmss.live.take import OpenAudio
-from rtmss.live.tap import Shape, Tap
-from rtmss.live.timeline import MOST_WAITING, Timeline
-from rtmss.live.transport import Wish, seek
-from rtmss.live.wav import WavFile
+from rtmss.live.shared import recorder_ring as tap_module
+from rtmss.live.shared.recorder_ring import Shape, Tap
+from rtmss.live.shared.song_state import Wish, seek
+from rtmss.live.shared.state import Link
+from rtmss.live.song.source import Deck
 from rtmss.model.separator import SeparatorModel
-from rtmss.replay import replay
+from rtmss.recording.files import OpenAudio
+from rtmss.recording.log_reader import Automation
+from rtmss.recording.replay import replay
+from rtmss.recording.wav import WavFile
 
 HOP, MODEL_ID = 64, "0123456789ab"
 
@@ -357,7 +357,7 @@ def test_a_recording_that_is_there_stays_as_it_is(studio: Studio) -> None:
 
 
 def test_files_are_readable_while_they_grow(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtmss.live.take.FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("rtmss.recording.files.FLUSH_SECONDS", 0.0)
     studio.play(20)
     assert {audio.shape[1] for audio in _read(studio.folder / "take-001").values()} == {20 * HOP}
 

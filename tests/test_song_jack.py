@@ -18,7 +18,7 @@ from pedalboard.io import AudioFile
 
 from rtmss.bench.rig import RATE
 from rtmss.files import Audio
-from rtmss.live.timeline import FADE
+from rtmss.live.buffers.declick import FADE
 
 SECONDS, HOP = 30, 512
 POSITION = "/rtmss/transport/position"

@@ -16,10 +16,10 @@ from rich.console import Console, RenderableType
 from rtmss.conditions.preset import Library
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem, Strip
-from rtmss.live.desk import Desk
-from rtmss.live.keys import Keys, split_keys
-from rtmss.live.link import N_METERS, Link, Meter, Recording, Status
-from rtmss.live.terminal import Terminal, dbfs, statistics_line, status_line, view
+from rtmss.live.control.controller import Desk
+from rtmss.live.control.keys import Keys, split_keys
+from rtmss.live.control.terminal import Terminal, dbfs, statistics_line, status_line, view
+from rtmss.live.shared.state import N_METERS, Link, Meter, Recording, Status
 
 STATUS = Status(
     "running", 4711, 1.5, 3, late=12, fallbacks=5, xruns=7, bad_samples=2, load=0.43, p50_ms=4.91, p99_ms=6.28,
@@ -75,7 +75,7 @@ def played(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """clock[0] is the time."""
     now = [100.0]
-    monkeypatch.setattr("rtmss.live.terminal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("rtmss.live.control.terminal.time.monotonic", lambda: now[0])
     return now
 
 
@@ -488,7 +488,7 @@ def test_a_keyboard_that_cannot_be_read_ends_the_keys_and_nothing_else(
     def refuse(keyboard: int, n_bytes: int) -> bytes:
         raise OSError
 
-    monkeypatch.setattr("rtmss.live.terminal.os.read", refuse)
+    monkeypatch.setattr("rtmss.live.control.terminal.os.read", refuse)
     with Terminal(desk, make_console(is_terminal=False)[0], pty[1]) as terminal:
         os.write(pty[0], b"\n")
         time.sleep(0.2)

@@ -12,7 +12,8 @@ import pytest
 from rtmss.conditions.preset import Fallback
 from rtmss.config import UserError
 from rtmss.files import Audio
-from rtmss.live.timeline import FADE, HOLD_HOPS, Timeline, adaptation, blocks_per_hop
+from rtmss.live.buffers.declick import FADE
+from rtmss.live.buffers.timeline import HOLD_HOPS, Timeline, adaptation, blocks_per_hop
 
 HOP, DELAY = 64, 64
 SIZES = [1, 32, 48, 64, 100, 128, 441, 480]

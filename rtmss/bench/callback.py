@@ -25,9 +25,9 @@ from rtmss.config import UserError
 from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Session
-from rtmss.live.audio import Stream, devices, find_device
-from rtmss.live.engine import settle, warm_up
-from rtmss.live.timeline import Timeline
+from rtmss.live.buffers.timeline import Timeline
+from rtmss.live.device.portaudio import Stream, devices, find_device
+from rtmss.live.realtime.process import settle, warm_up
 from rtmss.separator import Separator
 
 CALLBACKS = ("python", "c")

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-from rtmss.live.engine import settle
+from rtmss.live.realtime.process import settle
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
 from rtmss.files import Audio
-from rtmss.live.engine import NAP_SECONDS
+from rtmss.live.realtime.process import NAP_SECONDS
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 
 N_WARM = 30

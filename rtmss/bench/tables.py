@@ -25,7 +25,7 @@ from rtmss.bench.start import StartRow
 from rtmss.bench.steps import StepRow
 from rtmss.bench.streams import StreamRow
 from rtmss.bench.whole import WholeRow
-from rtmss.live.priority import hint
+from rtmss.live.realtime.priority import hint
 
 Row = StepRow | PacedRow | MemoryRow | CallbackRow | WholeRow | StreamRow | OperatorRow | StartRow
 

@@ -22,7 +22,7 @@ from rtmss.cli.base import (
 from rtmss.config import UserError
 
 if TYPE_CHECKING:
-    from rtmss.live.transport import Wish
+    from rtmss.live.shared.song_state import Wish
 
 
 @app.command()
@@ -69,9 +69,9 @@ def live(
     from rtmss.conditions.preset import most_channels
     from rtmss.engine.control import Scene
     from rtmss.live.host import HostOptions, run_host
-    from rtmss.live.launch import EngineOptions
+    from rtmss.live.options import EngineOptions
     from rtmss.live.recorder import About, RecordOptions, check_folder
-    from rtmss.live.tap import Shape
+    from rtmss.live.shared.recorder_ring import Shape
 
     if device and (source or sink):
         raise UserError("--device is for both ways; name either it, or --input and --output")
@@ -113,8 +113,8 @@ def _song(file: Path | None, loop: str | None, loops: int, start: float) -> tupl
     Raises:
         UserError: it cannot be.
     """
-    from rtmss.live.tape import song_seconds
-    from rtmss.live.transport import Wish, checked, parse_loop
+    from rtmss.live.shared.song_state import Wish, checked, parse_loop
+    from rtmss.live.song.decode import song_seconds
 
     if file is None:
         if loop or loops or start:
@@ -151,7 +151,7 @@ def osc(
 
         console.print(osc_table())
         return
-    from rtmss.live.layouts import layout_text
+    from rtmss.live.control.layouts import layout_text
 
     library = load_library()
     typer.echo(layout_text(layout, library.load_preset(preset).stems, library.presets()), nl=False)

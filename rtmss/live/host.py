@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rtmss.engine.control import Scene
-from rtmss.live.launch import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOptions, launch
-from rtmss.live.link import Link
-from rtmss.live.priority import hint
+from rtmss.live.options import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOptions
+from rtmss.live.realtime.launch import launch
+from rtmss.live.realtime.priority import hint
 from rtmss.live.recorder import RecordOptions
-from rtmss.live.tap import Tap
-from rtmss.live.tape import Loader
-from rtmss.live.transport import Wish
+from rtmss.live.shared.recorder_ring import Tap
+from rtmss.live.shared.song_state import Wish
+from rtmss.live.shared.state import Link
+from rtmss.live.song.decode import Loader
 
 POLL_SECONDS = 0.05
 START_SECONDS = 30.0
@@ -230,14 +231,14 @@ def _start_engine(options: EngineOptions, link: Link) -> Process:
     methods = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
-        context.set_forkserver_preload(["rtmss.live.engine"])
+        context.set_forkserver_preload(["rtmss.live.realtime.process"])
     process = context.Process(target=launch, args=(options, link.path), name="rtmss-engine", daemon=True)
     process.start()
     return _Child(process)
 
 
 def _start_control(options: HostOptions, link: Link) -> Process:
-    command = [sys.executable, "-m", "rtmss.live.control", "--link", str(link.path), *options.control]
+    command = [sys.executable, "-m", "rtmss.live.control.process", "--link", str(link.path), *options.control]
     return _Command(subprocess.Popen(command))
 
 

@@ -18,11 +18,12 @@ from typing import Annotated, NamedTuple
 import typer
 
 from rtmss.config import UserError
-from rtmss.engine.journal import Header, versions
-from rtmss.live.link import Link, Recording
-from rtmss.live.take import OpenAudio, Take
-from rtmss.live.tap import Hop, Position, Shape, Stream, Tap
-from rtmss.live.wav import WavFile
+from rtmss.live.shared.recorder_ring import Shape, Tap
+from rtmss.live.shared.state import Link, Recording
+from rtmss.recording.files import OpenAudio, Take
+from rtmss.recording.hop import Hop, Position, Stream
+from rtmss.recording.log import Header, versions
+from rtmss.recording.wav import WavFile
 
 TICK_SECONDS = 0.02
 

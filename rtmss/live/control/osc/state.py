@@ -1,0 +1,91 @@
+"""What can be read over OSC, as a flat dictionary from addresses to values."""
+
+from __future__ import annotations
+
+import math
+
+from rtmss.engine.control import Strip
+from rtmss.live.control.controller import Desk
+from rtmss.live.control.osc.codec import Argument
+from rtmss.live.control.osc.table import fader_of
+
+Values = dict[str, tuple[Argument, ...]]
+
+SILENT_DB = -120.0
+STATUS = (
+    "state", "preset", "load", "late", "fallbacks", "xruns", "sample_rate", "block", "p50_ms", "p99_ms", "p999_ms",
+    "max_ms", "bad_samples", "late_bundles", "hop", "device_latency", "realtime",
+)  # fmt: skip
+"""Fields of `/rtmss/status` that are always there."""
+
+
+RECORDING = ("recording", "recording_seconds", "recording_lost")
+"""Those that are there with `rtmss live --record`."""
+
+
+def scene_values(desk: Desk) -> Values:
+    """Everything that a subscriber is told of; switches are 0 or 1."""
+    scene = desk.scene
+    values: Values = {
+        "/rtmss/status/state": (desk.status.state,),
+        "/rtmss/preset": (desk.preset,),
+        "/rtmss/stems": tuple(stem.name for stem in scene.stems),
+        "/rtmss/fade": (scene.fade_ms,),
+        "/rtmss/bypass": (int(scene.bypass),),
+        "/rtmss/panic": (int(desk.link.panic),),
+        **_gain("/rtmss/master", scene.master_db),
+        "/rtmss/master/mute": (int(scene.master_mute),),
+        **_strip("/rtmss/remainder", scene.remainder),
+    }
+    for stem in scene.stems:
+        owner = f"/rtmss/stem/{stem.name}"
+        values |= _strip(owner, stem.strip) | {f"{owner}/condition": (stem.condition.name,)}
+    return values
+
+
+def status_names(desk: Desk) -> tuple[str, ...]:
+    """Fields of `/rtmss/status` now; there is a drift only where there are two devices."""
+    drift = ("drift",) if desk.status.n_devices > 1 else ()
+    return STATUS + drift + (() if desk.link.recording.state == "off" else RECORDING)
+
+
+def status_values(desk: Desk, late_bundles: int) -> Values:
+    """Everything under `/rtmss/status`; the drift in ppm."""
+    others = {"preset": desk.preset, "late_bundles": late_bundles, "drift": desk.status.drift_ppm}
+    state, seconds, lost = desk.link.recording
+    recording = dict(zip(RECORDING, (state, seconds, lost), strict=True))
+    fields = desk.status._asdict() | others | recording
+    return {f"/rtmss/status/{name}": (fields[name],) for name in status_names(desk)}
+
+
+def latency_values(desk: Desk) -> Values:
+    """The latency in samples and in ms."""
+    status = desk.status
+    return {"/rtmss/latency": (status.latency, 1000.0 * status.latency / (status.sample_rate or 1))}
+
+
+def name_values(desk: Desk) -> Values:
+    """What could be chosen. Looks into folders."""
+    return {
+        "/rtmss/presets": tuple(sorted(desk.library.presets())),
+        "/rtmss/conditions": tuple(sorted(desk.library.conditions())),
+    }
+
+
+def meter_values(desk: Desk) -> Values:
+    """Levels in dBFS."""
+    meters = desk.meters().items()
+    peaks: Values = {f"/rtmss/meter/{name}/peak": (_decibels(meter.peak),) for name, meter in meters}
+    return peaks | {f"/rtmss/meter/{name}/rms": (_decibels(meter.rms),) for name, meter in meters}
+
+
+def _strip(owner: str, strip: Strip) -> Values:
+    return _gain(owner, strip.gain_db) | {f"{owner}/mute": (int(strip.mute),), f"{owner}/solo": (int(strip.solo),)}
+
+
+def _gain(owner: str, gain_db: float) -> Values:
+    return {f"{owner}/gain": (float(gain_db),), f"{owner}/fader": (fader_of(gain_db),)}
+
+
+def _decibels(level: float) -> float:
+    return 20 * math.log10(level) if level > 10 ** (SILENT_DB / 20) else SILENT_DB

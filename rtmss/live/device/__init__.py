@@ -1,0 +1,1 @@
+"""Sound devices, and the bridge between the clocks of two."""

@@ -1,0 +1,118 @@
+"""The engine's process: a device, a session, and nothing else, so that nothing else can stop the sound.
+
+PortAudio's thread only copies (see `timeline`); the session is stepped by the main thread.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import torch
+
+from rtmss.config import SeparatorConfig, UserError
+from rtmss.engine.backends.choose import start_backend
+from rtmss.engine.session import Session
+from rtmss.live.buffers.timeline import Timeline
+from rtmss.live.device.duplex import Sound, choose, common_rate
+from rtmss.live.device.portaudio import devices
+from rtmss.live.options import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOptions
+from rtmss.live.realtime.player import Player
+from rtmss.live.realtime.priority import raise_priority
+from rtmss.live.shared.recorder_ring import Shape, Tap
+from rtmss.live.shared.state import Link
+from rtmss.live.song.source import Deck
+from rtmss.separator import Separator
+
+NAP_SECONDS = 0.0005
+"""Between two looks for sound that has come in."""
+
+
+def run_engine(options: EngineOptions, memory: Path) -> None:
+    """Play until the link says stop. Ends the process, whatever PortAudio thinks of that."""
+    code = 0
+    try:
+        code = _play(options, memory)
+    except UserError as error:
+        print(f"rtmss: {error}", file=sys.stderr, flush=True)
+        code = EXIT_REFUSED
+    except KeyboardInterrupt:
+        pass
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    os._exit(code)  # closing a stream whose server has died would hang for ever
+
+
+def _play(options: EngineOptions, memory: Path) -> int:
+    torch.set_num_threads(1)  # a hop is too little work to share
+    model = Separator.load(options.weights, options.profile).model
+    link = Link.attach(memory, model.config.unet.n_condition)
+    has_song = bool(link.transport.song)
+    source, sink = choose(options.device, options.source, options.sink, devices(), has_input=not has_song)
+    rate, hop = common_rate(source, sink, options.sample_rate), model.config.stft.hop_length
+    n_outputs = min(options.n_outputs, sink.n_outputs)
+    sessions = [
+        Session(model, n_outputs=n_outputs, sample_rate=rate, backend=start_backend(model, options.graph))
+        for _ in range(1 + has_song)
+    ]
+    session = sessions[0]
+    sound = Sound(source, sink, rate, options.block, session.n_outputs)
+    timeline = Timeline(session.n_outputs, hop, sound.block, session.delay, options.n_queued, sound.n_before)
+    deck = Deck(session, sessions[1], timeline, link.transport) if has_song else None
+    player = Player(deck or session, timeline, link, _tap(options, model.config))
+    for one in sessions:
+        warm_up(one)
+    if deck:
+        deck.warm_up()
+    is_realtime = settle()
+    sound.start(timeline.exchange)
+    player.device_latency = sound.device_latency
+    player.status = player.status._replace(n_devices=sound.n_devices, realtime=int(is_realtime))
+    return _run(player, link, sound)
+
+
+def _tap(options: EngineOptions, config: SeparatorConfig) -> Tap | None:
+    if options.tap is None:
+        return None
+    return Tap.attach(options.tap, Shape(config.stft.hop_length, options.n_outputs, config.unet.n_condition))
+
+
+def _run(player: Player, link: Link, sound: Sound) -> int:
+    parent, n_blocks = multiprocessing.parent_process(), sound.n_blocks
+    moved = [time.monotonic()] * len(n_blocks)
+    """When each stream last brought or took something."""
+    while not link.stop:
+        player.n_xruns, player.drift_ppm = sound.n_xruns, sound.drift_ppm
+        if player.work():
+            continue
+        now, before, n_blocks = time.monotonic(), n_blocks, sound.n_blocks
+        moved = [now if a != b else then for a, b, then in zip(before, n_blocks, moved, strict=True)]
+        if now - min(moved) > SILENT_SECONDS:
+            link.report(player.status._replace(state="reopening"), player.meters)
+            return EXIT_LOST
+        if parent is not None and not parent.is_alive():
+            return 0  # nobody is left to stop us
+        time.sleep(NAP_SECONDS)
+    return 0
+
+
+def warm_up(session: Session) -> None:
+    """Let everything be allocated and chosen that the first steps would pay for."""
+    silence = torch.zeros(2, session.hop_length).numpy()
+    for _ in range(20):
+        session.step(silence)
+    session.reset()
+
+
+def settle() -> bool:
+    """Take what could interrupt a step out of its way; true if all of it could be."""
+    sys.setswitchinterval(0.0005)  # the device's thread waits for the interpreter at most this long
+    gc.collect()
+    gc.disable()
+    return raise_priority()
