@@ -17,7 +17,7 @@ from rtmss.engine.session import Session
 from rtmss.files import Audio, AudioFileError, read_audio
 from rtmss.model.separator import SeparatorModel
 from rtmss.recording.log import LOG, VECTORS, Event, EventKind, Header, Vectors, versions
-from rtmss.recording.log_reader import Automation, AutomationError
+from rtmss.recording.log_reader import SessionLog, SessionLogError
 from rtmss.recording.replay import replay
 from rtmss.separator import Separator
 
@@ -82,28 +82,28 @@ def test_a_condition_that_stays_is_one_object_and_another_vector_is_another(
 
 
 def test_hops_are_played_together_as_they_were(log: Path) -> None:
-    pieces = list(Automation.load(log, MODEL_ID).pieces(70))
-    assert [(piece.hop, piece.n) for piece in pieces if piece.n > 1] == [(20, 4), (30, 5), (40, 6)]
-    assert [piece.hop for piece in pieces if piece.is_missing] == [30, 40]
-    assert [piece.hop for piece in pieces if piece.scene or piece.start] == [0, 10]
-    assert sum(piece.n for piece in pieces) == 70
+    steps = list(SessionLog.load(log, MODEL_ID).steps(70))
+    assert [(step.hop, step.n) for step in steps if step.n > 1] == [(20, 4), (30, 5), (40, 6)]
+    assert [step.hop for step in steps if step.is_missing] == [30, 40]
+    assert [step.hop for step in steps if step.scene or step.start] == [0, 10]
+    assert sum(step.n for step in steps) == 70
 
 
 def test_a_step_ends_where_the_next_scene_begins(log: Path, scene: Scene) -> None:
     _add(log, Event(event="scene", hop=22, scene=Vectors(log.with_name(VECTORS)).record(scene)).line())
-    pieces = [piece[:2] for piece in Automation.load(log, MODEL_ID).pieces(70)]
-    assert (20, 2) in pieces
-    assert (22, 1) in pieces
+    steps = [step[:2] for step in SessionLog.load(log, MODEL_ID).steps(70)]
+    assert (20, 2) in steps
+    assert (22, 1) in steps
 
 
 def test_a_piece_ends_with_the_file(log: Path) -> None:
-    assert list(Automation.load(log, MODEL_ID).pieces(22))[-1][:2] == (20, 2)
+    assert list(SessionLog.load(log, MODEL_ID).steps(22))[-1][:2] == (20, 2)
 
 
 def test_half_a_line_at_the_end_is_left_out(log: Path) -> None:
-    whole = Automation.load(log, MODEL_ID)
+    whole = SessionLog.load(log, MODEL_ID)
     _add(log, '{"event":"late","hop":6')
-    assert Automation.load(log, MODEL_ID).events == whole.events
+    assert SessionLog.load(log, MODEL_ID).events == whole.events
 
 
 @pytest.mark.parametrize(
@@ -118,41 +118,41 @@ def test_half_a_line_at_the_end_is_left_out(log: Path) -> None:
 )
 def test_a_damaged_line_is_named(log: Path, line: str, message: str) -> None:
     _add(log, line)
-    with pytest.raises(AutomationError, match=message):
-        Automation.load(log, MODEL_ID)
+    with pytest.raises(SessionLogError, match=message):
+        SessionLog.load(log, MODEL_ID)
 
 
 def test_a_log_of_other_weights_is_refused(log: Path) -> None:
     with pytest.raises(
-        AutomationError, match=r"was recorded with weights 0123456789ab .* these are ffff; name the same"
+        SessionLogError, match=r"was recorded with weights 0123456789ab .* these are ffff; name the same"
     ):
-        Automation.load(log, "ffff")
+        SessionLog.load(log, "ffff")
 
 
 def test_a_log_of_another_version_is_refused(log: Path) -> None:
     log.write_text(log.read_text().replace('"version":1', '"version":9', 1))
-    with pytest.raises(AutomationError, match="a log of version 9, this rtmss reads 1"):
-        Automation.load(log, MODEL_ID)
+    with pytest.raises(SessionLogError, match="a log of version 9, this rtmss reads 1"):
+        SessionLog.load(log, MODEL_ID)
 
 
 def test_a_missing_vector_is_named(log: Path) -> None:
     log.with_name(VECTORS).unlink()
     with pytest.raises(
-        AutomationError, match=r"conditions.safetensors: holds no vector 'vocals-.*', which session.jsonl names"
+        SessionLogError, match=r"conditions.safetensors: holds no vector 'vocals-.*', which session.jsonl names"
     ):
-        Automation.load(log, MODEL_ID)
+        SessionLog.load(log, MODEL_ID)
 
 
 @pytest.mark.parametrize("name", ["none.jsonl", ""])
 def test_what_is_no_log_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(AutomationError, match="cannot be read"):
-        Automation.load(tmp_path / name, MODEL_ID)
+    with pytest.raises(SessionLogError, match="cannot be read"):
+        SessionLog.load(tmp_path / name, MODEL_ID)
 
 
 def test_an_empty_file_is_no_log(tmp_path: Path) -> None:
     (tmp_path / LOG).write_text("")
-    with pytest.raises(AutomationError, match=r"is no log; expected the session.jsonl of a recording"):
-        Automation.load(tmp_path / LOG, MODEL_ID)
+    with pytest.raises(SessionLogError, match=r"is no log; expected the session.jsonl of a recording"):
+        SessionLog.load(tmp_path / LOG, MODEL_ID)
 
 
 @pytest.mark.parametrize("n_channels", [1, 2])
@@ -160,7 +160,7 @@ def test_another_file_is_played_as_the_log_says(
     log: Path, tiny: SeparatorModel, scene: Scene, noise: Noise, write_audio: WriteAudio, n_channels: int
 ) -> None:
     source = write_audio(log.parent / "song.wav", noise(15 * HOP + 7, n_channels), 8000)
-    replay(source, log.parent / "out", tiny, Automation.load(log, MODEL_ID), stems=True)
+    replay(source, log.parent / "out", tiny, SessionLog.load(log, MODEL_ID), stems=True)
     audio = np.pad(read_audio(source)[0], ((0, 0), (0, HOP - 7)))
     session = Session(tiny, scene, n_outputs=4)
     outputs = []
@@ -180,7 +180,7 @@ def test_only_the_mix_is_written_unless_stems_are_asked_for(
     log: Path, tiny: SeparatorModel, noise: Noise, write_audio: WriteAudio
 ) -> None:
     source = write_audio(log.parent / "song.wav", noise(HOP), 8000)
-    report = replay(source, log.parent / "out", tiny, Automation.load(log, MODEL_ID))
+    report = replay(source, log.parent / "out", tiny, SessionLog.load(log, MODEL_ID))
     assert [path.name for path in report.files] == [path.name for path in (log.parent / "out").iterdir()] == ["mix.wav"]
 
 
@@ -189,9 +189,9 @@ def test_a_file_of_another_rate_is_refused(
 ) -> None:
     source = write_audio(log.parent / "song.wav", noise(1000), 44100)
     with pytest.raises(
-        AutomationError, match="has 44100 Hz, the log 8000 Hz, and its hops would fall elsewhere; resample"
+        SessionLogError, match="has 44100 Hz, the log 8000 Hz, and its hops would fall elsewhere; resample"
     ):
-        replay(source, log.parent / "out", tiny, Automation.load(log, MODEL_ID))
+        replay(source, log.parent / "out", tiny, SessionLog.load(log, MODEL_ID))
     assert not (log.parent / "out").exists()
 
 
@@ -200,7 +200,7 @@ def test_the_recording_itself_is_not_overwritten(
 ) -> None:
     source = write_audio(log.parent / "mix.wav", noise(1000), 8000)
     with pytest.raises(AudioFileError, match="is the input itself"):
-        replay(source, log.parent, tiny, Automation.load(log, MODEL_ID))
+        replay(source, log.parent, tiny, SessionLog.load(log, MODEL_ID))
 
 
 @pytest.mark.parametrize(

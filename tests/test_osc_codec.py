@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pythonosc import slip
 
 from rtmss.live.control.osc import codec
-from rtmss.live.control.osc.codec import Framer, Message, WireError, bundle, bundles, decode, message, unix_seconds
+from rtmss.live.control.osc.codec import Framer, Message, OscDecodeError, bundle, bundles, decode, message, unix_seconds
 from rtmss.live.control.osc.pattern import covers, is_pattern, select
 from rtmss.live.control.osc.table import FADERS, TABLE, fader_of, gain_of, markdown, reference
 
@@ -45,17 +45,17 @@ def test_an_address_alone_has_no_arguments() -> None:
 
 @pytest.mark.parametrize("tags", ["zz", "[i]", "t", "m", "r", "I"])
 def test_unknown_types_are_refused_instead_of_left_out(tags: str) -> None:
-    with pytest.raises(WireError, match="are not taken; known types: i f h d s b T F N"):
+    with pytest.raises(OscDecodeError, match="are not taken; known types: i f h d s b T F N"):
         decode(b"/abc\0\0\0\0" + (f",{tags}".encode() + b"\0\0\0\0")[:4] + b"\0" * 8)
 
 
 def test_a_float_that_is_cut_off_is_not_zero() -> None:
-    with pytest.raises(WireError, match="do not fill"):
+    with pytest.raises(OscDecodeError, match="do not fill"):
         decode(b"/abc\0\0\0\0,f\0\0")
 
 
 def test_bytes_after_the_arguments_are_refused() -> None:
-    with pytest.raises(WireError, match="do not fill"):
+    with pytest.raises(OscDecodeError, match="do not fill"):
         decode(message("/abc", 1) + b"\0\0\0\0")
 
 
@@ -65,7 +65,7 @@ def test_bytes_after_the_arguments_are_refused() -> None:
      b"/a\0\0,s\0\0\xff\0\0\0"],
 )  # fmt: skip
 def test_malformed_datagrams_are_refused(data: bytes) -> None:
-    with pytest.raises(WireError):
+    with pytest.raises(OscDecodeError):
         decode(data)
 
 
@@ -74,7 +74,7 @@ def test_any_bytes_are_messages_or_a_wire_error(data: bytes) -> None:
     for start in (b"", b"/a\0\0,", b"#bundle\0" + AT_ONCE, make_bundle(AT_ONCE, message("/a", 1.0, "b"))[:-8]):
         try:
             packets = decode(start + data)
-        except WireError:
+        except OscDecodeError:
             continue
         assert all(len(one.args) == len(one.tags) for packet in packets for one in packet.messages)
 
@@ -99,17 +99,17 @@ def test_bundles_nested_too_deep_are_refused() -> None:
     data = message("/a")
     for _ in range(2000):
         data = make_bundle(AT_ONCE, data)
-    with pytest.raises(WireError, match="nested more than 8 deep"):
+    with pytest.raises(OscDecodeError, match="nested more than 8 deep"):
         decode(data)
 
 
 def test_too_many_messages_are_refused() -> None:
-    with pytest.raises(WireError, match="more than 256 messages"):
+    with pytest.raises(OscDecodeError, match="more than 256 messages"):
         decode(make_bundle(AT_ONCE, *[message("/a")] * 257))
 
 
 def test_too_many_bytes_are_refused() -> None:
-    with pytest.raises(WireError, match="65540 bytes, at most 65536"):
+    with pytest.raises(OscDecodeError, match="65540 bytes, at most 65536"):
         decode(b"/" + b"\0" * 65539)
 
 
@@ -152,7 +152,7 @@ def test_a_stream_may_be_cut_anywhere(framing: str, sizes: list[int]) -> None:
     [b"GET / HTTP/1.1", b"/abc", b"\0\0\0\0", b"\0\xff\0\0", b"\0\1\0\4", b"\xc0\xdb\0\xc0", b"\xc0" + b"a" * 200_000],
 )
 def test_a_stream_without_framing_is_lost(data: bytes) -> None:
-    with pytest.raises(WireError):
+    with pytest.raises(OscDecodeError):
         Framer().feed(data)
 
 
@@ -162,7 +162,7 @@ def test_any_stream_is_packets_or_a_wire_error(data: bytes) -> None:
         framer = Framer()
         try:
             packets = framer.feed(start + data)
-        except WireError:
+        except OscDecodeError:
             continue
         assert b"" not in packets
 
@@ -226,5 +226,5 @@ def test_the_reference_has_every_row_once() -> None:
 
 
 def test_an_empty_blob_is_refused() -> None:
-    with pytest.raises(WireError, match="an empty blob is not taken"):
+    with pytest.raises(OscDecodeError, match="an empty blob is not taken"):
         decode(b"/a\0\0,b\0\0\0\0\0\0")

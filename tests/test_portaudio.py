@@ -8,8 +8,8 @@ import pytest
 
 from rtmss import show
 from rtmss.live.device import portaudio
-from rtmss.live.device.duplex import choose, common_rate
-from rtmss.live.device.portaudio import Device, PortAudioError, Stream, find_device
+from rtmss.live.device.duplex import choose_devices, common_rate
+from rtmss.live.device.portaudio import Device, DeviceStream, PortAudioError, find_device
 
 CABLE = Device("BlackHole 16ch", "Core Audio", 16, 16, 48000, 0)
 INTERFACE = Device("Scarlett 2i2 USB", "Core Audio", 2, 2, 44100, 1)
@@ -44,7 +44,7 @@ def test_a_device_without_input_and_output_is_refused_with_those_there_are(query
 
 def test_a_rate_that_would_need_resampling_is_refused_with_those_that_do() -> None:
     with pytest.raises(PortAudioError, match="runs at 96000 Hz; set it to 44100 or 48000 Hz"):
-        Stream(INTERFACE, 96000, 256, (2, 2), lambda _block, _out: None)
+        DeviceStream(INTERFACE, 96000, 256, (2, 2), lambda _block, _out: None)
 
 
 @pytest.fixture
@@ -55,18 +55,18 @@ def preferred(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_input_and_output_may_be_two_devices() -> None:
-    assert choose(None, "microphone", "built-in output", KNOWN) == (MICROPHONE, SPEAKERS)
-    assert choose(None, "blackhole", "blackhole", KNOWN) == (CABLE, CABLE)
+    assert choose_devices(None, "microphone", "built-in output", KNOWN) == (MICROPHONE, SPEAKERS)
+    assert choose_devices(None, "blackhole", "blackhole", KNOWN) == (CABLE, CABLE)
 
 
 def test_one_name_is_one_device_for_both(preferred: None) -> None:
-    assert choose("blackhole", None, None, KNOWN) == (CABLE, CABLE)
-    assert choose(None, None, None, KNOWN) == (CABLE, CABLE)
+    assert choose_devices("blackhole", None, None, KNOWN) == (CABLE, CABLE)
+    assert choose_devices(None, None, None, KNOWN) == (CABLE, CABLE)
 
 
 def test_where_one_way_is_named_the_other_is_what_portaudio_prefers(preferred: None) -> None:
-    assert choose(None, "blackhole", None, KNOWN) == (CABLE, SPEAKERS)
-    assert choose(None, None, "blackhole", KNOWN) == (MICROPHONE, CABLE)
+    assert choose_devices(None, "blackhole", None, KNOWN) == (CABLE, SPEAKERS)
+    assert choose_devices(None, None, "blackhole", KNOWN) == (MICROPHONE, CABLE)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_where_one_way_is_named_the_other_is_what_portaudio_prefers(preferred: N
 )
 def test_a_device_that_lacks_its_way_is_refused(source: str, sink: str, said: str) -> None:
     with pytest.raises(PortAudioError, match=said):
-        choose(None, source, sink, KNOWN)
+        choose_devices(None, source, sink, KNOWN)
 
 
 def test_devices_of_two_rates_are_refused_with_both() -> None:

@@ -16,7 +16,7 @@ from rtmss.live import host
 from rtmss.live.host import HostOptions, run_host
 from rtmss.live.options import EngineOptions
 from rtmss.live.realtime import priority
-from rtmss.live.shared.state import Link
+from rtmss.live.shared.state import SharedState
 
 if sys.platform != "linux":
     pytest.skip("SCHED_FIFO is asked for on Linux only", allow_module_level=True)
@@ -76,10 +76,10 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
 ) -> None:
     engines: list[Dummy] = []
 
-    def start_engine(_: EngineOptions, link: Link) -> Dummy:
-        status, meters = link.read()
+    def start_engine(_: EngineOptions, shared: SharedState) -> Dummy:
+        status, meters = shared.read()
         now = time.monotonic() + 60  # it plays from now on, and is never missed
-        link.report(status._replace(state="running", hop_seconds=now, realtime=int(is_realtime)), meters)  # type: ignore[arg-type]
+        shared.report(status._replace(state="running", hop_seconds=now, realtime=int(is_realtime)), meters)  # type: ignore[arg-type]
         engines.append(Dummy())
         return engines[-1]
 
@@ -89,14 +89,14 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
         else:
             started[0].stop = True
 
-    started: list[Link] = []
-    create = Link.create
+    started: list[SharedState] = []
+    create = SharedState.create
 
-    def remember(n_condition: int) -> Link:
+    def remember(n_condition: int) -> SharedState:
         started.append(create(n_condition))
         return started[-1]
 
-    monkeypatch.setattr(Link, "create", remember)
+    monkeypatch.setattr(SharedState, "create", remember)
     monkeypatch.setattr(host, "PAUSES_SECONDS", (0.0,))
     monkeypatch.setattr(host, "_start_engine", start_engine)
     monkeypatch.setattr(host, "_start_control", lambda *_: Dummy())

@@ -13,7 +13,7 @@ from rtmss.config import UserError
 from rtmss.files import Audio
 from rtmss.live.buffers.declick import FADE
 from rtmss.live.device.clock import Clock
-from rtmss.live.device.resampler import TAPS, Bridge, interpolate
+from rtmss.live.device.resampler import TAPS, AdaptiveResampler, interpolate
 
 RATE = 44100
 START = 1000.0
@@ -34,10 +34,10 @@ class Devices:
     stalled: tuple[float, float] = (0.0, 0.0)
     """Between these seconds the input's thread sleeps; afterwards all that it missed comes at once."""
 
-    def play(self, signal: Signal, seconds: float) -> tuple[Bridge, Audio]:
+    def play(self, signal: Signal, seconds: float) -> tuple[AdaptiveResampler, Audio]:
         """A bridge, and what the output heard of a signal, which is a function of true time in seconds."""
         brought, taken = self.blocks
-        bridge, rate_in = Bridge(1, RATE, brought), RATE * (1 + 1e-6 * self.ppm)
+        resampler, rate_in = AdaptiveResampler(1, RATE, brought), RATE * (1 + 1e-6 * self.ppm)
         arrivals = self._times(brought, rate_in, seconds, 1)
         awake = START + self.stalled[1]
         arrivals[(arrivals > START + self.stalled[0]) & (arrivals < awake)] = awake
@@ -46,10 +46,12 @@ class Devices:
         heard = []
         for when, is_output, k in sorted(events):
             if is_output:
-                heard.append(bridge.read(taken, when)[0])
+                heard.append(resampler.read(taken, when)[0])
             else:
-                bridge.write(signal(np.arange(k * brought, (k + 1) * brought) / rate_in)[None].astype(np.float32), when)
-        return bridge, np.concatenate(heard)
+                resampler.write(
+                    signal(np.arange(k * brought, (k + 1) * brought) / rate_in)[None].astype(np.float32), when
+                )
+        return resampler, np.concatenate(heard)
 
     def _times(self, block: int, rate: float, seconds: float, seed: int) -> NDArray[np.float64]:
         """When the blocks of a device come: once they are full, and then late, but in order."""
@@ -93,12 +95,12 @@ def steepest(audio: Audio) -> float:
 @pytest.mark.parametrize("blocks", BLOCKS)
 @pytest.mark.parametrize("ppm", [200.0, -200.0])
 def test_the_latency_is_the_one_that_is_told_and_stays_within_a_sample(blocks: tuple[int, int], ppm: float) -> None:
-    bridge, heard = Devices(ppm, blocks, jitter=1e-4).play(tone(10), 45)
+    resampler, heard = Devices(ppm, blocks, jitter=1e-4).play(tone(10), 45)
     late = delays(heard)
     assert len(late) > 440
-    assert bridge.n_xruns == 0
-    assert np.abs(late[300:] - bridge.latency).max() < 1
-    assert np.abs(late[20:] - bridge.latency).max() < 10
+    assert resampler.n_xruns == 0
+    assert np.abs(late[300:] - resampler.latency).max() < 1
+    assert np.abs(late[20:] - resampler.latency).max() < 10
 
 
 @pytest.mark.parametrize("blocks", BLOCKS)
@@ -110,8 +112,8 @@ def test_a_tone_comes_through_with_80_db_of_signal_to_noise(blocks: tuple[int, i
 
 @pytest.mark.parametrize("ppm", [-180.0, 0.0, 35.0])
 def test_the_drift_is_measured_within_3_ppm(ppm: float) -> None:
-    bridge, _ = Devices(ppm, (256, 441), jitter=1e-4).play(tone(10), 30)
-    assert bridge.drift_ppm == pytest.approx(ppm, abs=3)
+    resampler, _ = Devices(ppm, (256, 441), jitter=1e-4).play(tone(10), 30)
+    assert resampler.drift_ppm == pytest.approx(ppm, abs=3)
 
 
 def test_nothing_clicks_from_the_first_sample_on() -> None:
@@ -121,72 +123,72 @@ def test_nothing_clicks_from_the_first_sample_on() -> None:
 
 
 def test_blocks_that_come_up_to_a_block_late_are_waited_for() -> None:
-    bridge, heard = Devices(50.0, (512, 512), stalled=(5.0, 5.005)).play(tone(10), 8)
-    assert bridge.n_xruns == 0
-    assert np.abs(delays(heard)[20:] - bridge.latency).max() < 1
+    resampler, heard = Devices(50.0, (512, 512), stalled=(5.0, 5.005)).play(tone(10), 8)
+    assert resampler.n_xruns == 0
+    assert np.abs(delays(heard)[20:] - resampler.latency).max() < 1
 
 
 def test_a_stall_is_silence_and_counted_and_afterwards_all_is_at_its_place() -> None:
-    bridge, heard = Devices(0.0, (512, 512), stalled=(10.0, 10.1)).play(tone(10), 20)
+    resampler, heard = Devices(0.0, (512, 512), stalled=(10.0, 10.1)).play(tone(10), 20)
     late = delays(heard)
-    assert 4 < bridge.n_xruns < 10
+    assert 4 < resampler.n_xruns < 10
     assert not heard[round(10.06 * RATE) : round(10.07 * RATE)].any()
-    assert np.abs(late[103:] - bridge.latency).max() < 1
+    assert np.abs(late[103:] - resampler.latency).max() < 1
     assert steepest(heard) < 2 * 0.5 / FADE
 
 
 def test_an_input_that_loses_blocks_is_found_again_without_a_step() -> None:
-    bridge, heard = Devices(0.0, (512, 512), lost=set(range(900, 903))).play(tone(10), 40)
-    assert bridge.n_xruns > 0
-    assert np.abs(delays(heard)[200:] - bridge.latency).max() < 1
+    resampler, heard = Devices(0.0, (512, 512), lost=set(range(900, 903))).play(tone(10), 40)
+    assert resampler.n_xruns > 0
+    assert np.abs(delays(heard)[200:] - resampler.latency).max() < 1
     assert steepest(heard) < 2 * 0.5 / FADE
 
 
 def test_an_input_that_has_gone_is_silence() -> None:
-    bridge, heard = Devices(0.0, (512, 512), lost=set(range(500, 5000))).play(tone(10), 20)
-    assert bridge.n_xruns > 100
+    resampler, heard = Devices(0.0, (512, 512), lost=set(range(500, 5000))).play(tone(10), 20)
+    assert resampler.n_xruns > 100
     assert not heard[10 * RATE :].any()
 
 
 def test_a_difference_that_is_no_drift_is_counted_and_does_not_end_it() -> None:
-    bridge, heard = Devices(10_000.0).play(tone(200), 20)
-    assert bridge.n_xruns > 5
+    resampler, heard = Devices(10_000.0).play(tone(200), 20)
+    assert resampler.n_xruns > 5
     assert np.abs(heard[-RATE:]).max() > 0.4
     assert steepest(heard) < steepest(tone(200)(np.arange(RATE) / RATE).astype(np.float32)) + 2 * 0.5 / FADE
 
 
 def test_two_channels_go_side_by_side() -> None:
-    rng, bridge = np.random.default_rng(0), Bridge(2, RATE, 64)
+    rng, resampler = np.random.default_rng(0), AdaptiveResampler(2, RATE, 64)
     one = 0.1 * rng.standard_normal(64 * 1000).astype(np.float32)
     heard = []
     for k in range(1000):
-        bridge.write(np.stack([one, -one])[:, 64 * k : 64 * (k + 1)], k * 64 / RATE)
-        heard.append(bridge.read(64, k * 64 / RATE))
+        resampler.write(np.stack([one, -one])[:, 64 * k : 64 * (k + 1)], k * 64 / RATE)
+        heard.append(resampler.read(64, k * 64 / RATE))
     left, right = np.concatenate(heard, axis=1)
     assert np.abs(left).max() > 0.1
     assert np.array_equal(left, -right)
 
 
 def test_with_one_clock_the_sound_is_the_input_delayed_to_the_sample() -> None:
-    rng, bridge = np.random.default_rng(0), Bridge(1, RATE, 64)
+    rng, resampler = np.random.default_rng(0), AdaptiveResampler(1, RATE, 64)
     sent = 0.1 * rng.standard_normal((1, 64 * 1000)).astype(np.float32)
     heard = []
     for k in range(1000):
-        bridge.write(sent[:, 64 * k : 64 * (k + 1)], k * 64 / RATE)
-        heard.append(bridge.read(64, k * 64 / RATE))
-    audio, latency = np.concatenate(heard, axis=1), bridge.latency
+        resampler.write(sent[:, 64 * k : 64 * (k + 1)], k * 64 / RATE)
+        heard.append(resampler.read(64, k * 64 / RATE))
+    audio, latency = np.concatenate(heard, axis=1), resampler.latency
     assert np.abs(audio[0, RATE:] - sent[0, RATE - latency : -latency]).max() < 1e-4
 
 
 def test_a_block_is_kept_while_the_reader_is_away_and_not_forever() -> None:
-    bridge = Bridge(1, RATE, 256)
+    resampler = AdaptiveResampler(1, RATE, 256)
     for k in range(400):
-        bridge.write(np.ones((1, 256), np.float32), k * 256 / RATE)
-        bridge.read(256, k * 256 / RATE)
+        resampler.write(np.ones((1, 256), np.float32), k * 256 / RATE)
+        resampler.read(256, k * 256 / RATE)
     for k in range(400, 2000):
-        bridge.write(np.ones((1, 256), np.float32), k * 256 / RATE)
-    heard = bridge.read(256, 2000 * 256 / RATE)
-    assert bridge.n_xruns == 1
+        resampler.write(np.ones((1, 256), np.float32), k * 256 / RATE)
+    heard = resampler.read(256, 2000 * 256 / RATE)
+    assert resampler.n_xruns == 1
     assert heard.shape == (1, 256)
 
 
@@ -210,4 +212,4 @@ def test_a_clock_learns_its_rate_out_of_jittering_blocks() -> None:
 
 def test_blocks_that_are_too_long_are_refused() -> None:
     with pytest.raises(UserError, match="blocks of 16384 samples are too long"):
-        Bridge(1, RATE, 16384)
+        AdaptiveResampler(1, RATE, 16384)

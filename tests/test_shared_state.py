@@ -9,7 +9,7 @@ import pytest
 from conftest import MakeCondition
 
 from rtmss.engine.control import Scene, Stem, Strip
-from rtmss.live.shared.state import N_METERS, N_SLOTS, Link, Meter, Recording, Status
+from rtmss.live.shared.state import N_METERS, N_SLOTS, Meter, Recording, SharedState, Status
 
 NOTHING = np.zeros((N_METERS, 2), np.float32)
 
@@ -23,9 +23,9 @@ def scene(make_condition: MakeCondition) -> Scene:
     return Scene(stems, Strip(-1.5, channels=(5, 6)), -2.0, 75.0, True, "hold", master_mute=True)
 
 
-def test_a_scene_arrives_as_it_was_sent(link: Link, scene: Scene) -> None:
-    link.send(scene, "tour")
-    (entry,) = Link.attach(link.path, 12).receive(0)
+def test_a_scene_arrives_as_it_was_sent(shared: SharedState, scene: Scene) -> None:
+    shared.send(scene, "tour")
+    (entry,) = SharedState.attach(shared.path, 12).receive(0)
     got = entry.scene
     assert (entry.number, entry.hop, entry.preset) == (1, 0, "tour")
     assert [(s.name, s.condition.name, s.strip) for s in got.stems] == [
@@ -38,101 +38,101 @@ def test_a_scene_arrives_as_it_was_sent(link: Link, scene: Scene) -> None:
     assert (got.bypass, got.fallback, got.master_mute) == (True, "hold", True)
 
 
-def test_a_condition_that_comes_again_is_the_same_object(link: Link, scene: Scene) -> None:
-    reader = Link.attach(link.path, 12)
-    link.send(scene, "")
+def test_a_condition_that_comes_again_is_the_same_object(shared: SharedState, scene: Scene) -> None:
+    reader = SharedState.attach(shared.path, 12)
+    shared.send(scene, "")
     (first,) = reader.receive(0)
-    link.send(scene.with_strip("kit", gain_db=-9.0), "")
+    shared.send(scene.with_strip("kit", gain_db=-9.0), "")
     (second,) = reader.receive(1)
     assert second.scene.stems[1].condition is first.scene.stems[1].condition
 
 
 def test_another_vector_of_the_same_name_is_another_condition(
-    link: Link, scene: Scene, make_condition: MakeCondition
+    shared: SharedState, scene: Scene, make_condition: MakeCondition
 ) -> None:
-    link.send(scene, "")
-    (first,) = link.receive(0)
-    link.send(scene.with_condition("voice", make_condition("vocals", seed=9)), "")
-    (second,) = link.receive(1)
+    shared.send(scene, "")
+    (first,) = shared.receive(0)
+    shared.send(scene.with_condition("voice", make_condition("vocals", seed=9)), "")
+    (second,) = shared.receive(1)
     assert second.scene.stems[0].condition is not first.scene.stems[0].condition
 
 
-def test_a_recording_is_off_until_a_recorder_says_otherwise(link: Link) -> None:
-    assert link.recording == Recording("off", 0.0, 0)
-    Link.attach(link.path, 12).recording = Recording("stopped", 1.5, 4)
-    assert link.recording == Recording("stopped", 1.5, 4)
+def test_a_recording_is_off_until_a_recorder_says_otherwise(shared: SharedState) -> None:
+    assert shared.recording == Recording("off", 0.0, 0)
+    SharedState.attach(shared.path, 12).recording = Recording("stopped", 1.5, 4)
+    assert shared.recording == Recording("stopped", 1.5, 4)
 
 
-def test_only_what_still_counts_is_received(link: Link, scene: Scene) -> None:
-    link.send(scene, "a", [(90, scene)])
-    number = link.send(scene, "b", [(80, scene), (90, scene)])
-    assert [(entry.preset, entry.hop) for entry in link.receive(0)] == [("b", 0), ("b", 80), ("b", 90)]
-    assert link.receive(number) == []
+def test_only_what_still_counts_is_received(shared: SharedState, scene: Scene) -> None:
+    shared.send(scene, "a", [(90, scene)])
+    number = shared.send(scene, "b", [(80, scene), (90, scene)])
+    assert [(entry.preset, entry.hop) for entry in shared.receive(0)] == [("b", 0), ("b", 80), ("b", 90)]
+    assert shared.receive(number) == []
 
 
-def test_a_writer_far_ahead_loses_nothing_that_counts(link: Link, scene: Scene) -> None:
+def test_a_writer_far_ahead_loses_nothing_that_counts(shared: SharedState, scene: Scene) -> None:
     for number in range(3 * N_SLOTS):
-        link.send(scene, str(number))
-    assert [entry.preset for entry in link.receive(0)] == [str(3 * N_SLOTS - 1)]
+        shared.send(scene, str(number))
+    assert [entry.preset for entry in shared.receive(0)] == [str(3 * N_SLOTS - 1)]
 
 
-def test_the_latest_scene_outlives_its_writer(link: Link, scene: Scene) -> None:
-    writer = Link.attach(link.path, 12)
+def test_the_latest_scene_outlives_its_writer(shared: SharedState, scene: Scene) -> None:
+    writer = SharedState.attach(shared.path, 12)
     writer.send(scene, "a")
     writer.send(scene, "b", [(500, scene)])
     writer.close()
-    latest = Link.attach(link.path, 12).latest()
+    latest = SharedState.attach(shared.path, 12).latest()
     assert latest is not None
     assert latest.preset == "b"
 
 
-def test_a_status_arrives_as_it_was_reported(link: Link) -> None:
+def test_a_status_arrives_as_it_was_reported(shared: SharedState) -> None:
     status = Status("running", 7, 12.5, 3, 1, 1, 2, 4, 0.25, 1.0, 2.0, 3.0, 4.0, 48000, 256, 1280, 512)
     meters = NOTHING.copy()
     meters[1] = 0.5, 0.25
-    link.report(status, meters)
-    read, levels = Link.attach(link.path, 12).read()
+    shared.report(status, meters)
+    read, levels = SharedState.attach(shared.path, 12).read()
     assert read == status
     assert isinstance(read.hop, int)
     assert levels[1] == Meter(0.5, 0.25)
 
 
-def test_a_reader_never_sees_half_a_status(link: Link) -> None:
+def test_a_reader_never_sees_half_a_status(shared: SharedState) -> None:
     done = threading.Event()
 
     def write() -> None:
         for number in range(3000):
-            link.report(Status(hop=number, applied=number, late=number), NOTHING)
+            shared.report(Status(hop=number, applied=number, late=number), NOTHING)
         done.set()
 
     writer = threading.Thread(target=write)
     writer.start()
     torn = 0
     while not done.is_set():
-        status = link.read()[0]
+        status = shared.read()[0]
         torn += len({status.hop, status.applied, status.late}) > 1
     writer.join()
     assert torn == 0
 
 
-def test_a_writer_killed_half_way_spoils_nothing_for_the_next(link: Link) -> None:
-    link.report(Status(hop=1), NOTHING)
-    link._whole["version"] += 1
-    assert link.read()[0].hop == 1
-    link.report(Status(hop=2), NOTHING)
-    assert link._whole["version"] % 2 == 0
-    assert link.read()[0].hop == 2
+def test_a_writer_killed_half_way_spoils_nothing_for_the_next(shared: SharedState) -> None:
+    shared.report(Status(hop=1), NOTHING)
+    shared._whole["version"] += 1
+    assert shared.read()[0].hop == 1
+    shared.report(Status(hop=2), NOTHING)
+    assert shared._whole["version"] % 2 == 0
+    assert shared.read()[0].hop == 2
 
 
-def test_panic_and_stop_are_seen_by_everybody(link: Link) -> None:
-    other = Link.attach(link.path, 12)
+def test_panic_and_stop_are_seen_by_everybody(shared: SharedState) -> None:
+    other = SharedState.attach(shared.path, 12)
     assert (other.panic, other.stop) == (False, False)
-    link.panic = link.stop = True
+    shared.panic = shared.stop = True
     assert (other.panic, other.stop) == (True, True)
 
 
 def test_unlinking_takes_the_memory_away() -> None:
-    link = Link.create(12)
-    assert link.path.exists()
-    link.close(unlink=True)
-    assert not link.path.exists()
+    shared = SharedState.create(12)
+    assert shared.path.exists()
+    shared.close(unlink=True)
+    assert not shared.path.exists()

@@ -14,11 +14,11 @@ from pedalboard.io import AudioFile, ReadableAudioFile
 
 from rtmss.config import UserError
 from rtmss.files import Audio, AudioFileError, read_audio
-from rtmss.live.shared.song_state import Playback, Wish
-from rtmss.live.shared.state import Link
-from rtmss.live.song import decode as tape_module
-from rtmss.live.song.decode import Loader, song_seconds, write_tape
-from rtmss.live.song.samples import Tape
+from rtmss.live.shared.song_state import Playback, TransportCommand
+from rtmss.live.shared.state import SharedState
+from rtmss.live.song import decode
+from rtmss.live.song.decode import Loader, decode_song, song_seconds
+from rtmss.live.song.samples import DecodedSong
 
 Write = Callable[[Path, Audio, int], Path]
 
@@ -42,12 +42,12 @@ def test_a_song_of_any_rate_is_resampled_to_that_of_the_stream(
     tmp_path: Path, write_audio: Write, rate: int, channels: int
 ) -> None:
     song = write_audio(tmp_path / "song.wav", tones(rate, channels), rate)
-    offer = write_tape(song, tmp_path / "tape", 44100)
-    assert (offer.sample_rate, offer.n_channels) == (44100, channels)
-    assert offer.seconds == pytest.approx(2.0, abs=1e-3)
+    info = decode_song(song, tmp_path / "decoded", 44100)
+    assert (info.sample_rate, info.n_channels) == (44100, channels)
+    assert info.seconds == pytest.approx(2.0, abs=1e-3)
     expected = tones(44100, channels)
-    inner = slice(2000, offer.n_samples - 2000)
-    heard = Tape(tmp_path / "tape", offer).read(0, offer.n_samples)
+    inner = slice(2000, info.n_samples - 2000)
+    heard = DecodedSong(tmp_path / "decoded", info).read(0, info.n_samples)
     assert np.abs(heard[:, inner] - expected[:, inner]).max() < 2e-3
 
 
@@ -56,52 +56,54 @@ def test_every_format_is_played_as_it_is_read_elsewhere(tmp_path: Path, suffix: 
     song = tmp_path / f"song.{suffix}"
     with AudioFile(str(song), "w", 44100, 2) as file:
         file.write(tones(44100, 2))
-    offer = write_tape(song, tmp_path / "tape", 44100)
+    info = decode_song(song, tmp_path / "decoded", 44100)
     expected = read_audio(song)[0]
-    assert offer.n_samples == expected.shape[1]
-    assert np.array_equal(Tape(tmp_path / "tape", offer).read(0, offer.n_samples), expected)
+    assert info.n_samples == expected.shape[1]
+    assert np.array_equal(DecodedSong(tmp_path / "decoded", info).read(0, info.n_samples), expected)
 
 
-def test_around_the_song_the_tape_is_silent(tmp_path: Path, write_audio: Write) -> None:
+def test_around_the_song_the_decoded_song_is_silent(tmp_path: Path, write_audio: Write) -> None:
     audio = tones(8000, 2)
-    tape = Tape(tmp_path / "tape", write_tape(write_audio(tmp_path / "a.wav", audio, 8000), tmp_path / "tape", 8000))
-    whole = tape.read(-100, 16200)
+    decoded = DecodedSong(
+        tmp_path / "decoded", decode_song(write_audio(tmp_path / "a.wav", audio, 8000), tmp_path / "decoded", 8000)
+    )
+    whole = decoded.read(-100, 16200)
     assert not whole[:, :100].any()
     assert not whole[:, -100:].any()
     assert np.abs(whole[:, 100:-100] - audio).max() < 1e-4
-    assert np.array_equal(tape.read(5000, 100), whole[:, 5100:5200])
-    assert not tape.read(20000, 10).any()
+    assert np.array_equal(decoded.read(5000, 100), whole[:, 5100:5200])
+    assert not decoded.read(20000, 10).any()
 
 
 def test_looking_ahead_changes_nothing_that_is_read(tmp_path: Path, write_audio: Write) -> None:
     audio = tones(44100, 2, seconds=20)
-    offer = write_tape(write_audio(tmp_path / "a.wav", audio, 44100), tmp_path / "tape", 44100)
-    tape = Tape(tmp_path / "tape", offer)
-    before = tape.read(0, offer.n_samples)
+    info = decode_song(write_audio(tmp_path / "a.wav", audio, 44100), tmp_path / "decoded", 44100)
+    decoded = DecodedSong(tmp_path / "decoded", info)
+    before = decoded.read(0, info.n_samples)
     for second in (-1, 0, 3, 9, 19, 25, 4):
-        tape.look_ahead(second * 44100)
-    assert np.array_equal(tape.read(0, offer.n_samples), before)
+        decoded.look_ahead(second * 44100)
+    assert np.array_equal(decoded.read(0, info.n_samples), before)
 
 
 def test_what_has_been_played_leaves_the_memory_again(tmp_path: Path, write_audio: Write) -> None:
     psutil = pytest.importorskip("psutil")
-    offer = write_tape(write_audio(tmp_path / "a.wav", tones(44100, 2, 120), 44100), tmp_path / "tape", 44100)
-    tape, process = Tape(tmp_path / "tape", offer), psutil.Process()
+    info = decode_song(write_audio(tmp_path / "a.wav", tones(44100, 2, 120), 44100), tmp_path / "decoded", 44100)
+    decoded, process = DecodedSong(tmp_path / "decoded", info), psutil.Process()
     if not hasattr(process.memory_info(), "shared"):
         pytest.skip("this system does not say how much is mapped")
     before, most = process.memory_info().shared, 0
-    for start in range(0, offer.n_samples, 4410):
-        tape.look_ahead(start)
-        tape.read(start, 4410)
+    for start in range(0, info.n_samples, 4410):
+        decoded.look_ahead(start)
+        decoded.read(start, 4410)
         most = max(most, process.memory_info().shared)
-    assert most - before < 8_000_000 < offer.n_samples * 8
+    assert most - before < 8_000_000 < info.n_samples * 8
 
 
 def test_decoding_keeps_little_in_memory(tmp_path: Path, write_audio: Write) -> None:
     song = write_audio(tmp_path / "a.wav", tones(48000, 2, 60), 48000)
     tracemalloc.start()
     try:
-        write_tape(song, tmp_path / "tape", 44100)
+        decode_song(song, tmp_path / "decoded", 44100)
         assert tracemalloc.get_traced_memory()[1] < 6_000_000 < 60 * 44100 * 8
     finally:
         tracemalloc.stop()
@@ -120,7 +122,7 @@ def test_a_song_that_cannot_be_played_is_refused(
     tmp_path: Path, name: str, make: Callable[[Path], object], text: str
 ) -> None:
     make(tmp_path / name)
-    for attempt in (song_seconds, lambda song: write_tape(song, tmp_path / "tape", 44100)):
+    for attempt in (song_seconds, lambda song: decode_song(song, tmp_path / "decoded", 44100)):
         with pytest.raises(AudioFileError, match=text):
             attempt(tmp_path / name)
 
@@ -135,101 +137,101 @@ def test_a_disk_that_is_full_is_named_with_what_would_do(tmp_path: Path, write_a
         pytest.skip("no full device here")
     song = write_audio(tmp_path / "a.wav", tones(44100, 2), 44100)
     with pytest.raises(UserError, match=r"does not fit into /dev: No space left .*; TMPDIR names another folder"):
-        write_tape(song, Path("/dev/full"), 44100)
+        decode_song(song, Path("/dev/full"), 44100)
 
 
 @pytest.fixture
-def loaded(link: Link, tmp_path: Path, write_audio: Write) -> Iterator[tuple[Link, list[str], Loader]]:
+def loaded(shared: SharedState, tmp_path: Path, write_audio: Write) -> Iterator[tuple[SharedState, list[str], Loader]]:
     """A loader at work for a song of two seconds, and what it said."""
     song = write_audio(tmp_path / "song.wav", tones(44100, 1), 44100)
-    link.transport.insert(song, Wish())
+    shared.transport.insert(song, TransportCommand())
     said: list[str] = []
-    loader = Loader(song, link, said.append)
-    yield link, said, loader
+    loader = Loader(song, shared, said.append)
+    yield shared, said, loader
     loader.close()
 
 
-def ask(link: Link, sample_rate: int) -> None:
-    link.transport.playback.write(Playback(sample_rate=sample_rate))
+def ask(shared: SharedState, sample_rate: int) -> None:
+    shared.transport.playback.write(Playback(sample_rate=sample_rate))
 
 
-def test_the_loader_waits_for_the_rate_of_an_engine(loaded: tuple[Link, list[str], Loader]) -> None:
-    link, _, _ = loaded
+def test_the_loader_waits_for_the_rate_of_an_engine(loaded: tuple[SharedState, list[str], Loader]) -> None:
+    shared, _, _ = loaded
     time.sleep(0.1)
-    assert link.transport.seconds == 0
-    ask(link, 48000)
-    wait_for(lambda: link.transport.offer.read().number == 1)
-    assert link.transport.offer.read().sample_rate == 48000
-    assert link.transport.seconds == pytest.approx(2.0, abs=0.001)
+    assert shared.transport.seconds == 0
+    ask(shared, 48000)
+    wait_for(lambda: shared.transport.info.read().number == 1)
+    assert shared.transport.info.read().sample_rate == 48000
+    assert shared.transport.seconds == pytest.approx(2.0, abs=0.001)
 
 
-def test_an_engine_of_another_rate_gets_another_tape(loaded: tuple[Link, list[str], Loader]) -> None:
-    link, _, _ = loaded
-    ask(link, 48000)
-    wait_for(lambda: link.transport.offer.read().number == 1)
-    first = link.transport.tape
-    tape = Tape(first, link.transport.offer.read())
-    ask(link, 44100)
-    wait_for(lambda: link.transport.offer.read().number == 2)
+def test_an_engine_of_another_rate_gets_another_decoded_song(loaded: tuple[SharedState, list[str], Loader]) -> None:
+    shared, _, _ = loaded
+    ask(shared, 48000)
+    wait_for(lambda: shared.transport.info.read().number == 1)
+    first = shared.transport.samples_path
+    decoded = DecodedSong(first, shared.transport.info.read())
+    ask(shared, 44100)
+    wait_for(lambda: shared.transport.info.read().number == 2)
     wait_for(lambda: not first.exists())
-    assert link.transport.tape.stat().st_size == 2 * 44100 * 4
-    assert tape.read(1000, 1000).any()  # who still plays the old one has it
+    assert shared.transport.samples_path.stat().st_size == 2 * 44100 * 4
+    assert decoded.read(1000, 1000).any()  # who still plays the old one has it
 
 
-def test_closing_the_loader_removes_the_tape(loaded: tuple[Link, list[str], Loader]) -> None:
-    link, _, loader = loaded
-    ask(link, 44100)
-    wait_for(lambda: link.transport.offer.read().number == 1)
-    path = link.transport.tape
+def test_closing_the_loader_removes_the_decoded_song(loaded: tuple[SharedState, list[str], Loader]) -> None:
+    shared, _, loader = loaded
+    ask(shared, 44100)
+    wait_for(lambda: shared.transport.info.read().number == 1)
+    path = shared.transport.samples_path
     assert path.exists()
     loader.close()
     assert not path.parent.exists()
 
 
 def test_closing_does_not_wait_for_the_end_of_a_long_song(
-    link: Link, tmp_path: Path, write_audio: Write, monkeypatch: pytest.MonkeyPatch
+    shared: SharedState, tmp_path: Path, write_audio: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     song = write_audio(tmp_path / "song.wav", tones(44100, 1, 30), 44100)
-    read = tape_module._read
+    read = decode._read
 
     def read_slowly(song: Path, reader: ReadableAudioFile) -> Audio:
         time.sleep(0.2)
         return read(song, reader)
 
-    monkeypatch.setattr(tape_module, "_read", read_slowly)
-    link.transport.insert(song, Wish())
-    loader = Loader(song, link, lambda _: None)
-    ask(link, 44100)
+    monkeypatch.setattr(decode, "_read", read_slowly)
+    shared.transport.insert(song, TransportCommand())
+    loader = Loader(song, shared, lambda _: None)
+    ask(shared, 44100)
     time.sleep(0.1)
     started = time.monotonic()
     loader.close()
     assert time.monotonic() - started < 2
-    assert link.transport.seconds == 0
+    assert shared.transport.seconds == 0
 
 
-def test_a_song_that_cannot_be_decoded_ends_the_host_and_is_named(link: Link, tmp_path: Path) -> None:
+def test_a_song_that_cannot_be_decoded_ends_the_host_and_is_named(shared: SharedState, tmp_path: Path) -> None:
     said: list[str] = []
-    link.transport.insert(tmp_path / "gone.wav", Wish())
-    loader = Loader(tmp_path / "gone.wav", link, said.append)
-    ask(link, 44100)
-    wait_for(lambda: link.stop)
+    shared.transport.insert(tmp_path / "gone.wav", TransportCommand())
+    loader = Loader(tmp_path / "gone.wav", shared, said.append)
+    ask(shared, 44100)
+    wait_for(lambda: shared.stop)
     loader.close()
     assert loader.has_failed
     assert said == [f"{tmp_path / 'gone.wav'}: no such file"]
 
 
-def test_the_tape_is_put_where_tmpdir_says(
-    link: Link, tmp_path: Path, write_audio: Write, monkeypatch: pytest.MonkeyPatch
+def test_the_decoded_song_is_put_where_tmpdir_says(
+    shared: SharedState, tmp_path: Path, write_audio: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     song = write_audio(tmp_path / "song.wav", tones(44100, 1), 44100)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    loader = Loader(song, link, lambda _: None)
-    ask(link, 44100)
-    wait_for(lambda: link.transport.seconds)
-    assert tmp_path in link.transport.tape.parents
+    loader = Loader(song, shared, lambda _: None)
+    ask(shared, 44100)
+    wait_for(lambda: shared.transport.seconds)
+    assert tmp_path in shared.transport.samples_path.parents
     loader.close()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
-    with pytest.raises(UserError, match="no folder for a tape"):
-        Loader(song, link, lambda _: None)
+    with pytest.raises(UserError, match="no folder for the decoded song"):
+        Loader(song, shared, lambda _: None)

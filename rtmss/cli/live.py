@@ -22,7 +22,7 @@ from rtmss.cli.base import (
 from rtmss.config import UserError
 
 if TYPE_CHECKING:
-    from rtmss.live.shared.song_state import Wish
+    from rtmss.live.shared.song_state import TransportCommand
 
 
 @app.command()
@@ -70,8 +70,8 @@ def live(
     from rtmss.engine.control import Scene
     from rtmss.live.host import HostOptions, run_host
     from rtmss.live.options import EngineOptions
-    from rtmss.live.recorder import About, RecordOptions, check_folder
-    from rtmss.live.shared.recorder_ring import Shape
+    from rtmss.live.recorder import ModelInfo, RecordOptions, check_folder
+    from rtmss.live.shared.recorder_ring import RingShape
 
     if device and (source or sink):
         raise UserError("--device is for both ways; name either it, or --input and --output")
@@ -89,9 +89,9 @@ def live(
     recording = None
     if record is not None:
         check_folder(record)
-        shape = Shape(config.stft.hop_length, n_outputs, config.unet.n_condition)
-        about = About(separator.model_id, str(weights or "shipped"), config.delay)
-        recording = RecordOptions(record, shape, about)
+        shape = RingShape(config.stft.hop_length, n_outputs, config.unet.n_condition)
+        model_info = ModelInfo(separator.model_id, str(weights or "shipped"), config.delay)
+        recording = RecordOptions(record, shape, model_info)
     options = HostOptions(
         EngineOptions(weights, device, block, n_outputs, sample_rate, queue, source, sink, graph=choice.graph,
                       profile=profile),
@@ -107,13 +107,13 @@ def live(
     raise typer.Exit(code)
 
 
-def _song(file: Path | None, loop: str | None, loops: int, start: float) -> tuple[Path, Wish] | None:
+def _song(file: Path | None, loop: str | None, loops: int, start: float) -> tuple[Path, TransportCommand] | None:
     """The song that is to be played, and how it begins.
 
     Raises:
         UserError: it cannot be.
     """
-    from rtmss.live.shared.song_state import Wish, checked, parse_loop
+    from rtmss.live.shared.song_state import TransportCommand, checked, parse_loop
     from rtmss.live.song.decode import song_seconds
 
     if file is None:
@@ -121,8 +121,8 @@ def _song(file: Path | None, loop: str | None, loops: int, start: float) -> tupl
             raise UserError("--loop, --loops and --start are for a song; name it with --file")
         return None
     a, b = parse_loop(loop or ":")
-    wish = Wish(seek_seconds=start, is_looping=loop is not None, a_seconds=a, b_seconds=b, n_loops=loops)
-    return file.resolve(), checked(wish, song_seconds(file))
+    command = TransportCommand(seek_seconds=start, is_looping=loop is not None, a_seconds=a, b_seconds=b, n_loops=loops)
+    return file.resolve(), checked(command, song_seconds(file))
 
 
 @app.command()

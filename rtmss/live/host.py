@@ -22,9 +22,9 @@ from rtmss.live.options import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOp
 from rtmss.live.realtime.launch import launch
 from rtmss.live.realtime.priority import hint
 from rtmss.live.recorder import RecordOptions
-from rtmss.live.shared.recorder_ring import Tap
-from rtmss.live.shared.song_state import Wish
-from rtmss.live.shared.state import Link
+from rtmss.live.shared.recorder_ring import RecorderRing
+from rtmss.live.shared.song_state import TransportCommand
+from rtmss.live.shared.state import SharedState
 from rtmss.live.song.decode import Loader
 
 POLL_SECONDS = 0.05
@@ -49,7 +49,7 @@ class HostOptions:
     """Arguments of the control side's process."""
     n_condition: int
     record: RecordOptions | None = None
-    song: tuple[Path, Wish] | None = None
+    song: tuple[Path, TransportCommand] | None = None
     """A file to play in the place of an input, and how it begins."""
 
 
@@ -115,65 +115,65 @@ def run_host(options: HostOptions, scene: Scene, preset: str, say: Callable[[str
         preset: its name.
         say: prints one line for the user.
     """
-    link = Link.create(options.n_condition)
-    tap: Tap | None = None
+    shared = SharedState.create(options.n_condition)
+    ring: RecorderRing | None = None
     recorder: Supervised | None = None
     loader: Loader | None = None
     supervised: list[Supervised] = []
 
     def stop(*_: object) -> None:
-        link.stop = True
+        shared.stop = True
 
     signals = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     before = [signal.signal(number, stop) for number in signals]
     try:
-        link.send(scene, preset)
-        loader = _start_loader(options, link, say)
+        shared.send(scene, preset)
+        loader = _start_loader(options, shared, say)
         engine_options = options.engine
         if options.record is not None:
-            tap = Tap.create(options.record.shape)
-            engine_options = replace(engine_options, tap=tap.path)
-            recorder = Supervised("the recorder", partial(_start_recorder, options.record, link, tap), say)
+            ring = RecorderRing.create(options.record.shape)
+            engine_options = replace(engine_options, ring=ring.path)
+            recorder = Supervised("the recorder", partial(_start_recorder, options.record, shared, ring), say)
             supervised.append(recorder)
-        engine = Supervised("the engine", lambda: _start_engine(engine_options, link), say)
+        engine = Supervised("the engine", lambda: _start_engine(engine_options, shared), say)
         supervised.append(engine)
-        if not _await_start(engine, link, say):
-            return 0 if link.stop else 1
-        supervised.append(Supervised("the control side", lambda: _start_control(options, link), say))
-        while not link.stop:
+        if not _await_start(engine, shared, say):
+            return 0 if shared.stop else 1
+        supervised.append(Supervised("the control side", lambda: _start_control(options, shared), say))
+        while not shared.stop:
             for child in supervised:
-                child.check(_stall(engine, link) if child is engine else "")
+                child.check(_stall(engine, shared) if child is engine else "")
             if engine.is_down:
-                link.announce("reopening")
+                shared.announce("reopening")
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         pass
     except RefusedError:
         return 1
     finally:
-        link.stop = True
+        shared.stop = True
         if loader is not None:
             loader.close()
         _end([child.process for child in supervised if child is not recorder])
         _end([child.process for child in supervised if child is recorder], WRITE_SECONDS)
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
-        link.close(unlink=True)
-        if tap is not None:
-            tap.close(unlink=True)
+        shared.close(unlink=True)
+        if ring is not None:
+            ring.close(unlink=True)
     return int(loader is not None and loader.has_failed)
 
 
-def _start_loader(options: HostOptions, link: Link, say: Callable[[str], None]) -> Loader | None:
+def _start_loader(options: HostOptions, shared: SharedState, say: Callable[[str], None]) -> Loader | None:
     if options.song is None:
         return None
-    link.transport.insert(*options.song)
-    return Loader(options.song[0], link, say)
+    shared.transport.insert(*options.song)
+    return Loader(options.song[0], shared, say)
 
 
-def _stall(engine: Supervised, link: Link) -> str:
+def _stall(engine: Supervised, shared: SharedState) -> str:
     """What is wrong with an engine that runs but does not play."""
-    status, now = link.read()[0], time.monotonic()
+    status, now = shared.read()[0], time.monotonic()
     if status.hop_seconds < engine.started:  # it has not stepped yet
         return f"did not start within {START_SECONDS:g} s" if now - engine.started > START_SECONDS else ""
     silent = now - status.hop_seconds
@@ -181,18 +181,18 @@ def _stall(engine: Supervised, link: Link) -> str:
     return f"has been silent for {silent:.1f} s" if silent > 2 * SILENT_SECONDS else ""
 
 
-def _await_start(engine: Supervised, link: Link, say: Callable[[str], None]) -> bool:
+def _await_start(engine: Supervised, shared: SharedState, say: Callable[[str], None]) -> bool:
     """Wait for the first hop, and advise on how it runs; false, and said why, if there will be none."""
-    while link.read()[0].hop_seconds < engine.started:
-        code, problem = engine.process.exit_code(), _stall(engine, link)
+    while shared.read()[0].hop_seconds < engine.started:
+        code, problem = engine.process.exit_code(), _stall(engine, shared)
         if code is not None and code != EXIT_REFUSED:
             problem = ENDINGS.get(code, f"ended with status {code}")
-        if code is not None or problem or link.stop:
+        if code is not None or problem or shared.stop:
             if problem:
                 say(f"{engine.name} {problem}")
             return False
         time.sleep(POLL_SECONDS)
-    if advice := hint(is_realtime=bool(link.read()[0].realtime)):
+    if advice := hint(is_realtime=bool(shared.read()[0].realtime)):
         say(advice)
     return True
 
@@ -226,24 +226,24 @@ class _Command:
         self._process.wait()
 
 
-def _start_engine(options: EngineOptions, link: Link) -> Process:
+def _start_engine(options: EngineOptions, shared: SharedState) -> Process:
     """A fork of a server that has imported torch already starts in a fraction of the time; not on every system."""
     methods = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload(["rtmss.live.realtime.process"])
-    process = context.Process(target=launch, args=(options, link.path), name="rtmss-engine", daemon=True)
+    process = context.Process(target=launch, args=(options, shared.path), name="rtmss-engine", daemon=True)
     process.start()
     return _Child(process)
 
 
-def _start_control(options: HostOptions, link: Link) -> Process:
-    command = [sys.executable, "-m", "rtmss.live.control.process", "--link", str(link.path), *options.control]
+def _start_control(options: HostOptions, shared: SharedState) -> Process:
+    command = [sys.executable, "-m", "rtmss.live.control.process", "--shared", str(shared.path), *options.control]
     return _Command(subprocess.Popen(command))
 
 
-def _start_recorder(options: RecordOptions, link: Link, tap: Tap) -> Process:
-    command = [sys.executable, "-m", "rtmss.live.recorder", *options.arguments(link.path, tap.path)]
+def _start_recorder(options: RecordOptions, shared: SharedState, ring: RecorderRing) -> Process:
+    command = [sys.executable, "-m", "rtmss.live.recorder", *options.arguments(shared.path, ring.path)]
     return _Command(subprocess.Popen(command))
 
 

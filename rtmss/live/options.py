@@ -33,7 +33,7 @@ class EngineOptions:
     """The input's device by name where it is another than the output's."""
     sink: str | None = None
     """The output's device by name."""
-    tap: Path | None = None
+    ring: Path | None = None
     """Shared memory for a recorder, if there is one."""
     graph: Path | None = None
     """The network for ONNX Runtime; None for eager torch."""

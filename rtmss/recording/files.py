@@ -101,7 +101,7 @@ class Take:
         if hop.hop > before.hop:
             self.note(Event(event="lost" if n_lost else "gave_up", hop=before.hop, hops=hop.hop - before.hop))
         self._note_changes(hop, before)
-        place, rate = hop.hop * self._hop, hop.stream.sample_rate
+        place, rate = hop.hop * self._hop, hop.run.sample_rate
         stems = {stem.name: audio for stem, audio in zip(hop.scene.stems, hop.stems, strict=True)}
         self._file("input", rate, len(hop.input)).put(place, hop.input)
         for name, audio in {"mix": hop.mix, "remainder": hop.remainder, **stems}.items():
@@ -133,17 +133,17 @@ class Take:
             self.note(Event(event="start", hop=hop.hop, scene=self._vectors.record(hop.start)))
         if hop.scene_number != before.scene:
             self.note(Event(event="scene", hop=hop.hop, scene=self._vectors.record(hop.scene)))
-        flow = hop.flow
-        if flow.step > 1:
-            self.note(Event(event="step", hop=hop.hop, hops=flow.step))
-        if flow.n_bad_samples > before.n_bad_samples:
-            self.note(Event(event="bad_samples", hop=hop.hop, count=flow.n_bad_samples - before.n_bad_samples))
-        if flow.n_xruns > before.n_xruns:
-            self.note(Event(event="xruns", hop=hop.hop, count=flow.n_xruns - before.n_xruns))
-        if flow.is_panic != bool(before.is_panic):
-            self.note(Event(event="panic", hop=hop.hop, on=flow.is_panic))
-        if flow.is_transport != bool(before.is_transport):
-            self.note(Event(event="transport", hop=hop.hop, on=flow.is_transport))
+        info = hop.info
+        if info.step > 1:
+            self.note(Event(event="step", hop=hop.hop, hops=info.step))
+        if info.n_bad_samples > before.n_bad_samples:
+            self.note(Event(event="bad_samples", hop=hop.hop, count=info.n_bad_samples - before.n_bad_samples))
+        if info.n_xruns > before.n_xruns:
+            self.note(Event(event="xruns", hop=hop.hop, count=info.n_xruns - before.n_xruns))
+        if info.is_panic != bool(before.is_panic):
+            self.note(Event(event="panic", hop=hop.hop, on=info.is_panic))
+        if info.is_transport != bool(before.is_transport):
+            self.note(Event(event="transport", hop=hop.hop, on=info.is_transport))
 
     def _file(self, name: str, sample_rate: int, n_channels: int) -> AudioOut:
         if name not in self._files:

@@ -11,7 +11,7 @@ from rtmss.engine.control import Scene
 from rtmss.files import Audio
 
 
-class Stream(NamedTuple):
+class EngineRun(NamedTuple):
     """What holds for all hops of one engine."""
 
     number: int = 0
@@ -22,7 +22,7 @@ class Stream(NamedTuple):
     backend: str = ""
 
 
-class Flow(NamedTuple):
+class StepInfo(NamedTuple):
     """What the engine knows at a step beside the sound; counts are since its start."""
 
     step: int = 0
@@ -41,8 +41,8 @@ class Hop(NamedTuple):
     """Counts all hops of all streams, from 1."""
     hop: int
     """In its stream."""
-    stream: Stream
-    flow: Flow
+    run: EngineRun
+    info: StepInfo
     start: Scene | None
     """With which the session began anew just before."""
     scene: Scene
@@ -64,7 +64,7 @@ class Position(NamedTuple):
     number: int = 0
     """Of the last hop that was dealt with."""
     n_late: int = 0
-    stream: int = 0
+    run: int = 0
     take: int = 0
     hop: int = 0
     """The next in that stream."""

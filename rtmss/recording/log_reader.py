@@ -16,11 +16,11 @@ from rtmss.recording.log import LOG, VECTORS, VERSION, Event, EventKind, Header,
 Line = TypeVar("Line", bound=Config)
 
 
-class AutomationError(UserError):
+class SessionLogError(UserError):
     """A log that cannot be read, or not be played here; the message says why."""
 
 
-class Piece(NamedTuple):
+class ReplayStep(NamedTuple):
     """Hops that belong together."""
 
     hop: int
@@ -34,7 +34,7 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Automation:
+class SessionLog:
     """A log."""
 
     header: Header
@@ -43,7 +43,7 @@ class Automation:
     """What is begun with, and what is taken up, at which hop."""
 
     @classmethod
-    def load(cls, path: Path, model_id: str) -> Automation:
+    def load(cls, path: Path, model_id: str) -> SessionLog:
         """Read a log and the vectors beside it.
 
         Raises:
@@ -51,7 +51,7 @@ class Automation:
         """
         header, events = _read(path)
         if header.model_id != model_id:
-            raise AutomationError(
+            raise SessionLogError(
                 f"{path}: was recorded with weights {header.model_id} ({header.weights}), these are {model_id}; "
                 "name the same with --weights"
             )
@@ -59,11 +59,11 @@ class Automation:
             vectors = Vectors(path.with_name(VECTORS))
             scenes = {(event.event, event.hop): vectors.make(event.scene) for event in events if event.scene}
         except KeyError as error:
-            raise AutomationError(
+            raise SessionLogError(
                 f"{path.with_name(VECTORS)}: holds no vector {error}, which {path.name} names"
             ) from error
         except (OSError, ValueError) as error:
-            raise AutomationError(f"{path}: cannot be played: {error}") from error
+            raise SessionLogError(f"{path}: cannot be played: {error}") from error
         return cls(header, tuple(events), scenes)
 
     @property
@@ -85,7 +85,7 @@ class Automation:
         """From which hop on for how many hops there is an event of one of these kinds."""
         return {event.hop: event.hops or 1 for event in self.events if event.event in kinds}
 
-    def pieces(self, n_hops: int) -> Iterator[Piece]:
+    def steps(self, n_hops: int) -> Iterator[ReplayStep]:
         """The first `n_hops` hops of the stream; what comes after the log is stepped one by one."""
         missing, steps = self.lengths("gave_up", "lost"), self.lengths("step")
         changes = sorted({hop for _, hop in self.scenes} | set(missing))
@@ -96,7 +96,7 @@ class Automation:
             n = min(n, n_hops - hop)
             if not is_missing:
                 n = min([n, *(change - hop for change in changes[bisect.bisect_right(changes, hop) :][:1])])
-            yield Piece(hop, n, self.scenes.get(("start", hop)), self.scenes.get(("scene", hop)), is_missing)
+            yield ReplayStep(hop, n, self.scenes.get(("start", hop)), self.scenes.get(("scene", hop)), is_missing)
             hop += n
 
 
@@ -104,14 +104,14 @@ def _read(path: Path) -> tuple[Header, list[Event]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise AutomationError(f"{path}: cannot be read ({error})") from error
+        raise SessionLogError(f"{path}: cannot be read ({error})") from error
     if not lines:
-        raise AutomationError(f"{path}: is no log; expected the {LOG} of a recording")
+        raise SessionLogError(f"{path}: is no log; expected the {LOG} of a recording")
     if len(lines) > 1 and not lines[-1].endswith("}"):
         lines.pop()  # half a line is what a recorder leaves that was killed
     header = _parse(lines[0], Header, f"{path}, line 1")
     if header.version != VERSION:
-        raise AutomationError(f"{path}: a log of version {header.version}, this rtmss reads {VERSION}")
+        raise SessionLogError(f"{path}: a log of version {header.version}, this rtmss reads {VERSION}")
     return header, [_parse(line, Event, f"{path}, line {number}") for number, line in enumerate(lines[1:], 2)]
 
 
@@ -119,7 +119,7 @@ def _parse(line: str, kind: type[Line], origin: str) -> Line:
     try:
         content = json.loads(line)
         if not isinstance(content, dict):
-            raise AutomationError(f"{origin}: expected a JSON object")
+            raise SessionLogError(f"{origin}: expected a JSON object")
         return validate(content, kind, origin)
     except (json.JSONDecodeError, ConfigError) as error:
-        raise AutomationError(str(error) if isinstance(error, ConfigError) else f"{origin}: {error}") from error
+        raise SessionLogError(str(error) if isinstance(error, ConfigError) else f"{origin}: {error}") from error

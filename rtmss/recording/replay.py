@@ -16,7 +16,7 @@ from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.session import Session
 from rtmss.files import Audio, AudioFileError, open_audio
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
-from rtmss.recording.log_reader import Automation, AutomationError, Piece
+from rtmss.recording.log_reader import ReplayStep, SessionLog, SessionLogError
 from rtmss.render import Files, Report
 
 
@@ -24,7 +24,7 @@ def replay(
     source: Path,
     folder: Path,
     model: SeparatorModel,
-    automation: Automation,
+    log: SessionLog,
     *,
     stems: bool = False,
     backend: Backend | None = None,
@@ -39,7 +39,7 @@ def replay(
         source: 1 or 2 channels at the log's sample rate.
         folder: where the files go; made if need be. They appear under their names only when all are whole.
         model: the weights of the log.
-        automation: the log.
+        log: the log.
         stems: write every stem and the remainder too.
         backend: what runs the model; None for eager torch. To get the same samples, the one that the log names.
         report: called with the fraction done.
@@ -48,33 +48,33 @@ def replay(
         AudioFileError: the input cannot be used, or an output cannot be written.
         AutomationError: the input has another sample rate than the log.
     """
-    header, started = automation.header, time.monotonic()
+    header, started = log.header, time.monotonic()
     with open_audio(source) as reader:
-        _check(source, reader, automation)
+        _check(source, reader, log)
         n_total, hop = reader.frames, header.hop_length
         session = Session(model, None, header.n_outputs, header.sample_rate, backend)
-        strips = [*automation.stems, "remainder"] if stems else []
+        strips = [*log.stems, "remainder"] if stems else []
         channels = {"mix": header.n_outputs} | dict.fromkeys(strips, N_CHANNELS)
         n_skipped = session.delay
         with Files(source, folder, channels, n_total, header.sample_rate) as files:
-            for piece in automation.pieces(-(-n_total // hop)):
-                audio = _play(session, piece, _read(reader, piece.n * hop), channels)
+            for step in log.steps(-(-n_total // hop)):
+                audio = _play(session, step, _read(reader, step.n * hop), channels)
                 files.write({name: samples[:, n_skipped:] for name, samples in audio.items()})
-                n_skipped = max(0, n_skipped - piece.n * hop)
-                report(min(1.0, (piece.hop + piece.n) * hop / n_total))
+                n_skipped = max(0, n_skipped - step.n * hop)
+                report(min(1.0, (step.hop + step.n) * hop / n_total))
             files.write({name: np.zeros((n, session.delay), np.float32) for name, n in channels.items()})
     seconds, wall_seconds = n_total / header.sample_rate, time.monotonic() - started
     return Report(files.paths, seconds, wall_seconds, files.peak, session.n_bad_samples)
 
 
-def _check(source: Path, reader: ReadableAudioFile, automation: Automation) -> None:
+def _check(source: Path, reader: ReadableAudioFile, log: SessionLog) -> None:
     if reader.num_channels > N_CHANNELS:
         raise AudioFileError(f"{source}: {reader.num_channels} channels; mix it down to mono or stereo first")
     if not reader.frames:
         raise AudioFileError(f"{source}: holds no audio")
-    rate = automation.header.sample_rate
+    rate = log.header.sample_rate
     if round(reader.samplerate) != rate:
-        raise AutomationError(
+        raise SessionLogError(
             f"{source}: has {reader.samplerate:g} Hz, the log {rate} Hz, and its hops would fall elsewhere; resample it"
         )
 
@@ -85,15 +85,15 @@ def _read(reader: ReadableAudioFile, n: int) -> Audio:
     return np.pad(block, ((0, 0), (0, n - block.shape[-1])))
 
 
-def _play(session: Session, piece: Piece, block: Audio, channels: dict[str, int]) -> dict[str, Audio]:
+def _play(session: Session, step: ReplayStep, block: Audio, channels: dict[str, int]) -> dict[str, Audio]:
     """What every file gets of a piece; silence for stems that are not there."""
-    if piece.start is not None:
-        session.scene = piece.start
+    if step.start is not None:
+        session.scene = step.start
         session.reset()
-    if piece.scene is not None:
-        session.scene = piece.scene
+    if step.scene is not None:
+        session.scene = step.scene
     audio: dict[str, Audio] = {name: np.zeros((n, block.shape[-1]), np.float32) for name, n in channels.items()}
-    if not piece.is_missing:
+    if not step.is_missing:
         output = session.step(block)
         stems = zip((stem.name for stem in session.scene.stems), output.stems, strict=True)
         played = dict(stems) | {"remainder": output.remainder, "mix": output.mix}

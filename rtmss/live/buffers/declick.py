@@ -13,7 +13,7 @@ FADE = 64
 """Samples over which sound and fallback pass into each other."""
 
 
-class Joint:
+class Declicker:
     """Joins sounds of different origin: the step between them is spread over FADE samples."""
 
     def __init__(self, n_channels: int) -> None:

@@ -19,14 +19,14 @@ import numpy as np
 from rtmss.conditions.preset import Fallback
 from rtmss.config import UserError
 from rtmss.files import Audio
-from rtmss.live.buffers.declick import FADE, Joint
+from rtmss.live.buffers.declick import FADE, Declicker
 
 HOLD_HOPS = 8
 """Late hops in a row for which the fallback `hold` is played; then nothing."""
 RING_SAMPLES = 1 << 16
 """What the rings hold beside twice the engine's delay: more than the longest silence of a jump."""
 MOST_WAITING = 1 << 14
-"""Samples that a block and its hop may wait, and that an engine may be behind before it gives up the older ones."""
+"""Largest backlog in samples. An engine further behind drops older input; settings that need more are refused."""
 N_LATE = 1024
 """Late hops that are remembered."""
 PLAYED, DRY, HELD, NOTHING = range(4)
@@ -56,7 +56,7 @@ class Timeline:
     """Input ring, output ring, and the place that both have reached."""
 
     def __init__(
-        self, n_outputs: int, hop: int, block: int, delay: int, n_queued: int | None = None, n_before: int = 0
+        self, n_outputs: int, hop: int, block: int, delay: int, n_queued: int | None = None, n_resampler: int = 0
     ) -> None:
         """Start with silence.
 
@@ -74,7 +74,7 @@ class Timeline:
         self.hop, self.block, self.delay = hop, block, delay
         self.n_queued = blocks_per_hop(block, hop) if n_queued is None else n_queued
         self.lag = adaptation(block, hop, self.n_queued)
-        self._n_before = n_before
+        self._n_resampler = n_resampler
         self.n_hops = -(-(RING_SAMPLES + 2 * delay) // hop)
         """Length of the rings."""
         self.size = self.n_hops * hop
@@ -86,9 +86,9 @@ class Timeline:
         self.is_silent: Callable[[], bool] = lambda: False
         """Panic: asked once per block, and while it is true the outputs are silent."""
         self.is_fed = False
-        """Whether the input is laid by `feed` instead of coming from the device."""
+        """Whether `write_input` gives the input instead of the device."""
         self.n_fed = 0
-        """Place up to which it is laid."""
+        """Frame up to which it is written."""
         self.n_late = 0
         """Hops that were not ready for their place."""
         self.late_hops = np.zeros(N_LATE, np.int64)
@@ -110,14 +110,14 @@ class Timeline:
         self._source = PLAYED
         self._counted = -1
         """The latest hop that was counted as late."""
-        self._joint = Joint(n_outputs)
+        self._declicker = Declicker(n_outputs)
         self._gain = 1.0
         """Falls to 0 in a panic."""
 
     @property
     def latency(self) -> int:
         """Samples from a sound at the input to the same sound at the output; constant."""
-        return self._n_before + self.delay + self.lag
+        return self._n_resampler + self.delay + self.lag
 
     def exchange(self, block: Audio, out: Audio) -> None:
         """Take (C, S) from the device and fill (O, S) for it; called once per block, by the device's thread.
@@ -133,10 +133,10 @@ class Timeline:
             end = min((start // self.hop + 1) * self.hop, place + n - self.lag)
             self._play(start, out[:, start - place + self.lag : end - place + self.lag])
             start = end
-        self._hush(out)
+        self._apply_panic(out)
 
-    def feed(self, hop: int, audio: Audio) -> None:
-        """Lay (1 or 2, S) as the input from a hop on, also some that is not due yet; the engine's thread only."""
+    def write_input(self, hop: int, audio: Audio) -> None:
+        """Write (1 or 2, S) as the input from a hop on, also ahead of time; the engine's thread only."""
         self._put(self._input, audio, hop * self.hop)
         self.n_fed = hop * self.hop + audio.shape[1]
 
@@ -145,7 +145,7 @@ class Timeline:
         first = self.n_stepped // self.hop
         return first, self.n_in // self.hop - first
 
-    def take(self, n_hops: int) -> Audio:
+    def read_input(self, n_hops: int) -> Audio:
         """(2, n_hops * hop) the next input; the engine's thread only."""
         start = self.n_stepped
         self.n_stepped = start + n_hops * self.hop
@@ -157,7 +157,7 @@ class Timeline:
         self._output[:, slot * self.hop : (slot + 1) * self.hop] = mix
         self._ready[slot] = hop
 
-    def suppose(self, hop: int, mix: Audio) -> None:
+    def write_fallback(self, hop: int, mix: Audio) -> None:
         """Give what the fallback `hold` plays should the (O, hop) output of a hop come too late."""
         slot = hop % self.n_hops
         self._held[:, slot * self.hop : (slot + 1) * self.hop] = mix
@@ -185,7 +185,7 @@ class Timeline:
         if is_late != self._is_late:
             self._is_late = is_late
             self.n_fallbacks += int(is_late)
-        self._joint.join(out, is_new=source != self._source)
+        self._declicker.join(out, is_new=source != self._source)
         self._source = source
 
     def _play_fallback(self, start: int, out: Audio) -> int:
@@ -201,7 +201,7 @@ class Timeline:
         out[:] = 0
         return NOTHING
 
-    def _hush(self, out: Audio) -> None:
+    def _apply_panic(self, out: Audio) -> None:
         """Fade the outputs out in a panic, and in again after it."""
         wanted = 0.0 if self.is_silent() else 1.0
         if self._gain != wanted:

@@ -1,7 +1,7 @@
 """The control side's view of a running engine: what has been asked for, when it is to be heard, and what plays.
 
-One thread uses a desk. Changes are functions from scene to scene, so that one that is due later is made of whatever the
-scene is then.
+One thread uses a controller. A change is a function from scene to scene: one that is due later is applied to the scene
+of that moment.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from rtmss.conditions.condition import Condition
 from rtmss.conditions.preset import Library, find
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
-from rtmss.live.shared.state import Link, Meter, Status
+from rtmss.live.shared.state import Meter, SharedState, Status
 
-Change = Callable[[Scene], Scene]
+SceneChange = Callable[[Scene], Scene]
 MAX_SCHEDULED = 256
 AHEAD_HOPS = 32
 """Changes that are due later than this wait on the control side."""
 
 
-class Loaded(NamedTuple):
+class PresetLoaded(NamedTuple):
     """What a background load of a preset came to."""
 
     name: str
@@ -38,14 +38,14 @@ class Loaded(NamedTuple):
     """Whether it was asked for in a panic."""
 
 
-class Desk:
+class MixerController:
     """Publishes scenes to the engine and reads back what it does.
 
     Nothing is sent before `flush`, so all changes made since the last one are heard at the same hop.
     """
 
-    def __init__(self, link: Link, library: Library, model_id: str, hop_length: int) -> None:
-        self.link = link
+    def __init__(self, shared: SharedState, library: Library, model_id: str, hop_length: int) -> None:
+        self.shared = shared
         self.library = library
         self.model_id = model_id
         self.hop_length = hop_length
@@ -54,29 +54,29 @@ class Desk:
         self.preset = ""
         self.number = 0
         """Of the latest scene sent; `status.applied` reaches it when it is heard."""
-        self.scheduled: list[tuple[int, Change]] = []
+        self.scheduled: list[tuple[int, SceneChange]] = []
         """Changes that are due at a hop to come, earliest first."""
         self._is_dirty = False
         self._n_near = self._hop = 0
-        self._loaded: SimpleQueue[Loaded] = SimpleQueue()
+        self._loaded: SimpleQueue[PresetLoaded] = SimpleQueue()
         self._reader = ThreadPoolExecutor(1)  # one after the other, in the order of asking
-        latest = link.latest()
+        latest = shared.latest()
         if latest is not None:
             self.scene, self.preset, self.number = latest.scene, latest.preset, latest.number
-            self._is_dirty = True  # what the desk before had sent for later is not known here, and is taken back
+            self._is_dirty = True  # what the controller before had sent for later is not known here, and is taken back
 
     @property
     def status(self) -> Status:
         """What the engine last said of itself."""
-        return self.link.read()[0]
+        return self.shared.read()[0]
 
     def meters(self) -> dict[str, Meter]:
         """Levels by strip: every stem, `remainder`, and `master` for the mix."""
-        meters = self.link.read()[1]
+        meters = self.shared.read()[1]
         names = [*(stem.name for stem in self.scene.stems), "remainder"]
         return dict(zip(names, meters, strict=False)) | {"master": meters[-1]}
 
-    def change(self, change: Change, hop: int = 0) -> None:
+    def change(self, change: SceneChange, hop: int = 0) -> None:
         """Change the scene: at the next `flush`, or from a hop to come on.
 
         Raises:
@@ -109,10 +109,10 @@ class Desk:
                 with contextlib.suppress(UserError):  # the stem may be gone by then
                     scene = change(scene)
             later.append((due, scene))
-        self.number = self.link.send(self.scene, self.preset, later)
+        self.number = self.shared.send(self.scene, self.preset, later)
         self._is_dirty, self._n_near = False, len(near)
 
-    def _settle(self, change: Change) -> None:
+    def _settle(self, change: SceneChange) -> None:
         """The engine has taken up a scheduled change; from now on it belongs to the scene."""
         self._is_dirty = True
         with contextlib.suppress(UserError):
@@ -120,10 +120,10 @@ class Desk:
 
     def start_loading(self, name: str) -> None:
         """Read a preset in the background; `finish_loading` says when it is there. In a panic, playing it ends that."""
-        ends_panic = self.link.panic  # a panic that comes while the preset is being read goes on
+        ends_panic = self.shared.panic  # a panic that comes while the preset is being read goes on
         self._reader.submit(lambda: self._loaded.put(self._load(name)._replace(ends_panic=ends_panic)))
 
-    def finish_loading(self) -> list[Loaded]:
+    def finish_loading(self) -> list[PresetLoaded]:
         """Presets that have been read since the last call; they play at the next `flush`."""
         done = []
         while not self._loaded.empty():
@@ -131,7 +131,7 @@ class Desk:
             done.append(loaded)
             if loaded.scene is not None:
                 self.play(loaded.name, loaded.scene)
-                self.link.panic = self.link.panic and not loaded.ends_panic
+                self.shared.panic = self.shared.panic and not loaded.ends_panic
         return done
 
     def play(self, preset: str, scene: Scene) -> None:
@@ -155,12 +155,12 @@ class Desk:
             return 0
         return status.hop + math.ceil((seconds - status.hop_seconds) * status.sample_rate / self.hop_length)
 
-    def _load(self, name: str) -> Loaded:
+    def _load(self, name: str) -> PresetLoaded:
         try:
             find(name, self.library.presets(), "preset")  # names only: a message never opens a path
             preset = self.library.load_preset(name)
-            return Loaded(name, Scene.from_preset(preset, self.library, self.model_id), None)
+            return PresetLoaded(name, Scene.from_preset(preset, self.library, self.model_id), None)
         except UserError as error:
-            return Loaded(name, None, error)
+            return PresetLoaded(name, None, error)
         except Exception as error:  # whoever waits for it has to hear of it
-            return Loaded(name, None, UserError(f"preset '{name}': {type(error).__name__}: {error}"))
+            return PresetLoaded(name, None, UserError(f"preset '{name}': {type(error).__name__}: {error}"))

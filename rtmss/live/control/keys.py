@@ -1,4 +1,4 @@
-"""The keys of the live host: what was typed, and what that does to a desk."""
+"""The keys of the live host: what was typed, and what that changes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from rtmss.conditions.preset import find
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Strip
-from rtmss.live.control.controller import Desk
+from rtmss.live.control.controller import MixerController
 from rtmss.live.shared.song_state import MIN_LOOP_SECONDS, loop, play, seek
 
 LOWEST_DB, HIGHEST_DB = -120.0, 12.0
@@ -25,7 +25,7 @@ _BEGINNING = re.compile(r"\x1b([\[O][0-9;]*)?\Z")
 _KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
 
 
-class Row(NamedTuple):
+class StripRow(NamedTuple):
     """One strip as it is shown."""
 
     key: str
@@ -35,32 +35,32 @@ class Row(NamedTuple):
     strip: Strip
 
 
-def rows(scene: Scene) -> list[Row]:
+def rows(scene: Scene) -> list[StripRow]:
     """Every strip in the order of the view: stems, remainder, master."""
-    stems = [Row(str(i), stem.name, stem.condition.name, stem.strip) for i, stem in enumerate(scene.stems, 1)]
+    stems = [StripRow(str(i), stem.name, stem.condition.name, stem.strip) for i, stem in enumerate(scene.stems, 1)]
     master = Strip(scene.master_db, scene.master_mute)
-    return [*stems, Row("r", "remainder", "", scene.remainder), Row("0", "master", "", master)]
+    return [*stems, StripRow("r", "remainder", "", scene.remainder), StripRow("0", "master", "", master)]
 
 
 class Keys:
-    """What keys do to a desk; remembers which strip is selected and whether the user wants to quit."""
+    """Changes the mix by keys; remembers which strip is selected and whether the user wants to quit."""
 
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
+    def __init__(self, controller: MixerController) -> None:
+        self.controller = controller
         self.is_done = False
         self._selected = ""
         self._asked = ("", "")
         """What played when a preset was last asked for, and which that was."""
 
     @property
-    def row(self) -> Row:
+    def row(self) -> StripRow:
         """The selected strip, or the first where the scene has none of its name."""
-        known = rows(self.desk.scene)
+        known = rows(self.controller.scene)
         return next((row for row in known if row.name == self._selected), known[0])
 
     def press(self, key: str) -> str:
         """Do what a key says, and return the message that it leaves; other keys do nothing."""
-        effect = next((row.press for line in key_lines(self.desk) for row in line if key in row.keys), None)
+        effect = next((row.press for line in key_lines(self.controller) for row in line if key in row.keys), None)
         try:
             if effect is not None:
                 effect(self, key)
@@ -70,7 +70,7 @@ class Keys:
 
     def select(self, key: str) -> None:
         """Select the strip that a key stands for."""
-        known = {row.key: row.name for row in rows(self.desk.scene)}
+        known = {row.key: row.name for row in rows(self.controller.scene)}
         self._selected = find(key, known, "strip")
 
     def turn(self, key: str) -> None:
@@ -78,7 +78,7 @@ class Keys:
         name, step = self.row.name, 1 if key in {"up", "+", "="} else -1
         gain_db = min(max(self.row.strip.gain_db + step, LOWEST_DB), HIGHEST_DB)
         if name == "master":
-            self.desk.change(lambda scene: replace(scene, master_db=gain_db))
+            self.controller.change(lambda scene: replace(scene, master_db=gain_db))
         else:
             self._set(name, gain_db=gain_db)
 
@@ -89,37 +89,37 @@ class Keys:
         if name != "master":
             self._set(name, **{flag: not getattr(strip, flag)})
         elif flag == "mute":
-            self.desk.change(lambda scene: replace(scene, master_mute=not strip.mute))
+            self.controller.change(lambda scene: replace(scene, master_mute=not strip.mute))
         else:
             raise UserError("the master has no solo: there is nothing beside it; u ends every solo")
 
     def unsolo(self, _: str) -> None:
         """Take every solo back."""
-        for name in [row.name for row in rows(self.desk.scene) if row.strip.solo]:
+        for name in [row.name for row in rows(self.controller.scene) if row.strip.solo]:
             self._set(name, solo=False)
 
     def bypass(self, _: str) -> None:
         """Bypass, or no longer."""
-        self.desk.change(lambda scene: replace(scene, bypass=not scene.bypass))
+        self.controller.change(lambda scene: replace(scene, bypass=not scene.bypass))
 
     def play(self, _: str) -> None:
         """Play the song, or hold it."""
-        transport = self.desk.link.transport
+        transport = self.controller.shared.transport
         transport.change(play(not transport.is_playing))
 
     def seek(self, key: str) -> None:
         """Go back or on in the song, up to its ends."""
-        transport = self.desk.link.transport
+        transport = self.controller.shared.transport
         place = transport.position_seconds + (SEEK_SECONDS if key == "right" else -SEEK_SECONDS)
         transport.change(seek(min(max(place, 0.0), transport.seconds)))
 
     def set_loop(self, key: str) -> None:
         """Begin the loop here, end it here, or clear it."""
-        transport = self.desk.link.transport
-        here, wish = transport.position_seconds, transport.wish.read()
+        transport = self.controller.shared.transport
+        here, command = transport.position_seconds, transport.command.read()
         if key == "[":
-            is_before = here + MIN_LOOP_SECONDS <= min(wish.b_seconds, transport.seconds)
-            transport.change(loop(a_seconds=here, b_seconds=wish.b_seconds if is_before else math.inf))
+            is_before = here + MIN_LOOP_SECONDS <= min(command.b_seconds, transport.seconds)
+            transport.change(loop(a_seconds=here, b_seconds=command.b_seconds if is_before else math.inf))
         elif key == "]":
             transport.change(loop(b_seconds=here, is_looping=True))
         else:
@@ -127,24 +127,24 @@ class Keys:
 
     def panic(self, _: str) -> None:
         """Silence, or no longer."""
-        self.desk.link.panic = not self.desk.link.panic
+        self.controller.shared.panic = not self.controller.shared.panic
 
     def load_neighbour(self, key: str) -> None:
         """Ask for the next or previous preset, counted from the one asked for if that has not come yet."""
-        playing, asked = self.desk.preset, self._asked
+        playing, asked = self.controller.preset, self._asked
         base = asked[1] if asked[0] == playing else playing
-        known = sorted(self.desk.library.presets())
+        known = sorted(self.controller.library.presets())
         after, before = [name for name in known if name > base], [name for name in known if name < base]
         name = (after or known)[0] if key == "p" else (before or known)[-1]
         self._asked = (playing, name)
-        self.desk.start_loading(name)
+        self.controller.start_loading(name)
 
     def quit(self, _: str) -> None:
         """Leave."""
         self.is_done = True
 
     def _set(self, name: str, **changes: float) -> None:
-        self.desk.change(lambda scene: scene.with_strip(name, **changes))
+        self.controller.change(lambda scene: scene.with_strip(name, **changes))
 
 
 class Key(NamedTuple):
@@ -177,9 +177,9 @@ _SONG_KEYS = (
 )
 
 
-def key_lines(desk: Desk) -> tuple[tuple[Key, ...], ...]:
+def key_lines(controller: MixerController) -> tuple[tuple[Key, ...], ...]:
     """Every key that does something now, by lines of help; where a song plays, the space bar is its own."""
-    if not desk.link.transport.song:
+    if not controller.shared.transport.song:
         return (KEYS,)
     return tuple(row for row in KEYS if row.does != "panic"), _SONG_KEYS
 

@@ -1,4 +1,4 @@
-"""The control side's process: OSC and the terminal, at a desk. It may die and come back without a sound.
+"""The control side's process: OSC and the terminal, at one controller. It may die and come back without a sound.
 
 Started by the supervisor as `python -m rtmss.live.control.process`.
 """
@@ -18,17 +18,17 @@ from rich.console import Console
 
 from rtmss.conditions.preset import Library
 from rtmss.config import UserError
-from rtmss.live.control.controller import Desk
+from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.terminal import Terminal, statistics_line
 from rtmss.live.options import EXIT_REFUSED
-from rtmss.live.shared.state import Link
+from rtmss.live.shared.state import SharedState
 
 TICK_SECONDS = 0.005
 
 
 def run_control(
-    link: Annotated[Path, typer.Option()],
+    shared: Annotated[Path, typer.Option()],
     n_condition: Annotated[int, typer.Option()],
     model_id: Annotated[str, typer.Option()],
     hop_length: Annotated[int, typer.Option()],
@@ -37,11 +37,11 @@ def run_control(
     osc_port: Annotated[int, typer.Option()],
     output: Annotated[str, typer.Option()],
 ) -> None:
-    """Serve until the link says stop, or the user does."""
+    """Serve until the shared state says stop, or the user does."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the terminal is left as it was
-    memory, supervisor = Link.attach(link, n_condition), os.getppid()
-    desk = Desk(memory, Library([library]), model_id, hop_length)
-    with contextlib.closing(OscServer(desk, osc_bind, osc_port)) as server, _shown(desk, output) as shown:
+    memory, supervisor = SharedState.attach(shared, n_condition), os.getppid()
+    controller = MixerController(memory, Library([library]), model_id, hop_length)
+    with contextlib.closing(OscServer(controller, osc_bind, osc_port)) as server, _shown(controller, output) as shown:
         shown.say(server.describe())
         while not memory.stop and os.getppid() == supervisor:
             for loaded in server.poll(TICK_SECONDS):
@@ -53,8 +53,8 @@ def run_control(
 class _Lines:
     """One JSON object per second, or nothing at all."""
 
-    def __init__(self, desk: Desk, *, is_quiet: bool) -> None:
-        self._desk, self._is_quiet, self._due = desk, is_quiet, time.monotonic()
+    def __init__(self, controller: MixerController, *, is_quiet: bool) -> None:
+        self._controller, self._is_quiet, self._due = controller, is_quiet, time.monotonic()
 
     def say(self, text: str) -> None:
         """Nobody is there to read it; OSC is answered anyway."""
@@ -64,16 +64,16 @@ class _Lines:
         if not self._is_quiet and time.monotonic() >= self._due:
             self._due = time.monotonic() + 1.0
             try:
-                print(statistics_line(self._desk, self._desk.status, self._desk.meters()), flush=True)
+                print(statistics_line(self._controller, self._controller.status, self._controller.meters()), flush=True)
             except BrokenPipeError:
                 self._is_quiet = True
         return True
 
 
-def _shown(desk: Desk, output: str) -> contextlib.AbstractContextManager[Terminal | _Lines]:
+def _shown(controller: MixerController, output: str) -> contextlib.AbstractContextManager[Terminal | _Lines]:
     if output == "view":
-        return Terminal(desk, Console())
-    return contextlib.nullcontext(_Lines(desk, is_quiet=output == "none"))
+        return Terminal(controller, Console())
+    return contextlib.nullcontext(_Lines(controller, is_quiet=output == "none"))
 
 
 if __name__ == "__main__":

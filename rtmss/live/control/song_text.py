@@ -32,24 +32,24 @@ def song_numbers(transport: Transport) -> dict[str, Any] | None:
     """The same for a script, in seconds; None where the device's input plays."""
     if not transport.song:
         return None
-    wish, seconds = transport.wish.read(), transport.seconds
+    command, seconds = transport.command.read(), transport.seconds
     return {
         "file": transport.song,
         "state": song_state(transport),
         "position": round(transport.position_seconds, 3),
         "length": round(seconds, 3),
-        "loop": wish.is_looping,
-        "a": wish.a_seconds,
-        "b": min(wish.b_seconds, seconds),
-        "loops": wish.n_loops,
+        "loop": command.is_looping,
+        "a": command.a_seconds,
+        "b": min(command.b_seconds, seconds),
+        "loops": command.n_loops,
         "passes": transport.playback.read().n_passes,
     }
 
 
 def _loop(transport: Transport) -> str:
-    wish, n_passes = transport.wish.read(), transport.playback.read().n_passes
-    if not wish.is_looping:
-        return f"  A {clock(wish.a_seconds)}" if wish.a_seconds else ""
-    end = "the end" if wish.b_seconds == math.inf else clock(wish.b_seconds)
-    count = f" of {wish.n_loops}" if wish.n_loops else ""
-    return f"  loop {clock(wish.a_seconds)} to {end}, pass {n_passes + 1}{count}"
+    command, n_passes = transport.command.read(), transport.playback.read().n_passes
+    if not command.is_looping:
+        return f"  A {clock(command.a_seconds)}" if command.a_seconds else ""
+    end = "the end" if command.b_seconds == math.inf else clock(command.b_seconds)
+    count = f" of {command.n_loops}" if command.n_loops else ""
+    return f"  loop {clock(command.a_seconds)} to {end}, pass {n_passes + 1}{count}"

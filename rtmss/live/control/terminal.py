@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rtmss.engine.control import Scene
-from rtmss.live.control.controller import Desk
+from rtmss.live.control.controller import MixerController
 from rtmss.live.control.keys import Key, Keys, key_lines, rows, split_keys
 from rtmss.live.control.song_text import song_line, song_numbers, song_state
 from rtmss.live.shared.state import Meter, Status
@@ -39,16 +39,16 @@ PEAK_FALL = 0.8
 
 
 def view(
-    desk: Desk, levels: Mapping[str, Meter], status: Status, message: str = "", selected: str = ""
+    controller: MixerController, levels: Mapping[str, Meter], status: Status, message: str = "", selected: str = ""
 ) -> RenderableType:
     """Everything at a glance, 80 columns by 24 lines at most; `selected` is the name of a strip."""
     return Group(
-        *_head(desk, status),
-        _strips(desk.scene, levels, selected),
+        *_head(controller, status),
+        _strips(controller.scene, levels, selected),
         Text(),
         *_foot(status),
         _line((_plain(message), "bold yellow")),
-        *map(_help, key_lines(desk)),
+        *map(_help, key_lines(controller)),
     )
 
 
@@ -56,28 +56,28 @@ def _help(keys: Sequence[Key]) -> Text:
     return Text(" ", no_wrap=True).join(Text.assemble((row.shown, "bold"), f" {row.does}") for row in keys)
 
 
-def _head(desk: Desk, status: Status) -> list[Text]:
+def _head(controller: MixerController, status: Status) -> list[Text]:
     state_style = "bold black on green" if status.state == "running" else "bold white on red"
     priority = "real-time" if status.realtime else "normal priority"
     device = f"  {status.sample_rate} Hz, block {status.block}, {priority}"
-    transport = desk.link.transport
+    transport = controller.shared.transport
     end = "x" if transport.song else "space"
-    panic = (f" PANIC: silent, {end} ends it ", "bold white on red") if desk.link.panic else ""
+    panic = (f" PANIC: silent, {end} ends it ", "bold white on red") if controller.shared.panic else ""
     song = (f" {song_state(transport).upper()} ", "reverse"), f" {_plain(song_line(transport))}"
-    bypass = (" BYPASS: the input is heard, b ends it ", "bold black on yellow") if desk.scene.bypass else ""
+    bypass = (" BYPASS: the input is heard, b ends it ", "bold black on yellow") if controller.scene.bypass else ""
     return [
-        _line((f" {status.state.upper()} ", state_style), (f" {_plain(desk.preset):.40}", "bold"), device),
+        _line((f" {status.state.upper()} ", state_style), (f" {_plain(controller.preset):.40}", "bold"), device),
         _line(
             f"latency {_length(status.latency, status)} + device {_length(status.device_latency, status)}",
             _drift(status),
         ),
         *([_line(*song)] if transport.song else []),
-        _line(panic, bypass, _recording(desk)),
+        _line(panic, bypass, _recording(controller)),
     ]
 
 
-def _recording(desk: Desk) -> tuple[str, str]:
-    state, seconds, lost = desk.link.recording
+def _recording(controller: MixerController) -> tuple[str, str]:
+    state, seconds, lost = controller.shared.recording
     if state == "off":
         return "", ""
     missing = f", {lost} hops lost" if lost else ""
@@ -153,30 +153,30 @@ def dbfs(level: float) -> float:
     return round(20 * math.log10(min(max(1e-6, level), 1e6)), 1) + 0.0  # no -0.0
 
 
-def status_line(desk: Desk, status: Status) -> str:
+def status_line(controller: MixerController, status: Status) -> str:
     """How it goes, for a log that a person reads."""
-    alarms = ", PANIC" * desk.link.panic + ", BYPASS" * desk.scene.bypass
-    state, seconds, lost = desk.link.recording
+    alarms = ", PANIC" * controller.shared.panic + ", BYPASS" * controller.scene.bypass
+    state, seconds, lost = controller.shared.recording
     recording = "" if state == "off" else f", recording {seconds:.0f} s, lost hops {lost}"
     if state == "stopped":
         recording = f", RECORDING STOPPED at {seconds:.0f} s"
     times = f"load {status.load:.0%}, p99 {status.p99_ms:.2f} ms"
     counts = f"late hops {status.late}, fallbacks {status.fallbacks}, xruns {status.xruns}"
     latency = f"latency {_length(status.latency, status)}{_drift(status)}"
-    transport = desk.link.transport
+    transport = controller.shared.transport
     song = f", {song_state(transport)} {_plain(song_line(transport))}" if transport.song else ""
-    return f"{status.state} {_plain(desk.preset)}{alarms}, {latency}, {times}, {counts}{recording}{song}"
+    return f"{status.state} {_plain(controller.preset)}{alarms}, {latency}, {times}, {counts}{recording}{song}"
 
 
-def statistics_line(desk: Desk, status: Status, levels: Mapping[str, Meter]) -> str:
+def statistics_line(controller: MixerController, status: Status, levels: Mapping[str, Meter]) -> str:
     """All that is known as one JSON object on one line, levels in dBFS."""
     strips = {name: {"peak": dbfs(level.peak), "rms": dbfs(level.rms)} for name, level in levels.items()}
     numbers = status._asdict()
     if status.n_devices == 1:
         del numbers["drift_ppm"]
-    recording = desk.link.recording._asdict()
-    told = {"preset": desk.preset, **numbers, "recording": recording, "levels": strips}
-    song = song_numbers(desk.link.transport)
+    recording = controller.shared.recording._asdict()
+    told = {"preset": controller.preset, **numbers, "recording": recording, "levels": strips}
+    song = song_numbers(controller.shared.transport)
     return json.dumps(told if song is None else {**told, "song": song})
 
 
@@ -194,18 +194,18 @@ def _cbreak(keyboard: int) -> Iterator[None]:
 
 
 class Terminal:
-    """A desk on the terminal, drawn where there is one, otherwise told in plain lines."""
+    """The mixer on the terminal: drawn on a TTY, otherwise one line now and then."""
 
-    def __init__(self, desk: Desk, console: Console, keyboard: int = 0) -> None:
+    def __init__(self, controller: MixerController, console: Console, keyboard: int = 0) -> None:
         """Touch nothing yet.
 
         Args:
-            desk: what is shown and ridden; its owner flushes it.
+            controller: what is shown and changed; its owner flushes it.
             console: where it is shown.
             keyboard: file descriptor that keys are read from if it is a TTY.
         """
-        self.keys = Keys(desk)
-        self._desk, self._console, self._keyboard = desk, console, keyboard
+        self.keys = Keys(controller)
+        self._controller, self._console, self._keyboard = controller, console, keyboard
         self._live: Live | None = None
         self._has_keys = False
         self._message, self._pending = "", ""
@@ -237,10 +237,10 @@ class Terminal:
             self._print(message)
 
     def poll(self) -> bool:
-        """Obey the keys that wait and draw if it is time; False once the user asked to quit."""
+        """Act on the keys that wait and draw if it is time; False once the user asked to quit."""
         for key in self._read_keys():
             self.say(self.keys.press(key))
-        levels = self._desk.meters()
+        levels = self._controller.meters()
         self._peaks = {name: max(level.peak, self._peaks.get(name, 0.0)) for name, level in levels.items()}
         now = time.monotonic()
         if now >= self._due:
@@ -249,12 +249,12 @@ class Terminal:
         return not self.keys.is_done
 
     def _show(self, levels: Mapping[str, Meter]) -> None:
-        status = self._desk.status
+        status = self._controller.status
         if self._live is None:
-            self._print(status_line(self._desk, status))
+            self._print(status_line(self._controller, status))
             return
         shown = {name: Meter(self._peaks[name], level.rms) for name, level in levels.items()}
-        self._live.update(view(self._desk, shown, status, self._message, self.keys.row.name), refresh=True)
+        self._live.update(view(self._controller, shown, status, self._message, self.keys.row.name), refresh=True)
         self._peaks = {name: peak * PEAK_FALL for name, peak in self._peaks.items()}
 
     def _print(self, line: str) -> None:

@@ -1,1 +1,1 @@
-"""Sound devices, and the bridge between the clocks of two."""
+"""Sound devices, and the adaptive resampler between the clocks of two."""

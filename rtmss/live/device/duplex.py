@@ -1,4 +1,4 @@
-"""Where the sound comes from and where it goes to: one device, or two and a bridge between their clocks."""
+"""Where the sound comes from and where it goes to: one device, or two and a resampler between their clocks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 
 from rtmss.files import Audio
-from rtmss.live.device.portaudio import Device, PortAudioError, Stream, find_device, natural_block
-from rtmss.live.device.resampler import Bridge
+from rtmss.live.device.portaudio import Device, DeviceStream, PortAudioError, find_device, natural_block
+from rtmss.live.device.resampler import AdaptiveResampler
 
 
-def choose(
+def choose_devices(
     device: str | None, source: str | None, sink: str | None, known: list[Device], *, has_input: bool = True
 ) -> tuple[Device | None, Device]:
     """The devices for input and output; the same one twice where one is to do both.
@@ -47,7 +47,7 @@ def common_rate(source: Device | None, sink: Device, wanted: int | None) -> int:
     return wanted or sink.sample_rate
 
 
-class Sound:
+class DuplexStream:
     """The streams of a host. The output's clock is the measure; a second device is read at its pace."""
 
     def __init__(
@@ -73,8 +73,8 @@ class Sound:
         else:
             self._ways = [(source, (n_inputs, 0)), (sink, (0, n_outputs))]
         self._blocks = [block or natural_block(device, sample_rate, channels) for device, channels in self._ways]
-        self._streams: list[Stream] = []
-        self.bridge = Bridge(n_inputs, sample_rate, self._blocks[0]) if len(self._ways) > 1 else None
+        self._streams: list[DeviceStream] = []
+        self.resampler = AdaptiveResampler(n_inputs, sample_rate, self._blocks[0]) if len(self._ways) > 1 else None
 
     @property
     def n_devices(self) -> int:
@@ -87,19 +87,19 @@ class Sound:
         return self._blocks[-1]
 
     @property
-    def n_before(self) -> int:
+    def n_resampler(self) -> int:
         """Samples that the input is on its way from one device to the other."""
-        return self.bridge.latency if self.bridge else 0
+        return self.resampler.latency if self.resampler else 0
 
     @property
     def drift_ppm(self) -> float:
         """By how many millionths the input's clock is faster; 0 with one device."""
-        return self.bridge.drift_ppm if self.bridge else 0.0
+        return self.resampler.drift_ppm if self.resampler else 0.0
 
     @property
     def n_xruns(self) -> int:
         """Blocks that were lost on the way."""
-        return sum(stream.n_xruns for stream in self._streams) + (self.bridge.n_xruns if self.bridge else 0)
+        return sum(stream.n_xruns for stream in self._streams) + (self.resampler.n_xruns if self.resampler else 0)
 
     @property
     def n_blocks(self) -> tuple[int, ...]:
@@ -117,14 +117,14 @@ class Sound:
         Raises:
             PortAudioError: a device refuses.
         """
-        bridge = self.bridge
+        resampler = self.resampler
         calls = [exchange]
-        if bridge:
+        if resampler:
             calls = [
-                lambda block, _: bridge.write(block, time.perf_counter()),
-                lambda _, out: exchange(bridge.read(out.shape[1], time.perf_counter()), out),
+                lambda block, _: resampler.write(block, time.perf_counter()),
+                lambda _, out: exchange(resampler.read(out.shape[1], time.perf_counter()), out),
             ]
         for (device, channels), block, call in zip(self._ways, self._blocks, calls, strict=True):
-            self._streams.append(Stream(device, self._sample_rate, block, channels, call))
+            self._streams.append(DeviceStream(device, self._sample_rate, block, channels, call))
         for stream in self._streams:
             stream.start()

@@ -103,7 +103,7 @@ def find_device(query: str | None, known: list[Device], ways: Ways = "both") -> 
     return fitting[0]
 
 
-class Stream:
+class DeviceStream:
     """A stream on one device, one way or both; of both, one clock is the measure."""
 
     def __init__(
@@ -199,7 +199,7 @@ def natural_block(device: Device, sample_rate: int, channels: tuple[int, int]) -
         out.fill(0)
         sizes.append(max(block.shape[1], out.shape[1]))
 
-    stream = Stream(device, sample_rate, 0, channels, listen)
+    stream = DeviceStream(device, sample_rate, 0, channels, listen)
     stream.start()
     deadline = time.monotonic() + 2
     while len(sizes) < 4 and time.monotonic() < deadline:

@@ -1,8 +1,8 @@
 """Between two sound devices: what one brings, at the pace of the other's clock and at one constant delay.
 
-No two crystals agree, so that a plain queue between two devices would run full or dry. Here the times at which blocks
-come and go are filtered (`Clock`), and the input is read at the place where its clock is, less a constant
-(`Bridge`), between its samples by a windowed sinc. Method: F. Adriaensen, "Using a DLL to filter time" (LAC 2005) and
+No two crystals agree, so a plain queue between two devices would run full or dry. `Clock` filters block times with a
+delay-locked loop. `AdaptiveResampler` reads the input at the filtered input clock minus a constant, interpolating with
+a windowed sinc. Method: F. Adriaensen, "Using a DLL to filter time" (LAC 2005) and
 "Controlling adaptive resampling" (LAC 2012), as in zita-ajbridge; new is that the ratio of the two filtered clocks is
 fed forward, which leaves a loop of the first order to keep the place.
 
@@ -20,19 +20,19 @@ import numpy as np
 
 from rtmss.config import UserError
 from rtmss.files import Audio
-from rtmss.live.buffers.declick import Joint
+from rtmss.live.buffers.declick import Declicker
 from rtmss.live.device.clock import RATIO_LIMIT, Clock
 
 TAPS = 48
 """Samples that one interpolated sample is made of: flat, and without images, up to 18 kHz."""
 PHASES = 256
 """Places between two samples in the table, and straight lines between those: 96 dB at 20 kHz."""
-PLACE_HZ = 0.016
+POSITION_HZ = 0.016
 """Of the loop that keeps the place; the rest of the clocks' wander ends here."""
 RING_SECONDS = 1.5
 
 
-class Bridge:
+class AdaptiveResampler:
     """A ring that the input's thread fills and the output's thread reads, always `latency` samples behind."""
 
     def __init__(self, n_channels: int, sample_rate: int, block: int) -> None:
@@ -60,13 +60,13 @@ class Bridge:
         self._rate = sample_rate
         self._ring: Audio = np.zeros((n_channels, self.size), np.float32)
         self._source, self._sink = Clock(sample_rate), Clock(sample_rate)
-        self._place, self._fraction = 0, 0.0
+        self._position, self._fraction = 0, 0.0
         """Where the next block is read."""
-        self._has_place = False
+        self._has_position = False
         self._age = self._error = 0.0
-        """Seconds that the place has been kept for, and how wrong it is, in samples, smoothed."""
-        self._joint = Joint(n_channels)
-        self._is_heard = False
+        """Seconds that the position has been kept for, and how wrong it is, in samples, smoothed."""
+        self._declicker = Declicker(n_channels)
+        self._is_audible = False
 
     @property
     def drift_ppm(self) -> float:
@@ -86,33 +86,33 @@ class Bridge:
         """(C, n) for the block that the output asked for at `now`; silence where there is nothing."""
         self._sink.tick(n, now)
         out: Audio = np.zeros((len(self._ring), n), np.float32)
-        is_moved = self._find_place(n)
-        is_heard = self._has_place and self._fill(out)
-        self.n_xruns += int(self._has_place and not is_heard)
-        self._joint.join(out, is_new=is_moved or is_heard != self._is_heard)
-        self._is_heard = is_heard
+        is_moved = self._find_position(n)
+        is_audible = self._has_position and self._fill(out)
+        self.n_xruns += int(self._has_position and not is_audible)
+        self._declicker.join(out, is_new=is_moved or is_audible != self._is_audible)
+        self._is_audible = is_audible
         return out
 
-    def _find_place(self, n: int) -> bool:
+    def _find_position(self, n: int) -> bool:
         """Keep the place, or find it anew; true where it has moved."""
         sink = self._sink.reading
         wanted = self._source.reading.at(sink.seconds - (n + self.latency) * sink.period)
-        error = wanted - self._place - self._fraction
-        if self._has_place and abs(error) < self.margin / 2:
+        error = wanted - self._position - self._fraction
+        if self._has_position and abs(error) < self.margin / 2:
             seconds = n / self._rate
             self._age += seconds
             self._error += (1 - math.exp(-8 * math.pi * self._bandwidth * seconds)) * (error - self._error)
             return False
         is_settled = self._source.is_settled and self._sink.is_settled
-        self.n_xruns += int(self._has_place)
-        self._has_place = is_settled
-        self._place, self._fraction = math.floor(wanted), wanted % 1
+        self.n_xruns += int(self._has_position)
+        self._has_position = is_settled
+        self._position, self._fraction = math.floor(wanted), wanted % 1
         self._age = self._error = 0.0
         return is_settled
 
     @property
     def _bandwidth(self) -> float:
-        return max(PLACE_HZ, min(0.2 / (self._age + 0.1), 0.5))
+        return max(POSITION_HZ, min(0.2 / (self._age + 0.1), 0.5))
 
     def _fill(self, out: Audio) -> bool:
         """Read from the place on, and move it; false where the ring does not hold what is needed."""
@@ -120,27 +120,27 @@ class Bridge:
         ratio = self._sink.reading.period / self._source.reading.period
         ratio += 2 * math.pi * self._bandwidth * self._error / self._rate
         ratio = min(max(ratio, 1 - RATIO_LIMIT), 1 + RATIO_LIMIT)
-        places = self._fraction + ratio * np.arange(n + 1)
-        first, n_needed = self._place - TAPS // 2 + 1, int(places[-2]) + TAPS
+        positions = self._fraction + ratio * np.arange(n + 1)
+        first, n_needed = self._position - TAPS // 2 + 1, int(positions[-2]) + TAPS
         is_there = self.n_written - self.size // 2 <= first and first + n_needed <= self.n_written
         if is_there:
             samples = np.take(self._ring, np.arange(first, first + n_needed) % self.size, axis=1)
-            interpolate(samples, places[:-1], out)
-        whole = math.floor(places[-1])
-        self._place, self._fraction = self._place + whole, float(places[-1]) - whole
+            interpolate(samples, positions[:-1], out)
+        whole = math.floor(positions[-1])
+        self._position, self._fraction = self._position + whole, float(positions[-1]) - whole
         return is_there
 
 
-def interpolate(samples: Audio, places: np.ndarray, out: Audio) -> None:
+def interpolate(samples: Audio, positions: np.ndarray, out: Audio) -> None:
     """Samples between samples, by a windowed sinc.
 
     Args:
         samples: (C, S).
-        places: (n,) ascending from 0; 0 is at the sample TAPS // 2 - 1.
+        positions: (n,) ascending from 0; 0 is at the sample TAPS // 2 - 1.
         out: (C, n) is filled.
     """
-    whole = places.astype(np.int64)
-    phases = (places - whole) * PHASES
+    whole = positions.astype(np.int64)
+    phases = (positions - whole) * PHASES
     row = phases.astype(np.int64)
     weights = _TABLE[row] + (phases - row).astype(np.float32)[:, None] * _STEPS[row]
     windows = np.lib.stride_tricks.sliding_window_view(samples, TAPS, axis=1)[:, whole]

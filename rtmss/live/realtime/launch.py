@@ -7,8 +7,8 @@ from pathlib import Path
 from rtmss.live.options import EngineOptions
 
 
-def launch(options: EngineOptions, link: Path) -> None:
+def launch(options: EngineOptions, shared: Path) -> None:
     """Run an engine in this process, which ends with it."""
     from rtmss.live.realtime.process import run_engine
 
-    run_engine(options, link)
+    run_engine(options, shared)

@@ -1,4 +1,4 @@
-"""A session behind a timeline, told by the link what to play: the engine without its device and its process.
+"""A session behind a timeline, which plays the scenes in the shared state: the engine without its device and process.
 
 Axes: C channels, S samples.
 """
@@ -16,10 +16,10 @@ from rtmss.engine.session import Output, Session, make_sane
 from rtmss.files import Audio
 from rtmss.live.buffers.timeline import MOST_WAITING, N_LATE, Timeline
 from rtmss.live.realtime.step_times import StepTimes
-from rtmss.live.shared.recorder_ring import Tap
-from rtmss.live.shared.state import N_METERS, Entry, Link, Status
-from rtmss.live.song.source import Deck
-from rtmss.recording.hop import Flow, Stream
+from rtmss.live.shared.recorder_ring import RecorderRing
+from rtmss.live.shared.state import N_METERS, Entry, SharedState, Status
+from rtmss.live.song.source import SongSource
+from rtmss.recording.hop import EngineRun, StepInfo
 
 MOST_AT_ONCE = 8
 """Hops that an engine which has fallen behind steps together."""
@@ -32,12 +32,14 @@ EVERY = 32
 class Player:
     """Steps the hops that have come in, and reports on each step."""
 
-    def __init__(self, session: Session | Deck, timeline: Timeline, link: Link, tap: Tap | None = None) -> None:
-        self.session, self.timeline, self.link = session, timeline, link
-        self._tap, self._n_late = tap, 0
-        if tap is not None:
+    def __init__(
+        self, session: Session | SongSource, timeline: Timeline, shared: SharedState, ring: RecorderRing | None = None
+    ) -> None:
+        self.session, self.timeline, self.shared = session, timeline, shared
+        self._ring, self._n_late = ring, 0
+        if ring is not None:
             numbers = session.sample_rate, session.n_outputs, timeline.block, timeline.latency
-            tap.begin(Stream(0, *numbers, self._sounding.backend.name))
+            ring.begin(EngineRun(0, *numbers, self._sounding.backend.name))
         self.status = Status(
             state="running", sample_rate=session.sample_rate, block=timeline.block, latency=timeline.latency
         )
@@ -54,7 +56,7 @@ class Player:
         self._levels: NDArray[np.float32] = np.zeros(0, np.float32)
         self._metered: Scene | None = None
         self._n_steps = 0
-        timeline.is_silent = lambda: link.panic
+        timeline.is_silent = lambda: shared.panic
         self._take_up(0)
 
     def work(self) -> bool:
@@ -67,26 +69,26 @@ class Player:
             self.timeline.skip_to(first)
         due = self._take_up(first)
         n = min(n, MOST_AT_ONCE, due - first)
-        if isinstance(self.session, Deck):
+        if isinstance(self.session, SongSource):
             n = self.session.feed(first, n)
         hop = self.timeline.hop
         started = time.perf_counter()
-        block = self.timeline.take(n)
+        block = self.timeline.read_input(n)
         if self.timeline.fallback == "hold":
             held = self.session.hold(block)
             for i in range(n):
-                self.timeline.suppose(first + i, held[:, i * hop : (i + 1) * hop])
+                self.timeline.write_fallback(first + i, held[:, i * hop : (i + 1) * hop])
         output = self.session.step(block)
         for i in range(n):
             self.timeline.deliver(first + i, output.mix[:, i * hop : (i + 1) * hop])
         self._report(first + n, n, time.perf_counter() - started, output)
-        if self._tap is not None:
-            self._hand_over(self._tap, first, block, output)
+        if self._ring is not None:
+            self._hand_over(self._ring, first, block, output)
         return True
 
     def _take_up(self, hop: int) -> int:
         """Give the session the scene that is due at `hop`; return the hop at which the next one is due."""
-        for entry in self.link.receive(self._n_received):
+        for entry in self.shared.receive(self._n_received):
             self._n_received = entry.number
             if not entry.hop:
                 self._waiting.clear()  # those that still count are sent again after it
@@ -100,20 +102,20 @@ class Player:
             self.status = self.status._replace(applied=entry.number)
         return hop + MOST_AT_ONCE
 
-    def _hand_over(self, tap: Tap, first: int, block: Audio, output: Output) -> None:
+    def _hand_over(self, ring: RecorderRing, first: int, block: Audio, output: Output) -> None:
         """Let the recorder have the latest step, and hear which hops were late."""
-        is_transport = isinstance(self.session, Deck) and not self.session.is_plain
+        is_transport = isinstance(self.session, SongSource) and not self.session.is_plain
         n, n_bad_samples = block.shape[1] // self.timeline.hop, self.session.n_bad_samples
-        flow = Flow(n, n_bad_samples, self.n_xruns, self.link.panic, is_transport)
-        tap.put(first, make_sane(block)[0], output, self._sounding, flow)
+        info = StepInfo(n, n_bad_samples, self.n_xruns, self.shared.panic, is_transport)
+        ring.put(first, make_sane(block)[0], output, self._sounding, info)
         n_late = self.timeline.n_late
         late = range(max(self._n_late, n_late - N_LATE), n_late)
-        tap.put_late([int(self.timeline.late_hops[number % N_LATE]) for number in late])
+        ring.put_late([int(self.timeline.late_hops[number % N_LATE]) for number in late])
         self._n_late = n_late
 
     @property
     def _sounding(self) -> Session:
-        return self.session.session if isinstance(self.session, Deck) else self.session
+        return self.session.session if isinstance(self.session, SongSource) else self.session
 
     def _report(self, hop: int, n: int, seconds: float, output: Output) -> None:
         self.times.add(1000 * seconds / n, n)
@@ -134,7 +136,7 @@ class Player:
             self.status = self.status._replace(p50_ms=p50, p99_ms=p99, p999_ms=p999, max_ms=self.times.max_ms)
         self._n_steps += 1
         self._measure(output)
-        self.link.report(self.status, self.meters)
+        self.shared.report(self.status, self.meters)
 
     def _measure(self, output: Output) -> None:
         """Levels of every strip after its fader, and of the mix."""

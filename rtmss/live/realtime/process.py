@@ -19,14 +19,14 @@ from rtmss.config import SeparatorConfig, UserError
 from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.session import Session
 from rtmss.live.buffers.timeline import Timeline
-from rtmss.live.device.duplex import Sound, choose, common_rate
+from rtmss.live.device.duplex import DuplexStream, choose_devices, common_rate
 from rtmss.live.device.portaudio import devices
 from rtmss.live.options import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOptions
 from rtmss.live.realtime.player import Player
 from rtmss.live.realtime.priority import raise_priority
-from rtmss.live.shared.recorder_ring import Shape, Tap
-from rtmss.live.shared.state import Link
-from rtmss.live.song.source import Deck
+from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
+from rtmss.live.shared.state import SharedState
+from rtmss.live.song.source import SongSource
 from rtmss.separator import Separator
 
 NAP_SECONDS = 0.0005
@@ -34,7 +34,7 @@ NAP_SECONDS = 0.0005
 
 
 def run_engine(options: EngineOptions, memory: Path) -> None:
-    """Play until the link says stop. Ends the process, whatever PortAudio thinks of that."""
+    """Play until the shared state says stop. Ends the process, whatever PortAudio thinks of that."""
     code = 0
     try:
         code = _play(options, memory)
@@ -52,9 +52,9 @@ def run_engine(options: EngineOptions, memory: Path) -> None:
 def _play(options: EngineOptions, memory: Path) -> int:
     torch.set_num_threads(1)  # a hop is too little work to share
     model = Separator.load(options.weights, options.profile).model
-    link = Link.attach(memory, model.config.unet.n_condition)
-    has_song = bool(link.transport.song)
-    source, sink = choose(options.device, options.source, options.sink, devices(), has_input=not has_song)
+    shared = SharedState.attach(memory, model.config.unet.n_condition)
+    has_song = bool(shared.transport.song)
+    source, sink = choose_devices(options.device, options.source, options.sink, devices(), has_input=not has_song)
     rate, hop = common_rate(source, sink, options.sample_rate), model.config.stft.hop_length
     n_outputs = min(options.n_outputs, sink.n_outputs)
     sessions = [
@@ -62,39 +62,41 @@ def _play(options: EngineOptions, memory: Path) -> int:
         for _ in range(1 + has_song)
     ]
     session = sessions[0]
-    sound = Sound(source, sink, rate, options.block, session.n_outputs)
-    timeline = Timeline(session.n_outputs, hop, sound.block, session.delay, options.n_queued, sound.n_before)
-    deck = Deck(session, sessions[1], timeline, link.transport) if has_song else None
-    player = Player(deck or session, timeline, link, _tap(options, model.config))
+    sound = DuplexStream(source, sink, rate, options.block, session.n_outputs)
+    timeline = Timeline(session.n_outputs, hop, sound.block, session.delay, options.n_queued, sound.n_resampler)
+    song = SongSource(session, sessions[1], timeline, shared.transport) if has_song else None
+    player = Player(song or session, timeline, shared, _ring(options, model.config))
     for one in sessions:
         warm_up(one)
-    if deck:
-        deck.warm_up()
-    is_realtime = settle()
+    if song:
+        song.warm_up()
+    is_realtime = configure_thread()
     sound.start(timeline.exchange)
     player.device_latency = sound.device_latency
     player.status = player.status._replace(n_devices=sound.n_devices, realtime=int(is_realtime))
-    return _run(player, link, sound)
+    return _run(player, shared, sound)
 
 
-def _tap(options: EngineOptions, config: SeparatorConfig) -> Tap | None:
-    if options.tap is None:
+def _ring(options: EngineOptions, config: SeparatorConfig) -> RecorderRing | None:
+    if options.ring is None:
         return None
-    return Tap.attach(options.tap, Shape(config.stft.hop_length, options.n_outputs, config.unet.n_condition))
+    return RecorderRing.attach(
+        options.ring, RingShape(config.stft.hop_length, options.n_outputs, config.unet.n_condition)
+    )
 
 
-def _run(player: Player, link: Link, sound: Sound) -> int:
+def _run(player: Player, shared: SharedState, sound: DuplexStream) -> int:
     parent, n_blocks = multiprocessing.parent_process(), sound.n_blocks
     moved = [time.monotonic()] * len(n_blocks)
     """When each stream last brought or took something."""
-    while not link.stop:
+    while not shared.stop:
         player.n_xruns, player.drift_ppm = sound.n_xruns, sound.drift_ppm
         if player.work():
             continue
         now, before, n_blocks = time.monotonic(), n_blocks, sound.n_blocks
         moved = [now if a != b else then for a, b, then in zip(before, n_blocks, moved, strict=True)]
         if now - min(moved) > SILENT_SECONDS:
-            link.report(player.status._replace(state="reopening"), player.meters)
+            shared.report(player.status._replace(state="reopening"), player.meters)
             return EXIT_LOST
         if parent is not None and not parent.is_alive():
             return 0  # nobody is left to stop us
@@ -110,7 +112,7 @@ def warm_up(session: Session) -> None:
     session.reset()
 
 
-def settle() -> bool:
+def configure_thread() -> bool:
     """Take what could interrupt a step out of its way; true if all of it could be."""
     sys.setswitchinterval(0.0005)  # the device's thread waits for the interpreter at most this long
     gc.collect()

@@ -22,7 +22,7 @@ from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.files import Audio
 from rtmss.live.shared.scene_rows import NAME_BYTES, SceneReader, decode_name, scene_fields, write_scene
-from rtmss.recording.hop import Flow, Hop, Position, Stream
+from rtmss.recording.hop import EngineRun, Hop, Position, StepInfo
 
 if TYPE_CHECKING:  # the recorder needs no torch
     from rtmss.engine.session import Output, Session
@@ -33,8 +33,8 @@ N_LATE = 4096
 """Late hops that are remembered for the reader."""
 
 
-class Shape(NamedTuple):
-    """What decides how much memory a tap needs."""
+class RingShape(NamedTuple):
+    """What decides how much memory a ring needs."""
 
     hop_length: int
     n_outputs: int
@@ -47,10 +47,10 @@ class Shape(NamedTuple):
         return -(-RING_SAMPLES // self.hop_length)
 
 
-class Tap:
+class RecorderRing:
     """The memory, seen from either process."""
 
-    def __init__(self, path: Path, shape: Shape) -> None:
+    def __init__(self, path: Path, shape: RingShape) -> None:
         self.path, self.shape = path, shape
         layout = _layout(shape)
         with path.open("r+b") as file:
@@ -58,7 +58,7 @@ class Tap:
         whole: Any = np.ndarray((), layout, buffer=memory)
         self._whole, self._slots, self._scenes = whole, whole["slots"], whole["scenes"]
         self._late = whole["late"]
-        self._stream = Stream()
+        self._run = EngineRun()
         self._begun: tuple[Session | None, int] = (None, 0)
         """Whose stream it is, and which of its streams."""
         self._start = 0
@@ -68,14 +68,14 @@ class Tap:
         self._reader = SceneReader()
 
     @classmethod
-    def create(cls, shape: Shape) -> Self:
+    def create(cls, shape: RingShape) -> Self:
         """Make the memory, all zeros; whoever makes it calls `close(unlink=True)` in the end.
 
         Raises:
             UserError: there is not enough of it.
         """
         in_memory = Path("/dev/shm")
-        handle, name = tempfile.mkstemp(prefix="rtmss-tap-", dir=in_memory if in_memory.is_dir() else None)
+        handle, name = tempfile.mkstemp(prefix="rtmss-ring-", dir=in_memory if in_memory.is_dir() else None)
         n_bytes = _layout(shape).itemsize
         try:
             with os.fdopen(handle, "wb") as file:
@@ -90,7 +90,7 @@ class Tap:
         return cls(Path(name), shape)
 
     @classmethod
-    def attach(cls, path: Path, shape: Shape) -> Self:
+    def attach(cls, path: Path, shape: RingShape) -> Self:
         """Open memory that another process made."""
         return cls(path, shape)
 
@@ -102,12 +102,12 @@ class Tap:
 
     # The engine's side.
 
-    def begin(self, stream: Stream) -> None:
+    def begin(self, run: EngineRun) -> None:
         """Start a new stream, whose hops count from 0; it is given its number."""
-        self._stream = stream._replace(number=int(self._whole["stream"]) + 1)
-        self._whole["stream"] = self._stream.number
+        self._run = run._replace(number=int(self._whole["stream"]) + 1)
+        self._whole["stream"] = self._run.number
 
-    def put(self, first: int, audio: Audio, output: Output, session: Session, flow: Flow) -> None:
+    def put(self, first: int, audio: Audio, output: Output, session: Session, info: StepInfo) -> None:
         """Hand over a step.
 
         Args:
@@ -127,20 +127,20 @@ class Tap:
             number = int(self._whole["written"]) + 1
             slot, part = self._slots[number % self.shape.n_slots], slice(i * hop, (i + 1) * hop)
             slot["number"] = 0  # a reader in between sees that it is not whole
-            slot["hop"], slot["stream"], slot["flow"] = first + i, self._stream, flow
+            slot["hop"], slot["stream"], slot["flow"] = first + i, self._run, info
             slot["start"], slot["scene"], slot["n_stems"] = self._start, self._scene_number, n_stems
             slot["input"], slot["remainder"] = audio[:, part], output.remainder[:, part]
             slot["stems"][:n_stems] = output.stems[..., part]
             slot["mix"][: len(output.mix)] = output.mix[:, part]
             slot["number"] = number
             self._whole["written"] = number
-            self._start, flow = 0, flow._replace(step=0)
+            self._start, info = 0, info._replace(step=0)
 
     def put_late(self, hops: Sequence[int]) -> None:
         """Say which hops of this stream came too late."""
         for hop in hops:
             n = int(self._whole["n_late"])
-            self._late[n % N_LATE] = self._stream.number, hop
+            self._late[n % N_LATE] = self._run.number, hop
             self._whole["n_late"] = n + 1
 
     def _put_scene(self, scene: Scene) -> int:
@@ -183,18 +183,18 @@ class Tap:
         return self._reader.read(row) if number and row["number"] == number else None
 
     def _hop(self, slot: Any, start: Scene | None, scene: Scene) -> Hop:
-        stream, n_stems = Stream(*slot["stream"].tolist()), int(slot["n_stems"])
-        stream = stream._replace(backend=decode_name(stream.backend))
-        numbers = int(slot["number"]), int(slot["hop"]), stream, Flow(*slot["flow"].tolist())
-        audio = slot["input"], slot["stems"][:n_stems], slot["remainder"], slot["mix"][: stream.n_outputs]
+        run, n_stems = EngineRun(*slot["stream"].tolist()), int(slot["n_stems"])
+        run = run._replace(backend=decode_name(run.backend))
+        numbers = int(slot["number"]), int(slot["hop"]), run, StepInfo(*slot["flow"].tolist())
+        audio = slot["input"], slot["stems"][:n_stems], slot["remainder"], slot["mix"][: run.n_outputs]
         return Hop(*numbers, start, scene, int(slot["scene"]), *audio)
 
 
-def _layout(shape: Shape) -> np.dtype[Any]:
+def _layout(shape: RingShape) -> np.dtype[Any]:
     hop = shape.hop_length
     slot = [
-        ("number", "u8"), ("hop", "u8"), ("stream", _fields(Stream())),
-        ("flow", _fields(Flow())),
+        ("number", "u8"), ("hop", "u8"), ("stream", _fields(EngineRun())),
+        ("flow", _fields(StepInfo())),
         ("start", "u8"), ("scene", "u8"), ("n_stems", "u8"), ("input", "f4", (2, hop)),
         ("stems", "f4", (MAX_STEMS, 2, hop)), ("remainder", "f4", (2, hop)), ("mix", "f4", (shape.n_outputs, hop)),
     ]  # fmt: skip

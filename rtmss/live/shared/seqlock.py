@@ -23,7 +23,7 @@ class Record(Generic[Value]):
         self._memory["numbers"] = value
         self._memory["version"] = version + 1
 
-    def glance(self) -> Value | None:
+    def try_read(self) -> Value | None:
         """The latest value, or None while it is being written: for who cannot wait."""
         version = int(self._memory["version"])
         value = self._value()
@@ -32,7 +32,7 @@ class Record(Generic[Value]):
     def read(self) -> Value:
         """The latest value."""
         for _ in range(20):
-            value = self.glance()
+            value = self.try_read()
             if value is not None:
                 return value
             time.sleep(1e-5)

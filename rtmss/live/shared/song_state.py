@@ -1,7 +1,7 @@
-"""The transport of a song that plays in the place of an input: what is wished for, where it is, on which tape.
+"""The transport of a song that plays instead of the input: commands, position, and the decoded song.
 
-It lies in the memory that the processes share (see `link`) and outlives each of them. Every record has one writer; who
-reads while it is written reads again, or next time. Times are seconds of the song, so that they hold at any rate.
+It is part of the memory that the processes share (see `state`) and outlives each of them. Every record has one writer.
+Times are seconds of the song, so that they hold at any sample rate.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ NO_SONG = "no song is played; start rtmss live with --file SONG"
 PATH_BYTES = 1024
 
 
-class Wish(NamedTuple):
-    """What the control side wants. The engine obeys a command when its number is one that it has not seen yet."""
+class TransportCommand(NamedTuple):
+    """What the control side wants. The engine follows a command whose number it has not seen yet."""
 
     is_playing: bool = True
     n_plays: int = 0
@@ -43,7 +43,7 @@ class Wish(NamedTuple):
 
 
 class Playback(NamedTuple):
-    """Where the engine is, and which commands it has obeyed."""
+    """Where the engine is, and which commands it has acknowledged."""
 
     position_seconds: float = 0.0
     """Of what goes in; it is heard one latency later."""
@@ -57,11 +57,11 @@ class Playback(NamedTuple):
     """Hz at which the engine needs the song; 0 before it knows."""
 
 
-class Offer(NamedTuple):
-    """A tape that is ready to be played."""
+class SongInfo(NamedTuple):
+    """A decoded song that is ready to be played."""
 
     number: int = 0
-    """Of the tape; 0 while there is none."""
+    """Counts decodings; 0 while there is none."""
     sample_rate: int = 0
     n_samples: int = 0
     n_channels: int = 2
@@ -72,42 +72,42 @@ class Offer(NamedTuple):
         return self.n_samples / self.sample_rate if self.sample_rate else 0.0
 
 
-Change = Callable[[Wish], Wish]
+TransportChange = Callable[[TransportCommand], TransportCommand]
 
 
-def play(on: bool) -> Change:
+def play(on: bool) -> TransportChange:
     """Play, or stay where it is."""
-    return lambda wish: wish._replace(is_playing=on, n_plays=wish.n_plays + 1)
+    return lambda command: command._replace(is_playing=on, n_plays=command.n_plays + 1)
 
 
-def seek(seconds: float) -> Change:
+def seek(seconds: float) -> TransportChange:
     """Go to a place."""
-    return lambda wish: wish._replace(seek_seconds=seconds, n_seeks=wish.n_seeks + 1)
+    return lambda command: command._replace(seek_seconds=seconds, n_seeks=command.n_seeks + 1)
 
 
-def loop(**fields: float) -> Change:
+def loop(**fields: float) -> TransportChange:
     """Change fields of the loop, whose count begins anew."""
-    return lambda wish: wish._replace(**fields, n_loop_changes=wish.n_loop_changes + 1)  # type: ignore[arg-type]
+    return lambda command: command._replace(**fields, n_loop_changes=command.n_loop_changes + 1)  # type: ignore[arg-type]
 
 
-def checked(wish: Wish, seconds: float) -> Wish:
-    """The same wish, if a song of that length can fulfil it.
+def checked(command: TransportCommand, seconds: float) -> TransportCommand:
+    """The same command, if a song of that length can follow it.
 
     Raises:
         UserError: a place is beyond the end, or the loop does not last.
     """
-    end = min(wish.b_seconds, seconds)
-    places = {"seek to": wish.seek_seconds, "the loop begins at": wish.a_seconds}
-    if wish.b_seconds != math.inf:
-        places["the loop ends at"] = wish.b_seconds
+    end = min(command.b_seconds, seconds)
+    places = {"seek to": command.seek_seconds, "the loop begins at": command.a_seconds}
+    if command.b_seconds != math.inf:
+        places["the loop ends at"] = command.b_seconds
     for what, place in places.items():
         if not 0 <= place <= seconds + ROUNDED_SECONDS:
             raise UserError(f"{what} {place:g} s: the song has {seconds:.2f} s")
-    if end - wish.a_seconds < MIN_LOOP_SECONDS:
+    if end - command.a_seconds < MIN_LOOP_SECONDS:
         raise UserError(
-            f"a loop from {wish.a_seconds:g} to {end:g} s: B has to come {MIN_LOOP_SECONDS:g} s after A or later"
+            f"a loop from {command.a_seconds:g} to {end:g} s: B has to come {MIN_LOOP_SECONDS:g} s after A or later"
         )
-    return wish
+    return command
 
 
 def parse_loop(text: str) -> tuple[float, float]:
@@ -131,28 +131,28 @@ def layout() -> np.dtype[Any]:
         return [("version", "u8"), ("numbers", "f8", len(kind()))]
 
     return np.dtype([
-        ("wish", record(Wish)), ("playback", record(Playback)), ("offer", record(Offer)),
-        ("song", f"S{PATH_BYTES}"), ("tape", f"S{PATH_BYTES}"),
+        ("command", record(TransportCommand)), ("playback", record(Playback)), ("info", record(SongInfo)),
+        ("song", f"S{PATH_BYTES}"), ("samples", f"S{PATH_BYTES}"),
     ], align=True)  # fmt: skip
 
 
 class Transport:
-    """The three records and two names; a transport without a song is not used."""
+    """Three records and two names. Without a song nothing uses it."""
 
     def __init__(self, memory: Any) -> None:
         self._memory = memory
-        self.wish = Record(memory["wish"], Wish())
+        self.command = Record(memory["command"], TransportCommand())
         """Written by the control side."""
         self.playback = Record(memory["playback"], Playback())
         """Written by the engine."""
-        self.offer = Record(memory["offer"], Offer())
+        self.info = Record(memory["info"], SongInfo())
         """Written by the loader."""
 
-    def insert(self, song: Path, wish: Wish) -> None:
+    def insert(self, song: Path, command: TransportCommand) -> None:
         """Say which song is played and how it begins, before any process starts."""
         self._memory["song"] = _path(song)
-        self.wish.write(wish)
-        self.playback.write(Playback(wish.seek_seconds, wish.is_playing, 0, *_numbers(wish)))
+        self.command.write(command)
+        self.playback.write(Playback(command.seek_seconds, command.is_playing, 0, *_numbers(command)))
 
     @property
     def song(self) -> str:
@@ -160,62 +160,62 @@ class Transport:
         return str(self._memory["song"].item().decode(errors="replace"))
 
     @property
-    def tape(self) -> Path:
-        """The song as samples; whole once it is offered."""
-        return Path(self._memory["tape"].item().decode())
+    def samples_path(self) -> Path:
+        """The decoded song; complete once `info` says so."""
+        return Path(self._memory["samples"].item().decode())
 
-    @tape.setter
-    def tape(self, path: Path) -> None:
-        self._memory["tape"] = _path(path)
+    @samples_path.setter
+    def samples_path(self, path: Path) -> None:
+        self._memory["samples"] = _path(path)
 
     # For the control side.
 
     @property
     def seconds(self) -> float:
         """Length of the song; 0 while it is being read."""
-        return self.offer.read().seconds
+        return self.info.read().seconds
 
     @property
     def position_seconds(self) -> float:
         """Where it is, or is about to be."""
-        wish, playback = self.wish.read(), self.playback.read()
-        return wish.seek_seconds if wish.n_seeks > playback.n_seeks else playback.position_seconds
+        command, playback = self.command.read(), self.playback.read()
+        return command.seek_seconds if command.n_seeks > playback.n_seeks else playback.position_seconds
 
     @property
     def is_playing(self) -> bool:
         """Whether it plays, or is about to."""
-        wish, playback = self.wish.read(), self.playback.read()
-        return wish.is_playing if wish.n_plays > playback.n_plays else playback.is_playing
+        command, playback = self.command.read(), self.playback.read()
+        return command.is_playing if command.n_plays > playback.n_plays else playback.is_playing
 
-    def plan(self, changes: Sequence[Change]) -> Wish:
-        """What to wish for after all these changes.
+    def plan(self, changes: Sequence[TransportChange]) -> TransportCommand:
+        """The command after all these changes.
 
         Raises:
-            UserError: there is no song, it is still being read, or it cannot fulfil that.
+            UserError: there is no song, it is still being read, or it cannot follow that.
         """
         if not self.song:
             raise UserError(NO_SONG)
-        seconds, wish = self.seconds, self.wish.read()
+        seconds, command = self.seconds, self.command.read()
         if not seconds:
             raise UserError(f"{Path(self.song).name} is still being read")
-        if wish.b_seconds > seconds:  # the length in the file's header was wrong
-            wish = wish._replace(b_seconds=math.inf)
-        wish = wish._replace(seek_seconds=min(wish.seek_seconds, seconds))
+        if command.b_seconds > seconds:  # the length in the file's header was wrong
+            command = command._replace(b_seconds=math.inf)
+        command = command._replace(seek_seconds=min(command.seek_seconds, seconds))
         for change in changes:
-            wish = change(wish)
-        return checked(wish, seconds)
+            command = change(command)
+        return checked(command, seconds)
 
-    def change(self, *changes: Change) -> None:
-        """Wish for something else.
+    def change(self, *changes: TransportChange) -> None:
+        """Command something else.
 
         Raises:
             UserError: as `plan`; nothing is changed.
         """
-        self.wish.write(self.plan(changes))
+        self.command.write(self.plan(changes))
 
 
-def _numbers(wish: Wish) -> tuple[int, int, int]:
-    return wish.n_plays, wish.n_seeks, wish.n_loop_changes
+def _numbers(command: TransportCommand) -> tuple[int, int, int]:
+    return command.n_plays, command.n_seeks, command.n_loop_changes
 
 
 def _path(path: Path) -> bytes:

@@ -101,7 +101,7 @@ _NUMBERS = [name for name in Status._fields if name != "state"]
 _INTEGERS = {name for name, default in Status._field_defaults.items() if isinstance(default, int)}
 
 
-class Link:
+class SharedState:
     """One block of shared memory, seen from any of the processes."""
 
     def __init__(self, path: Path, n_condition: int) -> None:

@@ -1,6 +1,6 @@
 """The supervisor's side of a song: decodes it once into a file of samples, which the engine maps.
 
-Axes: C channels (1 or 2), S samples. On the tape, samples of all channels lie side by side.
+Axes: C channels (1 or 2), S samples. In the decoded file, samples of all channels lie side by side.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pedalboard.io import ReadableAudioFile
 
 from rtmss.config import UserError
 from rtmss.files import Audio, AudioFileError, open_audio
-from rtmss.live.shared.song_state import Offer
-from rtmss.live.shared.state import Link
+from rtmss.live.shared.song_state import SongInfo
+from rtmss.live.shared.state import SharedState
 
 BLOCK = 1 << 16
 """Samples decoded at once."""
@@ -37,21 +37,21 @@ def song_seconds(song: Path) -> float:
         return float(reader.frames / reader.samplerate)
 
 
-def write_tape(song: Path, path: Path, sample_rate: int, is_cancelled: Callable[[], bool] = lambda: False) -> Offer:
+def decode_song(song: Path, path: Path, sample_rate: int, is_cancelled: Callable[[], bool] = lambda: False) -> SongInfo:
     """Decode a song, block by block.
 
     Args:
         song: any readable format and rate, 1 or 2 channels, any length.
-        path: the tape; four bytes per sample and channel.
-        sample_rate: Hz of the tape; soxr resamples where the song has another.
-        is_cancelled: asked once per block; the tape then ends there.
+        path: the decoded song; four bytes per sample and channel.
+        sample_rate: Hz to decode to; soxr resamples if the song has another.
+        is_cancelled: asked once per block; the file then ends there.
 
     Returns:
-        What was written, as tape number 1.
+        What was written, with number 1.
 
     Raises:
         AudioFileError: the song cannot be read to its end.
-        UserError: the tape cannot be written.
+        UserError: the file cannot be written.
     """
     n_samples = 0
     with open_audio(song) as reader:
@@ -59,13 +59,13 @@ def write_tape(song: Path, path: Path, sample_rate: int, is_cancelled: Callable[
         n_channels, rate = reader.num_channels, round(reader.samplerate)
         resampler = soxr.ResampleStream(rate, sample_rate, n_channels) if rate != sample_rate else None
         try:
-            with path.open("wb") as tape:
+            with path.open("wb") as decoded:
                 is_last = False
                 while not is_last and not is_cancelled():
                     block = np.ascontiguousarray(_read(song, reader).T)
                     is_last = not len(block)
                     rows = resampler.resample_chunk(block, last=is_last) if resampler else block
-                    tape.write(np.ascontiguousarray(rows, np.float32).data)
+                    decoded.write(np.ascontiguousarray(rows, np.float32).data)
                     n_samples += len(rows)
         except OSError as error:
             raise UserError(
@@ -73,30 +73,30 @@ def write_tape(song: Path, path: Path, sample_rate: int, is_cancelled: Callable[
             ) from error
     if not n_samples:
         raise AudioFileError(f"{song}: holds no audio")
-    return Offer(1, sample_rate, n_samples, n_channels)
+    return SongInfo(1, sample_rate, n_samples, n_channels)
 
 
 class Loader:
-    """Keeps a tape ready at the rate that the engine asks for, in a thread of the supervisor."""
+    """Keeps the song decoded at the engine's sample rate, in a thread of the supervisor."""
 
-    def __init__(self, song: Path, link: Link, say: Callable[[str], None]) -> None:
+    def __init__(self, song: Path, shared: SharedState, say: Callable[[str], None]) -> None:
         """Begin to wait for an engine; one that cannot be served ends the host.
 
         Raises:
-            UserError: there is nowhere to put the tape.
+            UserError: there is nowhere to put the decoded song.
         """
         self.has_failed = False
-        self._song, self._link, self._say = song, link, say
+        self._song, self._shared, self._say = song, shared, say
         self._is_closed = False
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix="rtmss-tape-", dir=_roomy_folder()))
+            self._folder = Path(tempfile.mkdtemp(prefix="rtmss-song-", dir=_roomy_folder()))
         except OSError as error:
-            raise UserError(f"no folder for a tape: {error.strerror}; TMPDIR names another") from error
+            raise UserError(f"no folder for the decoded song: {error.strerror}; TMPDIR names another") from error
         self._thread = threading.Thread(target=self._run, name="rtmss-loader", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop, and remove the tape; who has mapped it keeps it."""
+        """Stop, and remove the file; an engine that has mapped it keeps it."""
         self._is_closed = True
         self._thread.join()
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -108,21 +108,21 @@ class Loader:
                 self._serve()
                 pause.wait(POLL_SECONDS)
         except Exception as error:  # without its song the host has nothing to play
-            self.has_failed, self._link.stop = True, True
+            self.has_failed, self._shared.stop = True, True
             self._say(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
 
     def _serve(self) -> None:
-        transport = self._link.transport
-        offer, wanted = transport.offer.read(), transport.playback.read().sample_rate
-        if not wanted or wanted == offer.sample_rate:
+        transport = self._shared.transport
+        info, wanted = transport.info.read(), transport.playback.read().sample_rate
+        if not wanted or wanted == info.sample_rate:
             return
-        path = self._folder / f"{offer.number + 1}.f32"
-        made = write_tape(self._song, path, wanted, lambda: self._is_closed)
+        path = self._folder / f"{info.number + 1}.f32"
+        made = decode_song(self._song, path, wanted, lambda: self._is_closed)
         if self._is_closed:
             return
-        before, transport.tape = transport.tape, path
-        transport.offer.write(made._replace(number=offer.number + 1))
-        if offer.number:
+        before, transport.samples_path = transport.samples_path, path
+        transport.info.write(made._replace(number=info.number + 1))
+        if info.number:
             before.unlink(missing_ok=True)
 
 

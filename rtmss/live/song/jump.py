@@ -1,4 +1,4 @@
-"""Jumps in a song: where to, when, how long the other session listens before, and how long there is silence."""
+"""Jumps in a song: where to, when, how long the other session warms up, and how long there is silence."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from rtmss.config import UNetConfig
 from rtmss.engine.session import Session
-from rtmss.live.shared.song_state import Wish
-from rtmss.live.song.samples import Tape
+from rtmss.live.shared.song_state import TransportCommand
+from rtmss.live.song.samples import DecodedSong
 
 SLACK = 2
 """Hops of silence after the last one that is warmed up, in which an engine that fell behind catches up."""
@@ -18,7 +18,7 @@ class WarmUp:
     """How a session gets ready for a place; all in hops."""
 
     most: int = 64
-    """Before a place that are heard beforehand; what is remembered of earlier ones is hardly audible."""
+    """Stepped before a jump's target; what the network remembers of earlier ones is hardly audible."""
     block: int = 4
     """Of these, in one silent hop: it takes less time than a hop has, and they are cheaper together."""
     least: int = 16
@@ -31,11 +31,11 @@ class WarmUp:
         return cls(cls.most * often, max(1, cls.block // often), cls.least * often)
 
     def before(self, target: int, hop: int) -> int:
-        """Hops to be heard before a target; none of them lies before the song."""
+        """Hops to be stepped before a target; none of them lies before the song."""
         return min(self.most, max(0, target) // hop)
 
     def silence(self, n_warm: int) -> int:
-        """Hops of silence in which so many are heard beforehand, after the one that fades out."""
+        """Hops of silence in which so many are stepped, after the one that fades out."""
         return -(-n_warm // self.block) + SLACK if n_warm else 0
 
 
@@ -44,36 +44,39 @@ class Jump:
     """A jump that is being made."""
 
     target: int
-    """Sample of the tape."""
+    """Sample of the song."""
     due: int
     """Not before this hop."""
     quiet_from: int
-    """From this hop on there is silence until it lands."""
+    """From this hop on there is silence until the jump."""
     n_warm: int
-    """Hops before the target that are heard beforehand."""
+    """Hops before the target to be stepped first."""
     is_loop: bool = False
     n_warmed: int = 0
 
     @property
     def n_left(self) -> int:
-        """Hops that are still to be heard beforehand."""
+        """Hops that are still to be stepped first."""
         return self.n_warm - self.n_warmed
 
-    def warm(self, session: Session, tape: Tape, n: int) -> None:
-        """Let a session hear up to `n` more of them."""
+    def warm(self, session: Session, song: DecodedSong, n: int) -> None:
+        """Step a session through up to `n` more of them."""
         n, hop = min(n, self.n_left), session.hop_length
         if n:
-            session.step(tape.read(self.target - self.n_left * hop, n * hop))
+            session.step(song.read(self.target - self.n_left * hop, n * hop))
             self.n_warmed += n
 
 
-def loop_jump(wish: Wish, position: int, n_samples: int, sample_rate: int, hop: int) -> tuple[int, int] | None:
+def loop_jump(
+    command: TransportCommand, position: int, n_samples: int, sample_rate: int, hop: int
+) -> tuple[int, int] | None:
     """The next jump from B to A: hops until it is due, and its target; None if the position is after B.
 
-    It lies before the hop in which B is, and misses A by as much as B, so that the loop keeps its length to the sample.
+    Jumps fall on hop boundaries: on the last one before B, to a sample equally far before A. So the loop length is
+    exact.
     """
-    end = round(min(wish.b_seconds * sample_rate, n_samples))
+    end = round(min(command.b_seconds * sample_rate, n_samples))
     if position > end:
         return None
     n_hops, missed = divmod(end - position, hop)
-    return n_hops, round(wish.a_seconds * sample_rate) - missed
+    return n_hops, round(command.a_seconds * sample_rate) - missed

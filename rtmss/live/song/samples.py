@@ -13,23 +13,23 @@ from pathlib import Path
 import numpy as np
 
 from rtmss.files import Audio
-from rtmss.live.shared.song_state import Offer
+from rtmss.live.shared.song_state import SongInfo
 
 LOOK_SECONDS = 4
 """So much of what comes next is fetched from the disk beforehand."""
 
 
-class Tape:
-    """A tape in the engine's memory."""
+class DecodedSong:
+    """A decoded song, mapped into memory."""
 
-    def __init__(self, path: Path, offer: Offer) -> None:
+    def __init__(self, path: Path, info: SongInfo) -> None:
         """Map it; nothing is read yet."""
-        self.n_samples = offer.n_samples
+        self.n_samples = info.n_samples
         with path.open("rb") as file:
             self._memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._samples = np.frombuffer(self._memory, np.float32).reshape(-1, offer.n_channels)
-        self._row = self._samples.itemsize * offer.n_channels
-        self._look = LOOK_SECONDS * offer.sample_rate
+        self._samples = np.frombuffer(self._memory, np.float32).reshape(-1, info.n_channels)
+        self._row = self._samples.itemsize * info.n_channels
+        self._look = LOOK_SECONDS * info.sample_rate
         self._looked = -1
 
     def read(self, start: int, n: int) -> Audio:

@@ -30,7 +30,7 @@ _NTP_EPOCH = 2_208_988_800
 _SIZES = {"i": 4, "f": 4, "h": 8, "d": 8, "T": 0, "F": 0, "N": 0}
 
 
-class WireError(ValueError):
+class OscDecodeError(ValueError):
     """Bytes that are not OSC as it is spoken here."""
 
 
@@ -57,11 +57,11 @@ def decode(data: bytes) -> list[Packet]:
         WireError: it is malformed, too large, or has arguments of other types than `TAGS`.
     """
     if len(data) > MAX_BYTES:
-        raise WireError(f"{len(data)} bytes, at most {MAX_BYTES} in one packet")
+        raise OscDecodeError(f"{len(data)} bytes, at most {MAX_BYTES} in one packet")
     packets: dict[float | None, list[Message]] = {}
     for n_messages, (when, message) in enumerate(_walk(data, None, 0), 1):
         if n_messages > MAX_MESSAGES:
-            raise WireError(f"more than {MAX_MESSAGES} messages in one packet")
+            raise OscDecodeError(f"more than {MAX_MESSAGES} messages in one packet")
         packets.setdefault(when, []).append(message)
     return [Packet(when, messages) for when, messages in packets.items()]
 
@@ -105,40 +105,40 @@ def _walk(data: bytes, when: float | None, depth: int) -> Iterator[tuple[float |
         yield when, _read(data)
         return
     if depth >= MAX_DEPTH:
-        raise WireError(f"bundles are nested more than {MAX_DEPTH} deep")
+        raise OscDecodeError(f"bundles are nested more than {MAX_DEPTH} deep")
     if len(data) < 16:
-        raise WireError("a bundle ends before its time tag")
+        raise OscDecodeError("a bundle ends before its time tag")
     when = unix_seconds(int.from_bytes(data[8:16], "big"))
     index = 16
     while index < len(data):
         size = int.from_bytes(data[index : index + 4], "big")
         index += 4
         if not 0 < size <= len(data) - index:
-            raise WireError(f"a bundle names an element of {size} bytes and has {max(0, len(data) - index)} left")
+            raise OscDecodeError(f"a bundle names an element of {size} bytes and has {max(0, len(data) - index)} left")
         yield from _walk(data[index : index + size], when, depth + 1)
         index += size
 
 
 def _read(data: bytes) -> Message:
     if not data.startswith(b"/") or len(data) % 4:
-        raise WireError("a message starts with '/' and has a multiple of 4 bytes")
+        raise OscDecodeError("a message starts with '/' and has a multiple of 4 bytes")
     tags = _tags(data)
     unknown = set(tags) - set(TAGS)
     if unknown:
-        raise WireError(f"arguments of type '{min(unknown)}' are not taken; known types: {' '.join(TAGS)}")
+        raise OscDecodeError(f"arguments of type '{min(unknown)}' are not taken; known types: {' '.join(TAGS)}")
     try:
         parsed = OscMessage(data)
     except Exception as error:  # python-osc raises many kinds, UnicodeDecodeError among them
-        raise WireError("a message cannot be read: cut off, or not text where text should be") from error
+        raise OscDecodeError("a message cannot be read: cut off, or not text where text should be") from error
     address, args = parsed.address, tuple(parsed.params)
     if not (address.isascii() and address.isprintable()) or " " in address:
-        raise WireError("an address has printable ASCII characters and no spaces")
+        raise OscDecodeError("an address has printable ASCII characters and no spaces")
     if b"" in args:
-        raise WireError("an empty blob is not taken")  # python-osc could not send it back
+        raise OscDecodeError("an empty blob is not taken")  # python-osc could not send it back
     sizes = [_padded(tag, value) for tag, value in zip(tags, args, strict=True)]
     head = _padded("s", address) + (_padded("s", "," + tags) if len(data) > _padded("s", address) else 0)
     if head + sum(sizes) != len(data):
-        raise WireError(f"arguments of types '{tags}' do not fill a message of {len(data)} bytes")
+        raise OscDecodeError(f"arguments of types '{tags}' do not fill a message of {len(data)} bytes")
     return Message(address, args, tags)
 
 
@@ -146,11 +146,11 @@ def _tags(data: bytes) -> str:
     """The type tags of a message, without the comma; none where it ends after the address."""
     end = data.find(b"\0")
     if end < 0:
-        raise WireError("an address has no end")
+        raise OscDecodeError("an address has no end")
     rest = data[(end // 4 + 1) * 4 :]
     tags, found, _ = rest.partition(b"\0")
     if rest and not (found and tags.startswith(b",")):
-        raise WireError("after the address comes a type tag string that starts with ','")
+        raise OscDecodeError("after the address comes a type tag string that starts with ','")
     return tags[1:].decode("latin-1")
 
 
@@ -187,11 +187,11 @@ class Framer:
         self._buffer += data
         if self._is_slip is None and self._buffer:
             if self._buffer[0] not in {0, END}:
-                raise WireError("a stream starts with a length or with the SLIP byte 0xC0")
+                raise OscDecodeError("a stream starts with a length or with the SLIP byte 0xC0")
             self._is_slip = self._buffer[0] == END
         packets = list(self._slip() if self._is_slip else self._prefixed())
         if len(self._buffer) > 2 * MAX_BYTES + 4:
-            raise WireError(f"more than {MAX_BYTES} bytes in one packet")
+            raise OscDecodeError(f"more than {MAX_BYTES} bytes in one packet")
         return packets
 
     def frame(self, packet: bytes) -> bytes:
@@ -202,7 +202,7 @@ class Framer:
         while len(self._buffer) >= 4:
             size = int.from_bytes(self._buffer[:4], "big")
             if not 0 < size <= MAX_BYTES:
-                raise WireError(f"a packet of {size} bytes, 1 to {MAX_BYTES} are taken")
+                raise OscDecodeError(f"a packet of {size} bytes, 1 to {MAX_BYTES} are taken")
             if len(self._buffer) < 4 + size:
                 return
             yield bytes(self._buffer[4 : 4 + size])
@@ -216,4 +216,4 @@ class Framer:
                 try:
                     yield slip.decode(bytes(packet))
                 except slip.ProtocolError as error:
-                    raise WireError("a SLIP escape is followed by something else than 0xDC or 0xDD") from error
+                    raise OscDecodeError("a SLIP escape is followed by something else than 0xDC or 0xDD") from error

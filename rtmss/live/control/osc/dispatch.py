@@ -1,4 +1,4 @@
-"""Messages to changes of the desk and answers, without sockets.
+"""Messages to changes of the scene and answers, without sockets.
 
 A packet is all or nothing: every message in it is checked before the first one acts, its changes are heard at the same
 hop, and its queries see what it has changed.
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from rtmss.conditions.preset import find
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
-from rtmss.live.control.controller import Change, Desk
+from rtmss.live.control.controller import MixerController, SceneChange
 from rtmss.live.control.osc import state
 from rtmss.live.control.osc.codec import Message, bundle, message
 from rtmss.live.control.osc.pattern import covers, is_pattern, select
@@ -24,8 +24,7 @@ from rtmss.live.control.osc.peers import Peer, Peers
 from rtmss.live.control.osc.pending import Pending
 from rtmss.live.control.osc.song import PREFIX, SongFeedback, song_change, song_values
 from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, TABLE, TTL, Mode, RefusedError, Row, Value, gain_of
-from rtmss.live.shared.song_state import NO_SONG
-from rtmss.live.shared.song_state import Change as Move
+from rtmss.live.shared.song_state import NO_SONG, TransportChange
 
 MAX_TARGETS = 1024
 """Addresses that one packet may reach through patterns."""
@@ -47,24 +46,24 @@ class Target(NamedTuple):
     address: str
 
 
-class Plan(NamedTuple):
+class PacketPlan(NamedTuple):
     """What a packet will do."""
 
-    changes: list[Change]
-    moves: list[Move]
+    changes: list[SceneChange]
+    transport_changes: list[TransportChange]
     """Of the song."""
     effects: list[Effect]
 
 
 class Dispatcher:
-    """Acts on messages for a desk."""
+    """Acts on messages for a controller."""
 
-    def __init__(self, desk: Desk, version: str) -> None:
-        self.desk = desk
+    def __init__(self, controller: MixerController, version: str) -> None:
+        self.controller = controller
         self.version = version
         self.peers = Peers()
-        self.pending = Pending(desk)
-        self.song = SongFeedback(desk.link.transport)
+        self.pending = Pending(controller)
+        self.song = SongFeedback(controller.shared.transport)
         self.late_bundles = 0
 
     def handle(self, messages: list[Message], when: float | None, peer: Peer) -> list[bytes]:
@@ -76,7 +75,7 @@ class Dispatcher:
         messages = [one for one in messages if one.address not in _SENT]
         for one in messages:
             if one.address == "/rtmss/panic" and one.args in {(), (1,)}:  # True and 1.0 are equal to 1
-                self.desk.link.panic = True
+                self.controller.shared.panic = True
         ahead = None if when is None else when - time.time()
         if ahead is not None and ahead > MAX_AHEAD_SECONDS:
             text = f"due in {ahead:.0f} s, at most {MAX_AHEAD_SECONDS} s ahead; are the clocks in step?"
@@ -84,24 +83,24 @@ class Dispatcher:
         plan, failures = self._plan(messages, peer, is_later=ahead is not None and ahead > 0)
         if not failures:
             try:
-                song = self.desk.link.transport
-                wish = song.plan(plan.moves) if plan.moves else None
+                song = self.controller.shared.transport
+                command = song.plan(plan.transport_changes) if plan.transport_changes else None
                 self._change(plan.changes, ahead)
-                if wish is not None:
-                    song.wish.write(wish)
+                if command is not None:
+                    song.command.write(command)
             except UserError as error:
                 failures = [_fail("#bundle" if len(messages) > 1 else messages[0].address, "refused", str(error))]
         return failures or [answer for effect in plan.effects for answer in effect() or ()]
 
-    def _change(self, changes: list[Change], ahead: float | None) -> None:
+    def _change(self, changes: list[SceneChange], ahead: float | None) -> None:
         if ahead is not None and ahead <= 0:
             self.late_bundles += 1
-        hop = self.desk.hop_at(time.monotonic() + ahead) if ahead is not None and ahead > 0 else 0
+        hop = self.controller.hop_at(time.monotonic() + ahead) if ahead is not None and ahead > 0 else 0
         if changes:
-            self.desk.change(lambda scene: _apply(changes, scene), hop)
+            self.controller.change(lambda scene: _apply(changes, scene), hop)
 
-    def _plan(self, messages: list[Message], peer: Peer, *, is_later: bool) -> tuple[Plan, list[bytes]]:
-        plan = Plan([], [], [])
+    def _plan(self, messages: list[Message], peer: Peer, *, is_later: bool) -> tuple[PacketPlan, list[bytes]]:
+        plan = PacketPlan([], [], [])
         failures = []
         n_targets = n_loads = n_syncs = 0
         for one in messages:
@@ -120,7 +119,7 @@ class Dispatcher:
                 failures.append(_fail(one.address, "name", str(error)))
         return plan, failures
 
-    def _plan_one(self, plan: Plan, one: Message, targets: list[Target], peer: Peer, *, is_later: bool) -> None:
+    def _plan_one(self, plan: PacketPlan, one: Message, targets: list[Target], peer: Peer, *, is_later: bool) -> None:
         asked = []
         for row, address in targets:
             if address == "/rtmss/ping":
@@ -138,7 +137,7 @@ class Dispatcher:
             elif address.startswith(PREFIX):
                 if is_later:
                     raise RefusedError("time", f"{address} cannot be put off; send it without a time tag")
-                plan.moves.append(song_change(address, values[0]))
+                plan.transport_changes.append(song_change(address, values[0]))
             else:
                 plan.changes.append(self._scene_change(address, values))
         if asked:
@@ -166,31 +165,31 @@ class Dispatcher:
 
     def _addresses(self) -> tuple[str, ...]:
         """All addresses that can be asked now."""
-        stems = tuple(f"/rtmss/stem/{stem.name}/{name}" for stem in self.desk.scene.stems for name in _STEM_ROWS)
+        stems = tuple(f"/rtmss/stem/{stem.name}/{name}" for stem in self.controller.scene.stems for name in _STEM_ROWS)
         fixed = tuple(row.address for row in _ROWS.values() if row.mode in {Mode.VALUE, Mode.QUERY})
-        status = tuple(f"/rtmss/status/{name}" for name in state.status_names(self.desk))
-        has_song = bool(self.desk.link.transport.song)
+        status = tuple(f"/rtmss/status/{name}" for name in state.status_names(self.controller))
+        has_song = bool(self.controller.shared.transport.song)
         fixed = tuple(address for address in fixed if "<" not in address and (has_song or PREFIX not in address))
         return fixed + status + stems
 
     def _row(self, address: str) -> Row:
         row = _ROWS.get(address)
-        if row is not None and address.startswith(PREFIX) and not self.desk.link.transport.song:
+        if row is not None and address.startswith(PREFIX) and not self.controller.shared.transport.song:
             raise RefusedError("song", NO_SONG)
         if row is not None and "<" not in address:
             return row
         match address.split("/")[1:]:
             case ["rtmss", "stem", name, last]:
-                find(name, {stem.name: stem for stem in self.desk.scene.stems}, "stem")
+                find(name, {stem.name: stem for stem in self.controller.scene.stems}, "stem")
                 if last in _STEM_ROWS:
                     return _STEM_ROWS[last]
-            case ["rtmss", "status", field] if field in state.status_names(self.desk):
+            case ["rtmss", "status", field] if field in state.status_names(self.controller):
                 return _STATUS_ROW
         near = difflib.get_close_matches(address, self._addresses(), n=1, cutoff=0.7)
         hint = f"did you mean '{near[0]}'? " if near else ""
         raise RefusedError("address", f"no address '{address}'; {hint}rtmss osc lists them all")
 
-    def _scene_change(self, address: str, values: tuple[Value, ...]) -> Change:
+    def _scene_change(self, address: str, values: tuple[Value, ...]) -> SceneChange:
         """The change of the scene that an address makes.
 
         Raises:
@@ -205,7 +204,7 @@ class Dispatcher:
             case ["bypass"]:
                 return lambda scene: replace(scene, bypass=bool(value))
             case ["stem", name, "condition"]:
-                condition = self.desk.load_condition(str(value))
+                condition = self.controller.load_condition(str(value))
                 return lambda scene: scene.with_condition(name, condition)
             case [*_, owner, last]:
                 if last == "fader":
@@ -223,12 +222,12 @@ class Dispatcher:
         return [message("/rtmss/pong", self.version, *one.args, tags="s" + one.tags)]
 
     def _answer(self, addresses: list[str], peer: Peer) -> list[bytes]:
-        status = state.status_values(self.desk, self.late_bundles)
-        values = state.scene_values(self.desk) | status | state.latency_values(self.desk)
-        values |= song_values(self.desk.link.transport)
+        status = state.status_values(self.controller, self.late_bundles)
+        values = state.scene_values(self.controller) | status | state.latency_values(self.controller)
+        values |= song_values(self.controller.shared.transport)
         values["/rtmss/meters"] = (self.peers.meters_hz(peer),)
         if not {"/rtmss/presets", "/rtmss/conditions"}.isdisjoint(addresses):
-            values |= state.name_values(self.desk)
+            values |= state.name_values(self.controller)
         answers = [message(address, *values[address]) for address in addresses if address != "/rtmss/status"]
         if "/rtmss/status" in addresses:
             answers.append(bundle([message(address, *value) for address, value in status.items()]))
@@ -239,7 +238,7 @@ class Dispatcher:
 
     def _preset(self, values: tuple[Value, ...], peer: Peer) -> Effect:
         name = str(values[0])
-        find(name, self.desk.library.presets(), "preset")
+        find(name, self.controller.library.presets(), "preset")
         return partial(self.pending.load, name, peer, time.monotonic())
 
     def _sync(self, values: tuple[Value, ...], peer: Peer) -> Effect:
@@ -262,7 +261,7 @@ class Dispatcher:
         return partial(self.peers.set_meters, peer, float(values[0]), time.monotonic())
 
     def _set_panic(self, on: bool) -> None:
-        self.desk.link.panic = on
+        self.controller.shared.panic = on
 
     _commands = {  # noqa: RUF012
         "/rtmss/panic": _panic,
@@ -274,7 +273,7 @@ class Dispatcher:
     }
 
 
-def _apply(changes: list[Change], scene: Scene) -> Scene:
+def _apply(changes: list[SceneChange], scene: Scene) -> Scene:
     for change in changes:
         scene = change(scene)
     return scene

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NamedTuple
 
-from rtmss.live.control.controller import Desk, Loaded
+from rtmss.live.control.controller import MixerController, PresetLoaded
 from rtmss.live.control.osc.codec import Argument, message
 from rtmss.live.control.osc.peers import Peer
 from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, RefusedError
@@ -40,10 +40,10 @@ class Waiting(NamedTuple):
 
 
 class Pending:
-    """What has been promised. Presets are loaded one after the other: the last one asked for plays in the end."""
+    """Answers that peers wait for. Presets are loaded one after the other: the last one asked for plays in the end."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, controller: MixerController) -> None:
+        self._controller = controller
         self._loads: deque[Load] = deque()
         self._load_ends = 0.0
         self._n_asked = self._n_loaded = 0
@@ -76,29 +76,29 @@ class Pending:
         """Answer when all that was asked for up to now is heard."""
         self._new_syncs.append((peer, number, self._n_asked))
 
-    def step(self, now: float) -> tuple[Answers, list[Loaded]]:
+    def step(self, now: float) -> tuple[Answers, list[PresetLoaded]]:
         """Take over presets that are there, send what has changed, and give answers that are due."""
-        loaded = self._desk.finish_loading()
-        scene_number = self._desk.number + 1  # what `flush` gives to a scene that plays at once
-        self._desk.flush()
+        loaded = self._controller.finish_loading()
+        scene_number = self._controller.number + 1  # what `flush` gives to a scene that plays at once
+        self._controller.flush()
         answers = [answer for one in loaded for answer in self._finish(one, scene_number, now)]
         if self._loads and now > self._load_ends:
             answers.append(_failure(self._loads[0].peer, "/rtmss/preset", f"no preset after {WAIT_SECONDS} s"))
             self._next(now)
         self._take_up_syncs(now)
-        return answers + self._due(self._desk.status, now), loaded
+        return answers + self._due(self._controller.status, now), loaded
 
     def _take_up_syncs(self, now: float) -> None:
-        hop = max((due for due, _ in self._desk.scheduled), default=0)
+        hop = max((due for due, _ in self._controller.scheduled), default=0)
         ends = now + WAIT_SECONDS + (MAX_AHEAD_SECONDS if hop else 0)
         for peer, number, n_loads in self._new_syncs:
             if self._n_loaded >= n_loads:
-                self._waiting.append(Waiting(peer, "/rtmss/synced", (number,), self._desk.number, hop, ends))
+                self._waiting.append(Waiting(peer, "/rtmss/synced", (number,), self._controller.number, hop, ends))
         self._new_syncs = [one for one in self._new_syncs if self._n_loaded < one[2]]
 
     def _start(self, now: float) -> None:
         self._load_ends = now + WAIT_SECONDS
-        self._desk.start_loading(self._loads[0].name)
+        self._controller.start_loading(self._loads[0].name)
 
     def _next(self, now: float) -> None:
         self._loads.popleft()
@@ -106,7 +106,7 @@ class Pending:
         if self._loads:
             self._start(now)
 
-    def _finish(self, loaded: Loaded, number: int, now: float) -> Answers:
+    def _finish(self, loaded: PresetLoaded, number: int, now: float) -> Answers:
         if not self._loads or self._loads[0].name != loaded.name:
             return []  # somebody else has asked for it
         peer = self._loads[0].peer

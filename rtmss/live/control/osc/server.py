@@ -14,9 +14,9 @@ from typing import Any
 
 from rtmss import __version__
 from rtmss.config import UserError
-from rtmss.live.control.controller import Desk, Loaded
+from rtmss.live.control.controller import MixerController, PresetLoaded
 from rtmss.live.control.osc import state
-from rtmss.live.control.osc.codec import MAX_BYTES, Framer, WireError, decode, message
+from rtmss.live.control.osc.codec import MAX_BYTES, Framer, OscDecodeError, decode, message
 from rtmss.live.control.osc.dispatch import Dispatcher
 from rtmss.live.control.osc.peers import Peer
 
@@ -61,14 +61,14 @@ class Connection:
 
 
 class OscServer:
-    """Lets peers play a desk. Call `poll` in a loop; nothing else that uses the desk may run at the same time.
+    """Lets peers change the mix. Call `poll` in a loop; nothing else may use the controller at the same time.
 
     Raises:
         UserError: the port is taken, or the address is not this machine's.
     """
 
-    def __init__(self, desk: Desk, host: str = "127.0.0.1", port: int = PORT) -> None:
-        self.dispatcher = Dispatcher(desk, __version__)
+    def __init__(self, controller: MixerController, host: str = "127.0.0.1", port: int = PORT) -> None:
+        self.dispatcher = Dispatcher(controller, __version__)
         self._udp, self._tcp = _listen(host, port)
         self.host, self.port = self._udp.getsockname()[:2]
         self._selector = selectors.DefaultSelector()
@@ -96,7 +96,7 @@ class OscServer:
             f"{where}: whoever reaches this address can change the mix, there is no password; use a network you trust"
         )
 
-    def poll(self, timeout: float) -> list[Loaded]:
+    def poll(self, timeout: float) -> list[PresetLoaded]:
         """Wait at most `timeout` seconds for messages, act on them, and send what is due.
 
         Returns presets that have been read, for whoever else has asked for one.
@@ -114,14 +114,14 @@ class OscServer:
             self._report_bug(error)
             return []
 
-    def _step(self) -> list[Loaded]:
+    def _step(self) -> list[PresetLoaded]:
         now = time.monotonic()
-        dispatcher, desk = self.dispatcher, self.dispatcher.desk
+        dispatcher, controller = self.dispatcher, self.dispatcher.controller
         answers, loaded = dispatcher.pending.step(now)
         dispatcher.peers.expire(now)
         if dispatcher.peers.subscribers:
-            answers += dispatcher.peers.changes(state.scene_values(desk) | dispatcher.song.values(now))
-            answers += dispatcher.peers.meters(lambda: state.meter_values(desk), now)
+            answers += dispatcher.peers.changes(state.scene_values(controller) | dispatcher.song.values(now))
+            answers += dispatcher.peers.meters(lambda: state.meter_values(controller), now)
         for peer, packet in answers:
             self._send(peer, packet)
         return loaded
@@ -130,7 +130,7 @@ class OscServer:
         due = self.dispatcher.peers.next_meters()
         if due is not None:
             timeout = min(timeout, due - time.monotonic())
-        if len(self.dispatcher.pending) or self.dispatcher.desk.scheduled:
+        if len(self.dispatcher.pending) or self.dispatcher.controller.scheduled:
             timeout = min(timeout, ACTIVE_SECONDS)
         return max(0.0, timeout)
 
@@ -171,7 +171,7 @@ class OscServer:
                     self._drop(connection)
         except BlockingIOError:
             return
-        except (OSError, WireError):  # gone, or what comes has lost its framing
+        except (OSError, OscDecodeError):  # gone, or what comes has lost its framing
             self._drop(connection)
 
     def _handle(self, data: bytes, peer: Peer, name: Any = None) -> None:
@@ -182,7 +182,7 @@ class OscServer:
             answers = [
                 answer for packet in packets for answer in self.dispatcher.handle(packet.messages, packet.when, peer)
             ]
-        except WireError as error:
+        except OscDecodeError as error:
             answers = [message("/rtmss/fail", "", "wire", str(error))]
         except Exception as error:  # a bug of ours must not end the show
             self._report_bug(error)

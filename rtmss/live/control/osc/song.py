@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from rtmss.live.control.osc.state import Values
 from rtmss.live.control.osc.table import Value
-from rtmss.live.shared.song_state import Change, Transport, loop, play, seek
+from rtmss.live.shared.song_state import Transport, TransportChange, loop, play, seek
 
 PREFIX = "/rtmss/transport/"
 FEEDBACK_SECONDS = 0.2
 """Subscribers are told the position no more often than this."""
 
 
-def song_change(address: str, value: Value) -> Change:
+def song_change(address: str, value: Value) -> TransportChange:
     """What setting an address changes."""
     match address.removeprefix(PREFIX):
         case "play":
@@ -31,15 +31,15 @@ def song_values(transport: Transport) -> Values:
     """Everything that is known of the song; nothing where none is played."""
     if not transport.song:
         return {}
-    wish, seconds = transport.wish.read(), transport.seconds
+    command, seconds = transport.command.read(), transport.seconds
     values: Values = {
         "play": (int(transport.is_playing),),
         "position": (transport.position_seconds,),
         "length": (seconds,),
-        "loop": (int(wish.is_looping),),
-        "a": (wish.a_seconds,),
-        "b": (min(wish.b_seconds, seconds),),
-        "loops": (wish.n_loops,),
+        "loop": (int(command.is_looping),),
+        "a": (command.a_seconds,),
+        "b": (min(command.b_seconds, seconds),),
+        "loops": (command.n_loops,),
         "passes": (transport.playback.read().n_passes,),
     }
     return {PREFIX + name: value for name, value in values.items()}

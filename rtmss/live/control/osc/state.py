@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from rtmss.engine.control import Strip
-from rtmss.live.control.controller import Desk
+from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import Argument
 from rtmss.live.control.osc.table import fader_of
 
@@ -23,16 +23,16 @@ RECORDING = ("recording", "recording_seconds", "recording_lost")
 """Those that are there with `rtmss live --record`."""
 
 
-def scene_values(desk: Desk) -> Values:
+def scene_values(controller: MixerController) -> Values:
     """Everything that a subscriber is told of; switches are 0 or 1."""
-    scene = desk.scene
+    scene = controller.scene
     values: Values = {
-        "/rtmss/status/state": (desk.status.state,),
-        "/rtmss/preset": (desk.preset,),
+        "/rtmss/status/state": (controller.status.state,),
+        "/rtmss/preset": (controller.preset,),
         "/rtmss/stems": tuple(stem.name for stem in scene.stems),
         "/rtmss/fade": (scene.fade_ms,),
         "/rtmss/bypass": (int(scene.bypass),),
-        "/rtmss/panic": (int(desk.link.panic),),
+        "/rtmss/panic": (int(controller.shared.panic),),
         **_gain("/rtmss/master", scene.master_db),
         "/rtmss/master/mute": (int(scene.master_mute),),
         **_strip("/rtmss/remainder", scene.remainder),
@@ -43,38 +43,38 @@ def scene_values(desk: Desk) -> Values:
     return values
 
 
-def status_names(desk: Desk) -> tuple[str, ...]:
+def status_names(controller: MixerController) -> tuple[str, ...]:
     """Fields of `/rtmss/status` now; there is a drift only where there are two devices."""
-    drift = ("drift",) if desk.status.n_devices > 1 else ()
-    return STATUS + drift + (() if desk.link.recording.state == "off" else RECORDING)
+    drift = ("drift",) if controller.status.n_devices > 1 else ()
+    return STATUS + drift + (() if controller.shared.recording.state == "off" else RECORDING)
 
 
-def status_values(desk: Desk, late_bundles: int) -> Values:
+def status_values(controller: MixerController, late_bundles: int) -> Values:
     """Everything under `/rtmss/status`; the drift in ppm."""
-    others = {"preset": desk.preset, "late_bundles": late_bundles, "drift": desk.status.drift_ppm}
-    state, seconds, lost = desk.link.recording
+    others = {"preset": controller.preset, "late_bundles": late_bundles, "drift": controller.status.drift_ppm}
+    state, seconds, lost = controller.shared.recording
     recording = dict(zip(RECORDING, (state, seconds, lost), strict=True))
-    fields = desk.status._asdict() | others | recording
-    return {f"/rtmss/status/{name}": (fields[name],) for name in status_names(desk)}
+    fields = controller.status._asdict() | others | recording
+    return {f"/rtmss/status/{name}": (fields[name],) for name in status_names(controller)}
 
 
-def latency_values(desk: Desk) -> Values:
+def latency_values(controller: MixerController) -> Values:
     """The latency in samples and in ms."""
-    status = desk.status
+    status = controller.status
     return {"/rtmss/latency": (status.latency, 1000.0 * status.latency / (status.sample_rate or 1))}
 
 
-def name_values(desk: Desk) -> Values:
+def name_values(controller: MixerController) -> Values:
     """What could be chosen. Looks into folders."""
     return {
-        "/rtmss/presets": tuple(sorted(desk.library.presets())),
-        "/rtmss/conditions": tuple(sorted(desk.library.conditions())),
+        "/rtmss/presets": tuple(sorted(controller.library.presets())),
+        "/rtmss/conditions": tuple(sorted(controller.library.conditions())),
     }
 
 
-def meter_values(desk: Desk) -> Values:
+def meter_values(controller: MixerController) -> Values:
     """Levels in dBFS."""
-    meters = desk.meters().items()
+    meters = controller.meters().items()
     peaks: Values = {f"/rtmss/meter/{name}/peak": (_decibels(meter.peak),) for name, meter in meters}
     return peaks | {f"/rtmss/meter/{name}/rms": (_decibels(meter.rms),) for name, meter in meters}
 

@@ -8,15 +8,15 @@ import os
 import sys
 from collections.abc import Iterator
 
-from rtmss.live.realtime.process import settle
+from rtmss.live.realtime.process import configure_thread
 
 
 @contextlib.contextmanager
-def settled() -> Iterator[bool]:
+def realtime_thread() -> Iterator[bool]:
     """`settle` as the engine does, and at the end give all of it back; true if real-time priority was granted."""
     is_collecting, interval = gc.isenabled(), sys.getswitchinterval()
     policy = (os.sched_getscheduler(0), os.sched_getparam(0)) if hasattr(os, "sched_getscheduler") else None
-    is_realtime = settle()
+    is_realtime = configure_thread()
     try:
         yield is_realtime
     finally:

@@ -1,7 +1,7 @@
-"""A comparison of backends that is kept beside the network, so that the next start need not measure again.
+"""Times of the backends, cached beside the network, so that the next start need not measure again.
 
-It holds for the weights, the file, the versions and the processor that it was made with. Where any of them is another
-one, or the file is not what it should be, there is none, and it is made anew.
+The cached result is valid for the same weights, graph file, library versions and CPU. If one of them changed, or the
+cache file is damaged, the backends are timed again.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Comparison(Config):
-    """What is kept; times are of a hop, in milliseconds."""
+    """What is cached; times are of a hop, in milliseconds."""
 
     situation: dict[str, str]
     date: datetime.date
@@ -35,12 +35,12 @@ class Comparison(Config):
     def find(cls, graph: Path, situation: dict[str, str]) -> Self | None:
         """That of a network in this situation, or None."""
         try:
-            kept = cls.model_validate_json(_path(graph).read_bytes())
+            cached = cls.model_validate_json(_path(graph).read_bytes())
         except (OSError, ValidationError):
             return None
-        return kept if kept.situation == situation else None
+        return cached if cached.situation == situation else None
 
-    def keep(self, graph: Path) -> None:
+    def save(self, graph: Path) -> None:
         """Write it, whole or not at all; where nothing can be written the next start measures again."""
         path = _path(graph)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
