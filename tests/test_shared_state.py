@@ -117,10 +117,10 @@ def test_a_reader_never_sees_half_a_status(shared: SharedState) -> None:
 
 def test_a_writer_killed_half_way_spoils_nothing_for_the_next(shared: SharedState) -> None:
     shared.report(Status(hop=1), NOTHING)
-    shared._whole["version"] += 1
+    shared._fields["report"]["version"] += 1
     assert shared.read()[0].hop == 1
     shared.report(Status(hop=2), NOTHING)
-    assert shared._whole["version"] % 2 == 0
+    assert shared._fields["report"]["version"] % 2 == 0
     assert shared.read()[0].hop == 2
 
 

@@ -89,7 +89,7 @@ def test_nothing_plays_until_a_song_is_inserted(shared: SharedState) -> None:
 def test_an_engine_gets_no_half_written_wish_and_does_not_wait(shared: SharedState) -> None:
     record = shared.transport.command
     record.write(TransportCommand(n_seeks=1))
-    record._memory["version"] += 1  # a writer is at work, or was killed
+    record._row["version"] += 1  # a writer is at work, or was killed
     assert record.try_read() is None
     record.write(TransportCommand(n_seeks=2))
     assert record.try_read() == TransportCommand(n_seeks=2)
@@ -118,7 +118,7 @@ def test_a_reader_never_sees_parts_of_two_values(shared: SharedState) -> None:
 def test_a_value_that_a_killed_writer_left_is_better_than_none(shared: SharedState) -> None:
     record = shared.transport.playback
     record.write(Playback(77.0))
-    record._memory["version"] += 1
+    record._row["version"] += 1
     assert record.read().position_seconds == 77.0
 
 

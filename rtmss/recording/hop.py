@@ -23,7 +23,7 @@ class EngineRun(NamedTuple):
 
 
 class StepInfo(NamedTuple):
-    """What the engine knows at a step beside the sound; counts are since its start."""
+    """What the engine knows of a step apart from the sound; counts are since its start."""
 
     step: int = 0
     """Hops stepped together, at the first of them; else 0."""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rtmss.config import UserError
-from rtmss.live.shared.seqlock import Record
+from rtmss.live.shared.seqlock import record, record_lock
 
 MIN_LOOP_SECONDS = 0.5
 """A loop has to last as long as it takes to get ready for its beginning."""
@@ -126,14 +126,14 @@ def parse_loop(text: str) -> tuple[float, float]:
 
 def layout() -> np.dtype[Any]:
     """The part of the shared memory that a transport needs."""
-
-    def record(kind: type[tuple[Any, ...]]) -> list[Any]:
-        return [("version", "u8"), ("numbers", "f8", len(kind()))]
-
-    return np.dtype([
-        ("command", record(TransportCommand)), ("playback", record(Playback)), ("info", record(SongInfo)),
-        ("song", f"S{PATH_BYTES}"), ("samples", f"S{PATH_BYTES}"),
-    ], align=True)  # fmt: skip
+    fields: list[Any] = [
+        ("command", record(TransportCommand)),
+        ("playback", record(Playback)),
+        ("info", record(SongInfo)),
+        ("song", f"S{PATH_BYTES}"),
+        ("samples", f"S{PATH_BYTES}"),
+    ]
+    return np.dtype(fields, align=True)
 
 
 class Transport:
@@ -141,11 +141,11 @@ class Transport:
 
     def __init__(self, memory: Any) -> None:
         self._memory = memory
-        self.command = Record(memory["command"], TransportCommand())
+        self.command = record_lock(memory["command"], TransportCommand())
         """Written by the control side."""
-        self.playback = Record(memory["playback"], Playback())
+        self.playback = record_lock(memory["playback"], Playback())
         """Written by the engine."""
-        self.info = Record(memory["info"], SongInfo())
+        self.info = record_lock(memory["info"], SongInfo())
         """Written by the loader."""
 
     def insert(self, song: Path, command: TransportCommand) -> None:

@@ -1,15 +1,11 @@
 """Memory that the engine, the control side and the supervisor share: scenes one way, the status the other.
 
-Any of them may be killed and started again at any moment: nothing here is a lock, the latest scene stays readable, and
-whoever reads while another writes reads again.
+Any process may be killed and started again at any moment: nothing here is a lock (see `seqlock`), and the latest scene
+stays readable.
 """
 
 from __future__ import annotations
 
-import mmap
-import os
-import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -19,7 +15,9 @@ from numpy.typing import NDArray
 
 from rtmss.conditions.preset import MAX_STEMS
 from rtmss.engine.control import Scene
+from rtmss.live.shared.memory import Block
 from rtmss.live.shared.scene_rows import NAME_BYTES, SceneReader, decode_name, encode_name, scene_fields, write_scene
+from rtmss.live.shared.seqlock import VERSION, SeqLock, Slots
 from rtmss.live.shared.song_state import Transport
 from rtmss.live.shared.song_state import layout as transport_layout
 
@@ -40,7 +38,7 @@ class Meter(NamedTuple):
 
 
 class Status(NamedTuple):
-    """What the engine says of itself, once per hop."""
+    """What the engine reports, once per hop."""
 
     state: str = "starting"
     hop: int = 0
@@ -78,7 +76,7 @@ class Status(NamedTuple):
 
 
 class Recording(NamedTuple):
-    """What the recorder says of itself."""
+    """What the recorder reports."""
 
     state: str = "off"
     seconds: float = 0.0
@@ -92,161 +90,170 @@ class Entry(NamedTuple):
 
     number: int
     hop: int
-    """It is heard from this hop on; 0 means at once."""
+    """It plays from this hop on; 0 means at once."""
     scene: Scene
     preset: str
-
-
-_NUMBERS = [name for name in Status._fields if name != "state"]
-_INTEGERS = {name for name, default in Status._field_defaults.items() if isinstance(default, int)}
 
 
 class SharedState:
     """One block of shared memory, seen from any of the processes."""
 
-    def __init__(self, path: Path, n_condition: int) -> None:
-        self.path = path
-        layout = _layout(n_condition)
-        with path.open("r+b") as file:
-            memory = mmap.mmap(file.fileno(), layout.itemsize)
-        whole: Any = np.ndarray((), layout, buffer=memory)
-        self._whole, self._slots = whole, whole["slots"]
-        self.transport = Transport(whole["transport"])
+    def __init__(self, block: Block) -> None:
+        self._block = block
+        self._fields = block.fields
+        self.path = block.path
+        self.transport = Transport(self._fields["transport"])
+        self._slots = Slots(self._fields["slots"])
         self._scenes = SceneReader()
+        self._report = SeqLock(self._fields["report"], _write_report, _read_report)
+        self._recording = SeqLock(self._fields["recording"], _write_recording, _read_recording)
 
     @classmethod
     def create(cls, n_condition: int) -> Self:
         """Make the memory, all zeros; whoever makes it calls `close(unlink=True)` in the end.
 
-        A mapped file, where the system has one in memory: unlike `multiprocessing.shared_memory` it outlives any
-        process that is killed, and none that ends takes it away from the others.
+        Raises:
+            UserError: there is not enough of it.
         """
-        in_memory = Path("/dev/shm")
-        handle, name = tempfile.mkstemp(prefix="rtmss-", dir=in_memory if in_memory.is_dir() else None)
-        with os.fdopen(handle, "wb") as file:
-            file.truncate(_layout(n_condition).itemsize)
-        return cls(Path(name), n_condition)
+        return cls(Block.create("state", _layout(n_condition), "the live host"))
 
     @classmethod
     def attach(cls, path: Path, n_condition: int) -> Self:
         """Open memory that another process made."""
-        return cls(path, n_condition)
+        return cls(Block(path, _layout(n_condition)))
 
     def close(self, *, unlink: bool = False) -> None:
         """Let go of the memory, for good with `unlink`."""
-        del self._whole, self._slots, self.transport
-        if unlink:
-            self.path.unlink(missing_ok=True)
+        del self._fields, self._slots, self._report, self._recording, self.transport
+        self._block.close(unlink=unlink)
 
     # From the control side to the engine.
 
     def send(self, scene: Scene, preset: str, later: Sequence[tuple[int, Scene]] = ()) -> int:
-        """Publish a scene that is to be heard at once, and those that follow at hops to come, all together.
+        """Publish a scene that plays at once, and those that follow at hops to come, all together.
 
         Returns:
             The number of the last one.
         """
-        number = int(self._whole["written"])
+        number = int(self._fields["written"])
         for hop, following in ((0, scene), *later):
             number += 1
-            slot = self._slots[number % N_SLOTS]
-            slot["number"] = 0  # a reader in between sees that it is not whole
-            write_scene(slot, following)
-            slot["hop"], slot["preset"] = hop, encode_name(preset)
-            slot["number"] = number
-        self._whole["written"] = number
+            with self._slots.writing(number) as row:
+                write_scene(row, following)
+                row["hop"] = hop
+                row["preset"] = encode_name(preset)
+        self._fields["written"] = number
         return number
 
     def receive(self, after: int) -> list[Entry]:
         """Scenes with numbers above `after` that still count, oldest first.
 
-        A scene that is to be heard at once replaces all that were sent before it: only the latest of them is given,
-        and those for later that were sent after it.
+        A scene that plays at once replaces all that were sent before it: only the latest of them is given, and those
+        for later that were sent after it.
         """
-        newest = int(self._whole["written"])
-        slots: list[Any] = []
+        newest = int(self._fields["written"])
+        rows: list[tuple[int, Any]] = []
         for number in range(max(after, newest - N_SLOTS) + 1, newest + 1):
-            slot = self._slots[number % N_SLOTS].copy()
-            if slot["number"] == number == self._slots[number % N_SLOTS]["number"]:
-                slots = [slot] if not slot["hop"] else [*slots, slot]
+            row = self._slots.read(number)
+            if row is None:
+                continue
+            if not row["hop"]:
+                rows.clear()
+            rows.append((number, row))
         return [
-            Entry(int(slot["number"]), int(slot["hop"]), self._scenes.read(slot), decode_name(slot["preset"]))
-            for slot in slots
+            Entry(number, int(row["hop"]), self._scenes.read(row), decode_name(row["preset"])) for number, row in rows
         ]
 
     def latest(self) -> Entry | None:
-        """The newest scene that was meant to be heard at once, for whoever has just been started again."""
+        """The newest scene that was to play at once, for a process that has just been started again."""
         return next((entry for entry in self.receive(0) if not entry.hop), None)
 
     @property
     def panic(self) -> bool:
         """Whether the outputs are to be silent, at once and whatever else happens."""
-        return bool(self._whole["panic"])
+        return bool(self._fields["panic"])
 
     @panic.setter
     def panic(self, on: bool) -> None:
-        self._whole["panic"] = on
+        self._fields["panic"] = on
 
     @property
     def stop(self) -> bool:
         """Whether every process is to end."""
-        return bool(self._whole["stop"])
+        return bool(self._fields["stop"])
 
     @stop.setter
     def stop(self, on: bool) -> None:
-        self._whole["stop"] = on
+        self._fields["stop"] = on
 
     # From the recorder to everybody.
 
     @property
     def recording(self) -> Recording:
         """Whether something is being recorded, and how well."""
-        state, seconds, lost = self._whole["recording"].tolist()
-        return Recording(RECORDING_STATES[state], seconds, lost)
+        return self._recording.read()
 
     @recording.setter
     def recording(self, recording: Recording) -> None:
-        self._whole["recording"] = (RECORDING_STATES.index(recording.state), recording.seconds, recording.lost)
+        self._recording.write(recording)
 
     # From the engine to everybody.
 
     def report(self, status: Status, meters: NDArray[np.float32]) -> None:
         """Publish the status, and (N_METERS, 2) peaks and RMS."""
-        version = int(self._whole["version"]) | 1  # odd while being written, also after a writer that was killed
-        self._whole["version"] = version
-        self._whole["state"] = STATES.index(status.state)
-        self._whole["numbers"] = [getattr(status, name) for name in _NUMBERS]
-        self._whole["meters"] = meters
-        self._whole["version"] = version + 1
+        self._report.write((status, meters))
 
     def announce(self, state: str) -> None:
-        """Say what has become of an engine that can no longer say so itself."""
-        self._whole["state"] = STATES.index(state)
+        """Report the state of an engine that no longer reports itself; only that field is written."""
+        self._fields["report"]["state"] = STATES.index(state)
 
     def read(self) -> tuple[Status, list[Meter]]:
         """The latest status and meters."""
-        for _ in range(20):
-            version = int(self._whole["version"])
-            state, numbers, meters = (
-                int(self._whole["state"]),
-                self._whole["numbers"].copy(),
-                self._whole["meters"].copy(),
-            )
-            if version % 2 == 0 and version == int(self._whole["version"]):
-                break
-            time.sleep(1e-5)  # a writer killed half-way leaves an odd version behind: take what is there
-        values = {
-            name: int(value) if name in _INTEGERS else float(value)
-            for name, value in zip(_NUMBERS, numbers, strict=True)
-        }
-        return Status(STATES[state], **values), [Meter(float(peak), float(rms)) for peak, rms in meters]  # type: ignore[arg-type]
+        status, meters = self._report.read()
+        return status, [Meter(float(peak), float(rms)) for peak, rms in meters]
+
+
+_NUMBERS = [name for name in Status._fields if name != "state"]
+_INTEGERS = {name for name, default in Status._field_defaults.items() if isinstance(default, int)}
+Report = tuple[Status, NDArray[np.float32]]
+
+
+def _write_report(row: Any, report: Report) -> None:
+    status, meters = report
+    row["state"] = STATES.index(status.state)
+    row["numbers"] = [getattr(status, name) for name in _NUMBERS]
+    row["meters"] = meters
+
+
+def _read_report(row: Any) -> Report:
+    values = {
+        name: int(number) if name in _INTEGERS else float(number)
+        for name, number in zip(_NUMBERS, row["numbers"], strict=True)
+    }
+    return Status(STATES[int(row["state"])], **values), row["meters"]  # type: ignore[arg-type]
+
+
+def _write_recording(row: Any, recording: Recording) -> None:
+    row["state"] = RECORDING_STATES.index(recording.state)
+    row["seconds"] = recording.seconds
+    row["lost"] = recording.lost
+
+
+def _read_recording(row: Any) -> Recording:
+    return Recording(RECORDING_STATES[int(row["state"])], float(row["seconds"]), int(row["lost"]))
 
 
 def _layout(n_condition: int) -> np.dtype[Any]:
-    scene = [("number", "u8"), ("hop", "u8"), ("preset", f"S{NAME_BYTES}"), *scene_fields(n_condition)]
-    return np.dtype([
-        ("written", "u8"), ("version", "u8"), ("panic", "u1"), ("stop", "u1"), ("state", "u1"),
-        ("numbers", "f8", len(_NUMBERS)), ("meters", "f4", (N_METERS, 2)),
-        ("slots", np.dtype(scene, align=True), N_SLOTS), ("transport", transport_layout()),
-        ("recording", [("state", "u1"), ("seconds", "f8"), ("lost", "u8")]),
-    ], align=True)  # fmt: skip
+    scene = [VERSION, ("hop", "u8"), ("preset", f"S{NAME_BYTES}"), *scene_fields(n_condition)]
+    report = [VERSION, ("state", "u1"), ("numbers", "f8", len(_NUMBERS)), ("meters", "f4", (N_METERS, 2))]
+    recording = [VERSION, ("state", "u1"), ("seconds", "f8"), ("lost", "u8")]
+    fields: list[Any] = [
+        ("written", "u8"),
+        ("panic", "u1"),
+        ("stop", "u1"),
+        ("slots", np.dtype(scene, align=True), N_SLOTS),
+        ("report", np.dtype(report, align=True)),
+        ("recording", np.dtype(recording, align=True)),
+        ("transport", transport_layout()),
+    ]
+    return np.dtype(fields, align=True)
