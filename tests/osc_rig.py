@@ -17,6 +17,7 @@ from rtmss.engine.control import Scene, Stem
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import Argument, Framer, decode, message
 from rtmss.live.control.osc.server import OscServer
+from rtmss.live.control.process import Lines, take_turn
 from rtmss.live.shared.state import N_METERS, SharedState, Status
 
 Told = tuple[Any, ...]
@@ -44,9 +45,13 @@ class Studio:
         sock.setblocking(False)
         return sock
 
+    def turn(self, timeout: float) -> None:
+        """What the control side's process does again and again."""
+        take_turn(self.controller, self.server, Lines(self.controller, is_quiet=True), timeout)
+
     def poll(self, n: int = 1) -> None:
         for _ in range(n):
-            self.server.poll(0.002)
+            self.turn(0.002)
             self.hop += 1
             entries = self.shared.receive(0)
             status = Status("running", self.hop, time.monotonic(), entries[-1].number if entries else 0)

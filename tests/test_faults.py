@@ -28,6 +28,7 @@ from rtmss.live.control.osc.codec import bundle, message
 from rtmss.live.control.osc.peers import Peer
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.realtime.player import Player
+from rtmss.live.realtime.source import DeviceSource
 from rtmss.live.shared.state import SharedState
 from rtmss.model.separator import SeparatorModel
 
@@ -44,6 +45,11 @@ NONSENSE: dict[str, Input] = {
 }
 
 
+def _player(session: Session, shared: SharedState) -> Player:
+    timeline = Timeline(2, HOP, HOP, session.delay)
+    return Player(DeviceSource(session, timeline), timeline, shared)
+
+
 @pytest.fixture
 def play(tiny: SeparatorModel, make_condition: MakeCondition) -> Iterator[Callable[..., tuple[Audio, Player]]]:
     """play(audio, gain_db) -> what is heard through a live player, and the player."""
@@ -53,7 +59,7 @@ def play(tiny: SeparatorModel, make_condition: MakeCondition) -> Iterator[Callab
         memories.append(SharedState.create(12))
         memories[-1].send(Scene((Stem("voice", make_condition("vocals"), Strip(gain_db)),), fade_ms=0.0), "")
         session = Session(tiny)
-        player = Player(session, Timeline(2, HOP, HOP, session.delay), memories[-1])
+        player = _player(session, memories[-1])
         out = np.zeros_like(audio)
         for start in range(0, audio.shape[1], HOP):
             player.work()
@@ -246,8 +252,8 @@ def test_a_desk_without_an_engine_answers_and_keeps_what_it_is_told(studio: Stud
     studio.shared.announce("reopening")
     assert studio.server.dispatcher.controller.status.state == "reopening"
     studio.send(message("/rtmss/bypass", 1))
-    studio.server.poll(0.05)
+    studio.turn(0.05)
     studio.send(message("/rtmss/ping", 1))
-    studio.server.poll(0.05)
+    studio.turn(0.05)
     assert ("/rtmss/pong", "0.1.0", 1) in studio.hear()
     assert MixerController(studio.shared, Library([]), "0123456789ab", 512).scene.bypass

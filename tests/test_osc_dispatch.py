@@ -71,7 +71,9 @@ class Room:
         return self.send(message(address, *args), **others)
 
     def step(self, now: float | None = None) -> Told:
-        answers, _ = self.dispatcher.pending.step(time.monotonic() if now is None else now)
+        loaded = self.controller.finish_loading()
+        self.controller.flush()
+        answers = self.dispatcher.pending.step(loaded, time.monotonic() if now is None else now)
         return tell([answer for _, answer in answers])
 
     def changes(self) -> dict[Peer, Told]:

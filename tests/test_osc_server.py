@@ -63,7 +63,7 @@ def test_a_bundle_reaches_the_engine_as_one_scene(studio: Studio) -> None:
 
 def test_panic_does_not_wait_for_the_engine(studio: Studio) -> None:
     studio.send(message("/rtmss/panic"))
-    studio.server.poll(1)
+    studio.turn(1)
     assert studio.shared.panic
 
 
@@ -92,7 +92,7 @@ def test_meters_come_by_themselves(studio: Studio) -> None:
 def test_a_wait_ends_when_meters_are_due(studio: Studio) -> None:
     studio.ask("/rtmss/meters", 20)
     start = time.monotonic()
-    studio.server.poll(5)
+    studio.turn(5)
     assert time.monotonic() - start < 1
 
 

@@ -11,6 +11,7 @@ from rtmss.engine.session import Session
 from rtmss.files import Audio
 from rtmss.live.buffers.timeline import Timeline
 from rtmss.live.realtime.player import Player
+from rtmss.live.realtime.source import DeviceSource
 from rtmss.live.realtime.step_times import StepTimes
 from rtmss.live.shared.state import SharedState, Status
 from rtmss.model.separator import SeparatorModel
@@ -27,7 +28,8 @@ def scene(make_condition: MakeCondition) -> Scene:
 def player(tiny: SeparatorModel, shared: SharedState, scene: Scene) -> Player:
     shared.send(scene, "first")
     session = Session(tiny)
-    return Player(session, Timeline(2, HOP, HOP, session.delay), shared)
+    timeline = Timeline(2, HOP, HOP, session.delay)
+    return Player(DeviceSource(session, timeline), timeline, shared)
 
 
 def _feed(player: Player, audio: Audio, *, work: bool = True) -> Audio:
@@ -71,9 +73,9 @@ def test_a_scene_for_later_keeps_its_hop_when_the_engine_is_behind(
     _feed(player, noise(6 * HOP), work=False)
     player.work()
     assert player.timeline.hops()[0] == 3
-    assert not player.session.scene.bypass
+    assert not player.source.scene.bypass
     player.work()
-    assert player.session.scene.bypass
+    assert player.source.scene.bypass
 
 
 def test_the_status_says_what_has_been_stepped_and_taken_up(

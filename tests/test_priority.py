@@ -14,7 +14,7 @@ from test_host import Dummy
 from rtmss.engine.control import Scene
 from rtmss.live import host
 from rtmss.live.host import HostOptions, run_host
-from rtmss.live.options import EngineOptions
+from rtmss.live.options import ControlOptions, EngineOptions
 from rtmss.live.realtime import priority
 from rtmss.live.shared.state import SharedState
 
@@ -76,7 +76,8 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
 ) -> None:
     engines: list[Dummy] = []
 
-    def start_engine(_: EngineOptions, shared: SharedState) -> Dummy:
+    def start_engine(_: EngineOptions) -> Dummy:
+        shared = started[0]
         status, meters = shared.read()
         now = time.monotonic() + 60  # it plays from now on, and is never missed
         shared.report(status._replace(state="running", hop_seconds=now, realtime=int(is_realtime)), meters)  # type: ignore[arg-type]
@@ -102,7 +103,10 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
     monkeypatch.setattr(host, "_start_control", lambda *_: Dummy())
     monkeypatch.setattr(time, "sleep", pause)
     said: list[str] = []
-    options = HostOptions(EngineOptions(Path("none"), None, None, 2, None, None), (), 12)
+    control = ControlOptions(
+        n_condition=12, model_id="x", hop_length=64, library=Path("none"), osc_bind="127.0.0.1", osc_port=1
+    )
+    options = HostOptions(EngineOptions(n_condition=12), control)
     assert run_host(options, Scene(), "x", said.append) == 0
     assert len(engines) == 3
     assert len([line for line in said if "rtprio" in line]) == n_hints

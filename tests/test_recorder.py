@@ -23,7 +23,8 @@ from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
 from rtmss.files import Audio, read_audio
 from rtmss.live.buffers.timeline import MOST_WAITING, Timeline
-from rtmss.live.realtime.player import Player
+from rtmss.live.realtime.player import DeviceState, Player
+from rtmss.live.realtime.source import DeviceSource
 from rtmss.live.recorder import ModelInfo, Recorder, check_folder
 from rtmss.live.shared import recorder_ring as tap_module
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
@@ -61,7 +62,8 @@ class Studio:
     def start_engine(self) -> None:
         """Another engine, whose hops count from 0."""
         session = Session(self.model, n_outputs=4, backend=start_backend(self.model, self.graph))
-        self.player = Player(session, Timeline(4, HOP, HOP, session.delay), self.shared, self.ring)
+        timeline = Timeline(4, HOP, HOP, session.delay)
+        self.player = Player(DeviceSource(session, timeline), timeline, self.shared, self.ring)
         self.heard.clear()
 
     def start_song_engine(self, song: Audio) -> None:
@@ -78,7 +80,7 @@ class Studio:
     def start_recorder(self, open_audio: OpenAudio = WavFile) -> None:
         """Another recorder; the one before it is not asked to close anything."""
         ring = RecorderRing.attach(self.ring.path, self.ring.shape)
-        model_info = ModelInfo(MODEL_ID, "shipped", self.player.session.config.stft.delay)  # type: ignore[union-attr]
+        model_info = ModelInfo(MODEL_ID, "shipped", self.player.source.session.config.stft.delay)
         self.recorder = Recorder(ring, self.shared, self.folder, model_info, self.said.append, open_audio)
         self.recorders.append(self.recorder)
 
@@ -241,7 +243,7 @@ def test_the_log_says_what_else_was_heard(studio: Studio) -> None:
     studio.shared.panic = True
     studio.play(5)
     studio.shared.panic = False
-    studio.player.n_xruns += 3
+    studio.player.device = DeviceState(n_xruns=3)
     studio.play(5)
     studio.play(6, work=False)
     studio.play(10)

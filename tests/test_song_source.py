@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,14 +15,14 @@ from conftest import MakeCondition, Noise
 
 from rtmss.config import PROFILES, SeparatorConfig
 from rtmss.engine.control import Scene, Stem
-from rtmss.engine.session import Output, Session
+from rtmss.engine.session import Session
 from rtmss.files import Audio
 from rtmss.live.buffers.declick import FADE
 from rtmss.live.buffers.timeline import MOST_WAITING, Timeline
 from rtmss.live.realtime.player import Player
 from rtmss.live.shared.song_state import SongInfo, TransportCommand, loop, play, seek
 from rtmss.live.shared.state import SharedState
-from rtmss.live.song.jump import SLACK, WarmUp
+from rtmss.live.song.jump import SLACK, Jump, WarmUp
 from rtmss.live.song.source import AHEAD, SongSource
 from rtmss.model.separator import SeparatorModel
 
@@ -270,20 +272,28 @@ def test_a_pause_just_before_the_end_of_a_loop_loses_nothing(show: Make) -> None
     assert one.position == a + 19 * HOP
 
 
-def test_what_is_heard_is_delivered_before_the_other_session_takes_its_time(show: Make) -> None:
+def test_the_output_is_delivered_before_the_other_session_takes_its_time(
+    show: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = show(is_looping=True, a_seconds=100 * HOP / RATE, b_seconds=140 * HOP / RATE)
     one.run(100)
-    spare, timeline, seen = one.source._spare, one.player.timeline, []
-    step = spare.step
+    done: list[str] = []
+    deliver, warm = one.player.timeline.deliver, Jump.warm
 
-    def watched(block: Audio) -> Output:
-        seen.append(bool((timeline._ready == one.source._first).any()))
-        return step(block)
+    def delivered(hop: int, mix: Audio) -> None:
+        done.append("delivered")
+        deliver(hop, mix)
 
-    spare.step = watched  # type: ignore[method-assign]
+    def warmed(jump: Jump, *args: Any) -> None:
+        done.append("warmed")
+        warm(jump, *args)
+
+    monkeypatch.setattr(one.player.timeline, "deliver", delivered)
+    monkeypatch.setattr(Jump, "warm", warmed)
     one.run(30)
-    assert len(seen) > 20
-    assert all(seen)
+    assert done.count("delivered") == 30
+    assert done.count("warmed") > 20
+    assert all(before == "delivered" for before, after in pairwise(["", *done]) if after == "warmed")
 
 
 def test_sessions_take_turns_only_where_a_step_is_short(show: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -437,7 +447,7 @@ def test_the_first_hop_after_a_jump_has_a_dry_fallback_too(show: Make) -> None:
     one.run(GAP)
     timeline = one.player.timeline
     heard = one.run(1, work=False)
-    one.source.feed(*timeline.hops())  # and then it gets stuck
+    one.source.read(*timeline.hops())  # and then it gets stuck
     heard = one.run(1, work=False)
     place = 2 * RATE - one.source.session.delay
     assert np.array_equal(heard[:, FADE - 1 :], one.song[:, place + FADE - 1 : place + HOP])

@@ -69,9 +69,8 @@ def live(
     from rtmss.conditions.preset import most_channels
     from rtmss.engine.control import Scene
     from rtmss.live.host import HostOptions, run_host
-    from rtmss.live.options import EngineOptions
-    from rtmss.live.recorder import ModelInfo, RecordOptions, check_folder
-    from rtmss.live.shared.recorder_ring import RingShape
+    from rtmss.live.options import ControlOptions, EngineOptions, RecorderOptions
+    from rtmss.live.recorder import check_folder
 
     if device and (source or sink):
         raise UserError("--device is for both ways; name either it, or --input and --output")
@@ -86,22 +85,42 @@ def live(
     errors, choice = Console(stderr=True), choose_backend(separator, backend)
     if not quiet:
         errors.print(f"rtmss: backend {choice}", highlight=False, soft_wrap=True)
-    recording = None
+    n_condition, hop_length = config.unet.n_condition, config.stft.hop_length
+    recorder = None
     if record is not None:
         check_folder(record)
-        shape = RingShape(config.stft.hop_length, n_outputs, config.unet.n_condition)
-        model_info = ModelInfo(separator.model_id, str(weights or "shipped"), config.delay)
-        recording = RecordOptions(record, shape, model_info)
-    options = HostOptions(
-        EngineOptions(weights, device, block, n_outputs, sample_rate, queue, source, sink, graph=choice.graph,
-                      profile=profile),
-        ("--n-condition", str(config.unet.n_condition), "--model-id", separator.model_id,
-         "--hop-length", str(config.stft.hop_length), "--library", str(user_folder()), "--osc-bind", osc_bind,
-         "--osc-port", str(osc_port), "--output", "none" if quiet else "json" if json_lines else "view"),
-        config.unet.n_condition,
-        recording,
-        song,
-    )  # fmt: skip
+        recorder = RecorderOptions(
+            n_condition=n_condition,
+            folder=record,
+            hop_length=hop_length,
+            n_outputs=n_outputs,
+            model_id=separator.model_id,
+            weights=str(weights or "shipped"),
+            delay=config.delay,
+        )
+    engine = EngineOptions(
+        n_condition=n_condition,
+        weights=weights,
+        device=device,
+        source=source,
+        sink=sink,
+        block=block,
+        n_outputs=n_outputs,
+        sample_rate=sample_rate,
+        n_queued=queue,
+        graph=choice.graph,
+        latency_profile=profile,
+    )
+    control = ControlOptions(
+        n_condition=n_condition,
+        model_id=separator.model_id,
+        hop_length=hop_length,
+        library=user_folder(),
+        osc_bind=osc_bind,
+        osc_port=osc_port,
+        output="none" if quiet else "json" if json_lines else "view",
+    )
+    options = HostOptions(engine, control, recorder, song)
     name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
     code = run_host(options, scene, name, lambda line: errors.print(f"rtmss: {line}", highlight=False, soft_wrap=True))
     raise typer.Exit(code)

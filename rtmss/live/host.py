@@ -12,17 +12,24 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from rtmss.engine.control import Scene
-from rtmss.live.options import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOptions
+from rtmss.live.options import (
+    EXIT_LOST,
+    EXIT_REFUSED,
+    SILENT_SECONDS,
+    ControlOptions,
+    EngineOptions,
+    ProcessOptions,
+    RecorderOptions,
+)
 from rtmss.live.realtime.launch import launch
 from rtmss.live.realtime.priority import hint
-from rtmss.live.recorder import RecordOptions
-from rtmss.live.shared.recorder_ring import RecorderRing
+from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.song_state import TransportCommand
 from rtmss.live.shared.state import SharedState
 from rtmss.live.song.decode import Loader
@@ -45,12 +52,10 @@ class HostOptions:
     """What `rtmss live` was asked for."""
 
     engine: EngineOptions
-    control: tuple[str, ...]
-    """Arguments of the control side's process."""
-    n_condition: int
-    record: RecordOptions | None = None
+    control: ControlOptions
+    recorder: RecorderOptions | None = None
     song: tuple[Path, TransportCommand] | None = None
-    """A file to play in the place of an input, and how it begins."""
+    """A file to play instead of the input, and how it begins."""
 
 
 class Process(Protocol):
@@ -115,7 +120,7 @@ def run_host(options: HostOptions, scene: Scene, preset: str, say: Callable[[str
         preset: its name.
         say: prints one line for the user.
     """
-    shared = SharedState.create(options.n_condition)
+    shared = SharedState.create(options.engine.n_condition)
     ring: RecorderRing | None = None
     recorder: Supervised | None = None
     loader: Loader | None = None
@@ -129,17 +134,18 @@ def run_host(options: HostOptions, scene: Scene, preset: str, say: Callable[[str
     try:
         shared.send(scene, preset)
         loader = _start_loader(options, shared, say)
-        engine_options = options.engine
-        if options.record is not None:
-            ring = RecorderRing.create(options.record.shape)
-            engine_options = replace(engine_options, ring=ring.path)
-            recorder = Supervised("the recorder", partial(_start_recorder, options.record, shared, ring), say)
+        if options.recorder is not None:
+            ring = RecorderRing.create(_ring_shape(options.recorder))
+            recorder_options = options.recorder.in_memory(shared.path, ring.path)
+            recorder = Supervised("the recorder", partial(_start_recorder, recorder_options), say)
             supervised.append(recorder)
-        engine = Supervised("the engine", lambda: _start_engine(engine_options, shared), say)
+        engine_options = options.engine.in_memory(shared.path, ring.path if ring else None)
+        engine = Supervised("the engine", partial(_start_engine, engine_options), say)
         supervised.append(engine)
         if not _await_start(engine, shared, say):
             return 0 if shared.stop else 1
-        supervised.append(Supervised("the control side", lambda: _start_control(options, shared), say))
+        control_options = options.control.in_memory(shared.path)
+        supervised.append(Supervised("the control side", partial(_start_control, control_options), say))
         while not shared.stop:
             for child in supervised:
                 child.check(_stall(engine, shared) if child is engine else "")
@@ -226,25 +232,31 @@ class _Command:
         self._process.wait()
 
 
-def _start_engine(options: EngineOptions, shared: SharedState) -> Process:
+def _ring_shape(options: RecorderOptions) -> RingShape:
+    return RingShape(options.hop_length, options.n_outputs, options.n_condition)
+
+
+def _start_engine(options: EngineOptions) -> Process:
     """A fork of a server that has imported torch already starts in a fraction of the time; not on every system."""
     methods = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload(["rtmss.live.realtime.process"])
-    process = context.Process(target=launch, args=(options, shared.path), name="rtmss-engine", daemon=True)
+    process = context.Process(target=launch, args=(options.to_text(),), name="rtmss-engine", daemon=True)
     process.start()
     return _Child(process)
 
 
-def _start_control(options: HostOptions, shared: SharedState) -> Process:
-    command = [sys.executable, "-m", "rtmss.live.control.process", "--shared", str(shared.path), *options.control]
-    return _Command(subprocess.Popen(command))
+def _start_control(options: ControlOptions) -> Process:
+    return _start_module("rtmss.live.control.process", options)
 
 
-def _start_recorder(options: RecordOptions, shared: SharedState, ring: RecorderRing) -> Process:
-    command = [sys.executable, "-m", "rtmss.live.recorder", *options.arguments(shared.path, ring.path)]
-    return _Command(subprocess.Popen(command))
+def _start_recorder(options: RecorderOptions) -> Process:
+    return _start_module("rtmss.live.recorder", options)
+
+
+def _start_module(module: str, options: ProcessOptions) -> Process:
+    return _Command(subprocess.Popen([sys.executable, "-m", module, options.to_text()]))
 
 
 def _end(processes: list[Process], seconds: float = 2.0) -> None:

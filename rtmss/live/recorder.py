@@ -1,6 +1,6 @@
 """The recorder's process: writes what the engine plays, and never holds it up. It may die and come back.
 
-Started by the supervisor as `python -m rtmss.live.recorder`.
+Started by the supervisor as `python -m rtmss.live.recorder OPTIONS`.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, NamedTuple
-
-import typer
+from typing import NamedTuple
 
 from rtmss.config import UserError
+from rtmss.live.options import RecorderOptions
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.state import Recording, SharedState
 from rtmss.recording.files import OpenAudio, Take
@@ -34,25 +33,6 @@ class ModelInfo(NamedTuple):
     model_id: str
     weights: str
     delay: int
-
-
-class RecordOptions(NamedTuple):
-    """What a recorder is started with."""
-
-    folder: Path
-    shape: RingShape
-    model_info: ModelInfo
-
-    def arguments(self, shared: Path, ring: Path) -> list[str]:
-        """For its command line."""
-        numbers = {
-            **self.shape._asdict(),
-            **self.model_info._asdict(),
-            "folder": self.folder,
-            "shared": shared,
-            "ring": ring,
-        }
-        return [f"--{name.replace('_', '-')}={value}" for name, value in numbers.items()]
 
 
 class Recorder:
@@ -212,24 +192,22 @@ def check_folder(folder: Path) -> None:
         raise UserError(f"{folder}: nothing can be recorded there ({error.strerror}); choose another folder") from error
 
 
-def run_recorder(
-    shared: Annotated[Path, typer.Option()],
-    ring: Annotated[Path, typer.Option()],
-    hop_length: Annotated[int, typer.Option()],
-    n_outputs: Annotated[int, typer.Option()],
-    n_condition: Annotated[int, typer.Option()],
-    folder: Annotated[Path, typer.Option()],
-    model_id: Annotated[str, typer.Option()],
-    weights: Annotated[str, typer.Option()],
-    delay: Annotated[int, typer.Option()],
-) -> None:
-    """Write until the shared state says stop, and then what is left."""
+def run_recorder(options: RecorderOptions) -> None:
+    """Write until the shared state says stop, and then what is left.
+
+    Raises:
+        ValueError: the options name no ring.
+    """
+    if options.ring is None:
+        raise ValueError("a recorder needs a ring to read from")
     for number in (signal.SIGINT, signal.SIGTERM):  # they are meant for the supervisor, which says when to end
         signal.signal(number, signal.SIG_IGN)
-    memory, supervisor = SharedState.attach(shared, n_condition), os.getppid()
-    source = RecorderRing.attach(ring, RingShape(hop_length, n_outputs, n_condition))
-    recorder = Recorder(source, memory, folder, ModelInfo(model_id, weights, delay), _say)
-    while not memory.stop and os.getppid() == supervisor:
+    supervisor = os.getppid()
+    shared = SharedState.attach(options.memory, options.n_condition)
+    shape = RingShape(options.hop_length, options.n_outputs, options.n_condition)
+    model_info = ModelInfo(options.model_id, options.weights, options.delay)
+    recorder = Recorder(RecorderRing.attach(options.ring, shape), shared, options.folder, model_info, _say)
+    while not shared.stop and os.getppid() == supervisor:
         if not recorder.poll():
             time.sleep(TICK_SECONDS)
     recorder.poll()
@@ -241,4 +219,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(run_recorder)
+    run_recorder(RecorderOptions.of_text(sys.argv[1]))

@@ -148,8 +148,12 @@ class Timeline:
     def read_input(self, n_hops: int) -> Audio:
         """(2, n_hops * hop) the next input; the engine's thread only."""
         start = self.n_stepped
-        self.n_stepped = start + n_hops * self.hop
+        self.advance(n_hops)
         return self._get(self._input, start, n_hops * self.hop)
+
+    def advance(self, n_hops: int) -> None:
+        """Go on by hops whose input comes from elsewhere; the engine's thread only."""
+        self.n_stepped += n_hops * self.hop
 
     def deliver(self, hop: int, mix: Audio) -> None:
         """Give the (O, hop) output of a hop that was taken; one that comes too late is not heard."""

@@ -53,7 +53,9 @@ class MixerController:
         """As it is once everything asked for at once is heard."""
         self.preset = ""
         self.number = 0
-        """Of the latest scene sent; `status.applied` reaches it when it is heard."""
+        """Of the latest scene sent; `status.applied` reaches it when that is audible."""
+        self.number_now = 0
+        """Of the latest scene sent to play at once; those sent for later have higher numbers."""
         self.scheduled: list[tuple[int, SceneChange]] = []
         """Changes that are due at a hop to come, earliest first."""
         self._is_dirty = False
@@ -99,7 +101,7 @@ class MixerController:
             self.scheduled = [(0, change) for _, change in self.scheduled]
         self._hop = hop
         while self.scheduled and self.scheduled[0][0] <= hop:
-            self._settle(self.scheduled.pop(0)[1])
+            self._apply(self.scheduled.pop(0)[1])
         near = [row for row in self.scheduled if row[0] <= hop + AHEAD_HOPS]
         if not self._is_dirty and len(near) == self._n_near:
             return
@@ -110,9 +112,10 @@ class MixerController:
                     scene = change(scene)
             later.append((due, scene))
         self.number = self.shared.send(self.scene, self.preset, later)
+        self.number_now = self.number - len(later)
         self._is_dirty, self._n_near = False, len(near)
 
-    def _settle(self, change: SceneChange) -> None:
+    def _apply(self, change: SceneChange) -> None:
         """The engine has taken up a scheduled change; from now on it belongs to the scene."""
         self._is_dirty = True
         with contextlib.suppress(UserError):
@@ -124,7 +127,7 @@ class MixerController:
         self._reader.submit(lambda: self._loaded.put(self._load(name)._replace(ends_panic=ends_panic)))
 
     def finish_loading(self) -> list[PresetLoaded]:
-        """Presets that have been read since the last call; they play at the next `flush`."""
+        """Presets that have been read since the last call; they play from the next `flush` on."""
         done = []
         while not self._loaded.empty():
             loaded = self._loaded.get()

@@ -1,6 +1,6 @@
 """The control side's process: OSC and the terminal, at one controller. It may die and come back without a sound.
 
-Started by the supervisor as `python -m rtmss.live.control.process`.
+Started by the supervisor as `python -m rtmss.live.control.process OPTIONS`.
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
-from typing import Annotated
+from typing import Protocol
 
-import typer
 from rich.console import Console
 
 from rtmss.conditions.preset import Library
@@ -21,40 +19,65 @@ from rtmss.config import UserError
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.terminal import Terminal, statistics_line
-from rtmss.live.options import EXIT_REFUSED
+from rtmss.live.options import EXIT_REFUSED, ControlOptions
 from rtmss.live.shared.state import SharedState
 
 TICK_SECONDS = 0.005
 
 
-def run_control(
-    shared: Annotated[Path, typer.Option()],
-    n_condition: Annotated[int, typer.Option()],
-    model_id: Annotated[str, typer.Option()],
-    hop_length: Annotated[int, typer.Option()],
-    library: Annotated[Path, typer.Option()],
-    osc_bind: Annotated[str, typer.Option()],
-    osc_port: Annotated[int, typer.Option()],
-    output: Annotated[str, typer.Option()],
-) -> None:
+def run_control(options: ControlOptions) -> None:
     """Serve until the shared state says stop, or the user does."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the terminal is left as it was
-    memory, supervisor = SharedState.attach(shared, n_condition), os.getppid()
-    controller = MixerController(memory, Library([library]), model_id, hop_length)
-    with contextlib.closing(OscServer(controller, osc_bind, osc_port)) as server, _shown(controller, output) as shown:
+    supervisor = os.getppid()
+    shared = SharedState.attach(options.memory, options.n_condition)
+    controller = MixerController(shared, Library([options.library]), options.model_id, options.hop_length)
+    server = OscServer(controller, options.osc_bind, options.osc_port)
+    with contextlib.closing(server), _shown(controller, options.output) as shown:
         shown.say(server.describe())
-        while not memory.stop and os.getppid() == supervisor:
-            for loaded in server.poll(TICK_SECONDS):
-                shown.say(str(loaded.error) if loaded.error else f"preset {loaded.name}")
-            if not shown.poll():
-                memory.stop = True
+        while not shared.stop and os.getppid() == supervisor:
+            if not take_turn(controller, server, shown, TICK_SECONDS):
+                shared.stop = True
 
 
-class _Lines:
+class Display(Protocol):
+    """What shows the mixer to the user, and may read keys."""
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+
+    def poll(self) -> bool:
+        """Act on keys and show what is new; False once the user asked to quit."""
+
+
+def take_turn(controller: MixerController, server: OscServer, shown: Display, timeout: float) -> bool:
+    """One turn of the loop; everything that came in until then is sent to the engine at once.
+
+    Args:
+        controller: what OSC and keys change.
+        server: waited on for at most `timeout` seconds.
+        shown: the terminal, or what stands in for it.
+        timeout: seconds.
+
+    Returns:
+        False once the user asked to quit.
+    """
+    server.receive(timeout)
+    goes_on = shown.poll()
+    loaded = controller.finish_loading()
+    controller.flush()
+    server.answer(loaded)
+    for preset in loaded:
+        shown.say(str(preset.error) if preset.error else f"preset {preset.name}")
+    return goes_on
+
+
+class Lines:
     """One JSON object per second, or nothing at all."""
 
     def __init__(self, controller: MixerController, *, is_quiet: bool) -> None:
-        self._controller, self._is_quiet, self._due = controller, is_quiet, time.monotonic()
+        self._controller = controller
+        self._is_quiet = is_quiet
+        self._due = time.monotonic()
 
     def say(self, text: str) -> None:
         """Nobody is there to read it; OSC is answered anyway."""
@@ -70,16 +93,16 @@ class _Lines:
         return True
 
 
-def _shown(controller: MixerController, output: str) -> contextlib.AbstractContextManager[Terminal | _Lines]:
+def _shown(controller: MixerController, output: str) -> contextlib.AbstractContextManager[Terminal | Lines]:
     if output == "view":
         return Terminal(controller, Console())
-    return contextlib.nullcontext(_Lines(controller, is_quiet=output == "none"))
+    return contextlib.nullcontext(Lines(controller, is_quiet=output == "none"))
 
 
 if __name__ == "__main__":
     try:
         with contextlib.suppress(KeyboardInterrupt):
-            typer.run(run_control)
+            run_control(ControlOptions.of_text(sys.argv[1]))
     except UserError as error:
         print(f"rtmss: {error}", file=sys.stderr)
         sys.exit(EXIT_REFUSED)

@@ -67,7 +67,10 @@ class DuplexStream:
             UserError: the blocks of one are too long to go to another.
         """
         n_inputs = min(2, source.n_inputs) if source is not None else 0
-        self._sample_rate = sample_rate
+        self.sample_rate = sample_rate
+        """Hz."""
+        self.n_outputs = n_outputs
+        """Output channels."""
         if source is None or source.index == sink.index:
             self._ways = [(sink, (n_inputs, n_outputs))]
         else:
@@ -125,6 +128,6 @@ class DuplexStream:
                 lambda _, out: exchange(resampler.read(out.shape[1], time.perf_counter()), out),
             ]
         for (device, channels), block, call in zip(self._ways, self._blocks, calls, strict=True):
-            self._streams.append(DeviceStream(device, self._sample_rate, block, channels, call))
+            self._streams.append(DeviceStream(device, self.sample_rate, block, channels, call))
         for stream in self._streams:
             stream.start()

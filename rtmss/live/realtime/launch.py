@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rtmss.live.options import EngineOptions
 
 
-def launch(options: EngineOptions, shared: Path) -> None:
-    """Run an engine in this process, which ends with it."""
+def launch(options: str) -> None:
+    """Run an engine in this process, which ends with it; takes `EngineOptions` as text."""
     from rtmss.live.realtime.process import run_engine
 
-    run_engine(options, shared)
+    run_engine(EngineOptions.of_text(options))

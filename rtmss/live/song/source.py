@@ -46,7 +46,7 @@ class _Phase(Enum):
 
 
 class SongSource:
-    """Takes the place of a session at a player, and feeds its timeline."""
+    """A source of a player that plays a song; see `realtime.source.Source`."""
 
     def __init__(self, session: Session, spare: Session, timeline: Timeline, transport: Transport) -> None:
         """Begin where the transport says that the song is, as soon as the song is decoded.
@@ -81,11 +81,13 @@ class SongSource:
         """Whether the latest hops are what the session alone gives: not silence, nor the ends of a jump."""
         self._first = self._reserved = 0
         """The next hop, and the one up to which silence has been delivered."""
+        self._n_prepared = 0
+        """Hops of the other session that may be stepped after the latest output."""
         self._outgoing: Audio | None = None
         """Input of the old session's last hop, which fades out as the new one fades in; None if it was silent."""
         self._publish()
 
-    # What a player needs of a session.
+    # What a player needs of a source.
 
     @property
     def scene(self) -> Scene:
@@ -96,29 +98,8 @@ class SongSource:
     def scene(self, scene: Scene) -> None:
         self.session.scene = self._spare.scene = scene
 
-    @property
-    def sample_rate(self) -> int:
-        """Hz."""
-        return self.session.sample_rate
-
-    @property
-    def n_outputs(self) -> int:
-        """Output channels."""
-        return self.session.n_outputs
-
-    @property
-    def n_bad_samples(self) -> int:
-        """Samples of the song that were not finite or absurdly loud."""
-        return self.session.n_bad_samples
-
-    def hold(self, block: Audio) -> Audio:
-        """(O, S) what the next step would play with the masks as they are."""
-        if self._phase is _Phase.WAIT:
-            return np.zeros((self.n_outputs, block.shape[1]), np.float32)
-        return self.session.hold(block)
-
-    def feed(self, first: int, n: int) -> int:
-        """Write the input of the next hops; return how many of them are of one kind.
+    def read(self, first: int, n: int, /) -> Audio:
+        """(2, k * hop) of the song, for the next hops that are of one kind.
 
         Args:
             first: the hop that is stepped next.
@@ -132,24 +113,36 @@ class SongSource:
         self._plan_loop()
         self._phase, n_most = self._next()
         n = max(1, min(n, n_most))
-        self._write_input(n)
-        return n
+        self.timeline.advance(n)
+        return self._write_fallback(n)
+
+    def hold(self, block: Audio) -> Audio:
+        """(O, S) what the next step would play with the masks as they are."""
+        if self._phase is _Phase.WAIT:
+            return np.zeros((self.session.n_outputs, block.shape[1]), np.float32)
+        return self.session.hold(block)
 
     def step(self, block: Audio) -> Output:
-        """Play the hops that were fed; (C, S) is their input."""
+        """Play the hops that were read; (2, S) is their input."""
         n = block.shape[1] // self.timeline.hop
+        self._n_prepared = 0
         if self._phase is _Phase.WAIT:
             self.is_plain = self._song is None
             output = self._wait(n)
+            self._n_prepared = n * self._warm_up.block
         else:
             output = self._sound(block)
             self._position += block.shape[1]
-            if self._jump and self._song and self._phase is _Phase.PLAY:
-                self._deliver(output.mix)  # before the other session takes its time
-                self._jump.warm(self._spare, self._song, n)
+            if self._phase is _Phase.PLAY:
+                self._n_prepared = n
         self._first += n
         self._publish()
         return output
+
+    def prepare(self) -> None:
+        """Step the other session towards the place of a jump, if one is coming."""
+        if self._jump and self._song:
+            self._jump.warm(self._spare, self._song, self._n_prepared)
 
     def warm_up(self) -> None:
         """Let everything be allocated and chosen that the first jump would pay for."""
@@ -188,9 +181,9 @@ class SongSource:
 
     def _take_song(self) -> None:
         info = self.transport.info.try_read()
-        if info and info.number != self._n_songs and info.sample_rate == self.sample_rate:
+        if info and info.number != self._n_songs and info.sample_rate == self.session.sample_rate:
             self._n_songs, self._song = info.number, DecodedSong(self.transport.samples_path, info)
-            self._go_to(self._position / self.sample_rate)
+            self._go_to(self._position / self.session.sample_rate)
 
     def _stop_at_the_end(self) -> None:
         if self._song is not None and self._jump is None:
@@ -201,7 +194,7 @@ class SongSource:
     def _go_to(self, seconds: float) -> None:
         """Fall silent, get ready, and go on at a place."""
         assert self._song is not None
-        target = min(round(seconds * self.sample_rate), self._song.n_samples)
+        target = min(round(seconds * self.session.sample_rate), self._song.n_samples)
         self._prepare(Jump(target, self._first, self._first, self._warm_up.before(target, self.timeline.hop)))
 
     def _prepare(self, jump: Jump) -> None:
@@ -228,7 +221,7 @@ class SongSource:
         is_over = 0 < command.n_loops <= self._n_passes + 1
         if self._song is None or not self.is_playing or not command.is_looping or is_over:
             return None, 0
-        jump = loop_jump(command, self._position, self._song.n_samples, self.sample_rate, self.timeline.hop)
+        jump = loop_jump(command, self._position, self._song.n_samples, self.session.sample_rate, self.timeline.hop)
         return (None, 0) if jump is None else (self._first + jump[0], jump[1])
 
     def _swap_sessions(self, jump: Jump) -> None:
@@ -266,8 +259,8 @@ class SongSource:
         due = self._jump.quiet_from if self._jump else self._loop_end()[0]
         return n_left if due is None else min(n_left, due - self._first - (0 if self._jump else self._warm_up.most + 1))
 
-    def _write_input(self, n: int) -> None:
-        """Write the input of the next `n` hops, and what would follow if nobody came for a while."""
+    def _write_fallback(self, n: int) -> Audio:
+        """The input of the next `n` hops; the timeline gets it too, with what would follow if the engine was stuck."""
         hop, n_all = self.timeline.hop, n + AHEAD
         audio = np.zeros((2, n_all * hop), np.float32)
         if self._phase is not _Phase.WAIT and self._song is not None:
@@ -278,6 +271,7 @@ class SongSource:
             audio[:, : n_here * hop] = self._song.read(self._position, n_here * hop)
             self._song.look_ahead(self._position)
         self.timeline.write_input(self._first, audio)
+        return audio[:, : n * hop]
 
     def _sound(self, block: Audio) -> Output:
         """The next hops, faded where they begin or end."""
@@ -300,27 +294,22 @@ class SongSource:
     def _timed_step(self, block: Audio) -> Output:
         started = time.perf_counter()
         output = self.session.step(block)
-        load = (time.perf_counter() - started) * self.sample_rate / block.shape[1]
+        load = (time.perf_counter() - started) * self.session.sample_rate / block.shape[1]
         self._load += (load - self._load) * (0.05 if self._load else 1.0)
         return output
-
-    def _deliver(self, mix: Audio) -> None:
-        for i, part in enumerate(np.split(mix, mix.shape[1] // self.timeline.hop, axis=1)):
-            self.timeline.deliver(self._first + i, part)
 
     def _wait(self, n: int) -> Output:
         if self._jump and self._song:
             self._reserve_silence(self._first + max(n, self._warm_up.silence(self._jump.n_left)))
-            self._jump.warm(self._spare, self._song, n * self._warm_up.block)
         n_samples, n_stems = n * self.timeline.hop, len(self.scene.stems)
         nothing = np.zeros((n_stems + 2, 2, n_samples), np.float32)
-        mix = np.zeros((self.n_outputs, n_samples), np.float32)
+        mix = np.zeros((self.session.n_outputs, n_samples), np.float32)
         return Output(mix, nothing[:n_stems], nothing[-2], nothing[-1])
 
     def _reserve_silence(self, hop: int) -> None:
         """Deliver silence for every hop before `hop`: none of them will be late, and none sounds earlier."""
         if self._jump and self._jump.n_left:
-            silence = np.zeros((self.n_outputs, self.timeline.hop), np.float32)
+            silence = np.zeros((self.session.n_outputs, self.timeline.hop), np.float32)
             for early in range(max(self._first, self._reserved), hop):
                 self.timeline.deliver(early, silence)
             self._reserved = max(self._reserved, hop)
@@ -329,9 +318,9 @@ class SongSource:
         is_coming = self._jump is not None and not self._jump.is_loop
         place = self._jump.target if self._jump and is_coming else self._position
         end = self._song.n_samples if self._song else max(0, place)
-        seconds = min(max(0, place), end) / self.sample_rate
+        seconds = min(max(0, place), end) / self.session.sample_rate
         self.transport.playback.write(
-            Playback(seconds, self.is_playing, self._n_passes, *self._acknowledged, self.sample_rate)
+            Playback(seconds, self.is_playing, self._n_passes, *self._acknowledged, self.session.sample_rate)
         )
 
 

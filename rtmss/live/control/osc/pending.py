@@ -76,17 +76,14 @@ class Pending:
         """Answer when all that was asked for up to now is heard."""
         self._new_syncs.append((peer, number, self._n_asked))
 
-    def step(self, now: float) -> tuple[Answers, list[PresetLoaded]]:
-        """Take over presets that are there, send what has changed, and give answers that are due."""
-        loaded = self._controller.finish_loading()
-        scene_number = self._controller.number + 1  # what `flush` gives to a scene that plays at once
-        self._controller.flush()
-        answers = [answer for one in loaded for answer in self._finish(one, scene_number, now)]
+    def step(self, loaded: list[PresetLoaded], now: float) -> Answers:
+        """Give answers that are due; `loaded` are presets that were read and sent to the engine since the last call."""
+        answers = [answer for one in loaded for answer in self._finish(one, now)]
         if self._loads and now > self._load_ends:
             answers.append(_failure(self._loads[0].peer, "/rtmss/preset", f"no preset after {WAIT_SECONDS} s"))
             self._next(now)
         self._take_up_syncs(now)
-        return answers + self._due(self._controller.status, now), loaded
+        return answers + self._due(self._controller.status, now)
 
     def _take_up_syncs(self, now: float) -> None:
         hop = max((due for due, _ in self._controller.scheduled), default=0)
@@ -106,14 +103,14 @@ class Pending:
         if self._loads:
             self._start(now)
 
-    def _finish(self, loaded: PresetLoaded, number: int, now: float) -> Answers:
+    def _finish(self, loaded: PresetLoaded, now: float) -> Answers:
         if not self._loads or self._loads[0].name != loaded.name:
             return []  # somebody else has asked for it
         peer = self._loads[0].peer
         self._next(now)
         if loaded.error is not None:
             return [_failure(peer, "/rtmss/preset", str(loaded.error), "refused")]
-        ends = now + WAIT_SECONDS
+        number, ends = self._controller.number_now, now + WAIT_SECONDS
         self._waiting.append(Waiting(peer, "/rtmss/done", ("/rtmss/preset", loaded.name), number, 0, ends))
         return []
 

@@ -61,7 +61,7 @@ class Connection:
 
 
 class OscServer:
-    """Lets peers change the mix. Call `poll` in a loop; nothing else may use the controller at the same time.
+    """Lets peers change the mix. Call `receive` and `answer` in a loop, and flush the controller in between.
 
     Raises:
         UserError: the port is taken, or the address is not this machine's.
@@ -96,11 +96,8 @@ class OscServer:
             f"{where}: whoever reaches this address can change the mix, there is no password; use a network you trust"
         )
 
-    def poll(self, timeout: float) -> list[PresetLoaded]:
-        """Wait at most `timeout` seconds for messages, act on them, and send what is due.
-
-        Returns presets that have been read, for whoever else has asked for one.
-        """
+    def receive(self, timeout: float) -> None:
+        """Wait at most `timeout` seconds for messages, and act on them."""
         for key, events in self._selector.select(self._patience(timeout)):
             if key.fileobj is self._udp:
                 self._receive_datagrams()
@@ -108,23 +105,27 @@ class OscServer:
                 self._accept()
             else:
                 self._serve(key.data, events)
+
+    def answer(self, loaded: list[PresetLoaded]) -> None:
+        """Send what is due: answers that had to wait, values that have changed, levels.
+
+        Args:
+            loaded: presets that were read and sent to the engine since the last call.
+        """
         try:
-            return self._step()
+            self._answer(loaded, time.monotonic())
         except Exception as error:  # the sound plays on, and so does the server
             self._report_bug(error)
-            return []
 
-    def _step(self) -> list[PresetLoaded]:
-        now = time.monotonic()
+    def _answer(self, loaded: list[PresetLoaded], now: float) -> None:
         dispatcher, controller = self.dispatcher, self.dispatcher.controller
-        answers, loaded = dispatcher.pending.step(now)
+        answers = dispatcher.pending.step(loaded, now)
         dispatcher.peers.expire(now)
         if dispatcher.peers.subscribers:
             answers += dispatcher.peers.changes(state.scene_values(controller) | dispatcher.song.values(now))
             answers += dispatcher.peers.meters(lambda: state.meter_values(controller), now)
         for peer, packet in answers:
             self._send(peer, packet)
-        return loaded
 
     def _patience(self, timeout: float) -> float:
         due = self.dispatcher.peers.next_meters()
