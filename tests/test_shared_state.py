@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import numpy as np
 import pytest
 from conftest import MakeCondition
@@ -95,24 +93,6 @@ def test_a_status_arrives_as_it_was_reported(shared: SharedState) -> None:
     assert read == status
     assert isinstance(read.hop, int)
     assert levels[1] == Meter(0.5, 0.25)
-
-
-def test_a_reader_never_sees_half_a_status(shared: SharedState) -> None:
-    done = threading.Event()
-
-    def write() -> None:
-        for number in range(3000):
-            shared.report(Status(hop=number, applied=number, late=number), NOTHING)
-        done.set()
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    torn = 0
-    while not done.is_set():
-        status = shared.read()[0]
-        torn += len({status.hop, status.applied, status.late}) > 1
-    writer.join()
-    assert torn == 0
 
 
 def test_a_writer_killed_half_way_spoils_nothing_for_the_next(shared: SharedState) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -93,26 +92,6 @@ def test_an_engine_gets_no_half_written_wish_and_does_not_wait(shared: SharedSta
     assert record.try_read() is None
     record.write(TransportCommand(n_seeks=2))
     assert record.try_read() == TransportCommand(n_seeks=2)
-
-
-def test_a_reader_never_sees_parts_of_two_values(shared: SharedState) -> None:
-    record, done = shared.transport.playback, threading.Event()
-
-    def write() -> None:
-        n = 0
-        while not done.is_set():
-            n += 1
-            record.write(Playback(float(n), True, n, n, n, n, n))
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        for _ in range(3000):
-            value = record.try_read()
-            assert value is None or len({*value} - {True}) <= 1 or value == Playback()
-    finally:
-        done.set()
-        writer.join()
 
 
 def test_a_value_that_a_killed_writer_left_is_better_than_none(shared: SharedState) -> None:

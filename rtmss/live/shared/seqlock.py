@@ -58,6 +58,8 @@ class SeqLock(Generic[Value]):
         self._write = write
         self._read = read
         self._empty = empty
+        self._latest: Value | None = None
+        """The latest whole value that was read here."""
 
     def write(self, value: Value) -> None:
         """Publish a value; the writer's process only."""
@@ -71,18 +73,21 @@ class SeqLock(Generic[Value]):
         copy, version = snapshot(self._row)
         if version % 2:
             return None
-        if version == 0 and self._empty is not None:
-            return self._empty
-        return self._read(copy)
+        is_empty = version == 0 and self._empty is not None
+        self._latest = self._empty if is_empty else self._read(copy)
+        return self._latest
 
     def read(self) -> Value:
-        """The latest value; that of a writer that was killed half-way if there is no other."""
+        """The latest value; the one before it if a writer does not get on, or was killed half-way.
+
+        Who has not read any value by then gets what such a writer has left.
+        """
         for _ in range(N_TRIES):
             value = self.try_read()
             if value is not None:
                 return value
             time.sleep(PAUSE_SECONDS)
-        return self._read(self._row.copy())
+        return self._read(self._row.copy()) if self._latest is None else self._latest
 
 
 class Slots:

@@ -204,8 +204,9 @@ class SharedState:
         self._report.write((status, meters))
 
     def announce(self, state: str) -> None:
-        """Report the state of an engine that no longer reports itself; only that field is written."""
-        self._fields["report"]["state"] = STATES.index(state)
+        """Report the state of an engine that has ended, for it; the supervisor writes in its place then."""
+        status, meters = self._report.read()
+        self._report.write((status._replace(state=state), meters))
 
     def read(self) -> tuple[Status, list[Meter]]:
         """The latest status and meters."""
