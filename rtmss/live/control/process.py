@@ -63,8 +63,12 @@ def take_turn(controller: MixerController, server: OscServer, shown: Display, ti
     """
     server.receive(timeout)
     goes_on = shown.poll()
-    loaded = controller.finish_loading()
-    controller.flush()
+    try:
+        loaded = controller.finish_loading()
+        controller.flush()
+    except Exception as error:  # the sound plays on, and so does the control side
+        server.report_bug(error)
+        loaded = []
     server.answer(loaded)
     for preset in loaded:
         shown.say(str(preset.error) if preset.error else f"preset {preset.name}")

@@ -115,7 +115,7 @@ class OscServer:
         try:
             self._answer(loaded, time.monotonic())
         except Exception as error:  # the sound plays on, and so does the server
-            self._report_bug(error)
+            self.report_bug(error)
 
     def _answer(self, loaded: list[PresetLoaded], now: float) -> None:
         dispatcher, controller = self.dispatcher, self.dispatcher.controller
@@ -186,7 +186,7 @@ class OscServer:
         except OscDecodeError as error:
             answers = [message("/rtmss/fail", "", "wire", str(error))]
         except Exception as error:  # a bug of ours must not end the show
-            self._report_bug(error)
+            self.report_bug(error)
             answers = [message("/rtmss/fail", "", "bug", f"{type(error).__name__}: {error}"[:200])]
         for answer in answers:
             self._send(peer, answer, name)
@@ -214,7 +214,8 @@ class OscServer:
             self._selector.unregister(connection.sock)
             connection.sock.close()
 
-    def _report_bug(self, error: Exception) -> None:
+    def report_bug(self, error: Exception) -> None:
+        """Count a bug, and log it, at most once a second."""
         self.n_bugs += 1
         now = time.monotonic()
         if now - self._logged >= 1:
