@@ -7,6 +7,7 @@ condition vectors stand beside it in `conditions.safetensors`, under the keys th
 from __future__ import annotations
 
 import hashlib
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -19,8 +20,9 @@ from safetensors.numpy import load_file, save
 
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.conditions.preset import Fallback
+from rtmss.conditions.strip import Strip, plain_strip
 from rtmss.config import Config
-from rtmss.engine.control import Scene, Stem, Strip
+from rtmss.engine.control import Scene, Stem
 
 LOG, VECTORS = "session.jsonl", "conditions.safetensors"
 VERSION = 1
@@ -53,20 +55,8 @@ class Header(Config):
     """Of rtmss, torch, numpy and the backend: with others, samples may differ in their last bits."""
 
 
-class StripRecord(Config):
-    """One strip of a scene."""
-
-    gain_db: float = 0.0
-    mute: bool = False
-    solo: bool = False
-    channels: tuple[int, ...] = (1, 2)
-
-    def make(self) -> Strip:
-        """The strip itself."""
-        return Strip(self.gain_db, self.mute, self.solo, self.channels)
-
-
-class StemRecord(StripRecord):
+@dataclass(frozen=True, kw_only=True)
+class StemRecord(Strip):
     """One stem of a scene."""
 
     name: str
@@ -78,12 +68,16 @@ class SceneRecord(Config):
     """A scene in full."""
 
     stems: tuple[StemRecord, ...] = ()
-    remainder: StripRecord = StripRecord()
+    remainder: Strip = Strip()
     master_db: float = 0.0
     master_mute: bool = False
     fade_ms: float = 30.0
     bypass: bool = False
     fallback: Fallback = "silence"
+
+
+MIX_NAMES = tuple(name for name in SceneRecord.model_fields if name not in {"stems", "remainder"})
+"""Fields that a scene has too, and which are written as they are."""
 
 
 EventKind = Literal[
@@ -149,18 +143,11 @@ class Vectors:
         if not new.keys() <= self._vectors.keys():
             self._save(self._vectors | new)
         stems = [
-            StemRecord(name=stem.name, condition=key, **_fields(stem.strip))
+            StemRecord(name=stem.name, condition=key, **asdict(stem.strip))
             for stem, key in zip(scene.stems, keys, strict=True)
         ]
-        return SceneRecord(
-            stems=tuple(stems),
-            remainder=StripRecord(**_fields(scene.remainder)),
-            master_db=scene.master_db,
-            master_mute=scene.master_mute,
-            fade_ms=scene.fade_ms,
-            bypass=scene.bypass,
-            fallback=scene.fallback,
-        )
+        mix: dict[str, Any] = {name: getattr(scene, name) for name in MIX_NAMES}
+        return SceneRecord(stems=tuple(stems), remainder=scene.remainder, **mix)
 
     def make(self, record: SceneRecord) -> Scene:
         """The scene of a record; the same condition is always the same object.
@@ -168,9 +155,9 @@ class Vectors:
         Raises:
             KeyError: there is no vector under one of its keys.
         """
-        stems = tuple(Stem(stem.name, self._condition(stem.condition), stem.make()) for stem in record.stems)
-        numbers = record.master_db, record.fade_ms
-        return Scene(stems, record.remainder.make(), *numbers, record.bypass, record.fallback, record.master_mute)
+        stems = tuple(Stem(stem.name, self._condition(stem.condition), plain_strip(stem)) for stem in record.stems)
+        mix: dict[str, Any] = {name: getattr(record, name) for name in MIX_NAMES}
+        return Scene(stems, record.remainder, **mix)
 
     def _condition(self, key: str) -> Condition:
         if key not in self._conditions:
@@ -195,7 +182,3 @@ def versions(backend: str) -> dict[str, str]:
 def condition_key(condition: Condition) -> str:
     """The same for the same name and vector, and for no others."""
     return f"{condition.name}-{hashlib.sha256(condition.vector.tobytes()).hexdigest()[:12]}"
-
-
-def _fields(strip: Strip) -> dict[str, Any]:
-    return {"gain_db": strip.gain_db, "mute": strip.mute, "solo": strip.solo, "channels": strip.channels}

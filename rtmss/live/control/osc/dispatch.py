@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from rtmss.conditions.preset import find
+from rtmss.conditions.strip import Strip, settings
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.live.control.controller import MixerController, SceneChange
@@ -35,8 +36,8 @@ _ROWS = {row.address: row for row in TABLE if row.mode is not Mode.SENT}
 _SENT = {row.address for row in TABLE if row.mode is Mode.SENT}
 _STEM_ROWS = {row.address.rsplit("/", 1)[1]: row for row in TABLE if row.address.startswith("/rtmss/stem/<name>/")}
 _STATUS_ROW = _ROWS["/rtmss/status/<field>"]
-_FIELDS = {"gain": "gain_db", "mute": "mute", "solo": "solo"}
-_MASTER_FIELDS = {"gain": "master_db", "mute": "master_mute"}
+_STRIP_NAMES = {setting.leaf: name for name, _, setting in settings(Strip)}
+_MIX_NAMES = {setting.leaf: name for name, _, setting in settings(Scene)}
 
 
 class Target(NamedTuple):
@@ -199,22 +200,13 @@ class Dispatcher:
         match address.split("/")[2:]:
             case ["unsolo"]:
                 return Scene.without_solos if value else lambda scene: scene
-            case ["fade"]:
-                return lambda scene: replace(scene, fade_ms=float(value))
-            case ["bypass"]:
-                return lambda scene: replace(scene, bypass=bool(value))
             case ["stem", name, "condition"]:
                 condition = self.controller.load_condition(str(value))
                 return lambda scene: scene.with_condition(name, condition)
-            case [*_, owner, last]:
-                if last == "fader":
-                    last, value = "gain", gain_of(float(value))
-                if owner == "master":
-                    master: dict[str, Any] = {_MASTER_FIELDS[last]: value}
-                    return lambda scene: replace(scene, **master)
-                changed = {_FIELDS[last]: value}
-                return lambda scene: scene.with_strip(owner, **changed)
-        raise AssertionError(address)
+            case [*owner, "fader"]:
+                return _set([*owner, "gain"], gain_of(float(value)))
+            case path:
+                return _set(path, value)
 
     # Effects: checked when a packet is planned, done when all of it is good.
 
@@ -271,6 +263,17 @@ class Dispatcher:
         "/rtmss/unsubscribe": _unsubscribe,
         "/rtmss/meters": _meters,
     }
+
+
+def _set(path: list[str], value: Value) -> SceneChange:
+    """The change of a setting of the scene or of a strip, by the last parts of its address."""
+    name = _MIX_NAMES.get("/".join(path))
+    if name is not None:
+        mix: dict[str, Any] = {name: value}
+        return lambda scene: replace(scene, **mix)
+    *_, owner, leaf = path
+    changed = {_STRIP_NAMES[leaf]: value}
+    return lambda scene: scene.with_strip(owner, **changed)
 
 
 def _apply(changes: list[SceneChange], scene: Scene) -> Scene:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from rtmss.engine.control import Strip
+from rtmss.conditions.strip import Strip, settings
+from rtmss.engine.control import Scene
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import Argument
 from rtmss.live.control.osc.table import fader_of
@@ -30,16 +31,13 @@ def scene_values(controller: MixerController) -> Values:
         "/rtmss/status/state": (controller.status.state,),
         "/rtmss/preset": (controller.preset,),
         "/rtmss/stems": tuple(stem.name for stem in scene.stems),
-        "/rtmss/fade": (scene.fade_ms,),
-        "/rtmss/bypass": (int(scene.bypass),),
         "/rtmss/panic": (int(controller.shared.panic),),
-        **_gain("/rtmss/master", scene.master_db),
-        "/rtmss/master/mute": (int(scene.master_mute),),
-        **_strip("/rtmss/remainder", scene.remainder),
+        **_settings("/rtmss", scene),
+        **_settings("/rtmss/remainder", scene.remainder),
     }
     for stem in scene.stems:
         owner = f"/rtmss/stem/{stem.name}"
-        values |= _strip(owner, stem.strip) | {f"{owner}/condition": (stem.condition.name,)}
+        values |= _settings(owner, stem.strip) | {f"{owner}/condition": (stem.condition.name,)}
     return values
 
 
@@ -79,12 +77,17 @@ def meter_values(controller: MixerController) -> Values:
     return peaks | {f"/rtmss/meter/{name}/rms": (_decibels(meter.rms),) for name, meter in meters}
 
 
-def _strip(owner: str, strip: Strip) -> Values:
-    return _gain(owner, strip.gain_db) | {f"{owner}/mute": (int(strip.mute),), f"{owner}/solo": (int(strip.solo),)}
-
-
-def _gain(owner: str, gain_db: float) -> Values:
-    return {f"{owner}/gain": (float(gain_db),), f"{owner}/fader": (fader_of(gain_db),)}
+def _settings(owner: str, values: Scene | Strip) -> Values:
+    """Every setting of a strip or of the scene; a gain also as a fader."""
+    found: Values = {}
+    owned: type = type(values)
+    for name, kind, setting in settings(owned):
+        value = getattr(values, name)
+        address = f"{owner}/{setting.leaf}"
+        found[address] = (int(value) if kind is bool else float(value),)
+        if address.endswith("/gain"):
+            found[f"{address.removesuffix('gain')}fader"] = (fader_of(value),)
+    return found
 
 
 def _decibels(level: float) -> float:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtmss.conditions.strip import Named, Strip, settings
+from rtmss.engine.control import Scene
 from rtmss.live.control.osc.codec import Argument, Message
 from rtmss.live.shared.song_state import MAX_LOOPS
 
@@ -116,21 +118,39 @@ class Row(NamedTuple):
         return tuple(arg.check(value, tag) for arg, value, tag in rows)
 
 
-GAIN = Arg("float", "dB", -120, 12)
-FADER = Arg("float", "", 0, 1)
-SWITCH = Arg("bool")
 NAME = Arg("text")
+SWITCH = Arg("bool")
 PUSH = Arg("bool", is_optional=True)
+FADER = Arg("float", "", 0, 1)
 TAPER = ", ".join(f"{fader:g} is {gain:g}" for fader, gain in zip(FADERS, DECIBELS, strict=True))
 
 
+def _arg(named: Named) -> Arg:
+    """The argument of a setting of the mixer."""
+    setting = named.setting
+    return SWITCH if named.kind is bool else Arg("float", setting.unit, setting.low, setting.high)
+
+
 def _strip(owner: str, what: str) -> list[Row]:
-    return [
-        Row(f"{owner}/gain", Mode.VALUE, (GAIN,), f"Gain of {what}"),
-        Row(f"{owner}/fader", Mode.VALUE, (FADER,), "The same gain as a fader; see the taper"),
-        Row(f"{owner}/mute", Mode.VALUE, (SWITCH,), f"Mute {what}"),
-        Row(f"{owner}/solo", Mode.VALUE, (SWITCH,), f"Solo {what}"),
-    ]
+    """Rows of every setting of a strip, and the fader that stands for its gain."""
+    rows = []
+    for named in settings(Strip):
+        leaf, effect = named.setting.leaf, named.setting.effect.format(what)
+        rows.append(Row(f"{owner}/{leaf}", Mode.VALUE, (_arg(named),), effect))
+        if leaf == "gain":
+            rows.append(_fader(owner))
+    return rows
+
+
+def _fader(owner: str) -> Row:
+    return Row(f"{owner}/fader", Mode.VALUE, (FADER,), "The same gain as a fader; see the taper")
+
+
+_MIX = {
+    named.setting.leaf: Row(f"/rtmss/{named.setting.leaf}", Mode.VALUE, (_arg(named),), named.setting.effect)
+    for named in settings(Scene)
+}
+"""Rows of the settings that hold for the whole scene."""
 
 
 _PLACE = (Arg("float", "s", 0, MAX_SECONDS),)
@@ -158,10 +178,12 @@ TABLE: tuple[Row, ...] = (
     *_strip("/rtmss/stem/<name>", "a stem"),
     Row("/rtmss/stem/<name>/condition", Mode.VALUE, (NAME,), "What the stem separates"),
     *_strip("/rtmss/remainder", "all that no stem takes"),
-    *_strip("/rtmss/master", "the mix, outputs 1 and 2")[:3],  # a solo would mean nothing: all of it is the mix
+    _MIX["master/gain"],
+    _fader("/rtmss/master"),
+    _MIX["master/mute"],
     Row("/rtmss/unsolo", Mode.TRIGGER, (PUSH,), "End every solo; 0 does nothing"),
-    Row("/rtmss/fade", Mode.VALUE, (Arg("float", "ms", 0, 10000),), "How long changes of the mix glide from now on"),
-    Row("/rtmss/bypass", Mode.VALUE, (SWITCH,), "The input, delayed by the latency, and nothing else"),
+    _MIX["fade"],
+    _MIX["bypass"],
     Row("/rtmss/panic", Mode.TRIGGER, (PUSH,), "Silence, before all else in a packet; 0 ends it, a new preset too"),
     *_SONG,
     Row("/rtmss/sync", Mode.COMMAND, (Arg("int", "", -MAX_INT, MAX_INT),),
