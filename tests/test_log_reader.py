@@ -28,7 +28,7 @@ WriteAudio = Callable[[Path, Audio, int], Path]
 @pytest.fixture
 def scene(make_condition: MakeCondition) -> Scene:
     return Scene(
-        (Stem("voice", make_condition("vocals"), Strip(-6.0, False, True, (1, 3))),),
+        (Stem("voice", make_condition("vocals"), Strip(-6.0, False, True, (1, 3), pan=0.5)),),
         Strip(mute=True),
         -2.5,
         75.0,
@@ -68,6 +68,13 @@ def test_a_scene_comes_back_as_it_was(tmp_path: Path, scene: Scene) -> None:
     assert np.array_equal(made.stems[0].condition.vector, scene.stems[0].condition.vector)
     assert (made.stems[0].name, made.stems[0].strip, made.remainder) == ("voice", scene.stems[0].strip, scene.remainder)
     assert (made.master_db, made.fade_ms, made.fallback) == (scene.master_db, scene.fade_ms, scene.fallback)
+
+
+def test_a_log_without_pans_has_none(log: Path) -> None:
+    log.write_text(log.read_text().replace(',"pan":0.5', "").replace(',"pan":0.0', ""))
+    assert "pan" not in log.read_text()
+    scenes = SessionLog.load(log, MODEL_ID).scenes.values()
+    assert {stem.strip.pan for scene in scenes for stem in scene.stems} == {0.0}
 
 
 def test_a_condition_that_stays_is_one_object_and_another_vector_is_another(

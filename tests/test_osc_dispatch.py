@@ -108,6 +108,19 @@ def test_a_ping_is_answered_with_the_version_and_what_came(room: Room) -> None:
     assert room.ask("/rtmss/ping", 1, "x", 0.5, True, b"b") == [("/rtmss/pong", "1.2.3", 1, "x", 0.5, True, b"b")]
 
 
+@pytest.mark.parametrize("owner", ["stem/vocals", "remainder"])
+def test_a_strip_has_a_pan(room: Room, owner: str) -> None:
+    address = f"/rtmss/{owner}/pan"
+    assert room.ask(address) == [(address, 0.0)]
+    room.ask(address, -0.5)
+    assert room.ask(address) == [(address, -0.5)]
+    assert room.ask(address, 1.5)[0][:3] == ("/rtmss/fail", address, "range")
+
+
+def test_the_master_has_no_pan(room: Room) -> None:
+    assert room.ask("/rtmss/master/pan", 0.5)[0][:3] == ("/rtmss/fail", "/rtmss/master/pan", "address")
+
+
 def test_gain_and_fader_are_two_views_of_one_value(room: Room) -> None:
     room.ask("/rtmss/stem/vocals/gain", -14.0)
     assert room.ask("/rtmss/stem/vocals/fader") == [("/rtmss/stem/vocals/fader", 0.5)]
@@ -164,7 +177,7 @@ def test_unsolo_ends_every_solo(room: Room) -> None:
         ("/rtmss/stem/vocal/gain", (1.0,), "name", "no stem 'vocal'; did you mean 'vocals'? known: drums, vocals"),
         ("/rtmss/stem/vocals/condition", ("chor",), "name", "no condition 'chor'; known: vocals, drums, choir"),
         ("/rtmss/stem/vocals/condition", (3,), "type", "expected a text"),
-        ("/rtmss/stem/vocals/pan", (0.0,), "address", "no address '/rtmss/stem/vocals/pan'"),
+        ("/rtmss/stem/vocals/width", (0.0,), "address", "no address '/rtmss/stem/vocals/width'"),
         ("/rtmss/fad", (0.0,), "address", "did you mean '/rtmss/fade'?"),
         ("/rtmss/fade", (10001,), "range", "from 0 to 10000 ms, got 10001"),
         ("/rtmss/preset", ("karaoka",), "name", "no preset 'karaoka'; did you mean 'karaoke'?"),
@@ -178,7 +191,7 @@ def test_unsolo_ends_every_solo(room: Room) -> None:
         ("/rtmss/subscribe", ("/rtmss/[",), "address", "does not pair up"),
         ("/rtmss/status", (1,), "arity", "expected 0 arguments, got 1"),
         ("/rtmss/master/solo", (1,), "address", "no address '/rtmss/master/solo'"),
-        ("/rtmss/stem/*/pan", (0.0,), "address", "nothing that can be set matches"),
+        ("/rtmss/stem/*/width", (0.0,), "address", "nothing that can be set matches"),
         ("/rtmss/pres*s", ("x",), "address", "nothing that can be set matches"),
         ("/other", (), "address", "no address '/other'"),
     ],

@@ -166,7 +166,7 @@ def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
     studio.start_engine()
     shared = studio.shared
     studio.play(20)
-    shared.send(scene.with_strip("voice", gain_db=-7.3), "")
+    shared.send(scene.with_strip("voice", gain_db=-7.3, pan=-0.6), "")
     studio.play(3)
     shared.send(replace(scene.with_strip("voice", mute=True), master_db=-1.0, fade_ms=5.0), "")  # while it glides
     studio.play(20, work=False)

@@ -16,7 +16,7 @@ NOTHING = np.zeros((N_METERS, 2), np.float32)
 def scene(make_condition: MakeCondition) -> Scene:
     stems = (
         Stem("voice", make_condition("vocals"), Strip(-6.0, True, False, (1, 2))),
-        Stem("kit", make_condition("drums", seed=1), Strip(3.0, False, True, (3, 64))),
+        Stem("kit", make_condition("drums", seed=1), Strip(3.0, False, True, (3, 64), pan=-0.25)),
     )
     return Scene(stems, Strip(-1.5, channels=(5, 6)), -2.0, 75.0, True, "hold", master_mute=True)
 

@@ -92,7 +92,7 @@ def test_eight_stems_fit_into_24_lines_and_none_wraps(
     controller.shared.panic = True
     loud = {name: Meter(1e6, 1e6) for name in controller.meters()}
     lines = draw(view(controller, loud, status, message, "master"))
-    assert len(lines) == 3 + 1 + 10 + 1 + 2 + 2
+    assert len(lines) == 3 + 1 + 10 + 1 + 2 + 3
     assert max(len(line.rstrip()) for line in lines) <= 80
 
 
@@ -203,7 +203,7 @@ def test_a_name_from_a_file_gives_the_terminal_no_commands(
     controller.scene = Scene((Stem("a", make_condition("\x1b[2J\nx")),))
     lines = draw(view(controller, {}, STATUS), is_terminal=True)
     assert "\x1b[2J" not in "".join(lines)
-    assert len(lines) == 3 + 1 + 3 + 1 + 2 + 2
+    assert len(lines) == 3 + 1 + 3 + 1 + 2 + 3
 
 
 def test_drawing_changes_nothing(controller: MixerController) -> None:
@@ -251,6 +251,22 @@ def test_the_gain_goes_in_steps_of_1_db(controller: MixerController, keys: str, 
 def test_the_gain_stops_at_its_ends(controller: MixerController, strip: str, keys: str, gain_db: float) -> None:
     press(controller, strip + keys)
     assert gain_db == (controller.scene.master_db if strip == "0" else controller.scene.stems[0].strip.gain_db)
+
+
+@pytest.mark.parametrize(("keys", "pan"), [("<", -0.1), (">>>", 0.3), ("<>", 0.0), ("<" * 15, -1.0), (">" * 15, 1.0)])
+def test_a_strip_is_panned_in_tenths_up_to_its_sides(controller: MixerController, keys: str, pan: float) -> None:
+    press(controller, keys)
+    assert controller.scene.stems[0].strip.pan == pan
+
+
+def test_the_master_has_no_pan(controller: MixerController) -> None:
+    assert "no pan" in press(controller, "0<")[1]
+
+
+@pytest.mark.parametrize(("pan", "shown"), [(-0.3, "L3"), (1.0, "R10")])
+def test_a_strip_shows_its_pan(controller: MixerController, pan: float, shown: str) -> None:
+    controller.scene = controller.scene.with_strip("remainder", pan=pan)
+    assert row_of(draw(view(controller, {}, STATUS)), "remainder").split()[-1] == shown
 
 
 def test_u_takes_every_solo_back_and_leaves_mutes(controller: MixerController) -> None:

@@ -41,6 +41,7 @@ def number(leaf: str, unit: str, low: float, high: float, effect: str) -> Any:
 
 
 GAIN, GAIN_RANGE = number("gain", "dB", -120, 12, "Gain of {}")
+PAN, PAN_RANGE = number("pan", "", -1, 1, "Pan of {} at constant power: -1 left, 0 as it is, 1 right")
 GainDb = Annotated[float, GAIN, GAIN_RANGE]
 Channel = Annotated[int, Field(ge=1, le=64)]
 
@@ -54,6 +55,7 @@ class Strip:
     solo: Annotated[bool, Setting("solo", effect="Solo {}")] = False
     channels: tuple[Channel, ...] = (1, 2)
     """Output channels, counted from 1; odd ones carry the left side, even ones the right."""
+    pan: Annotated[float, PAN, PAN_RANGE] = 0.0
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 

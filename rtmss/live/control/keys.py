@@ -15,6 +15,7 @@ from rtmss.live.control.controller import MixerController
 from rtmss.live.shared.song_state import MIN_LOOP_SECONDS, loop, play, seek
 
 LOWEST_DB, HIGHEST_DB = -120.0, 12.0
+PAN_STEP = 0.1
 ARROWS = {
     start + letter: name
     for letter, name in {"A": "up", "B": "down", "C": "right", "D": "left"}.items()
@@ -81,6 +82,14 @@ class Keys:
             self.controller.change(lambda scene: replace(scene, master_db=gain_db))
         else:
             self._set(name, gain_db=gain_db)
+
+    def pan(self, key: str) -> None:
+        """Pan to the left or to the right by a tenth."""
+        _, name, _, strip = self.row
+        if name == "master":
+            raise UserError("the master has no pan; pan the strips")
+        step = PAN_STEP if key == ">" else -PAN_STEP
+        self._set(name, pan=min(max(round(strip.pan + step, 3), -1.0), 1.0))
 
     def flip(self, key: str) -> None:
         """Mute or solo, or no longer."""
@@ -168,19 +177,21 @@ KEYS = (
     Key("q", "quit", ("q",), Keys.quit),
 )
 """Every key, and the help line."""
+_PAN_KEY = Key("< >", "pan", ("<", ">"), Keys.pan)
 _SONG_KEYS = (
     Key("space", "play", (" ",), Keys.play),
     Key("x", "panic", ("x",), Keys.panic),
     Key("←→", "5 s", ("left", "right"), Keys.seek),
     Key("[ ]", "loop from, to", ("[", "]"), Keys.set_loop),
     Key("\\", "no loop", ("\\",), Keys.set_loop),
+    _PAN_KEY,
 )
 
 
 def key_lines(controller: MixerController) -> tuple[tuple[Key, ...], ...]:
     """Every key that does something now, by lines of help; where a song plays, the space bar is its own."""
     if not controller.shared.transport.song:
-        return (KEYS,)
+        return KEYS, (_PAN_KEY,)
     return tuple(row for row in KEYS if row.does != "panic"), _SONG_KEYS
 
 

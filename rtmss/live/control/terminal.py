@@ -91,9 +91,9 @@ def _drift(status: Status) -> str:
 
 def _strips(scene: Scene, levels: Mapping[str, Meter], selected: str) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False)
-    for title, width in (("", 2), ("strip", 12), ("condition", 12), ("-60     -40     -20    0", METER_WIDTH)):
+    for title, width in (("", 2), ("strip", 9), ("condition", 12), ("-60     -40     -20    0", METER_WIDTH)):
         table.add_column(title, width=width, no_wrap=True)
-    for title, width in (("rms", 6), ("peak", 6), ("gain dB", 7)):
+    for title, width in (("rms", 6), ("peak", 6), ("gain dB", 7), ("pan", 3)):
         table.add_column(title, width=width, justify="right", no_wrap=True)
     table.add_column("", width=3, no_wrap=True)
     is_any_solo = any(row.strip.solo for row in rows(scene))
@@ -106,7 +106,7 @@ def _strips(scene: Scene, levels: Mapping[str, Meter], selected: str) -> Table:
             ("M" if strip.mute else " ", "bold red"), " ", ("S" if strip.solo else " ", "bold yellow")
         )
         level = _level(levels.get(row.name, Meter(0, 0)))
-        table.add_row(*(Text(name, style) for name in names), *level, f"{strip.gain_db:+.1f}", flags)
+        table.add_row(*(Text(name, style) for name in names), *level, f"{strip.gain_db:+.1f}", _pan(strip.pan), flags)
     return table
 
 
@@ -119,6 +119,12 @@ def _level(meter: Meter) -> tuple[Text, Text, Text]:
     text.stylize("yellow", METER_WIDTH * 4 // 5)
     text.stylize("red", METER_WIDTH - 1)
     return text, Text(f"{dbfs(meter.rms):.1f}"), Text(f"{dbfs(meter.peak):.1f}", "bold red" if meter.peak >= 1 else "")
+
+
+def _pan(pan: float) -> str:
+    """`L3` or `R10`, in tenths; nothing in the middle."""
+    side = "L" if pan < 0 else "R"
+    return f"{side}{10 * abs(pan):.0f}" if pan else ""
 
 
 def _n_cells(level: float) -> int:

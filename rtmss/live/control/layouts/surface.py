@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from rtmss.conditions.strip import Strip, settings
 from rtmss.live.control.osc.table import DECIBELS, FADERS, TABLE
 
 Widget = dict[str, Any]
@@ -25,6 +26,12 @@ hello()
 setInterval('hello', hello, 10000)
 """
 """A subscription ends 30 s after the last message; asking again, rather than a ping, finds a new host too."""
+KNOBS = {
+    setting.leaf: {"min": setting.low, "max": setting.high}
+    for _, kind, setting in settings(Strip)
+    if kind is float and setting.leaf != "gain"
+}
+"""Numbers of a strip beside the gain, which the fader sets."""
 SWITCHES = {"mute": "M", "solo": "S"}
 WITHOUT_NAME = {"remainder", "master"}
 
@@ -71,7 +78,12 @@ def _strip(name: str) -> Widget:
         for what, letter in SWITCHES.items()
         if f"{pattern}/{what}" in known
     ]
-    return _panel(f"{name}_strip", "vertical", [label, levels, *switches]) | {"expand": True}
+    knobs = [
+        {**_widget("knob", f"{name}_{what}", f"{owner}/{what}"), "range": ends, "default": 0, "height": 60}
+        for what, ends in KNOBS.items()
+        if f"{pattern}/{what}" in known
+    ]
+    return _panel(f"{name}_strip", "vertical", [label, levels, *knobs, *switches]) | {"expand": True}
 
 
 def _button(name: str, address: str, label: str) -> Widget:
