@@ -13,10 +13,10 @@ from rich.text import Text
 from rtmss import __version__
 from rtmss.conditions.condition import Condition, clip_similarities, load_condition, nearest
 from rtmss.conditions.preset import Library, StripPreset, find
-from rtmss.engine.backends.choose import Choice
-from rtmss.live.audio import PortAudioError, devices
-from rtmss.live.osc.table import reference
-from rtmss.live.priority import describe
+from rtmss.engine.backends.choose import BackendChoice
+from rtmss.live.control.osc.table import reference
+from rtmss.live.device.portaudio import PortAudioError, devices
+from rtmss.live.realtime.priority import describe
 from rtmss.separator import Separator
 
 OUTLIER_SIMILARITY = 0.5
@@ -94,7 +94,7 @@ def preset_table(name: str, library: Library) -> RenderableType:
     return Group(Text(preset.description), table, Text(note))
 
 
-def info_table(separator: Separator, choice: Choice) -> Table:
+def info_table(separator: Separator, choice: BackendChoice) -> Table:
     """Versions, processor, sound devices, the model and its latency."""
     config = separator.model.config
     n_parameters = sum(p.numel() for p in separator.model.parameters())

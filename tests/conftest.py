@@ -19,7 +19,7 @@ from rtmss.config import PROFILES, ClipEncoderConfig, SeparatorConfig, StftConfi
 from rtmss.engine.backends.choose import choose
 from rtmss.engine.backends.graph import export_graph
 from rtmss.files import Audio
-from rtmss.live.link import Link
+from rtmss.live.shared.state import SharedState
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 from rtmss.training.bank import Bank, load_bank
@@ -132,11 +132,11 @@ def make_open(look_ahead: int) -> SeparatorModel:
 
 
 @pytest.fixture
-def link() -> Iterator[Link]:
+def shared() -> Iterator[SharedState]:
     """Shared memory for conditions of 12 numbers."""
-    link = Link.create(12)
-    yield link
-    link.close(unlink=True)
+    shared = SharedState.create(12)
+    yield shared
+    shared.close(unlink=True)
 
 
 @pytest.fixture(scope="session")
@@ -222,13 +222,13 @@ def studio(make_condition: MakeCondition) -> Iterator[Studio]:
     """An OSC server that a test talks to."""
     from osc_rig import Studio
 
-    link = Link.create(12)
-    studio = Studio(link, make_condition)
+    shared = SharedState.create(12)
+    studio = Studio(shared, make_condition)
     studio.poll()
     yield studio
     studio.udp.close()
     studio.server.close()
-    link.close(unlink=True)
+    shared.close(unlink=True)
 
 
 @pytest.fixture

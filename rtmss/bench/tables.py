@@ -26,7 +26,7 @@ from rtmss.bench.steps import StepRow
 from rtmss.bench.streams import StreamRow
 from rtmss.bench.training import PartRow, TrainingStep
 from rtmss.bench.whole import WholeRow
-from rtmss.live.priority import hint
+from rtmss.live.realtime.priority import hint
 
 Row = StepRow | PacedRow | MemoryRow | CallbackRow | WholeRow | StreamRow | OperatorRow | StartRow | PartRow
 

@@ -14,7 +14,7 @@ from rtmss.config import UserError
 
 if TYPE_CHECKING:
     from rtmss.conditions.preset import Library
-    from rtmss.engine.backends.choose import Choice
+    from rtmss.engine.backends.choose import BackendChoice
     from rtmss.separator import Separator
 
 app = typer.Typer(
@@ -108,7 +108,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("RTMSS_CACHE") or platformdirs.user_cache_path("rtmss"))
 
 
-def choose_backend(separator: Separator, wanted: str, *, may_export: bool = True) -> Choice:
+def choose_backend(separator: Separator, wanted: str, *, may_export: bool = True) -> BackendChoice:
     """What is to run the model hop by hop; says what takes a while."""
     from rtmss.engine.backends.choose import choose
 

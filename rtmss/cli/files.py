@@ -151,12 +151,12 @@ def _render(sources: list[Path], output: Path, separator: Separator, plan: Plan,
 
 
 def _replay(source: Path, folder: Path, log: Path, weights: Path | None, wanted: str | None, *, stems: bool) -> None:
-    from rtmss.engine.automation import Automation
-    from rtmss.engine.journal import versions
-    from rtmss.replay import replay
+    from rtmss.recording.log import versions
+    from rtmss.recording.log_reader import SessionLog
+    from rtmss.recording.replay import replay
 
     separator = load_separator(weights, threads=1)
-    automation = Automation.load(log, separator.model_id)
+    automation = SessionLog.load(log, separator.model_id)
     config, frames = separator.model.config, (automation.header.hop_length, automation.header.delay)
     if frames != (config.stft.hop_length, config.delay):
         profile = {(stft.hop_length, stft.delay): name for name, stft in PROFILES.items()}.get(frames)
