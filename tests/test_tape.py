@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pedalboard.io import AudioFile, ReadableAudioFile
+from pedalboard.io import AudioFile
 
 from rtmss.config import UserError
-from rtmss.files import Audio, AudioFileError, read_audio
-from rtmss.live import tape as tape_module
+from rtmss.files import Audio, AudioFileError, AudioReader, read_audio
 from rtmss.live.link import Link
 from rtmss.live.tape import Loader, Tape, song_seconds, write_tape
 from rtmss.live.transport import Playback, Wish
@@ -189,13 +188,13 @@ def test_closing_does_not_wait_for_the_end_of_a_long_song(
     link: Link, tmp_path: Path, write_audio: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     song = write_audio(tmp_path / "song.wav", tones(44100, 1, 30), 44100)
-    read = tape_module._read
+    read = AudioReader.read
 
-    def read_slowly(song: Path, reader: ReadableAudioFile) -> Audio:
+    def read_slowly(reader: AudioReader, n: int) -> Audio:
         time.sleep(0.2)
-        return read(song, reader)
+        return read(reader, n)
 
-    monkeypatch.setattr(tape_module, "_read", read_slowly)
+    monkeypatch.setattr(AudioReader, "read", read_slowly)
     link.transport.insert(song, Wish())
     loader = Loader(song, link, lambda _: None)
     ask(link, 44100)

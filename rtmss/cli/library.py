@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from rtmss.cli.base import Negatives, Positives, Weights, app, console, load_library, load_separator, user_folder
+from rtmss.cli.base import (
+    Negatives,
+    Positives,
+    Strict,
+    Weights,
+    app,
+    console,
+    load_library,
+    load_separator,
+    refuse_damaged,
+    user_folder,
+)
 
 condition_app = typer.Typer(no_args_is_help=True, help="Make and look at conditions: what to separate, by example.")
 preset_app = typer.Typer(no_args_is_help=True, help="Look at presets: scenes of stems.")
@@ -21,11 +32,13 @@ def condition_create(
     positive: Positives = None,
     negative: Negatives = None,
     weights: Weights = None,
+    strict: Strict = False,
 ) -> None:
     """Make a condition from clips and keep it; negatives alone mean "everything except this"."""
     from rtmss.conditions.condition import save_condition
     from rtmss.conditions.preset import check_name
 
+    refuse_damaged(strict)
     check_name(name, "condition")
     condition = load_separator(weights).condition_from_files(name, positive or [], negative or [])
     path = user_folder() / "conditions" / f"{name}.safetensors"

@@ -8,6 +8,7 @@ Axes: C channels (1 or 2), S samples. On the tape, samples of all channels lie s
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import shutil
@@ -18,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-from pedalboard.io import ReadableAudioFile
 
 from rtmss.config import UserError
-from rtmss.files import Audio, AudioFileError, open_audio
+from rtmss.files import Audio, ignore_damage, open_audio
 from rtmss.live.link import Link
 from rtmss.live.transport import Offer
 
+MAX_CHANNELS = 2
 BLOCK = 1 << 16
 """Samples decoded at once."""
 LOOK_SECONDS = 4
@@ -70,15 +71,21 @@ class Tape:
             self._memory.madvise(advice, begin, end - begin)
 
 
-def song_seconds(song: Path) -> float:
-    """Length of a song, as far as its header says.
+def song_seconds(song: Path, enough: float = math.inf) -> float:
+    """Length of a song, by decoding it: headers lie.
+
+    Args:
+        song: any readable format, 1 or 2 channels.
+        enough: seconds after which nobody asks for more.
 
     Raises:
         AudioFileError: it cannot be played.
     """
-    with open_audio(song) as reader:
-        _check(song, reader)
-        return float(reader.frames / reader.samplerate)
+    with open_audio(song, most_channels=MAX_CHANNELS, on_damage=ignore_damage) as reader:
+        for _ in reader.blocks(BLOCK):
+            if reader.n_read >= enough * reader.sample_rate:
+                break
+        return reader.n_read / reader.sample_rate
 
 
 def write_tape(song: Path, path: Path, sample_rate: int, is_cancelled: Callable[[], bool] = lambda: False) -> Offer:
@@ -98,15 +105,14 @@ def write_tape(song: Path, path: Path, sample_rate: int, is_cancelled: Callable[
         UserError: the tape cannot be written.
     """
     n_samples = 0
-    with open_audio(song) as reader:
-        _check(song, reader)
-        n_channels, rate = reader.num_channels, round(reader.samplerate)
+    with open_audio(song, most_channels=MAX_CHANNELS) as reader:
+        n_channels, rate = reader.n_channels, reader.sample_rate
         resampler = soxr.ResampleStream(rate, sample_rate, n_channels) if rate != sample_rate else None
         try:
             with path.open("wb") as tape:
                 is_last = False
                 while not is_last and not is_cancelled():
-                    block = np.ascontiguousarray(_read(song, reader).T)
+                    block = np.ascontiguousarray(reader.read(BLOCK).T)
                     is_last = not len(block)
                     rows = resampler.resample_chunk(block, last=is_last) if resampler else block
                     tape.write(np.ascontiguousarray(rows, np.float32).data)
@@ -115,8 +121,6 @@ def write_tape(song: Path, path: Path, sample_rate: int, is_cancelled: Callable[
             raise UserError(
                 f"{song} does not fit into {path.parent}: {error.strerror}; TMPDIR names another folder"
             ) from error
-    if not n_samples:
-        raise AudioFileError(f"{song}: holds no audio")
     return Offer(1, sample_rate, n_samples, n_channels)
 
 
@@ -174,17 +178,3 @@ def _roomy_folder() -> str | None:
     """A folder for large files: the usual one for temporary files may be in memory."""
     on_disk = "/var/tmp"
     return None if "TMPDIR" in os.environ or not os.access(on_disk, os.W_OK) else on_disk
-
-
-def _read(song: Path, reader: ReadableAudioFile) -> Audio:
-    try:
-        return np.asarray(reader.read(BLOCK), np.float32)
-    except Exception as error:  # pedalboard raises by format
-        raise AudioFileError(f"{song}: cannot be read to its end: {error}") from error
-
-
-def _check(song: Path, reader: ReadableAudioFile) -> None:
-    if reader.num_channels > 2:
-        raise AudioFileError(f"{song}: {reader.num_channels} channels; mix it down to mono or stereo first")
-    if not reader.frames:
-        raise AudioFileError(f"{song}: holds no audio")
