@@ -73,7 +73,8 @@ def _check(source: Path, automation: Automation) -> int:
     with open_audio(source, most_channels=N_CHANNELS) as reader:
         if reader.sample_rate != rate:
             raise AutomationError(
-                f"{source}: has {reader.sample_rate} Hz, the log {rate} Hz, and its hops would fall elsewhere; resample it"
+                f"{source}: has {reader.sample_rate} Hz, the log {rate} Hz, and its hops would fall elsewhere; "
+                "resample it"
             )
         return sum(block.shape[-1] for block in reader.blocks())
 

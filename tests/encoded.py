@@ -25,7 +25,9 @@ def encode(
 ) -> Path:
     """Write (C, S) audio; the name's suffix chooses the container."""
     with av.open(str(path), "w", container_options=container_options or {}) as file:
-        stream = file.add_stream(codec, rate=rate, layout=LAYOUTS[len(audio)], options={"strict": "-2", **(options or {})})
+        stream = file.add_stream(
+            codec, rate=rate, layout=LAYOUTS[len(audio)], options={"strict": "-2", **(options or {})}
+        )
         assert isinstance(stream, av.AudioStream)
         if codec.startswith("wma"):
             stream.bit_rate = 128_000

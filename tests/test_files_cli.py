@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
 from encoded import encode, music
 
@@ -106,7 +104,7 @@ def test_osc_addresses_are_whole_in_a_pipe(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = run(monkeypatch, capsys, "osc")[1]
-    assert "/rtmss/stem/<name>/gain_db" in said
+    assert "/rtmss/stem/<name>/gain " in said
     assert "[i/T/F]" in said
 
 
@@ -119,7 +117,7 @@ def test_a_description_cannot_drive_the_terminal(
     (folder / "evil.yaml").write_text(text)
     for words in (("preset", "list"), ("preset", "show", "evil")):
         _, said, _ = run(monkeypatch, capsys, *words)
-        assert "a\\x1b]0;owned\\x07\\x1b[2J [b] \\u202egnp" in said
+        assert "a\\x1b]0;owned\\x1b[2J [b] \\u202egnp" in said
         assert not set("\x1b\x07\u202e") & set(said)
 
 
@@ -138,16 +136,3 @@ def test_names_that_the_terminal_cannot_show_end_nothing(home: Path, encoding: s
         assert (home / "out" / Path(name).stem / "mix.wav").stat().st_size > 10000
     assert b"last/mix.wav" in done.stdout
     assert b"caf\\xe9/mix.wav" in done.stdout
-
-
-def test_rebuilding_shipped_conditions_writes_into_the_users_library(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
-    from rtmss.conditions.preset import shipped
-
-    files = sorted((shipped() / "conditions").glob("*"))
-    before = [(file.read_bytes(), file.stat().st_mode) for file in files]
-    assert run(monkeypatch, capsys, "condition", "rebuild", "bass")[0] == 0
-    assert [(file.read_bytes(), file.stat().st_mode) for file in files] == before
-    assert (home / "library/conditions/bass.safetensors").exists()
-    _ = np, stat

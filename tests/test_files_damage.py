@@ -60,8 +60,18 @@ def test_a_whole_file_is_not_called_damaged(tmp_path: Path, suffix: str) -> None
     read_audio(path, on_damage=refuse_damage)
 
 
-@pytest.mark.parametrize(("suffix", "codec"), [("aiff", "pcm_s16be"), ("w64", "pcm_s16le"), ("caf", "pcm_s16be"),
-                                               ("au", "pcm_s16be"), ("wv", "wavpack"), ("tta", "tta"), ("mp2", "mp2")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        ("aiff", "pcm_s16be"),
+        ("w64", "pcm_s16le"),
+        ("caf", "pcm_s16be"),
+        ("au", "pcm_s16be"),
+        ("wv", "wavpack"),
+        ("tta", "tta"),
+        ("mp2", "mp2"),
+    ],
+)
 def test_other_formats_that_are_cut_are_told(tmp_path: Path, suffix: str, codec: str) -> None:
     path = encode(tmp_path / f"x.{suffix}", music(RATE, 2, 4.0), RATE, codec)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3 + 1])

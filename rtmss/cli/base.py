@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
 from rtmss.config import DamagedFileWarning, UserError
 from rtmss.console import make_console, one_line, show_all_names
 
@@ -76,6 +78,10 @@ def _run() -> int | str | None:
         complain(str(error))
     except BrokenPipeError:
         pass
+    except OSError as error:
+        if error.filename is None:
+            raise
+        complain(f"{os.fsdecode(error.filename)}: {error.strerror}")
     return 1
 
 
@@ -165,3 +171,10 @@ def load_library() -> Library:
     from rtmss.conditions.preset import Library
 
     return Library([user_folder()])
+
+
+def tell_of_own(library: Library, names: Iterable[str]) -> None:
+    """Say which of these conditions are the user's own although rtmss comes with others of their names."""
+    own = sorted(set(names) & library.own_instead_of_shipped())
+    if own:
+        tell(f"your own {', '.join(own)} in {user_folder() / 'conditions'}, not what comes with rtmss under that name")

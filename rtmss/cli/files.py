@@ -27,6 +27,7 @@ from rtmss.cli.base import (
     load_library,
     load_separator,
     refuse_damaged,
+    tell_of_own,
 )
 from rtmss.config import PROFILES, UserError
 
@@ -117,6 +118,7 @@ def render(
     loaded = library.load_preset(str(preset))
     separator = load_separator(weights, threads, profile)
     scene = Scene.from_preset(loaded, library, separator.model_id)
+    tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
     _render(inputs, output, separator, Plan.from_preset(loaded, scene, stems=stems, format=format), backend or "torch")
 
 

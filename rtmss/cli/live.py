@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
 from rtmss.cli.base import (
     BackendName,
     Profile,
@@ -19,6 +20,7 @@ from rtmss.cli.base import (
     load_separator,
     refuse_damaged,
     tell,
+    tell_of_own,
     user_folder,
 )
 from rtmss.config import UserError
@@ -85,6 +87,8 @@ def live(
     library, separator = load_library(), load_separator(weights, profile=profile)
     loaded = library.load_preset(preset)
     scene = Scene.from_preset(loaded, library, separator.model_id)
+    if not quiet:
+        tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
     config = separator.model.config
     n_outputs = max(most_channels(loaded), *map(most_channels, library.readable_presets()))
     choice = choose_backend(separator, backend)

@@ -47,7 +47,7 @@ _CHECKED = {"flac", "wavpack", "tta", "tak", "ape"}
 _EVEN = {"mp1", "mp2", "ac3", "eac3"}
 """Codecs whose packets are all about as long; the decoder makes noise of a last one that is cut."""
 _SYNC = {"mp3": (0xFF, 0xE0), "mp2": (0xFF, 0xE0), "aac": (0xFF, 0xF0), "ac3": (0x0B, 0x70), "eac3": (0x0B, 0x70)}
-"""How frames begin in formats that consist of nothing else: byte, and mask of the next. Anything else there is a tag."""
+"""How frames begin in formats that consist of nothing else: a byte, and a mask of the next."""
 
 
 class DecodeError(Exception):

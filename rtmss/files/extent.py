@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_CHUNKS = 1 << 16
 """Chunks looked at; a file with more is believed."""
 _SLACK_SECONDS = {"ape": 0.0, "tak": 0.0, "tta": 0.0, "wv": 0.0, "ogg": 0.1}
-"""Containers that say how long they are, and what may be left out of it: Opus counts what is skipped at its beginning."""
+"""Containers that say how long they are, and how much less may come: Opus counts what is skipped."""
 _TAIL_BYTES = 1 << 17
 """An Ogg page has at most 65,307 bytes."""
 _PIPE_SIZES = (0x7FFFFFFF, 0xFFFFFFFF)
@@ -184,7 +184,7 @@ def _flv(file: BinaryIO, size: int) -> bool:
     return start < 13 or int.from_bytes(_bytes(file, start + 1, 3)) + 11 != length
 
 
-def _mpegts(file: BinaryIO, size: int) -> bool:
+def _mpegts(_: BinaryIO, size: int) -> bool:
     return all(size % n for n in (188, 192, 204))
 
 
