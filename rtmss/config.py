@@ -20,6 +20,10 @@ class UserError(ValueError):
     """Something the user can mend; the message is one line that says how."""
 
 
+class DamagedFileWarning(UserWarning):
+    """An audio file of which a part is lost; the message says from where on."""
+
+
 class ConfigError(UserError):
     """A configuration that cannot be used; the message names file, field, value and choices."""
 

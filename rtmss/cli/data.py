@@ -10,6 +10,7 @@ import typer
 
 from rtmss.cli.base import app, complain, console, find_device
 from rtmss.config import UserError
+from rtmss.console import make_console
 
 data_app = typer.Typer(no_args_is_help=True, help="Data to train on.")
 app.add_typer(data_app, name="data")
@@ -21,19 +22,18 @@ def data_check(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything found as JSON, and nothing else.")] = False,
 ) -> None:
     """Say what a folder holds, by instrument, and what is wrong with it; status 1 if that spoils training."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
     from rtmss.training.datasets.check import check
     from rtmss.training.datasets.report import print_findings, to_json
 
     columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    shown = Console(stderr=True)
+    shown = make_console(stderr=True)
     with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as progress:
         task = progress.add_task("")
         findings = check(folder, lambda done, total: progress.update(task, completed=done, total=total))
     if as_json:
-        typer.echo(json.dumps(to_json(findings), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(to_json(findings), indent=2))
     else:
         print_findings(findings, console)
     if findings.spoiled:

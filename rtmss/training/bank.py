@@ -188,7 +188,8 @@ def _signature(folder: Path, take: Take) -> tuple[str | int, ...]:
     """What has to be the same for decoded audio to be used again."""
     sizes = [(folder / file).stat().st_size for file in take.files]
     stream = () if take.stream is None else (f"stream {take.stream}",)
-    return take.path, *sizes, *take.more, *stream
+    gapless = ("gapless",) if any(file.lower().endswith(".mp3") for file in take.files) else ()
+    return take.path, *sizes, *take.more, *stream, *gapless
 
 
 def _placed(take: Take, row: dict[str, Any]) -> Take:

@@ -1,4 +1,4 @@
-"""Any folder of stems. `split` is `train`, `valid` or `test`; audio is wav, flac, ogg, mp3 or aiff:
+"""Any folder of stems. `split` is `train`, `valid` or `test`; audio has a suffix of `SUFFIXES`:
 
     songs/<split>/<song>/<stem>.<ext>            sample-aligned stems of one song that add up to it
     songs/<split>/<song>/song.yaml               optional: `stems: {<stem>: {instrument, library, licence}}`, `licence`

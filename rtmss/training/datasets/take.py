@@ -14,11 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtmss.files import Audio, AudioFileError, read_audio, resample
-from rtmss.training.datasets.stem_mp4 import read_stream
+from rtmss.files import Audio, AudioFileError, OnDamage, read_audio, warn_of_damage
 from rtmss.training.datasets.taxonomy import FAMILY_OF
 
-SUFFIXES = {".ogg", ".wav", ".flac", ".mp3", ".aiff"}
+SUFFIXES = {".aif", ".aiff", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav", ".wv"}
 SPLITS = ("train", "valid", "test")
 
 
@@ -93,16 +92,15 @@ class Dataset:
     """How far below the mix the error of the sum of the stems should be."""
 
 
-def read_file(folder: Path, take: Take, file: str, sample_rate: int | None = None) -> tuple[Audio, int]:
+def read_file(
+    folder: Path, take: Take, file: str, sample_rate: int | None = None, on_damage: OnDamage = warn_of_damage
+) -> tuple[Audio, int]:
     """(C, S) audio of one of a take's files, and its sample rate in Hz; None keeps the file's own.
 
     Raises:
         AudioFileError: it cannot be read.
     """
-    if take.stream is None:
-        return read_audio(folder / file, sample_rate)
-    audio, rate = read_stream(folder / file, take.stream)
-    return resample(audio, rate, sample_rate or rate), sample_rate or rate
+    return read_audio(folder / file, sample_rate, stream=take.stream or 0, on_damage=on_damage)
 
 
 def read_take(folder: Path, take: Take, sample_rate: int) -> Audio:

@@ -19,7 +19,7 @@ import yaml
 from numpy.typing import NDArray
 from pedalboard.io import AudioFile
 
-from rtmss.files import AudioFileError, open_audio
+from rtmss.files import AudioFileError, open_audio, refuse_damage
 from rtmss.training.teachers.bleed import Gain, gains_without_bleed
 from rtmss.training.teachers.raw import RawAudio
 from rtmss.training.teachers.stretches import separate_long
@@ -94,11 +94,9 @@ def _split(order: Order, teacher: Teacher, report: Callable[[float], None]) -> f
 
 def _decode(source: Path, raw: Path) -> tuple[RawAudio, int]:
     """A song as one part, and its rate in Hz."""
-    with open_audio(source) as reader:
-        if reader.num_channels > 2:
-            raise AudioFileError(f"{source}: {reader.num_channels} channels; mix it down to mono or stereo first")
-        song, rate, n_heard = RawAudio(raw, 1, reader.num_channels), round(reader.samplerate), 0
-        for block in _blocks(source, reader):
+    with open_audio(source, most_channels=2, on_damage=refuse_damage) as reader:
+        song, rate, n_heard = RawAudio(raw, 1, reader.n_channels), reader.sample_rate, 0
+        for block in reader.blocks(_N_AT_ONCE):
             if not np.isfinite(block).all():
                 raise AudioFileError(f"{source}: holds values that are not numbers; export it again")
             sounding = np.flatnonzero(block.any(0))
@@ -111,15 +109,6 @@ def _decode(source: Path, raw: Path) -> tuple[RawAudio, int]:
         heard = f"{n_heard / rate:.0f} of {len(song) / rate:.0f} s"
         raise AudioFileError(f"{source}: holds sound for {heard} only; is it cut off?")
     return song, rate
-
-
-def _blocks(source: Path, reader: Any) -> Iterator[NDArray[np.float32]]:
-    try:
-        while (block := reader.read(_N_AT_ONCE)).shape[-1]:
-            yield block
-    except RuntimeError as error:
-        reason = str(error).partition("\n")[0]
-        raise AudioFileError(f"{source}: cannot be decoded to its end ({reason})") from error
 
 
 def _pieces(song: RawAudio, parts: RawAudio, gains: list[Gain]) -> Iterator[list[NDArray[np.float64]]]:
