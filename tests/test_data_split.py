@@ -17,7 +17,7 @@ from rich.console import Console
 
 from rtmss.cli import main
 from rtmss.config import ConfigError, SeparatorConfig, UserError
-from rtmss.files import Audio
+from rtmss.files import Audio, read_audio
 from rtmss.training.bank import load_bank
 from rtmss.training.datasets import find_takes
 from rtmss.training.datasets.check import check
@@ -71,9 +71,8 @@ def split(songs: list[Path], output: Path, teacher: Halves | None = None, **more
 
 def integers(path: Path, scale: float = 1.0) -> NDArray[np.int64]:
     """(C, S) what a file holds, in steps of 24 bits."""
-    with AudioFile(str(path)) as file:
-        samples = file.read(file.frames).astype(np.float64)
-    return np.asarray(np.round(samples * scale * (2**23 - 1)).astype(np.int64))
+    samples = read_audio(path)[0].astype(np.float64)
+    return np.asarray(np.round(samples * scale * 2**23).astype(np.int64))
 
 
 def described(folder: Path) -> dict[str, object]:
