@@ -20,6 +20,10 @@ class UserError(ValueError):
     """Something the user can mend; the message is one line that says how."""
 
 
+class DamagedFileWarning(UserWarning):
+    """An audio file of which a part is lost; the message says from where on."""
+
+
 class ConfigError(UserError):
     """A configuration that cannot be used; the message names file, field, value and choices."""
 
@@ -85,6 +89,12 @@ class UNetConfig(Config):
     recurrent_dilation: Positive = 1
     """Frames between the steps of the recurrent layers, of which so many sequences run side by side (Chang et al.,
     "Dilated Recurrent Neural Networks", NeurIPS 2017)."""
+    n_paths: Annotated[int, Field(ge=0)] = 0
+    """Dual-path blocks on the deepest level of the encoder, which all targets share."""
+    n_target_paths: Annotated[int, Field(ge=0)] = 0
+    """Dual-path blocks on the deepest level of each target's decoder."""
+    path_width: Positive = 96
+    """Hidden units of each recurrence in a dual-path block."""
     n_condition: Positive = 128
     """Length of the condition vector."""
     compression: Annotated[float, Field(gt=0, le=1)] = 0.4

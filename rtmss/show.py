@@ -26,11 +26,13 @@ OUTLIER_SIMILARITY = 0.5
 def conditions_table(library: Library) -> Table:
     """Every condition with its clips and the weights it was made for."""
     table = _table("condition", "positive", "negative", "seconds", "weights", "folder")
+    own = library.own_instead_of_shipped()
     for name, path in sorted(library.conditions().items()):
         header = load_condition(path).header
         seconds = sum(clip.seconds for clip in (*header.positive, *header.negative))
         counts = (str(len(header.positive)), str(len(header.negative)))
-        table.add_row(name, *counts, f"{seconds:.1f}", header.model_id, str(path.parent.parent))
+        instead = " (instead of the shipped one)" if name in own else ""
+        table.add_row(name, *counts, f"{seconds:.1f}", header.model_id, f"{path.parent.parent}{instead}")
     return table
 
 

@@ -37,7 +37,15 @@ CLIP_ENCODER = ClipEncoderConfig(
 TINY = SeparatorConfig(
     sample_rate=8000,
     stft=StftConfig(n_fft=256, n_synthesis=128, hop_length=64),
-    unet=UNetConfig(bands=((16, 2), (8, 12)), channels=(6, 8, 10), n_hidden=16, n_condition=12),
+    unet=UNetConfig(
+        bands=((16, 2), (8, 12)),
+        channels=(6, 8, 10),
+        n_hidden=16,
+        n_paths=1,
+        n_target_paths=1,
+        path_width=6,
+        n_condition=12,
+    ),
     clip_encoder=CLIP_ENCODER,
 )
 
@@ -97,7 +105,7 @@ def shipped_graph(cache: None) -> Path:
 @pytest.fixture(scope="session")
 def profiles() -> dict[str, SeparatorModel]:
     """A narrow model for every latency profile, and one that looks ahead, at 44.1 kHz."""
-    unet = UNetConfig(channels=(6, 8, 10), n_hidden=16, n_condition=12)
+    unet = UNetConfig(channels=(6, 8, 10), n_hidden=16, n_paths=1, n_target_paths=1, path_width=6, n_condition=12)
     models = {
         name: make_model(SeparatorConfig(unet=unet, clip_encoder=CLIP_ENCODER).retimed(stft))
         for name, stft in PROFILES.items()

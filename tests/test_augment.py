@@ -18,11 +18,11 @@ from rtmss.training.augment import (
     draw_side,
     draw_sub_notes,
     equaliser_gains,
+    play,
     put_under,
     room_impulses,
     saturate,
     shift_formants,
-    spectra_at_speed,
     to_sides,
 )
 
@@ -46,10 +46,45 @@ def played(
     audio: Tensor, n_out: int, equaliser: tuple[float, ...] = PLAIN, room: tuple[float, ...] = DRY
 ) -> Tensor:  # fmt: skip
     """One part, (C, S), through all that is done to spectra."""
-    spectra, noise = spectra_at_speed(audio, n_out), torch.Generator().manual_seed(0)
-    return colour(
-        spectra.expand(1, 2, -1).clone(), n_out, RATE, torch.tensor([equaliser]), torch.tensor([room]), noise
-    )[0]
+    noise = torch.Generator().manual_seed(0)
+    gains = equaliser_gains(torch.tensor([equaliser]), n_out // 2 + 1, RATE)[0]
+    impulses = None if room == DRY else room_impulses(torch.tensor([room]), n_out, RATE, noise)[0]
+    return play(audio, n_out, gains, impulses).expand(2, -1)
+
+
+@pytest.mark.parametrize("n_channels", [1, 2])
+@pytest.mark.parametrize("has_room", [False, True])
+@pytest.mark.parametrize("n_in", [7000, 9000, 12000])
+def test_one_sound_is_played_as_a_batch_of_real_transforms_would(
+    noise: Noise, n_channels: int, has_room: bool, n_in: int
+) -> None:
+    audio = torch.from_numpy(noise(n_in, n_channels))
+    equaliser = torch.tensor([draw_equaliser(rng())])
+    room = torch.tensor([draw_room(rng()) if has_room else DRY])
+    gains = equaliser_gains(equaliser, 4501, RATE)[0]
+    impulses = room_impulses(room, 9000, RATE, torch.Generator().manual_seed(0))[0] if has_room else None
+    found = play(audio, 9000, gains, impulses)
+    assert found.shape == (2 if has_room else n_channels, 9000)
+    spectra = torch.fft.rfft(audio.double().expand(2, -1))
+    padded = torch.nn.functional.pad(spectra, (0, 4501 - spectra.shape[-1])) * 9000 / n_in
+    wanted = colour(padded[None].to(torch.complex64), 9000, RATE, equaliser, room, torch.Generator().manual_seed(0))[0]
+    # The topmost bin is neither above nor below the middle.
+    assert (found - wanted).square().mean() < 1e-3 * wanted.square().mean()
+
+
+@pytest.mark.parametrize("is_stereo", [False, True])
+def test_a_sound_keeps_its_channels_apart_and_mono_stays_mono_in_a_room_of_one_side(
+    noise: Noise, is_stereo: bool
+) -> None:
+    audio = torch.from_numpy(noise(9000, 2 if is_stereo else 1))
+    if is_stereo:
+        audio[1] = 0
+        assert play(audio, 8000)[1].abs().max() < 1e-6
+    impulse = torch.zeros(1, 500)
+    impulse[0, [0, 400]] = torch.tensor([1.0, 0.5])
+    left = play(audio[:1], 9000, None, impulse)
+    assert left.shape == (1, 9000)
+    assert (left - audio[:1] - 0.5 * audio[:1].roll(400)).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("n_out", [20000, 16000, 25000])

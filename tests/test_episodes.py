@@ -13,8 +13,9 @@ from rtmss.config import SeparatorConfig
 from rtmss.files import Audio
 from rtmss.training.bank import Bank, choose_share, load_bank
 from rtmss.training.dynamics import UNMASTERED
-from rtmss.training.episodes import DOUBLED, Episode, Episodes, Part
+from rtmss.training.episodes import DOUBLED, Episodes
 from rtmss.training.mixdown import Mixdown, Mixed
+from rtmss.training.plan import Episode, Part
 from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
 
 N_BATCHES = 8
@@ -174,7 +175,7 @@ def test_what_plays_twice_has_clips_once(band: Bank, recipe: Recipe, monkeypatch
     plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
     part = plans._solo("vocals", rng := np.random.default_rng(1))
     rest = plans._solo("drums", rng)
-    target = plans._ask([part, rest, plans._again(part, rng)], "vocals", rng)
+    target = plans.questions.about([part, rest, plans._again(part, rng)], "vocals", rng)
     assert target.parts == [0, 2]
     clips: list[int] = []
 
@@ -182,10 +183,10 @@ def test_what_plays_twice_has_clips_once(band: Bank, recipe: Recipe, monkeypatch
         clips.append(len(parts))
         return np.zeros(16, np.float32)
 
-    monkeypatch.setattr(plans, "_clips", clips_of)
+    monkeypatch.setattr(plans.questions, "_clips", clips_of)
     for _ in range(20):
         for family in ("drums", "vocals"):
-            plans._ask([part, rest, plans._again(part, rng)], family, rng)
+            plans.questions.about([part, rest, plans._again(part, rng)], family, rng)
     assert set(clips) == {1}
 
 

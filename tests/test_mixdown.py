@@ -12,9 +12,11 @@ from rtmss.config import SeparatorConfig
 from rtmss.training.augment import DRY, FADE, PLAIN
 from rtmss.training.bank import Bank, Take
 from rtmss.training.dynamics import UNCOMPRESSED, UNMASTERED
-from rtmss.training.episodes import Episodes, Level, Plan
-from rtmss.training.mixdown import Mixdown, Shelf
+from rtmss.training.episodes import Episodes
+from rtmss.training.mixdown import Mixdown
+from rtmss.training.plan import Level, Plan
 from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
+from rtmss.training.shelf import Shelf
 
 RATE = 8000
 N = 8000
@@ -43,11 +45,13 @@ def plan(takes: list[int], **changes: Tensor) -> Plan:
         seed=torch.tensor(1),
         gain=torch.tensor([0.1]),
         master=torch.tensor([UNMASTERED]),
+        voice_level=torch.zeros(1),
         positive=torch.zeros(1, n, 4),
         negative=torch.zeros(1, n, 4),
         wanted_by=torch.arange(n),
         wanted_parts=torch.arange(n),
         mixture_of=torch.zeros(n, dtype=torch.long),
+        is_voice=torch.zeros(n, dtype=torch.bool),
         take=torch.tensor(takes),
         start=torch.full((n,), 500),
         n_in=torch.full((n,), N + 2 * FADE),
@@ -147,3 +151,40 @@ def test_drawn_episodes_are_the_same_from_a_shelf(band: Bank, tiny_config: Separ
         assert (ours.mixture - theirs.mixture).square().mean() < 0.1 * ours.mixture.square().mean()
         assert ours.targets.shape == theirs.targets.shape
         assert torch.equal(ours.positive, theirs.positive)
+
+
+def test_all_voices_together_lie_at_their_level_over_all_the_rest(bank: Bank) -> None:
+    sung = plan(
+        [0, 1, 0, 1],
+        start=torch.tensor([500, 900, 4000, 6000]),
+        is_voice=torch.tensor([True, False, True, False]),
+        voice_level=torch.tensor([0.5]),
+        part_gain=torch.tensor([0.3, 1.0, 1.0, 0.5]),
+    )
+    _, targets, _, _ = Mixdown(bank, N, CPU)(sung)
+    _, plain, _, _ = Mixdown(bank, N, CPU)(sung._replace(voice_level=torch.zeros(1)))
+    voices, rest = (targets[0, [n, n + 2]].sum(0).square().mean().sqrt() for n in (0, 1))
+    assert float(voices / rest) == pytest.approx(0.5, rel=1e-3)
+    assert torch.equal(targets[0, [1, 3]], plain[0, [1, 3]])
+    ratios = [targets[0, n].std() / plain[0, n].std() for n in (0, 2)]
+    assert float(ratios[0]) == pytest.approx(float(ratios[1]), rel=1e-4)
+
+
+def test_voices_that_are_silent_for_a_while_are_levelled_where_they_sound(bank: Bank) -> None:
+    # The take ends in the middle of what is heard.
+    sung = plan(
+        [0, 1],
+        start=torch.tensor([3 * RATE - FADE - RATE // 2, 500]),
+        is_voice=torch.tensor([True, False]),
+        voice_level=torch.tensor([0.5]),
+    )
+    _, targets, _, _ = Mixdown(bank, N, CPU)(sung)
+    level = targets[0, 0, :, : N // 2].square().mean().sqrt() / targets[0, 1].square().mean().sqrt()
+    assert float(level) == pytest.approx(0.5, rel=1e-2)
+
+
+def test_voices_alone_keep_their_level(bank: Bank) -> None:
+    sung = plan([0, 1], is_voice=torch.ones(2, dtype=torch.bool), voice_level=torch.tensor([0.5]))
+    _, targets, _, _ = Mixdown(bank, N, CPU)(sung)
+    _, plain, _, _ = Mixdown(bank, N, CPU)(plan([0, 1]))
+    assert torch.equal(targets, plain)

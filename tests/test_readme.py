@@ -38,6 +38,7 @@ COMMANDS = [
             "rtmss train",
             "rtmss evaluate",
             "rtmss data check",
+            "rtmss data split",
             "rtmss data synth",
             "rtmss study",
         )

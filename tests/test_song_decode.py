@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pedalboard.io import AudioFile, ReadableAudioFile
+from pedalboard.io import AudioFile
 
 from rtmss.config import UserError
-from rtmss.files import Audio, AudioFileError, read_audio
+from rtmss.files import Audio, AudioFileError, AudioReader, read_audio
 from rtmss.live.shared.song_state import Playback, TransportCommand
 from rtmss.live.shared.state import SharedState
-from rtmss.live.song import decode
 from rtmss.live.song.decode import Loader, decode_song, song_seconds
 from rtmss.live.song.samples import DecodedSong
 
@@ -192,13 +191,13 @@ def test_closing_does_not_wait_for_the_end_of_a_long_song(
     shared: SharedState, tmp_path: Path, write_audio: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     song = write_audio(tmp_path / "song.wav", tones(44100, 1, 30), 44100)
-    read = decode._read
+    read = AudioReader.read
 
-    def read_slowly(song: Path, reader: ReadableAudioFile) -> Audio:
+    def read_slowly(reader: AudioReader, n: int) -> Audio:
         time.sleep(0.2)
-        return read(song, reader)
+        return read(reader, n)
 
-    monkeypatch.setattr(decode, "_read", read_slowly)
+    monkeypatch.setattr(AudioReader, "read", read_slowly)
     shared.transport.insert(song, TransportCommand())
     loader = Loader(song, shared, lambda _: None)
     ask(shared, 44100)

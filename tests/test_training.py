@@ -32,7 +32,7 @@ from rtmss.model.separator import SeparatorModel, compress, to_planes
 from rtmss.signal.stft import analyze
 from rtmss.training.bank import Bank
 from rtmss.training.classify import SegmentBatches, embed_bank, train_clip_encoder
-from rtmss.training.datasets.taxonomy import FAMILIES
+from rtmss.training.datasets.taxonomy import FAMILIES, FAMILY_OF
 from rtmss.training.episodes import Episode, Episodes, Plan
 from rtmss.training.loop import Trainer, learning_rate, start_model
 from rtmss.training.mixdown import Mixdown
@@ -322,12 +322,14 @@ def test_two_processes_are_one_that_accumulates_two_batches(
 
 def test_segments_come_with_their_instrument_and_player(band: Bank, recipe: Recipe) -> None:
     batches = SegmentBatches(band, recipe)
-    audio, labels, sources = next(iter(batches))
+    audio, labels, sources, families = next(iter(batches))
     assert audio.shape == (3, 8000)
     assert (audio.abs().amax(1) > 1e-3).all()
     for label, source in zip(labels.tolist(), sources.tolist(), strict=True):
         pairs = {(take.label, take.source) for take in band.takes}
-        assert (batches.labels[label], batches.sources[source]) in pairs
+        assert batches.sources[source][::-1] in pairs
+        assert batches.sources[source][1] == batches.labels[label]
+    assert [FAMILY_OF[batches.labels[label]] for label in labels] == [list(FAMILIES)[n] for n in families]
 
 
 def test_classification_trains_the_clip_encoder(

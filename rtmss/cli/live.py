@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from rtmss.cli.base import (
     BackendName,
     Profile,
+    Strict,
     Weights,
     app,
     choose_backend,
     console,
     load_library,
     load_separator,
+    refuse_damaged,
+    tell,
+    tell_of_own,
     user_folder,
 )
 from rtmss.config import UserError
@@ -64,6 +68,7 @@ def live(
     backend: BackendName = "auto",
     profile: Profile = None,
     weights: Weights = None,
+    strict: Strict = False,
 ) -> None:
     """Play from a sound device to the same or another, through a preset's mixer, driven over OSC and by keys."""
     from rtmss.conditions.preset import most_channels
@@ -74,17 +79,20 @@ def live(
 
     if device and (source or sink):
         raise UserError("--device is for both ways; name either it, or --input and --output")
+    refuse_damaged(strict)
     song = _song(file, loop, loops, start)
     if song and source:
         raise UserError("--file plays in the place of an input; leave --input out")
     library, separator = load_library(), load_separator(weights, profile=profile)
     loaded = library.load_preset(preset)
     scene = Scene.from_preset(loaded, library, separator.model_id)
+    if not quiet:
+        tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
     config = separator.model.config
     n_outputs = max(most_channels(loaded), *map(most_channels, library.readable_presets()))
-    errors, choice = Console(stderr=True), choose_backend(separator, backend)
+    choice = choose_backend(separator, backend)
     if not quiet:
-        errors.print(f"rtmss: backend {choice}", highlight=False, soft_wrap=True)
+        tell(f"backend {choice}")
     n_condition, hop_length = config.unet.n_condition, config.stft.hop_length
     recorder = None
     if record is not None:
@@ -122,7 +130,7 @@ def live(
     )
     options = HostOptions(engine, control, recorder, song)
     name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
-    code = run_host(options, scene, name, lambda line: errors.print(f"rtmss: {line}", highlight=False, soft_wrap=True))
+    code = run_host(options, scene, name, tell)
     raise typer.Exit(code)
 
 
@@ -141,7 +149,8 @@ def _song(file: Path | None, loop: str | None, loops: int, start: float) -> tupl
         return None
     a, b = parse_loop(loop or ":")
     command = TransportCommand(seek_seconds=start, is_looping=loop is not None, a_seconds=a, b_seconds=b, n_loops=loops)
-    return file.resolve(), checked(command, song_seconds(file))
+    last_place = max(start, a, b if b != math.inf else 0.0)
+    return file.resolve(), checked(command, song_seconds(file, last_place + 1))
 
 
 @app.command()

@@ -121,6 +121,12 @@ class Library:
         """Every condition by name."""
         return self._by_name("conditions/*.safetensors")
 
+    def own_instead_of_shipped(self) -> set[str]:
+        """Names of conditions that come with rtmss and are found in another folder first."""
+        folder = shipped() / "conditions"
+        ours = {path.stem for path in folder.glob("*.safetensors")}
+        return {name for name, path in self.conditions().items() if name in ours and path.parent != folder}
+
     def _by_name(self, pattern: str) -> dict[str, Path]:
         found = (path for folder in reversed(self.folders) for path in sorted(folder.glob(pattern)))
         return {path.stem: path for path in found}

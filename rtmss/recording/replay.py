@@ -10,11 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from pedalboard.io import ReadableAudioFile
 
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.session import Session
-from rtmss.files import Audio, AudioFileError, open_audio
+from rtmss.files import Audio, AudioReader, ignore_damage, open_audio
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 from rtmss.recording.log_reader import ReplayStep, SessionLog, SessionLogError
 from rtmss.render import Files, Report
@@ -49,14 +48,15 @@ def replay(
         AutomationError: the input has another sample rate than the log.
     """
     header, started = log.header, time.monotonic()
-    with open_audio(source) as reader:
-        _check(source, reader, log)
-        n_total, hop = reader.frames, header.hop_length
+    n_total = _check(source, log)
+    with open_audio(source, on_damage=ignore_damage) as reader:
+        hop = header.hop_length
         session = Session(model, None, header.n_outputs, header.sample_rate, backend)
         strips = [*log.stems, "remainder"] if stems else []
         channels = {"mix": header.n_outputs} | dict.fromkeys(strips, N_CHANNELS)
         n_skipped = session.delay
-        with Files(source, folder, channels, n_total, header.sample_rate) as files:
+        with Files(source, folder, channels, header.sample_rate) as files:
+            files.n_total = n_total
             for step in log.steps(-(-n_total // hop)):
                 audio = _play(session, step, _read(reader, step.n * hop), channels)
                 files.write({name: samples[:, n_skipped:] for name, samples in audio.items()})
@@ -67,21 +67,21 @@ def replay(
     return Report(files.paths, seconds, wall_seconds, files.peak, session.n_bad_samples)
 
 
-def _check(source: Path, reader: ReadableAudioFile, log: SessionLog) -> None:
-    if reader.num_channels > N_CHANNELS:
-        raise AudioFileError(f"{source}: {reader.num_channels} channels; mix it down to mono or stereo first")
-    if not reader.frames:
-        raise AudioFileError(f"{source}: holds no audio")
+def _check(source: Path, log: SessionLog) -> int:
+    """Samples of the input, counted."""
     rate = log.header.sample_rate
-    if round(reader.samplerate) != rate:
-        raise SessionLogError(
-            f"{source}: has {reader.samplerate:g} Hz, the log {rate} Hz, and its hops would fall elsewhere; resample it"
-        )
+    with open_audio(source, most_channels=N_CHANNELS) as reader:
+        if reader.sample_rate != rate:
+            raise SessionLogError(
+                f"{source}: has {reader.sample_rate} Hz, the log {rate} Hz, and its hops would fall elsewhere; "
+                "resample it"
+            )
+        return sum(block.shape[-1] for block in reader.blocks())
 
 
-def _read(reader: ReadableAudioFile, n: int) -> Audio:
+def _read(reader: AudioReader, n: int) -> Audio:
     """(C, n) the next samples, with silence where the file has ended."""
-    block = np.asarray(reader.read(n), np.float32)
+    block = reader.read(n)
     return np.pad(block, ((0, 0), (0, n - block.shape[-1])))
 
 

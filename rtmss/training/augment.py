@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, fold
 
+SMOOTH = np.array(sorted(2**a * 3**b * 5**c for a in range(6, 22) for b in range(8) for c in range(5)))
+"""Lengths with small prime factors, on which the FFT is fast."""
+
 FADE = 2048
 """Samples at either end of a crop that the circular transforms below may smear; callers crop longer by this."""
 
@@ -39,9 +42,18 @@ def equaliser_gains(equalisers: Tensor, n_bins: int, sample_rate: int) -> Tensor
     """(P, F) gains of what `draw_equaliser` gives, (P, 9): smooth over log frequency, cuts of 12 dB per octave."""
     frequency, between = _knots_at(n_bins, sample_rate, equalisers.device)
     knots, low, high = equalisers[:, : KNOTS.size], equalisers[:, -2:-1], equalisers[:, -1:]
-    cuts = (low / frequency).clamp_min(1) * (frequency / high).clamp_min(1)
+    gains = torch.exp(np.log(10) / 20 * (knots @ between))
     # -12 log2(x) dB are x to the power of -2, but for the third digit.
-    return torch.exp(np.log(10) / 20 * (knots @ between)) / cuts.square()
+    if (low > 0).any():
+        gains = gains / (low / frequency).clamp_min_(1).square_()
+    if high.isfinite().any():
+        gains = gains / (frequency / high).clamp_min_(1).square_()
+    return gains
+
+
+def smooth_length(wanted: float) -> int:
+    """The length nearest to a wanted one that the FFT likes."""
+    return int(SMOOTH[np.abs(SMOOTH - wanted).argmin()])
 
 
 @cache
@@ -73,15 +85,58 @@ def room_impulses(rooms: Tensor, n: int, sample_rate: int, generator: torch.Gene
     return tail
 
 
-def spectra_at_speed(audio: Tensor, n_out: int) -> Tensor:
-    """(C, S) -> (C, n_out // 2 + 1), the spectrum of it played in `n_out` samples: pitch and formants move together."""
-    spectrum = torch.fft.rfft(audio)
-    n_bins = n_out // 2 + 1
-    if spectrum.shape[-1] >= n_bins:
-        spectrum = spectrum[..., :n_bins]
+def play(audio: Tensor, n_out: int, gains: Tensor | None = None, impulses: Tensor | None = None) -> Tensor:
+    """One sound in another time, through an equaliser and a room; pitch and formants move together.
+
+    Two channels are transformed as one complex signal, and one channel so that only half of its spectrum counts:
+    several times as fast as transforms of real signals.
+
+    Args:
+        audio: (C, S), mono or stereo.
+        n_out: even number of samples to play it in.
+        gains: (n_out // 2 + 1,) of the equaliser.
+        impulses: (2, up to n_out), of either side; or (1, up to n_out) for mono that stays mono.
+
+    Returns:
+        (C, n_out), or as many channels as there are impulses.
+    """
+    if len(audio) == 2 and impulses is not None:
+        return torch.cat([play(audio[n : n + 1], n_out, gains, impulses[n : n + 1]) for n in range(2)])
+    is_mono = len(audio) == 1 and (impulses is None or len(impulses) == 1)
+    spectrum = _at_speed(torch.fft.fft(_packed(audio, audio.shape[-1])), n_out, is_mono=is_mono)
+    if gains is not None:
+        # The bins above the middle are those below it, backwards.
+        both = gains if is_mono else torch.cat([gains, gains[1:-1].flip(0)])
+        torch.view_as_real(spectrum)[: len(both)] *= both[:, None]
+    if impulses is not None:
+        spectrum *= torch.fft.fft(_packed(impulses, n_out))
+    played = torch.view_as_real(torch.fft.ifft(spectrum)).T
+    return played[:1].contiguous() if is_mono else played.contiguous()
+
+
+def _packed(audio: Tensor, n: int) -> Tensor:
+    """(1 or 2, S) as a complex signal of n samples, with silence at its end."""
+    if len(audio) == 2 and audio.shape[-1] == n:
+        return torch.view_as_complex(audio.T.contiguous())
+    packed = torch.zeros(n, 2)
+    packed[: audio.shape[-1], : len(audio)] = audio.T
+    return torch.view_as_complex(packed)
+
+
+def _at_speed(spectrum: Tensor, n_out: int, *, is_mono: bool) -> Tensor:
+    """(n_in,) -> (n_out,), the bins from the middle on left out or silence put there. Of mono the lower half, twice."""
+    n_in = len(spectrum)
+    if n_in == n_out and not is_mono:
+        return spectrum
+    n_below = min(n_in, n_out) // 2
+    played = torch.zeros(n_out, dtype=spectrum.dtype)
+    torch.mul(spectrum[:n_below], (2 if is_mono else 1) * n_out / n_in, out=played[:n_below])
+    if is_mono:
+        played[0] /= 2
+        if n_in == n_out:
+            played[n_below] = spectrum[n_below]
     else:
-        spectrum = torch.nn.functional.pad(spectrum, (0, n_bins - spectrum.shape[-1]))
-    played: Tensor = spectrum * (n_out / audio.shape[-1])
+        torch.mul(spectrum[n_in - n_below + 1 :], n_out / n_in, out=played[n_out - n_below + 1 :])
     return played
 
 
@@ -91,7 +146,8 @@ def colour(
     """Through equalisers and rooms, back to audio.
 
     Args:
-        spectra: (P, C, n_out // 2 + 1) complex, changed in place; rooms need two channels.
+        spectra: (P, C, n_out // 2 + 1) complex, changed in place. Where some have rooms, they need two channels; where
+            all have, one becomes two.
         n_out: samples of the result.
         sample_rate: Hz.
         equalisers: (P, 9) from `draw_equaliser`, or `PLAIN`; on the processor.
@@ -105,15 +161,22 @@ def colour(
     is_coloured = (equalisers != equalisers.new_tensor(PLAIN)).any(1)
     if is_coloured.any():
         gains = equaliser_gains(equalisers[is_coloured].to(device), spectra.shape[-1], sample_rate)
-        rows = is_coloured.nonzero()[:, 0].to(device)
-        spectra[rows] = spectra[rows] * gains[:, None]
+        spectra = _multiplied(spectra, is_coloured, gains[:, None])
     has_room = rooms[:, 0] > 0
     if has_room.any():
         impulses = room_impulses(rooms[has_room], n_out, sample_rate, generator)
-        rows = has_room.nonzero()[:, 0].to(device)
-        spectra[rows] = spectra[rows] * torch.fft.rfft(impulses, n_out)
+        spectra = _multiplied(spectra, has_room, torch.fft.rfft(impulses, n_out))
     played: Tensor = torch.fft.irfft(spectra, n=n_out)
     return played
+
+
+def _multiplied(spectra: Tensor, which: Tensor, gains: Tensor) -> Tensor:
+    """(P, C, F) those of `which` (P,) times `gains`, each of which is for one of them."""
+    if which.all():
+        return spectra * gains
+    rows = which.nonzero()[:, 0].to(spectra.device)
+    spectra[rows] = spectra[rows] * gains
+    return spectra
 
 
 def draw_formants(rng: np.random.Generator) -> float:

@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from rich.progress import track
 
 from rtmss.config import ConfigError
 from rtmss.files import Audio
+from rtmss.training.bandwidth import bandwidth_hz
 from rtmss.training.datasets import find_takes
 from rtmss.training.datasets.take import SUFFIXES, Take, read_take
 from rtmss.training.datasets.taxonomy import FAMILIES, FAMILY_OF
@@ -32,6 +33,7 @@ __all__ = [
     "SUFFIXES",
     "Bank",
     "Take",
+    "Urn",
     "choose_share",
     "draw_start",
     "draw_take",
@@ -51,19 +53,29 @@ class Bank:
     levels: list[NDArray[np.float32]]
     """Per take: RMS of each half second, full scale 1."""
     sample_rate: int
+    _active: dict[int, NDArray[np.int64]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def crop(self, index: int, start: int, length: int) -> Audio:
-        """(C, length) float32 of a take, silence where it has ended or not begun."""
+        """(C, length) float32 of a take, silence where it has ended or not begun.
+
+        Its transpose lies in one piece, as takes do.
+        """
         piece = self.audio[index][max(0, start) : max(0, start + length)]
-        out = np.zeros((self.takes[index].n_channels, length), np.float32)
-        offset = max(0, -start)
-        out[:, offset : offset + piece.shape[0]] = piece.T
-        return out / np.float32(32768)
+        out = np.empty((length, self.takes[index].n_channels), np.float32)
+        first = min(max(0, -start), length)
+        last = first + len(piece)
+        out[:first] = 0
+        np.multiply(piece, np.float32(1 / 32768), out=out[first:last], dtype=np.float32)
+        out[last:] = 0
+        return out.T
 
     def active_blocks(self, index: int) -> NDArray[np.int64]:
         """Half-second blocks of a take that sound: within 30 dB of its loudest and above -55 dBFS."""
-        levels = self.levels[index]
-        return np.flatnonzero(levels > max(10 ** (-55 / 20), float(levels.max(initial=0)) * 10 ** (-30 / 20)))
+        if index not in self._active:
+            levels = self.levels[index]
+            threshold = max(10 ** (-55 / 20), float(levels.max(initial=0)) * 10 ** (-30 / 20))
+            self._active[index] = np.flatnonzero(levels > threshold)
+        return self._active[index]
 
 
 def choose_share(takes: Sequence[Take], among: Iterable[int], share: float, seed: int) -> list[int]:
@@ -86,14 +98,28 @@ def choose_share(takes: Sequence[Take], among: Iterable[int], share: float, seed
     return sorted(kept)
 
 
+class Urn:
+    """Takes to draw from: the source first (by the square root of its length), then one of its takes (by length)."""
+
+    def __init__(self, bank: Bank, indices: list[int]) -> None:
+        self.indices = indices
+        sources = np.array([bank.takes[i].source for i in indices])
+        lengths = np.array([bank.takes[i].n_samples for i in indices], float)
+        _, source = np.unique(sources, return_inverse=True)
+        of_source = np.bincount(source, lengths)
+        weights = np.sqrt(of_source)[source] * lengths / of_source[source]
+        self.total = weights.sum()
+        self.ends = np.cumsum(weights)
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """Number of a take."""
+        place = int(np.searchsorted(self.ends, rng.random() * self.total, side="right"))
+        return self.indices[min(place, len(self.indices) - 1)]
+
+
 def draw_take(bank: Bank, indices: list[int], rng: np.random.Generator) -> int:
-    """Draw the source first (by the square root of its length), then one of its takes (by length)."""
-    sources = np.array([bank.takes[i].source for i in indices])
-    lengths = np.array([bank.takes[i].n_samples for i in indices], float)
-    _, source = np.unique(sources, return_inverse=True)
-    of_source = np.bincount(source, lengths)
-    weights = np.sqrt(of_source)[source] * lengths / of_source[source]
-    return indices[int(np.searchsorted(np.cumsum(weights), rng.random() * weights.sum(), side="right"))]
+    """One of them, drawn as from an `Urn`, which is for many draws."""
+    return Urn(bank, indices).draw(rng)
 
 
 def draw_start(bank: Bank, index: int, length: int, rng: np.random.Generator) -> int:
@@ -154,6 +180,7 @@ def load_bank(
     samples = np.asarray(np.memmap(audio_file, np.int16, mode="r"))
     takes = [_placed(take, row["take"]) for take, row in zip(takes, index, strict=True)]
     audio = [samples[t.start : t.start + t.n_samples * t.n_channels].reshape(t.n_samples, t.n_channels) for t in takes]
+    takes = _with_bandwidths(takes, audio, sample_rate, cache / f"bandwidths-{split}-{key}.json")
     return Bank(takes, audio, [np.asarray(row["levels"], np.float32) for row in index], sample_rate)
 
 
@@ -161,11 +188,19 @@ def _signature(folder: Path, take: Take) -> tuple[str | int, ...]:
     """What has to be the same for decoded audio to be used again."""
     sizes = [(folder / file).stat().st_size for file in take.files]
     stream = () if take.stream is None else (f"stream {take.stream}",)
-    return take.path, *sizes, *take.more, *stream
+    gapless = ("gapless",) if any(file.lower().endswith(".mp3") for file in take.files) else ()
+    return take.path, *sizes, *take.more, *stream, *gapless
 
 
 def _placed(take: Take, row: dict[str, Any]) -> Take:
     return replace(take, start=row["start"], n_samples=row["n_samples"], n_channels=row["n_channels"])
+
+
+def _with_bandwidths(takes: list[Take], audio: list[NDArray[np.int16]], sample_rate: int, kept: Path) -> list[Take]:
+    """The takes with the bandwidths that are kept in a file, measured the first time."""
+    if not kept.exists():
+        kept.write_text(json.dumps([bandwidth_hz(samples, sample_rate) for samples in audio]))
+    return [replace(t, bandwidth_hz=hz) for t, hz in zip(takes, json.loads(kept.read_text()), strict=True)]
 
 
 def _decode(

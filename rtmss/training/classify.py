@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,110 +13,153 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from rtmss.model.clip_encoder import ClipEncoder, segment_clip
-from rtmss.training.augment import (
-    DRY,
-    FADE,
-    PLAIN,
-    colour,
-    draw_drive,
-    draw_equaliser,
-    draw_room,
-    saturate,
-    spectra_at_speed,
-)
-from rtmss.training.bank import Bank, draw_start, draw_take
-from rtmss.training.datasets.taxonomy import FAMILIES
+from rtmss.training.bank import Bank, Urn, draw_take
+from rtmss.training.datasets.taxonomy import FAMILIES, FAMILY_OF
 from rtmss.training.progress import Progress
-from rtmss.training.recipe import Recipe
+from rtmss.training.recipe import EncoderRecipe, Recipe
+from rtmss.training.segments import Segments
 from rtmss.training.windows import half_precision
 
 
-class SegmentBatches(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
-    """Endless batches of disguised segments: (B, S) mono audio, label numbers, source numbers."""
+class SegmentBatch(NamedTuple):
+    """Disguised segments, all of one length."""
+
+    audio: Tensor
+    """(B, S) mono."""
+    label: Tensor
+    """(B,) number of each one's instrument, ..."""
+    source: Tensor
+    """... of its player or singer, ..."""
+    family: Tensor
+    """... and of its family."""
+
+
+class SegmentBatches(IterableDataset[SegmentBatch]):
+    """Endless batches of disguised segments."""
 
     def __init__(self, bank: Bank, recipe: Recipe) -> None:
         self.bank = bank
-        self.recipe = recipe
-        self.takes_of: dict[str, list[int]] = {}
-        for index, take in enumerate(bank.takes):
-            if take.family != "other" and len(bank.active_blocks(index)):
-                self.takes_of.setdefault(take.label, []).append(index)
+        self.recipe = recipe.encoder
+        self.seed = recipe.seed
+        self.segments = Segments(bank, recipe.encoder)
+        self.n_samples = round(recipe.model.clip_encoder.segment_seconds * bank.sample_rate)
+        self.takes_of = {k: v for k, v in self.segments.takes_of.items() if FAMILY_OF[k] != "other"}
         self.labels = sorted(self.takes_of)
-        self.sources = sorted({bank.takes[i].source for i in itertools.chain(*self.takes_of.values())})
+        self.takes_by: dict[tuple[str, str], list[int]] = {}
+        """Takes of each player or singer on each instrument."""
+        for index in itertools.chain(*self.takes_of.values()):
+            self.takes_by.setdefault(self._source(index), []).append(index)
+        self.sources = sorted(self.takes_by)
+        self.urns = [Urn(bank, self.takes_of[label]) for label in self.labels]
+        weights = np.array([recipe.encoder.label_weights.get(label, 1.0) for label in self.labels])
+        self.weights = weights / weights.sum()
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[SegmentBatch]:
         worker = torch.utils.data.get_worker_info()
         if worker is not None:
             torch.set_num_threads(1)
-        rng = np.random.default_rng([self.recipe.seed, 17, worker.id if worker else 0])
+        rng = np.random.default_rng([self.seed, 17, worker.id if worker else 0])
         while True:
-            rows = [self._draw(rng) for _ in range(self.recipe.encoder.batch)]
-            yield (
-                torch.stack([row[0] for row in rows]),
-                torch.tensor([row[1] for row in rows]),
-                torch.tensor([row[2] for row in rows]),
-            )
+            yield self._draw(rng)
 
-    def _draw(self, rng: np.random.Generator) -> tuple[Tensor, int, int]:
-        # Labels evenly, but voices four times as often: there are more of them to learn.
-        weights = np.array([4.0 if label == "vocals" else 1.0 for label in self.labels])
-        label = int(rng.choice(len(self.labels), p=weights / weights.sum()))
-        index = draw_take(self.bank, self.takes_of[self.labels[label]], rng)
-        audio = self._disguised(index, rng)
-        if rng.random() < 0.3:
-            other = self.labels[rng.integers(len(self.labels))]
-            bleed = self._disguised(int(rng.choice(self.takes_of[other])), rng)
-            level = 10 ** (rng.uniform(-30, -10) / 20) * audio.std() / bleed.std().clamp_min(1e-5)
-            audio = audio + bleed * level
-        return audio, label, self.sources.index(self.bank.takes[index].source)
+    def _draw(self, rng: np.random.Generator) -> SegmentBatch:
+        n = self.n_samples
+        if self.recipe.short and rng.random() < self.recipe.short:
+            n = round(rng.uniform(min(n, self.bank.sample_rate // 2), n))
+        takes: list[int] = []
+        while len(takes) < self.recipe.batch:
+            takes.append(self.urns[rng.choice(len(self.urns), p=self.weights)].draw(rng))
+            if self.recipe.contrast_weight:
+                takes.append(draw_take(self.bank, self.takes_by[self._source(takes[-1])], rng))
+        takes = takes[: self.recipe.batch]
+        names = [self.bank.takes[take].label for take in takes]
+        return SegmentBatch(
+            torch.stack([self.segments.draw(take, n, rng) for take in takes]),
+            torch.tensor([self.labels.index(name) for name in names]),
+            torch.tensor([self.sources.index(self._source(take)) for take in takes]),
+            torch.tensor([list(FAMILIES).index(FAMILY_OF[name]) for name in names]),
+        )
 
-    def _disguised(self, index: int, rng: np.random.Generator) -> Tensor:
-        rate = self.bank.sample_rate
-        n = round(self.recipe.model.clip_encoder.segment_seconds * rate)
-        # The widest filters first: a shift of pitch hardly changes what an instrument is.
-        n_in = int((n + 2 * FADE) * 2 ** (rng.uniform(-4, 4) / 12)) // 256 * 256
-        start = draw_start(self.bank, index, n_in, rng)
-        audio = torch.from_numpy(self.bank.crop(index, start, n_in)).mean(0, keepdim=True)
-        spectra = spectra_at_speed(audio, n + 2 * FADE).repeat(1, 2, 1)
-        equaliser = torch.tensor([draw_equaliser(rng) if rng.random() < 0.7 else PLAIN])
-        room = torch.tensor([draw_room(rng) if rng.random() < 0.4 else DRY])
-        noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
-        audio = colour(spectra, n + 2 * FADE, rate, equaliser, room, noise)
-        if rng.random() < 0.25:
-            audio = saturate(audio, torch.tensor([draw_drive(rng)]))
-        return audio.mean((0, 1))[FADE:-FADE]
+    def _source(self, take: int) -> tuple[str, str]:
+        return self.bank.takes[take].source, self.bank.takes[take].label
 
 
-def train_clip_encoder(encoder: ClipEncoder, bank: Bank, recipe: Recipe, progress: Progress) -> None:
-    """Train `encoder` in place by classification: cross-entropy with label smoothing on two cosine heads."""
+def train_clip_encoder(
+    encoder: ClipEncoder, bank: Bank, recipe: Recipe, progress: Progress, *, is_trained: bool = False
+) -> None:
+    """Train `encoder` in place: cross-entropy with label smoothing on two cosine heads, and the contrast of sources.
+
+    One that is trained already keeps its instruments where they are: the head that tells these apart stays at
+    the means of what the encoder says of them now.
+    """
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.n_threads)
     batches, device = SegmentBatches(bank, recipe), encoder.window.device
-    n_classes = (len(batches.labels), len(batches.sources))
-    heads = [nn.Linear(encoder.config.n_embedding, n, bias=False).to(device) for n in n_classes]
-    parameters = [*encoder.parameters(), *(head.weight for head in heads)]
-    optimiser = torch.optim.AdamW(parameters, recipe.encoder.learning_rate, weight_decay=1e-2)
+    heads = class_heads(encoder, batches, is_trained=is_trained)
+    trained = [*encoder.parameters(), *(head for head in heads if head.requires_grad)]
+    optimiser = torch.optim.AdamW(trained, recipe.encoder.learning_rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.encoder.learning_rate, total_steps=recipe.encoder.n_steps, pct_start=0.1
     )
     loader: Any = DataLoader(batches, batch_size=None, num_workers=recipe.n_workers)
-    encoder.train()
-    for step, (audio, *truths) in enumerate(itertools.islice(loader, recipe.encoder.n_steps), 1):
+    encoder.requires_grad_(True).train()
+    for step, drawn in enumerate(itertools.islice(loader, recipe.encoder.n_steps), 1):
+        batch = SegmentBatch(*(column.to(device) for column in drawn))
         with half_precision(device):
-            embedding = encoder(audio.to(device))
+            embedding = encoder(batch.audio)
         losses = [
             nn.functional.cross_entropy(
-                15 * embedding @ nn.functional.normalize(head.weight, dim=-1).T, truth.to(device), label_smoothing=0.1
+                15 * embedding @ nn.functional.normalize(head, dim=-1).T, truth, label_smoothing=0.1
             )
-            for head, truth in zip(heads, truths, strict=True)
+            for head, truth in zip(heads, (batch.label, batch.source), strict=True)
         ]
+        shown = {"label": losses[0], "source": losses[1]}
         loss = losses[0] + recipe.encoder.source_weight * losses[1]
+        if recipe.encoder.contrast_weight:
+            shown["contrast"] = contrast(embedding, batch.source, batch.family, recipe.encoder)
+            loss = loss + recipe.encoder.contrast_weight * shown["contrast"]
         optimiser.zero_grad()
         torch.autograd.backward(loss)
         optimiser.step()
         schedule.step()
-        progress.report(step, recipe.encoder.n_steps, {"label": losses[0].item(), "source": losses[1].item()})
+        progress.report(step, recipe.encoder.n_steps, {name: value.item() for name, value in shown.items()})
     encoder.eval()
+
+
+def contrast(embedding: Tensor, source: Tensor, family: Tensor, recipe: EncoderRecipe) -> Tensor:
+    """() loss that draws segments of one source together and others apart, those of its own family above all.
+
+    Supervised contrastive learning (Khosla et al., NeurIPS 2020, "out").
+
+    Args:
+        embedding: (B, E) of length 1.
+        source: (B,) numbers; what is alone of its source has no part but as another.
+        family: (B,) numbers.
+        recipe: weights and temperature.
+    """
+    itself = torch.eye(len(source), dtype=torch.bool, device=source.device)
+    is_same = (source[:, None] == source) & ~itself
+    is_rival = (family[:, None] == family) & (source[:, None] != source)
+    likeness = embedding @ embedding.T / recipe.temperature
+    against = likeness + is_rival * float(np.log(recipe.rival_weight))
+    log_share = likeness - torch.logsumexp(against.masked_fill(itself, -torch.inf), 1, keepdim=True)
+    n_same = is_same.sum(1)
+    return -((log_share * is_same).sum(1)[n_same > 0] / n_same[n_same > 0]).mean()
+
+
+def class_heads(encoder: ClipEncoder, batches: SegmentBatches, *, is_trained: bool) -> list[Tensor]:
+    """(classes, E) of instruments and of sources, to be trained from chance, or from what a trained encoder says."""
+    n_embedding, device = encoder.config.n_embedding, encoder.window.device
+    groups = [[batches.takes_of[label] for label in batches.labels], [batches.takes_by[s] for s in batches.sources]]
+    if not is_trained:
+        linear = [nn.Linear(n_embedding, len(group), bias=False).to(device) for group in groups]
+        return [head.weight for head in linear]
+    takes = [embedded.mean(0) for embedded in embed_bank(encoder.eval(), batches.bank, 3)]
+    labels, sources = (
+        torch.from_numpy(np.stack([np.mean([takes[index] for index in group], axis=0) for group in one])).to(device)
+        for one in groups
+    )
+    return [labels, sources.requires_grad_()]
 
 
 def class_embedding(family: str, n_embedding: int) -> NDArray[np.float32]:
@@ -127,15 +170,41 @@ def class_embedding(family: str, n_embedding: int) -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def embed_bank(encoder: ClipEncoder, bank: Bank, max_segments: int = 40) -> list[NDArray[np.float32]]:
-    """Per take: (n, E) embeddings of up to `max_segments` of its segments that sound, spread over the take."""
+def embed_bank(
+    encoder: ClipEncoder, bank: Bank, max_segments: int = 40, recipe: EncoderRecipe | None = None
+) -> list[NDArray[np.float32]]:
+    """Per take: (n, E) embeddings of up to `max_segments` of its segments that sound, spread over the take; then, by
+    the `rough` share of the recipe, those of further segments that are disguised.
+    """
     length = round(encoder.config.segment_seconds * bank.sample_rate)
-    device, embeddings = encoder.window.device, []
+    embeddings = []
+    segments = Segments(bank, recipe or EncoderRecipe())
     for index, take in enumerate(bank.takes):
         audio = torch.from_numpy(bank.crop(index, 0, take.n_samples)).mean(0)
-        segments = segment_clip(audio, length)
-        chosen = torch.linspace(0, len(segments) - 1, min(len(segments), max_segments)).round().long()
-        embeddings.append(
-            torch.cat([encoder(part.to(device)) for part in torch.split(segments[chosen], 16)]).cpu().numpy()
-        )
+        clean = segment_clip(audio, length)
+        chosen = torch.linspace(0, len(clean) - 1, min(len(clean), max_segments)).round().long()
+        rows = [_embedded(encoder, clean[chosen])]
+        if recipe is not None and recipe.rough and len(bank.active_blocks(index)):
+            n_rough = round(len(chosen) * recipe.rough / (1 - recipe.rough))
+            rows += [_embedded(encoder, clip) for clip in _rough_clips(segments, index, n_rough, length)]
+        embeddings.append(np.concatenate(rows))
     return embeddings
+
+
+def _rough_clips(segments: Segments, index: int, n_segments: int, length: int) -> Iterator[Tensor]:
+    """(n, S) segments of clips of one to four segments, each clip disguised as one; a quarter of clips are short."""
+    rng = np.random.default_rng([index, 61])
+    shortest = min(length, segments.bank.sample_rate // 2)
+    while n_segments > 0:
+        n = min(n_segments, int(rng.integers(1, 5)))
+        n_segments -= n
+        if rng.random() < 0.25:
+            yield segments.draw(index, round(rng.uniform(shortest, length)), rng)[None]
+        else:
+            yield segments.draw(index, n * length, rng).view(n, length)
+
+
+def _embedded(encoder: ClipEncoder, segments: Tensor) -> NDArray[np.float32]:
+    """(n, S) -> (n, E)."""
+    device = encoder.window.device
+    return torch.cat([encoder(part.to(device)) for part in torch.split(segments, 16)]).cpu().numpy()

@@ -8,8 +8,7 @@ Axes: B batch, N targets, P parts of all mixtures, C channels, S samples, E embe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,118 +27,24 @@ from rtmss.training.augment import (
     draw_room,
     draw_side,
     draw_sub_notes,
+    smooth_length,
 )
-from rtmss.training.bank import Bank, choose_share, draw_start, draw_take
-from rtmss.training.datasets.taxonomy import HIDES
+from rtmss.training.bank import Bank, Urn, choose_share, draw_start
 from rtmss.training.dynamics import UNCOMPRESSED, UNMASTERED, draw_compressor, draw_master
+from rtmss.training.plan import Episode, Level, Mixture, Part, Plan
+from rtmss.training.questions import Questions
 from rtmss.training.recipe import Recipe
 
-SMOOTH = np.array(sorted(2**a * 3**b * 5**c for a in range(6, 22) for b in range(8) for c in range(5)))
-"""Lengths with small prime factors, on which the FFT is fast."""
-
+__all__ = ["Episode", "Episodes", "Level", "Mixture", "Part", "Plan"]
 
 DOUBLED = {"vocals", "guitar"}
 """Families that are often recorded twice."""
 
+SHARED = ["vocals", "guitar", "synth", "keys", "strings", "winds", "brass"]
+"""Families of which records often have several sources."""
 
-class Episode(NamedTuple):
-    """One batch (B first) or one episode (without B)."""
-
-    mixture: Tensor
-    """(B, C, S)."""
-    targets: Tensor
-    """(B, N, C, S), silence where the target is absent."""
-    positive: Tensor
-    """(B, N, E) mean embedding of the positive clips, zeros where there are none."""
-    negative: Tensor
-    """(B, N, E) likewise."""
-
-
-class Level(IntEnum):
-    """What a part's gain is relative to."""
-
-    RECORDED = 0
-    """The take as it was recorded."""
-    LOUDEST = 1
-    """Its own loudest half second, RMS."""
-    OVER_THE_REST = 2
-    """Its own loudest half second, and the mean level of the other parts."""
-
-
-class Part(NamedTuple):
-    """One source in a mixture, and what is done to it."""
-
-    take: int
-    start: int
-    """First sample of the take; what is played lasts `n_in` of its samples, `FADE` at either end left out."""
-    n_in: int
-    equaliser: tuple[float, ...]
-    room: tuple[float, ...]
-    formants: float
-    """1 for where they were."""
-    compressor: tuple[float, ...]
-    drive: float
-    """0 for none."""
-    sides: tuple[float, ...]
-    sub: NDArray[np.float32] | None
-    growl: NDArray[np.float32] | None
-    level: Level
-    gain: float
-
-
-class Target(NamedTuple):
-    """What one condition asks for."""
-
-    parts: list[int]
-    """Numbers of the parts that it should bring out; none where it is absent."""
-    positive: NDArray[np.float32]
-    negative: NDArray[np.float32]
-
-
-class Mixture(NamedTuple):
-    """One episode in numbers."""
-
-    gain: float
-    master: tuple[float, ...]
-    parts: list[Part]
-    targets: list[Target]
-
-
-class Plan(NamedTuple):
-    """A batch of episodes in numbers; everything lies on the processor."""
-
-    seed: Tensor
-    """() of what chance is left to the device: the noise in rooms."""
-    gain: Tensor
-    """(B,) of each mixture, as far as it stays below full scale."""
-    master: Tensor
-    """(B, 6) from `draw_master`, or `UNMASTERED`."""
-    positive: Tensor
-    """(B, N, E) as in `Episode`."""
-    negative: Tensor
-    wanted_by: Tensor
-    """(K,) numbers of targets, counted over the batch, ..."""
-    wanted_parts: Tensor
-    """(K,) ... and of a part that each wants."""
-    mixture_of: Tensor
-    """(P,) in which mixture a part sounds; the rest of its numbers as in `Part`."""
-    take: Tensor
-    start: Tensor
-    n_in: Tensor
-    equaliser: Tensor
-    room: Tensor
-    formants: Tensor
-    compressor: Tensor
-    drive: Tensor
-    sides: Tensor
-    sub_parts: Tensor
-    """(K,) the parts with a sub bass under them, ..."""
-    subs: Tensor
-    """(K, S) ... and its sound."""
-    growl_parts: Tensor
-    growls: Tensor
-    level: Tensor
-    part_gain: Tensor
+CROWD = 5
+"""Parts that make a mixture as full as records are."""
 
 
 class Episodes(Dataset[Plan]):
@@ -147,7 +52,6 @@ class Episodes(Dataset[Plan]):
 
     def __init__(self, bank: Bank, embeddings: list[NDArray[np.float32]], recipe: Recipe, lane: int = 0) -> None:
         self.bank = bank
-        self.embeddings = embeddings
         self.recipe = recipe
         self.lane = lane
         unit = recipe.model.stft.hop_length * recipe.loop.windows
@@ -164,6 +68,15 @@ class Episodes(Dataset[Plan]):
         # By the square root of their length, as the takes of a source.
         lengths = np.sqrt([max(bank.takes[i].n_samples for i in takes) for takes in self.songs.values()])
         self.song_weights = lengths / lengths.sum()
+        self.questions = Questions(bank, embeddings, recipe.episodes, dict(self.families))
+        self.backings = [i for i in self.families.get("other", []) if bank.takes[i].label == "backing"]
+        self.rivals: dict[tuple[str, str], Urn] = {}
+        if recipe.episodes.over_backing:
+            # Those that have a share of their own play in no gathering, where they would leave little to ask for.
+            others = sorted(set(self.families.pop("other", [])) - set(self.backings))
+            self.families |= {"other": others} if others else {}
+        self.urns = {family: Urn(bank, takes) for family, takes in self.families.items()}
+        self.backing_urn = Urn(bank, self.backings)
 
     def __getitem__(self, number: int) -> Plan:
         rng = np.random.default_rng([self.recipe.seed, self.lane, number])
@@ -192,11 +105,13 @@ class Episodes(Dataset[Plan]):
             seed=torch.tensor(int(rng.integers(2**62))),
             gain=_column([mixture.gain for mixture in mixtures]),
             master=_column([mixture.master for mixture in mixtures]),
+            voice_level=_column([mixture.voice_level for mixture in mixtures]),
             positive=clips("positive"),
             negative=clips("negative"),
             wanted_by=by,
             wanted_parts=of,
             mixture_of=torch.from_numpy(np.repeat(np.arange(len(mixtures)), np.diff(first))),
+            is_voice=torch.tensor([self.questions.family(part) == "vocals" for part in parts]),
             take=column("take"),
             start=column("start"),
             n_in=column("n_in"),
@@ -222,21 +137,111 @@ class Episodes(Dataset[Plan]):
         return torch.tensor([part for part, _ in found], dtype=torch.long), torch.from_numpy(stacked).half()
 
     def _draw(self, rng: np.random.Generator) -> Mixture:
-        is_song = self.songs and rng.random() < self.recipe.episodes.coherent
-        parts = self._song(rng) if is_song else self._gathering(rng)
-        doubled = [part for part in parts if self._family(part) in DOUBLED and _toss(self.recipe.episodes.doubled, rng)]
+        recipe = self.recipe.episodes
+        parts = self._parts(rng)
+        shared = self._share_family(parts, rng) if _toss(recipe.same_family, rng) else ""
+        doubled = [part for part in parts if self._family(part) in DOUBLED and _toss(recipe.doubled, rng)]
         parts += [self._again(part, rng) for part in doubled]
         gain = 10 ** (rng.uniform(-14, 4) / 20)
-        master = draw_master(rng) if _toss(self.recipe.episodes.mastered, rng) else UNMASTERED
-        chosen = self._choose(parts, rng)
-        return Mixture(gain, master, parts, [self._ask(parts, family, rng) for family in chosen])
+        master = draw_master(rng) if _toss(recipe.mastered, rng) else UNMASTERED
+        voice_level = 10 ** (rng.normal(-6, 4) / 20) if _toss(recipe.record_level, rng) else 0.0
+        targets = self.questions.ask_which(parts, shared, rng) if shared else self.questions.ask(parts, rng)
+        return Mixture(gain, master, voice_level, parts, targets)
+
+    def _parts(self, rng: np.random.Generator) -> list[Part]:
+        """What sounds: a record's accompaniment, a song, or a gathering."""
+        recipe = self.recipe.episodes
+        if self.backings and "vocals" in self.families and _toss(recipe.over_backing, rng):
+            return self._over_backing(rng)
+        # Without the field there is no such draw, and gatherings have as many parts as chance wants.
+        is_crowded = _toss(recipe.crowded, rng) if recipe.crowded else None
+        if not self.songs or rng.random() >= recipe.coherent:
+            return self._answerable(self._gathering(rng, is_crowded), rng)
+        parts = self._answerable(self._song(rng), rng)
+        return self._crowd(parts, rng) if is_crowded else parts
+
+    def _answerable(self, parts: list[Part], rng: np.random.Generator) -> list[Part]:
+        """The parts without mixes, where these leave nothing that could be asked for."""
+        if self.questions.answerable(parts) or not any(map(self.questions.is_mix, parts)):
+            return parts
+        kept = [part for part in parts if not self.questions.is_mix(part)]
+        return kept or [self._solo(self._draw_family([f for f in self.families if f != "other"], rng), rng)]
+
+    def _over_backing(self, rng: np.random.Generator) -> list[Part]:
+        """A record's accompaniment, and a voice from anywhere."""
+        index = self.backing_urn.draw(rng)
+        n_in = self._length_at(2 ** (rng.uniform(-2, 2) / 12) if rng.random() < 0.5 else 1.0)
+        start = draw_start(self.bank, index, n_in, rng)
+        gain = 10 ** (rng.normal(0, 2.5) / 20)
+        backing = self._disguised(index, start, n_in, rng, 0.3, 0.1, 0.0, Level.RECORDED, gain)
+        return [backing, self._singer_over_the_rest(rng)]
+
+    def _singer_over_the_rest(self, rng: np.random.Generator) -> Part:
+        voice = self._solo("vocals", rng)
+        return voice._replace(level=Level.OVER_THE_REST, gain=voice.gain / 10 ** (-21 / 20))
+
+    def _crowd(self, parts: list[Part], rng: np.random.Generator) -> list[Part]:
+        """A song with as many further parts from anywhere as make a crowd; a mix is one by itself."""
+        if any(map(self.questions.is_mix, parts)):
+            return parts
+        present = list(dict.fromkeys(map(self._family, parts)))
+        n_families = len(present) + int(rng.integers(CROWD, self._n_most + 1)) - len(parts)
+        families = self._more_families(present, n_families, rng)[len(present) :]
+        level = float(np.mean([self._recorded_level(part.take) for part in parts])) / 10 ** (-23 / 20)
+        solos = (self._solo(family, rng) for family in families)
+        crowd = parts + [solo._replace(gain=solo.gain * level) for solo in solos]
+        return self._answerable(crowd, rng)
+
+    @property
+    def _n_most(self) -> int:
+        return max(CROWD, self.recipe.episodes.max_parts)
+
+    def _recorded_level(self, take: int) -> float:
+        """RMS of a take where it sounds."""
+        return float(np.sqrt(np.mean(self.bank.levels[take][self.bank.active_blocks(take)] ** 2)))
+
+    def _share_family(self, parts: list[Part], rng: np.random.Generator) -> str:
+        """A family of which several sources play, where need be by one more that is added; empty if there is none."""
+        answerable = self.questions.answerable(parts)
+        families = [f for f in SHARED if f in answerable and len({self._player(i) for i in self.families[f]}) > 1]
+        if not families:
+            return ""
+        family = self._draw_family(families, rng)
+        for number, part in enumerate(parts):
+            if self._family(part) == family:
+                parts[number] = self._recognizable(part)
+        own = [part for part in parts if self._family(part) == family]
+        if len(own) == 1:
+            parts.append(self._rival(own[0], rng))
+        are_known = family in self.questions.answerable(parts) and self.questions.tells_apart(parts, family)
+        return family if are_known else ""
+
+    def _player(self, take: int) -> tuple[str, str]:
+        return self.bank.takes[take].source, self.bank.takes[take].label
+
+    def _recognizable(self, part: Part) -> Part:
+        """A part that sounds as its clips do: at the pitch of its take, unless its song is at another."""
+        n_in = part.n_in if part.level == Level.RECORDED else self._length_at(1.0)
+        return part._replace(n_in=n_in, formants=1.0)
+
+    def _rival(self, part: Part, rng: np.random.Generator) -> Part:
+        """Another source of the same family, some decibels softer or louder."""
+        family = self._family(part)
+        player = self._player(part.take)
+        if player not in self.rivals:
+            others = [i for i in self.families[family] if self._player(i) != player]
+            self.rivals[player] = Urn(self.bank, others)
+        rival = self._recognizable(self._solo(family, rng, self.rivals[player]))
+        gain = part.gain * 10 ** (rng.normal(0, 4) / 20)
+        if part.level != Level.RECORDED:
+            return rival._replace(level=part.level, gain=gain)
+        return rival._replace(level=Level.LOUDEST, gain=gain * self._recorded_level(part.take))
 
     def _family(self, part: Part) -> str:
-        return self.bank.takes[part.take].family
+        return self.questions.family(part)
 
     def _draw_family(self, among: list[str], rng: np.random.Generator) -> str:
-        weights = np.array([self.recipe.episodes.target_weights.get(family, 0.01) for family in among])
-        return among[rng.choice(len(among), p=weights / weights.sum())]
+        return self.questions.draw_family(among, rng)
 
     def _song(self, rng: np.random.Generator) -> list[Part]:
         """The stems of a song at one place, some left out, the singer sometimes another."""
@@ -250,23 +255,29 @@ class Episodes(Dataset[Plan]):
         for index in indices:
             if self.bank.takes[index].family == "vocals" and rng.random() < self.recipe.episodes.replaced_voice:
                 part = self._solo("vocals", rng)
-                reference = float(np.sqrt(np.mean(self.bank.levels[index][self.bank.active_blocks(index)] ** 2)))
-                parts.append(part._replace(gain=part.gain * reference / 10 ** (-23 / 20)))
+                parts.append(part._replace(gain=part.gain * self._recorded_level(index) / 10 ** (-23 / 20)))
             elif index == anchor or rng.random() > 0.12:
                 gain = 10 ** (rng.normal(0, 2.5) / 20)
                 parts.append(self._disguised(index, start, n_in, rng, 0.3, 0.1, 0.0, Level.RECORDED, gain))
         has_voice = any(self.bank.takes[index].family == "vocals" for index in indices)
         may_sing = "vocals" in self.families and not has_voice
-        if may_sing and rng.random() < self.recipe.episodes.added_voice:
-            part = self._solo("vocals", rng)
-            parts.append(part._replace(level=Level.OVER_THE_REST, gain=part.gain / 10 ** (-21 / 20)))
+        must_sing = any(map(self.questions.is_mix, parts)) and not self.questions.answerable(parts)
+        if may_sing and (must_sing or rng.random() < self.recipe.episodes.added_voice):
+            parts.append(self._singer_over_the_rest(rng))
         return parts
 
-    def _gathering(self, rng: np.random.Generator) -> list[Part]:
+    def _gathering(self, rng: np.random.Generator, is_crowded: bool | None = None) -> list[Part]:
         """Takes of different families from anywhere, levelled and mixed."""
-        n_parts = min(len(self.families), int(rng.integers(2, self.recipe.episodes.max_parts + 1)))
-        families: list[str] = []
-        while len(families) < n_parts:
+        fewest, most = 2, self.recipe.episodes.max_parts
+        if is_crowded is not None:
+            fewest, most = (CROWD, self._n_most) if is_crowded else (2, CROWD - 1)
+        families = self._more_families([], int(rng.integers(fewest, most + 1)), rng)
+        return [self._solo(family, rng) for family in families]
+
+    def _more_families(self, first: list[str], n_families: int, rng: np.random.Generator) -> list[str]:
+        """Families of a gathering, as many as are wanted and there are, beginning with the `first`."""
+        families = list(first)
+        while len(families) < min(len(self.families), n_families):
             left = [family for family in self.families if family not in families]
             # Records have drums and bass more often than a draw by weight would give.
             usual: list[str] = [family for family in ("drums", "bass", "guitar") if family in left]
@@ -275,11 +286,11 @@ class Episodes(Dataset[Plan]):
                 continue
             pick = usual if usual and len(families) >= 2 and rng.random() < 0.5 else left
             families.append(self._draw_family(pick, rng))
-        return [self._solo(family, rng) for family in families]
+        return families
 
-    def _solo(self, family: str, rng: np.random.Generator) -> Part:
-        """One disguised take, its loudest half second near -24 dBFS."""
-        index = draw_take(self.bank, self.families[family], rng)
+    def _solo(self, family: str, rng: np.random.Generator, urn: Urn | None = None) -> Part:
+        """One disguised take, of the family or of some of it, its loudest half second near -24 dBFS."""
+        index = (urn or self.urns[family]).draw(rng)
         is_voice, often = family == "vocals", self.recipe.episodes.disguise
         semitones = rng.uniform(-5, 5) if is_voice else rng.uniform(-2, 2)
         ratio = 2 ** (semitones / 12) if rng.random() < 0.7 * often else 1.0
@@ -333,76 +344,7 @@ class Episodes(Dataset[Plan]):
 
     def _length_at(self, ratio: float) -> int:
         """Samples to crop for a playback speed: the nearest length that the FFT likes."""
-        wanted = (self.n_samples + 2 * FADE) * ratio
-        return int(SMOOTH[np.abs(SMOOTH - wanted).argmin()])
-
-    def _choose(self, parts: list[Part], rng: np.random.Generator) -> list[str]:
-        """Families to ask for: different ones of the mixture, some absent from it."""
-        present = sorted({self._family(part) for part in parts} - {"other"})
-        sounding = [f for f in present if any(self._sounds_in(part) for part in parts if self._family(part) == f)]
-        hidden = {family for part in parts for family in HIDES.get(self.bank.takes[part.take].label, ())}
-        absent = [f for f in self.families if f not in present and f != "other" and f not in hidden]
-        chosen: list[str] = []
-        for _ in range(self.recipe.episodes.n_targets):
-            left = [family for family in sounding if family not in chosen]
-            if not left or rng.random() < self.recipe.episodes.absent:
-                left = [family for family in absent if family not in chosen] or left or chosen or present
-            chosen.append(self._draw_family(left, rng))
-        return chosen
-
-    def _sounds_in(self, part: Part) -> bool:
-        """Whether the take sounds where the part plays it."""
-        half = self.bank.sample_rate // 2
-        blocks = self.bank.active_blocks(part.take)
-        first, last = (part.start + FADE) / half, (part.start + part.n_in - FADE) / half
-        return bool(((blocks + 0.75 > first) & (blocks + 0.25 < last)).any())
-
-    def _ask(self, parts: list[Part], family: str, rng: np.random.Generator) -> Target:
-        """The wanted parts, mean positive and mean negative for one wanted family."""
-        recipe = self.recipe.episodes
-        others = [n for n, part in enumerate(parts) if self._family(part) != family]
-        own = [n for n, part in enumerate(parts) if self._family(part) == family]
-        # What plays twice has clips once.
-        once = set({part.take: n for n, part in reversed(list(enumerate(parts)))}.values())
-        toss = rng.random()
-        nothing = np.zeros(self.embeddings[0].shape[1], np.float32)
-
-        def clips(of: list[int], family: str) -> NDArray[np.float32]:
-            return self._clips([parts[n] for n in of if n in once], family, rng)
-
-        if toss < recipe.negatives_only and own and others:
-            # "Everything except": either of one family, or of all but one.
-            unwanted, wanted = (own, others) if rng.random() < 0.5 else (others, own)
-            return Target(wanted, nothing, clips(unwanted, family if unwanted is own else ""))
-        positive = clips(own, family)
-        if toss < recipe.negatives_only + recipe.positives_only or not others:
-            return Target(own, positive, nothing)
-        others = [n for n in others if n in once]
-        picked = [others[i] for i in rng.permutation(len(others))[: rng.integers(1, len(others) + 1)]]
-        return Target(own, positive, clips(picked, ""))
-
-    def _clips(self, parts: list[Part], family: str, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Mean embedding of 1 to `max_clips` clips: of the parts' own takes, sources or instruments.
-
-        With `family`, clips may also be of any instrument of it; without parts they must be. Every part gets a clip.
-        """
-        clips = []
-        wide = rng.random() < 0.5
-        n_clips = max(len(parts), int(rng.integers(1, self.recipe.episodes.max_clips + 1)))
-        for number in range(n_clips):
-            toss = rng.random()
-            if not parts or (wide and family and toss < 0.8):
-                index = draw_take(self.bank, self.families[family], rng)
-            else:
-                part = self.bank.takes[(own := parts[number % len(parts)].take)]
-                alike = [i for i in self.families[part.family] if self.bank.takes[i].label == part.label]
-                same = [i for i in alike if toss > 0.7 or self.bank.takes[i].source == part.source]
-                index = own if toss < 0.35 or not same else draw_take(self.bank, same, rng)
-            segments = self.embeddings[index]
-            first = rng.integers(len(segments))
-            clip = segments[first : first + rng.integers(1, 5)].mean(0)
-            clips.append(clip / np.linalg.norm(clip))
-        return np.asarray(np.mean(clips, axis=0), np.float32)
+        return smooth_length((self.n_samples + 2 * FADE) * ratio)
 
 
 def _toss(share: float, rng: np.random.Generator) -> bool:

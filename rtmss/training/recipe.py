@@ -13,13 +13,38 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class EncoderRecipe(Config):
-    """Training of the clip encoder, by classifying instruments and sources."""
+    """Training of the clip encoder, by classifying instruments and sources, and by the contrast of sources."""
+
+    tune: bool = False
+    """Whether the clip encoder of `start_from` is trained further; else it stays as it is."""
 
     n_steps: Positive = 1500
     batch: Positive = 64
     learning_rate: float = 2e-3
     source_weight: float = 0.3
     """Weight of telling players and singers apart, beside telling instruments apart."""
+    contrast_weight: float = 0.0
+    """Weight of drawing two segments of one source together and those of others apart; where it is not 0, segments
+    are drawn in pairs of one source."""
+    temperature: Annotated[float, Field(gt=0)] = 0.1
+    """Likeness (cosine) that counts as one in the contrast."""
+    rival_weight: Annotated[float, Field(gt=0)] = 1.0
+    """How much more others of the same family count in the contrast than the rest."""
+    label_weights: dict[str, float] = Field(default={"vocals": 4.0})
+    """How often each label is drawn; those that are not named have 1. There are more voices to learn."""
+    semitones: float = 4.0
+    """How far segments are played faster or slower: a shift of pitch hardly changes what an instrument is."""
+    short: Probability = 0.0
+    """Share of batches of segments shorter than the encoder's own, from half a second."""
+    bleed: Probability = 0.3
+    """Share of segments in which something else is heard in the background."""
+    bleed_db: tuple[float, float] = (-30.0, -10.0)
+    """Its level over the segment's own, from and to."""
+    max_bleeding: Positive = 1
+    """How many takes are heard there at most."""
+    rough: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the bank's embeddings that are of clips as users have them: disguised, with bleed, some of them short.
+    The U-Net is conditioned on these and the clean ones."""
 
 
 class EpisodeRecipe(Config):
@@ -52,6 +77,18 @@ class EpisodeRecipe(Config):
     """Share of voices and guitars that are played again a moment apart, on a side drawn anew, as by overdubbing."""
     mastered: Probability = 0.0
     """Share of mixtures that are compressed and limited, as records are."""
+    over_backing: Probability = 0.0
+    """Share of mixtures that are a record's whole accompaniment (a take labelled `backing`) and a voice from
+    anywhere."""
+    record_level: Probability = 0.0
+    """Share of mixtures in which all voices together are 6 dB below all the rest together, give or take 4 dB, as on
+    records; in the others voices are about as loud as any other part."""
+    crowded: Probability = 0.0
+    """Share of mixtures with five or more parts; songs with fewer get further parts from elsewhere, and the other
+    gatherings have four at most. 0 lets gatherings have 2 to `max_parts`, evenly, and songs as many as they have."""
+    same_family: Probability = 0.0
+    """Share of mixtures in which several sources of one family play, two singers or two guitars, one of which is asked
+    for by clips of itself; the next condition asks for all of them."""
     rivals: Probability = 0.3
     """Share of the further parts of a gathering that are drawn evenly from all families, which hear them less often
     as targets: strings or winds in the register of a voice."""
@@ -134,7 +171,8 @@ class Recipe(Config):
     episodes: EpisodeRecipe = EpisodeRecipe()
     loop: LoopRecipe = LoopRecipe()
     start_from: Path | None = None
-    """Weights to go on from; relative to the recipe's folder. None starts from chance."""
+    """Weights to go on from; relative to the recipe's folder. None starts from chance. A `model` beside it may have
+    further dual-path blocks, which begin by changing nothing."""
     compile: bool = True
     """Compile network and loss; needs a C++ compiler."""
     n_workers: Annotated[int, Field(ge=0)] = 1

@@ -13,6 +13,7 @@ from rich.console import Console
 from safetensors.numpy import load_file as load_numpy
 from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 
 from rtmss.config import ConfigError, find_yaml, read_yaml
 from rtmss.model.checkpoint import save_model
@@ -22,10 +23,14 @@ from rtmss.training.bank import Bank, load_banks
 from rtmss.training.classify import class_embedding, embed_bank, train_clip_encoder
 from rtmss.training.loop import Trainer, start_model
 from rtmss.training.progress import Progress
-from rtmss.training.recipe import Recipe
+from rtmss.training.recipe import EncoderRecipe, Recipe
+from rtmss.training.tune import tune_clip_encoder
 
 PREPARED = ("encoder.safetensors", "embeddings.safetensors")
 """What is kept of the clip encoder, once it is trained: its weights, and what it says of the bank."""
+
+HEAD = "condition_head."
+"""What weights of a refitted condition head begin with, among those of the clip encoder."""
 
 
 def find_recipe(name: str) -> Path:
@@ -86,23 +91,39 @@ def prepare(
     model.to(device)
     encoder_file, embeddings_file = (folder / name for name in PREPARED)
     if encoder_file.exists():
-        model.clip_encoder.load_state_dict(load_file(encoder_file))
-    elif not has_encoder:
+        _take_up_encoder(model, load_file(encoder_file))
+    elif recipe.encoder.tune or not has_encoder:
         if dist.is_initialized() and dist.get_world_size() > 1:
             raise ValueError("train the clip encoder in one process first, then start torchrun on the same folder")
         console.print("Clip encoder: learning to tell instruments apart")
-        train_clip_encoder(model.clip_encoder, bank, recipe, Progress(folder / "encoder.jsonl", console))
-        save_file(model.clip_encoder.state_dict(), encoder_file)
-    return bank, model, _embeddings(embeddings_file, model.clip_encoder.eval(), bank, console)
+        shown = Progress(folder / "encoder.jsonl", console)
+        tensors = {}
+        if has_encoder:
+            tune_clip_encoder(model, bank, recipe, shown)
+            tensors = {f"{HEAD}{name}": value for name, value in model.condition_head.state_dict().items()}
+        else:
+            train_clip_encoder(model.clip_encoder, bank, recipe, shown)
+        save_file(tensors | model.clip_encoder.state_dict(), encoder_file)
+    return bank, model, _embeddings(embeddings_file, model.clip_encoder.eval(), bank, recipe.encoder, console)
 
 
-def _embeddings(file: Path, encoder: ClipEncoder, bank: Bank, console: Console) -> list[NDArray[np.float32]]:
+def _take_up_encoder(model: SeparatorModel, tensors: dict[str, Tensor]) -> None:
+    """Load what was kept of a clip encoder, and the condition head where that was refitted."""
+    head = {name.removeprefix(HEAD): value for name, value in tensors.items() if name.startswith(HEAD)}
+    model.clip_encoder.load_state_dict({k: v for k, v in tensors.items() if not k.startswith(HEAD)})
+    if head:
+        model.condition_head.load_state_dict(head)
+
+
+def _embeddings(
+    file: Path, encoder: ClipEncoder, bank: Bank, recipe: EncoderRecipe, console: Console
+) -> list[NDArray[np.float32]]:
     """The bank's embeddings, computed once for a run."""
     names = [f"{index:05d}" for index in range(len(bank.takes))]
     if not file.exists():
         console.print("Embedding the bank", highlight=False)
         partial = file.with_suffix(f".{os.getpid()}")
-        save_numpy(dict(zip(names, embed_bank(encoder, bank), strict=True)), partial)
+        save_numpy(dict(zip(names, embed_bank(encoder, bank, recipe=recipe), strict=True)), partial)
         partial.replace(file)
     tensors = load_numpy(file)
     if sorted(tensors) != names:

@@ -5,6 +5,7 @@ Axes: C channels (1 or 2), S samples. In the decoded file, samples of all channe
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -14,27 +15,33 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-from pedalboard.io import ReadableAudioFile
 
 from rtmss.config import UserError
-from rtmss.files import Audio, AudioFileError, open_audio
+from rtmss.files import ignore_damage, open_audio
 from rtmss.live.shared.song_state import SongInfo
 from rtmss.live.shared.state import SharedState
 
+MAX_CHANNELS = 2
 BLOCK = 1 << 16
 """Samples decoded at once."""
 POLL_SECONDS = 0.02
 
 
-def song_seconds(song: Path) -> float:
-    """Length of a song, as far as its header says.
+def song_seconds(song: Path, enough: float = math.inf) -> float:
+    """Length of a song, by decoding it: headers lie.
+
+    Args:
+        song: any readable format, 1 or 2 channels.
+        enough: seconds after which nobody asks for more.
 
     Raises:
         AudioFileError: it cannot be played.
     """
-    with open_audio(song) as reader:
-        _check(song, reader)
-        return float(reader.frames / reader.samplerate)
+    with open_audio(song, most_channels=MAX_CHANNELS, on_damage=ignore_damage) as reader:
+        for _ in reader.blocks(BLOCK):
+            if reader.n_read >= enough * reader.sample_rate:
+                break
+        return reader.n_read / reader.sample_rate
 
 
 def decode_song(song: Path, path: Path, sample_rate: int, is_cancelled: Callable[[], bool] = lambda: False) -> SongInfo:
@@ -54,15 +61,14 @@ def decode_song(song: Path, path: Path, sample_rate: int, is_cancelled: Callable
         UserError: the file cannot be written.
     """
     n_samples = 0
-    with open_audio(song) as reader:
-        _check(song, reader)
-        n_channels, rate = reader.num_channels, round(reader.samplerate)
+    with open_audio(song, most_channels=MAX_CHANNELS) as reader:
+        n_channels, rate = reader.n_channels, reader.sample_rate
         resampler = soxr.ResampleStream(rate, sample_rate, n_channels) if rate != sample_rate else None
         try:
             with path.open("wb") as decoded:
                 is_last = False
                 while not is_last and not is_cancelled():
-                    block = np.ascontiguousarray(_read(song, reader).T)
+                    block = np.ascontiguousarray(reader.read(BLOCK).T)
                     is_last = not len(block)
                     rows = resampler.resample_chunk(block, last=is_last) if resampler else block
                     decoded.write(np.ascontiguousarray(rows, np.float32).data)
@@ -71,8 +77,6 @@ def decode_song(song: Path, path: Path, sample_rate: int, is_cancelled: Callable
             raise UserError(
                 f"{song} does not fit into {path.parent}: {error.strerror}; TMPDIR names another folder"
             ) from error
-    if not n_samples:
-        raise AudioFileError(f"{song}: holds no audio")
     return SongInfo(1, sample_rate, n_samples, n_channels)
 
 
@@ -130,17 +134,3 @@ def _roomy_folder() -> str | None:
     """A folder for large files: the usual one for temporary files may be in memory."""
     on_disk = "/var/tmp"
     return None if "TMPDIR" in os.environ or not os.access(on_disk, os.W_OK) else on_disk
-
-
-def _read(song: Path, reader: ReadableAudioFile) -> Audio:
-    try:
-        return np.asarray(reader.read(BLOCK), np.float32)
-    except Exception as error:  # pedalboard raises by format
-        raise AudioFileError(f"{song}: cannot be read to its end: {error}") from error
-
-
-def _check(song: Path, reader: ReadableAudioFile) -> None:
-    if reader.num_channels > 2:
-        raise AudioFileError(f"{song}: {reader.num_channels} channels; mix it down to mono or stereo first")
-    if not reader.frames:
-        raise AudioFileError(f"{song}: holds no audio")

@@ -45,7 +45,7 @@ _PROGRAMS = {
     "harp": [range(46, 47)],
     "percussion": [range(47, 48), range(112, 114), range(115, 119)],
     # Sampled choirs are neither singers nor synthesizers: heard, never asked for.
-    "backing": [range(52, 56)],
+    "fx": [range(52, 56), range(119, 128)],
     "trumpet": [range(56, 57), range(59, 60)],
     "trombone": [range(57, 58)],
     "tuba": [range(58, 59)],
@@ -61,7 +61,6 @@ _PROGRAMS = {
     "synth": [range(96, 104)],
     "banjo": [range(105, 106)],
     "winds": [range(109, 110), range(111, 112)],
-    "fx": [range(119, 128)],
     "drums": [range(128, 129)],
 }
 

@@ -16,7 +16,7 @@ FAMILIES = {
     "strings": "strings cello harp string_section viola violin",
     "winds": "winds bassoon clarinet flute oboe saxophone",
     "brass": "brass brass_section french_horn trombone trumpet tuba",
-    "other": "backing fx other rest",
+    "other": "backing fx other other_of_six rest",
 }
 """Labels of each family. `other` is heard in mixes and never a target."""
 
@@ -25,12 +25,17 @@ FAMILY_OF = {label: family for family, labels in FAMILIES.items() for label in l
 _BUT_RHYTHM_AND_VOICE = frozenset(FAMILIES) - {"vocals", "drums", "bass", "other"}
 
 HIDES = {
-    "backing": frozenset({"guitar", "bass", "drums", "synth"}),
+    "backing": frozenset(FAMILIES) - {"vocals", "other"},
     "fx": frozenset({"guitar", "bass", "drums", "synth"}),
     "other": _BUT_RHYTHM_AND_VOICE,
+    "other_of_six": _BUT_RHYTHM_AND_VOICE - {"guitar", "piano"},
     "rest": frozenset(FAMILIES) - {"other"},
 }
 """Families that may sound in a take of this label without being named: nobody may be told that they are absent."""
+
+MIXES = {"backing", "other", "other_of_six", "rest"}
+"""Labels of what is a mix itself. Nobody may be asked for a family that one hides, even where another take of it plays:
+the mix's own share would count as unwanted."""
 
 MIXTURE = "mixture"
 """Label of the mix as its dataset gives it: compared with the stems, never trained on."""
