@@ -6,8 +6,9 @@ Lengths are in samples unless a name carries another unit.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, get_type_hints
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
@@ -17,6 +18,10 @@ Positive = Annotated[int, Field(gt=0)]
 
 class UserError(ValueError):
     """Something the user can mend; the message is one line that says how."""
+
+
+class DamagedFileWarning(UserWarning):
+    """An audio file of which a part is lost; the message says from where on."""
 
 
 class ConfigError(UserError):
@@ -84,6 +89,12 @@ class UNetConfig(Config):
     recurrent_dilation: Positive = 1
     """Frames between the steps of the recurrent layers, of which so many sequences run side by side (Chang et al.,
     "Dilated Recurrent Neural Networks", NeurIPS 2017)."""
+    n_paths: Annotated[int, Field(ge=0)] = 0
+    """Dual-path blocks on the deepest level of the encoder, which all targets share."""
+    n_target_paths: Annotated[int, Field(ge=0)] = 0
+    """Dual-path blocks on the deepest level of each target's decoder."""
+    path_width: Positive = 96
+    """Hidden units of each recurrence in a dual-path block."""
     n_condition: Positive = 128
     """Length of the condition vector."""
     compression: Annotated[float, Field(gt=0, le=1)] = 0.4
@@ -244,7 +255,7 @@ def validate(content: dict[str, Any], kind: type[T], origin: str) -> T:
 
 def _describe(problem: Any, kind: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "the whole"
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
         return f"unknown key '{where}'; known here: {', '.join(_choices(kind, problem['loc'][:-1]))}"
     if problem["type"] == "missing":
         return f"'{where}' is missing"
@@ -254,8 +265,15 @@ def _describe(problem: Any, kind: type[BaseModel]) -> str:
 def _choices(kind: Any, path: tuple[Any, ...]) -> list[str]:
     """Field names of the model that `path` leads to inside `kind`."""
     for part in path:
-        if isinstance(part, str) and part in getattr(kind, "model_fields", {}):
-            kind = kind.model_fields[part].annotation
+        if isinstance(part, str) and part in _fields(kind):
+            kind = _fields(kind)[part]
         while getattr(kind, "__args__", None):
-            kind = next((a for a in kind.__args__ if hasattr(a, "model_fields") or hasattr(a, "__args__")), None)
-    return list(getattr(kind, "model_fields", {}))
+            kind = next((a for a in kind.__args__ if _fields(a) or hasattr(a, "__args__")), None)
+    return list(_fields(kind))
+
+
+def _fields(kind: Any) -> dict[str, Any]:
+    """Types of the fields of a model or a data class; none of anything else."""
+    if hasattr(kind, "model_fields"):
+        return {name: field.annotation for name, field in kind.model_fields.items()}
+    return get_type_hints(kind) if is_dataclass(kind) else {}

@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.table import Table
 
 from rtmss.conditions.preset import Library, shipped
-from rtmss.engine.backends.choose import Choice
+from rtmss.engine.backends.choose import BackendChoice
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Output, Session
 from rtmss.evaluation.metrics import measure, sdr_db
@@ -48,7 +48,7 @@ def run_demo(
     library: Library,
     folder: Path,
     console: Console,
-    choice: Choice | None = None,
+    choice: BackendChoice | None = None,
     *,
     wait: bool = True,
     seconds: float | None = None,
@@ -77,7 +77,7 @@ def run_demo(
         name: Scene.from_preset(library.load_preset(name), library, separator.model_id)
         for name in {preset for _, preset in SWITCHES} | {"four-stems"}
     }
-    choice = choice or Choice("torch", "asked for")
+    choice = choice or BackendChoice("torch", "asked for")
     session = Session(separator.model, scenes["karaoke"], backend=choice.start(separator.model))
     live = play_live(session, mixture, scenes, console, wait=wait)
     whole = play_whole(Session(separator.model, scenes["four-stems"]), mixture)
@@ -154,7 +154,7 @@ def _meter(audio: Audio) -> tuple[str, str]:
     return "█" * int(np.clip((level_db + 60) / 2, 0, 30)), f"{level_db:5.0f} dBFS"
 
 
-def _stream_table(separator: Separator, choice: Choice, live: LiveReport, difference: float) -> Table:
+def _stream_table(separator: Separator, choice: BackendChoice, live: LiveReport, difference: float) -> Table:
     config = separator.model.config
     latency, rate = config.latency, config.sample_rate
     hop_ms = 1000 * config.stft.hop_length / rate

@@ -111,23 +111,20 @@ def render(
     if plan.format not in FORMATS:
         raise ConfigError(f"no format '{plan.format}'; known: {', '.join(FORMATS)}")
     started = time.monotonic()
-    with open_audio(source) as reader:
-        if reader.num_channels > N_CHANNELS:
-            raise AudioFileError(f"{source}: {reader.num_channels} channels; mix it down to mono or stereo first")
-        if not reader.frames:
-            raise AudioFileError(f"{source}: holds no audio")
-        rate, n_total = round(reader.samplerate), reader.frames
+    with open_audio(source, most_channels=N_CHANNELS) as reader:
+        rate = reader.sample_rate
         chain = _Chain(model, plan, rate, backend)
-        channels = dict.fromkeys(plan.names, reader.num_channels)
-        with Files(source, folder, channels, n_total, rate, plan.format) as files:
-            while (block := reader.read(BLOCK)).shape[-1]:
+        channels = dict.fromkeys(plan.names, reader.n_channels)
+        with Files(source, folder, channels, rate, plan.format) as files:
+            for block in reader.blocks(BLOCK):
                 files.write(chain.push(block))
-                report(files.n_written / n_total)
-            for pieces in chain.finish(n_total):
+                report(reader.progress)
+            files.n_total = reader.n_read  # known only now: headers lie
+            for pieces in chain.finish(files.n_total):
                 files.write(pieces)
             report(1.0)
     seconds = time.monotonic() - started
-    return Report(files.paths, n_total / rate, seconds, files.peak, chain.n_bad_samples)
+    return Report(files.paths, reader.n_read / rate, seconds, files.peak, chain.n_bad_samples)
 
 
 class _Chain:
@@ -223,7 +220,6 @@ class Files:
         source: Path,
         folder: Path,
         channels: Mapping[str, int],
-        n_total: int,
         rate: int,
         format: str = "wav",  # noqa: A002
     ) -> None:
@@ -233,7 +229,6 @@ class Files:
             source: the input, which no file may replace.
             folder: made if need be.
             channels: of every file, by name without suffix.
-            n_total: samples of every file.
             rate: Hz.
             format: one of FORMATS.
 
@@ -250,26 +245,28 @@ class Files:
                 raise AudioFileError(f"{path}: is a directory, a file is to be written there")
         self.folder = folder
         self.peak = 0.0
-        self._n_total, self._rate, self._channels, self._format = n_total, rate, channels, format
+        self.n_total: int | None = None
+        """Samples of every file, once they are known: what comes after is not written, and fewer are an error."""
+        self._rate, self._channels, self._format = rate, channels, format
         self._partial = {name: folder / f".{name}.partial.{format}" for name in channels}
         self._written = dict.fromkeys(channels, 0)
         self._open: dict[str, WriteableAudioFile] = {}
-
-    @property
-    def n_written(self) -> int:
-        """Samples that every file has by now."""
-        return min(self._written.values())
+        self._raw = contextlib.ExitStack()
 
     def __enter__(self) -> Files:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for name, path in self._partial.items():
-                options = FORMATS[self._format]
-                self._open[name] = AudioFile(str(path), "w", self._rate, self._channels[name], **options)
+                self._open[name] = self._create(path, self._channels[name])
         except (OSError, RuntimeError, ValueError) as error:
             self._discard()
             raise AudioFileError(f"{self.folder}: cannot write there ({_reason(error)})") from error
         return self
+
+    def _create(self, path: Path, n_channels: int) -> WriteableAudioFile:
+        """A file to write to: opened here, as pedalboard knows only names that are Unicode."""
+        raw = self._raw.enter_context(path.open("w+b"))
+        return AudioFile(raw, "w", self._rate, n_channels, format=self._format, **FORMATS[self._format])
 
     def write(self, pieces: Mapping[str, Audio]) -> None:
         """Append what is ready to each file that is written.
@@ -279,7 +276,8 @@ class Files:
         """
         try:
             for name in self._open.keys() & pieces.keys():
-                audio = pieces[name][:, : self._n_total - self._written[name]]
+                n_left = None if self.n_total is None else self.n_total - self._written[name]
+                audio = pieces[name][:, :n_left]
                 audio = audio.mean(0, keepdims=True) if self._channels[name] == 1 else audio
                 self.peak = max(self.peak, float(np.abs(audio).max(initial=0)))
                 self._open[name].write(audio)
@@ -294,6 +292,7 @@ class Files:
         try:
             for file in self._open.values():
                 file.close()
+            self._raw.close()
             self._check_whole()
             for partial, path in zip(self._partial.values(), self.paths, strict=True):
                 partial.replace(path)
@@ -303,14 +302,16 @@ class Files:
 
     def _check_whole(self) -> None:
         for path in self._partial.values():
-            with open_audio(path) as file:  # a full disk may go unnoticed until here
-                if file.frames != self._n_total:
-                    raise AudioFileError(f"{path.name}: {file.frames} of {self._n_total} samples arrived")
+            with path.open("rb") as raw, AudioFile(raw) as file:  # a full disk may go unnoticed until here
+                if file.frames != self.n_total:
+                    raise AudioFileError(f"{path.name}: {file.frames} of {self.n_total} samples arrived")
 
     def _discard(self) -> None:
         for file in self._open.values():
             with contextlib.suppress(OSError, RuntimeError):
                 file.close()
+        with contextlib.suppress(OSError):
+            self._raw.close()
         for path in self._partial.values():
             path.unlink(missing_ok=True)
 

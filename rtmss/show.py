@@ -13,10 +13,10 @@ from rich.text import Text
 from rtmss import __version__
 from rtmss.conditions.condition import Condition, clip_similarities, load_condition, nearest
 from rtmss.conditions.preset import Library, StripPreset, find
-from rtmss.engine.backends.choose import Choice
-from rtmss.live.audio import PortAudioError, devices
-from rtmss.live.osc.table import reference
-from rtmss.live.priority import describe
+from rtmss.engine.backends.choose import BackendChoice
+from rtmss.live.control.osc.table import reference
+from rtmss.live.device.portaudio import PortAudioError, devices
+from rtmss.live.realtime.priority import describe
 from rtmss.separator import Separator
 
 OUTLIER_SIMILARITY = 0.5
@@ -26,11 +26,13 @@ OUTLIER_SIMILARITY = 0.5
 def conditions_table(library: Library) -> Table:
     """Every condition with its clips and the weights it was made for."""
     table = _table("condition", "positive", "negative", "seconds", "weights", "folder")
+    own = library.own_instead_of_shipped()
     for name, path in sorted(library.conditions().items()):
         header = load_condition(path).header
         seconds = sum(clip.seconds for clip in (*header.positive, *header.negative))
         counts = (str(len(header.positive)), str(len(header.negative)))
-        table.add_row(name, *counts, f"{seconds:.1f}", header.model_id, str(path.parent.parent))
+        instead = " (instead of the shipped one)" if name in own else ""
+        table.add_row(name, *counts, f"{seconds:.1f}", header.model_id, f"{path.parent.parent}{instead}")
     return table
 
 
@@ -94,7 +96,7 @@ def preset_table(name: str, library: Library) -> RenderableType:
     return Group(Text(preset.description), table, Text(note))
 
 
-def info_table(separator: Separator, choice: Choice) -> Table:
+def info_table(separator: Separator, choice: BackendChoice) -> Table:
     """Versions, processor, sound devices, the model and its latency."""
     config = separator.model.config
     n_parameters = sum(p.numel() for p in separator.model.parameters())

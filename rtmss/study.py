@@ -26,6 +26,7 @@ from rich.progress import track
 from rich.table import Table
 
 from rtmss.config import Config, ConfigError, find_yaml, read_yaml, validate
+from rtmss.evaluation.options import Options
 from rtmss.evaluation.run import evaluate
 from rtmss.training.recipe import Recipe
 from rtmss.training.run import PREPARED, prepare, train
@@ -33,19 +34,13 @@ from rtmss.training.run import PREPARED, prepare, train
 RECIPE = "recipe.yaml"
 
 
-class Question(Config):
-    """One way to judge weights; see `evaluate`."""
+class Question(Options):
+    """One way to judge weights."""
 
     variants: tuple[str, ...] | None = None
     """Which are asked; None for all."""
-    shots: tuple[int, ...] = (5,)
-    negatives: tuple[int, ...] = (0,)
-    clips: str = "other-song"
-    split: str = "seen"
-    targets: tuple[str, ...] | None = None
     max_seconds: float | None = 20.0
-    mastered: bool = False
-    profile: str | None = None
+    references: bool = False
 
 
 class Study(Config):
@@ -207,10 +202,8 @@ def _sit(
         report = place / title / "report.json"
         if not report.exists():
             by_class = recipe.episodes.conditioning == "class"
-            evaluate(
-                data[0], weights, report.parent, **question.model_dump(exclude={"variants"}),
-                by_class=by_class, references=False, console=Console(quiet=True),
-            )  # fmt: skip
+            asked = Options(**question.model_dump(exclude={"variants", "by_class"}), by_class=by_class)
+            evaluate(data[:1], weights, report.parent, asked, console=Console(quiet=True))
         rows = json.loads(report.read_text(encoding="utf-8"))["edges"]
         edges += [
             Edge(variant, recipe.seed, title, row["target"], row["on"], clips, value)

@@ -19,7 +19,7 @@ from rtmss.config import PROFILES, ClipEncoderConfig, SeparatorConfig, StftConfi
 from rtmss.engine.backends.choose import choose
 from rtmss.engine.backends.graph import export_graph
 from rtmss.files import Audio
-from rtmss.live.link import Link
+from rtmss.live.shared.state import SharedState
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 from rtmss.training.bank import Bank, load_bank
@@ -37,7 +37,15 @@ CLIP_ENCODER = ClipEncoderConfig(
 TINY = SeparatorConfig(
     sample_rate=8000,
     stft=StftConfig(n_fft=256, n_synthesis=128, hop_length=64),
-    unet=UNetConfig(bands=((16, 2), (8, 12)), channels=(6, 8, 10), n_hidden=16, n_condition=12),
+    unet=UNetConfig(
+        bands=((16, 2), (8, 12)),
+        channels=(6, 8, 10),
+        n_hidden=16,
+        n_paths=1,
+        n_target_paths=1,
+        path_width=6,
+        n_condition=12,
+    ),
     clip_encoder=CLIP_ENCODER,
 )
 
@@ -97,7 +105,7 @@ def shipped_graph(cache: None) -> Path:
 @pytest.fixture(scope="session")
 def profiles() -> dict[str, SeparatorModel]:
     """A narrow model for every latency profile, and one that looks ahead, at 44.1 kHz."""
-    unet = UNetConfig(channels=(6, 8, 10), n_hidden=16, n_condition=12)
+    unet = UNetConfig(channels=(6, 8, 10), n_hidden=16, n_paths=1, n_target_paths=1, path_width=6, n_condition=12)
     models = {
         name: make_model(SeparatorConfig(unet=unet, clip_encoder=CLIP_ENCODER).retimed(stft))
         for name, stft in PROFILES.items()
@@ -124,11 +132,11 @@ def make_open(look_ahead: int) -> SeparatorModel:
 
 
 @pytest.fixture
-def link() -> Iterator[Link]:
+def shared() -> Iterator[SharedState]:
     """Shared memory for conditions of 12 numbers."""
-    link = Link.create(12)
-    yield link
-    link.close(unlink=True)
+    shared = SharedState.create(12)
+    yield shared
+    shared.close(unlink=True)
 
 
 @pytest.fixture(scope="session")
@@ -214,13 +222,13 @@ def studio(make_condition: MakeCondition) -> Iterator[Studio]:
     """An OSC server that a test talks to."""
     from osc_rig import Studio
 
-    link = Link.create(12)
-    studio = Studio(link, make_condition)
+    shared = SharedState.create(12)
+    studio = Studio(shared, make_condition)
     studio.poll()
     yield studio
     studio.udp.close()
     studio.server.close()
-    link.close(unlink=True)
+    shared.close(unlink=True)
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from pythonosc import slip
 
 from rtmss.conditions.preset import Library
 from rtmss.engine.control import Scene, Stem
-from rtmss.live.desk import Desk
-from rtmss.live.link import N_METERS, Link, Status
-from rtmss.live.osc.server import OscServer
-from rtmss.live.osc.wire import Argument, Framer, decode, message
+from rtmss.live.control.controller import MixerController
+from rtmss.live.control.osc.codec import Argument, Framer, decode, message
+from rtmss.live.control.osc.server import OscServer
+from rtmss.live.control.process import Lines, take_turn
+from rtmss.live.shared.state import N_METERS, SharedState, Status
 
 Told = tuple[Any, ...]
 Socket = socket.socket
@@ -30,12 +31,12 @@ def tell(data: bytes) -> list[Told]:
 class Studio:
     """A server, and an engine that takes up each scene at the next poll."""
 
-    def __init__(self, link: Link, make_condition: MakeCondition) -> None:
-        self.link = link
-        self.desk = Desk(link, Library([]), "0123456789ab", 512)
-        self.desk.scene = Scene((Stem("vocals", make_condition()), Stem("drums", make_condition("drums", 1))))
+    def __init__(self, shared: SharedState, make_condition: MakeCondition) -> None:
+        self.shared = shared
+        self.controller = MixerController(shared, Library([]), "0123456789ab", 512)
+        self.controller.scene = Scene((Stem("vocals", make_condition()), Stem("drums", make_condition("drums", 1))))
         self.hop = 0
-        self.server = OscServer(self.desk, port=0)
+        self.server = OscServer(self.controller, port=0)
         self.udp = self.make_socket()
 
     def make_socket(self) -> Socket:
@@ -44,13 +45,17 @@ class Studio:
         sock.setblocking(False)
         return sock
 
+    def turn(self, timeout: float) -> None:
+        """What the control side's process does again and again."""
+        take_turn(self.controller, self.server, Lines(self.controller, is_quiet=True), timeout)
+
     def poll(self, n: int = 1) -> None:
         for _ in range(n):
-            self.server.poll(0.002)
+            self.turn(0.002)
             self.hop += 1
-            entries = self.link.receive(0)
+            entries = self.shared.receive(0)
             status = Status("running", self.hop, time.monotonic(), entries[-1].number if entries else 0)
-            self.link.report(status._replace(sample_rate=44100), np.full((N_METERS, 2), 0.5, np.float32))
+            self.shared.report(status._replace(sample_rate=44100), np.full((N_METERS, 2), 0.5, np.float32))
 
     def send(self, data: bytes, sock: Socket | None = None) -> None:
         (sock or self.udp).sendto(data, ("127.0.0.1", self.server.port))

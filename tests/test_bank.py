@@ -155,3 +155,21 @@ def test_a_smaller_share_is_part_of_a_larger_one_and_another_seed_draws_another(
     shares = [set(choose_share(takes, range(len(takes)), share, seed=3)) for share in (0.1, 0.3, 0.6)]
     assert shares[0] < shares[1] < shares[2]
     assert shares[1] != set(choose_share(takes, range(len(takes)), 0.3, seed=4))
+
+
+def test_a_take_knows_where_it_was_cut_off(tmp_path: Path, folder: Path, noise: Noise, write_audio: WriteAudio) -> None:
+    write_audio(folder / "voice/train/dull/hum.wav", noise(8 * 8000, 1, 3), 8000)
+    write_audio(folder / "voice/train/full/hum.wav", noise(8 * 44100, 1, 4), 44100)
+    bank = load_bank(folder, "train", tmp_path / "cache", 44100)
+    widths = {take.path: take.bandwidth_hz for take in bank.takes}
+    assert widths["voice/train/dull/hum.wav"] == pytest.approx(3750, abs=250)
+    assert widths["voice/train/full/hum.wav"] == float("inf")
+
+
+def test_a_bank_that_was_decoded_before_learns_its_bandwidths(tmp_path: Path, folder: Path, bank: Bank) -> None:
+    for kept in (tmp_path / "cache").glob("bandwidths-*.json"):
+        kept.unlink()
+    for path in folder.rglob("*.wav"):
+        path.write_bytes(b"x" * path.stat().st_size)  # no audio any more
+    assert load_bank(folder, "train", tmp_path / "cache", RATE).takes == bank.takes
+    assert list((tmp_path / "cache").glob("bandwidths-*.json"))

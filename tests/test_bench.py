@@ -27,7 +27,7 @@ from rtmss.cli import app
 from rtmss.config import UserError
 from rtmss.engine.backends.torch import TorchBackend
 from rtmss.files import Audio
-from rtmss.live.priority import is_permitted
+from rtmss.live.realtime.priority import is_permitted
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 
@@ -107,7 +107,7 @@ def test_a_paced_run_has_what_the_engine_has_and_gives_it_back(tiny: SeparatorMo
 
 
 def test_a_paced_run_without_priority_says_so(tiny: SeparatorModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtmss.live.engine.raise_priority", lambda: False)
+    monkeypatch.setattr("rtmss.live.realtime.process.raise_priority", lambda: False)
     rows = measure_steps(tiny, [TorchBackend(tiny)], 1, 2, paced=True)
     assert rows[0].has_priority is False
     assert "paced, without real-time priority" in str(steps_table(rows, 1e9).title)

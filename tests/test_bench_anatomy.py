@@ -28,7 +28,7 @@ from rtmss.bench.steps import StepRow
 from rtmss.bench.tables import latency_table, operators_table, size_table, start_table
 from rtmss.bench.work import macs_per_hop
 from rtmss.config import PROFILES, UserError
-from rtmss.live.timeline import adaptation, blocks_per_hop
+from rtmss.live.buffers.timeline import adaptation, blocks_per_hop
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator, default_weights
 

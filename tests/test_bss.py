@@ -107,6 +107,6 @@ def test_silence_and_a_piece_without_a_remainder_have_no_figures(target: Audio, 
 
 
 def test_a_missing_museval_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, target: Audio, rest: Audio) -> None:
-    monkeypatch.setitem(sys.modules, "museval.metrics", None)
+    monkeypatch.setitem(sys.modules, "museval", None)
     with pytest.raises(ConfigError, match=r"rtmss\[train\]"):
         measure_bss(target, target, target + rest, SAMPLE_RATE)

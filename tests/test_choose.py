@@ -14,7 +14,7 @@ import pytest
 
 from rtmss.config import PROFILES, UserError
 from rtmss.engine.backends import choose as choosing
-from rtmss.engine.backends.choose import Choice, Rivals, choose, compare, graph_path
+from rtmss.engine.backends.choose import BackendChoice, BackendTimes, choose, compare, graph_path
 from rtmss.engine.backends.graph import GraphError, export_graph
 from rtmss.engine.backends.onnx import OnnxBackend
 from rtmss.engine.backends.torch import TorchBackend
@@ -40,7 +40,7 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, difference: float, torch_ms: float, other_ms: float) -> None:
-    monkeypatch.setattr(choosing, "compare", lambda *_: Rivals(difference, torch_ms, other_ms))
+    monkeypatch.setattr(choosing, "compare", lambda *_: BackendTimes(difference, torch_ms, other_ms))
 
 
 def forget(folder: Path) -> None:
@@ -72,7 +72,7 @@ def test_what_is_asked_for_plays_even_if_it_is_slower(
     assert choose(tiny, MODEL_ID, "onnx", folder).name == "onnx"
     pretend(monkeypatch, 0.0, 3.0, 0.8)
     forget(folder)
-    assert choose(tiny, MODEL_ID, "torch", folder) == Choice("torch", "asked for")
+    assert choose(tiny, MODEL_ID, "torch", folder) == BackendChoice("torch", "asked for")
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_the_second_start_does_not_measure_again_and_says_when_it_was(tiny: Sepa
         ("torch.__version__", "9.9"),
         ("onnxruntime.__version__", "9.9"),
         ("importlib.metadata.version", lambda _: "9.9"),
-        ("rtmss.engine.backends.kept._processor", lambda: "Z80"),
+        ("rtmss.engine.backends.benchmark_cache._processor", lambda: "Z80"),
         ("os.cpu_count", lambda: 77),
     ],
 )

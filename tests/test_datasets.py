@@ -14,10 +14,9 @@ from conftest import Noise
 from pedalboard.io import AudioFile
 
 from rtmss.config import ConfigError
-from rtmss.files import Audio, AudioFileError
+from rtmss.files import Audio, AudioFileError, read_audio
 from rtmss.training.bank import load_bank, load_banks
 from rtmss.training.datasets import find_takes, medleydb, moisesdb, musdb, recognize, slakh
-from rtmss.training.datasets.stem_mp4 import read_stream
 from rtmss.training.datasets.take import Take, read_take, split_of
 from rtmss.training.datasets.taxonomy import FAMILY_OF, HIDES, MIXTURE, common_label
 
@@ -274,14 +273,14 @@ def test_a_missing_stem_is_named(musdb18_hq: Path) -> None:
 def test_a_stem_mp4_that_is_none_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.stem.mp4"
     path.write_bytes(b"nothing of the kind" * 100)
-    with pytest.raises(AudioFileError, match=r"x\.stem\.mp4: not a readable stem\.mp4"):
-        read_stream(path, 0)
+    with pytest.raises(AudioFileError, match=r"x\.stem\.mp4: not a readable audio file"):
+        read_audio(path)
 
 
 def test_a_stem_mp4_with_too_few_streams_is_named(tmp_path: Path) -> None:
     write_stem_mp4(tmp_path / "x.stem.mp4", [tone(400)] * 2)
-    with pytest.raises(AudioFileError, match="expected 5 audio streams, got 2"):
-        read_stream(tmp_path / "x.stem.mp4", 4)
+    with pytest.raises(AudioFileError, match="has 2 audio streams, expected at least 5"):
+        read_audio(tmp_path / "x.stem.mp4", stream=4)
 
 
 def test_moisesdb_is_read_by_type_and_the_kit_as_one(moises: Path) -> None:

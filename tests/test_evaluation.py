@@ -5,6 +5,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,17 +14,20 @@ from pedalboard.io import AudioFile
 from rich.console import Console
 
 from rtmss.config import ClipEncoderConfig, ConfigError, SeparatorConfig, StftConfig, UNetConfig
-from rtmss.evaluation.clips import ClipLibrary
+from rtmss.evaluation.clips import ClipLibrary, Recording, find_recordings
 from rtmss.evaluation.compare import compare_conditions
-from rtmss.evaluation.exam import Examiner, other_families
+from rtmss.evaluation.exam import Examiner, other_sounds
 from rtmss.evaluation.metrics import sounding_level
-from rtmss.evaluation.report import OWN, Report, Score, Shots
-from rtmss.evaluation.run import evaluate
-from rtmss.evaluation.songs import Piece, find_songs, find_voices, lay_voice, pair_voices, read_song
+from rtmss.evaluation.options import Options
+from rtmss.evaluation.report import OWN, UNKNOWN_VOICES, Report, Score
+from rtmss.evaluation.run import evaluate, prepare
+from rtmss.evaluation.songs import Excerpt, Piece, Song, find_songs, read_song
+from rtmss.evaluation.voices import Voice, find_voices, lay_voice, lends, name_of, pair_voices
 from rtmss.files import Audio, read_audio
 from rtmss.model.checkpoint import save_model
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
+from rtmss.training.datasets.take import Take
 
 SAMPLE_RATE = 8000
 CONFIG = SeparatorConfig(
@@ -56,10 +60,29 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for song, names in stems.items():
         for name in names.split():
             write(folder / "songs" / song / f"{name}.wav", PITCHES[name] * (1.1 if "003" in song else 1))
-    for number, voice in enumerate(("valid/anna", "valid/bert", "valid/pjs", "train/carl", "train/dora")):
+    for song in ("valid/band-001", "train/band-002"):
+        (folder / "songs" / song / "song.yaml").write_text("stems: {vocals: {library: pia}}")
+    for number, voice in enumerate(("valid/anna", "valid/bert", "valid/pia", "train/carl", "train/dora")):
         write(folder / "voice" / voice / "resung.wav", 300 + 40 * number, 2.0, n_channels=1)
         write(folder / "voice" / voice / "spoken.wav", 200, 1.0, n_channels=1)
     return folder
+
+
+def judge(data: Path, weights: Path | None, output: Path | None = None, n_processes: int = 1, **options: Any) -> Report:
+    """Evaluate quietly."""
+    asked = Options(**options)
+    quiet = Console(file=io.StringIO())
+    return evaluate([data], weights, output, asked, n_processes=n_processes, console=quiet)
+
+
+def examiner_of(data: Path, weights: Path, **options: Any) -> Examiner:
+    """The examiner of an evaluation."""
+    return prepare([data], Separator.load(weights), Options(**options))[0]
+
+
+def read(folder: Path, name: str, excerpt: Excerpt | None = None) -> Piece:
+    """A validation song."""
+    return read_song(find_songs(folder, names=[name])[0], SAMPLE_RATE, excerpt)
 
 
 @pytest.fixture(scope="module")
@@ -75,19 +98,19 @@ def judged(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) 
     """The report, its folder, and what was printed."""
     output = tmp_path_factory.mktemp("output") / "report"
     console = Console(file=io.StringIO(), width=160)
-    report = evaluate(data, weights, output, shots=[2], negatives=[1], console=console)
+    report = evaluate([data], weights, output, Options(shots=(2,), negatives=(1,)), console=console)
     assert isinstance(console.file, io.StringIO)
     return report, output, console.file.getvalue()
 
 
 @pytest.fixture
 def song(data: Path) -> Piece:
-    return read_song(data / "songs" / "valid" / "band-001", SAMPLE_RATE)
+    return read(data, "band-001")
 
 
 @pytest.fixture
 def library(data: Path) -> Callable[[int], ClipLibrary]:
-    return lambda seed: ClipLibrary.open(data, SAMPLE_RATE, seed)
+    return lambda seed: ClipLibrary.open([data], SAMPLE_RATE, seed)
 
 
 def test_all_targets_of_one_pass_are_those_asked_for_alone(weights: Path, song: Piece) -> None:
@@ -164,7 +187,7 @@ def test_absent_targets_are_scored_unless_another_stem_may_hide_them(judged: tup
 
 def test_unknown_voices_are_those_of_other_singers(judged: tuple[Report, Path, str]) -> None:
     assert {(s.voice, s.song) for s in judged[0].scores if s.voice} == {("anna", "band-001"), ("bert", "band-001")}
-    assert judged[0].mean("vocals", unknown_voices=True) is not None
+    assert judged[0].mean("vocals", on=UNKNOWN_VOICES) is not None
 
 
 def test_the_tables_show_songs_voices_and_absences(judged: tuple[Report, Path, str]) -> None:
@@ -189,30 +212,27 @@ def test_the_files_hold_what_was_found(judged: tuple[Report, Path, str]) -> None
 
 
 def test_the_same_seed_gives_the_same_figures(data: Path, weights: Path, judged: tuple[Report, Path, str]) -> None:
-    quiet = Console(file=io.StringIO())
-    again = evaluate(data, weights, shots=[2], negatives=[1], songs=["eir-one"], console=quiet)
+    again = judge(data, weights, shots=[2], negatives=[1], songs=["eir-one"])
     assert again.scores == [s for s in judged[0].scores if s.song == "eir-one"]
 
 
 def test_clips_of_the_same_song_are_pieces_of_the_true_stem(data: Path, weights: Path, song: Piece) -> None:
-    own = Examiner.open(data, weights, [Shots(2, 0)], seed=0, same_song=True)
+    examiner = examiner_of(data, weights, shots=[2], clips="both")
     truth = song.truth("bass")
     assert truth is not None
-    clips = own.positives(song, "bass")
+    clips = examiner.positives(song, "bass", own=True)
     assert len(clips) == 2
     for clip in clips:
         places = range(0, truth.shape[-1] - clip.shape[-1] + 1, SAMPLE_RATE // 2)
         assert any(np.array_equal(truth[:, i : i + clip.shape[-1]], clip) for i in places)
-    others = Examiner.open(data, weights, [Shots(2, 0)], seed=0)
-    assert not np.array_equal(np.concatenate(clips), np.concatenate(others.positives(song, "bass")))
+    assert not np.array_equal(np.concatenate(clips), np.concatenate(examiner.positives(song, "bass")))
     # What does not play has no clips of its own.
-    pairs = zip(own.positives(song, "guitar"), others.positives(song, "guitar"), strict=True)
+    pairs = zip(examiner.positives(song, "guitar", own=True), examiner.positives(song, "guitar"), strict=True)
     assert all(np.array_equal(*pair) for pair in pairs)
 
 
 def test_two_processes_find_what_one_finds(data: Path, weights: Path, judged: tuple[Report, Path, str]) -> None:
-    quiet = Console(file=io.StringIO())
-    again = evaluate(data, weights, shots=[2], negatives=[1], n_processes=2, console=quiet)
+    again = judge(data, weights, n_processes=2, shots=[2], negatives=[1])
     figures = [(s.sdr_db, s.edge_db, s.level_db) for s in again.scores]
     np.testing.assert_allclose(figures, [(s.sdr_db, s.edge_db, s.level_db) for s in judged[0].scores], atol=1e-3)
     names = [(s.song, s.voice, s.target, s.method) for s in again.scores]
@@ -222,7 +242,7 @@ def test_two_processes_find_what_one_finds(data: Path, weights: Path, judged: tu
 
 def test_an_unknown_song_is_named_with_its_like(data: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'band-001'"):
-        find_songs(data, ["band-01"])
+        find_songs(data, names=["band-01"])
 
 
 def test_a_folder_without_songs_is_refused_with_the_layout(tmp_path: Path) -> None:
@@ -232,7 +252,7 @@ def test_a_folder_without_songs_is_refused_with_the_layout(tmp_path: Path) -> No
 
 def test_an_evaluation_without_clips_is_refused(data: Path, weights: Path) -> None:
     with pytest.raises(ConfigError, match="at least 1"):
-        evaluate(data, weights, shots=[0])
+        judge(data, weights, shots=[0])
 
 
 def test_backing_vocals_are_vocals(song: Piece) -> None:
@@ -247,43 +267,83 @@ def test_the_mixture_is_the_sum_of_all_stems(song: Piece) -> None:
 
 
 def test_at_most_so_many_seconds_are_read_from_where_all_have_begun(tmp_path: Path) -> None:
-    write(tmp_path / "bass.wav", 80, 4.0)
-    write(tmp_path / "vocals.wav", 400, 4.0)
-    audio, _ = read_audio(tmp_path / "vocals.wav")
+    folder = tmp_path / "songs/valid/late"
+    write(folder / "bass.wav", 80, 4.0)
+    write(folder / "vocals.wav", 400, 4.0)
+    audio, _ = read_audio(folder / "vocals.wav")
     audio[:, : 2 * SAMPLE_RATE] = 0
-    with AudioFile(str(tmp_path / "vocals.wav"), "w", samplerate=SAMPLE_RATE, num_channels=2) as file:
+    with AudioFile(str(folder / "vocals.wav"), "w", samplerate=SAMPLE_RATE, num_channels=2) as file:
         file.write(audio)
-    short = read_song(tmp_path, SAMPLE_RATE, max_seconds=1.0)
+    short = read(tmp_path, "late", Excerpt(1.0))
     np.testing.assert_allclose(short.stems["vocals"], audio[:, 2 * SAMPLE_RATE : 3 * SAMPLE_RATE], atol=1e-4)
     assert short.mixture.shape == (2, SAMPLE_RATE)
 
 
+def test_an_excerpt_may_be_where_a_target_is_loudest(tmp_path: Path) -> None:
+    folder = tmp_path / "songs/valid/swell"
+    write(folder / "bass.wav", 80, 6.0)
+    write(folder / "vocals.wav", 400, 6.0)
+    audio, _ = read_audio(folder / "vocals.wav")
+    audio[:, : 3 * SAMPLE_RATE] *= 0.3
+    audio[:, 4 * SAMPLE_RATE :] *= 0.3
+    with AudioFile(str(folder / "vocals.wav"), "w", samplerate=SAMPLE_RATE, num_channels=2) as file:
+        file.write(audio)
+    loud = read(tmp_path, "swell", Excerpt(1.0, "vocals"))
+    np.testing.assert_allclose(loud.stems["vocals"], audio[:, 3 * SAMPLE_RATE : 4 * SAMPLE_RATE], atol=1e-4)
+    begun = read(tmp_path, "swell", Excerpt(1.0, "drums"))
+    np.testing.assert_allclose(begun.stems["vocals"], audio[:, :SAMPLE_RATE], atol=1e-4)
+
+
 def test_stems_of_different_lengths_are_refused(tmp_path: Path) -> None:
-    write(tmp_path / "bass.wav", 80, 1.0)
-    write(tmp_path / "drums.wav", 3000, 2.0)
-    with pytest.raises(ConfigError, match="one length"):
-        read_song(tmp_path, SAMPLE_RATE)
+    write(tmp_path / "songs/valid/odd/bass.wav", 80, 1.0)
+    write(tmp_path / "songs/valid/odd/drums.wav", 3000, 2.0)
+    with pytest.raises(ConfigError, match="one length in odd"):
+        read(tmp_path, "odd")
 
 
 def test_a_voice_is_laid_2_db_under_the_backing_where_it_sounds(song: Piece, tmp_path: Path) -> None:
-    write(tmp_path / "anna" / "phrase.wav", 330, 1.0, n_channels=1)
-    piece = lay_voice(song, tmp_path / "anna", SAMPLE_RATE)
-    voice, backing = piece.stems["vocals"], piece.stems["drums"] + piece.stems["bass"]
+    write(tmp_path / "voice/valid/anna/phrase.wav", 330, 1.0, n_channels=1)
+    (voice,) = find_voices(find_recordings([tmp_path], "valid"), known=())
+    piece = lay_voice(song, voice, SAMPLE_RATE)
+    laid, backing = piece.stems["vocals"], piece.stems["drums"] + piece.stems["bass"]
     assert set(piece.stems) == {"vocals", "drums", "bass"}
-    assert np.abs(voice[:, SAMPLE_RATE:]).max() == 0, "the recording lasts one second"
-    ratio = sounding_level(voice, SAMPLE_RATE) / sounding_level(backing, SAMPLE_RATE)
+    assert np.abs(laid[:, SAMPLE_RATE:]).max() == 0, "the recording lasts one second"
+    ratio = sounding_level(laid, SAMPLE_RATE) / sounding_level(backing, SAMPLE_RATE)
     assert 20 * np.log10(ratio) == pytest.approx(-2, abs=1e-3)
 
 
-def test_every_voice_gets_two_backings_in_turn(data: Path) -> None:
-    songs = [Path(name) for name in ("band-1", "band-2", "band-3", "eir-1")]
-    pairs = [(voice.name, song.name) for voice, song in pair_voices(find_voices(data), songs)]
-    assert pairs == [("anna", "band-1"), ("anna", "band-2"), ("bert", "band-3"), ("bert", "band-1")]
+def song_of(name: str, labels: str) -> Song:
+    """A song that is not there, with stems of these instruments."""
+    return Song(Path(), name, tuple(Take(f"{label}.wav", label, name, name) for label in labels.split()))
 
 
-def test_clips_never_come_from_the_song_being_judged(library: Callable[[int], ClipLibrary]) -> None:
+def voice_of(name: str) -> Voice:
+    return (Recording(Path(), Take(f"{name}.wav", "vocals", name, "")),)
+
+
+def test_a_voice_is_unknown_if_nothing_in_training_has_its_source(data: Path) -> None:
+    found = find_recordings([data], "valid")
+    train = {recording.take.source for recording in find_recordings([data], "train")}
+    assert [name_of(voice) for voice in find_voices(found, train)] == ["anna", "bert"]
+    assert [name_of(voice) for voice in find_voices(found, ())] == ["anna", "bert", "pia"]
+
+
+def test_songs_lend_their_backing_where_nothing_but_voices_may_have_voices() -> None:
+    assert lends(song_of("a", "vocals backing_vocals drums organ"))
+    assert not lends(song_of("b", "drums bass guitar")), "nobody has told its voices from the rest"
+    for unnamed in ("backing", "fx", "other", "rest"):
+        assert not lends(song_of("c", f"vocals {unnamed}"))
+
+
+def test_every_voice_gets_two_backings_in_turn() -> None:
+    songs = [song_of(name, "vocals drums") for name in "abc"] + [song_of("d", "drums")]
+    pairs = [(name_of(voice), song.name) for voice, song in pair_voices([voice_of("x"), voice_of("y")], songs)]
+    assert pairs == [("x", "a"), ("x", "b"), ("y", "c"), ("y", "a")]
+
+
+def test_clips_never_come_from_the_song_being_judged(data: Path, library: Callable[[int], ClipLibrary]) -> None:
     clips = library(0).draw("guitar", 5, "key", avoid="band-002")
-    expected, _ = read_audio(library(0).folder / "songs/train/band-003/guitar.wav")
+    expected, _ = read_audio(data / "songs/train/band-003/guitar.wav")
     assert len(clips) == 1
     np.testing.assert_array_equal(clips[0], expected[:, -clips[0].shape[-1] :])
 
@@ -308,7 +368,7 @@ def test_a_family_without_recordings_is_named(library: Callable[[int], ClipLibra
 
 
 def test_negatives_come_from_the_other_families_that_play(song: Piece, library: Callable[[int], ClipLibrary]) -> None:
-    assert other_families(song, "vocals") == ["bass", "drums"]
+    assert other_sounds(song, "vocals") == ["bass", "drums"]
     assert len(library(0).draw_others(["bass", "drums", "brass"], 3, "key")) == 3
 
 

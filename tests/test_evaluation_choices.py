@@ -6,11 +6,21 @@ import csv
 import io
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from rich.console import Console
-from test_evaluation import PITCHES, SAMPLE_RATE, data, weights, write  # noqa: F401 (two are fixtures)
+from test_evaluation import (
+    PITCHES,
+    SAMPLE_RATE,
+    data,  # noqa: F401 (a fixture)
+    examiner_of,
+    judge,
+    read,
+    weights,  # noqa: F401 (a fixture)
+    write,
+)
 
 from rtmss.cli import main
 from rtmss.cli.research import numbers
@@ -18,11 +28,12 @@ from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
 from rtmss.evaluation.chart import draw_edges
 from rtmss.evaluation.clips import ClipLibrary
-from rtmss.evaluation.exam import Examiner
+from rtmss.evaluation.exams import Exam, SongExam
 from rtmss.evaluation.metrics import measure
+from rtmss.evaluation.options import Options
 from rtmss.evaluation.report import OWN, RIVAL, Absence, Report, Score, Shots
-from rtmss.evaluation.run import evaluate, find_exams
-from rtmss.evaluation.songs import Piece, find_labels, find_unseen, master, read_song
+from rtmss.evaluation.run import evaluate, prepare
+from rtmss.evaluation.songs import Piece, master
 from rtmss.evaluation.tables import print_report
 from rtmss.files import Audio, read_audio
 from rtmss.separator import Separator
@@ -54,17 +65,17 @@ def exotic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def swept(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path, str]:
     """Bass of one song by 1 and 2 positive, 0 and 1 negative clips: the report, its folder, and what was printed."""
     output, console = tmp_path_factory.mktemp("swept"), Console(file=io.StringIO(), width=160)
-    report = evaluate(
-        data, weights, output, shots=[1, 2], negatives=[0, 1], targets=["bass", "guitar"], songs=["band-001"],
-        bss=True, max_seconds=2.0, console=console,
+    options = Options(
+        shots=(1, 2), negatives=(0, 1), targets=("bass", "guitar"), songs=("band-001",), bss=True, max_seconds=2.0
     )  # fmt: skip
+    report = evaluate([data], weights, output, options, console=console)
     assert isinstance(console.file, io.StringIO)
     return report, output, console.file.getvalue()
 
 
 def test_all_numbers_of_clips_are_judged_in_one_go(swept: tuple[Report, Path, str]) -> None:
     report = swept[0]
-    assert report.shots() == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert [str(shots) for shots in report.shots()] == ["1+0", "1+1", "2+0", "2+1"]
     assert len({s.edge_db for s in report.select("bass")}) == 4, "every number of clips is another condition"
     assert sorted(s.shots or 0 for s in report.select("bass", RIVAL)) == [1, 2]
     assert len({s.edge_db for s in report.select("bass", RIVAL)}) == 2
@@ -75,10 +86,9 @@ def test_all_numbers_of_clips_are_judged_in_one_go(swept: tuple[Report, Path, st
 def test_a_number_of_clips_gives_the_same_alone_as_beside_others(
     swept: tuple[Report, Path, str], data: Path, weights: Path
 ) -> None:
-    quiet = Console(file=io.StringIO())
-    alone = evaluate(
+    alone = judge(
         data, weights, shots=[1], negatives=[1], targets=["bass"], songs=["band-001"], references=False,
-        max_seconds=2.0, console=quiet,
+        max_seconds=2.0,
     )  # fmt: skip
     assert {score.method for score in alone.scores} == {OWN}
     (own,), (beside,) = alone.select("bass"), swept[0].select("bass", shots=Shots(1, 1))
@@ -87,9 +97,9 @@ def test_a_number_of_clips_gives_the_same_alone_as_beside_others(
 
 def test_another_profile_is_judged_by_the_same_weights(swept: tuple[Report, Path, str], data: Path) -> None:
     usual, tight = (
-        evaluate(
+        judge(
             data, None, shots=[2], targets=["bass"], songs=["band-001"], references=False, max_seconds=2.0,
-            profile=profile, console=Console(file=io.StringIO()),
+            profile=profile,
         )
         for profile in (None, "tight")
     )  # fmt: skip
@@ -120,11 +130,10 @@ def test_mastered_mixtures_are_separated_and_judged_by_mastered_stems(
         return [mixture for _ in conditions]
 
     monkeypatch.setattr(Separator, "separate_all", pass_through)
-    report = evaluate(
-        data, weights, shots=[1], targets=["bass"], songs=["band-001"], references=False, mastered=True,
-        console=Console(file=io.StringIO()),
+    report = judge(
+        data, weights, shots=[1], targets=["bass"], songs=["band-001"], references=False, mastered=True
     )  # fmt: skip
-    piece = master(read_song(data / "songs/valid/band-001", SAMPLE_RATE), SAMPLE_RATE)
+    piece = master(read(data, "band-001"), SAMPLE_RATE)
     truth = piece.truth("bass")
     assert truth is not None
     assert report.settings["mastered"]
@@ -152,33 +161,36 @@ def test_bsseval_is_of_all_methods_but_silence(swept: tuple[Report, Path, str]) 
 
 
 def test_fewer_clips_are_the_first_of_more(data: Path) -> None:
-    library = ClipLibrary.open(data, SAMPLE_RATE, 0)
+    library = ClipLibrary.open([data], SAMPLE_RATE, 0)
     few, many = (library.draw("vocals", n, "key") for n in (1, 2))
     assert (len(few), len(many)) == (1, 2)
     np.testing.assert_array_equal(few[0], many[0])
 
 
+def exams_of(folder: Path, **options: Any) -> list[Exam]:
+    return prepare([folder], Separator.load(), Options(**options))[1]
+
+
 def test_unseen_are_instruments_of_valid_that_train_has_not(exotic: Path) -> None:
-    assert find_unseen(exotic) == ["banjo", "oboe"]
-    (exam,) = find_exams(exotic, unseen=True)
-    assert (exam.folder.name, exam.targets) == ("jam", ("banjo", "oboe"))
+    (exam,) = exams_of(exotic, exam="unseen")
+    assert isinstance(exam, SongExam)
+    assert (exam.song.name, exam.targets) == ("jam", ("banjo", "oboe"))
 
 
 def test_a_folder_without_unseen_instruments_is_refused_with_the_layout(data: Path) -> None:
     with pytest.raises(ConfigError, match="performances/valid/<instrument>"):
-        find_unseen(data)
+        exams_of(data, exam="unseen")
 
 
 def test_an_unseen_instrument_that_plays_nowhere_is_refused(exotic: Path) -> None:
     with pytest.raises(ConfigError, match="oboe play in none"):
-        find_exams(exotic, ["oboe"], unseen=True)
+        exams_of(exotic, exam="unseen", targets=["oboe"])
 
 
 def test_an_unseen_instrument_is_its_stem_by_clips_of_it_alone(exotic: Path, weights: Path) -> None:
-    piece = read_song(exotic / "songs/valid/jam", SAMPLE_RATE, labels=find_labels(exotic)["jam"])
+    piece = read(exotic, "jam")
     np.testing.assert_array_equal(piece.truth("banjo"), piece.stems["guitar"])
-    examiner = Examiner.open(exotic, weights, [Shots(5, 0)], seed=0, unseen=True)
-    clips = examiner.positives(piece, "banjo")
+    clips = examiner_of(exotic, weights, exam="unseen").positives(piece, "banjo")
     assert len(clips) == 5, "two recordings go round again"
     recordings = [read_audio(path)[0] for path in sorted((exotic / "performances/valid/banjo").iterdir())]
     for clip in clips:
@@ -187,17 +199,15 @@ def test_an_unseen_instrument_is_its_stem_by_clips_of_it_alone(exotic: Path, wei
 
 
 def test_unseen_instruments_are_judged(exotic: Path, weights: Path) -> None:
-    console = Console(file=io.StringIO(), width=120)
-    report = evaluate(exotic, weights, split="unseen", shots=[2], negatives=[1], console=console)
+    report = judge(exotic, weights, exam="unseen", shots=[2], negatives=[1])
     assert {(s.song, s.target) for s in report.scores} == {("jam", "banjo")}
     assert [(a.song, a.target) for a in report.absences] == [("jam", "oboe")]
-    assert report.settings["targets"] == ["banjo", "oboe"]
 
 
 def test_further_families_and_instruments_may_be_asked_for(exotic: Path) -> None:
-    exams = find_exams(exotic, ["strings", "violin"])
-    assert [exam.folder.name for exam in exams] == ["jam", "plain"]
-    jam, plain = (read_song(exam.folder, SAMPLE_RATE, labels=exam.labels) for exam in exams)
+    exams = exams_of(exotic, targets=["strings", "violin"])
+    assert [exam.song.name for exam in exams] == ["jam", "plain"]
+    jam, plain = (read(exotic, exam.song.name) for exam in exams)
     for target in ("strings", "violin"):
         np.testing.assert_array_equal(jam.truth(target), jam.stems["strings"])
         assert plain.truth(target) is None
@@ -206,7 +216,7 @@ def test_further_families_and_instruments_may_be_asked_for(exotic: Path) -> None
 
 def test_a_misspelt_target_is_named(exotic: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'strings'"):
-        find_exams(exotic, ["string"])
+        exams_of(exotic, targets=["string"])
 
 
 def test_nothing_is_absent_where_a_stem_says_too_little() -> None:
@@ -220,7 +230,7 @@ def test_nothing_is_absent_where_a_stem_says_too_little() -> None:
     assert not piece({"keys": "organ"}).may_hide("piano")
 
 
-def score(target: str, method: str, edge_db: float, song: str = "a", **more: float) -> Score:
+def score(target: str, method: str, edge_db: float, song: str = "a", **more: Any) -> Score:
     return Score(song, "", target, method, 5, 0, edge_db, edge_db, 0.0, **more)
 
 
@@ -250,7 +260,9 @@ def test_numbers_of_clips_stand_between_commas() -> None:
             numbers(text, "--shots")
 
 
-@pytest.mark.parametrize("choice", [("--clips", "same-sonk", "same-song"), ("--split", "unsee", "unseen")])
+@pytest.mark.parametrize(
+    "choice", [("--clips", "same-sonk", "same-song"), ("--exam", "unsee", "unseen"), ("--split", "vali", "valid")]
+)
 def test_a_misspelt_choice_is_named(
     choice: tuple[str, str, str], data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,13 +22,14 @@ from rtmss.conditions.preset import Library
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
 from rtmss.files import Audio
-from rtmss.live.desk import Desk
-from rtmss.live.link import Link
-from rtmss.live.osc.peers import Peer
-from rtmss.live.osc.server import OscServer
-from rtmss.live.osc.wire import bundle, message
-from rtmss.live.player import Player
-from rtmss.live.timeline import Timeline
+from rtmss.live.buffers.timeline import Timeline
+from rtmss.live.control.controller import MixerController
+from rtmss.live.control.osc.codec import bundle, message
+from rtmss.live.control.osc.peers import Peer
+from rtmss.live.control.osc.server import OscServer
+from rtmss.live.realtime.player import Player
+from rtmss.live.realtime.source import DeviceSource
+from rtmss.live.shared.state import SharedState
 from rtmss.model.separator import SeparatorModel
 
 HOP = 64
@@ -44,16 +45,21 @@ NONSENSE: dict[str, Input] = {
 }
 
 
+def _player(session: Session, shared: SharedState) -> Player:
+    timeline = Timeline(2, HOP, HOP, session.delay)
+    return Player(DeviceSource(session, timeline), timeline, shared)
+
+
 @pytest.fixture
 def play(tiny: SeparatorModel, make_condition: MakeCondition) -> Iterator[Callable[..., tuple[Audio, Player]]]:
     """play(audio, gain_db) -> what is heard through a live player, and the player."""
-    links: list[Link] = []
+    memories: list[SharedState] = []
 
     def run(audio: Audio, gain_db: float) -> tuple[Audio, Player]:
-        links.append(Link.create(12))
-        links[-1].send(Scene((Stem("voice", make_condition("vocals"), Strip(gain_db)),), fade_ms=0.0), "")
+        memories.append(SharedState.create(12))
+        memories[-1].send(Scene((Stem("voice", make_condition("vocals"), Strip(gain_db)),), fade_ms=0.0), "")
         session = Session(tiny)
-        player = Player(session, Timeline(2, HOP, HOP, session.delay), links[-1])
+        player = _player(session, memories[-1])
         out = np.zeros_like(audio)
         for start in range(0, audio.shape[1], HOP):
             player.work()
@@ -61,8 +67,8 @@ def play(tiny: SeparatorModel, make_condition: MakeCondition) -> Iterator[Callab
         return out, player
 
     yield run
-    for link in links:
-        link.close(unlink=True)
+    for shared in memories:
+        shared.close(unlink=True)
 
 
 @pytest.fixture
@@ -115,22 +121,22 @@ def test_a_preset_that_was_deleted_is_refused_and_what_plays_goes_on(
     save_condition(tmp_path / "conditions" / "vocals.safetensors", make_condition())
     for name in ("here", "gone"):
         (tmp_path / f"{name}.yaml").write_text("stems: {voice: {condition: vocals}}\n")
-    studio.desk.library = Library([tmp_path])
+    studio.controller.library = Library([tmp_path])
     studio.send(message("/rtmss/preset", "here"))
     studio.until(lambda: ("/rtmss/done", "/rtmss/preset", "here") in studio.hear())
-    before = studio.desk.scene
+    before = studio.controller.scene
     (tmp_path / "gone.yaml").unlink()
     [(fail, address, code, text)] = studio.ask("/rtmss/preset", "gone")
     assert (fail, address, code) == ("/rtmss/fail", "/rtmss/preset", "name")
     assert text.startswith("no preset 'gone'")
-    assert studio.desk.scene is before
-    assert studio.desk.preset == "here"
+    assert studio.controller.scene is before
+    assert studio.controller.preset == "here"
     assert studio.pong()
 
 
 def test_a_preset_whose_condition_was_deleted_is_refused_and_what_plays_goes_on(studio: Studio, tmp_path: Path) -> None:
     (tmp_path / "orphan.yaml").write_text("stems: {voice: {condition: deleted-one}}\n")
-    studio.desk.library, before = Library([tmp_path]), studio.desk.scene
+    studio.controller.library, before = Library([tmp_path]), studio.controller.scene
     told: list[Told] = studio.ask("/rtmss/preset", "orphan")
 
     def is_told() -> bool:
@@ -140,7 +146,7 @@ def test_a_preset_whose_condition_was_deleted_is_refused_and_what_plays_goes_on(
     studio.until(is_told)
     assert told[0][:3] == ("/rtmss/fail", "/rtmss/preset", "refused")
     assert "no condition 'deleted-one'" in told[0][3]
-    assert studio.desk.scene is before
+    assert studio.controller.scene is before
 
 
 def bundle_at(tag: int, *packets: bytes) -> bytes:
@@ -155,8 +161,8 @@ def test_a_bundle_whose_clock_has_wrapped_in_2036_is_refused(studio: Studio) -> 
     [(fail, address, code, text)] = studio.hear()
     assert (fail, address, code) == ("/rtmss/fail", "#bundle", "time")
     assert "at most 60 s ahead" in text
-    assert not studio.desk.scene.bypass
-    assert studio.desk.scheduled == []
+    assert not studio.controller.scene.bypass
+    assert studio.controller.scheduled == []
     assert studio.pong()
 
 
@@ -215,8 +221,8 @@ def test_100_000_fuzzed_datagrams_find_no_bug_and_pings_are_answered(
         studio.poll()
     assert sent == 100_000
     assert studio.server.n_bugs == 0
-    assert [stem.name for stem in studio.desk.scene.stems]
-    assert len(studio.desk.scheduled) <= 256
+    assert [stem.name for stem in studio.controller.scene.stems]
+    assert len(studio.controller.scheduled) <= 256
 
 
 def test_after_3_000_fuzzed_datagrams_over_a_socket_each_next_ping_is_answered(studio: Studio) -> None:
@@ -243,11 +249,11 @@ def test_truncated_weights_are_one_line_at_the_start(tmp_path: Path) -> None:
 
 
 def test_a_desk_without_an_engine_answers_and_keeps_what_it_is_told(studio: Studio) -> None:
-    studio.link.announce("reopening")
-    assert studio.server.dispatcher.desk.status.state == "reopening"
+    studio.shared.announce("reopening")
+    assert studio.server.dispatcher.controller.status.state == "reopening"
     studio.send(message("/rtmss/bypass", 1))
-    studio.server.poll(0.05)
+    studio.turn(0.05)
     studio.send(message("/rtmss/ping", 1))
-    studio.server.poll(0.05)
+    studio.turn(0.05)
     assert ("/rtmss/pong", "0.1.0", 1) in studio.hear()
-    assert Desk(studio.link, Library([]), "0123456789ab", 512).scene.bypass
+    assert MixerController(studio.shared, Library([]), "0123456789ab", 512).scene.bypass

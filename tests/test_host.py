@@ -10,7 +10,7 @@ import pytest
 
 from rtmss.live import host
 from rtmss.live.host import CALM_SECONDS, PAUSES_SECONDS, RefusedError, Supervised
-from rtmss.live.launch import EXIT_REFUSED
+from rtmss.live.options import EXIT_REFUSED
 
 
 class Clock:
@@ -122,7 +122,9 @@ def test_a_later_start_that_is_refused_is_tried_again(supervise: Supervise, cloc
     assert len(started) == 3
 
 
-@pytest.mark.parametrize("module", ["control", "launch", "host", "terminal", "osc.server", "recorder"])
+@pytest.mark.parametrize(
+    "module", ["control.process", "realtime.launch", "host", "control.terminal", "control.osc.server", "recorder"]
+)
 def test_all_but_the_engine_import_no_torch(module: str) -> None:
     code = f"import sys, rtmss.live.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

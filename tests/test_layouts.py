@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from rtmss.cli import app
 from rtmss.conditions.preset import Library, Preset
 from rtmss.config import ConfigError, validate
-from rtmss.live import layouts
-from rtmss.live.layouts import FILES, LAYOUTS, SURFACE, layout_text
-from rtmss.live.osc.table import TABLE, Mode, Row
+from rtmss.live.control import layouts
+from rtmss.live.control.layouts import FILES, LAYOUTS, SURFACE, layout_text
+from rtmss.live.control.osc.table import TABLE, Mode, Row
 
 FOLDER = Path(layouts.__file__).parent
 STEMS = ("vocals", "kit-2")

@@ -8,7 +8,7 @@ import pytest
 from conftest import MakeCondition, Noise
 
 from rtmss.engine.control import Scene, Stem, Strip
-from rtmss.engine.mixer import Mixer, amplitude, gain_matrix
+from rtmss.engine.mixer import Mixer, amplitude, gain_matrix, pan_gains
 from rtmss.files import Audio
 
 
@@ -54,6 +54,29 @@ def test_a_mute_goes_before_a_solo(make_condition: MakeCondition) -> None:
 def test_a_strip_goes_to_its_channels(make_condition: MakeCondition) -> None:
     matrix = gain_matrix(scene_of(make_condition, Strip(channels=(3, 4)), Strip(channels=(2,))), 4)
     assert matrix.tolist() == [[0, 0, 1, 1], [0, 1, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0]]
+
+
+def test_a_pan_in_the_middle_changes_no_bit() -> None:
+    assert pan_gains(0.0) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("pan", [-1.0, -0.3, 0.001, 0.7, 1.0])
+def test_a_pan_keeps_the_power_of_both_sides_together(pan: float) -> None:
+    left, right = pan_gains(pan)
+    assert left**2 + right**2 == pytest.approx(2)
+    assert (left > right) == (pan < 0)
+
+
+def test_a_pan_to_one_side_leaves_nothing_of_the_other(make_condition: MakeCondition) -> None:
+    strips = Strip(-20.0, pan=-1.0), Strip(channels=(3, 4), pan=1.0)
+    matrix = gain_matrix(scene_of(make_condition, *strips), 4)
+    assert matrix[0] == pytest.approx([0.1 * 2**0.5, 0, 0, 0], abs=1e-7)
+    assert matrix[1] == pytest.approx([0, 0, 0, 2**0.5], abs=1e-7)
+
+
+def test_the_remainder_has_a_pan_too(make_condition: MakeCondition) -> None:
+    matrix = gain_matrix(scene_of(make_condition, Strip(), remainder=Strip(pan=1.0)), 2)
+    assert matrix[1] == pytest.approx([0, 2**0.5], abs=1e-7)
 
 
 def test_channels_that_the_device_lacks_are_left_out(make_condition: MakeCondition) -> None:

@@ -13,12 +13,12 @@ from rtmss.conditions.condition import Condition
 from rtmss.conditions.preset import Library
 from rtmss.config import ConfigError
 from rtmss.engine.control import Scene, Stem
-from rtmss.live.desk import Desk
-from rtmss.live.link import N_METERS, Link, Recording, Status
-from rtmss.live.osc.dispatch import Dispatcher
-from rtmss.live.osc.peers import MAX_PEERS, Peer
-from rtmss.live.osc.state import meter_values, scene_values
-from rtmss.live.osc.wire import Argument, Message, decode, message
+from rtmss.live.control.controller import MixerController
+from rtmss.live.control.osc.codec import Argument, Message, decode, message
+from rtmss.live.control.osc.dispatch import Dispatcher
+from rtmss.live.control.osc.peers import MAX_PEERS, Peer
+from rtmss.live.control.osc.state import meter_values, scene_values
+from rtmss.live.shared.state import N_METERS, Recording, SharedState, Status
 
 ME, YOU = Peer("127.0.0.1", 5000), Peer("127.0.0.1", 5001)
 Told = list[tuple[Any, ...]]
@@ -46,22 +46,22 @@ class Shelf(Library):
 class Room:
     """A dispatcher, and an engine that does what the test says."""
 
-    def __init__(self, link: Link, make_condition: MakeCondition) -> None:
+    def __init__(self, shared: SharedState, make_condition: MakeCondition) -> None:
         conditions = {name: make_condition(name, seed) for seed, name in enumerate(("vocals", "drums", "choir"))}
-        self.desk = Desk(link, Shelf(conditions), "0123456789ab", 512)
+        self.controller = MixerController(shared, Shelf(conditions), "0123456789ab", 512)
         stems = (Stem("vocals", conditions["vocals"]), Stem("drums", conditions["drums"]))
-        self.desk.scene = Scene(stems)
-        self.desk.preset = "start"
-        self.dispatcher = Dispatcher(self.desk, "1.2.3")
+        self.controller.scene = Scene(stems)
+        self.controller.preset = "start"
+        self.dispatcher = Dispatcher(self.controller, "1.2.3")
         self.status = Status()
         self.play()
 
     def play(self, hop: int = 100, applied: int | None = None, **fields: Any) -> None:
         """The engine reports."""
-        number = self.desk.number if applied is None else applied
+        number = self.controller.number if applied is None else applied
         defaults: dict[str, Any] = {"state": "running", "sample_rate": 44100, "block": 256, "latency": 1024}
         self.status = Status(**(defaults | {"hop": hop, "hop_seconds": time.monotonic(), "applied": number} | fields))
-        self.desk.link.report(self.status, np.full((N_METERS, 2), (1.0, 0.1), np.float32))
+        self.controller.shared.report(self.status, np.full((N_METERS, 2), (1.0, 0.1), np.float32))
 
     def send(self, *messages: bytes, when: float | None = None, peer: Peer = ME) -> Told:
         parsed = [one for data in messages for one in decode(data)[0].messages]
@@ -71,12 +71,14 @@ class Room:
         return self.send(message(address, *args), **others)
 
     def step(self, now: float | None = None) -> Told:
-        answers, _ = self.dispatcher.pending.step(time.monotonic() if now is None else now)
+        loaded = self.controller.finish_loading()
+        self.controller.flush()
+        answers = self.dispatcher.pending.step(loaded, time.monotonic() if now is None else now)
         return tell([answer for _, answer in answers])
 
     def changes(self) -> dict[Peer, Told]:
         told: dict[Peer, Told] = {}
-        for peer, packet in self.dispatcher.peers.changes(scene_values(self.desk)):
+        for peer, packet in self.dispatcher.peers.changes(scene_values(self.controller)):
             told.setdefault(peer, []).extend(tell([packet]))
         return told
 
@@ -96,14 +98,27 @@ def tell(packets: list[bytes]) -> Told:
 
 @pytest.fixture
 def room(make_condition: MakeCondition) -> Iterator[Room]:
-    link = Link.create(12)
-    room = Room(link, make_condition)
+    shared = SharedState.create(12)
+    room = Room(shared, make_condition)
     yield room
-    link.close(unlink=True)
+    shared.close(unlink=True)
 
 
 def test_a_ping_is_answered_with_the_version_and_what_came(room: Room) -> None:
     assert room.ask("/rtmss/ping", 1, "x", 0.5, True, b"b") == [("/rtmss/pong", "1.2.3", 1, "x", 0.5, True, b"b")]
+
+
+@pytest.mark.parametrize("owner", ["stem/vocals", "remainder"])
+def test_a_strip_has_a_pan(room: Room, owner: str) -> None:
+    address = f"/rtmss/{owner}/pan"
+    assert room.ask(address) == [(address, 0.0)]
+    room.ask(address, -0.5)
+    assert room.ask(address) == [(address, -0.5)]
+    assert room.ask(address, 1.5)[0][:3] == ("/rtmss/fail", address, "range")
+
+
+def test_the_master_has_no_pan(room: Room) -> None:
+    assert room.ask("/rtmss/master/pan", 0.5)[0][:3] == ("/rtmss/fail", "/rtmss/master/pan", "address")
 
 
 def test_gain_and_fader_are_two_views_of_one_value(room: Room) -> None:
@@ -133,19 +148,19 @@ def test_gain_and_fader_are_two_views_of_one_value(room: Room) -> None:
 def test_a_value_is_set(room: Room, address: str, value: Argument, expected: Callable[[Scene], bool]) -> None:
     if address == "/rtmss/master/fader":
         room.ask("/rtmss/master/gain", 5.0)
-    assert not expected(room.desk.scene)
+    assert not expected(room.controller.scene)
     assert room.ask(address, value) == []
-    assert expected(room.desk.scene)
+    assert expected(room.controller.scene)
 
 
 def test_unsolo_ends_every_solo(room: Room) -> None:
     room.ask("/rtmss/stem/*/solo", 1)
     room.ask("/rtmss/remainder/solo", 1)
     room.ask("/rtmss/unsolo", 0)
-    assert room.desk.scene.remainder.solo
+    assert room.controller.scene.remainder.solo
     room.ask("/rtmss/unsolo")
-    assert not room.desk.scene.remainder.solo
-    assert not any(stem.strip.solo for stem in room.desk.scene.stems)
+    assert not room.controller.scene.remainder.solo
+    assert not any(stem.strip.solo for stem in room.controller.scene.stems)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +177,7 @@ def test_unsolo_ends_every_solo(room: Room) -> None:
         ("/rtmss/stem/vocal/gain", (1.0,), "name", "no stem 'vocal'; did you mean 'vocals'? known: drums, vocals"),
         ("/rtmss/stem/vocals/condition", ("chor",), "name", "no condition 'chor'; known: vocals, drums, choir"),
         ("/rtmss/stem/vocals/condition", (3,), "type", "expected a text"),
-        ("/rtmss/stem/vocals/pan", (0.0,), "address", "no address '/rtmss/stem/vocals/pan'"),
+        ("/rtmss/stem/vocals/width", (0.0,), "address", "no address '/rtmss/stem/vocals/width'"),
         ("/rtmss/fad", (0.0,), "address", "did you mean '/rtmss/fade'?"),
         ("/rtmss/fade", (10001,), "range", "from 0 to 10000 ms, got 10001"),
         ("/rtmss/preset", ("karaoka",), "name", "no preset 'karaoka'; did you mean 'karaoke'?"),
@@ -176,7 +191,7 @@ def test_unsolo_ends_every_solo(room: Room) -> None:
         ("/rtmss/subscribe", ("/rtmss/[",), "address", "does not pair up"),
         ("/rtmss/status", (1,), "arity", "expected 0 arguments, got 1"),
         ("/rtmss/master/solo", (1,), "address", "no address '/rtmss/master/solo'"),
-        ("/rtmss/stem/*/pan", (0.0,), "address", "nothing that can be set matches"),
+        ("/rtmss/stem/*/width", (0.0,), "address", "nothing that can be set matches"),
         ("/rtmss/pres*s", ("x",), "address", "nothing that can be set matches"),
         ("/other", (), "address", "no address '/other'"),
     ],
@@ -184,19 +199,19 @@ def test_unsolo_ends_every_solo(room: Room) -> None:
 def test_a_refusal_says_why_and_changes_nothing(
     room: Room, address: str, args: tuple[Argument, ...], code: str, text: str
 ) -> None:
-    before = room.desk.scene
+    before = room.controller.scene
     [(fail, refused, found, why)] = room.ask(address, *args)
     assert (fail, refused, found) == ("/rtmss/fail", address, code)
     assert text in why
-    assert room.desk.scene is before
+    assert room.controller.scene is before
 
 
 def test_a_bundle_with_one_bad_message_changes_nothing(room: Room) -> None:
-    before = room.desk.scene
+    before = room.controller.scene
     good, bad = message("/rtmss/bypass", 1), message("/rtmss/fade", -1)
     answers = room.send(good, bad, message("/rtmss/nothing"), message("/rtmss/ping"))
     assert [answer[:2] for answer in answers] == [("/rtmss/fail", "/rtmss/fade"), ("/rtmss/fail", "/rtmss/nothing")]
-    assert room.desk.scene is before
+    assert room.controller.scene is before
 
 
 def test_a_query_in_a_bundle_sees_its_changes(room: Room) -> None:
@@ -206,25 +221,25 @@ def test_a_query_in_a_bundle_sees_its_changes(room: Room) -> None:
 def test_a_pattern_without_arguments_asks_and_never_panics(room: Room) -> None:
     answers = room.ask("/rtmss/*")
     assert {"/rtmss/preset", "/rtmss/stems", "/rtmss/fade", "/rtmss/latency"} <= {answer[0] for answer in answers}
-    assert not room.desk.link.panic
+    assert not room.controller.shared.panic
     assert room.dispatcher.peers.subscribers == {}
 
 
 def test_panic_acts_even_in_a_bundle_that_is_refused(room: Room) -> None:
     assert room.send(message("/rtmss/fade", -1), message("/rtmss/panic"))[0][0] == "/rtmss/fail"
-    assert room.desk.link.panic
+    assert room.controller.shared.panic
 
 
 @pytest.mark.parametrize("when", [-5.0, 5.0, 3600.0])
 def test_panic_waits_for_no_time_tag(room: Room, when: float) -> None:
     room.ask("/rtmss/panic", 1, when=time.time() + when)
-    assert room.desk.link.panic
+    assert room.controller.shared.panic
 
 
 def test_panic_ends_with_0(room: Room) -> None:
     room.ask("/rtmss/panic")
     room.ask("/rtmss/panic", 0)
-    assert not room.desk.link.panic
+    assert not room.controller.shared.panic
 
 
 def test_the_status_is_one_bundle(room: Room) -> None:
@@ -239,7 +254,7 @@ def test_the_status_is_one_bundle(room: Room) -> None:
 
 def test_a_recording_is_told_of_where_there_is_one(room: Room) -> None:
     assert room.ask("/rtmss/status/recording")[0][:3] == ("/rtmss/fail", "/rtmss/status/recording", "address")
-    room.desk.link.recording = Recording("recording", 12.5, 3)
+    room.controller.shared.recording = Recording("recording", 12.5, 3)
     told = room.ask("/rtmss/status")
     for name, value in (("recording", "recording"), ("recording_seconds", 12.5), ("recording_lost", 3)):
         assert room.ask(f"/rtmss/status/{name}") == [(f"/rtmss/status/{name}", value)]
@@ -266,21 +281,21 @@ def test_latency_is_samples_and_ms(room: Room) -> None:
 
 def test_a_bundle_to_come_is_heard_at_its_hop_and_not_before(room: Room) -> None:
     room.send(message("/rtmss/bypass", 1), message("/rtmss/fade", 7), when=time.time() + 0.2)
-    assert not room.desk.scene.bypass
-    [(hop, _)] = room.desk.scheduled
+    assert not room.controller.scene.bypass
+    [(hop, _)] = room.controller.scheduled
     assert hop == pytest.approx(100 + 0.2 * 44100 / 512, abs=2)
     room.step()
-    entries = room.desk.link.receive(0)
+    entries = room.controller.shared.receive(0)
     assert [entry.hop for entry in entries] == [0, hop]
     assert (entries[1].scene.bypass, entries[1].scene.fade_ms) == (True, 7.0)
     room.play(hop)
     room.step()
-    assert room.desk.scene.bypass
+    assert room.controller.scene.bypass
 
 
 def test_a_late_bundle_plays_at_once_and_is_counted(room: Room) -> None:
     room.ask("/rtmss/bypass", 1, when=time.time() - 1)
-    assert room.desk.scene.bypass
+    assert room.controller.scene.bypass
     assert room.ask("/rtmss/status/late_bundles") == [("/rtmss/status/late_bundles", 1)]
 
 
@@ -288,7 +303,7 @@ def test_a_bundle_of_2036_is_refused(room: Room) -> None:
     [(_, address, code, text)] = room.ask("/rtmss/bypass", 1, when=time.time() + 61)
     assert (address, code) == ("#bundle", "time")
     assert "at most 60 s ahead" in text
-    assert room.desk.scheduled == []
+    assert room.controller.scheduled == []
 
 
 def test_a_preset_cannot_be_put_off(room: Room) -> None:
@@ -306,7 +321,7 @@ def test_a_full_queue_refuses(room: Room) -> None:
 def test_sync_is_answered_when_what_came_before_is_heard(room: Room) -> None:
     room.ask("/rtmss/bypass", 1)
     room.ask("/rtmss/sync", 7)
-    number = room.desk.number
+    number = room.controller.number
     assert room.step() == []
     room.play(110, applied=number)
     assert room.step() == []
@@ -319,7 +334,7 @@ def test_sync_waits_for_a_bundle_to_come(room: Room) -> None:
     room.ask("/rtmss/bypass", 1, when=time.time() + 0.1)
     room.ask("/rtmss/sync", 1)
     room.step()
-    hop = room.desk.scheduled[0][0]
+    hop = room.controller.scheduled[0][0]
     room.play(hop - 1)
     assert room.step() == []
     room.play(hop)
@@ -344,17 +359,17 @@ def loads(room: Room, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(preset)
         if preset == "drumless":
             raise ConfigError("it is empty")
-        return Scene(room.desk.scene.stems[:1], fade_ms=77.0)
+        return Scene(room.controller.scene.stems[:1], fade_ms=77.0)
 
-    monkeypatch.setattr(room.desk.library, "load_preset", lambda name: name)
+    monkeypatch.setattr(room.controller.library, "load_preset", lambda name: name)
     monkeypatch.setattr(Scene, "from_preset", from_preset)
     return names
 
 
 def test_a_preset_is_done_when_it_is_heard(room: Room, loads: list[str]) -> None:
     assert room.ask("/rtmss/preset", "karaoke") == []
-    room.until(lambda: room.step() or room.desk.preset == "karaoke")
-    assert room.desk.scene.fade_ms == 77.0
+    room.until(lambda: room.step() or room.controller.preset == "karaoke")
+    assert room.controller.scene.fade_ms == 77.0
     assert room.step() == []
     room.play()
     assert room.step() == [("/rtmss/done", "/rtmss/preset", "karaoke")]
@@ -364,7 +379,7 @@ def test_a_preset_is_done_when_it_is_heard(room: Room, loads: list[str]) -> None
 def test_a_preset_that_cannot_be_read_fails(room: Room, loads: list[str]) -> None:
     room.ask("/rtmss/preset", "drumless")
     assert room.until(room.step) == [("/rtmss/fail", "/rtmss/preset", "refused", "it is empty")]
-    assert room.desk.preset == "start"
+    assert room.controller.preset == "start"
 
 
 def test_presets_are_loaded_in_order_and_a_sync_waits_for_them(room: Room, loads: list[str]) -> None:
@@ -384,7 +399,7 @@ def test_presets_are_loaded_in_order_and_a_sync_waits_for_them(room: Room, loads
 
 
 def test_too_many_presets_are_refused(room: Room, loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room.desk, "start_loading", lambda _: None)
+    monkeypatch.setattr(room.controller, "start_loading", lambda _: None)
     for _ in range(8):
         assert room.ask("/rtmss/preset", "karaoke") == []
     assert room.ask("/rtmss/preset", "karaoke")[0][2] == "busy"
@@ -453,11 +468,11 @@ def test_meters_come_at_their_rate_and_are_never_made_up_for(room: Room) -> None
     start = time.monotonic()
 
     def count(at: float) -> int:
-        return len(peers.meters(lambda: meter_values(room.desk), start + at))
+        return len(peers.meters(lambda: meter_values(room.controller), start + at))
 
     assert [count(at) for at in (0.0, 0.05, 0.11, 5.0, 5.05, 5.12)] == [1, 0, 1, 1, 0, 1]
     told: dict[str, Any] = dict(
-        tell([packet for _, packet in peers.meters(lambda: meter_values(room.desk), start + 9)])
+        tell([packet for _, packet in peers.meters(lambda: meter_values(room.controller), start + 9)])
     )
     assert told["/rtmss/meter/vocals/peak"] == 0.0
     assert told["/rtmss/meter/master/rms"] == pytest.approx(-20, abs=1e-4)

@@ -14,9 +14,9 @@ from osc_rig import Client, Studio
 from pythonosc import slip
 
 from rtmss.config import UserError
-from rtmss.live.osc import server as server_module
-from rtmss.live.osc.server import MAX_CONNECTIONS, OscServer
-from rtmss.live.osc.wire import Framer, bundle, message
+from rtmss.live.control.osc import server as server_module
+from rtmss.live.control.osc.codec import Framer, bundle, message
+from rtmss.live.control.osc.server import MAX_CONNECTIONS, OscServer
 
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -50,21 +50,21 @@ def test_a_ping_comes_back_to_the_port_it_came_from(studio: Studio) -> None:
 
 def test_a_change_reaches_the_engine(studio: Studio) -> None:
     studio.ask("/rtmss/stem/drums/gain", -7.5)
-    assert studio.link.receive(0)[-1].scene.stems[1].strip.gain_db == -7.5
+    assert studio.shared.receive(0)[-1].scene.stems[1].strip.gain_db == -7.5
 
 
 def test_a_bundle_reaches_the_engine_as_one_scene(studio: Studio) -> None:
-    before = studio.desk.number
+    before = studio.controller.number
     studio.send(bundle([message("/rtmss/fade", 5.0), message("/rtmss/bypass", True), message("/rtmss/sync", 3)]))
     studio.poll(3)
-    assert [(entry.scene.fade_ms, entry.scene.bypass) for entry in studio.link.receive(before)] == [(5.0, True)]
+    assert [(entry.scene.fade_ms, entry.scene.bypass) for entry in studio.shared.receive(before)] == [(5.0, True)]
     assert studio.hear()[-1][:2] == ("/rtmss/synced", 3)
 
 
 def test_panic_does_not_wait_for_the_engine(studio: Studio) -> None:
     studio.send(message("/rtmss/panic"))
-    studio.server.poll(1)
-    assert studio.link.panic
+    studio.turn(1)
+    assert studio.shared.panic
 
 
 def test_subscribers_hear_each_other(studio: Studio) -> None:
@@ -78,7 +78,7 @@ def test_subscribers_hear_each_other(studio: Studio) -> None:
 
 def test_what_another_hand_changes_is_told_too(studio: Studio) -> None:
     studio.ask("/rtmss/subscribe", "/rtmss/stem/vocals/mute")
-    studio.desk.change(lambda scene: scene.with_strip("vocals", mute=True))
+    studio.controller.change(lambda scene: scene.with_strip("vocals", mute=True))
     studio.poll()
     assert studio.hear() == [("/rtmss/stem/vocals/mute", 1)]
 
@@ -92,7 +92,7 @@ def test_meters_come_by_themselves(studio: Studio) -> None:
 def test_a_wait_ends_when_meters_are_due(studio: Studio) -> None:
     studio.ask("/rtmss/meters", 20)
     start = time.monotonic()
-    studio.server.poll(5)
+    studio.turn(5)
     assert time.monotonic() - start < 1
 
 
@@ -103,7 +103,7 @@ def test_a_bundle_to_come_keeps_nobody_waiting(studio: Studio) -> None:
     start = time.monotonic()
     assert studio.pong()
     assert time.monotonic() - start < 1
-    assert len(studio.desk.scheduled) == 1
+    assert len(studio.controller.scheduled) == 1
 
 
 def test_a_malformed_datagram_is_answered_with_the_reason(studio: Studio) -> None:
@@ -156,7 +156,7 @@ def test_any_messages_leave_a_scene_that_is_whole(studio: Studio, rows: list[tup
     studio.poll(2)
     assert studio.pong()
     assert studio.server.n_bugs == 0
-    scene = studio.desk.scene
+    scene = studio.controller.scene
     assert [stem.name for stem in scene.stems] == ["vocals", "drums"]
     strips = [scene.remainder, *(stem.strip for stem in scene.stems)]
     assert all(-120 <= gain <= 12 for gain in [scene.master_db, *(strip.gain_db for strip in strips)])
@@ -251,7 +251,7 @@ def test_a_bug_is_answered_and_logged_once_a_second(
         raise ZeroDivisionError("oh")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.ERROR):
-        patch.setattr(studio.desk, "change", fall)
+        patch.setattr(studio.controller, "change", fall)
         for _ in range(5):
             answer = studio.ask("/rtmss/bypass", 1)
             assert answer == [("/rtmss/fail", "", "bug", "ZeroDivisionError: oh")]
@@ -267,7 +267,7 @@ def test_a_bug_while_sending_to_the_engine_does_not_end_the_loop(
         raise ZeroDivisionError("oh")
 
     with monkeypatch.context() as patch:
-        patch.setattr(studio.desk, "flush", fall)
+        patch.setattr(studio.controller, "flush", fall)
         studio.poll()
     assert studio.server.n_bugs == 1
     assert studio.pong()
@@ -275,21 +275,21 @@ def test_a_bug_while_sending_to_the_engine_does_not_end_the_loop(
 
 def test_a_taken_port_is_said(studio: Studio) -> None:
     with pytest.raises(UserError, match=rf"OSC port {studio.server.port} is taken; is another rtmss running"):
-        OscServer(studio.desk, port=studio.server.port)
+        OscServer(studio.controller, port=studio.server.port)
 
 
 def test_an_address_of_another_machine_is_said(studio: Studio) -> None:
     with pytest.raises(UserError, match=r"it is no address of this machine; try --osc-bind 127\.0\.0\.1"):
-        OscServer(studio.desk, "192.0.2.1", 0)
+        OscServer(studio.controller, "192.0.2.1", 0)
 
 
 def test_a_host_that_does_not_exist_is_said(studio: Studio) -> None:
     with pytest.raises(UserError, match="no such address"):
-        OscServer(studio.desk, "not an address", 0)
+        OscServer(studio.controller, "not an address", 0)
 
 
 def test_a_wide_bind_says_what_it_means(studio: Studio) -> None:
-    wide = OscServer(studio.desk, "0.0.0.0", 0)
+    wide = OscServer(studio.controller, "0.0.0.0", 0)
     assert "whoever reaches this address can change the mix" in wide.describe()
     assert studio.server.describe().endswith("programs on this machine only")
     wide.close()

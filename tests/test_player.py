@@ -9,10 +9,11 @@ from conftest import MakeCondition, Noise
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
 from rtmss.files import Audio
-from rtmss.live.link import Link, Status
-from rtmss.live.player import Player
-from rtmss.live.steptimes import StepTimes
-from rtmss.live.timeline import Timeline
+from rtmss.live.buffers.timeline import Timeline
+from rtmss.live.realtime.player import Player
+from rtmss.live.realtime.source import DeviceSource
+from rtmss.live.realtime.step_times import StepTimes
+from rtmss.live.shared.state import SharedState, Status
 from rtmss.model.separator import SeparatorModel
 
 HOP = 64
@@ -24,10 +25,11 @@ def scene(make_condition: MakeCondition) -> Scene:
 
 
 @pytest.fixture
-def player(tiny: SeparatorModel, link: Link, scene: Scene) -> Player:
-    link.send(scene, "first")
+def player(tiny: SeparatorModel, shared: SharedState, scene: Scene) -> Player:
+    shared.send(scene, "first")
     session = Session(tiny)
-    return Player(session, Timeline(2, HOP, HOP, session.delay), link)
+    timeline = Timeline(2, HOP, HOP, session.delay)
+    return Player(DeviceSource(session, timeline), timeline, shared)
 
 
 def _feed(player: Player, audio: Audio, *, work: bool = True) -> Audio:
@@ -51,11 +53,13 @@ def test_what_is_heard_is_what_the_session_gives(
     assert np.abs(heard[:, lag:] - expected[:, :-lag]).max() < 1e-6
 
 
-def test_a_scene_for_later_is_heard_from_its_hop_on(player: Player, link: Link, scene: Scene, noise: Noise) -> None:
+def test_a_scene_for_later_is_heard_from_its_hop_on(
+    player: Player, shared: SharedState, scene: Scene, noise: Noise
+) -> None:
     muted = Scene(
         tuple(Stem(s.name, s.condition, Strip(mute=True)) for s in scene.stems), Strip(mute=True), fade_ms=0.0
     )
-    link.send(scene, "", [(10, muted)])
+    shared.send(scene, "", [(10, muted)])
     heard = _feed(player, noise(30 * HOP))
     lag = player.timeline.lag
     assert np.abs(heard[:, lag + 9 * HOP : lag + 10 * HOP]).max() > 0.01
@@ -63,36 +67,36 @@ def test_a_scene_for_later_is_heard_from_its_hop_on(player: Player, link: Link, 
 
 
 def test_a_scene_for_later_keeps_its_hop_when_the_engine_is_behind(
-    player: Player, link: Link, scene: Scene, noise: Noise
+    player: Player, shared: SharedState, scene: Scene, noise: Noise
 ) -> None:
-    link.send(scene, "", [(3, Scene(scene.stems, bypass=True, fade_ms=0.0))])
+    shared.send(scene, "", [(3, Scene(scene.stems, bypass=True, fade_ms=0.0))])
     _feed(player, noise(6 * HOP), work=False)
     player.work()
     assert player.timeline.hops()[0] == 3
-    assert not player.session.scene.bypass
+    assert not player.source.scene.bypass
     player.work()
-    assert player.session.scene.bypass
+    assert player.source.scene.bypass
 
 
 def test_the_status_says_what_has_been_stepped_and_taken_up(
-    player: Player, link: Link, scene: Scene, noise: Noise
+    player: Player, shared: SharedState, scene: Scene, noise: Noise
 ) -> None:
-    number = link.send(scene.with_strip("voice", gain_db=-3.0), "second")
+    number = shared.send(scene.with_strip("voice", gain_db=-3.0), "second")
     _feed(player, noise(20 * HOP))
-    status = link.read()[0]
+    status = shared.read()[0]
     assert (status.state, status.hop, status.applied, status.late) == ("running", 19, number, 0)
     assert (status.sample_rate, status.block, status.latency) == (8000, HOP, player.timeline.latency)
     assert 0 < status.p50_ms <= status.p999_ms <= status.max_ms
     assert status.load > 0
 
 
-def test_late_hops_and_bad_samples_are_reported(player: Player, link: Link, noise: Noise) -> None:
+def test_late_hops_and_bad_samples_are_reported(player: Player, shared: SharedState, noise: Noise) -> None:
     audio = noise(40 * HOP)
     audio[0, 5] = np.nan
     _feed(player, audio[:, : 10 * HOP])
     _feed(player, audio[:, 10 * HOP : 20 * HOP], work=False)
     _feed(player, audio[:, 20 * HOP :])
-    status = link.read()[0]
+    status = shared.read()[0]
     assert status.late > 5
     assert (status.fallbacks, status.bad_samples) == (1, 1)
 
@@ -105,9 +109,9 @@ def test_an_engine_too_far_behind_gives_up_what_is_older(player: Player, noise: 
 
 
 def test_after_such_a_gap_the_sound_is_at_its_place_again(
-    player: Player, link: Link, scene: Scene, noise: Noise
+    player: Player, shared: SharedState, scene: Scene, noise: Noise
 ) -> None:
-    link.send(Scene(scene.stems, bypass=True, fade_ms=0.0), "")
+    shared.send(Scene(scene.stems, bypass=True, fade_ms=0.0), "")
     n_hops = player.timeline.n_hops
     audio, gap, after = noise((n_hops + 30) * HOP), 10 * HOP, (n_hops + 6) * HOP
     _feed(player, audio[:, :gap])
@@ -117,26 +121,26 @@ def test_after_such_a_gap_the_sound_is_at_its_place_again(
     assert np.array_equal(heard[:, 8 * HOP :], audio[:, after + 8 * HOP - latency : -latency])
 
 
-def test_meters_follow_the_faders(player: Player, link: Link, scene: Scene, noise: Noise) -> None:
+def test_meters_follow_the_faders(player: Player, shared: SharedState, scene: Scene, noise: Noise) -> None:
     _feed(player, noise(10 * HOP))
-    before = link.read()[1]
-    link.send(scene.with_strip("voice", mute=True), "")
+    before = shared.read()[1]
+    shared.send(scene.with_strip("voice", mute=True), "")
     _feed(player, noise(10 * HOP))
-    after = link.read()[1]
+    after = shared.read()[1]
     assert before[0].peak > before[0].rms > 0
     assert after[0].peak == 0
     assert after[1].peak > 0
     assert after[-1].rms == pytest.approx(after[1].rms, rel=1e-4)
 
 
-def test_a_panic_reaches_the_timeline(player: Player, link: Link, noise: Noise) -> None:
-    link.panic = True
+def test_a_panic_reaches_the_timeline(player: Player, shared: SharedState, noise: Noise) -> None:
+    shared.panic = True
     heard = _feed(player, noise(10 * HOP))
     assert not heard[:, 2 * HOP :].any()
 
 
-def test_the_fallback_is_that_of_the_scene(player: Player, link: Link, scene: Scene) -> None:
-    link.send(Scene(scene.stems, fallback="dry"), "")
+def test_the_fallback_is_that_of_the_scene(player: Player, shared: SharedState, scene: Scene) -> None:
+    shared.send(Scene(scene.stems, fallback="dry"), "")
     _feed(player, np.zeros((2, 2 * HOP), np.float32))
     assert player.timeline.fallback == "dry"
 

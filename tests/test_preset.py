@@ -53,7 +53,7 @@ def test_eight_stems_are_the_most(tmp_path: Path, n_stems: int, is_fine: bool) -
             read(tmp_path, text)
 
 
-@pytest.mark.parametrize("strip", ["gain_db: 13", "gain_db: .nan", "channels: [0]", "mute: maybe"])
+@pytest.mark.parametrize("strip", ["gain_db: 13", "gain_db: .nan", "channels: [0]", "mute: maybe", "pan: 1.1"])
 def test_a_value_out_of_range_is_refused(tmp_path: Path, strip: str) -> None:
     with pytest.raises(ConfigError, match=r"'remainder\."):
         read(tmp_path, f"stems: {{a: {{condition: b}}}}\nremainder: {{{strip}}}\n")
@@ -81,7 +81,7 @@ def library(tmp_path: Path, make_condition: MakeCondition) -> Library:
         "master: {gain_db: -2, mute: true}\n"
         "remainder: {mute: true}\n"
         "stems:\n"
-        "  lead: {condition: singer, gain_db: -6, solo: true, channels: [3, 4]}\n"
+        "  lead: {condition: singer, gain_db: -6, pan: 0.5, solo: true, channels: [3, 4]}\n"
         "  bass: {condition: bassist}\n"
     )
     for seed, name in enumerate(["singer", "bassist"]):
@@ -110,7 +110,7 @@ def test_a_scene_takes_everything_from_its_preset(library: Library) -> None:
     scene = Scene.from_preset(library.load_preset("duo"), library, "0123456789ab")
     assert [(stem.name, stem.condition.name) for stem in scene.stems] == [("lead", "singer"), ("bass", "bassist")]
     lead = scene.stems[0].strip
-    assert (lead.gain_db, lead.solo, lead.channels) == (-6, True, (3, 4))
+    assert (lead.gain_db, lead.pan, lead.solo, lead.channels) == (-6, 0.5, True, (3, 4))
     assert scene.remainder.mute
     assert (scene.master_db, scene.master_mute, scene.fade_ms) == (-2, True, 50)
 

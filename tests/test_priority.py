@@ -12,10 +12,11 @@ import pytest
 from test_host import Dummy
 
 from rtmss.engine.control import Scene
-from rtmss.live import host, priority
+from rtmss.live import host
 from rtmss.live.host import HostOptions, run_host
-from rtmss.live.launch import EngineOptions
-from rtmss.live.link import Link
+from rtmss.live.options import ControlOptions, EngineOptions
+from rtmss.live.realtime import priority
+from rtmss.live.shared.state import SharedState
 
 if sys.platform != "linux":
     pytest.skip("SCHED_FIFO is asked for on Linux only", allow_module_level=True)
@@ -75,10 +76,11 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
 ) -> None:
     engines: list[Dummy] = []
 
-    def start_engine(_: EngineOptions, link: Link) -> Dummy:
-        status, meters = link.read()
+    def start_engine(_: EngineOptions) -> Dummy:
+        shared = started[0]
+        status, meters = shared.read()
         now = time.monotonic() + 60  # it plays from now on, and is never missed
-        link.report(status._replace(state="running", hop_seconds=now, realtime=int(is_realtime)), meters)  # type: ignore[arg-type]
+        shared.report(status._replace(state="running", hop_seconds=now, realtime=int(is_realtime)), meters)  # type: ignore[arg-type]
         engines.append(Dummy())
         return engines[-1]
 
@@ -88,20 +90,23 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
         else:
             started[0].stop = True
 
-    started: list[Link] = []
-    create = Link.create
+    started: list[SharedState] = []
+    create = SharedState.create
 
-    def remember(n_condition: int) -> Link:
+    def remember(n_condition: int) -> SharedState:
         started.append(create(n_condition))
         return started[-1]
 
-    monkeypatch.setattr(Link, "create", remember)
+    monkeypatch.setattr(SharedState, "create", remember)
     monkeypatch.setattr(host, "PAUSES_SECONDS", (0.0,))
     monkeypatch.setattr(host, "_start_engine", start_engine)
     monkeypatch.setattr(host, "_start_control", lambda *_: Dummy())
     monkeypatch.setattr(time, "sleep", pause)
     said: list[str] = []
-    options = HostOptions(EngineOptions(Path("none"), None, None, 2, None, None), (), 12)
+    control = ControlOptions(
+        n_condition=12, model_id="x", hop_length=64, library=Path("none"), osc_bind="127.0.0.1", osc_port=1
+    )
+    options = HostOptions(EngineOptions(n_condition=12), control)
     assert run_host(options, Scene(), "x", said.append) == 0
     assert len(engines) == 3
     assert len([line for line in said if "rtprio" in line]) == n_hints

@@ -17,7 +17,7 @@ from rtmss.conditions.preset import Library, Preset, shipped
 from rtmss.config import validate
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
-from rtmss.live.osc.table import markdown
+from rtmss.live.control.osc.table import markdown
 from rtmss.separator import Separator
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
@@ -38,6 +38,7 @@ COMMANDS = [
             "rtmss train",
             "rtmss evaluate",
             "rtmss data check",
+            "rtmss data split",
             "rtmss data synth",
             "rtmss study",
         )

@@ -1,4 +1,4 @@
-"""From the player through the tap to the disk, and back: played again, a recording is the same to the bit."""
+"""From the player through the ring to the disk, and back: played again, a recording is the same to the bit."""
 
 from __future__ import annotations
 
@@ -15,26 +15,27 @@ import numpy as np
 import pytest
 import torch
 from conftest import MakeCondition, Noise
-from test_deck import offer
+from test_song_source import publish_song
 
 from rtmss.config import UserError
-from rtmss.engine.automation import Automation
 from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
 from rtmss.files import Audio, read_audio
-from rtmss.live import tap as tap_module
-from rtmss.live.deck import Deck
-from rtmss.live.link import Link
-from rtmss.live.player import Player
-from rtmss.live.recorder import About, Recorder, check_folder
-from rtmss.live.take import OpenAudio
-from rtmss.live.tap import Shape, Tap
-from rtmss.live.timeline import MOST_WAITING, Timeline
-from rtmss.live.transport import Wish, seek
-from rtmss.live.wav import WavFile
+from rtmss.live.buffers.timeline import MOST_WAITING, Timeline
+from rtmss.live.realtime.player import DeviceState, Player
+from rtmss.live.realtime.source import DeviceSource
+from rtmss.live.recorder import ModelInfo, Recorder, check_folder
+from rtmss.live.shared import recorder_ring as tap_module
+from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
+from rtmss.live.shared.song_state import TransportCommand, seek
+from rtmss.live.shared.state import SharedState
+from rtmss.live.song.source import SongSource
 from rtmss.model.separator import SeparatorModel
-from rtmss.replay import replay
+from rtmss.recording.files import OpenAudio
+from rtmss.recording.log_reader import SessionLog
+from rtmss.recording.replay import replay
+from rtmss.recording.wav import WavFile
 
 HOP, MODEL_ID = 64, "0123456789ab"
 
@@ -44,8 +45,8 @@ class Studio:
     """A player on a device made of noise, and a recorder."""
 
     model: SeparatorModel
-    link: Link
-    tap: Tap
+    shared: SharedState
+    ring: RecorderRing
     folder: Path
     graph: Path | None = None
     said: list[str] = field(default_factory=list)
@@ -61,23 +62,26 @@ class Studio:
     def start_engine(self) -> None:
         """Another engine, whose hops count from 0."""
         session = Session(self.model, n_outputs=4, backend=start_backend(self.model, self.graph))
-        self.player = Player(session, Timeline(4, HOP, HOP, session.delay), self.link, self.tap)
+        timeline = Timeline(4, HOP, HOP, session.delay)
+        self.player = Player(DeviceSource(session, timeline), timeline, self.shared, self.ring)
         self.heard.clear()
 
     def start_song_engine(self, song: Audio) -> None:
         """Another engine, to which a song is offered after ten blocks."""
         session, spare = Session(self.model, n_outputs=4), Session(self.model, n_outputs=4)
         timeline = Timeline(4, HOP, HOP, session.delay)
-        self.link.transport.insert(Path("song.wav"), Wish())
-        self.player = Player(Deck(session, spare, timeline, self.link.transport), timeline, self.link, self.tap)
+        self.shared.transport.insert(Path("song.wav"), TransportCommand())
+        self.player = Player(
+            SongSource(session, spare, timeline, self.shared.transport), timeline, self.shared, self.ring
+        )
         self.play(10)
-        offer(self.link, self.folder.with_name("tape.f32"), song)
+        publish_song(self.shared, self.folder.with_name("decoded.f32"), song)
 
     def start_recorder(self, open_audio: OpenAudio = WavFile) -> None:
         """Another recorder; the one before it is not asked to close anything."""
-        tap = Tap.attach(self.tap.path, self.tap.shape)
-        about = About(MODEL_ID, "shipped", self.player.session.config.stft.delay)  # type: ignore[union-attr]
-        self.recorder = Recorder(tap, self.link, self.folder, about, self.said.append, open_audio)
+        ring = RecorderRing.attach(self.ring.path, self.ring.shape)
+        model_info = ModelInfo(MODEL_ID, "shipped", self.player.source.session.config.stft.delay)
+        self.recorder = Recorder(ring, self.shared, self.folder, model_info, self.said.append, open_audio)
         self.recorders.append(self.recorder)
 
     def play(self, n_blocks: int, *, work: bool = True, poll: bool = True) -> None:
@@ -108,10 +112,10 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture
-def tap() -> Iterator[Tap]:
-    tap = Tap.create(Shape(HOP, 4, 12))
-    yield tap
-    tap.close(unlink=True)
+def ring() -> Iterator[RecorderRing]:
+    ring = RecorderRing.create(RingShape(HOP, 4, 12))
+    yield ring
+    ring.close(unlink=True)
 
 
 @pytest.fixture
@@ -120,9 +124,11 @@ def scene(make_condition: MakeCondition) -> Scene:
 
 
 @pytest.fixture
-def studio(tiny: SeparatorModel, link: Link, tap: Tap, scene: Scene, tmp_path: Path) -> Iterator[Studio]:
-    link.send(scene, "first")
-    studio = Studio(tiny, link, tap, tmp_path / "rec")
+def studio(
+    tiny: SeparatorModel, shared: SharedState, ring: RecorderRing, scene: Scene, tmp_path: Path
+) -> Iterator[Studio]:
+    shared.send(scene, "first")
+    studio = Studio(tiny, shared, ring, tmp_path / "rec")
     yield studio
     for recorder in studio.recorders:
         recorder.close()
@@ -138,8 +144,8 @@ def _events(take: Path, *kinds: str) -> list[dict[str, Any]]:
 
 
 def _assert_same_again(take: Path, folder: Path, model: SeparatorModel, graph: Path | None = None) -> None:
-    automation = Automation.load(take / "session.jsonl", MODEL_ID)
-    replay(take / "input.wav", folder, model, automation, stems=True, backend=start_backend(model, graph))
+    log = SessionLog.load(take / "session.jsonl", MODEL_ID)
+    replay(take / "input.wav", folder, model, log, stems=True, backend=start_backend(model, graph))
     recorded, again = _read(take), _read(folder)
     assert recorded.keys() - {"input"} == again.keys()
     for name, audio in again.items():
@@ -158,22 +164,22 @@ def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
 ) -> None:
     studio.graph = request.getfixturevalue("tiny_graph") if backend == "onnx" else None
     studio.start_engine()
-    link = studio.link
+    shared = studio.shared
     studio.play(20)
-    link.send(scene.with_strip("voice", gain_db=-7.3), "")
+    shared.send(scene.with_strip("voice", gain_db=-7.3, pan=-0.6), "")
     studio.play(3)
-    link.send(replace(scene.with_strip("voice", mute=True), master_db=-1.0, fade_ms=5.0), "")  # while it glides
+    shared.send(replace(scene.with_strip("voice", mute=True), master_db=-1.0, fade_ms=5.0), "")  # while it glides
     studio.play(20, work=False)
     studio.play(1)  # 8 of these hops at once
     drums = scene.with_condition("voice", make_condition("drums", seed=1))
-    link.send(drums, "")
+    shared.send(drums, "")
     studio.play(20)
     kit = Stem("kit", make_condition("kit", seed=2), Strip(solo=True, channels=(3, 4)))
-    link.send(Scene((kit, *drums.stems), fallback="hold"), "second", [(70, replace(drums, bypass=True))])
+    shared.send(Scene((kit, *drums.stems), fallback="hold"), "second", [(70, replace(drums, bypass=True))])
     studio.play(10)
     studio.play(MOST_WAITING // HOP + 50, work=False)  # and most of these are given up
     studio.play(30)
-    link.send(Scene((kit,)), "third")
+    shared.send(Scene((kit,)), "third")
     studio.play(20)
     take = studio.end()
     assert json.loads((take / "session.jsonl").read_text().splitlines()[0])["backend"] == backend
@@ -188,10 +194,10 @@ def test_a_song_that_was_played_straight_through_is_the_same_again(
 ) -> None:
     studio.start_song_engine(noise(300 * HOP))
     studio.play(30)
-    studio.link.send(scene.with_strip("voice", gain_db=-9.0), "")
+    studio.shared.send(scene.with_strip("voice", gain_db=-9.0), "")
     studio.play(30)
     take = studio.end()
-    assert Automation.load(take / "session.jsonl", MODEL_ID).n_moves == 0
+    assert SessionLog.load(take / "session.jsonl", MODEL_ID).n_moves == 0
     assert not _read(take)["input"][:, : 10 * HOP].any()
     _assert_same_again(take, tmp_path / "again", studio.model)
 
@@ -199,13 +205,13 @@ def test_a_song_that_was_played_straight_through_is_the_same_again(
 def test_a_song_that_was_moved_is_in_the_log(studio: Studio, noise: Noise) -> None:
     studio.start_song_engine(noise(300 * HOP))
     studio.play(30)
-    studio.link.transport.change(seek(1.5))
+    studio.shared.transport.change(seek(1.5))
     studio.play(60)
     take = studio.end()
     first, last = _events(take, "transport")
     assert (first["on"], last["on"]) == (True, False)
     assert 38 <= first["hop"] < last["hop"] < 90
-    assert Automation.load(take / "session.jsonl", MODEL_ID).n_moves == 1
+    assert SessionLog.load(take / "session.jsonl", MODEL_ID).n_moves == 1
 
 
 def test_all_files_are_as_long_as_the_input_and_add_up_to_it(studio: Studio) -> None:
@@ -225,7 +231,7 @@ def test_a_stem_that_comes_late_begins_with_silence(
     studio: Studio, scene: Scene, make_condition: MakeCondition
 ) -> None:
     studio.play(20)
-    studio.link.send(Scene((*scene.stems, Stem("kit", make_condition("kit", seed=2)))), "")
+    studio.shared.send(Scene((*scene.stems, Stem("kit", make_condition("kit", seed=2)))), "")
     studio.play(20)
     kit = _read(studio.end())["kit"]
     assert not kit[:, : 19 * HOP].any()
@@ -234,10 +240,10 @@ def test_a_stem_that_comes_late_begins_with_silence(
 
 def test_the_log_says_what_else_was_heard(studio: Studio) -> None:
     studio.play(10)
-    studio.link.panic = True
+    studio.shared.panic = True
     studio.play(5)
-    studio.link.panic = False
-    studio.player.n_xruns += 3
+    studio.shared.panic = False
+    studio.player.device = DeviceState(n_xruns=3)
     studio.play(5)
     studio.play(6, work=False)
     studio.play(10)
@@ -246,7 +252,7 @@ def test_the_log_says_what_else_was_heard(studio: Studio) -> None:
     assert [(event["hop"], event["count"]) for event in _events(take, "xruns")] == [(15, 3)]
     late = [event["hop"] + i for event in _events(take, "late") for i in range(event["hops"])]
     assert late == [*range(20, 26)]
-    assert studio.link.read()[0].late == len(late)
+    assert studio.shared.read()[0].late == len(late)
 
 
 def test_bad_samples_are_counted_and_not_in_the_file(studio: Studio, tmp_path: Path) -> None:
@@ -264,12 +270,12 @@ def test_bad_samples_are_counted_and_not_in_the_file(studio: Studio, tmp_path: P
 
 
 def test_a_recorder_that_falls_behind_loses_hops_and_says_which(
-    monkeypatch: pytest.MonkeyPatch, tiny: SeparatorModel, link: Link, scene: Scene, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tiny: SeparatorModel, shared: SharedState, scene: Scene, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(tap_module, "RING_SAMPLES", 20 * HOP)
-    tap = Tap.create(Shape(HOP, 4, 12))
-    link.send(scene, "")
-    studio = Studio(tiny, link, tap, tmp_path)
+    ring = RecorderRing.create(RingShape(HOP, 4, 12))
+    shared.send(scene, "")
+    studio = Studio(tiny, shared, ring, tmp_path)
     studio.play(10)
     studio.play(50, poll=False)
     studio.play(10)
@@ -277,14 +283,14 @@ def test_a_recorder_that_falls_behind_loses_hops_and_says_which(
     (lost,) = _events(take, "lost")
     assert lost["hop"] == 10
     assert 30 <= lost["hops"] <= 32
-    assert studio.link.recording._replace(seconds=0) == ("recording", 0, lost["hops"])
+    assert studio.shared.recording._replace(seconds=0) == ("recording", 0, lost["hops"])
     heard, gap = np.concatenate(studio.heard, axis=1), slice(10 * HOP, (10 + lost["hops"]) * HOP)
     assert not audio["input"][:, gap].any()
     assert np.array_equal(audio["input"][:, : 10 * HOP], heard[:, : 10 * HOP])
     assert np.array_equal(audio["input"][:, gap.stop :], heard[:, gap.stop :])
-    automation = Automation.load(take / "session.jsonl", MODEL_ID)
-    assert automation.n_lost == lost["hops"]
-    tap.close(unlink=True)
+    log = SessionLog.load(take / "session.jsonl", MODEL_ID)
+    assert log.n_lost == lost["hops"]
+    ring.close(unlink=True)
 
 
 def test_a_killed_recorder_goes_on_in_the_same_files_and_nothing_is_lost(studio: Studio, tmp_path: Path) -> None:
@@ -324,7 +330,7 @@ def test_files_of_stems_that_were_gone_by_then_get_as_long_as_the_others(
     studio: Studio, make_condition: MakeCondition
 ) -> None:
     studio.play(20)
-    studio.link.send(Scene((Stem("kit", make_condition("kit", seed=2)),)), "")
+    studio.shared.send(Scene((Stem("kit", make_condition("kit", seed=2)),)), "")
     studio.play(20)
     studio.start_recorder()
     studio.play(20)
@@ -357,7 +363,7 @@ def test_a_recording_that_is_there_stays_as_it_is(studio: Studio) -> None:
 
 
 def test_files_are_readable_while_they_grow(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtmss.live.take.FLUSH_SECONDS", 0.0)
+    monkeypatch.setattr("rtmss.recording.files.FLUSH_SECONDS", 0.0)
     studio.play(20)
     assert {audio.shape[1] for audio in _read(studio.folder / "take-001").values()} == {20 * HOP}
 
@@ -381,7 +387,7 @@ def test_a_full_disk_ends_the_recording_once_and_the_sound_goes_on(studio: Studi
     assert studio.said == [
         "recording stopped: No space left on device; what was written before is whole, and the sound goes on"
     ]
-    assert studio.link.recording.state == "stopped"
+    assert studio.shared.recording.state == "stopped"
     assert studio.player.status.hop == 60
     assert _events(take, "end") == [{"event": "end", "hop": 30, "reason": "No space left on device"}]
     assert {audio.shape[1] for audio in _read(take).values()} == {30 * HOP}
@@ -409,7 +415,7 @@ def test_a_disk_that_is_really_full_leaves_files_that_play(studio: Studio, small
     studio.folder = small_disk
     studio.start_recorder()
     studio.play(150)
-    assert studio.link.recording.state == "stopped"
+    assert studio.shared.recording.state == "stopped"
     assert len(studio.said) == 1
     assert "No space left" in studio.said[0]
     assert studio.player.status.hop == 150
@@ -431,4 +437,4 @@ def test_too_little_shared_memory_is_refused_at_the_start(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
     with pytest.raises(UserError, match=r"recording needs [0-9]+ MiB of shared memory in .*: No space left"):
-        Tap.create(Shape(HOP, 4, 12))
+        RecorderRing.create(RingShape(HOP, 4, 12))

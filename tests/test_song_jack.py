@@ -18,7 +18,7 @@ from pedalboard.io import AudioFile
 
 from rtmss.bench.rig import RATE
 from rtmss.files import Audio
-from rtmss.live.timeline import FADE
+from rtmss.live.buffers.declick import FADE
 
 SECONDS, HOP = 30, 512
 POSITION = "/rtmss/transport/position"
@@ -154,9 +154,9 @@ def test_a_killed_engine_comes_back_to_its_place(start: Start, song: Audio) -> N
     assert place * RATE < _place(song, heard[-2000:]) < (place + 20) * RATE
 
 
-def test_nothing_is_left_of_the_tape_when_the_host_ends(start: Start, tmp_path: Path) -> None:
+def test_nothing_is_left_of_the_decoded_song_when_the_host_ends(start: Start, tmp_path: Path) -> None:
     live, _ = start()
-    assert list(tmp_path.glob("rtmss-tape-*/*"))
+    assert list(tmp_path.glob("rtmss-song-*/*"))
     live.process.terminate()
     assert live.process.wait(15) == 0
-    assert not list(tmp_path.glob("rtmss-tape-*"))
+    assert not list(tmp_path.glob("rtmss-song-*"))

@@ -16,10 +16,10 @@ from rich.console import Console, RenderableType
 from rtmss.conditions.preset import Library
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem, Strip
-from rtmss.live.desk import Desk
-from rtmss.live.keys import Keys, split_keys
-from rtmss.live.link import N_METERS, Link, Meter, Recording, Status
-from rtmss.live.terminal import Terminal, dbfs, statistics_line, status_line, view
+from rtmss.live.control.controller import MixerController
+from rtmss.live.control.keys import Keys, split_keys
+from rtmss.live.control.terminal import Terminal, dbfs, statistics_line, status_line, view
+from rtmss.live.shared.state import N_METERS, Meter, Recording, SharedState, Status
 
 STATUS = Status(
     "running", 4711, 1.5, 3, late=12, fallbacks=5, xruns=7, bad_samples=2, load=0.43, p50_ms=4.91, p99_ms=6.28,
@@ -33,15 +33,15 @@ WORST = STATUS._replace(
 
 
 @pytest.fixture
-def desk(tmp_path: Path, make_condition: MakeCondition) -> Iterator[Desk]:
+def controller(tmp_path: Path, make_condition: MakeCondition) -> Iterator[MixerController]:
     """Eight stems of long names, and an engine that reports STATUS."""
-    link = Link.create(12)
-    link.report(STATUS, np.full((N_METERS, 2), 0.1, np.float32))
-    desk = Desk(link, Library([tmp_path]), "0123456789ab", 512)
+    shared = SharedState.create(12)
+    shared.report(STATUS, np.full((N_METERS, 2), 0.1, np.float32))
+    controller = MixerController(shared, Library([tmp_path]), "0123456789ab", 512)
     names = [f"stem-{i}-of-a-very-long-name" for i in range(1, 9)]
-    desk.play("four-stems", Scene(tuple(Stem(name, make_condition(f"from-{name}")) for name in names)))
-    yield desk
-    link.close(unlink=True)
+    controller.play("four-stems", Scene(tuple(Stem(name, make_condition(f"from-{name}")) for name in names)))
+    yield controller
+    shared.close(unlink=True)
 
 
 def draw(shown: RenderableType, *, is_terminal: bool = False) -> list[str]:
@@ -55,19 +55,19 @@ def row_of(lines: list[str], name: str) -> str:
     return next(line for line in lines if name in line)
 
 
-def press(desk: Desk, keys: str) -> list[str]:
+def press(controller: MixerController, keys: str) -> list[str]:
     """Messages of keys pressed one after the other."""
-    pressed = Keys(desk)
+    pressed = Keys(controller)
     return [pressed.press(key) for key in split_keys(keys)[0]]
 
 
 @pytest.fixture
-def played(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Presets that the desk was asked to load, of three there are."""
+def played(controller: MixerController, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Presets that the controller was asked to load, of three there are."""
     asked: list[str] = []
-    monkeypatch.setattr(desk, "start_loading", asked.append)
-    monkeypatch.setattr(desk.library, "presets", lambda: {name: Path(name) for name in ("c", "a", "b")})
-    desk.preset = "a"
+    monkeypatch.setattr(controller, "start_loading", asked.append)
+    monkeypatch.setattr(controller.library, "presets", lambda: {name: Path(name) for name in ("c", "a", "b")})
+    controller.preset = "a"
     return asked
 
 
@@ -75,7 +75,7 @@ def played(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """clock[0] is the time."""
     now = [100.0]
-    monkeypatch.setattr("rtmss.live.terminal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("rtmss.live.control.terminal.time.monotonic", lambda: now[0])
     return now
 
 
@@ -84,69 +84,71 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.mark.parametrize("status", [STATUS, WORST, Status()])
 @pytest.mark.parametrize("message", ["", "a word " * 40, "two\nlines"])
-def test_eight_stems_fit_into_24_lines_and_none_wraps(desk: Desk, status: Status, message: str) -> None:
-    desk.scene = replace(desk.scene, bypass=True)
-    desk.preset = "x" * 64
-    desk.link.panic = True
-    loud = {name: Meter(1e6, 1e6) for name in desk.meters()}
-    lines = draw(view(desk, loud, status, message, "master"))
-    assert len(lines) == 3 + 1 + 10 + 1 + 2 + 2
+def test_eight_stems_fit_into_24_lines_and_none_wraps(
+    controller: MixerController, status: Status, message: str
+) -> None:
+    controller.scene = replace(controller.scene, bypass=True)
+    controller.preset = "x" * 64
+    controller.shared.panic = True
+    loud = {name: Meter(1e6, 1e6) for name in controller.meters()}
+    lines = draw(view(controller, loud, status, message, "master"))
+    assert len(lines) == 3 + 1 + 10 + 1 + 2 + 3
     assert max(len(line.rstrip()) for line in lines) <= 80
 
 
-def test_stems_come_first_then_remainder_then_master(desk: Desk) -> None:
-    lines = draw(view(desk, {}, STATUS))
+def test_stems_come_first_then_remainder_then_master(controller: MixerController) -> None:
+    lines = draw(view(controller, {}, STATUS))
     first = [line.split()[0] for line in lines[4:14]]
     assert first == ["1", "2", "3", "4", "5", "6", "7", "8", "r", "0"]
     assert ("remainder" in lines[12]) and ("master" in lines[13])
 
 
-def test_a_stem_shows_its_condition(desk: Desk) -> None:
-    assert "from-stem-2" in row_of(draw(view(desk, {}, STATUS)), " 2 ")
+def test_a_stem_shows_its_condition(controller: MixerController) -> None:
+    assert "from-stem-2" in row_of(draw(view(controller, {}, STATUS)), " 2 ")
 
 
-def test_a_strip_shows_its_level_and_gain_and_flags(desk: Desk) -> None:
-    desk.scene = desk.scene.with_strip("remainder", gain_db=-7.5, mute=True, solo=True)
-    line = row_of(draw(view(desk, {"remainder": Meter(0.5, 0.1)}, STATUS)), "remainder")
+def test_a_strip_shows_its_level_and_gain_and_flags(controller: MixerController) -> None:
+    controller.scene = controller.scene.with_strip("remainder", gain_db=-7.5, mute=True, solo=True)
+    line = row_of(draw(view(controller, {"remainder": Meter(0.5, 0.1)}, STATUS)), "remainder")
     assert line.split()[-5:] == ["-20.0", "-6.0", "-7.5", "M", "S"]
 
 
-def test_the_master_shows_its_gain(desk: Desk) -> None:
-    desk.scene = replace(desk.scene, master_db=3)
-    assert row_of(draw(view(desk, {}, STATUS)), "master").split()[-1] == "+3.0"
+def test_the_master_shows_its_gain(controller: MixerController) -> None:
+    controller.scene = replace(controller.scene, master_db=3)
+    assert row_of(draw(view(controller, {}, STATUS)), "master").split()[-1] == "+3.0"
 
 
 @pytest.mark.parametrize(("rms", "n_filled"), [(1.0, 24), (10 ** (-20 / 20), 16), (10 ** (-40 / 20), 8), (1e-5, 0)])
-def test_a_bar_is_as_long_as_its_scale_says(desk: Desk, rms: float, n_filled: int) -> None:
-    lines = draw(view(desk, {"master": Meter(0, rms)}, STATUS))
+def test_a_bar_is_as_long_as_its_scale_says(controller: MixerController, rms: float, n_filled: int) -> None:
+    lines = draw(view(controller, {"master": Meter(0, rms)}, STATUS))
     assert row_of(lines, "master").count("█") == n_filled
 
 
-def test_the_peak_is_marked_where_the_scale_says(desk: Desk) -> None:
-    lines = draw(view(desk, {"master": Meter(10 ** (-20 / 20), 10 ** (-40 / 20))}, STATUS))
+def test_the_peak_is_marked_where_the_scale_says(controller: MixerController) -> None:
+    lines = draw(view(controller, {"master": Meter(10 ** (-20 / 20), 10 ** (-40 / 20))}, STATUS))
     start = lines[3].index("-60")
     assert row_of(lines, "master")[start : start + 24] == "████████" + " " * 7 + "┃" + " " * 8
 
 
-def test_the_head_names_state_and_preset_and_device(desk: Desk) -> None:
-    first = draw(view(desk, {}, STATUS))[0]
+def test_the_head_names_state_and_preset_and_device(controller: MixerController) -> None:
+    first = draw(view(controller, {}, STATUS))[0]
     assert first.split() == ["RUNNING", "four-stems", "44100", "Hz,", "block", "128,", "normal", "priority"]
 
 
-def test_real_time_priority_is_shown(desk: Desk) -> None:
-    assert draw(view(desk, {}, STATUS._replace(realtime=1)))[0].rstrip().endswith("block 128, real-time")
+def test_real_time_priority_is_shown(controller: MixerController) -> None:
+    assert draw(view(controller, {}, STATUS._replace(realtime=1)))[0].rstrip().endswith("block 128, real-time")
 
 
-def test_the_latency_stands_in_samples_and_milliseconds(desk: Desk) -> None:
-    assert "latency 1664 samples = 37.7 ms + device 256 samples = 5.8 ms" in draw(view(desk, {}, STATUS))
+def test_the_latency_stands_in_samples_and_milliseconds(controller: MixerController) -> None:
+    assert "latency 1664 samples = 37.7 ms + device 256 samples = 5.8 ms" in draw(view(controller, {}, STATUS))
 
 
-def test_the_drift_is_shown_where_there_are_two_devices(desk: Desk) -> None:
+def test_the_drift_is_shown_where_there_are_two_devices(controller: MixerController) -> None:
     two = STATUS._replace(n_devices=2, drift_ppm=-37.4)
-    assert draw(view(desk, {}, two))[1].endswith("ms, drift -37 ppm")
-    assert ", drift -37 ppm," in status_line(desk, two)
-    assert json.loads(statistics_line(desk, two, {}))["drift_ppm"] == -37.4
-    assert "drift" not in "".join(draw(view(desk, {}, STATUS))) + statistics_line(desk, STATUS, {})
+    assert draw(view(controller, {}, two))[1].endswith("ms, drift -37 ppm")
+    assert ", drift -37 ppm," in status_line(controller, two)
+    assert json.loads(statistics_line(controller, two, {}))["drift_ppm"] == -37.4
+    assert "drift" not in "".join(draw(view(controller, {}, STATUS))) + statistics_line(controller, STATUS, {})
 
 
 @pytest.mark.parametrize(
@@ -157,180 +159,202 @@ def test_the_drift_is_shown_where_there_are_two_devices(desk: Desk) -> None:
         (Recording("stopped", 9.0), " RECORDING STOPPED AT 0:09 ", ", RECORDING STOPPED at 9 s"),
     ],
 )
-def test_a_recording_is_shown(desk: Desk, recording: Recording, drawn: str, told: str) -> None:
-    assert "rec" not in (draw(view(desk, {}, STATUS))[2] + status_line(desk, STATUS)).lower()
-    desk.link.recording = recording
-    assert draw(view(desk, {}, STATUS))[2].rstrip() == drawn.rstrip()
-    assert status_line(desk, STATUS).endswith(told)
-    assert json.loads(statistics_line(desk, STATUS, {}))["recording"] == recording._asdict()
+def test_a_recording_is_shown(controller: MixerController, recording: Recording, drawn: str, told: str) -> None:
+    assert "rec" not in (draw(view(controller, {}, STATUS))[2] + status_line(controller, STATUS)).lower()
+    controller.shared.recording = recording
+    assert draw(view(controller, {}, STATUS))[2].rstrip() == drawn.rstrip()
+    assert status_line(controller, STATUS).endswith(told)
+    assert json.loads(statistics_line(controller, STATUS, {}))["recording"] == recording._asdict()
 
 
-def test_the_foot_holds_load_and_step_times_and_counts(desk: Desk) -> None:
-    load, counts = draw(view(desk, {}, STATUS))[15:17]
+def test_the_foot_holds_load_and_step_times_and_counts(controller: MixerController) -> None:
+    load, counts = draw(view(controller, {}, STATUS))[15:17]
     assert load == "load 43%   step ms: p50 4.91  p99 6.28  p99.9 8.37  max 19.46"
     assert counts.split() == ["late", "hops", "12", "fallbacks", "5", "xruns", "7", "bad", "samples", "2"]
 
 
-def test_bypass_is_shown_while_it_is_on(desk: Desk) -> None:
-    before = draw(view(desk, {}, STATUS))
-    desk.scene = replace(desk.scene, bypass=True)
-    assert "BYPASS" in "".join(draw(view(desk, {}, STATUS)))
+def test_bypass_is_shown_while_it_is_on(controller: MixerController) -> None:
+    before = draw(view(controller, {}, STATUS))
+    controller.scene = replace(controller.scene, bypass=True)
+    assert "BYPASS" in "".join(draw(view(controller, {}, STATUS)))
     assert "BYPASS" not in "".join(before)
 
 
-def test_panic_is_shown_while_it_is_on(desk: Desk) -> None:
-    before = draw(view(desk, {}, STATUS))
-    desk.link.panic = True
-    assert "PANIC" in "".join(draw(view(desk, {}, STATUS)))
+def test_panic_is_shown_while_it_is_on(controller: MixerController) -> None:
+    before = draw(view(controller, {}, STATUS))
+    controller.shared.panic = True
+    assert "PANIC" in "".join(draw(view(controller, {}, STATUS)))
     assert "PANIC" not in "".join(before)
 
 
-def test_the_message_is_shown(desk: Desk) -> None:
-    assert "no preset 'x'" in draw(view(desk, {}, STATUS, "no preset 'x'"))
+def test_the_message_is_shown(controller: MixerController) -> None:
+    assert "no preset 'x'" in draw(view(controller, {}, STATUS, "no preset 'x'"))
 
 
-def test_the_selected_strip_is_marked(desk: Desk) -> None:
-    marked = [line for line in draw(view(desk, {}, STATUS, selected="remainder")) if line.startswith(">")]
+def test_the_selected_strip_is_marked(controller: MixerController) -> None:
+    marked = [line for line in draw(view(controller, {}, STATUS, selected="remainder")) if line.startswith(">")]
     assert len(marked) == 1
     assert "remainder" in marked[0]
 
 
-def test_a_name_from_a_file_gives_the_terminal_no_commands(desk: Desk, make_condition: MakeCondition) -> None:
-    desk.scene = Scene((Stem("a", make_condition("\x1b[2J\nx")),))
-    lines = draw(view(desk, {}, STATUS), is_terminal=True)
+def test_a_name_from_a_file_gives_the_terminal_no_commands(
+    controller: MixerController, make_condition: MakeCondition
+) -> None:
+    controller.scene = Scene((Stem("a", make_condition("\x1b[2J\nx")),))
+    lines = draw(view(controller, {}, STATUS), is_terminal=True)
     assert "\x1b[2J" not in "".join(lines)
-    assert len(lines) == 3 + 1 + 3 + 1 + 2 + 2
+    assert len(lines) == 3 + 1 + 3 + 1 + 2 + 3
 
 
-def test_drawing_changes_nothing(desk: Desk) -> None:
-    desk.flush()
-    before = desk.scene, desk.number, desk.link.panic
-    draw(view(desk, desk.meters(), desk.status))
-    desk.flush()
-    assert (desk.scene, desk.number, desk.link.panic) == before
+def test_drawing_changes_nothing(controller: MixerController) -> None:
+    controller.flush()
+    before = controller.scene, controller.number, controller.shared.panic
+    draw(view(controller, controller.meters(), controller.status))
+    controller.flush()
+    assert (controller.scene, controller.number, controller.shared.panic) == before
 
 
 # Keys.
 
 
 @pytest.mark.parametrize("key", "12345678r")
-def test_a_key_selects_the_strip_that_it_stands_beside(desk: Desk, key: str) -> None:
-    press(desk, key + "m")
-    strips = {str(i): stem.strip for i, stem in enumerate(desk.scene.stems, 1)} | {"r": desk.scene.remainder}
+def test_a_key_selects_the_strip_that_it_stands_beside(controller: MixerController, key: str) -> None:
+    press(controller, key + "m")
+    strips = {str(i): stem.strip for i, stem in enumerate(controller.scene.stems, 1)} | {
+        "r": controller.scene.remainder
+    }
     assert [name for name, strip in strips.items() if strip.mute] == [key]
 
 
-def test_zero_selects_the_master(desk: Desk) -> None:
-    press(desk, "0+")
-    assert desk.scene.master_db == 1
+def test_zero_selects_the_master(controller: MixerController) -> None:
+    press(controller, "0+")
+    assert controller.scene.master_db == 1
 
 
 @pytest.mark.parametrize("key", ["m", "s"])
-def test_a_second_press_takes_the_first_back(desk: Desk, key: str) -> None:
-    before = desk.scene
-    press(desk, key)
-    assert desk.scene.stems[0].strip == Strip(mute=key == "m", solo=key == "s")
-    press(desk, key)
-    assert desk.scene == before
+def test_a_second_press_takes_the_first_back(controller: MixerController, key: str) -> None:
+    before = controller.scene
+    press(controller, key)
+    assert controller.scene.stems[0].strip == Strip(mute=key == "m", solo=key == "s")
+    press(controller, key)
+    assert controller.scene == before
 
 
 @pytest.mark.parametrize(("keys", "gain_db"), [("++-", 1), ("\x1b[A", 1), ("\x1bOA=", 2), ("\x1b[B_", -2)])
-def test_the_gain_goes_in_steps_of_1_db(desk: Desk, keys: str, gain_db: float) -> None:
-    press(desk, keys)
-    assert desk.scene.stems[0].strip.gain_db == gain_db
+def test_the_gain_goes_in_steps_of_1_db(controller: MixerController, keys: str, gain_db: float) -> None:
+    press(controller, keys)
+    assert controller.scene.stems[0].strip.gain_db == gain_db
 
 
 @pytest.mark.parametrize(("keys", "gain_db"), [("+" * 30, 12), ("-" * 150, -120)])
 @pytest.mark.parametrize("strip", "10")
-def test_the_gain_stops_at_its_ends(desk: Desk, strip: str, keys: str, gain_db: float) -> None:
-    press(desk, strip + keys)
-    assert gain_db == (desk.scene.master_db if strip == "0" else desk.scene.stems[0].strip.gain_db)
+def test_the_gain_stops_at_its_ends(controller: MixerController, strip: str, keys: str, gain_db: float) -> None:
+    press(controller, strip + keys)
+    assert gain_db == (controller.scene.master_db if strip == "0" else controller.scene.stems[0].strip.gain_db)
 
 
-def test_u_takes_every_solo_back_and_leaves_mutes(desk: Desk) -> None:
-    press(desk, "1ms3srsu")
-    strips = [*(stem.strip for stem in desk.scene.stems), desk.scene.remainder]
+@pytest.mark.parametrize(("keys", "pan"), [("<", -0.1), (">>>", 0.3), ("<>", 0.0), ("<" * 15, -1.0), (">" * 15, 1.0)])
+def test_a_strip_is_panned_in_tenths_up_to_its_sides(controller: MixerController, keys: str, pan: float) -> None:
+    press(controller, keys)
+    assert controller.scene.stems[0].strip.pan == pan
+
+
+def test_the_master_has_no_pan(controller: MixerController) -> None:
+    assert "no pan" in press(controller, "0<")[1]
+
+
+@pytest.mark.parametrize(("pan", "shown"), [(-0.3, "L3"), (1.0, "R10")])
+def test_a_strip_shows_its_pan(controller: MixerController, pan: float, shown: str) -> None:
+    controller.scene = controller.scene.with_strip("remainder", pan=pan)
+    assert row_of(draw(view(controller, {}, STATUS)), "remainder").split()[-1] == shown
+
+
+def test_u_takes_every_solo_back_and_leaves_mutes(controller: MixerController) -> None:
+    press(controller, "1ms3srsu")
+    strips = [*(stem.strip for stem in controller.scene.stems), controller.scene.remainder]
     assert not any(strip.solo for strip in strips)
     assert strips[0].mute
 
 
-def test_b_bypasses_until_it_is_pressed_again(desk: Desk) -> None:
-    press(desk, "b")
-    assert desk.scene.bypass
-    press(desk, "b")
-    assert not desk.scene.bypass
+def test_b_bypasses_until_it_is_pressed_again(controller: MixerController) -> None:
+    press(controller, "b")
+    assert controller.scene.bypass
+    press(controller, "b")
+    assert not controller.scene.bypass
 
 
-def test_space_is_a_panic_until_it_is_pressed_again(desk: Desk) -> None:
-    press(desk, " ")
-    assert desk.link.panic
-    press(desk, " ")
-    assert not desk.link.panic
+def test_space_is_a_panic_until_it_is_pressed_again(controller: MixerController) -> None:
+    press(controller, " ")
+    assert controller.shared.panic
+    press(controller, " ")
+    assert not controller.shared.panic
 
 
-def test_presets_follow_each_other_in_a_circle(desk: Desk, played: list[str]) -> None:
-    press(desk, "pppPPP")
+def test_presets_follow_each_other_in_a_circle(controller: MixerController, played: list[str]) -> None:
+    press(controller, "pppPPP")
     assert played == ["b", "c", "a", "c", "b", "a"]
 
 
-def test_a_preset_that_another_hand_chose_is_counted_from(desk: Desk, played: list[str]) -> None:
-    keys = Keys(desk)
+def test_a_preset_that_another_hand_chose_is_counted_from(controller: MixerController, played: list[str]) -> None:
+    keys = Keys(controller)
     keys.press("p")
-    desk.preset = "c"
+    controller.preset = "c"
     keys.press("P")
     assert played == ["b", "b"]
 
 
-def test_the_neighbours_of_a_deleted_preset_are_where_it_was(desk: Desk, played: list[str]) -> None:
-    desk.preset = "bb"
-    press(desk, "p")
-    press(desk, "P")
+def test_the_neighbours_of_a_deleted_preset_are_where_it_was(controller: MixerController, played: list[str]) -> None:
+    controller.preset = "bb"
+    press(controller, "p")
+    press(controller, "P")
     assert played == ["c", "b"]
 
 
-def test_a_number_without_a_stem_is_refused_and_the_selection_stays(desk: Desk) -> None:
-    desk.scene = Scene(desk.scene.stems[:3])
-    assert press(desk, "27m")[1] == "no strip '7'; known: 0, 1, 2, 3, r"
-    assert desk.scene.stems[1].strip.mute
+def test_a_number_without_a_stem_is_refused_and_the_selection_stays(controller: MixerController) -> None:
+    controller.scene = Scene(controller.scene.stems[:3])
+    assert press(controller, "27m")[1] == "no strip '7'; known: 0, 1, 2, 3, r"
+    assert controller.scene.stems[1].strip.mute
 
 
-def test_the_master_is_muted_like_any_strip_and_shows_it(desk: Desk) -> None:
-    assert press(desk, "0m") == ["", ""]
-    assert desk.scene.master_mute
-    assert row_of(draw(view(desk, {}, STATUS)), "master").split()[-1] == "M"
-    press(desk, "0m")
-    assert not desk.scene.master_mute
+def test_the_master_is_muted_like_any_strip_and_shows_it(controller: MixerController) -> None:
+    assert press(controller, "0m") == ["", ""]
+    assert controller.scene.master_mute
+    assert row_of(draw(view(controller, {}, STATUS)), "master").split()[-1] == "M"
+    press(controller, "0m")
+    assert not controller.scene.master_mute
 
 
-def test_the_master_cannot_be_soloed(desk: Desk) -> None:
-    before = desk.scene
-    assert "no solo" in press(desk, "0s")[1]
-    assert desk.scene == before
+def test_the_master_cannot_be_soloed(controller: MixerController) -> None:
+    before = controller.scene
+    assert "no solo" in press(controller, "0s")[1]
+    assert controller.scene == before
 
 
-def test_what_the_desk_refuses_becomes_the_message(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_desk_refuses_becomes_the_message(
+    controller: MixerController, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(change: object) -> None:
         raise UserError("not now")
 
-    monkeypatch.setattr(desk, "change", refuse)
-    assert press(desk, "m") == ["not now"]
+    monkeypatch.setattr(controller, "change", refuse)
+    assert press(controller, "m") == ["not now"]
 
 
-def test_the_selection_follows_the_name_into_another_scene(desk: Desk) -> None:
-    keys = Keys(desk)
+def test_the_selection_follows_the_name_into_another_scene(controller: MixerController) -> None:
+    keys = Keys(controller)
     keys.press("3")
-    stems = desk.scene.stems
-    desk.scene = Scene((stems[5], stems[2]))
+    stems = controller.scene.stems
+    controller.scene = Scene((stems[5], stems[2]))
     keys.press("m")
-    assert [stem.strip.mute for stem in desk.scene.stems] == [False, True]
+    assert [stem.strip.mute for stem in controller.scene.stems] == [False, True]
 
 
-def test_the_first_strip_is_selected_where_the_old_one_is_gone(desk: Desk) -> None:
-    keys = Keys(desk)
+def test_the_first_strip_is_selected_where_the_old_one_is_gone(controller: MixerController) -> None:
+    keys = Keys(controller)
     keys.press("3")
-    desk.scene = Scene(desk.scene.stems[:2])
+    controller.scene = Scene(controller.scene.stems[:2])
     keys.press("m")
-    assert [stem.strip.mute for stem in desk.scene.stems] == [True, False]
+    assert [stem.strip.mute for stem in controller.scene.stems] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -359,8 +383,8 @@ def test_levels_are_finite_decibels(level: float, db: float) -> None:
     assert dbfs(level) == db
 
 
-def test_statistics_are_one_line_with_every_number_of_the_status(desk: Desk) -> None:
-    line = statistics_line(desk, STATUS, {"remainder": Meter(0.5, 0.1), "master": Meter(0, 0)})
+def test_statistics_are_one_line_with_every_number_of_the_status(controller: MixerController) -> None:
+    line = statistics_line(controller, STATUS, {"remainder": Meter(0.5, 0.1), "master": Meter(0, 0)})
     told = json.loads(line)
     assert "\n" not in line
     assert {name: told[name] for name in Status._fields if name != "drift_ppm"} | {"drift_ppm": 0} == STATUS._asdict()
@@ -377,9 +401,9 @@ def make_console(*, is_terminal: bool) -> tuple[Console, io.StringIO]:
     return Console(width=80, height=24, file=file, force_terminal=is_terminal, _environ={"TERM": "xterm"}), file
 
 
-def test_without_a_tty_a_plain_line_is_told_every_5_s(desk: Desk, clock: list[float]) -> None:
+def test_without_a_tty_a_plain_line_is_told_every_5_s(controller: MixerController, clock: list[float]) -> None:
     console, file = make_console(is_terminal=False)
-    with Terminal(desk, console) as terminal:
+    with Terminal(controller, console) as terminal:
         for clock[0] in (100.0, 104.9, 105.0, 109.9):
             assert terminal.poll()
     lines = file.getvalue().splitlines()
@@ -390,9 +414,9 @@ def test_without_a_tty_a_plain_line_is_told_every_5_s(desk: Desk, clock: list[fl
     assert "\x1b" not in file.getvalue()
 
 
-def test_without_a_tty_a_message_is_told_once(desk: Desk, clock: list[float]) -> None:
+def test_without_a_tty_a_message_is_told_once(controller: MixerController, clock: list[float]) -> None:
     console, file = make_console(is_terminal=False)
-    with Terminal(desk, console) as terminal:
+    with Terminal(controller, console) as terminal:
         terminal.say("the engine was started again")
         terminal.poll()
         clock[0] += 5
@@ -400,9 +424,9 @@ def test_without_a_tty_a_message_is_told_once(desk: Desk, clock: list[float]) ->
     assert file.getvalue().count("started again") == 1
 
 
-def test_the_view_is_drawn_ten_times_a_second_at_most(desk: Desk, clock: list[float]) -> None:
+def test_the_view_is_drawn_ten_times_a_second_at_most(controller: MixerController, clock: list[float]) -> None:
     console, file = make_console(is_terminal=True)
-    with Terminal(desk, console) as terminal:
+    with Terminal(controller, console) as terminal:
         before = file.getvalue().count("RUNNING")
         for i in range(200):
             clock[0] = 100 + i / 200
@@ -410,20 +434,20 @@ def test_the_view_is_drawn_ten_times_a_second_at_most(desk: Desk, clock: list[fl
         assert 9 <= file.getvalue().count("RUNNING") - before <= 10
 
 
-def test_the_screen_is_given_back_after_an_error(desk: Desk) -> None:
+def test_the_screen_is_given_back_after_an_error(controller: MixerController) -> None:
     console, file = make_console(is_terminal=True)
-    with pytest.raises(ZeroDivisionError), Terminal(desk, console):
+    with pytest.raises(ZeroDivisionError), Terminal(controller, console):
         assert file.getvalue().count("\x1b[?1049h") == 1
         raise ZeroDivisionError
     assert file.getvalue().count("\x1b[?1049l") == 1
 
 
-def test_a_peak_between_two_drawings_is_not_missed(desk: Desk, clock: list[float]) -> None:
+def test_a_peak_between_two_drawings_is_not_missed(controller: MixerController, clock: list[float]) -> None:
     console, file = make_console(is_terminal=True)
-    with Terminal(desk, console) as terminal:
+    with Terminal(controller, console) as terminal:
         terminal.poll()
         for level in (1.0, 0.1):
-            desk.link.report(STATUS, np.full((N_METERS, 2), level, np.float32))
+            controller.shared.report(STATUS, np.full((N_METERS, 2), level, np.float32))
             terminal.poll()
         assert " 0.0" not in file.getvalue()
         clock[0] += 1
@@ -440,42 +464,44 @@ def pty() -> Iterator[tuple[int, int]]:
     os.close(reading)
 
 
-def test_keys_typed_at_a_terminal_reach_the_desk(desk: Desk, pty: tuple[int, int]) -> None:
-    with Terminal(desk, make_console(is_terminal=False)[0], pty[1]) as terminal:
+def test_keys_typed_at_a_terminal_reach_the_desk(controller: MixerController, pty: tuple[int, int]) -> None:
+    with Terminal(controller, make_console(is_terminal=False)[0], pty[1]) as terminal:
         os.write(pty[0], b"2m\x1b[Bq")
         deadline = time.monotonic() + 10
         while terminal.poll() and time.monotonic() < deadline:
             time.sleep(0.01)
         assert not terminal.poll()
-    assert desk.scene.stems[1].strip == Strip(gain_db=-1, mute=True)
+    assert controller.scene.stems[1].strip == Strip(gain_db=-1, mute=True)
 
 
-def test_no_poll_waits_for_a_key(desk: Desk, pty: tuple[int, int]) -> None:
-    with Terminal(desk, make_console(is_terminal=False)[0], pty[1]) as terminal:
+def test_no_poll_waits_for_a_key(controller: MixerController, pty: tuple[int, int]) -> None:
+    with Terminal(controller, make_console(is_terminal=False)[0], pty[1]) as terminal:
         assert terminal.poll()
 
 
-def test_the_keyboard_is_given_back_after_an_error(desk: Desk, pty: tuple[int, int]) -> None:
+def test_the_keyboard_is_given_back_after_an_error(controller: MixerController, pty: tuple[int, int]) -> None:
     termios = pytest.importorskip("termios")
     before = termios.tcgetattr(pty[1])
-    with pytest.raises(ZeroDivisionError), Terminal(desk, make_console(is_terminal=False)[0], pty[1]):
+    with pytest.raises(ZeroDivisionError), Terminal(controller, make_console(is_terminal=False)[0], pty[1]):
         assert not termios.tcgetattr(pty[1])[3] & (termios.ICANON | termios.ECHO)
         raise ZeroDivisionError
     assert termios.tcgetattr(pty[1]) == before
 
 
-def test_a_keyboard_that_a_killed_process_left_behind_is_mended(desk: Desk, pty: tuple[int, int]) -> None:
+def test_a_keyboard_that_a_killed_process_left_behind_is_mended(
+    controller: MixerController, pty: tuple[int, int]
+) -> None:
     termios = pytest.importorskip("termios")
     pytest.importorskip("tty").setcbreak(pty[1])
-    with Terminal(desk, make_console(is_terminal=False)[0], pty[1]):
+    with Terminal(controller, make_console(is_terminal=False)[0], pty[1]):
         pass
     assert termios.tcgetattr(pty[1])[3] & termios.ICANON
     assert termios.tcgetattr(pty[1])[3] & termios.ECHO
 
 
-def test_a_keyboard_that_goes_away_ends_the_keys_and_nothing_else(desk: Desk) -> None:
+def test_a_keyboard_that_goes_away_ends_the_keys_and_nothing_else(controller: MixerController) -> None:
     typing, reading = pytest.importorskip("pty").openpty()
-    with Terminal(desk, make_console(is_terminal=False)[0], reading) as terminal:
+    with Terminal(controller, make_console(is_terminal=False)[0], reading) as terminal:
         os.close(typing)
         assert terminal.poll()
         assert terminal.poll()
@@ -483,13 +509,13 @@ def test_a_keyboard_that_goes_away_ends_the_keys_and_nothing_else(desk: Desk) ->
 
 
 def test_a_keyboard_that_cannot_be_read_ends_the_keys_and_nothing_else(
-    desk: Desk, pty: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    controller: MixerController, pty: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(keyboard: int, n_bytes: int) -> bytes:
         raise OSError
 
-    monkeypatch.setattr("rtmss.live.terminal.os.read", refuse)
-    with Terminal(desk, make_console(is_terminal=False)[0], pty[1]) as terminal:
+    monkeypatch.setattr("rtmss.live.control.terminal.os.read", refuse)
+    with Terminal(controller, make_console(is_terminal=False)[0], pty[1]) as terminal:
         os.write(pty[0], b"\n")
         time.sleep(0.2)
         assert terminal.poll()

@@ -12,7 +12,8 @@ import pytest
 from rtmss.conditions.preset import Fallback
 from rtmss.config import UserError
 from rtmss.files import Audio
-from rtmss.live.timeline import FADE, HOLD_HOPS, Timeline, adaptation, blocks_per_hop
+from rtmss.live.buffers.declick import FADE
+from rtmss.live.buffers.timeline import HOLD_HOPS, Timeline, adaptation, blocks_per_hop
 
 HOP, DELAY = 64, 64
 SIZES = [1, 32, 48, 64, 100, 128, 441, 480]
@@ -32,7 +33,7 @@ class Engine:
     def step(self) -> None:
         first, n = self.timeline.hops()
         for hop in range(first, first + n):
-            samples = np.concatenate([self._past, self.timeline.take(1)], axis=1)
+            samples = np.concatenate([self._past, self.timeline.read_input(1)], axis=1)
             self._past = samples[:, HOP:]
             self.timeline.deliver(hop, samples[:, :HOP])
 
@@ -160,7 +161,7 @@ def test_mono_is_played_on_both_sides() -> None:
 
 
 def test_what_a_block_has_waited_before_is_part_of_the_latency() -> None:
-    assert Timeline(2, 64, 64, 128, n_before=300).latency == Timeline(2, 64, 64, 128).latency + 300
+    assert Timeline(2, 64, 64, 128, n_resampler=300).latency == Timeline(2, 64, 64, 128).latency + 300
 
 
 @pytest.mark.parametrize("hop", [HOP, 512])
@@ -182,8 +183,8 @@ def _while_held(n_stuck: int) -> Audio:
     for number in range(40):
         first, n = timeline.hops()
         for hop in range(first, first + n):
-            timeline.take(1)
-            timeline.suppose(hop, np.full((2, HOP), 0.25, np.float32))
+            timeline.read_input(1)
+            timeline.write_fallback(hop, np.full((2, HOP), 0.25, np.float32))
             if hop < 38 - n_stuck:
                 timeline.deliver(hop, np.full((2, HOP), 0.5, np.float32))
         piece = slice(number * HOP, (number + 1) * HOP)

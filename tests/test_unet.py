@@ -36,7 +36,7 @@ def gru_by_hand(gru: nn.GRU, x: Tensor) -> Tensor:
 
 def test_the_first_states_are_all_zeros(unet: UNet) -> None:
     states = leaves(unet.init_encoder_state(2)) + leaves(unet.init_decoder_state(2, 3))
-    assert len(states) == 8
+    assert len(states) == 10
     assert not any(state.any() for state in states)
 
 
@@ -91,7 +91,7 @@ def test_film_at_the_bottleneck_alone_leaves_the_decoder_to_itself(tiny: Separat
 def test_film_in_the_blocks_leaves_what_comes_over_the_skips_as_it_is(tiny: SeparatorModel) -> None:
     torch.manual_seed(0)
     unet = UNet(tiny.config.unet.model_copy(update={"film": "blocks"})).eval()
-    assert unet.modulate(torch.rand(1, 2, 12)).shape == (1, 2, sum(unet.film_sizes))
+    assert unet.modulate(torch.rand(1, 2, 12)).shape == (1, 2, sum(unet.film_sizes) + sum(unet.path_sizes))
     features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
     unet.expand.weight.data.zero_()
     masks, _ = unet.decode(features, torch.rand(1, 2, 12), unet.init_decoder_state(1, 2))
@@ -172,6 +172,7 @@ def test_the_condition_picks_what_comes_over_the_skips(unet: UNet) -> None:
     conditions = torch.rand(1, 2, 12)
     gated, _ = unet.decode(features, conditions, unet.init_decoder_state(1, 2))
     unet.get_parameter("gate.weight").data.zero_()
+    unet.get_parameter("path_film.weight").data.zero_()
     alike, _ = unet.decode(features, conditions, unet.init_decoder_state(1, 2))
     assert (gated[:, 0] - gated[:, 1]).abs().max() > 1e-2
     assert torch.allclose(alike[:, 0], alike[:, 1], atol=1e-6)

@@ -12,7 +12,7 @@ import soundfile
 from conftest import Noise
 
 from rtmss.files import read_audio
-from rtmss.live.wav import HEADER_BYTES, WavFile
+from rtmss.recording.wav import HEADER_BYTES, WavFile
 
 Open = Callable[..., WavFile]
 

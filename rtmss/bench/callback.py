@@ -25,9 +25,9 @@ from rtmss.config import UserError
 from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Session
-from rtmss.live.audio import Stream, devices, find_device
-from rtmss.live.engine import settle, warm_up
-from rtmss.live.timeline import Timeline
+from rtmss.live.buffers.timeline import Timeline
+from rtmss.live.device.portaudio import DeviceStream, devices, find_device
+from rtmss.live.realtime.process import configure_thread, warm_up
 from rtmss.separator import Separator
 
 CALLBACKS = ("python", "c")
@@ -93,7 +93,7 @@ def run_python(session: Session, period: int, seconds: float) -> tuple[int, int,
         last = now
         timeline.exchange(block, out)
 
-    stream = Stream(find_device("system", devices()), RATE, period, (2, 2), exchange)
+    stream = DeviceStream(find_device("system", devices()), RATE, period, (2, 2), exchange)
     stream.start()
     before, end = (0, 0, 0), since + seconds
     while (now := time.perf_counter()) < end:
@@ -103,7 +103,7 @@ def run_python(session: Session, period: int, seconds: float) -> tuple[int, int,
         if not n:
             time.sleep(0.0005)
             continue
-        mix = session.step(timeline.take(n)).mix
+        mix = session.step(timeline.read_input(n)).mix
         for i in range(n):
             timeline.deliver(first + i, mix[:, i * hop : (i + 1) * hop])
     after = stream.n_blocks, stream.n_xruns, timeline.n_late
@@ -160,7 +160,7 @@ def _run(callback: str, period: int, seconds: float, graph: Path | None) -> Call
     watcher = jack.Client("watcher")
     watcher.set_xrun_callback(lambda _: xruns.append(time.perf_counter()))
     watcher.activate()
-    settle()
+    configure_thread()
     since = time.perf_counter() + WARM_SECONDS
     run = run_c if callback == "c" else run_python
     n_blocks, n_flags, n_late, gap = run(session, period, seconds)

@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from rtmss.live.osc.wire import message
+from rtmss.live.control.osc.codec import message
 
 STEMS = ("vocals", "drums", "bass", "guitar")
 

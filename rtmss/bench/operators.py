@@ -116,7 +116,7 @@ def measure_operators(model: SeparatorModel, graph: Path, n_targets: int, n_hops
                         block, begun = next(noise), time.perf_counter()
                         session.step(block)
                         taken.append(time.perf_counter() - begun)
-            runs = read_profile(profiled.end_profile())[-n_hops:]
+            runs = read_profile(profiled.end_trace())[-n_hops:]
     finally:
         torch.set_num_threads(n_threads)
     all_steps = np.array(seconds[1][-n_hops:])

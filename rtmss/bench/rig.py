@@ -15,7 +15,7 @@ import time
 from typing import Any
 
 from rtmss.config import UserError
-from rtmss.live.osc.wire import Argument, message
+from rtmss.live.control.osc.codec import Argument, message
 
 RATE = 44_100
 START_SECONDS = 180
@@ -70,7 +70,7 @@ def host_processes(pid: int) -> dict[str, int]:
     found = {"supervisor": pid}
     for child in psutil.Process(pid).children(recursive=True):
         words = " ".join(child.cmdline())
-        if "rtmss.live.control" in words:
+        if "rtmss.live.control.process" in words:
             found["control"] = child.pid
         elif "forkserver" in words and child.ppid() != pid:
             found["engine"] = child.pid

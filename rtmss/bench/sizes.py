@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rtmss.config import PROFILES, SeparatorConfig
-from rtmss.live.timeline import Timeline
+from rtmss.live.buffers.timeline import Timeline
 from rtmss.model.separator import SeparatorModel
 
 BLOCKS = (64, 128, 256, 441, 480, 512, 1024, 2048)

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from rtmss.bench.settled import settled
+from rtmss.bench.realtime_thread import realtime_thread
 from rtmss.bench.work import macs_per_hop
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
 from rtmss.files import Audio
-from rtmss.live.engine import NAP_SECONDS
+from rtmss.live.realtime.process import NAP_SECONDS
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 
 N_WARM = 30
@@ -86,7 +86,7 @@ def measure_steps(
         scenes = [random_scene(model, n_targets, seed) for seed in (0, 1)] if switching else []
         clocks = [_Clock(session, period, scenes, is_paced=paced) for session in sessions]
         turn = n_hops if paced else N_TURN
-        with settled() if paced else contextlib.nullcontext() as has_priority:
+        with realtime_thread() if paced else contextlib.nullcontext() as has_priority:
             for first in range(0, n_hops, turn):
                 for clock in clocks:
                     clock.play(noise, min(turn, n_hops - first))

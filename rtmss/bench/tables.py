@@ -24,10 +24,11 @@ from rtmss.bench.sizes import LatencyRow, SizeRow
 from rtmss.bench.start import StartRow
 from rtmss.bench.steps import StepRow
 from rtmss.bench.streams import StreamRow
+from rtmss.bench.training import PartRow, TrainingStep
 from rtmss.bench.whole import WholeRow
-from rtmss.live.priority import hint
+from rtmss.live.realtime.priority import hint
 
-Row = StepRow | PacedRow | MemoryRow | CallbackRow | WholeRow | StreamRow | OperatorRow | StartRow
+Row = StepRow | PacedRow | MemoryRow | CallbackRow | WholeRow | StreamRow | OperatorRow | StartRow | PartRow
 
 
 def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> Table:
@@ -128,6 +129,19 @@ def streams_table(rows: Sequence[StreamRow]) -> Table:
     for row in rows:
         times = [f"{ms:.2f}" for ms in (row.p50_ms, row.p99_ms, row.max_ms)]
         table.add_row(str(row.n_streams), *times, f"{row.n_late} of {row.n_hops}", f"{row.p50_ms / row.n_streams:.2f}")
+    return table
+
+
+def training_table(step: TrainingStep) -> Table:
+    """Parts of a training step, and how near the whole is to the machine's peak."""
+    speed = f"{step.audio_seconds_per_second:.1f} audio-s/s"
+    peak = f"{step.share_of_peak:.0%} of {step.peak_macs_per_second / 1e9:.0f} GMAC/s in {step.precision}"
+    title = f"A step of {step.audio_seconds:g} s of mixtures, {step.n_threads} threads: {speed}"
+    table = Table(title=title, caption=f"{step.macs / 1e9:.1f} GMAC a step: {peak}")
+    for name in ("part", "median ms", "least ms", "share"):
+        table.add_column(name, justify="left" if name == "part" else "right")
+    for row in (*step.rows, PartRow("whole", step.p50_ms, step.least_ms)):
+        table.add_row(row.part, f"{row.p50_ms:.0f}", f"{row.least_ms:.0f}", f"{row.p50_ms / step.p50_ms:.0%}")
     return table
 
 

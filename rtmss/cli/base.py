@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 
-from rtmss.config import UserError
+from rtmss.config import DamagedFileWarning, UserError
+from rtmss.console import make_console, one_line, show_all_names
 
 if TYPE_CHECKING:
     from rtmss.conditions.preset import Library
-    from rtmss.engine.backends.choose import Choice
+    from rtmss.engine.backends.choose import BackendChoice
     from rtmss.separator import Separator
 
 app = typer.Typer(
@@ -23,11 +25,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Real-time music source separation by example: live stems from a few clips of the sound you want.",
 )
-console = Console()
+console = make_console()
+
+DAMAGED_STATUS = 3
+"""Exit status of a command that did its work on a damaged file."""
 
 Inputs = Annotated[
     list[Path],
-    typer.Argument(metavar="INPUT...", help="Audio files: wav, flac, ogg, mp3, aiff. Several get a folder each."),
+    typer.Argument(metavar="INPUT...", help="Audio files, or videos with sound. Several get a folder each."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")]
 Positives = Annotated[
@@ -49,23 +54,68 @@ Format = Annotated[str, typer.Option(metavar="wav|flac|ogg", help="File format: 
 BackendName = Annotated[
     str, typer.Option("--backend", metavar="auto|torch|onnx", help="What runs the model; auto takes the faster one.")
 ]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Refuse damaged files. Without, what can be read is used, and the status is 3.")
+]
 Threads = Annotated[int, typer.Option(help="Processor threads for the model; 0 takes all.")]
 
 
 def main() -> None:
     """Run the command line; what a user can mend is one line, without a traceback."""
+    show_all_names()
+    with warnings.catch_warnings():
+        damaged = _tell_of_damage()
+        status = _run()
+    sys.exit(DAMAGED_STATUS if damaged and not status else status)
+
+
+def _run() -> int | str | None:
     try:
         app()
+    except SystemExit as stop:
+        return stop.code
     except UserError as error:
         complain(str(error))
-        sys.exit(1)
     except BrokenPipeError:
-        sys.exit(1)
+        pass
+    except OSError as error:
+        if error.filename is None:
+            raise
+        complain(f"{os.fsdecode(error.filename)}: {error.strerror}")
+    return 1
 
 
-def complain(line: str) -> None:
+def _tell_of_damage() -> list[str]:
+    """Print warnings of damaged files as they come; they are also added to the list."""
+    told: list[str] = []
+    show_others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+        if issubclass(category, DamagedFileWarning):
+            told.append(str(message))
+            complain(str(message), style="yellow")
+        else:
+            show_others(message, category, *where)
+
+    warnings.simplefilter("always", DamagedFileWarning)
+    warnings.showwarning = show
+    return told
+
+
+def refuse_damaged(strict: bool) -> None:
+    """From now on a damaged file is an error, if `strict`."""
+    if strict:
+        warnings.simplefilter("error", DamagedFileWarning)
+
+
+def complain(line: str, style: str = "red") -> None:
     """Say what went wrong, on one line."""
-    Console(stderr=True).print(f"rtmss: {line}", style="red", highlight=False, markup=False, soft_wrap=True)
+    make_console(stderr=True).print(f"rtmss: {one_line(line)}", style=style, soft_wrap=True)
+
+
+def tell(line: str) -> None:
+    """Say on standard error what goes on, on one line."""
+    make_console(stderr=True).print(f"rtmss: {one_line(line)}", soft_wrap=True)
 
 
 def load_separator(weights: Path | None, threads: int = 0, profile: str | None = None) -> Separator:
@@ -108,15 +158,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("RTMSS_CACHE") or platformdirs.user_cache_path("rtmss"))
 
 
-def choose_backend(separator: Separator, wanted: str, *, may_export: bool = True) -> Choice:
+def choose_backend(separator: Separator, wanted: str, *, may_export: bool = True) -> BackendChoice:
     """What is to run the model hop by hop; says what takes a while."""
     from rtmss.engine.backends.choose import choose
 
-    def say(line: str) -> None:
-        Console(stderr=True).print(f"rtmss: {line}", highlight=False, soft_wrap=True)
-
     folder = cache_folder() / "onnx"
-    return choose(separator.model, separator.model_id, wanted, folder, may_export=may_export, say=say)
+    return choose(separator.model, separator.model_id, wanted, folder, may_export=may_export, say=tell)
 
 
 def load_library() -> Library:
@@ -124,3 +171,10 @@ def load_library() -> Library:
     from rtmss.conditions.preset import Library
 
     return Library([user_folder()])
+
+
+def tell_of_own(library: Library, names: Iterable[str]) -> None:
+    """Say which of these conditions are the user's own although rtmss comes with others of their names."""
+    own = sorted(set(names) & library.own_instead_of_shipped())
+    if own:
+        tell(f"your own {', '.join(own)} in {user_folder() / 'conditions'}, not what comes with rtmss under that name")

@@ -105,6 +105,31 @@ def operators(
         )
 
 
+@bench_app.command("training")
+def training(
+    recipe: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A recipe of `rtmss train`.")] = "finish",
+    data: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="What to mix; noise without it. Repeat it for several.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps to time.")] = 20,
+    output: Json = None,
+) -> None:
+    """What a training step costs, part by part, and how near that is to what the machine could multiply."""
+    from rtmss.bench.tables import training_table, write_json
+    from rtmss.bench.training import measure_training
+    from rtmss.config import read_yaml
+    from rtmss.training.recipe import Recipe
+    from rtmss.training.run import find_recipe
+
+    file = find_recipe(recipe)
+    with console.status("Compiling, then training"):
+        step = measure_training(read_yaml(file, Recipe), file.parent, data or [], steps)
+    console.print(training_table(step))
+    if output is not None:
+        figures = {"p50_ms": step.p50_ms, "least_ms": step.least_ms, "macs": step.macs}
+        write_json(output, step.rows, **figures, peak_macs_per_second=step.peak_macs_per_second)
+
+
 @bench_app.command("start")
 def start(
     targets: Annotated[

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from rtmss.cli.base import app, console
+from rtmss.cli.base import app, complain, console, find_device
+from rtmss.config import UserError
+from rtmss.console import make_console
 
 data_app = typer.Typer(no_args_is_help=True, help="Data to train on.")
 app.add_typer(data_app, name="data")
@@ -20,19 +22,18 @@ def data_check(
     as_json: Annotated[bool, typer.Option("--json", help="Print everything found as JSON, and nothing else.")] = False,
 ) -> None:
     """Say what a folder holds, by instrument, and what is wrong with it; status 1 if that spoils training."""
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
     from rtmss.training.datasets.check import check
     from rtmss.training.datasets.report import print_findings, to_json
 
     columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    shown = Console(stderr=True)
+    shown = make_console(stderr=True)
     with Progress(*columns, console=shown, transient=True, disable=not shown.is_terminal) as progress:
         task = progress.add_task("")
         findings = check(folder, lambda done, total: progress.update(task, completed=done, total=total))
     if as_json:
-        typer.echo(json.dumps(to_json(findings), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(to_json(findings), indent=2))
     else:
         print_findings(findings, console)
     if findings.spoiled:
@@ -73,3 +74,42 @@ def data_synth(
         leave_out=LEFT_OUT if leave_out is None else leave_out, n_processes=processes or os.cpu_count() or 1,
     )  # fmt: skip
     console.print(f"Made {len(made)} of {songs + valid} songs in {output / 'songs'}", highlight=False)
+
+
+@data_app.command("split")
+def data_split(
+    inputs: Annotated[list[Path], typer.Argument(metavar="INPUT...", help="Finished songs, or folders of them.")],
+    by: Annotated[
+        str, typer.Option(metavar="TEACHER", help="spleeter, demucs or openunmix; TEACHER:MODEL for another.")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="A folder of stems; what is there is kept.")
+    ],
+    split: Annotated[str, typer.Option(metavar="train|valid|test", help="What the songs are for.")] = "train",
+    licence: Annotated[str, typer.Option(metavar="TEXT", help="Of the songs of which --about says none.")] = "",
+    about: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="A table of path, licence, artist and title; known by file name.")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="What the teacher runs on.")] = "auto",
+) -> None:
+    """Split finished songs into stems to train on, by a big separator; goes on where it stopped."""
+    from rtmss.training.teachers import load_teacher
+    from rtmss.training.teachers.batch import find_songs, read_about, split_songs
+
+    songs, known = find_songs(inputs), read_about(about) if about else {}
+    teacher = load_teacher(by, find_device(device))
+    console.print(
+        f"{teacher.version}, {teacher.licence or 'licence unknown'}: {', '.join(teacher.stems)}", highlight=False
+    )
+    outcome = split_songs(songs, output, teacher, split=split, licence=licence, about=known, console=console)
+    for line in outcome.failed:
+        complain(line)
+    place, minutes = output / "songs" / split, outcome.seconds / 60
+    console.print(
+        f"Split {len(outcome.made)} of {len(songs)} songs ({minutes:.1f} minutes) into {place}; "
+        f"{len(outcome.kept)} were there",
+        highlight=False,
+        soft_wrap=True,
+    )
+    if outcome.failed:
+        raise UserError(f"{len(outcome.failed)} of {len(songs)} songs could not be split")

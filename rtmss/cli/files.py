@@ -17,6 +17,7 @@ from rtmss.cli.base import (
     Output,
     Positives,
     Profile,
+    Strict,
     Threads,
     Weights,
     app,
@@ -25,6 +26,8 @@ from rtmss.cli.base import (
     console,
     load_library,
     load_separator,
+    refuse_damaged,
+    tell_of_own,
 )
 from rtmss.config import PROFILES, UserError
 
@@ -62,11 +65,13 @@ def separate(
     profile: Profile = None,
     weights: Weights = None,
     threads: Threads = 0,
+    strict: Strict = False,
 ) -> None:
     """Split files by example into target and remainder."""
     from rtmss.engine.control import Scene, Stem
     from rtmss.render import Plan
 
+    refuse_damaged(strict)
     separator = load_separator(weights, threads, profile)
     condition = separator.condition_from_files("target", positive or [], negative or [])
     plan = Plan(Scene((Stem("target", condition),)), mix=False, stems=True, format=format)
@@ -90,11 +95,13 @@ def render(
     profile: Profile = None,
     weights: Weights = None,
     threads: Threads = 0,
+    strict: Strict = False,
 ) -> None:
     """Play files into mix.wav, through a preset's mixer or as it was played live."""
     from rtmss.engine.control import Scene
     from rtmss.render import Plan
 
+    refuse_damaged(strict)
     if (preset is None) == (automation is None):
         raise UserError("render takes one of --preset and --automation")
     if automation is not None:
@@ -111,6 +118,7 @@ def render(
     loaded = library.load_preset(str(preset))
     separator = load_separator(weights, threads, profile)
     scene = Scene.from_preset(loaded, library, separator.model_id)
+    tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
     _render(inputs, output, separator, Plan.from_preset(loaded, scene, stems=stems, format=format), backend or "torch")
 
 
@@ -151,12 +159,12 @@ def _render(sources: list[Path], output: Path, separator: Separator, plan: Plan,
 
 
 def _replay(source: Path, folder: Path, log: Path, weights: Path | None, wanted: str | None, *, stems: bool) -> None:
-    from rtmss.engine.automation import Automation
-    from rtmss.engine.journal import versions
-    from rtmss.replay import replay
+    from rtmss.recording.log import versions
+    from rtmss.recording.log_reader import SessionLog
+    from rtmss.recording.replay import replay
 
     separator = load_separator(weights, threads=1)
-    automation = Automation.load(log, separator.model_id)
+    automation = SessionLog.load(log, separator.model_id)
     config, frames = separator.model.config, (automation.header.hop_length, automation.header.delay)
     if frames != (config.stft.hop_length, config.delay):
         profile = {(stft.hop_length, stft.delay): name for name, stft in PROFILES.items()}.get(frames)

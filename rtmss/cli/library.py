@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from rtmss.cli.base import Negatives, Positives, Weights, app, console, load_library, load_separator, user_folder
+from rtmss.cli.base import (
+    Negatives,
+    Positives,
+    Strict,
+    Weights,
+    app,
+    console,
+    load_library,
+    load_separator,
+    refuse_damaged,
+    tell_of_own,
+    user_folder,
+)
 
 condition_app = typer.Typer(no_args_is_help=True, help="Make and look at conditions: what to separate, by example.")
 preset_app = typer.Typer(no_args_is_help=True, help="Look at presets: scenes of stems.")
@@ -21,34 +33,49 @@ def condition_create(
     positive: Positives = None,
     negative: Negatives = None,
     weights: Weights = None,
+    strict: Strict = False,
 ) -> None:
     """Make a condition from clips and keep it; negatives alone mean "everything except this"."""
     from rtmss.conditions.condition import save_condition
     from rtmss.conditions.preset import check_name
 
+    refuse_damaged(strict)
     check_name(name, "condition")
     condition = load_separator(weights).condition_from_files(name, positive or [], negative or [])
-    path = user_folder() / "conditions" / f"{name}.safetensors"
+    path = _own_file(name)
     replaced = path.exists()
     save_condition(path, condition)
     console.print(f"{'Replaced' if replaced else 'Created'} condition '{name}' in {path}", highlight=False)
+    tell_of_own(load_library(), [name])
 
 
 @condition_app.command("rebuild")
 def condition_rebuild(
-    names: Annotated[list[str] | None, typer.Argument(help="Which; none means all.")] = None, weights: Weights = None
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Which; none means all that were made for other weights.")
+    ] = None,
+    weights: Weights = None,
 ) -> None:
-    """Make conditions again from their clips, as after an update of the weights."""
+    """Make conditions again from their clips, as after an update of the weights; they go into your own library."""
     from rtmss.conditions.condition import load_condition, save_condition
     from rtmss.conditions.preset import find
 
-    separator, known = load_separator(weights), load_library().conditions()
+    separator, library = load_separator(weights), load_library()
+    known = library.conditions()
     for name in names or sorted(known):
-        path = find(name, known, "condition")
-        header = load_condition(path).header
+        header = load_condition(find(name, known, "condition")).header
+        if not names and header.model_id == separator.model_id:
+            continue
         sides = [[Path(clip.file) for clip in side] for side in (header.positive, header.negative)]
+        path = _own_file(name)
         save_condition(path, separator.condition_from_files(name, *sides))
         console.print(f"Rebuilt condition '{name}' in {path}", highlight=False)
+    tell_of_own(library, names or known)
+
+
+def _own_file(name: str) -> Path:
+    """Where the user's own condition of this name is kept: what came with rtmss is only read."""
+    return user_folder() / "conditions" / f"{name}.safetensors"
 
 
 @condition_app.command("list")

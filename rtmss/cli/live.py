@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from rtmss.cli.base import (
     BackendName,
     Profile,
+    Strict,
     Weights,
     app,
     choose_backend,
     console,
     load_library,
     load_separator,
+    refuse_damaged,
+    tell,
+    tell_of_own,
     user_folder,
 )
 from rtmss.config import UserError
 
 if TYPE_CHECKING:
-    from rtmss.live.transport import Wish
+    from rtmss.live.shared.song_state import TransportCommand
 
 
 @app.command()
@@ -64,65 +68,89 @@ def live(
     backend: BackendName = "auto",
     profile: Profile = None,
     weights: Weights = None,
+    strict: Strict = False,
 ) -> None:
     """Play from a sound device to the same or another, through a preset's mixer, driven over OSC and by keys."""
     from rtmss.conditions.preset import most_channels
     from rtmss.engine.control import Scene
     from rtmss.live.host import HostOptions, run_host
-    from rtmss.live.launch import EngineOptions
-    from rtmss.live.recorder import About, RecordOptions, check_folder
-    from rtmss.live.tap import Shape
+    from rtmss.live.options import ControlOptions, EngineOptions, RecorderOptions
+    from rtmss.live.recorder import check_folder
 
     if device and (source or sink):
         raise UserError("--device is for both ways; name either it, or --input and --output")
+    refuse_damaged(strict)
     song = _song(file, loop, loops, start)
     if song and source:
         raise UserError("--file plays in the place of an input; leave --input out")
     library, separator = load_library(), load_separator(weights, profile=profile)
     loaded = library.load_preset(preset)
     scene = Scene.from_preset(loaded, library, separator.model_id)
+    if not quiet:
+        tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
     config = separator.model.config
     n_outputs = max(most_channels(loaded), *map(most_channels, library.readable_presets()))
-    errors, choice = Console(stderr=True), choose_backend(separator, backend)
+    choice = choose_backend(separator, backend)
     if not quiet:
-        errors.print(f"rtmss: backend {choice}", highlight=False, soft_wrap=True)
-    recording = None
+        tell(f"backend {choice}")
+    n_condition, hop_length = config.unet.n_condition, config.stft.hop_length
+    recorder = None
     if record is not None:
         check_folder(record)
-        shape = Shape(config.stft.hop_length, n_outputs, config.unet.n_condition)
-        about = About(separator.model_id, str(weights or "shipped"), config.delay)
-        recording = RecordOptions(record, shape, about)
-    options = HostOptions(
-        EngineOptions(weights, device, block, n_outputs, sample_rate, queue, source, sink, graph=choice.graph,
-                      profile=profile),
-        ("--n-condition", str(config.unet.n_condition), "--model-id", separator.model_id,
-         "--hop-length", str(config.stft.hop_length), "--library", str(user_folder()), "--osc-bind", osc_bind,
-         "--osc-port", str(osc_port), "--output", "none" if quiet else "json" if json_lines else "view"),
-        config.unet.n_condition,
-        recording,
-        song,
-    )  # fmt: skip
+        recorder = RecorderOptions(
+            n_condition=n_condition,
+            folder=record,
+            hop_length=hop_length,
+            n_outputs=n_outputs,
+            model_id=separator.model_id,
+            weights=str(weights or "shipped"),
+            delay=config.delay,
+        )
+    engine = EngineOptions(
+        n_condition=n_condition,
+        weights=weights,
+        device=device,
+        source=source,
+        sink=sink,
+        block=block,
+        n_outputs=n_outputs,
+        sample_rate=sample_rate,
+        n_queued=queue,
+        graph=choice.graph,
+        latency_profile=profile,
+    )
+    control = ControlOptions(
+        n_condition=n_condition,
+        model_id=separator.model_id,
+        hop_length=hop_length,
+        library=user_folder(),
+        osc_bind=osc_bind,
+        osc_port=osc_port,
+        output="none" if quiet else "json" if json_lines else "view",
+    )
+    options = HostOptions(engine, control, recorder, song)
     name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
-    code = run_host(options, scene, name, lambda line: errors.print(f"rtmss: {line}", highlight=False, soft_wrap=True))
+    code = run_host(options, scene, name, tell)
     raise typer.Exit(code)
 
 
-def _song(file: Path | None, loop: str | None, loops: int, start: float) -> tuple[Path, Wish] | None:
+def _song(file: Path | None, loop: str | None, loops: int, start: float) -> tuple[Path, TransportCommand] | None:
     """The song that is to be played, and how it begins.
 
     Raises:
         UserError: it cannot be.
     """
-    from rtmss.live.tape import song_seconds
-    from rtmss.live.transport import Wish, checked, parse_loop
+    from rtmss.live.shared.song_state import TransportCommand, checked, parse_loop
+    from rtmss.live.song.decode import song_seconds
 
     if file is None:
         if loop or loops or start:
             raise UserError("--loop, --loops and --start are for a song; name it with --file")
         return None
     a, b = parse_loop(loop or ":")
-    wish = Wish(seek_seconds=start, is_looping=loop is not None, a_seconds=a, b_seconds=b, n_loops=loops)
-    return file.resolve(), checked(wish, song_seconds(file))
+    command = TransportCommand(seek_seconds=start, is_looping=loop is not None, a_seconds=a, b_seconds=b, n_loops=loops)
+    last_place = max(start, a, b if b != math.inf else 0.0)
+    return file.resolve(), checked(command, song_seconds(file, last_place + 1))
 
 
 @app.command()
@@ -151,7 +179,7 @@ def osc(
 
         console.print(osc_table())
         return
-    from rtmss.live.layouts import layout_text
+    from rtmss.live.control.layouts import layout_text
 
     library = load_library()
     typer.echo(layout_text(layout, library.load_preset(preset).stems, library.presets()), nl=False)

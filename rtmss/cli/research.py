@@ -48,33 +48,66 @@ def study(
 
 @app.command()
 def evaluate(
-    data: Annotated[Path, typer.Argument(metavar="DIR", help="A data folder with a `valid` split.")],
+    data: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Datasets or folders of stems, judged together.")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="JSON, CSV and a picture go here.")
     ] = None,
     weights: Weights = None,
+    exam: Annotated[
+        str,
+        typer.Option(
+            metavar="targets|unseen|stems|duets",
+            help="One target after the other; instruments that training has nothing of; all stems of a dataset, as "
+            "results are published; or one of two sources of a family.",
+        ),
+    ] = "targets",
+    split: Annotated[
+        str | None,
+        typer.Option(metavar="train|valid|test", help="Which songs.", show_default="valid; test for published stems"),
+    ] = None,
+    songs: Annotated[
+        list[str] | None, typer.Option("--song", metavar="NAME", help="Only these, or such as 'band-*'; repeat it.")
+    ] = None,
+    targets: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Families, instruments, or an instrument alone: vocals-alone.",
+            show_default="the usual four",
+        ),
+    ] = None,
     shots: Annotated[str, typer.Option(metavar="K,...", help="Positive clips of each condition.")] = "5",
     negatives: Annotated[str, typer.Option(metavar="N,...", help="Negative clips; every K goes with every N.")] = "0",
     clips: Annotated[
-        str, typer.Option(metavar="other-song|same-song", help="Positive clips of other songs, or of the judged stem.")
+        str,
+        typer.Option(
+            metavar="other-song|same-song|both", help="Positive clips of other songs, of the judged stem, or each."
+        ),
     ] = "other-song",
-    split: Annotated[
-        str, typer.Option(metavar="seen|unseen", help="Unseen: instruments that the `train` split does not have.")
-    ] = "seen",
-    targets: Annotated[
-        str | None, typer.Option(metavar="NAME,...", help="Families or instruments.", show_default="the usual four")
+    clips_from: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Take clips from this folder's training songs instead; repeat it."),
     ] = None,
-    songs: Annotated[list[str] | None, typer.Option("--song", help="Only these songs; repeat it.")] = None,
+    clip_seconds: Annotated[float, typer.Option(metavar="SECONDS", min=0.5, help="How long a clip is.")] = 6.0,
     seed: Annotated[int, typer.Option(help="Fixes which clips are drawn.")] = 0,
-    bss: Annotated[
-        bool, typer.Option("--bss", help="SDR, ISR, SIR and SAR by BSSEval v4 too: takes many times as long.")
-    ] = False,
-    mastered: Annotated[
-        bool, typer.Option("--mastered", help="Judge on mixtures compressed, limited and as loud as records.")
-    ] = False,
     max_seconds: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=1.0, help="Hear at most this much of each song.")
     ] = None,
+    loudest: Annotated[
+        str | None, typer.Option(metavar="NAME", help="With --max-seconds: hear where this target is loudest.")
+    ] = None,
+    mastered: Annotated[
+        bool, typer.Option("--mastered", help="Judge on mixtures compressed, limited and as loud as records.")
+    ] = False,
+    bss: Annotated[
+        bool, typer.Option("--bss", help="SDR, ISR, SIR and SAR by BSSEval v4 too: takes many times as long.")
+    ] = False,
+    references: Annotated[
+        bool, typer.Option("--references/--no-references", help="Score baselines and oracles too.")
+    ] = True,
+    apart: Annotated[bool, typer.Option("--apart", help="Give every folder a mean of its own.")] = False,
     processes: Annotated[int, typer.Option(min=1, help="Pieces judged at once.")] = 1,
     profile: Profile = None,
     compare: Annotated[
@@ -83,20 +116,36 @@ def evaluate(
 ) -> None:
     """Measure weights on songs they never heard, beside baselines and the oracles."""
     from rtmss.evaluation.compare import compare_conditions
+    from rtmss.evaluation.options import Options
     from rtmss.evaluation.run import evaluate as run
 
     n_positive, n_negative = numbers(shots, "--shots"), numbers(negatives, "--negatives")
     if compare:
         song, _, target = compare.partition(":")
         compare_conditions(
-            data, song, target, weights, n_clips=n_positive[0], seed=seed, profile=profile, console=console
+            data[0], song, target, weights, n_clips=n_positive[0], seed=seed, profile=profile, console=console
         )
-    else:
-        run(
-            data, weights, output, shots=n_positive, negatives=n_negative, clips=clips, split=split,
-            targets=targets.split(",") if targets else None, songs=songs, seed=seed, bss=bss, mastered=mastered,
-            max_seconds=max_seconds, profile=profile, n_processes=processes, console=console,
-        )  # fmt: skip
+        return
+    options = Options(
+        exam=exam,
+        split=split,
+        songs=tuple(songs) if songs else None,
+        targets=tuple(targets.split(",")) if targets else None,
+        shots=tuple(n_positive),
+        negatives=tuple(n_negative),
+        clips=clips,
+        clips_from=tuple(clips_from or ()),
+        clip_seconds=clip_seconds,
+        seed=seed,
+        max_seconds=max_seconds,
+        loudest=loudest,
+        mastered=mastered,
+        bss=bss,
+        references=references,
+        apart=apart,
+        profile=profile,
+    )
+    run(data, weights, output, options, n_processes=processes, console=console)
 
 
 def numbers(text: str, option: str) -> list[int]:

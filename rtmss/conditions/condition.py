@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from rtmss.config import Config, UserError, validate
 
@@ -73,10 +75,25 @@ class Condition:
 
 
 def save_condition(path: Path, condition: Condition) -> None:
-    """Write a condition file (safetensors, provenance in the header)."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a condition file (safetensors, provenance in the header): whole or not at all, readable as others are.
+
+    Raises:
+        ConditionError: it cannot be written there.
+    """
     tensors = {"vector": condition.vector, "positive": condition.positive, "negative": condition.negative}
-    save_file(tensors, path, metadata={"kind": KIND, "condition": condition.header.model_dump_json()})
+    content = save(tensors, metadata={"kind": KIND, "condition": condition.header.model_dump_json()})
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(content)
+            if path.exists():
+                partial.chmod(stat.S_IMODE(path.stat().st_mode))
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConditionError(f"{path}: cannot be written ({error.strerror or error})") from error
 
 
 def load_condition(path: Path, model_id: str | None = None) -> Condition:

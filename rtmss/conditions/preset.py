@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -12,11 +13,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from rtmss.conditions.condition import Condition, ConditionError, load_condition
+from rtmss.conditions.strip import GainDb, Strip
 from rtmss.config import Config, ConfigError, read_yaml
 
 MAX_STEMS = 8
 MAX_NAME = 64
-GainDb = Annotated[float, Field(ge=-120, le=12)]
 Fallback = Literal["dry", "silence", "hold"]
 RESERVED = {"remainder", "master", "mix"}
 
@@ -31,17 +32,14 @@ class Effect(Config):
     parameters: dict[str, float | bool | str] = Field(default_factory=dict)
 
 
-class StripPreset(Config):
+@dataclass(frozen=True)
+class StripPreset(Strip):
     """One strip of the mixer."""
 
-    gain_db: GainDb = 0.0
-    mute: bool = False
-    solo: bool = False
-    channels: tuple[Annotated[int, Field(ge=1, le=64)], ...] = (1, 2)
-    """Output channels, counted from 1; odd ones carry the left side, even ones the right."""
     effects: tuple[Effect, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
 class StemPreset(StripPreset):
     """The strip of one target."""
 
@@ -122,6 +120,12 @@ class Library:
     def conditions(self) -> dict[str, Path]:
         """Every condition by name."""
         return self._by_name("conditions/*.safetensors")
+
+    def own_instead_of_shipped(self) -> set[str]:
+        """Names of conditions that come with rtmss and are found in another folder first."""
+        folder = shipped() / "conditions"
+        ours = {path.stem for path in folder.glob("*.safetensors")}
+        return {name for name, path in self.conditions().items() if name in ours and path.parent != folder}
 
     def _by_name(self, pattern: str) -> dict[str, Path]:
         found = (path for folder in reversed(self.folders) for path in sorted(folder.glob(pattern)))

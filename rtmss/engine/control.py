@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 from rtmss.conditions.condition import Condition
-from rtmss.conditions.preset import MAX_STEMS, Fallback, Library, Preset, StripPreset, find
-
-
-@dataclass(frozen=True)
-class Strip:
-    """One mixer strip."""
-
-    gain_db: float = 0.0
-    mute: bool = False
-    solo: bool = False
-    channels: tuple[int, ...] = (1, 2)
-    """Output channels from 1; odd ones carry the left side, even ones the right."""
+from rtmss.conditions.preset import MAX_STEMS, Fallback, Library, Preset, find
+from rtmss.conditions.strip import NEUTRAL, Setting, Strip, plain_strip
 
 
 @dataclass(frozen=True)
@@ -27,7 +17,7 @@ class Stem:
 
     name: str
     condition: Condition
-    strip: Strip = Strip()
+    strip: Strip = NEUTRAL
 
 
 @dataclass(frozen=True)
@@ -35,13 +25,13 @@ class Scene:
     """Everything that is set at one moment."""
 
     stems: tuple[Stem, ...] = ()
-    remainder: Strip = Strip()
-    master_db: float = 0.0
-    fade_ms: float = 30.0
-    bypass: bool = False
+    remainder: Strip = NEUTRAL
+    master_db: Annotated[float, Setting("master/gain", "dB", -120, 12, "Gain of the mix, outputs 1 and 2")] = 0.0
+    fade_ms: Annotated[float, Setting("fade", "ms", 0, 10000, "How long changes of the mix glide from now on")] = 30.0
+    bypass: Annotated[bool, Setting("bypass", effect="The input, delayed by the latency, and nothing else")] = False
     fallback: Fallback = "silence"
     """What a live hop that is late plays."""
-    master_mute: bool = False
+    master_mute: Annotated[bool, Setting("master/mute", effect="Mute the mix, outputs 1 and 2")] = False
 
     def __post_init__(self) -> None:
         names = [stem.name for stem in self.stems]
@@ -59,9 +49,14 @@ class Scene:
             ConditionError: a condition was made for other weights.
         """
         loaded = {name: library.load_condition(name, model_id) for name in {s.condition for s in preset.stems.values()}}
-        stems = tuple(Stem(name, loaded[stem.condition], _strip(stem)) for name, stem in preset.stems.items())
-        numbers = preset.master.gain_db, preset.fade_ms
-        return cls(stems, _strip(preset.remainder), *numbers, fallback=preset.fallback, master_mute=preset.master.mute)
+        return cls(
+            stems=tuple(Stem(name, loaded[stem.condition], plain_strip(stem)) for name, stem in preset.stems.items()),
+            remainder=plain_strip(preset.remainder),
+            master_db=preset.master.gain_db,
+            fade_ms=preset.fade_ms,
+            fallback=preset.fallback,
+            master_mute=preset.master.mute,
+        )
 
     def with_strip(self, name: str, **changes: Any) -> Scene:
         """The scene with fields of one strip changed; `remainder` names the remainder's.
@@ -95,5 +90,4 @@ class Scene:
         return replace(self, stems=tuple(stems))
 
 
-def _strip(preset: StripPreset) -> Strip:
-    return Strip(preset.gain_db, preset.mute, preset.solo, preset.channels)
+__all__ = ["Scene", "Stem", "Strip"]

@@ -5,6 +5,7 @@ Axes: R rows of the matrix (stems, then remainder, then dry), O output channels,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -27,8 +28,8 @@ def amplitude(gain_db: float) -> float:
 def gain_matrix(scene: Scene, n_outputs: int) -> Matrix:
     """(R, O): what each source gives to each output channel once every glide has ended.
 
-    Mutes, solos, gains, routing, the master (on channels 1 and 2) and bypass are all in it. Channels that the device
-    lacks are left out.
+    Mutes, solos, gains, pans, routing, the master (on channels 1 and 2) and bypass are all in it. Channels that the
+    device lacks are left out.
     """
     strips = [*(stem.strip for stem in scene.stems), scene.remainder]
     matrix = np.zeros((len(strips) + 1, n_outputs), np.float32)
@@ -43,10 +44,19 @@ def gain_matrix(scene: Scene, n_outputs: int) -> Matrix:
     return matrix
 
 
+def pan_gains(pan: float) -> tuple[float, float]:
+    """Factors for left and right, of constant power: their squares add up to 2; in the middle both are exactly 1."""
+    if pan == 0:
+        return 1.0, 1.0
+    angle = (pan + 1) * math.pi / 4
+    return math.sqrt(2) * math.cos(angle), math.sqrt(2) * math.sin(angle)
+
+
 def _route(row: Matrix, strip: Strip) -> None:
+    sides = pan_gains(strip.pan)
     for channel in strip.channels:
         if channel <= len(row):
-            row[channel - 1] = amplitude(strip.gain_db)
+            row[channel - 1] = amplitude(strip.gain_db) * sides[(channel - 1) % 2]
 
 
 class Mixer:

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rtmss.evaluation.report import BASELINES, BINARY, ORACLE, OWN, RIVAL, Report, Score, place
+from rtmss.evaluation.report import BASELINES, BINARY, ORACLE, OWN, RIVAL, Report, Score, clips_of
 
 COLOURS = {OWN: "tab:blue", RIVAL: "tab:orange", ORACLE: "tab:green", BINARY: "tab:olive"}
 OTHER_COLOUR = "tab:red"
@@ -29,21 +29,21 @@ def draw_edges(path: Path, report: Report) -> None:
     figure = Figure(figsize=(9, 0.32 * sum(heights) + 0.6), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    for axis, ((target, unknown), rows) in zip(axes, panels.items(), strict=True):
+    for axis, ((target, on), rows) in zip(axes, panels.items(), strict=True):
         _draw_panel(axis, rows)
-        axis.set_title(f"{target}, {place(unknown)}", loc="left")
+        axis.set_title(f"{target}, {on}", loc="left")
         axis.set_title("mean", loc="right", fontsize="medium")
     axes[-1].set_xlabel("edge in dB: SDR less the better of the mixture's and that of silence, 0 dB")
     figure.savefig(path, dpi=120)
 
 
-def _rows(report: Report, target: str, unknown_voices: bool) -> dict[str, list[Score]]:
+def _rows(report: Report, target: str, on: str) -> dict[str, list[Score]]:
     """Scores by the name of their row, from the top down."""
     several = len(report.shots()) > 1
     rows: dict[str, list[Score]] = {}
     for method in (OWN, RIVAL, BASELINES.get(target, ""), BINARY, ORACLE):
-        for score in report.select(target, method, unknown_voices=unknown_voices):
-            clips = "+".join(str(n) for n in (score.shots, score.negatives) if n is not None)
+        for score in report.select(target, method, on=on):
+            clips = clips_of(score.shots, score.negatives, score.own_clips)
             rows.setdefault(f"{method} {clips}" if several and clips else method, []).append(score)
     return rows
 

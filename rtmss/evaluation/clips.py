@@ -1,4 +1,7 @@
-"""Example clips for an evaluation: from recordings of one split, or from the very stem that is judged."""
+"""Example clips for an evaluation: from recordings of one split, or from the very stem that is judged.
+
+Recordings called `spoken` are speech: mixtures may have them, but they are no examples of a sound in music.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +9,93 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from rtmss.config import ConfigError
 from rtmss.evaluation.metrics import block_levels
+from rtmss.evaluation.targets import fits
 from rtmss.files import Audio
-from rtmss.training.datasets import Take, find_takes
+from rtmss.training.datasets import NoTakesError, Take, find_takes
 from rtmss.training.datasets.take import read_take
 
 CLIP_SECONDS = 6.0
+SPOKEN = "spoken"
 QUIETEST = 10 ** (-45 / 20)
 """RMS below which a recording is no example."""
+
+
+class Recording(NamedTuple):
+    """A take, and the data folder that it lies in."""
+
+    folder: Path
+    take: Take
+
+    def read(self, sample_rate: int) -> Audio:
+        """(C, S) its audio at a sample rate in Hz.
+
+        Raises:
+            AudioFileError: a file cannot be read.
+        """
+        return read_take(self.folder, self.take, sample_rate)
+
+
+def find_recordings(folders: Sequence[Path], split: str) -> list[Recording]:
+    """The recordings of a split of several data folders, some of which may lack the split.
+
+    Raises:
+        ConfigError: none of them has it, or something in one spoils it.
+    """
+    found: list[Recording] = []
+    refused: list[ConfigError] = []
+    for folder in folders:
+        try:
+            found += [Recording(folder, take) for take in find_takes(folder, split)]
+        except NoTakesError as error:
+            refused.append(error)
+    if not found:
+        raise refused[0]
+    return found
 
 
 @dataclass(frozen=True)
 class ClipLibrary:
     """Recordings to take clips from. The same seed and key give the same clips."""
 
-    folder: Path
-    takes: tuple[Take, ...]
+    recordings: tuple[Recording, ...]
     sample_rate: int
     seed: int
     split: str = "train"
+    seconds: float = CLIP_SECONDS
+    """How long a clip is, where its recording is as long."""
+    sources: frozenset[str] = frozenset()
+    """Everybody who plays, sings or speaks in the split."""
 
     @classmethod
-    def open(cls, folder: Path, sample_rate: int, seed: int, split: str = "train") -> ClipLibrary:
-        """List the recordings of a data folder; those called `spoken` are no examples of a sound in music.
+    def open(
+        cls,
+        folders: Sequence[Path],
+        sample_rate: int,
+        seed: int,
+        split: str = "train",
+        seconds: float = CLIP_SECONDS,
+    ) -> ClipLibrary:
+        """List the recordings of several data folders, without those that are speech.
 
         Raises:
-            ConfigError: the folder holds none.
+            ConfigError: the folders hold none.
         """
-        takes = tuple(take for take in find_takes(folder, split) if Path(take.path).stem != "spoken")
-        return cls(folder, takes, sample_rate, seed, split)
+        found = find_recordings(folders, split)
+        sung = tuple(recording for recording in found if Path(recording.take.path).stem != SPOKEN)
+        sources = frozenset(recording.take.source for recording in found)
+        return cls(sung, sample_rate, seed, split, seconds, sources)
+
+    @property
+    def _place(self) -> str:
+        """The folders, for a message."""
+        folders = dict.fromkeys(str(recording.folder) for recording in self.recordings)
+        return ", ".join(folders)
 
     def draw(
         self, target: str, n: int, key: str, *, avoid: str = "", solo: bool = False, again: bool = False
@@ -48,7 +105,7 @@ class ClipLibrary:
         Fewer clips are the first of more.
 
         Args:
-            target: the family or instrument that they are of.
+            target: what they are of, as in `targets.fits`.
             n: how many.
             key: what they are for; another key gives other clips.
             avoid: a song or source that they must not come from.
@@ -56,41 +113,50 @@ class ClipLibrary:
             again: when all recordings have given a clip, go round again, to other places of them.
 
         Returns:
-            (C, S) clips of about 6 s from loud places; fewer than n where there are fewer recordings.
+            (C, S) clips of about `seconds` from loud places; fewer than n where there are fewer recordings.
 
         Raises:
             ConfigError: the folder holds no such recording.
         """
         rng = self._rng(key)
-        takes = [t for t in self.takes if target in {t.family, t.label} and avoid not in {t.song, t.source} - {""}]
-        of_songs = [t for t in takes if t.song]
-        takes = [t for t in takes if not t.song] if solo else of_songs or takes
+        found = [
+            recording
+            for recording in self.recordings
+            if fits(target, recording.take.label) and avoid not in {recording.take.song, recording.take.source} - {""}
+        ]
+        of_songs = [recording for recording in found if recording.take.song]
+        alone = [recording for recording in found if not recording.take.song]
+        found = alone if solo else of_songs or found
         clips: list[Audio] = []
-        for take in _in_turn(takes, rng) * (n if again else 1):
+        for recording in _in_turn(found, rng) * (n if again else 1):
             if len(clips) == n:
                 break
-            clip = self._loud_place(read_take(self.folder, take, self.sample_rate), rng)
+            clip = self._loud_place(recording.read(self.sample_rate), rng)
             if clip is not None:
                 clips.append(clip)
         if not clips and n:
-            raise ConfigError(f"{self.folder}: no recording of '{target}' to take clips from (split {self.split})")
+            raise ConfigError(f"{self._place}: no recording of '{target}' to take clips from (split {self.split})")
         return clips
 
-    def draw_others(self, families: Sequence[str], n: int, key: str, *, avoid: str = "") -> list[Audio]:
-        """Draw n clips as negatives, from the given families in turn, as far as there are recordings of them.
+    def draw_others(self, targets: Sequence[str], n: int, key: str, *, avoid: str = "") -> list[Audio]:
+        """Draw n clips as negatives, from the given targets in turn, as far as there are recordings of them.
 
         Raises:
-            ConfigError: the folder holds recordings of none of them.
+            ConfigError: the folders hold recordings of none of them.
         """
-        known = sorted({take.family for take in self.takes} & set(families))
+        labels = {recording.take.label for recording in self.recordings}
+        known = sorted(name for name in set(targets) if any(fits(name, label) for label in labels))
         if not known and n:
-            raise ConfigError(f"{self.folder}: no recording of {', '.join(families)} to take negatives from")
+            names = ", ".join(targets)
+            raise ConfigError(f"{self._place}: no recording of {names} to take negatives from")
         names = self._rng(key).permutation(known).tolist()
         counts = {name: len(range(i, n, len(names))) for i, name in enumerate(names)}
         return [clip for name, count in counts.items() for clip in self.draw(name, count, key, avoid=avoid)]
 
     def excerpts(self, audio: Audio, n: int, key: str) -> list[Audio]:
-        """Draw n clips of about 6 s from loud places of one recording, which may overlap; fewer if it is quiet."""
+        """Draw n clips of about `seconds` from loud places of one recording; they may overlap, and are fewer if it is
+        quiet.
+        """
         rng = self._rng(key)
         clips = [self._loud_place(audio, rng) for _ in range(n)]
         return [clip for clip in clips if clip is not None]
@@ -100,10 +166,10 @@ class ClipLibrary:
 
     def _loud_place(self, audio: Audio, rng: np.random.Generator) -> Audio | None:
         """(C, S) a clip from a place within 6 dB of the loudest; None if all of it is quiet."""
-        length = int(CLIP_SECONDS * self.sample_rate)
+        length = int(self.seconds * self.sample_rate)
         half = self.sample_rate // 2
         powers = block_levels(audio, self.sample_rate).astype(np.float64) ** 2
-        n_blocks = min(length // half, len(powers))
+        n_blocks = max(1, min(length // half, len(powers)))
         powers = np.convolve(powers, np.full(n_blocks, 1 / n_blocks), "valid")
         if powers.max() < QUIETEST**2:
             return None
@@ -111,12 +177,13 @@ class ClipLibrary:
         return audio[:, start : start + length]
 
 
-def _in_turn(takes: Sequence[Take], rng: np.random.Generator) -> list[Take]:
-    """Takes in random order: first one of each source, then a second of each, and so on."""
-    shuffled = [takes[i] for i in rng.permutation(len(takes))]
+def _in_turn(recordings: Sequence[Recording], rng: np.random.Generator) -> list[Recording]:
+    """Recordings in random order: first one of each source, then a second of each, and so on."""
+    shuffled = [recordings[i] for i in rng.permutation(len(recordings))]
     turns: dict[str, int] = {}
     rounds = []
-    for take in shuffled:
-        rounds.append(turns.get(take.source, 0))
-        turns[take.source] = rounds[-1] + 1
+    for recording in shuffled:
+        source = recording.take.source
+        rounds.append(turns.get(source, 0))
+        turns[source] = rounds[-1] + 1
     return [shuffled[i] for i in np.argsort(rounds, kind="stable")]

@@ -8,11 +8,12 @@ from rich.console import Console
 
 from rtmss.conditions.preset import find
 from rtmss.evaluation.clips import ClipLibrary
-from rtmss.evaluation.exam import other_families
+from rtmss.evaluation.exam import other_sounds
 from rtmss.evaluation.metrics import measure
 from rtmss.evaluation.report import Score
-from rtmss.evaluation.songs import TARGETS, find_songs, read_song
+from rtmss.evaluation.songs import find_songs, read_song
 from rtmss.evaluation.tables import print_scores
+from rtmss.evaluation.targets import TARGETS
 from rtmss.separator import Separator
 
 
@@ -37,11 +38,11 @@ def compare_conditions(
             the song.
     """
     separator = Separator.load(weights, profile)
-    clips = ClipLibrary.open(data, separator.model.config.sample_rate, seed)
-    piece = read_song(find_songs(data, [song])[0], clips.sample_rate)
+    clips = ClipLibrary.open([data], separator.model.config.sample_rate, seed)
+    piece = read_song(find_songs(data, names=[song])[0], clips.sample_rate)
     truth = find(target, {name: piece.truth(name) for name in TARGETS if piece.truth(name) is not None}, f"{song} stem")
     own = clips.draw(target, n_clips, f"{song}//{target}", avoid=song)
-    others = clips.draw_others(other_families(piece, target), n_clips, f"{song}//{target}", avoid=song)
+    others = clips.draw_others(other_sounds(piece, target), n_clips, f"{song}//{target}", avoid=song)
     rest = piece.mixture - truth
     ways = {
         "positives only": (own, [], target, truth),

@@ -5,15 +5,13 @@ Audio is (C, S).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from rtmss.conditions.condition import Condition, ConditionHeader
-from rtmss.config import ConfigError
 from rtmss.evaluation.baselines import (
     centre_cut,
     ideal_binary_mask,
@@ -25,7 +23,8 @@ from rtmss.evaluation.bss import measure_bss
 from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.metrics import level_db, level_dbfs, measure
 from rtmss.evaluation.report import BASELINES, BINARY, MIXTURE, ORACLE, OWN, RIVAL, ZERO, Absence, Score, Shots
-from rtmss.evaluation.songs import TARGETS, Piece, master
+from rtmss.evaluation.songs import Piece, master
+from rtmss.evaluation.targets import ALONE, TARGETS, exactly, family_of, fits
 from rtmss.files import Audio
 from rtmss.separator import Separator
 from rtmss.training.classify import class_embedding
@@ -35,6 +34,9 @@ N_TOGETHER = 8
 """Targets that the separator takes at once."""
 
 
+Result = tuple[list[Score], list[Absence]]
+
+
 @dataclass(frozen=True)
 class Examiner:
     """A separator, and how it is told what to separate."""
@@ -42,8 +44,6 @@ class Examiner:
     separator: Separator
     clips: ClipLibrary
     shots: tuple[Shots, ...]
-    same_song: bool = False
-    """Positive clips are of the true stem itself, where it sounds: what a user has who can solo it somewhere."""
     solos: ClipLibrary | None = None
     """Recordings alone of unseen instruments, for positive clips of them; None where targets are seen."""
     bss: bool = False
@@ -54,34 +54,21 @@ class Examiner:
     mastered: bool = False
     """Pieces are made as loud as records first, and clips of the same song with them."""
 
-    @classmethod
-    def open(
-        cls, data: Path, weights: Path | None, shots: Sequence[Shots], seed: int, *,
-        same_song: bool = False, unseen: bool = False, bss: bool = False, by_class: bool = False,
-        references: bool = True, mastered: bool = False, profile: str | None = None,
-    ) -> Examiner:  # fmt: skip
-        """Load the weights and list the clips.
+    @property
+    def sample_rate(self) -> int:
+        """Hz, of everything that is judged."""
+        return self.clips.sample_rate
 
-        Raises:
-            CheckpointError: the weights cannot be used.
-            ConfigError: there are no clips, or none are asked for, or there is no such profile.
-        """
-        asked = tuple(dict.fromkeys(Shots(*pair) for pair in shots if sum(pair)))
-        if not asked or min(min(pair) for pair in asked) < 0:
-            raise ConfigError("an evaluation needs clips: shots or negatives at least 1, none below 0")
-        separator = Separator.load(weights, profile)
-        rate = separator.model.config.sample_rate
-        solos = ClipLibrary.open(data, rate, seed, "valid") if unseen else None
-        library = ClipLibrary.open(data, rate, seed)
-        return cls(separator, library, asked, same_song, solos, bss, by_class, references, mastered)
+    def positives(self, piece: Piece, target: str, *, own: bool = False) -> list[Audio]:
+        """As many positive clips as are ever needed of a target of a piece.
 
-    def positives(self, piece: Piece, target: str) -> list[Audio]:
-        """As many positive clips as are ever needed: of other songs (for a piece with an unknown voice, of other voices
-        singing alone; for an unseen instrument, of recordings of it alone), or of the same song, as far as the target
-        plays in it.
+        They are of other songs; for a piece with an unknown voice, of other voices singing alone; for an unseen
+        instrument, of recordings of it alone. `own` takes them from the judged stem instead, as far as the target
+        plays in the piece: what a user has who can solo it somewhere.
         """
-        n, key = max(pair.positive for pair in self.shots), _key(piece, target)
-        truth = piece.truth(target) if self.same_song else None
+        n = max(shots.positive for shots in self.shots)
+        key = key_of(piece, target)
+        truth = piece.truth(target) if own else None
         clips = self.clips.excerpts(truth, n, key) if truth is not None else []
         if clips:
             return clips
@@ -92,13 +79,17 @@ class Examiner:
     def condition(self, piece: Piece, target: str, positives: Sequence[Audio], shots: Shots) -> Condition:
         """The condition for a target of a piece: the first of its positive clips, and negatives of what else plays."""
         if self.by_class:
-            return self._class_condition(FAMILY_OF[target])
-        others = other_families(piece, target)
-        negatives = self.clips.draw_others(others, shots.negative, _key(piece, target), avoid=piece.name)
-        rate = self.clips.sample_rate
-        return self.separator.condition(positives[: shots.positive], negatives, sample_rate=rate, name=target)
+            return self.class_condition(family_of(target))
+        others = other_sounds(piece, target)
+        negatives = self.clips.draw_others(others, shots.negative, key_of(piece, target), avoid=piece.name)
+        return self.condition_of(target, positives[: shots.positive], negatives)
 
-    def _class_condition(self, family: str) -> Condition:
+    def condition_of(self, target: str, positives: Sequence[Audio], negatives: Sequence[Audio]) -> Condition:
+        """The condition that clips make."""
+        return self.separator.condition(positives, negatives, sample_rate=self.sample_rate, name=target)
+
+    def class_condition(self, family: str) -> Condition:
+        """The condition that a family's name makes, for weights that were trained so."""
         head = self.separator.model.condition_head
         embedding = class_embedding(family, self.separator.model.config.clip_encoder.n_embedding)
         with torch.no_grad():
@@ -106,72 +97,114 @@ class Examiner:
         header = ConditionHeader(name=family, model_id=self.separator.model_id)
         return Condition(header, vector, np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32))
 
-    def examine(self, piece: Piece, targets: Sequence[str]) -> tuple[list[Score], list[Absence]]:
+    def separate(self, piece: Piece, conditions: Sequence[Condition]) -> Iterator[Audio]:
+        """(2, S) what comes out of a piece for each condition, in turn."""
+        for i in range(0, len(conditions), N_TOGETHER):
+            yield from self.separator.separate_all(piece.mixture, self.sample_rate, conditions[i : i + N_TOGETHER])
+
+    def examine(self, piece: Piece, targets: Sequence[str]) -> Result:
         """Separate the targets out of a piece by all numbers of clips, and score them beside the baselines.
 
-        Targets that are absent are scored by how much comes out; those that another stem may hide are passed over.
+        Targets that are absent are scored by how much comes out; those that another stem may hide are passed over,
+        and an instrument alone where it has not a stem apart from the others of its family.
         """
-        truths = {target: piece.truth(target) for target in targets}
+        truths = self._truths(piece, targets)
         if self.mastered:
-            piece = master(piece, self.clips.sample_rate)
+            piece = master(piece, self.sample_rate)
             truths = {target: None if truth is None else piece.truth(target) for target, truth in truths.items()}
-        truths = {target: truth for target, truth in truths.items() if truth is not None or not piece.may_hide(target)}
-        clips = {target: self.positives(piece, target) for target in truths}
+        clips = {
+            (target, own): self.positives(piece, target, own=own)
+            for target in truths
+            for own in {shots.own for shots in self.shots}
+        }
         asked = [(target, shots) for shots in self.shots for target in truths]
+        conditions = [self.condition(piece, target, clips[target, shots.own], shots) for target, shots in asked]
         scores: list[Score] = []
         absences: list[Absence] = []
-        for i in range(0, len(asked), N_TOGETHER):
-            batch = asked[i : i + N_TOGETHER]
-            conditions = [self.condition(piece, target, clips[target], shots) for target, shots in batch]
-            estimates = self.separator.separate_all(piece.mixture, self.clips.sample_rate, conditions)
-            for (target, shots), estimate in zip(batch, estimates, strict=True):
-                truth = truths[target]
-                if truth is None:
-                    levels = level_db(estimate, piece.mixture), level_dbfs(estimate)
-                    absences.append(Absence(piece.name, target, *shots, *levels))
-                else:
-                    scores.append(self._score(piece, target, truth, OWN, estimate, *shots))
+        for (target, shots), estimate in zip(asked, self.separate(piece, conditions), strict=True):
+            truth = truths[target]
+            if truth is None:
+                absences.append(absence(piece, target, shots, estimate))
+            else:
+                scores.append(self.score(piece, target, truth, OWN, estimate, shots))
         for target, truth in truths.items():
             if truth is not None and self.references:
-                for method, n_clips, estimate in self._references(piece, truth, target, clips[target]):
-                    scores.append(self._score(piece, target, truth, method, estimate, n_clips))
+                for method, given, estimate in self._references(piece, truth, target, clips):
+                    scores.append(self.score(piece, target, truth, method, estimate, given))
         order = list(truths)
         return sorted(scores, key=lambda row: order.index(row.target)), absences
 
-    def _references(
-        self, piece: Piece, truth: Audio, target: str, clips: Sequence[Audio]
-    ) -> Iterator[tuple[str, int | None, Audio]]:
-        """Other methods' estimates of a target, and the number of clips for those that have any."""
-        mixture, stft = piece.mixture, self.separator.model.config.stft
-        yield ORACLE, None, ideal_ratio_mask(truth, mixture, stft)
-        yield BINARY, None, ideal_binary_mask(truth, mixture, stft)
-        for n in sorted({pair.positive for pair in self.shots if pair.positive}):
-            yield RIVAL, n, learned_spectra(mixture, clips[:n])
-        if target == "drums":
-            yield BASELINES[target], None, percussive_part(mixture)
-        if target == "vocals":
-            yield BASELINES[target], None, centre_cut(mixture)
-        yield MIXTURE, None, mixture
-        yield ZERO, None, np.zeros_like(mixture)
+    def _truths(self, piece: Piece, targets: Sequence[str]) -> dict[str, Audio | None]:
+        """The true targets that can be judged, None for those that are absent."""
+        truths: dict[str, Audio | None] = {}
+        for target in targets:
+            truth = piece.truth(target)
+            if target.endswith(ALONE) and not piece.tells_apart(target):
+                continue
+            if truth is not None or not piece.may_hide(target):
+                truths[target] = truth
+        return truths
 
-    def _score(
-        self, piece: Piece, target: str, truth: Audio, method: str, estimate: Audio,
-        n_positive: int | None = None, n_negative: int | None = None,
-    ) -> Score:  # fmt: skip
+    def _references(
+        self, piece: Piece, truth: Audio, target: str, clips: Mapping[tuple[str, bool], Sequence[Audio]]
+    ) -> Iterator[tuple[str, Shots | None, Audio]]:
+        """Other methods' estimates of a target, and the clips for those that have any."""
+        yield from self.oracles(piece, truth)
+        for n, own in sorted({(shots.positive, shots.own) for shots in self.shots if shots.positive}):
+            estimate = learned_spectra(piece.mixture, clips[target, own][:n])
+            yield RIVAL, Shots(n, 0, own), estimate
+        if target == "drums":
+            yield BASELINES[target], None, percussive_part(piece.mixture)
+        if target == "vocals":
+            yield BASELINES[target], None, centre_cut(piece.mixture)
+        yield from self.nothing(piece)
+
+    def oracles(self, piece: Piece, truth: Audio) -> Iterator[tuple[str, None, Audio]]:
+        """What masks that know the truth make of a piece."""
+        stft = self.separator.model.config.stft
+        yield ORACLE, None, ideal_ratio_mask(truth, piece.mixture, stft)
+        yield BINARY, None, ideal_binary_mask(truth, piece.mixture, stft)
+
+    def nothing(self, piece: Piece) -> Iterator[tuple[str, None, Audio]]:
+        """What comes out where nothing is done."""
+        yield MIXTURE, None, piece.mixture
+        yield ZERO, None, np.zeros_like(piece.mixture)
+
+    def score(
+        self, piece: Piece, target: str, truth: Audio, method: str, estimate: Audio, shots: Shots | None = None
+    ) -> Score:
+        """The figures of an estimate."""
         figures = measure(truth, estimate, piece.mixture)
         if self.bss:
-            more = measure_bss(truth, estimate, piece.mixture, self.clips.sample_rate)
+            more = measure_bss(truth, estimate, piece.mixture, self.sample_rate)
             figures = figures._replace(**more._asdict())
-        return Score(piece.name, piece.voice, target, method, n_positive, n_negative, **figures._asdict())
+        n_positive = None if shots is None else shots.positive
+        # NMF takes no negatives.
+        n_negative = None if shots is None or method != OWN else shots.negative
+        own = shots is not None and shots.own
+        return Score(
+            piece.name, piece.voice, target, method, n_positive, n_negative,
+            **figures._asdict(), on=piece.on, own_clips=own,
+        )  # fmt: skip
 
 
-def other_families(piece: Piece, target: str) -> list[str]:
-    """Families that a piece's negatives come from: those that play beside the target, or else the usual ones."""
-    own = FAMILY_OF[target]
+def absence(piece: Piece, target: str, shots: Shots, estimate: Audio) -> Absence:
+    """What came out for a target that is not in a piece."""
+    levels = level_db(estimate, piece.mixture), level_dbfs(estimate)
+    return Absence(piece.name, target, shots.positive, shots.negative, *levels, piece.on, shots.own)
+
+
+def other_sounds(piece: Piece, target: str) -> list[str]:
+    """What a piece's negatives are of: the other instruments of the target's family and the other families that play
+    beside it, or else the usual families.
+    """
+    own = family_of(target)
+    labels = sorted({piece.label(stem) for stem in piece.stems})
+    relatives = [exactly(label) for label in labels if FAMILY_OF[label] == own and not fits(target, label)]
     playing = [family for family in piece.families() if family not in {own, "other"}]
-    return playing or [name for name in TARGETS if name != own]
+    return [*relatives, *playing] or [name for name in TARGETS if name != own]
 
 
-def _key(piece: Piece, target: str) -> str:
+def key_of(piece: Piece, target: str) -> str:
     """What a draw of clips is for."""
     return f"{piece.name}/{piece.voice}/{target}"

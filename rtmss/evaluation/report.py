@@ -21,16 +21,27 @@ RIVAL = "NMF"
 BASELINES = {"drums": "HPSS", "vocals": "centre cut"}
 MIXTURE, ZERO = "mixture", "zero"
 """The mixture itself, and silence, as estimates: the edge counts from the better of them."""
+BOTH = "both"
+"""Two sources of one family together, where one of them is asked for."""
+METHODS = (OWN, RIVAL, *BASELINES.values(), ORACLE, BINARY, BOTH, MIXTURE, ZERO)
+"""In the order in which they are shown."""
+
+SONGS = "songs"
+UNKNOWN_VOICES = "unknown voices"
+DUETS = "two of a family"
+"""What a mean is over."""
 
 
 class Shots(NamedTuple):
-    """How many clips make a condition."""
+    """How many clips make a condition, and whose."""
 
     positive: int
     negative: int
+    own: bool = False
+    """Positive clips are of the judged stem itself, and not of other songs."""
 
     def __str__(self) -> str:
-        return f"{self.positive}+{self.negative}"
+        return f"{self.positive}+{self.negative}" + (" own" if self.own else "")
 
 
 @dataclass(frozen=True)
@@ -53,6 +64,10 @@ class Score:
     bss_isr_db: float | None = None
     bss_sir_db: float | None = None
     bss_sar_db: float | None = None
+    on: str = SONGS
+    """What its mean is over."""
+    own_clips: bool = False
+    """Whether the positive clips were of the judged stem itself."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +82,8 @@ class Absence:
     """Level of the output relative to the mixture."""
     leakage_dbfs: float
     """RMS of the output in dB of full scale."""
+    on: str = SONGS
+    own_clips: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,59 +94,64 @@ class Report:
     scores: list[Score] = field(default_factory=list)
     absences: list[Absence] = field(default_factory=list)
 
-    def select(
-        self, target: str, method: str = OWN, *, unknown_voices: bool = False, shots: Shots | None = None
-    ) -> list[Score]:
-        """A method's scores for a target over the songs, or over the unknown voices; of all numbers of clips, or one.
+    def select(self, target: str, method: str = OWN, *, on: str = SONGS, shots: Shots | None = None) -> list[Score]:
+        """A method's scores for a target over one kind of pieces; of all numbers of clips, or one.
 
         Methods that take no negatives, or no clips, are found by any `shots` that agrees with what they take.
         """
-        rows = [s for s in self.scores if (s.target, s.method, bool(s.voice)) == (target, method, unknown_voices)]
+        rows = [s for s in self.scores if (s.target, s.method, s.on) == (target, method, on)]
         if shots is None:
             return rows
+        rows = [s for s in rows if s.shots is None or s.own_clips == shots.own]
         return [s for s in rows if s.shots in {None, shots.positive} and s.negatives in {None, shots.negative}]
 
-    def mean(
-        self, target: str, method: str = OWN, *, unknown_voices: bool = False, shots: Shots | None = None
-    ) -> Figures | None:
+    def mean(self, target: str, method: str = OWN, *, on: str = SONGS, shots: Shots | None = None) -> Figures | None:
         """Mean figures (BSSEval: medians) of what `select` finds; None without any."""
-        rows = self.select(target, method, unknown_voices=unknown_voices, shots=shots)
+        rows = self.select(target, method, on=on, shots=shots)
         return mean_figures(rows) if rows else None
 
-    def groups(self) -> list[tuple[str, bool]]:
-        """Targets, in songs (False) and over unknown voices (True), in the order they are shown in."""
-        return sorted(dict.fromkeys((s.target, bool(s.voice)) for s in self.scores), key=lambda group: group[1])
+    def groups(self) -> list[tuple[str, str]]:
+        """Targets, and the kind of pieces that they are judged on, kind by kind."""
+        kinds = list(dict.fromkeys(s.on for s in self.scores))
+        return sorted(dict.fromkeys((s.target, s.on) for s in self.scores), key=lambda group: kinds.index(group[1]))
 
     def shots(self) -> list[Shots]:
-        """The numbers of clips that conditions were made of."""
-        pairs = {(s.shots, s.negatives) for s in self.scores if s.method == OWN}
-        pairs |= {(a.shots, a.negatives) for a in self.absences}
-        return sorted(Shots(k, n) for k, n in pairs if k is not None and n is not None)
+        """How the conditions were made."""
+        ways = {(s.shots, s.negatives, s.own_clips) for s in self.scores if s.method == OWN}
+        ways |= {(a.shots, a.negatives, a.own_clips) for a in self.absences}
+        found = [Shots(k, n, own) for k, n, own in ways if k is not None and n is not None]
+        return sorted(found, key=lambda shots: (shots.own, shots.positive, shots.negative))
 
     def means(self) -> list[dict[str, Any]]:
-        """One row per target, method and number of clips, songs and unknown voices apart."""
-        keys = dict.fromkeys((bool(s.voice), s.target, s.method, s.shots, s.negatives) for s in self.scores)
-        rows = []
-        for key in keys:
-            found = [s for s in self.scores if (bool(s.voice), s.target, s.method, s.shots, s.negatives) == key]
-            names = ("on", "target", "method", "shots", "negatives")
-            row = dict(zip(names, (place(key[0]), *key[1:]), strict=True))
-            rows.append({**row, "n": len(found), **mean_figures(found)._asdict()})
-        return rows
+        """One row per target, method and number of clips, every kind of pieces apart."""
+        names = ("on", "target", "method", "shots", "negatives", "own_clips")
+        groups: dict[tuple[Any, ...], list[Score]] = {}
+        for score in self.scores:
+            groups.setdefault(tuple(getattr(score, name) for name in names), []).append(score)
+        return [
+            {
+                **dict(zip(names, key, strict=True)),
+                "n": len(found),
+                **mean_figures(found)._asdict(),
+                "median_sdr_db": median(score.sdr_db for score in found),
+            }
+            for key, found in groups.items()
+        ]
 
     def edges(self) -> list[dict[str, Any]]:
         """Mean edges in dB of the separator: a row per target, a column per number of positive + negative clips."""
         rows = []
-        for target, unknown in self.groups():
-            means = {str(s): self.mean(target, unknown_voices=unknown, shots=s) for s in self.shots()}
+        for target, on in self.groups():
+            means = {str(s): self.mean(target, on=on, shots=s) for s in self.shots()}
             edges = {name: figures.edge_db if figures else None for name, figures in means.items()}
-            rows.append({"on": place(unknown), "target": target, **edges})
+            rows.append({"on": on, "target": target, **edges})
         return rows
 
 
-def place(unknown_voices: bool) -> str:
-    """What a mean is over."""
-    return "unknown voices" if unknown_voices else "songs"
+def clips_of(shots: int | None, negatives: int | None, own: bool) -> str:
+    """The clips that a method was given, such as `5+0`; empty for none."""
+    numbers = "+".join(str(n) for n in (shots, negatives) if n is not None)
+    return f"{numbers} own" if numbers and own else numbers
 
 
 def mean_figures(scores: Sequence[Score]) -> Figures:

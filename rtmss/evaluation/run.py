@@ -1,15 +1,13 @@
-"""The evaluation: songs with clips from other songs, unknown voices, unseen instruments, and absent targets."""
+"""The evaluation: which exams are sat, by one process or several, and what becomes of the results."""
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
-from functools import partial
-from itertools import product
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from rich.console import Console
@@ -18,124 +16,62 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rtmss.conditions.preset import find
 from rtmss.config import ConfigError
 from rtmss.evaluation.chart import draw_edges
-from rtmss.evaluation.exam import Examiner
-from rtmss.evaluation.report import Absence, Report, Score, Shots, write_report
-from rtmss.evaluation.songs import (
-    JUDGED,
-    TARGETS,
-    find_labels,
-    find_songs,
-    find_unseen,
-    find_voices,
-    lay_voice,
-    pair_voices,
-    read_song,
-)
+from rtmss.evaluation.clips import ClipLibrary
+from rtmss.evaluation.duets import find_duets
+from rtmss.evaluation.exam import Examiner, Result
+from rtmss.evaluation.exams import Exam, Material, choose, find_exams, find_unseen_exams
+from rtmss.evaluation.options import CLIPS, EXAMS, Options, shots_of
+from rtmss.evaluation.report import Report, write_report
+from rtmss.evaluation.songs import Excerpt
+from rtmss.evaluation.stems import find_stems_exams, stem_set
 from rtmss.evaluation.tables import print_report
-from rtmss.training.datasets import find_takes
-
-CLIPS = {"other-song": False, "same-song": True}
-"""Where positive clips come from, and whether that is the judged stem itself."""
-SPLITS = {"seen": False, "unseen": True}
-
-
-class Exam(NamedTuple):
-    """One piece to be judged on."""
-
-    folder: Path
-    """The song."""
-    targets: tuple[str, ...]
-    labels: Mapping[str, str]
-    """The instruments of the song's stems."""
-    voice: Path | None = None
-    """The unknown voice to be laid over it; None for the song as it is."""
-
-    def __str__(self) -> str:
-        return self.folder.name + (f" + {self.voice.name}" if self.voice else "")
+from rtmss.evaluation.targets import JUDGED
+from rtmss.separator import Separator
+from rtmss.training.datasets.take import SPLITS
 
 
 def evaluate(
-    data: Path,
+    data: Sequence[Path],
     weights: Path | None = None,
     output: Path | None = None,
+    options: Options | None = None,
     *,
-    shots: Sequence[int] = (5,),
-    negatives: Sequence[int] = (0,),
-    clips: str = "other-song",
-    split: str = "seen",
-    targets: Sequence[str] | None = None,
-    songs: Sequence[str] | None = None,
-    seed: int = 0,
-    bss: bool = False,
-    by_class: bool = False,
-    references: bool = True,
-    mastered: bool = False,
-    max_seconds: float | None = None,
-    profile: str | None = None,
     n_processes: int = 1,
     console: Console | None = None,
 ) -> Report:
-    """Judge weights on the validation part of a data folder, print the tables and write them.
+    """Judge weights on songs, print the tables and write them.
 
     Args:
-        data: folder laid out as in `rtmss.training.datasets.folder`.
+        data: datasets and folders of stems, whose songs are judged together.
         weights: None for those that come with rtmss.
         output: folder for the report's files; None writes none.
-        shots: numbers of positive clips of a condition, K; fewer are taken where there are fewer recordings.
-        negatives: numbers of negative clips, N, of the other families that play in the song; every K is judged with
-            every N, and with the same clips as far as they go.
-        clips: `other-song`, or `same-song` for positive clips of the very stem that is judged.
-        split: `seen`, or `unseen` for the instruments that training has nothing of, in the songs where they play, by
-            clips of recordings of them alone.
-        targets: families or instruments; None for vocals, drums, bass and guitar, as far as there are recordings to
-            take clips from, or for all that are unseen.
-        songs: names of validation songs; None for all.
-        seed: of the choice of clips.
-        bss: measure BSSEval v4 too, of all methods, which takes many times as long as the separation.
-        by_class: make conditions of the target's family alone, for weights whose recipe says `conditioning: class`.
-        references: score baselines and oracles too.
-        mastered: judge on mixtures that are compressed, limited and as loud as records.
-        max_seconds: hear at most this much of each song, from the moment when all stems have begun.
-        profile: latency profile; None for that of the weights.
+        options: what is judged and how.
         n_processes: pieces judged at once, each on one thread; 1 takes all threads for one after the other.
         console: where to print.
 
     Raises:
         CheckpointError: the weights cannot be used.
-        ConfigError: the data folder lacks what is needed, or a song, a target, a profile or a choice is unknown.
+        ConfigError: a data folder lacks what is needed, or a song, a target, a profile or a choice is unknown.
     """
+    options = options or Options()
     console = console or Console()
-    pairs = [Shots(*pair) for pair in product(shots, negatives)]
-    same_song, unseen = find(clips, CLIPS, "kind of clips"), find(split, SPLITS, "split")
-    exams = find_exams(data, targets, songs, unseen=unseen)
-    examiner = Examiner.open(
-        data, weights, pairs, seed,
-        same_song=same_song, unseen=unseen, bss=bss, by_class=by_class, references=references,
-        mastered=mastered, profile=profile,
-    )  # fmt: skip
-    report = Report(
-        {
-            "model_id": examiner.separator.model_id, "shots": list(shots), "negatives": list(negatives), "seed": seed,
-            "clips": clips, "split": split, "targets": list(exams[0].targets), "bss": bss, "mastered": mastered,
-            "max_seconds": max_seconds,
-            "latency": examiner.separator.model.config.latency,
-            "songs": [exam.folder.name for exam in exams if exam.voice is None],
-        }
-    )  # fmt: skip
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    separator = Separator.load(weights, options.profile)
+    examiner, exams = prepare(data, separator, options)
+    report = Report(_settings(examiner, exams, data, options))
     with ExitStack() as stack:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         progress = stack.enter_context(
             Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True)
         )
         task = progress.add_task("", total=len(exams))
-        results: Iterable[tuple[list[Score], list[Absence]]]
+        results: Iterable[Result]
         if n_processes > 1:
             context = multiprocessing.get_context("spawn")
             pool = ProcessPoolExecutor(n_processes, context, _keep, (examiner,))
             stack.callback(pool.shutdown, cancel_futures=True)
-            results = pool.map(partial(_sit_own, max_seconds=max_seconds), exams)
+            results = pool.map(_sit_own, exams)
         else:
-            results = map(partial(_sit, examiner, max_seconds=max_seconds), exams)
+            results = (_sit(examiner, exam) for exam in exams)
         for exam, (scores, absences) in zip(exams, results, strict=True):
             progress.update(task, description=str(exam), advance=1)
             report.scores.extend(scores)
@@ -147,36 +83,86 @@ def evaluate(
     return report
 
 
-def find_exams(
-    data: Path, targets: Sequence[str] | None = None, songs: Sequence[str] | None = None, *, unseen: bool = False
-) -> list[Exam]:
-    """What is to be judged: the songs, and if vocals are asked for, unknown voices; or songs with unseen instruments.
+def prepare(data: Sequence[Path], separator: Separator, options: Options) -> tuple[Examiner, list[Exam]]:
+    """List the clips and everything that is to be judged.
 
     Raises:
-        ConfigError: there are none, or a song or a target is unknown.
+        ConfigError: as of `evaluate`.
     """
-    folders, labels = find_songs(data, songs), find_labels(data)
-    known = {name: name for name in find_unseen(data)} if unseen else JUDGED
-    recorded = {take.family for take in find_takes(data, "train")}
-    usual = known if unseen else [name for name in TARGETS if name in recorded]
-    wanted = tuple(find(name, known, "target") for name in targets or usual)
-    exams = [Exam(folder, wanted, labels.get(folder.name, {})) for folder in folders]
-    if unseen:
-        exams = [exam for exam in exams if set(exam.labels.values()) & set(wanted)]
-        if not exams:
-            raise ConfigError(f"{data}: {', '.join(wanted)} play in none of these songs; name them in song.yaml")
-    elif "vocals" in wanted:
-        for voice, folder in pair_voices(find_voices(data), folders):
-            exams.append(Exam(folder, wanted, labels.get(folder.name, {}), voice))
-    return exams
+    exam = find(options.exam, EXAMS, "exam")
+    whose = find(options.clips, CLIPS, "kind of clips")
+    shots = shots_of(options.shots, options.negatives, whose)
+    split = _split(data, options)
+    rate = separator.model.config.sample_rate
+    clips_from = options.clips_from or data
+    clips = ClipLibrary.open(clips_from, rate, options.seed, seconds=options.clip_seconds)
+    places = _places(data, options)
+    materials = [Material.open(folder, split, place) for folder, place in zip(data, places, strict=True)]
+    if options.songs is not None:
+        materials = choose(materials, options.songs)
+    loudest = find(options.loudest, JUDGED, "target") if options.loudest else ""
+    excerpt = Excerpt(options.max_seconds, loudest)
+    solos = None
+    if exam == "targets":
+        exams = find_exams(materials, options.targets, clips, excerpt)
+    elif exam == "unseen":
+        exams = find_unseen_exams(materials, options.targets, clips, excerpt)
+        solos = ClipLibrary.open(data, rate, options.seed, split, options.clip_seconds)
+    elif exam == "stems":
+        exams = find_stems_exams(materials, options.targets, split, excerpt)
+    else:
+        exams = find_duets(materials, options.targets, excerpt)
+    examiner = Examiner(
+        separator, clips, shots, solos, options.bss, options.by_class, options.references, options.mastered
+    )
+    return examiner, exams
 
 
-def _sit(examiner: Examiner, exam: Exam, max_seconds: float | None) -> tuple[list[Score], list[Absence]]:
-    rate = examiner.clips.sample_rate
-    song = read_song(exam.folder, rate, max_seconds, exam.labels)
-    if exam.voice is None:
-        return examiner.examine(song, exam.targets)
-    return examiner.examine(lay_voice(song, exam.voice, rate), ["vocals"])
+def _split(data: Sequence[Path], options: Options) -> str:
+    """The split that is judged.
+
+    Raises:
+        ConfigError: there is none of this name, or no data folder.
+    """
+    if not data:
+        raise ConfigError("no data folder: name at least one")
+    if options.split is not None:
+        return str(find(options.split, {name: name for name in SPLITS}, "split"))
+    usual = {stem_set(folder).split if options.exam == "stems" else "valid" for folder in data}
+    if len(usual) > 1:
+        raise ConfigError(f"results on these datasets are published for {' and '.join(sorted(usual))}: choose a split")
+    return usual.pop()
+
+
+def _places(data: Sequence[Path], options: Options) -> list[str]:
+    """What each data folder is called in the tables; nothing where all have one mean."""
+    if not options.apart:
+        return [""] * len(data)
+    names = [folder.resolve().name for folder in data]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in data]
+
+
+def _settings(examiner: Examiner, exams: Sequence[Exam], data: Sequence[Path], options: Options) -> dict[str, object]:
+    """What a report says about itself."""
+    settings = options.model_dump(mode="json", exclude={"references", "profile"})
+    return settings | {
+        "model_id": examiner.separator.model_id,
+        "latency": examiner.separator.model.config.latency,
+        "data": [folder.resolve().name for folder in data],
+        "clips_from": [folder.resolve().name for folder in options.clips_from],
+        "songs": list(dict.fromkeys(exam.song.name for exam in exams)),
+    }
+
+
+def _sit(examiner: Examiner, exam: Exam) -> Result:
+    """The results of one exam, under the name of its folder where folders have means of their own."""
+    scores, absences = exam.sit(examiner)
+    if not exam.place:
+        return scores, absences
+    return (
+        [replace(score, on=f"{score.on}, {exam.place}") for score in scores],
+        [replace(absence, on=f"{absence.on}, {exam.place}") for absence in absences],
+    )
 
 
 _own: list[Examiner] = []
@@ -188,5 +174,5 @@ def _keep(examiner: Examiner) -> None:
     _own[:] = [examiner]
 
 
-def _sit_own(exam: Exam, max_seconds: float | None) -> tuple[list[Score], list[Absence]]:
-    return _sit(_own[0], exam, max_seconds)
+def _sit_own(exam: Exam) -> Result:
+    return _sit(_own[0], exam)

@@ -1,12 +1,13 @@
-"""The pieces that the separator is judged on: validation songs, and unknown voices over their backings.
+"""The songs that the separator is judged on, as pieces whose parts are known.
 
-Folder layout as in `rtmss.training.datasets.folder`, split `valid`. Axes: C channels, S samples.
+Axes: C channels, S samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
@@ -15,26 +16,60 @@ import torch
 
 from rtmss.conditions.preset import find
 from rtmss.config import ConfigError
-from rtmss.evaluation.metrics import block_levels, sounding_level
-from rtmss.files import Audio, read_audio
-from rtmss.training.datasets import find_takes
-from rtmss.training.datasets.take import SUFFIXES
+from rtmss.evaluation.metrics import block_levels
+from rtmss.evaluation.report import SONGS
+from rtmss.evaluation.targets import TARGETS, family_of, fits
+from rtmss.files import Audio
+from rtmss.training.datasets import Take, find_takes, recognize
+from rtmss.training.datasets.folder import FOLDER
+from rtmss.training.datasets.take import read_take
 from rtmss.training.datasets.taxonomy import FAMILY_OF, HIDES, MIXTURE
 from rtmss.training.dynamics import master_gains
 
-TARGETS = ("vocals", "drums", "bass", "guitar")
-VOICE_BELOW_DB = 2.0
-BACKINGS_PER_VOICE = 2
 MASTER = (4.0, 3.0, 0.01, 0.15, 8.0, 0.06)
 """A loud record's compressor and limiter, as `training.dynamics.draw_master` gives them."""
-KNOWN_SINGER = "pjs"
-"""The singer of the band songs, in training and validation: no unknown voice."""
 
-HIDING = {"backing": TARGETS, "synth": ("bass", "keys"), "percussion": ("drums",), "keys": ("piano", "synth")}
+HIDING: dict[str, Iterable[str]] = {
+    "backing": TARGETS,
+    "synth": ("bass", "keys"),
+    "percussion": ("drums",),
+    "keys": ("piano", "synth"),
+    "other": HIDES["other"],
+    "rest": HIDES["rest"],
+}
 """Stems that may hold a target without being called so, and the targets they may hold."""
 
-JUDGED = {label: label for label, family in FAMILY_OF.items() if family != "other"}
-"""What may be asked for: families and instruments."""
+PEAK_FLOOR = 1e-4
+"""A stem that never goes beyond this does not play."""
+
+
+@dataclass(frozen=True)
+class Song:
+    """A song of a dataset, not yet decoded."""
+
+    folder: Path
+    """The dataset."""
+    name: str
+    takes: tuple[Take, ...]
+    mix: Take | None = None
+    """The mixture as the dataset gives it."""
+    is_even: bool = True
+    """Whether stems of different lengths are a mistake; else shorter ones end in silence."""
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The instruments that play."""
+        return frozenset(take.label for take in self.takes)
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """How much of a song is heard."""
+
+    max_seconds: float | None = None
+    """None for all of it."""
+    loudest: str = ""
+    """The target that is loudest there; empty for the moment when all stems have begun to sound."""
 
 
 @dataclass(frozen=True)
@@ -48,25 +83,32 @@ class Piece:
     """The unknown voice that was laid over the song; empty for a song as it is."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """The instrument of a stem, where it is known."""
+    given: Audio | None = None
+    """(2, S) the mixture, where it is not the sum of the stems."""
+    on: str = SONGS
+    """What kind of piece it is: figures of each kind have a mean of their own."""
 
     @cached_property
     def mixture(self) -> Audio:
-        """(2, S) the sum of all stems."""
-        return add(self.stems.values())
+        """(2, S) the sum of all stems, or what was given instead."""
+        return add(self.stems.values()) if self.given is None else self.given
 
     def truth(self, target: str) -> Audio | None:
-        """(2, S) the sum of the stems of a target's family, so `vocals` holds the backing vocals, or of an instrument;
-        None if absent.
-        """
-        parts = [audio for stem, audio in self.stems.items() if target in {FAMILY_OF[stem], self.label(stem)}]
-        return add(parts) if any(np.abs(part).max() > 1e-4 for part in parts) else None
+        """(2, S) the sum of the stems that belong to a target, so `vocals` holds the backing vocals; None if absent."""
+        return self.sum_of(lambda stem: fits(target, self.label(stem)))
+
+    def sum_of(self, belongs: Callable[[str], bool]) -> Audio | None:
+        """(2, S) the sum of the stems of certain names; None if none of them plays."""
+        parts = [audio for stem, audio in self.stems.items() if belongs(stem)]
+        return add(parts) if any(np.abs(part).max() > PEAK_FLOOR for part in parts) else None
 
     def may_hide(self, target: str) -> bool:
         """Whether a target without a stem could still sound in another stem."""
-        if target in TARGETS:
-            return any(target in HIDING.get(stem, ()) for stem in self.stems)
-        family = FAMILY_OF[target]
         labels = {self.label(stem) for stem in self.stems}
+        if target in TARGETS:
+            families = {FAMILY_OF[label] for label in labels} - {"other"}
+            return any(target in HIDING.get(name, ()) for name in labels | families)
+        family = family_of(target)
         return any(label in {*HIDES, family} or family in HIDING.get(label, ()) for label in labels)
 
     def label(self, stem: str) -> str:
@@ -75,107 +117,112 @@ class Piece:
 
     def families(self) -> list[str]:
         """The families that play."""
-        return sorted({FAMILY_OF[stem] for stem in self.stems})
+        return sorted({FAMILY_OF[self.label(stem)] for stem in self.stems})
+
+    def tells_apart(self, target: str) -> bool:
+        """Whether the instruments of a target's family have stems of their own."""
+        return len({self.label(stem) for stem in self.stems if fits(family_of(target), self.label(stem))}) > 1
 
 
-def find_songs(data: Path, names: Sequence[str] | None = None) -> list[Path]:
-    """Folders of the validation songs.
+def find_songs(folder: Path, split: str = "valid", names: Sequence[str] | None = None) -> list[Song]:
+    """The songs of one split of a dataset or a folder of stems.
 
-    Raises:
-        ConfigError: there are none, or a name is unknown.
-    """
-    folders = {path.name: path for path in sorted((data / "songs" / "valid").glob("*")) if path.is_dir()}
-    if not folders:
-        raise ConfigError(f"{data}: no songs to evaluate on; expected songs/valid/<song>/<stem>.ogg")
-    return [find(name, folders, "song") for name in names] if names else list(folders.values())
-
-
-def find_labels(data: Path) -> dict[str, dict[str, str]]:
-    """The instrument of every stem of every validation song, by song and stem."""
-    labels: dict[str, dict[str, str]] = {}
-    for take in find_takes(data, "valid"):
-        if take.song:
-            labels.setdefault(take.song, {})[take.stem] = take.label
-    return labels
-
-
-def find_unseen(data: Path) -> list[str]:
-    """Instruments of the split `valid` that `train` does not have, and that have recordings alone to take clips from.
+    Args:
+        folder: the dataset.
+        split: `train`, `valid` or `test`.
+        names: of the songs, or patterns such as `band-*`; None for all.
 
     Raises:
-        ConfigError: there are none, or a split is missing.
+        ConfigError: there are none, a name is unknown, or something spoils the data.
     """
-    alone = {take.label for take in find_takes(data, "valid") if not take.song}
-    unseen = sorted(alone - {take.label for take in find_takes(data, "train")})
-    if not unseen:
-        raise ConfigError(
-            f"{data}: no unseen instrument; expected performances/valid/<instrument>/*.ogg of one that `train` has not"
-        )
-    return unseen
+    songs = songs_of(folder, find_takes(folder, split, with_mixes=True))
+    if not songs:
+        raise ConfigError(f"{folder}: no songs to evaluate on; expected songs/{split}/<song>/<stem>.ogg")
+    return songs if names is None else choose_songs(songs, names)
 
 
-def read_song(
-    folder: Path, sample_rate: int, max_seconds: float | None = None, labels: Mapping[str, str] | None = None
-) -> Piece:
+def choose_songs(songs: Sequence[Song], names: Sequence[str]) -> list[Song]:
+    """The songs of certain names, or that patterns such as `band-*` fit, in the order of the names.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    chosen: list[Song] = []
+    for wanted in names:
+        matching = [song for song in songs if fnmatchcase(song.name, wanted)]
+        if not matching:
+            find(wanted, {song.name: song for song in songs}, "song")
+        chosen += [song for song in matching if song not in chosen]
+    return chosen
+
+
+def songs_of(folder: Path, takes: Iterable[Take]) -> list[Song]:
+    """The songs that takes of a dataset, and its mixes, belong to, by name."""
+    parts: dict[str, list[Take]] = {}
+    mixes: dict[str, Take] = {}
+    for take in takes:
+        if take.label == MIXTURE:
+            mixes[take.song] = take
+        elif take.song:
+            parts.setdefault(take.song, []).append(take)
+    is_even = recognize(folder) is FOLDER
+    return [Song(folder, name, tuple(parts[name]), mixes.get(name), is_even) for name in sorted(parts)]
+
+
+def read_song(song: Song, sample_rate: int, excerpt: Excerpt | None = None, *, as_given: bool = False) -> Piece:
     """Read a song's stems.
 
     Args:
-        folder: the song.
+        song: which.
         sample_rate: Hz, to read at.
-        max_seconds: read at most this much, from the moment when all stems have begun to sound.
-        labels: the instruments of its stems, as far as they are known.
+        excerpt: what of it; None for all.
+        as_given: the mixture is the dataset's own, and not the sum of the stems.
 
     Raises:
-        ConfigError: it holds no audio, a stem with an unknown name, or stems of different lengths.
+        AudioFileError: a file cannot be read.
+        ConfigError: the stems of a folder of stems have different lengths.
     """
-    files = sorted(p for p in folder.glob("*") if p.suffix.lower() in SUFFIXES and p.stem != MIXTURE)
-    for path in files:
-        find(path.stem, FAMILY_OF, f"stem known for {path}:")
-    stems = {path.stem: as_stereo(read_audio(path, sample_rate)[0]) for path in files}
+    stems: dict[str, Audio] = {}
+    labels: dict[str, str] = {}
+    for take in song.takes:
+        name = _free_name(take.stem, stems)
+        stems[name] = as_stereo(read_take(song.folder, take, sample_rate))
+        labels[name] = take.label
     lengths = {audio.shape[-1] for audio in stems.values()}
-    if len(lengths) != 1:
-        raise ConfigError(f"{folder}: expected stems of one length, got {sorted(lengths) or 'none'} samples")
-    if max_seconds is not None:
-        n = int(max_seconds * sample_rate)
-        start = max(0, min(max(_first_sound(a, sample_rate) for a in stems.values()), lengths.pop() - n))
-        stems = {name: audio[:, start : start + n] for name, audio in stems.items()}
-    return Piece(folder.name, stems, labels=labels or {})
+    if len(lengths) > 1 and song.is_even:
+        raise ConfigError(f"{song.folder}: expected stems of one length in {song.name}, got {sorted(lengths)} samples")
+    stems = {name: as_long(audio, max(lengths)) for name, audio in stems.items()}
+    piece = Piece(song.name, stems, labels=labels)
+    if as_given and song.mix is not None:
+        mix = as_stereo(read_take(song.folder, song.mix, sample_rate))
+        piece = replace(piece, given=as_long(mix, max(lengths)))
+    return cut(piece, sample_rate, excerpt or Excerpt())
 
 
-def find_voices(data: Path) -> list[Path]:
-    """Folders of the validation voices that the training never heard."""
-    folders = sorted((data / "voice" / "valid").glob("*"))
-    return [path for path in folders if path.is_dir() and not path.name.startswith(KNOWN_SINGER)]
+def cut(piece: Piece, sample_rate: int, excerpt: Excerpt) -> Piece:
+    """An excerpt of a piece."""
+    if excerpt.max_seconds is None:
+        return piece
+    n = int(excerpt.max_seconds * sample_rate)
+    wanted = piece.truth(excerpt.loudest) if excerpt.loudest else None
+    if wanted is None:
+        begun = max(_first_sound(audio, sample_rate) for audio in piece.stems.values())
+        start = max(0, min(begun, piece.mixture.shape[-1] - n))
+    else:
+        start = loudest_place(wanted, n, sample_rate)
+    stems = {name: audio[:, start : start + n].copy() for name, audio in piece.stems.items()}
+    given = None if piece.given is None else piece.given[:, start : start + n].copy()
+    return replace(piece, stems=stems, given=given)
 
 
-def pair_voices(voices: Sequence[Path], songs: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
-    """Two backings for each voice, taken in turn from the songs of rendered bands."""
-    bands = [song for song in songs if song.name.startswith("band-")]
-    for index, voice in enumerate(voices):
-        for turn in range(min(BACKINGS_PER_VOICE, len(bands))):
-            yield voice, bands[(index * BACKINGS_PER_VOICE + turn) % len(bands)]
-
-
-def lay_voice(song: Piece, voice: Path, sample_rate: int) -> Piece:
-    """Replace a song's vocals by a dry voice, on both sides, 2 dB under the rest where each of them sounds.
-
-    Args:
-        song: whose vocals are left out.
-        voice: a folder of recordings, played one after the other until the song ends.
-        sample_rate: Hz of the song.
-    """
-    stems = {name: audio for name, audio in song.stems.items() if FAMILY_OF[name] != "vocals"}
-    backing = add(stems.values())
-    n = backing.shape[-1]
-    files = sorted(path for path in voice.glob("*") if path.suffix.lower() in SUFFIXES)
-    mono = np.concatenate([read_audio(path, sample_rate)[0].mean(0) for path in files])[:n]
-    audio = as_stereo(np.pad(mono, (0, n - len(mono)))[None])
-    wanted = sounding_level(backing, sample_rate) * 10 ** (-VOICE_BELOW_DB / 20)
-    audio = audio * np.float32(wanted / max(sounding_level(audio, sample_rate), 1e-9))
-    gain = np.float32(min(1.0, 0.98 / np.abs(backing + audio).max()))
-    return Piece(
-        song.name, {name: part * gain for name, part in (stems | {"vocals": audio}).items()}, voice.name, song.labels
-    )
+def loudest_place(audio: Audio, length: int, sample_rate: int) -> int:
+    """First sample of the `length` samples of (C, S) audio that have the most energy, by half seconds."""
+    half = sample_rate // 2
+    powers = block_levels(audio, sample_rate).astype(np.float64) ** 2
+    n_blocks = max(1, min(length // half, len(powers)))
+    loudest = int(np.convolve(powers, np.ones(n_blocks), "valid").argmax())
+    last = int(audio.shape[-1]) - length
+    return max(0, min(loudest * half, last))
 
 
 def master(piece: Piece, sample_rate: int) -> Piece:
@@ -183,7 +230,8 @@ def master(piece: Piece, sample_rate: int) -> Piece:
     mixture = torch.from_numpy(piece.mixture)[None]
     gains = master_gains(mixture, torch.tensor([MASTER]), sample_rate)[0].numpy()
     gains *= 0.99 / max(1e-6, np.abs(piece.mixture * gains).max())
-    return replace(piece, stems={name: audio * gains for name, audio in piece.stems.items()})
+    given = None if piece.given is None else piece.given * gains
+    return replace(piece, stems={name: audio * gains for name, audio in piece.stems.items()}, given=given)
 
 
 def add(parts: Iterable[Audio]) -> Audio:
@@ -194,6 +242,21 @@ def add(parts: Iterable[Audio]) -> Audio:
 def as_stereo(audio: Audio) -> Audio:
     """(1 or 2, S) -> (2, S)."""
     return np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio
+
+
+def as_long(audio: Audio, n_samples: int) -> Audio:
+    """(C, S) -> (C, n_samples), cut or followed by silence."""
+    return np.pad(audio[:, :n_samples], ((0, 0), (0, max(0, n_samples - audio.shape[-1]))))
+
+
+def _free_name(stem: str, taken: Mapping[str, Audio]) -> str:
+    """The name of a stem, with a number where there are several of that name."""
+    if stem not in taken:
+        return stem
+    number = 2
+    while f"{stem} {number}" in taken:
+        number += 1
+    return f"{stem} {number}"
 
 
 def _first_sound(audio: Audio, sample_rate: int) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
 
 from rich import box
 from rich.console import Console
@@ -13,16 +15,16 @@ from rtmss.evaluation.metrics import Figures
 from rtmss.evaluation.report import (
     BASELINES,
     BINARY,
-    MIXTURE,
+    METHODS,
     ORACLE,
     OWN,
     RIVAL,
-    ZERO,
+    SONGS,
     Absence,
     Report,
     Score,
+    clips_of,
     mean_figures,
-    place,
 )
 
 HEADS = {
@@ -36,7 +38,6 @@ HEADS = {
     "bss_sar_db": "SAR",
 }
 OWN_HEADS = list(HEADS)[:4]
-METHODS = (OWN, RIVAL, *BASELINES.values(), ORACLE, BINARY, MIXTURE, ZERO)
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -44,11 +45,16 @@ def print_report(report: Report, console: Console) -> None:
 
     Unknown voices stand for themselves, each over its backings.
     """
+    if report.settings.get("exam") == "stems":
+        console.print(_stems_table(report))
+        if report.absences:
+            console.print(_absence_table(report.absences))
+        return
     several = len(report.shots()) > 1
     if not several:
-        for target, unknown in report.groups():
-            rows = [s for s in report.scores if (s.target, bool(s.voice)) == (target, unknown)]
-            console.print(_song_table(place(unknown), target, rows))
+        for target, on in report.groups():
+            rows = [s for s in report.scores if (s.target, s.on) == (target, on)]
+            console.print(_song_table(on, target, rows))
     if report.scores:
         console.print(_method_table(report))
     if report.absences:
@@ -112,16 +118,57 @@ def _method_table(report: Report) -> Table:
     for name in names:
         table.add_column(HEADS[name], justify="right", no_wrap=True)
     several = len(report.shots()) > 1
-    for target, unknown in report.groups():
+    for target, on in report.groups():
         table.add_section()
-        table.add_row(f"{target}, {place(unknown)}" if unknown else target)
+        table.add_row(target if on == SONGS else f"{target}, {on}")
         for row in sorted(rows, key=lambda row: METHODS.index(row["method"])):
-            if (row["target"], row["on"]) == (target, place(unknown)):
-                clips = "+".join(str(row[name]) for name in ("shots", "negatives") if row[name] is not None)
+            if (row["target"], row["on"]) == (target, on):
+                clips = clips_of(row["shots"], row["negatives"], row["own_clips"])
                 method = f"{row['method']} {clips}" if several else row["method"]
                 figures = Figures(*(row[name] for name in Figures._fields))
                 table.add_row("  " + method, *_cells(figures, names), style="bold" if row["method"] == OWN else None)
     return table
+
+
+STEMS_HEADS = {
+    "bss_sdr_db": "museval\nSDR",
+    "bss_isr_db": "\nISR",
+    "bss_sir_db": "\nSIR",
+    "bss_sar_db": "\nSAR",
+    "sdr_db": "whole songs\nmean SDR",
+    "median_sdr_db": "\nmedian SDR",
+}
+
+
+def _stems_table(report: Report) -> Table:
+    """One row per stem in the order of publications, and the mean of the stems."""
+    rows = report.means()
+    names = [name for name in STEMS_HEADS if any(row[name] is not None for row in rows)]
+    title = "Stems together (dB); museval: medians over seconds, then songs"
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("\nstem", no_wrap=True)
+    table.add_column("\nsongs", justify="right")
+    for name in names:
+        table.add_column(STEMS_HEADS[name], justify="right", no_wrap=True)
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        clips = clips_of(row["shots"], row["negatives"], row["own_clips"])
+        groups.setdefault(f"{row['on']}, {clips} clips", []).append(row)
+    for group, found in groups.items():
+        table.add_section()
+        table.add_row(group, style="bold")
+        for row in found:
+            figures = (_number(row[name], 2) for name in names)
+            table.add_row(f"  {row['target']}", str(row["n"]), *figures)
+        means = (_number(_mean([row[name] for row in found]), 2) for name in names)
+        table.add_row("  mean of the stems", "", *means)
+    return table
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    """The mean, None where a value is missing."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
 
 
 def _absence_table(absences: Sequence[Absence]) -> Table:
@@ -144,5 +191,5 @@ def _cells(figures: Score | Figures, names: Sequence[str]) -> list[str]:
     return [_number(getattr(figures, name)) for name in names]
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"
+def _number(value: float | None, n_digits: int = 1) -> str:
+    return "" if value is None else f"{value:.{n_digits}f}"

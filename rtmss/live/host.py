@@ -12,19 +12,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from rtmss.engine.control import Scene
-from rtmss.live.launch import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOptions, launch
-from rtmss.live.link import Link
-from rtmss.live.priority import hint
-from rtmss.live.recorder import RecordOptions
-from rtmss.live.tap import Tap
-from rtmss.live.tape import Loader
-from rtmss.live.transport import Wish
+from rtmss.live.options import (
+    EXIT_LOST,
+    EXIT_REFUSED,
+    SILENT_SECONDS,
+    ControlOptions,
+    EngineOptions,
+    ProcessOptions,
+    RecorderOptions,
+)
+from rtmss.live.realtime.launch import launch
+from rtmss.live.realtime.priority import hint
+from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
+from rtmss.live.shared.song_state import TransportCommand
+from rtmss.live.shared.state import SharedState
+from rtmss.live.song.decode import Loader
 
 POLL_SECONDS = 0.05
 START_SECONDS = 30.0
@@ -44,12 +52,10 @@ class HostOptions:
     """What `rtmss live` was asked for."""
 
     engine: EngineOptions
-    control: tuple[str, ...]
-    """Arguments of the control side's process."""
-    n_condition: int
-    record: RecordOptions | None = None
-    song: tuple[Path, Wish] | None = None
-    """A file to play in the place of an input, and how it begins."""
+    control: ControlOptions
+    recorder: RecorderOptions | None = None
+    song: tuple[Path, TransportCommand] | None = None
+    """A file to play instead of the input, and how it begins."""
 
 
 class Process(Protocol):
@@ -114,65 +120,66 @@ def run_host(options: HostOptions, scene: Scene, preset: str, say: Callable[[str
         preset: its name.
         say: prints one line for the user.
     """
-    link = Link.create(options.n_condition)
-    tap: Tap | None = None
+    shared = SharedState.create(options.engine.n_condition)
+    ring: RecorderRing | None = None
     recorder: Supervised | None = None
     loader: Loader | None = None
     supervised: list[Supervised] = []
 
     def stop(*_: object) -> None:
-        link.stop = True
+        shared.stop = True
 
     signals = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     before = [signal.signal(number, stop) for number in signals]
     try:
-        link.send(scene, preset)
-        loader = _start_loader(options, link, say)
-        engine_options = options.engine
-        if options.record is not None:
-            tap = Tap.create(options.record.shape)
-            engine_options = replace(engine_options, tap=tap.path)
-            recorder = Supervised("the recorder", partial(_start_recorder, options.record, link, tap), say)
+        shared.send(scene, preset)
+        loader = _start_loader(options, shared, say)
+        if options.recorder is not None:
+            ring = RecorderRing.create(_ring_shape(options.recorder))
+            recorder_options = options.recorder.in_memory(shared.path, ring.path)
+            recorder = Supervised("the recorder", partial(_start_recorder, recorder_options), say)
             supervised.append(recorder)
-        engine = Supervised("the engine", lambda: _start_engine(engine_options, link), say)
+        engine_options = options.engine.in_memory(shared.path, ring.path if ring else None)
+        engine = Supervised("the engine", partial(_start_engine, engine_options), say)
         supervised.append(engine)
-        if not _await_start(engine, link, say):
-            return 0 if link.stop else 1
-        supervised.append(Supervised("the control side", lambda: _start_control(options, link), say))
-        while not link.stop:
+        if not _await_start(engine, shared, say):
+            return 0 if shared.stop else 1
+        control_options = options.control.in_memory(shared.path)
+        supervised.append(Supervised("the control side", partial(_start_control, control_options), say))
+        while not shared.stop:
             for child in supervised:
-                child.check(_stall(engine, link) if child is engine else "")
+                child.check(_stall(engine, shared) if child is engine else "")
             if engine.is_down:
-                link.announce("reopening")
+                shared.announce("reopening")
             time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:
         pass
     except RefusedError:
         return 1
     finally:
-        link.stop = True
+        shared.stop = True
         if loader is not None:
             loader.close()
         _end([child.process for child in supervised if child is not recorder])
         _end([child.process for child in supervised if child is recorder], WRITE_SECONDS)
         for number, handler in zip(signals, before, strict=True):
             signal.signal(number, handler)
-        link.close(unlink=True)
-        if tap is not None:
-            tap.close(unlink=True)
+        shared.close(unlink=True)
+        if ring is not None:
+            ring.close(unlink=True)
     return int(loader is not None and loader.has_failed)
 
 
-def _start_loader(options: HostOptions, link: Link, say: Callable[[str], None]) -> Loader | None:
+def _start_loader(options: HostOptions, shared: SharedState, say: Callable[[str], None]) -> Loader | None:
     if options.song is None:
         return None
-    link.transport.insert(*options.song)
-    return Loader(options.song[0], link, say)
+    shared.transport.insert(*options.song)
+    return Loader(options.song[0], shared, say)
 
 
-def _stall(engine: Supervised, link: Link) -> str:
+def _stall(engine: Supervised, shared: SharedState) -> str:
     """What is wrong with an engine that runs but does not play."""
-    status, now = link.read()[0], time.monotonic()
+    status, now = shared.read()[0], time.monotonic()
     if status.hop_seconds < engine.started:  # it has not stepped yet
         return f"did not start within {START_SECONDS:g} s" if now - engine.started > START_SECONDS else ""
     silent = now - status.hop_seconds
@@ -180,18 +187,18 @@ def _stall(engine: Supervised, link: Link) -> str:
     return f"has been silent for {silent:.1f} s" if silent > 2 * SILENT_SECONDS else ""
 
 
-def _await_start(engine: Supervised, link: Link, say: Callable[[str], None]) -> bool:
+def _await_start(engine: Supervised, shared: SharedState, say: Callable[[str], None]) -> bool:
     """Wait for the first hop, and advise on how it runs; false, and said why, if there will be none."""
-    while link.read()[0].hop_seconds < engine.started:
-        code, problem = engine.process.exit_code(), _stall(engine, link)
+    while shared.read()[0].hop_seconds < engine.started:
+        code, problem = engine.process.exit_code(), _stall(engine, shared)
         if code is not None and code != EXIT_REFUSED:
             problem = ENDINGS.get(code, f"ended with status {code}")
-        if code is not None or problem or link.stop:
+        if code is not None or problem or shared.stop:
             if problem:
                 say(f"{engine.name} {problem}")
             return False
         time.sleep(POLL_SECONDS)
-    if advice := hint(is_realtime=bool(link.read()[0].realtime)):
+    if advice := hint(is_realtime=bool(shared.read()[0].realtime)):
         say(advice)
     return True
 
@@ -225,25 +232,31 @@ class _Command:
         self._process.wait()
 
 
-def _start_engine(options: EngineOptions, link: Link) -> Process:
+def _ring_shape(options: RecorderOptions) -> RingShape:
+    return RingShape(options.hop_length, options.n_outputs, options.n_condition)
+
+
+def _start_engine(options: EngineOptions) -> Process:
     """A fork of a server that has imported torch already starts in a fraction of the time; not on every system."""
     methods = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
-        context.set_forkserver_preload(["rtmss.live.engine"])
-    process = context.Process(target=launch, args=(options, link.path), name="rtmss-engine", daemon=True)
+        context.set_forkserver_preload(["rtmss.live.realtime.process"])
+    process = context.Process(target=launch, args=(options.to_text(),), name="rtmss-engine", daemon=True)
     process.start()
     return _Child(process)
 
 
-def _start_control(options: HostOptions, link: Link) -> Process:
-    command = [sys.executable, "-m", "rtmss.live.control", "--link", str(link.path), *options.control]
-    return _Command(subprocess.Popen(command))
+def _start_control(options: ControlOptions) -> Process:
+    return _start_module("rtmss.live.control.process", options)
 
 
-def _start_recorder(options: RecordOptions, link: Link, tap: Tap) -> Process:
-    command = [sys.executable, "-m", "rtmss.live.recorder", *options.arguments(link.path, tap.path)]
-    return _Command(subprocess.Popen(command))
+def _start_recorder(options: RecorderOptions) -> Process:
+    return _start_module("rtmss.live.recorder", options)
+
+
+def _start_module(module: str, options: ProcessOptions) -> Process:
+    return _Command(subprocess.Popen([sys.executable, "-m", module, options.to_text()]))
 
 
 def _end(processes: list[Process], seconds: float = 2.0) -> None:

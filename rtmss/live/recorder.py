@@ -1,6 +1,6 @@
 """The recorder's process: writes what the engine plays, and never holds it up. It may die and come back.
 
-Started by the supervisor as `python -m rtmss.live.recorder`.
+Started by the supervisor as `python -m rtmss.live.recorder OPTIONS`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, NamedTuple
-
-import typer
+from typing import NamedTuple
 
 from rtmss.config import UserError
-from rtmss.engine.journal import Header, versions
-from rtmss.live.link import Link, Recording
-from rtmss.live.take import OpenAudio, Take
-from rtmss.live.tap import Hop, Position, Shape, Stream, Tap
-from rtmss.live.wav import WavFile
+from rtmss.live.options import RecorderOptions
+from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
+from rtmss.live.shared.state import Recording, SharedState
+from rtmss.recording.files import OpenAudio, Take
+from rtmss.recording.hop import EngineRun, Hop, Position
+from rtmss.recording.log import Header, versions
+from rtmss.recording.wav import WavFile
 
 TICK_SECONDS = 0.02
 
 
-class About(NamedTuple):
+class ModelInfo(NamedTuple):
     """What a log says of the model."""
 
     model_id: str
@@ -35,45 +35,32 @@ class About(NamedTuple):
     delay: int
 
 
-class RecordOptions(NamedTuple):
-    """What a recorder is started with."""
-
-    folder: Path
-    shape: Shape
-    about: About
-
-    def arguments(self, link: Path, tap: Path) -> list[str]:
-        """For its command line."""
-        numbers = {**self.shape._asdict(), **self.about._asdict(), "folder": self.folder, "link": link, "tap": tap}
-        return [f"--{name.replace('_', '-')}={value}" for name, value in numbers.items()]
-
-
 class Recorder:
-    """Follows a tap into takes: numbered folders, one for every engine that plays."""
+    """Writes the hops of a ring into takes: numbered folders, one for every engine that plays."""
 
     def __init__(
         self,
-        tap: Tap,
-        link: Link,
+        ring: RecorderRing,
+        shared: SharedState,
         folder: Path,
-        about: About,
+        model_info: ModelInfo,
         say: Callable[[str], None],
         open_audio: OpenAudio = WavFile,
     ) -> None:
         """Go on where the recorder before this one was.
 
         Args:
-            tap: where the hops come from.
-            link: where the state goes.
+            ring: where the hops come from.
+            shared: where the recorder's state goes.
             folder: the takes go into it.
-            about: for their logs.
+            model_info: for their logs.
             say: prints one line for the user.
             open_audio: see `Take`.
         """
-        self._tap, self._link, self._folder, self._about, self._say = tap, link, folder, about, say
+        self._ring, self._shared, self._folder, self._model_info, self._say = ring, shared, folder, model_info, say
         self._open_audio = open_audio
         self._take: Take | None = None
-        self._position = tap.position
+        self._position = ring.position
         self._rate = 0
 
     def poll(self) -> bool:
@@ -85,7 +72,7 @@ class Recorder:
             return False
         before = self._position.number
         try:
-            for hop in self._tap.read(before):
+            for hop in self._ring.read(before):
                 self._write(hop)
             self._note_late()
         except OSError as error:
@@ -101,10 +88,10 @@ class Recorder:
 
     def _write(self, hop: Hop) -> None:
         n_lost = hop.number - self._position.number - 1
-        if hop.stream.number != self._position.stream:
-            self._next_take(hop.stream)
+        if hop.run.number != self._position.run:
+            self._next_take(hop.run)
         elif self._take is None:
-            self._open(hop.stream)
+            self._open(hop.run)
         assert self._take is not None
         self._take.write(hop, self._position, n_lost)
         self._position = self._position._replace(
@@ -112,54 +99,54 @@ class Recorder:
             hop=hop.hop + 1,
             scene=hop.scene_number,
             n_lost=self._position.n_lost + n_lost,
-            n_bad_samples=hop.flow.n_bad_samples,
-            n_xruns=hop.flow.n_xruns,
-            is_panic=int(hop.flow.is_panic),
-            is_transport=int(hop.flow.is_transport),
+            n_bad_samples=hop.info.n_bad_samples,
+            n_xruns=hop.info.n_xruns,
+            is_panic=int(hop.info.is_panic),
+            is_transport=int(hop.info.is_transport),
         )
-        self._tap.position = self._position  # the files have it
+        self._ring.position = self._position  # the files have it
 
-    def _next_take(self, stream: Stream) -> None:
+    def _next_take(self, run: EngineRun) -> None:
         """A new engine plays, whose hops count from 0."""
         if self._take is not None:
             self._note_late()
             self._take.close(self._position.hop, "the engine was started again")
         take, before = make_take(self._folder, self._position.take), self._position
-        self._position = Position(before.number, before.n_late, stream.number, take, n_lost=before.n_lost)
-        self._open(stream)
+        self._position = Position(before.number, before.n_late, run.number, take, n_lost=before.n_lost)
+        self._open(run)
 
-    def _open(self, stream: Stream) -> None:
-        self._rate = stream.sample_rate
+    def _open(self, run: EngineRun) -> None:
+        self._rate = run.sample_rate
         folder = self._folder / take_name(self._position.take)
         folder.mkdir(exist_ok=True)
-        self._take = Take(folder, self._tap.shape.hop_length, self._about.delay, self._open_audio)
+        self._take = Take(folder, self._ring.shape.hop_length, self._model_info.delay, self._open_audio)
         self._take.begin(
             Header(
-                model_id=self._about.model_id,
-                weights=self._about.weights,
-                backend=stream.backend,
-                sample_rate=stream.sample_rate,
-                hop_length=self._tap.shape.hop_length,
-                delay=self._about.delay,
-                n_outputs=stream.n_outputs,
-                block=stream.block,
-                latency=stream.latency,
+                model_id=self._model_info.model_id,
+                weights=self._model_info.weights,
+                backend=run.backend,
+                sample_rate=run.sample_rate,
+                hop_length=self._ring.shape.hop_length,
+                delay=self._model_info.delay,
+                n_outputs=run.n_outputs,
+                block=run.block,
+                latency=run.latency,
                 started=datetime.now().astimezone().isoformat(timespec="seconds"),
-                versions=versions(stream.backend),
+                versions=versions(run.backend),
             )
         )
 
     def _note_late(self) -> None:
-        n_late, late = self._tap.read_late(self._position.n_late)
+        n_late, late = self._ring.read_late(self._position.n_late)
         if late and self._take is not None:
-            self._take.note_late([hop for stream, hop in late if stream == self._position.stream])
-        n_of_next_take = sum(stream > self._position.stream for stream, _ in late)
+            self._take.note_late([hop for run, hop in late if run == self._position.run])
+        n_of_next_take = sum(run > self._position.run for run, _ in late)
         self._position = self._position._replace(n_late=n_late - n_of_next_take)
-        self._tap.position = self._position
+        self._ring.position = self._position
 
     def _stop(self, reason: str) -> None:
         self._position = self._position._replace(has_stopped=1)
-        self._tap.position = self._position
+        self._ring.position = self._position
         if self._take is not None:
             self._take.close(self._position.hop, reason)
             self._take = None
@@ -169,7 +156,7 @@ class Recorder:
         position = self._position
         state = "stopped" if position.has_stopped else "recording" if position.take else "off"
         rate = self._rate or 1
-        self._link.recording = Recording(state, position.hop * self._tap.shape.hop_length / rate, position.n_lost)
+        self._shared.recording = Recording(state, position.hop * self._ring.shape.hop_length / rate, position.n_lost)
 
 
 def take_name(number: int) -> str:
@@ -205,24 +192,22 @@ def check_folder(folder: Path) -> None:
         raise UserError(f"{folder}: nothing can be recorded there ({error.strerror}); choose another folder") from error
 
 
-def run_recorder(
-    link: Annotated[Path, typer.Option()],
-    tap: Annotated[Path, typer.Option()],
-    hop_length: Annotated[int, typer.Option()],
-    n_outputs: Annotated[int, typer.Option()],
-    n_condition: Annotated[int, typer.Option()],
-    folder: Annotated[Path, typer.Option()],
-    model_id: Annotated[str, typer.Option()],
-    weights: Annotated[str, typer.Option()],
-    delay: Annotated[int, typer.Option()],
-) -> None:
-    """Write until the link says stop, and then what is left."""
+def run_recorder(options: RecorderOptions) -> None:
+    """Write until the shared state says stop, and then what is left.
+
+    Raises:
+        ValueError: the options name no ring.
+    """
+    if options.ring is None:
+        raise ValueError("a recorder needs a ring to read from")
     for number in (signal.SIGINT, signal.SIGTERM):  # they are meant for the supervisor, which says when to end
         signal.signal(number, signal.SIG_IGN)
-    memory, supervisor = Link.attach(link, n_condition), os.getppid()
-    source = Tap.attach(tap, Shape(hop_length, n_outputs, n_condition))
-    recorder = Recorder(source, memory, folder, About(model_id, weights, delay), _say)
-    while not memory.stop and os.getppid() == supervisor:
+    supervisor = os.getppid()
+    shared = SharedState.attach(options.memory, options.n_condition)
+    shape = RingShape(options.hop_length, options.n_outputs, options.n_condition)
+    model_info = ModelInfo(options.model_id, options.weights, options.delay)
+    recorder = Recorder(RecorderRing.attach(options.ring, shape), shared, options.folder, model_info, _say)
+    while not shared.stop and os.getppid() == supervisor:
         if not recorder.poll():
             time.sleep(TICK_SECONDS)
     recorder.poll()
@@ -234,4 +219,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    typer.run(run_recorder)
+    run_recorder(RecorderOptions.of_text(sys.argv[1]))

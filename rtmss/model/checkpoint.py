@@ -77,6 +77,32 @@ def load_model(path: Path, stft: StftConfig | None = None) -> tuple[SeparatorMod
     return model.eval().requires_grad_(False), header["model_id"]
 
 
+GROWN = ("unet.paths.", "unet.target_paths.", "unet.path_film.")
+"""Beginnings of the names of weights that a larger network may have beside those of a smaller one."""
+
+
+def grow_model(path: Path, config: SeparatorConfig) -> SeparatorModel:
+    """Put the weights of a network into one with further dual-path blocks, which change nothing until they are trained.
+
+    Args:
+        path: weights written by `save_model`.
+        config: of the larger network.
+
+    Raises:
+        CheckpointError: as `load_model`, or the networks differ in more than such blocks.
+    """
+    small, _ = load_model(path)
+    model = SeparatorModel(config)
+    weights = small.state_dict()
+    own = model.state_dict()
+    strange = [name for name in own if name not in weights and not name.startswith(GROWN)]
+    strange += [name for name in weights if name not in own or weights[name].shape != own[name].shape]
+    if strange:
+        raise CheckpointError(f"{path}: only dual-path blocks can be added to these weights; '{strange[0]}' differs")
+    model.load_state_dict(weights, strict=False)
+    return model
+
+
 def _model_id(tensors: dict[str, torch.Tensor], config: str) -> str:
     digest = hashlib.sha256(config.encode())
     for name in sorted(tensors):

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from rtmss.config import UNetConfig
+from rtmss.model.dual_path import DualPath
+from rtmss.model.gru import run_gru
 from rtmss.model.layers import BandMerge, BandSplit, CausalBlock, delay
 
 
@@ -39,6 +41,8 @@ class EncoderState(NamedTuple):
     delays: tuple[Tensor, ...] = ()
     """What waits until enough is heard of what comes after it, where the network looks ahead: of every level
     (B, C, frames, F), and of the bottleneck (B, look_ahead, n_hidden)."""
+    paths: tuple[Tensor, ...] = ()
+    """One per dual-path block, (B, recurrent_dilation, F, path_width)."""
 
 
 class DecoderState(NamedTuple):
@@ -48,6 +52,8 @@ class DecoderState(NamedTuple):
     """(B, N, recurrent_dilation, n_hidden)."""
     convs: tuple[Tensor, ...]
     """One per level, deepest first, (B, N, C, n_past, F)."""
+    paths: tuple[Tensor, ...] = ()
+    """One per dual-path block, (B, N, recurrent_dilation, F, path_width)."""
 
 
 class UNet(nn.Module):
@@ -66,6 +72,9 @@ class UNet(nn.Module):
         """Frames that each level's skip waits for the decoder."""
         pairs = list(pairwise(channels))
         self.down = nn.ModuleList(nn.Conv2d(a, b, (1, 4), (1, 2), (0, 1)) for a, b in pairs)
+        path = (channels[-1], config.path_width, self.level_bands[-1], config.recurrent_dilation)
+        self.paths = nn.ModuleList(DualPath(*path) for _ in range(config.n_paths))
+        self.target_paths = nn.ModuleList(DualPath(*path) for _ in range(config.n_target_paths))
         self.squeeze = nn.Linear(n_deep, config.n_hidden)
         # Without it the recurrent layers saturate within minutes of training and never come back.
         self.squeeze_norm = nn.LayerNorm(config.n_hidden)
@@ -84,6 +93,9 @@ class UNet(nn.Module):
         if self.gate is not None:
             nn.init.zeros_(self.gate.weight)
             nn.init.zeros_(self.gate.bias)
+        has_path_film = config.n_target_paths > 0 and config.film != "bottleneck"
+        self.path_sizes = [2 * channels[-1]] * config.n_target_paths if has_path_film else []
+        self.path_film = nn.Linear(config.n_condition, sum(self.path_sizes)) if has_path_film else None
 
     def init_encoder_state(self, batch: int) -> EncoderState:
         """The memory before any sound: all zeros."""
@@ -93,14 +105,22 @@ class UNet(nn.Module):
         sizes = zip(config.channels, self.waits, self.level_bands, strict=True)
         deep = torch.zeros(batch, config.look_ahead, config.n_hidden)
         delays = (*(torch.zeros(batch, *size) for size in sizes), deep) if config.n_ahead else ()
-        return EncoderState(convs, torch.zeros(batch, config.recurrent_dilation, config.n_hidden), delays)
+        hidden = torch.zeros(batch, config.recurrent_dilation, config.n_hidden)
+        paths = tuple(path.init_state(batch) for path in self._paths(self.paths))
+        return EncoderState(convs, hidden, delays, paths)
 
     def init_decoder_state(self, batch: int, n_targets: int) -> DecoderState:
         """The memory of fresh targets: all zeros."""
         blocks: Iterable[tuple[Any, int]] = zip(self.decoder, self.level_bands[::-1], strict=True)
         convs = tuple(block.init_state(batch * n_targets, n).unflatten(0, (batch, n_targets)) for block, n in blocks)
         hidden = torch.zeros(batch, n_targets, self.config.recurrent_dilation, self.config.n_hidden)
-        return DecoderState(hidden, convs)
+        starts = (path.init_state(batch * n_targets) for path in self._paths(self.target_paths))
+        return DecoderState(hidden, convs, tuple(torch.unflatten(start, 0, (batch, n_targets)) for start in starts))
+
+    @staticmethod
+    def _paths(modules: nn.ModuleList) -> Iterable[DualPath]:
+        paths: Iterable[Any] = modules
+        return paths
 
     def encode(self, planes: Tensor, state: EncoderState) -> tuple[Features, EncoderState]:
         """Run the shared encoder.
@@ -117,18 +137,24 @@ class UNet(nn.Module):
             x, latest = block(x, past)
             skips.append(x)
             pasts.append(latest)
+        path_states = []
+        for path, before in zip(self.paths, state.paths, strict=True):
+            x, after = path(x, before)
+            path_states.append(after)
+        skips[-1] = x
         deep = self.squeeze_norm(self.squeeze(x.permute(0, 2, 1, 3).flatten(2)))
         y, hidden = _recur(self.gru, deep, state.hidden)
         waiting: tuple[Tensor, ...] = ()
         if state.delays:
             pairs = [delay(x, before, x.dim() - 2) for x, before in zip((*skips, deep), state.delays, strict=True)]
             (*skips, deep), waiting = map(tuple, zip(*pairs, strict=True))
-        return Features(tuple(skips), deep + y), EncoderState(tuple(pasts), hidden, waiting)
+        features = Features(tuple(skips), deep + y)
+        return features, EncoderState(tuple(pasts), hidden, waiting, tuple(path_states))
 
     def modulate(self, condition: Tensor) -> Tensor:
         """(B, N, n_condition) -> (B, N, all scales and shifts): what the decoders need to know of a condition."""
-        film: Tensor = self.film(condition)
-        return film if self.gate is None else torch.cat([film, self.gate(condition)], dim=-1)
+        parts = (self.film, self.gate, self.path_film)
+        return torch.cat([part(condition) for part in parts if part is not None], dim=-1)
 
     def decode(self, features: Features, condition: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
         """Run one decoder per condition.
@@ -148,9 +174,11 @@ class UNet(nn.Module):
     ) -> tuple[Tensor, DecoderState]:
         """`decode` with what `modulate` says of the conditions, which changes only when they do."""
         shape = modulation.shape[:2]
-        sizes = [*self.film_sizes, *(self.film_sizes[1:] if self.gate is not None else ())]
-        pairs = [f.chunk(2, dim=-1) for f in torch.split(modulation.flatten(0, 1), sizes, dim=-1)]
-        films, gates = pairs[: len(self.film_sizes)], pairs[len(self.film_sizes) :]
+        gate_sizes = self.film_sizes[1:] if self.gate is not None else []
+        kinds = (self.film_sizes, gate_sizes, self.path_sizes)
+        parts = torch.split(modulation.flatten(0, 1), [size for sizes in kinds for size in sizes], dim=-1)
+        pairs = iter([part.chunk(2, dim=-1) for part in parts])
+        films, gates, path_films = ([next(pairs) for _ in sizes] for sizes in kinds)
         scale, shift = (f[:, None] for f in films[0])
         x = _per_target(features.bottleneck, shape) * (1 + scale) + shift
         y, hidden = _recur(self.target_gru, x, state.hidden.flatten(0, 1))
@@ -168,8 +196,21 @@ class UNet(nn.Module):
                 skip = skip * (1 + gain) + offset
             x, latest = block(x + skip, past.flatten(0, 1), film)
             pasts.append(latest.unflatten(0, shape))
+            if not level:
+                x, paths = self._follow_paths(x, path_films, state.paths, shape)
         masks = self.merge(x).unflatten(0, shape)
-        return masks, DecoderState(torch.unflatten(hidden, 0, shape), tuple(pasts))
+        return masks, DecoderState(torch.unflatten(hidden, 0, shape), tuple(pasts), paths)
+
+    def _follow_paths(
+        self, x: Tensor, films: Sequence[tuple[Tensor, ...]], state: tuple[Tensor, ...], shape: torch.Size
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """(B * N, C, T, F) through the targets' dual-path blocks, with their next memory."""
+        states = []
+        for number, (path, before) in enumerate(zip(self.target_paths, state, strict=True)):
+            film = films[number] if films else None
+            x, after = path(x, before.flatten(0, 1), film)
+            states.append(torch.unflatten(after, 0, shape))
+        return x, tuple(states)
 
 
 def bound_masks(masks: Tensor) -> Tensor:
@@ -195,22 +236,10 @@ def _recur(gru: nn.GRU, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
     n_frames, dilation = x.shape[1], hidden.shape[1]
     if n_frames == 1 or dilation == 1:
         # Copied, for torch cannot export the view, whose strides are those of all sequences.
-        y = _run(gru, x, hidden[:, 0].clone(memory_format=torch.contiguous_format))
+        y = run_gru(gru, x, hidden[:, 0].clone(memory_format=torch.contiguous_format))
     else:
         y = torch.empty_like(x)
         for i in range(min(dilation, n_frames)):
-            y[:, i::dilation] = _run(gru, x[:, i::dilation], hidden[:, i])
+            y[:, i::dilation] = run_gru(gru, x[:, i::dilation], hidden[:, i])
     # The output of a step is its state.
     return y, y[:, -1:] if dilation == 1 else torch.cat([hidden.to(y.dtype), y], dim=1)[:, -dilation:]
-
-
-def _run(gru: nn.GRU, x: Tensor, hidden: Tensor) -> Tensor:
-    """(B, T, H) after the state (B, H)."""
-    y: Tensor
-    if not x.is_cuda:
-        y, _ = gru(x, hidden[None].to(x.dtype))
-        return y
-    # Autocast would make it float16, in which small gradients are lost.
-    with torch.autocast("cuda", enabled=False):
-        y, _ = gru(x.float(), hidden[None].float())
-    return y

@@ -22,6 +22,7 @@ from rich.progress import track
 
 from rtmss.config import ConfigError
 from rtmss.files import Audio
+from rtmss.training.bandwidth import bandwidth_hz
 from rtmss.training.datasets import find_takes
 from rtmss.training.datasets.take import SUFFIXES, Take, read_take
 from rtmss.training.datasets.taxonomy import FAMILIES, FAMILY_OF
@@ -179,6 +180,7 @@ def load_bank(
     samples = np.asarray(np.memmap(audio_file, np.int16, mode="r"))
     takes = [_placed(take, row["take"]) for take, row in zip(takes, index, strict=True)]
     audio = [samples[t.start : t.start + t.n_samples * t.n_channels].reshape(t.n_samples, t.n_channels) for t in takes]
+    takes = _with_bandwidths(takes, audio, sample_rate, cache / f"bandwidths-{split}-{key}.json")
     return Bank(takes, audio, [np.asarray(row["levels"], np.float32) for row in index], sample_rate)
 
 
@@ -186,11 +188,19 @@ def _signature(folder: Path, take: Take) -> tuple[str | int, ...]:
     """What has to be the same for decoded audio to be used again."""
     sizes = [(folder / file).stat().st_size for file in take.files]
     stream = () if take.stream is None else (f"stream {take.stream}",)
-    return take.path, *sizes, *take.more, *stream
+    gapless = ("gapless",) if any(file.lower().endswith(".mp3") for file in take.files) else ()
+    return take.path, *sizes, *take.more, *stream, *gapless
 
 
 def _placed(take: Take, row: dict[str, Any]) -> Take:
     return replace(take, start=row["start"], n_samples=row["n_samples"], n_channels=row["n_channels"])
+
+
+def _with_bandwidths(takes: list[Take], audio: list[NDArray[np.int16]], sample_rate: int, kept: Path) -> list[Take]:
+    """The takes with the bandwidths that are kept in a file, measured the first time."""
+    if not kept.exists():
+        kept.write_text(json.dumps([bandwidth_hz(samples, sample_rate) for samples in audio]))
+    return [replace(t, bandwidth_hz=hz) for t, hz in zip(takes, json.loads(kept.read_text()), strict=True)]
 
 
 def _decode(

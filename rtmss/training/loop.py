@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from rtmss.model.checkpoint import load_model, save_model
+from rtmss.model.checkpoint import grow_model, load_model, save_model
 from rtmss.model.separator import SeparatorModel
 from rtmss.training.bank import Bank
 from rtmss.training.episodes import Episode, Episodes, Plan
@@ -175,6 +175,12 @@ class Trainer:
         self._share([*gradients, *sums, figures])
         for statistic, total in zip(self.statistics, sums, strict=True):
             statistic.copy_(total)
+        self.update()
+        return figures[0], figures[1] / figures[2].clamp_min(1e-6)
+
+    def update(self) -> None:
+        """Take one step along the gradients, and move the average."""
+        recipe = self.recipe.loop
         norm = torch.nn.utils.clip_grad_norm_(self.trained, recipe.clip_norm)
         # What a gradient scaler would set: the fused optimiser then leaves all as it is.
         self.optimiser.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
@@ -185,7 +191,6 @@ class Trainer:
             pairs = zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True)
             for mean, value in pairs:
                 mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
-        return figures[0], figures[1] / figures[2].clamp_min(1e-6)
 
     def _share(self, tensors: list[Tensor]) -> None:
         """Put the mean over all processes in the place of each tensor."""
@@ -228,5 +233,7 @@ def start_model(recipe: Recipe, folder: Path) -> tuple[SeparatorModel, bool]:
     """The model a run starts from, and whether its clip encoder is trained already."""
     torch.manual_seed(recipe.seed)
     if recipe.start_from is not None:
-        return load_model(folder / recipe.start_from)[0], True
+        weights = folder / recipe.start_from
+        is_grown = "model" in recipe.model_fields_set
+        return grow_model(weights, recipe.model) if is_grown else load_model(weights)[0], True
     return SeparatorModel(recipe.model), False

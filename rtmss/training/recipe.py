@@ -171,7 +171,8 @@ class Recipe(Config):
     episodes: EpisodeRecipe = EpisodeRecipe()
     loop: LoopRecipe = LoopRecipe()
     start_from: Path | None = None
-    """Weights to go on from; relative to the recipe's folder. None starts from chance."""
+    """Weights to go on from; relative to the recipe's folder. None starts from chance. A `model` beside it may have
+    further dual-path blocks, which begin by changing nothing."""
     compile: bool = True
     """Compile network and loss; needs a C++ compiler."""
     n_workers: Annotated[int, Field(ge=0)] = 1

@@ -1,7 +1,7 @@
 """Which backend plays: the one that is asked for, or the faster one on this machine.
 
 Making the network for ONNX Runtime takes several seconds, once for every set of weights; it is kept in a folder, and
-beside it how both compared.
+the times of both backends beside it.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import torch
 
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.config import UserError
+from rtmss.engine.backends.benchmark_cache import Comparison, situation
 from rtmss.engine.backends.graph import GraphError, check_exportable, code_id, export_graph
-from rtmss.engine.backends.kept import Comparison, situation
 from rtmss.engine.backends.onnx import MISSING, OnnxBackend
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.backends.torch import TorchBackend
@@ -34,7 +34,7 @@ TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
-class Choice:
+class BackendChoice:
     """What plays, and why."""
 
     name: str
@@ -67,7 +67,7 @@ def choose(
     *,
     may_export: bool = True,
     say: Callable[[str], None] = lambda _: None,
-) -> Choice:
+) -> BackendChoice:
     """Pick what plays hop by hop.
 
     Args:
@@ -85,25 +85,25 @@ def choose(
     if wanted not in BACKENDS:
         raise UserError(f"no backend '{wanted}'; known: {', '.join(BACKENDS)}")
     if wanted == "torch":
-        return Choice("torch", "asked for")
+        return BackendChoice("torch", "asked for")
     try:
         graph = _graph(model, model_id, folder, may_export=may_export, say=say)
-        rivals, date = _trial(model, model_id, graph)
+        measured, date = _trial(model, model_id, graph)
     except GraphError as error:
         if wanted == "onnx":
             raise
-        return Choice("torch", str(error))
+        return BackendChoice("torch", str(error))
     if wanted == "onnx":
-        return Choice("onnx", "asked for", graph)
-    times = f"{rivals.other_ms:.1f} ms per hop of one target, torch {rivals.torch_ms:.1f} ms"
+        return BackendChoice("onnx", "asked for", graph)
+    times = f"{measured.other_ms:.1f} ms per hop of one target, torch {measured.torch_ms:.1f} ms"
     times += f", measured on {date}" if date else ""
-    if rivals.other_ms < rivals.torch_ms:
-        return Choice("onnx", times, graph)
-    return Choice("torch", f"ONNX Runtime takes {times}")
+    if measured.other_ms < measured.torch_ms:
+        return BackendChoice("onnx", times, graph)
+    return BackendChoice("torch", f"ONNX Runtime takes {times}")
 
 
-def _trial(model: SeparatorModel, model_id: str, graph: Path) -> tuple[Rivals, datetime.date | None]:
-    """Torch against a graph: the comparison that was kept and its date, or one made now.
+def _trial(model: SeparatorModel, model_id: str, graph: Path) -> tuple[BackendTimes, datetime.date | None]:
+    """Torch against a graph: the comparison in the cache and its date, or one made now.
 
     Raises:
         GraphError: they do not say the same, or ONNX Runtime cannot be used.
@@ -112,18 +112,18 @@ def _trial(model: SeparatorModel, model_id: str, graph: Path) -> tuple[Rivals, d
         now = situation(model, model_id, graph)
     except ImportError as error:
         raise GraphError(MISSING) from error
-    kept = Comparison.find(graph, now)
-    if kept is not None and kept.difference <= TOLERANCE:
-        return Rivals(kept.difference, kept.torch_ms, kept.other_ms), kept.date
-    rivals = compare(model, OnnxBackend(model, graph))
-    if not rivals.difference <= TOLERANCE:  # nor if it is no number
-        raise GraphError(f"{graph}: differs from torch by {rivals.difference:.1e}; delete it to make it anew")
+    cached = Comparison.find(graph, now)
+    if cached is not None and cached.difference <= TOLERANCE:
+        return BackendTimes(cached.difference, cached.torch_ms, cached.other_ms), cached.date
+    measured = compare(model, OnnxBackend(model, graph))
+    if not measured.difference <= TOLERANCE:  # nor if it is no number
+        raise GraphError(f"{graph}: differs from torch by {measured.difference:.1e}; delete it to make it anew")
     today = datetime.datetime.now().astimezone().date()
-    Comparison(situation=now, date=today, **rivals._asdict()).keep(graph)
-    return rivals, None
+    Comparison(situation=now, date=today, **measured._asdict()).save(graph)
+    return measured, None
 
 
-class Rivals(NamedTuple):
+class BackendTimes(NamedTuple):
     """Two backends that played the same."""
 
     difference: float
@@ -133,7 +133,7 @@ class Rivals(NamedTuple):
     """Shortest time of a hop on one thread; it hardly depends on what else runs."""
 
 
-def compare(model: SeparatorModel, other: Backend) -> Rivals:
+def compare(model: SeparatorModel, other: Backend) -> BackendTimes:
     """Step eager torch and another backend by turns, with one target and noise."""
     backends = (TorchBackend(model), other)
     vector = np.linspace(0, 1, model.config.unet.n_condition, dtype=np.float32)
@@ -157,7 +157,7 @@ def compare(model: SeparatorModel, other: Backend) -> Rivals:
             differences.append(np.abs(outputs[0] - outputs[1]).max())
     finally:
         torch.set_num_threads(n_threads)
-    return Rivals(float(np.max(differences)), *(1000 * seconds[N_SILENT:].min(axis=0)))
+    return BackendTimes(float(np.max(differences)), *(1000 * seconds[N_SILENT:].min(axis=0)))
 
 
 def graph_path(folder: Path, model: SeparatorModel, model_id: str) -> Path:

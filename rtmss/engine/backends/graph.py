@@ -29,7 +29,7 @@ from rtmss import config
 from rtmss.config import StftConfig, UserError
 from rtmss.engine.backends import tree
 from rtmss.engine.backends.tree import like_tree, named_leaves
-from rtmss.model import layers, separator, unet
+from rtmss.model import dual_path, gru, layers, scan, separator, unet
 from rtmss.model.separator import (
     N_CHANNELS,
     POWER_FLOOR,
@@ -204,7 +204,8 @@ def metadata(model: SeparatorModel, model_id: str) -> dict[str, str]:
 
 def code_id() -> str:
     """Of the code that a graph is made from: another one makes another graph."""
-    files = [Path(__file__), *(Path(str(module.__file__)) for module in (config, tree, layers, separator, unet))]
+    modules = (config, tree, dual_path, gru, layers, scan, separator, unet)
+    files = [Path(__file__), *(Path(str(module.__file__)) for module in modules)]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
 
 

@@ -34,22 +34,22 @@ class OnnxBackend:
 
     name = "onnx"
 
-    def __init__(self, model: SeparatorModel, graph: Path, profile: Path | None = None) -> None:
+    def __init__(self, model: SeparatorModel, graph: Path, trace: Path | None = None) -> None:
         """Load a graph.
 
         Args:
             model: the weights that the graph was made of.
             graph: the file.
-            profile: begins the name of a file in which the runtime is to say what every operator took, which takes
-                time itself; see `end_profile`.
+            trace: prefix of a file in which the runtime writes how long every operator took, which takes time
+                itself; see `end_trace`.
 
         Raises:
             GraphError: the file cannot be used.
         """
         self.model = model
-        self._session = _load(graph, profile)
+        self._session = _load(graph, trace)
         start, stft = model.init_state(1, 1), model.config.stft
-        self._heard: Audio = np.zeros((N_CHANNELS, stft.n_fft), np.float32)
+        self._latest: Audio = np.zeros((N_CHANNELS, stft.n_fft), np.float32)
         """The latest samples."""
         self._frame = torch.zeros(N_CHANNELS, stft.n_fft)
         self._encoders = (start.encoder, map_tree(torch.zeros_like, start.encoder))
@@ -62,39 +62,40 @@ class OnnxBackend:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything heard; no stems."""
-        self._heard[:] = 0
+        """Forget the input so far; no stems."""
+        self._latest[:] = 0
         map_tree(Tensor.zero_, self._encoders[self._now])
-        self._take(self.model.init_targets(1, 0), conditions_of((), self.model))
+        self._load_targets(self.model.init_targets(1, 0), conditions_of((), self.model))
 
     def arrange(self, order: Sequence[int | None], stems: Sequence[Stem]) -> None:
         """Follow a change of stems: `order` has for every new one its old slot, or None."""
-        self._take(rearrange(order, self._targets, self.model), conditions_of(stems, self.model))
+        self._load_targets(rearrange(order, self._targets, self.model), conditions_of(stems, self.model))
 
     def tail(self, slot: int) -> Audio:
-        """(C, n_synthesis - hop_length): what a slot would still say if nothing more came."""
+        """(C, n_synthesis - hop_length): the output of a slot if the input ended here."""
         return self._targets.overlap[0, slot].numpy().copy()
 
     def step(self, block: Audio) -> Audio:
         """(C, T * hop_length) new samples -> (N, C, T * hop_length) targets."""
         hop = self.model.config.stft.hop_length
-        output, said = np.empty((self._n, *block.shape), np.float32), self._slots.said.numpy()[0, : self._n]
+        latest = self._slots.output.numpy()[0, : self._n]
+        output = np.empty((self._n, *block.shape), np.float32)
         for start in range(0, block.shape[-1], hop):
             self._analyze(block[:, start : start + hop])
             self._session.run_with_iobinding(self._slots.bindings[self._now])
             self._now = 1 - self._now
-            output[..., start : start + hop] = said
+            output[..., start : start + hop] = latest
         return output
 
     def hold(self, block: Audio) -> Audio:
         """What `step` would give if the masks stayed as they are; changes nothing."""
-        past = torch.from_numpy(self._heard[None, :, self.model.config.stft.hop_length :])
+        past = torch.from_numpy(self._latest[None, :, self.model.config.stft.hop_length :])
         state = SeparatorState(past, self._encoders[self._now], self._targets)
         with torch.inference_mode():
             held = self.model.hold(torch.from_numpy(block)[None], state)
         return np.asarray(held[0, : self._n].numpy(), np.float32)
 
-    def end_profile(self) -> Path:
+    def end_trace(self) -> Path:
         """The file with what every operator of every step took, in the runtime's own format; no more is added."""
         return Path(self._session.end_profiling())
 
@@ -109,14 +110,14 @@ class OnnxBackend:
         In buffers that stay and with numpy, whose calls cost a fraction of torch's for so few samples.
         """
         n = hop.shape[-1]
-        self._heard[:, :-n] = self._heard[:, n:]
-        self._heard[:, -n:] = hop
-        np.multiply(self._heard, self.model.analysis.numpy(), out=self._frame.numpy())
+        self._latest[:, :-n] = self._latest[:, n:]
+        self._latest[:, -n:] = hop
+        np.multiply(self._latest, self.model.analysis.numpy(), out=self._frame.numpy())
         frames = torch.fft.rfft(self._frame).numpy()
         re, im = self._planes.numpy()[0, :, :, 0]
         re[:], im[:] = frames.real[:, 1:], frames.imag[:, 1:]
 
-    def _take(self, targets: TargetState, conditions: Tensor) -> None:
+    def _load_targets(self, targets: TargetState, conditions: Tensor) -> None:
         """Go on with these targets; without any one slot runs idle, since the graph needs one."""
         self._n = conditions.shape[1]
         if not self._n:
@@ -145,7 +146,7 @@ class _Slots:
     ) -> None:
         hop, unet = model.config.stft.hop_length, model.unet
         self.modulation = unet.modulate(torch.zeros(1, n, unet.config.n_condition)).detach()
-        self.said = torch.zeros(1, n, N_CHANNELS, hop)
+        self.output = torch.zeros(1, n, N_CHANNELS, hop)
         """What the latest step gave."""
         self.targets = (model.init_targets(1, n), model.init_targets(1, n))
         pairs = zip(encoders, self.targets, strict=True)
@@ -158,7 +159,7 @@ class _Slots:
     def _bind(self, session: Any, planes: Tensor, now: dict[str, Tensor], then: dict[str, Tensor]) -> Any:
         read = {name: leaf for name, leaf in now.items() if name != MASKS}
         inputs = {"planes": planes, "modulation": self.modulation, **read}
-        outputs = {"targets": self.said, **{NEXT + name: leaf for name, leaf in then.items()}}
+        outputs = {"targets": self.output, **{NEXT + name: leaf for name, leaf in then.items()}}
         binding = session.io_binding()
         for bind, tensors in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
             for name, tensor in tensors.items():
@@ -166,7 +167,7 @@ class _Slots:
         return binding
 
 
-def _load(graph: Path, profile: Path | None) -> Any:
+def _load(graph: Path, trace: Path | None) -> Any:
     """An inference session on one thread, which nothing spins beside.
 
     Raises:
@@ -179,8 +180,8 @@ def _load(graph: Path, profile: Path | None) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if profile is not None:
-        options.enable_profiling, options.profile_file_prefix = True, str(profile)
+    if trace is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(trace)
     try:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's own kinds, which it does not publish

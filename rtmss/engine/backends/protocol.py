@@ -20,7 +20,7 @@ class Backend(Protocol):
         """As the command line calls it. Two streams of one backend that hear the same say the same, to the bit."""
 
     def reset(self) -> None:
-        """Forget everything heard; no stems."""
+        """Forget the input so far; no stems."""
 
     def arrange(self, order: Sequence[int | None], stems: Sequence[Stem]) -> None:
         """Follow a change of stems.

@@ -49,7 +49,7 @@ class StreamBatch:
         self._audio = torch.zeros(n_streams, N_CHANNELS, self.hop_length, device=device)
         self._conditions = torch.zeros(n_streams, n_slots, model.config.unet.n_condition, device=device)
         self._is_taken = torch.zeros(n_streams, n_slots, 1, 1, device=device)
-        self._said = torch.zeros(n_streams, n_slots, N_CHANNELS, self.hop_length, device=device)
+        self._output = torch.zeros(n_streams, n_slots, N_CHANNELS, self.hop_length, device=device)
         self._graph = self._capture() if torch.device(device).type == "cuda" else None
 
     def begin(self, stream: int) -> None:
@@ -83,11 +83,11 @@ class StreamBatch:
                 self._advance()
             else:
                 self._graph.replay()
-            return np.asarray(self._said.cpu().numpy().copy(), np.float32)
+            return np.asarray(self._output.cpu().numpy().copy(), np.float32)
 
     def _advance(self) -> None:
-        said, state = self.model(self._audio, self._conditions, self._state)
-        torch.mul(said, self._is_taken, out=self._said)
+        output, state = self.model(self._audio, self._conditions, self._state)
+        torch.mul(output, self._is_taken, out=self._output)
         map_tree(Tensor.copy_, self._state, state)
 
     def _capture(self) -> torch.cuda.CUDAGraph:

@@ -27,7 +27,7 @@ class TorchBackend:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything heard; no stems."""
+        """Forget the input so far; no stems."""
         self.state = self.model.init_state(1, 0)
         self._conditions = conditions_of((), self.model)
 

@@ -13,10 +13,14 @@ from rtmss.training.datasets.slakh import SLAKH
 from rtmss.training.datasets.take import Dataset, Problem, Take
 from rtmss.training.datasets.taxonomy import MIXTURE
 
-__all__ = ["DATASETS", "Dataset", "Problem", "Take", "find_takes", "recognize"]
+__all__ = ["DATASETS", "Dataset", "NoTakesError", "Problem", "Take", "find_takes", "recognize"]
 
 DATASETS = (MUSDB18_HQ, MUSDB18, MOISESDB, MEDLEYDB, SLAKH, FOLDER)
 """In the order in which a folder is compared with them."""
+
+
+class NoTakesError(ConfigError):
+    """A data folder that holds nothing of a split."""
 
 
 def recognize(folder: Path) -> Dataset:
@@ -38,23 +42,26 @@ def recognize(folder: Path) -> Dataset:
     return FOLDER
 
 
-def find_takes(folder: Path, split: str) -> list[Take]:
+def find_takes(folder: Path, split: str, *, with_mixes: bool = False) -> list[Take]:
     """List the takes of a data folder, not yet decoded.
 
     Args:
         folder: a dataset as it was unpacked, or a folder of stems.
         split: `train`, `valid` or `test`.
+        with_mixes: also the mixes as the dataset gives them, which nobody trains on.
 
     Raises:
-        ConfigError: the folder holds none, or something that spoils training; names the expected layout.
+        NoTakesError: the folder holds none; names the expected layout.
+        ConfigError: it holds something that spoils training.
     """
     dataset = recognize(folder)
-    takes = [take for take in dataset.read(folder, split, _refuse) if take.label != MIXTURE]
+    found = list(dataset.read(folder, split, _refuse))
+    takes = [take for take in found if take.label != MIXTURE]
     if takes:
-        return takes
+        return found if with_mixes else takes
     if dataset is not FOLDER:
-        raise ConfigError(f"{folder}: no takes for '{split}' in {dataset.name}; expected {dataset.layout}")
-    raise ConfigError(
+        raise NoTakesError(f"{folder}: no takes for '{split}' in {dataset.name}; expected {dataset.layout}")
+    raise NoTakesError(
         f"{folder}: no takes for '{split}'; expected songs/{split}/<song>/<stem>.ogg or the like, "
         "or a dataset of those that `rtmss data sets` lists"
     )

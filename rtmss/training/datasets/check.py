@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rtmss.files import Audio, AudioFileError, resample
+from rtmss.files import Audio, AudioFileError, Damage, resample
 from rtmss.training.datasets import recognize
 from rtmss.training.datasets.take import SPLITS, Dataset, Problem, Take, add, read_file
 from rtmss.training.datasets.taxonomy import MIXTURE
@@ -127,9 +127,13 @@ def _read(folder: Path, take: Take, problems: list[Problem]) -> tuple[Audio, int
     """(C, S) audio of a take at its own rate, none of it if it cannot be used."""
     parts: list[Audio] = []
     rate = None
+
+    def note(damage: Damage) -> None:
+        problems.append(Problem("damaged", str(damage.path.relative_to(folder)), str(damage)))
+
     for file in take.files:
         try:
-            audio, own = read_file(folder, take, file)
+            audio, own = read_file(folder, take, file, on_damage=note)
         except AudioFileError as error:
             problems.append(Problem("unreadable", file, str(error)))
             continue

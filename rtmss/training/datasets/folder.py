@@ -1,4 +1,4 @@
-"""Any folder of stems. `split` is `train`, `valid` or `test`; audio is wav, flac, ogg, mp3 or aiff:
+"""Any folder of stems. `split` is `train`, `valid` or `test`; audio has a suffix of `SUFFIXES`:
 
     songs/<split>/<song>/<stem>.<ext>            sample-aligned stems of one song that add up to it
     songs/<split>/<song>/song.yaml               optional: `stems: {<stem>: {instrument, library, licence}}`, `licence`
@@ -134,7 +134,7 @@ def _known() -> str:
 FOLDER = Dataset(
     "folder of stems",
     "songs/<split>/<song>/<stem>.ogg, performances/<split>/<instrument>/<player>__*.ogg, voice/<split>/<voice>/*.ogg",
-    "your own stems; `rtmss data synth` makes some",
+    "your own stems; `rtmss data split` and `rtmss data synth` make some",
     "as each file says",
     recognize,
     read,

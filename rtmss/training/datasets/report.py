@@ -53,7 +53,7 @@ def print_datasets(console: Console) -> None:
     for dataset in DATASETS:
         console.print(Text(dataset.name, "bold"))
         for name, text in (("files", dataset.layout), ("from", dataset.origin), ("licence", dataset.licence)):
-            console.print(Padding(Text(f"{name}: {text}", overflow="fold"), (0, 0, 0, 2)))
+            console.print(Padding(Text(f"{name}: {text}", overflow="fold"), (0, 0, 0, 2), expand=False))
         console.print()
 
 

@@ -5,6 +5,7 @@ Axes: C channels, S samples.
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,11 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtmss.files import Audio, AudioFileError, read_audio, resample
-from rtmss.training.datasets.stem_mp4 import read_stream
+from rtmss.files import Audio, AudioFileError, OnDamage, read_audio, warn_of_damage
 from rtmss.training.datasets.taxonomy import FAMILY_OF
 
-SUFFIXES = {".ogg", ".wav", ".flac", ".mp3", ".aiff"}
+SUFFIXES = {".aif", ".aiff", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav", ".wv"}
 SPLITS = ("train", "valid", "test")
 
 
@@ -45,6 +45,8 @@ class Take:
     """Further files that belong to the take: it is the sum of all."""
     stream: int | None = None
     """Which audio stream of a stem.mp4."""
+    bandwidth_hz: float = math.inf
+    """Above it a codec or an old recorder cut the take off: silence there teaches nothing. The bank measures it."""
 
     @property
     def family(self) -> str:
@@ -90,16 +92,15 @@ class Dataset:
     """How far below the mix the error of the sum of the stems should be."""
 
 
-def read_file(folder: Path, take: Take, file: str, sample_rate: int | None = None) -> tuple[Audio, int]:
+def read_file(
+    folder: Path, take: Take, file: str, sample_rate: int | None = None, on_damage: OnDamage = warn_of_damage
+) -> tuple[Audio, int]:
     """(C, S) audio of one of a take's files, and its sample rate in Hz; None keeps the file's own.
 
     Raises:
         AudioFileError: it cannot be read.
     """
-    if take.stream is None:
-        return read_audio(folder / file, sample_rate)
-    audio, rate = read_stream(folder / file, take.stream)
-    return resample(audio, rate, sample_rate or rate), sample_rate or rate
+    return read_audio(folder / file, sample_rate, stream=take.stream or 0, on_damage=on_damage)
 
 
 def read_take(folder: Path, take: Take, sample_rate: int) -> Audio:

@@ -16,7 +16,7 @@ FAMILIES = {
     "strings": "strings cello harp string_section viola violin",
     "winds": "winds bassoon clarinet flute oboe saxophone",
     "brass": "brass brass_section french_horn trombone trumpet tuba",
-    "other": "backing fx other rest",
+    "other": "backing fx other other_of_six rest",
 }
 """Labels of each family. `other` is heard in mixes and never a target."""
 
@@ -28,11 +28,12 @@ HIDES = {
     "backing": frozenset(FAMILIES) - {"vocals", "other"},
     "fx": frozenset({"guitar", "bass", "drums", "synth"}),
     "other": _BUT_RHYTHM_AND_VOICE,
+    "other_of_six": _BUT_RHYTHM_AND_VOICE - {"guitar", "piano"},
     "rest": frozenset(FAMILIES) - {"other"},
 }
 """Families that may sound in a take of this label without being named: nobody may be told that they are absent."""
 
-MIXES = {"backing", "other", "rest"}
+MIXES = {"backing", "other", "other_of_six", "rest"}
 """Labels of what is a mix itself. Nobody may be asked for a family that one hides, even where another take of it plays:
 the mix's own share would count as unwanted."""
 

@@ -1,0 +1,62 @@
+"""The terminal, for text that came from outside: names, paths, descriptions, messages of other programs.
+
+Such text is data. Brackets are no markup, control characters are shown and not obeyed, and what the terminal's encoding
+lacks is written as an escape. In a pipe lines are as long as they are.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+_PIPE_WIDTH = 4096
+"""Columns where there is no terminal: nothing is broken that a script might read."""
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters but tab and line feed, marks that turn the direction of writing, and bytes that are no Unicode."""
+
+
+def plain(text: str) -> str:
+    """The same text with every character visible that a terminal would obey instead of showing it."""
+    return _UNSAFE.sub(lambda found: _escaped(found[0]), text)
+
+
+def one_line(text: str) -> str:
+    """`plain`, with line feeds shown too."""
+    return plain(text).replace("\n", "\\n").replace("\t", "\\t")
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python keeps a byte of a file name that is not UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+
+
+class _PlainConsole(Console):
+    """A console that obeys nothing in what it prints."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            is_safe = segment.control or not _UNSAFE.search(segment.text)
+            yield segment if is_safe else Segment(plain(segment.text), segment.style)
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console for standard output or error, on which text stands as it is."""
+    stream = sys.stderr if stderr else sys.stdout
+    is_narrow = stream is not None and stream.isatty()
+    options: dict[str, Any] = {} if is_narrow or "COLUMNS" in os.environ else {"width": _PIPE_WIDTH}
+    return _PlainConsole(stderr=stderr, markup=False, emoji=False, highlight=False, **options)
+
+
+def show_all_names() -> None:
+    """Let standard output and error write what their encoding lacks as escapes, and never fail at it."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")

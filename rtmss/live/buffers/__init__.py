@@ -1,0 +1,1 @@
+"""What lies between the device's blocks and the engine's hops."""

@@ -1,0 +1,231 @@
+"""Between the device's blocks and the engine's hops: two rings on one time line, and what plays when a hop is late.
+
+Every sample has a place on the time line, and what is heard at a place never moves: a hop that comes too late for its
+place is not heard, and the next one is in time again without any delay having grown.
+
+The device's side (`exchange`) only copies, counts and fades; it takes no lock and makes no objects that last. The
+engine's side (`hops`, `deliver`) runs in another thread. Each counter has one writer.
+
+Axes: C input channels, O output channels, S samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from rtmss.conditions.preset import Fallback
+from rtmss.config import UserError
+from rtmss.files import Audio
+from rtmss.live.buffers.declick import FADE, Declicker
+
+HOLD_HOPS = 8
+"""Late hops in a row for which the fallback `hold` is played; then nothing."""
+RING_SAMPLES = 1 << 16
+"""What the rings hold beside twice the engine's delay: more than the longest silence of a jump."""
+MOST_WAITING = 1 << 14
+"""Largest backlog in samples. An engine further behind drops older input; settings that need more are refused."""
+N_LATE = 1024
+"""Late hops that are remembered."""
+PLAYED, DRY, HELD, NOTHING = range(4)
+"""Where what is heard comes from; from one to another the sound fades."""
+
+
+def adaptation(block: int, hop: int, n_queued: int = 0) -> int:
+    """Samples that an output lags behind its input because blocks are not hops.
+
+    A hop can be stepped once the block with its last sample is there, and is heard `n_queued` blocks later at the
+    earliest; without a queue it would have to be ready in no time at all.
+
+    Args:
+        block: samples that the device brings and takes at once.
+        hop: samples that the engine steps by.
+        n_queued: blocks that a step may take.
+    """
+    return n_queued * block + hop - math.gcd(block, hop)
+
+
+def blocks_per_hop(block: int, hop: int) -> int:
+    """The queue that gives every step the time of at least one hop."""
+    return max(1, -(-hop // block))
+
+
+class Timeline:
+    """Input ring, output ring, and the place that both have reached."""
+
+    def __init__(
+        self, n_outputs: int, hop: int, block: int, delay: int, n_queued: int | None = None, n_resampler: int = 0
+    ) -> None:
+        """Start with silence.
+
+        Args:
+            n_outputs: output channels.
+            hop: samples per hop.
+            block: samples per block, at most.
+            delay: samples that the engine's output lags behind its input.
+            n_queued: blocks that a step may take; None gives it the time of one hop.
+            n_before: samples for which a block is on its way before it comes in.
+
+        Raises:
+            UserError: that would be more than MOST_WAITING.
+        """
+        self.hop, self.block, self.delay = hop, block, delay
+        self.n_queued = blocks_per_hop(block, hop) if n_queued is None else n_queued
+        self.lag = adaptation(block, hop, self.n_queued)
+        self._n_resampler = n_resampler
+        self.n_hops = -(-(RING_SAMPLES + 2 * delay) // hop)
+        """Length of the rings."""
+        self.size = self.n_hops * hop
+        if self.lag + 2 * block > MOST_WAITING:
+            raise UserError(
+                f"{self.n_queued} blocks of {block} samples are too many to wait for: choose fewer or shorter"
+            )
+        self.fallback: Fallback = "silence"
+        self.is_silent: Callable[[], bool] = lambda: False
+        """Panic: asked once per block, and while it is true the outputs are silent."""
+        self.is_fed = False
+        """Whether `write_input` gives the input instead of the device."""
+        self.n_fed = 0
+        """Frame up to which it is written."""
+        self.n_late = 0
+        """Hops that were not ready for their place."""
+        self.late_hops = np.zeros(N_LATE, np.int64)
+        """Which ones: the i-th stands at i modulo N_LATE."""
+        self.n_fallbacks = 0
+        """Times that the fallback was faded in."""
+        self.n_in = 0
+        """Samples that have come in: the device's place on the time line."""
+        self.n_stepped = 0
+        """Samples that the engine has taken."""
+        self._input: Audio = np.zeros((2, self.size), np.float32)
+        self._output: Audio = np.zeros((n_outputs, self.size), np.float32)
+        self._ready = np.full(self.n_hops, -1, np.int64)
+        """Per slot of the output ring: the hop whose sound lies there."""
+        self._held: Audio = np.zeros((n_outputs, self.size), np.float32)
+        self._held_ready = np.full(self.n_hops, -1, np.int64)
+        self._n_late_in_a_row = 0
+        self._is_late = False
+        self._source = PLAYED
+        self._counted = -1
+        """The latest hop that was counted as late."""
+        self._declicker = Declicker(n_outputs)
+        self._gain = 1.0
+        """Falls to 0 in a panic."""
+
+    @property
+    def latency(self) -> int:
+        """Samples from a sound at the input to the same sound at the output; constant."""
+        return self._n_resampler + self.delay + self.lag
+
+    def exchange(self, block: Audio, out: Audio) -> None:
+        """Take (C, S) from the device and fill (O, S) for it; called once per block, by the device's thread.
+
+        Nothing is taken where the input is fed.
+        """
+        n, place = out.shape[1], self.n_in
+        if not self.is_fed:
+            self._put(self._input, block, place)
+        self.n_in = place + n  # only now: the engine reads up to here
+        start = place - self.lag
+        while start < place + n - self.lag:
+            end = min((start // self.hop + 1) * self.hop, place + n - self.lag)
+            self._play(start, out[:, start - place + self.lag : end - place + self.lag])
+            start = end
+        self._apply_panic(out)
+
+    def write_input(self, hop: int, audio: Audio) -> None:
+        """Write (1 or 2, S) as the input from a hop on, also ahead of time; the engine's thread only."""
+        self._put(self._input, audio, hop * self.hop)
+        self.n_fed = hop * self.hop + audio.shape[1]
+
+    def hops(self) -> tuple[int, int]:
+        """First hop that has come in and was not taken, and how many have."""
+        first = self.n_stepped // self.hop
+        return first, self.n_in // self.hop - first
+
+    def read_input(self, n_hops: int) -> Audio:
+        """(2, n_hops * hop) the next input; the engine's thread only."""
+        start = self.n_stepped
+        self.advance(n_hops)
+        return self._get(self._input, start, n_hops * self.hop)
+
+    def advance(self, n_hops: int) -> None:
+        """Go on by hops whose input comes from elsewhere; the engine's thread only."""
+        self.n_stepped += n_hops * self.hop
+
+    def deliver(self, hop: int, mix: Audio) -> None:
+        """Give the (O, hop) output of a hop that was taken; one that comes too late is not heard."""
+        slot = hop % self.n_hops
+        self._output[:, slot * self.hop : (slot + 1) * self.hop] = mix
+        self._ready[slot] = hop
+
+    def write_fallback(self, hop: int, mix: Audio) -> None:
+        """Give what the fallback `hold` plays should the (O, hop) output of a hop come too late."""
+        slot = hop % self.n_hops
+        self._held[:, slot * self.hop : (slot + 1) * self.hop] = mix
+        self._held_ready[slot] = hop
+
+    def skip_to(self, hop: int) -> None:
+        """Give up the hops before `hop`, whose input the ring no longer holds."""
+        self.n_stepped = hop * self.hop
+
+    def _play(self, start: int, out: Audio) -> None:
+        """Fill one stretch that lies within one hop; a hop that arrives half-way through is heard from there on."""
+        hop = start // self.hop
+        is_late = bool(start >= 0 and self._ready[hop % self.n_hops] != hop)
+        source = PLAYED
+        if not is_late:
+            place = start % self.size
+            out[:] = self._output[:, place : place + out.shape[1]] if start >= 0 else 0
+        else:
+            if hop != self._counted:
+                self.late_hops[self.n_late % N_LATE] = hop
+                self.n_late += 1
+                self._n_late_in_a_row = self._n_late_in_a_row + 1 if self._is_late else 1
+            self._counted = hop
+            source = self._play_fallback(start, out)
+        if is_late != self._is_late:
+            self._is_late = is_late
+            self.n_fallbacks += int(is_late)
+        self._declicker.join(out, is_new=source != self._source)
+        self._source = source
+
+    def _play_fallback(self, start: int, out: Audio) -> int:
+        hop, place = start // self.hop, start % self.size
+        if self.fallback == "dry" and not (self.is_fed and start - self.delay + out.shape[1] > self.n_fed):
+            out[:] = 0
+            out[:2] = self._get(self._input, start - self.delay, out.shape[1])[: len(out)]
+            return DRY
+        may_hold = self.fallback == "hold" and self._n_late_in_a_row <= HOLD_HOPS
+        if may_hold and self._held_ready[hop % self.n_hops] == hop:
+            out[:] = self._held[:, place : place + out.shape[1]]
+            return HELD
+        out[:] = 0
+        return NOTHING
+
+    def _apply_panic(self, out: Audio) -> None:
+        """Fade the outputs out in a panic, and in again after it."""
+        wanted = 0.0 if self.is_silent() else 1.0
+        if self._gain != wanted:
+            steps = np.arange(1, out.shape[1] + 1, dtype=np.float32) / FADE
+            gains = np.clip(self._gain + (steps if wanted else -steps), 0, 1)
+            out *= gains
+            self._gain = float(gains[-1])
+        elif not wanted:
+            out[:] = 0
+
+    def _put(self, ring: Audio, block: Audio, place: int) -> None:
+        """Write (1 or 2, S) at a place; mono goes to both sides."""
+        n = block.shape[1]
+        first = min(n, self.size - place % self.size)
+        ring[:, place % self.size : place % self.size + first] = block[:, :first]
+        ring[:, : n - first] = block[:, first:]
+
+    def _get(self, ring: Audio, start: int, n: int) -> Audio:
+        """(2, n) from a place; silence before the beginning."""
+        out = np.take(ring, np.arange(start, start + n) % self.size, axis=1)
+        if start < 0:
+            out[:, : min(n, -start)] = 0
+        return out

@@ -1,0 +1,1 @@
+"""The control side's process: keys and OSC, which change the scene."""

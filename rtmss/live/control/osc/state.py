@@ -1,0 +1,94 @@
+"""What can be read over OSC, as a flat dictionary from addresses to values."""
+
+from __future__ import annotations
+
+import math
+
+from rtmss.conditions.strip import Strip, settings
+from rtmss.engine.control import Scene
+from rtmss.live.control.controller import MixerController
+from rtmss.live.control.osc.codec import Argument
+from rtmss.live.control.osc.table import fader_of
+
+Values = dict[str, tuple[Argument, ...]]
+
+SILENT_DB = -120.0
+STATUS = (
+    "state", "preset", "load", "late", "fallbacks", "xruns", "sample_rate", "block", "p50_ms", "p99_ms", "p999_ms",
+    "max_ms", "bad_samples", "late_bundles", "hop", "device_latency", "realtime",
+)  # fmt: skip
+"""Fields of `/rtmss/status` that are always there."""
+
+
+RECORDING = ("recording", "recording_seconds", "recording_lost")
+"""Those that are there with `rtmss live --record`."""
+
+
+def scene_values(controller: MixerController) -> Values:
+    """Everything that a subscriber is told of; switches are 0 or 1."""
+    scene = controller.scene
+    values: Values = {
+        "/rtmss/status/state": (controller.status.state,),
+        "/rtmss/preset": (controller.preset,),
+        "/rtmss/stems": tuple(stem.name for stem in scene.stems),
+        "/rtmss/panic": (int(controller.shared.panic),),
+        **_settings("/rtmss", scene),
+        **_settings("/rtmss/remainder", scene.remainder),
+    }
+    for stem in scene.stems:
+        owner = f"/rtmss/stem/{stem.name}"
+        values |= _settings(owner, stem.strip) | {f"{owner}/condition": (stem.condition.name,)}
+    return values
+
+
+def status_names(controller: MixerController) -> tuple[str, ...]:
+    """Fields of `/rtmss/status` now; there is a drift only where there are two devices."""
+    drift = ("drift",) if controller.status.n_devices > 1 else ()
+    return STATUS + drift + (() if controller.shared.recording.state == "off" else RECORDING)
+
+
+def status_values(controller: MixerController, late_bundles: int) -> Values:
+    """Everything under `/rtmss/status`; the drift in ppm."""
+    others = {"preset": controller.preset, "late_bundles": late_bundles, "drift": controller.status.drift_ppm}
+    state, seconds, lost = controller.shared.recording
+    recording = dict(zip(RECORDING, (state, seconds, lost), strict=True))
+    fields = controller.status._asdict() | others | recording
+    return {f"/rtmss/status/{name}": (fields[name],) for name in status_names(controller)}
+
+
+def latency_values(controller: MixerController) -> Values:
+    """The latency in samples and in ms."""
+    status = controller.status
+    return {"/rtmss/latency": (status.latency, 1000.0 * status.latency / (status.sample_rate or 1))}
+
+
+def name_values(controller: MixerController) -> Values:
+    """What could be chosen. Looks into folders."""
+    return {
+        "/rtmss/presets": tuple(sorted(controller.library.presets())),
+        "/rtmss/conditions": tuple(sorted(controller.library.conditions())),
+    }
+
+
+def meter_values(controller: MixerController) -> Values:
+    """Levels in dBFS."""
+    meters = controller.meters().items()
+    peaks: Values = {f"/rtmss/meter/{name}/peak": (_decibels(meter.peak),) for name, meter in meters}
+    return peaks | {f"/rtmss/meter/{name}/rms": (_decibels(meter.rms),) for name, meter in meters}
+
+
+def _settings(owner: str, values: Scene | Strip) -> Values:
+    """Every setting of a strip or of the scene; a gain also as a fader."""
+    found: Values = {}
+    owned: type = type(values)
+    for name, kind, setting in settings(owned):
+        value = getattr(values, name)
+        address = f"{owner}/{setting.leaf}"
+        found[address] = (int(value) if kind is bool else float(value),)
+        if address.endswith("/gain"):
+            found[f"{address.removesuffix('gain')}fader"] = (fader_of(value),)
+    return found
+
+
+def _decibels(level: float) -> float:
+    return 20 * math.log10(level) if level > 10 ** (SILENT_DB / 20) else SILENT_DB

@@ -1,0 +1,254 @@
+"""The one table of OSC addresses: what is taken, in which units and ranges, and what it does.
+
+Validation, `rtmss osc` and the README's reference all come from here.
+"""
+
+from __future__ import annotations
+
+import math
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from rtmss.conditions.strip import Named, Strip, settings
+from rtmss.engine.control import Scene
+from rtmss.live.control.osc.codec import Argument, Message
+from rtmss.live.shared.song_state import MAX_LOOPS
+
+MAX_HZ = 30
+MAX_TTL = 3600
+MAX_SECONDS = 86400
+TTL = 30
+MAX_AHEAD_SECONDS = 60
+MAX_TEXT = 128
+MAX_INT = 2**31 - 1
+FADERS = (0.0, 0.25, 0.5, 0.75, 1.0)
+DECIBELS = (-120.0, -40.0, -14.0, 0.0, 12.0)
+"""The fader's taper: straight lines in dB between these."""
+
+Value = float | bool | str
+
+
+class RefusedError(ValueError):
+    """A message that is answered with `/rtmss/fail` and changes nothing. `code` is one word."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Mode(StrEnum):
+    """How an address is used."""
+
+    VALUE = "set, query"
+    QUERY = "query"
+    COMMAND = "command"
+    TRIGGER = "trigger"
+    SENT = "sent"
+
+
+class Arg(NamedTuple):
+    """One argument. `kind` is float, int, bool or text."""
+
+    kind: str
+    unit: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+    is_optional: bool = False
+
+    def check(self, value: Argument, tag: str) -> Value:
+        """The value, coerced.
+
+        Raises:
+            RefusedError: it is of another type, not finite, or out of range.
+        """
+        if self.kind == "text":
+            return _text(value)
+        if self.kind == "bool" and isinstance(value, bool):
+            return value
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise RefusedError("type", f"expected {self.describe()}, got type '{tag}'")
+        if not math.isfinite(value):
+            raise RefusedError("range", f"expected {self.describe()}, got {value}")
+        if self.kind == "bool" and value not in {0, 1}:
+            raise RefusedError("range", f"expected 0 or 1, got {value:g}")
+        if self.kind == "int" and value != int(value):
+            raise RefusedError("type", f"expected {self.describe()}, got {value:g}")
+        if not self.low <= value <= self.high:
+            raise RefusedError("range", f"expected {self.describe()}, got {value:g}")
+        return bool(value) if self.kind == "bool" else int(value) if self.kind == "int" else float(value)
+
+    def describe(self) -> str:
+        """`a number from -120 to 12 dB`."""
+        if self.kind in {"text", "bool"}:
+            return {"text": "a text", "bool": "0 or 1"}[self.kind]
+        noun = {"float": "a number", "int": "a whole number"}[self.kind]
+        return " ".join(filter(None, [noun, self.range_text("from {} to {}"), self.unit]))
+
+    def range_text(self, form: str = "{} .. {}") -> str:
+        """The range, or nothing where it is all that the type can carry."""
+        return form.format(f"{self.low:g}", f"{self.high:g}") if self.low > -MAX_INT else ""
+
+
+class Row(NamedTuple):
+    """One address. `<name>` stands for a stem, `<field>` for one of the status values."""
+
+    address: str
+    mode: Mode
+    args: tuple[Arg, ...]
+    effect: str
+    sent: str = ""
+    """Arguments of what is only sent, or of a query's answer where they are others than `args`."""
+
+    def check(self, message: Message) -> tuple[Value, ...]:
+        """The message's arguments, coerced; none at all is a query where the address can be asked.
+
+        Raises:
+            RefusedError: there are too many or too few, or one is not as it should be.
+        """
+        n_least = sum(not arg.is_optional for arg in self.args)
+        if not message.args and self.mode is not Mode.COMMAND:
+            return ()
+        if not n_least <= len(message.args) <= len(self.args):
+            least = f"{n_least} to " if n_least < len(self.args) else ""
+            noun = "argument" if len(self.args) == 1 else "arguments"
+            raise RefusedError("arity", f"expected {least}{len(self.args)} {noun}, got {len(message.args)}")
+        rows = zip(self.args, message.args, message.tags, strict=False)
+        return tuple(arg.check(value, tag) for arg, value, tag in rows)
+
+
+NAME = Arg("text")
+SWITCH = Arg("bool")
+PUSH = Arg("bool", is_optional=True)
+FADER = Arg("float", "", 0, 1)
+TAPER = ", ".join(f"{fader:g} is {gain:g}" for fader, gain in zip(FADERS, DECIBELS, strict=True))
+
+
+def _arg(named: Named) -> Arg:
+    """The argument of a setting of the mixer."""
+    setting = named.setting
+    return SWITCH if named.kind is bool else Arg("float", setting.unit, setting.low, setting.high)
+
+
+def _strip(owner: str, what: str) -> list[Row]:
+    """Rows of every setting of a strip, and the fader that stands for its gain."""
+    rows = []
+    for named in settings(Strip):
+        leaf, effect = named.setting.leaf, named.setting.effect.format(what)
+        rows.append(Row(f"{owner}/{leaf}", Mode.VALUE, (_arg(named),), effect))
+        if leaf == "gain":
+            rows.append(_fader(owner))
+    return rows
+
+
+def _fader(owner: str) -> Row:
+    return Row(f"{owner}/fader", Mode.VALUE, (FADER,), "The same gain as a fader; see the taper")
+
+
+_MIX = {
+    named.setting.leaf: Row(f"/rtmss/{named.setting.leaf}", Mode.VALUE, (_arg(named),), named.setting.effect)
+    for named in settings(Scene)
+}
+"""Rows of the settings that hold for the whole scene."""
+
+
+_PLACE = (Arg("float", "s", 0, MAX_SECONDS),)
+_SONG = (
+    Row("/rtmss/transport/play", Mode.VALUE, (SWITCH,), "Play the song of --file, or hold it where it is"),
+    Row("/rtmss/transport/position", Mode.VALUE, _PLACE, "Where it is; it falls silent for a moment to get elsewhere"),
+    Row("/rtmss/transport/length", Mode.QUERY, (), "Its length in s; 0 while it is being read", "f"),
+    Row("/rtmss/transport/loop", Mode.VALUE, (SWITCH,), "Go back to A whenever it comes to B"),
+    Row("/rtmss/transport/a", Mode.VALUE, _PLACE, "Beginning of the loop"),
+    Row("/rtmss/transport/b", Mode.VALUE, _PLACE, "End of the loop; set A and B in one bundle to move both"),
+    Row("/rtmss/transport/loops", Mode.VALUE, (Arg("int", "", 0, MAX_LOOPS),),
+        "How many times the loop is played before the song goes on; 0 for ever"),
+    Row("/rtmss/transport/passes", Mode.QUERY, (), "How many times it has gone back to A", "i"),
+)  # fmt: skip
+
+TABLE: tuple[Row, ...] = (
+    Row("/rtmss/ping", Mode.COMMAND, (), "Answers /rtmss/pong: the version, and whatever came", "any"),
+    Row("/rtmss/status", Mode.QUERY, (), "A bundle of all that is under /rtmss/status", "bundle"),
+    Row("/rtmss/status/<field>", Mode.QUERY, (), "State, load, late hops, and other figures of the engine", "s i f"),
+    Row("/rtmss/latency", Mode.QUERY, (), "Samples and ms from input to output, without the device", "i f"),
+    Row("/rtmss/preset", Mode.VALUE, (NAME,), "Switch the scene; /rtmss/done when it plays"),
+    Row("/rtmss/presets", Mode.QUERY, (), "Names of all presets", "s..."),
+    Row("/rtmss/conditions", Mode.QUERY, (), "Names of all conditions", "s..."),
+    Row("/rtmss/stems", Mode.QUERY, (), "Names of the stems that play", "s..."),
+    *_strip("/rtmss/stem/<name>", "a stem"),
+    Row("/rtmss/stem/<name>/condition", Mode.VALUE, (NAME,), "What the stem separates"),
+    *_strip("/rtmss/remainder", "all that no stem takes"),
+    _MIX["master/gain"],
+    _fader("/rtmss/master"),
+    _MIX["master/mute"],
+    Row("/rtmss/unsolo", Mode.TRIGGER, (PUSH,), "End every solo; 0 does nothing"),
+    _MIX["fade"],
+    _MIX["bypass"],
+    Row("/rtmss/panic", Mode.TRIGGER, (PUSH,), "Silence, before all else in a packet; 0 ends it, a new preset too"),
+    *_SONG,
+    Row("/rtmss/sync", Mode.COMMAND, (Arg("int", "", -MAX_INT, MAX_INT),),
+        "/rtmss/synced when all that came before is heard"),
+    Row("/rtmss/subscribe", Mode.COMMAND,
+        (Arg("text", is_optional=True), Arg("int", "s", 1, MAX_TTL, is_optional=True)),
+        f"All values under a pattern (/rtmss), then every change, for {TTL} s after each message from here"),
+    Row("/rtmss/unsubscribe", Mode.TRIGGER, (PUSH,), "End that, and the meters"),
+    Row("/rtmss/meters", Mode.VALUE, (Arg("float", "Hz", 0, MAX_HZ),), "Levels to this peer, so often; 0 ends it"),
+    Row("/rtmss/pong", Mode.SENT, (), "Version, and what the ping carried", "s any"),
+    Row("/rtmss/done", Mode.SENT, (), "Address and name: what was asked for plays", "s s"),
+    Row("/rtmss/fail", Mode.SENT, (), "Address, code, text: it was refused, and nothing has changed", "s s s"),
+    Row("/rtmss/synced", Mode.SENT, (), "The number of the sync, and the hop", "i i"),
+    Row("/rtmss/meter/<name>/peak", Mode.SENT, (), "Peak of a stem, of remainder or of master in dBFS", "f"),
+    Row("/rtmss/meter/<name>/rms", Mode.SENT, (), "RMS of the same in dBFS", "f"),
+)  # fmt: skip
+
+
+class Reference(NamedTuple):
+    """One row as it is printed."""
+
+    address: str
+    use: str
+    args: str
+    range: str
+    effect: str
+
+
+def reference() -> list[Reference]:
+    """The table as text."""
+    return [
+        Reference(row.address, row.mode.value, _types(row), "; ".join(filter(None, map(_range, row.args))), row.effect)
+        for row in TABLE
+    ]
+
+
+def markdown() -> str:
+    """The table for the README."""
+    lines = ["| address | use | types | range | effect |", "|---|---|---|---|---|"]
+    lines += [f"| `{r.address}` | {r.use} | {r.args} | {r.range} | {r.effect} |" for r in reference()]
+    return "\n".join([*lines, "", f"Fader taper: {TAPER} dB, straight lines in dB between."])
+
+
+def gain_of(fader: float) -> float:
+    """Gain in dB of a fader position from 0 to 1."""
+    return float(np.interp(fader, FADERS, DECIBELS))
+
+
+def fader_of(gain_db: float) -> float:
+    """Fader position from 0 to 1 of a gain in dB."""
+    return float(np.interp(gain_db, DECIBELS, FADERS))
+
+
+def _text(value: Argument) -> str:
+    if not isinstance(value, str):
+        raise RefusedError("type", "expected a text")
+    if not value or len(value) > MAX_TEXT or not value.isprintable():
+        raise RefusedError("range", f"expected a text of 1 to {MAX_TEXT} printable characters")
+    return value
+
+
+def _types(row: Row) -> str:
+    letters = {"float": "f", "int": "i", "bool": "i/T/F", "text": "s"}
+    return row.sent or " ".join(f"[{letters[a.kind]}]" if a.is_optional else letters[a.kind] for a in row.args)
+
+
+def _range(arg: Arg) -> str:
+    return " ".join(filter(None, [arg.range_text(), arg.unit]))

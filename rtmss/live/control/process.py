@@ -1,0 +1,112 @@
+"""The control side's process: OSC and the terminal, at one controller. It may die and come back without a sound.
+
+Started by the supervisor as `python -m rtmss.live.control.process OPTIONS`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from typing import Protocol
+
+from rich.console import Console
+
+from rtmss.conditions.preset import Library
+from rtmss.config import UserError
+from rtmss.live.control.controller import MixerController
+from rtmss.live.control.osc.server import OscServer
+from rtmss.live.control.terminal import Terminal, statistics_line
+from rtmss.live.options import EXIT_REFUSED, ControlOptions
+from rtmss.live.shared.state import SharedState
+
+TICK_SECONDS = 0.005
+
+
+def run_control(options: ControlOptions) -> None:
+    """Serve until the shared state says stop, or the user does."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the terminal is left as it was
+    supervisor = os.getppid()
+    shared = SharedState.attach(options.memory, options.n_condition)
+    controller = MixerController(shared, Library([options.library]), options.model_id, options.hop_length)
+    server = OscServer(controller, options.osc_bind, options.osc_port)
+    with contextlib.closing(server), _shown(controller, options.output) as shown:
+        shown.say(server.describe())
+        while not shared.stop and os.getppid() == supervisor:
+            if not take_turn(controller, server, shown, TICK_SECONDS):
+                shared.stop = True
+
+
+class Display(Protocol):
+    """What shows the mixer to the user, and may read keys."""
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+
+    def poll(self) -> bool:
+        """Act on keys and show what is new; False once the user asked to quit."""
+
+
+def take_turn(controller: MixerController, server: OscServer, shown: Display, timeout: float) -> bool:
+    """One turn of the loop; everything that came in until then is sent to the engine at once.
+
+    Args:
+        controller: what OSC and keys change.
+        server: waited on for at most `timeout` seconds.
+        shown: the terminal, or what stands in for it.
+        timeout: seconds.
+
+    Returns:
+        False once the user asked to quit.
+    """
+    server.receive(timeout)
+    goes_on = shown.poll()
+    try:
+        loaded = controller.finish_loading()
+        controller.flush()
+    except Exception as error:  # the sound plays on, and so does the control side
+        server.report_bug(error)
+        loaded = []
+    server.answer(loaded)
+    for preset in loaded:
+        shown.say(str(preset.error) if preset.error else f"preset {preset.name}")
+    return goes_on
+
+
+class Lines:
+    """One JSON object per second, or nothing at all."""
+
+    def __init__(self, controller: MixerController, *, is_quiet: bool) -> None:
+        self._controller = controller
+        self._is_quiet = is_quiet
+        self._due = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Nobody is there to read it; OSC is answered anyway."""
+
+    def poll(self) -> bool:
+        """Print when it is time."""
+        if not self._is_quiet and time.monotonic() >= self._due:
+            self._due = time.monotonic() + 1.0
+            try:
+                print(statistics_line(self._controller, self._controller.status, self._controller.meters()), flush=True)
+            except BrokenPipeError:
+                self._is_quiet = True
+        return True
+
+
+def _shown(controller: MixerController, output: str) -> contextlib.AbstractContextManager[Terminal | Lines]:
+    if output == "view":
+        return Terminal(controller, Console())
+    return contextlib.nullcontext(Lines(controller, is_quiet=output == "none"))
+
+
+if __name__ == "__main__":
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            run_control(ControlOptions.of_text(sys.argv[1]))
+    except UserError as error:
+        print(f"rtmss: {error}", file=sys.stderr)
+        sys.exit(EXIT_REFUSED)

@@ -1,0 +1,1 @@
+"""Sound devices, and the adaptive resampler between the clocks of two."""

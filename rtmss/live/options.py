@@ -1,0 +1,105 @@
+"""What the processes are started with, and the one way in which it is handed to them: as text.
+
+Imports no torch, which takes seconds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from rtmss.config import Config
+
+EXIT_REFUSED = 2
+"""Exit status of an engine or a control side that cannot start as it was asked to."""
+EXIT_LOST = 3
+"""Exit status of an engine whose device has stopped calling."""
+SILENT_SECONDS = 1.0
+"""Without a block for so long, the device is taken to be lost."""
+
+
+class ProcessOptions(Config):
+    """What every process is started with: where the shared memory is."""
+
+    n_condition: int
+    """Numbers of a condition vector."""
+    shared: Path | None = None
+    """The shared state; the supervisor fills it in."""
+    ring: Path | None = None
+    """The recorder ring, if there is a recorder; the supervisor fills it in."""
+
+    def in_memory(self, shared: Path, ring: Path | None = None) -> Self:
+        """The same options with the memory that the supervisor has made."""
+        return self.model_copy(update={"shared": shared, "ring": ring})
+
+    @property
+    def memory(self) -> Path:
+        """The shared state.
+
+        Raises:
+            ValueError: there is none yet.
+        """
+        if self.shared is None:
+            raise ValueError("the supervisor has not said where the shared state is")
+        return self.shared
+
+    def to_text(self) -> str:
+        """For the command line of a process, or its first argument."""
+        return self.model_dump_json()
+
+    @classmethod
+    def of_text(cls, text: str) -> Self:
+        """The same options again."""
+        return cls.model_validate_json(text)
+
+
+class EngineOptions(ProcessOptions):
+    """What an engine is started with."""
+
+    weights: Path | None = None
+    """None for those that come with rtmss."""
+    device: str | None = None
+    """By name; None for the default."""
+    source: str | None = None
+    """The input's device by name where it is another than the output's."""
+    sink: str | None = None
+    """The output's device by name."""
+    block: int | None = None
+    """Samples per block; None for what the device brings at once."""
+    n_outputs: int = 2
+    """Output channels to open, as far as the device has them."""
+    sample_rate: int | None = None
+    """Hz; None for the device's own."""
+    n_queued: int | None = None
+    """Blocks that a step may take; None gives it the time of one hop."""
+    graph: Path | None = None
+    """The network for ONNX Runtime; None for eager torch."""
+    latency_profile: str | None = None
+    """None for that of the weights."""
+
+
+class ControlOptions(ProcessOptions):
+    """What the control side is started with."""
+
+    model_id: str
+    hop_length: int
+    library: Path
+    """The user's folder of presets."""
+    osc_bind: str
+    osc_port: int
+    output: str = "view"
+    """`view` for the terminal, `json` for a line per second, or `none`."""
+
+
+class RecorderOptions(ProcessOptions):
+    """What a recorder is started with."""
+
+    folder: Path
+    """Takes go into it."""
+    hop_length: int
+    n_outputs: int
+    model_id: str
+    weights: str
+    """Where the model came from, for the log."""
+    delay: int
+    """Samples by which outputs lag behind the input."""

@@ -1,0 +1,1 @@
+"""The engine's process: steps what comes in, in time."""

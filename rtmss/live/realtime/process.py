@@ -1,0 +1,134 @@
+"""The engine's process: a device, a session, and nothing else, so that nothing else can stop the sound.
+
+PortAudio's thread only copies (see `timeline`); the session is stepped by the main thread.
+"""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+import os
+import sys
+import time
+import traceback
+
+import torch
+
+from rtmss.config import SeparatorConfig, UserError
+from rtmss.engine.backends.choose import start_backend
+from rtmss.engine.session import Session
+from rtmss.live.buffers.timeline import Timeline
+from rtmss.live.device.duplex import DuplexStream, choose_devices, common_rate
+from rtmss.live.device.portaudio import devices
+from rtmss.live.options import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOptions
+from rtmss.live.realtime.player import DeviceState, Player
+from rtmss.live.realtime.priority import raise_priority
+from rtmss.live.realtime.source import DeviceSource
+from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
+from rtmss.live.shared.state import SharedState
+from rtmss.live.song.source import SongSource
+from rtmss.separator import Separator
+
+NAP_SECONDS = 0.0005
+"""Between two looks for sound that has come in."""
+
+
+def run_engine(options: EngineOptions) -> None:
+    """Play until the shared state says stop. Ends the process, whatever PortAudio thinks of that."""
+    code = 0
+    try:
+        code = _play(options)
+    except UserError as error:
+        print(f"rtmss: {error}", file=sys.stderr, flush=True)
+        code = EXIT_REFUSED
+    except KeyboardInterrupt:
+        pass
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    os._exit(code)  # closing a stream whose server has died would hang for ever
+
+
+def _play(options: EngineOptions) -> int:
+    torch.set_num_threads(1)  # a hop is too little work to share
+    model = Separator.load(options.weights, options.latency_profile).model
+    shared = SharedState.attach(options.memory, model.config.unet.n_condition)
+    has_song = bool(shared.transport.song)
+    duplex = _open_devices(options, has_input=not has_song)
+    sessions = [
+        Session(
+            model,
+            n_outputs=duplex.n_outputs,
+            sample_rate=duplex.sample_rate,
+            backend=start_backend(model, options.graph),
+        )
+        for _ in range(1 + has_song)
+    ]
+    timeline = Timeline(
+        duplex.n_outputs,
+        model.config.stft.hop_length,
+        duplex.block,
+        sessions[0].delay,
+        options.n_queued,
+        duplex.n_resampler,
+    )
+    song = SongSource(sessions[0], sessions[1], timeline, shared.transport) if has_song else None
+    player = Player(song or DeviceSource(sessions[0], timeline), timeline, shared, _ring(options, model.config))
+    for session in sessions:
+        warm_up(session)
+    if song:
+        song.warm_up()
+    player.is_realtime = configure_thread()
+    duplex.start(timeline.exchange)
+    return _run(player, shared, duplex)
+
+
+def _open_devices(options: EngineOptions, *, has_input: bool) -> DuplexStream:
+    source, sink = choose_devices(options.device, options.source, options.sink, devices(), has_input=has_input)
+    sample_rate = common_rate(source, sink, options.sample_rate)
+    n_outputs = min(options.n_outputs, sink.n_outputs)
+    return DuplexStream(source, sink, sample_rate, options.block, n_outputs)
+
+
+def _ring(options: EngineOptions, config: SeparatorConfig) -> RecorderRing | None:
+    if options.ring is None:
+        return None
+    shape = RingShape(config.stft.hop_length, options.n_outputs, config.unet.n_condition)
+    return RecorderRing.attach(options.ring, shape)
+
+
+def _run(player: Player, shared: SharedState, duplex: DuplexStream) -> int:
+    parent = multiprocessing.parent_process()
+    device = DeviceState(n_devices=duplex.n_devices, latency=duplex.device_latency)
+    n_blocks = duplex.n_blocks
+    moved = [time.monotonic()] * len(n_blocks)
+    """When each stream last brought or took something."""
+    while not shared.stop:
+        player.device = device._replace(n_xruns=duplex.n_xruns, drift_ppm=duplex.drift_ppm)
+        if player.work():
+            continue
+        now, before, n_blocks = time.monotonic(), n_blocks, duplex.n_blocks
+        moved = [now if a != b else then for a, b, then in zip(before, n_blocks, moved, strict=True)]
+        if now - min(moved) > SILENT_SECONDS:
+            shared.report(player.status._replace(state="reopening"), player.meters)
+            return EXIT_LOST
+        if parent is not None and not parent.is_alive():
+            return 0  # nobody is left to stop us
+        time.sleep(NAP_SECONDS)
+    return 0
+
+
+def warm_up(session: Session) -> None:
+    """Let everything be allocated and chosen that the first steps would pay for."""
+    silence = torch.zeros(2, session.hop_length).numpy()
+    for _ in range(20):
+        session.step(silence)
+    session.reset()
+
+
+def configure_thread() -> bool:
+    """Take what could interrupt a step out of its way; true if all of it could be."""
+    sys.setswitchinterval(0.0005)  # the device's thread waits for the interpreter at most this long
+    gc.collect()
+    gc.disable()
+    return raise_priority()

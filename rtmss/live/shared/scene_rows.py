@@ -1,0 +1,97 @@
+"""Scenes as rows of shared memory."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import numpy as np
+
+from rtmss.conditions.condition import Condition, ConditionHeader
+from rtmss.conditions.preset import MAX_NAME, MAX_STEMS, Fallback
+from rtmss.conditions.strip import Strip, settings
+from rtmss.engine.control import Scene, Stem
+
+NAME_BYTES = MAX_NAME
+"""Names of presets given as files may be longer, and are cut."""
+FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)
+MAX_CONDITIONS = 256
+"""Conditions that a reader remembers, so that one that comes again is the same object."""
+
+_TYPES = {float: "f8", bool: "?"}
+_STRIP_SETTINGS = settings(Strip)
+_MIX_SETTINGS = settings(Scene)
+_STRIP = [*((name, _TYPES[kind]) for name, kind, _ in _STRIP_SETTINGS), ("channels", "u8")]
+_MIX = [*((name, _TYPES[kind]) for name, kind, _ in _MIX_SETTINGS), ("fallback", "u1")]
+
+
+def scene_fields(n_condition: int) -> list[Any]:
+    """Fields of a structured type that hold a scene, with conditions of `n_condition` numbers."""
+    names = [("name", f"S{NAME_BYTES}"), ("condition", f"S{NAME_BYTES}")]
+    stem = [*names, ("vector", "f4", n_condition), *_STRIP]
+    return [("n_stems", "u8"), ("stems", stem, MAX_STEMS), ("remainder", _STRIP), *_MIX]
+
+
+def write_scene(row: Any, scene: Scene) -> None:
+    """Put a scene into a row that has those fields."""
+    row["n_stems"] = len(scene.stems)
+    for place, stem in zip(row["stems"], scene.stems, strict=False):
+        place["name"] = encode_name(stem.name)
+        place["condition"] = encode_name(stem.condition.name)
+        place["vector"] = stem.condition.vector
+        _write_strip(place, stem.strip)
+    _write_strip(row["remainder"], scene.remainder)
+    for name, _, _ in _MIX_SETTINGS:
+        row[name] = getattr(scene, name)
+    row["fallback"] = FALLBACKS.index(scene.fallback)
+
+
+class SceneReader:
+    """Makes scenes of such rows."""
+
+    def __init__(self) -> None:
+        self._conditions: dict[tuple[bytes, bytes], Condition] = {}
+
+    def read(self, row: Any) -> Scene:
+        """The scene in a row."""
+        stems = tuple(
+            Stem(decode_name(place["name"]), self._condition(place), _read_strip(place))
+            for place in row["stems"][: row["n_stems"]]
+        )
+        mix: dict[str, Any] = {name: kind(row[name]) for name, kind, _ in _MIX_SETTINGS}
+        return Scene(stems, _read_strip(row["remainder"]), fallback=FALLBACKS[row["fallback"]], **mix)
+
+    def _condition(self, place: Any) -> Condition:
+        """The same object for the same vector, so that a stem that stays is known to stay."""
+        key = (bytes(place["condition"]), place["vector"].tobytes())
+        if key in self._conditions:
+            self._conditions[key] = self._conditions.pop(key)  # the latest used is the last to be forgotten
+        else:
+            if len(self._conditions) >= MAX_CONDITIONS:
+                self._conditions.pop(next(iter(self._conditions)))
+            nothing = np.zeros((0, 0), np.float32)
+            header = ConditionHeader(name=decode_name(place["condition"]), model_id="")
+            self._conditions[key] = Condition(header, place["vector"].copy(), nothing, nothing)
+        return self._conditions[key]
+
+
+def encode_name(text: str) -> bytes:
+    """A name as it stands in a row."""
+    return text.encode()[:NAME_BYTES]
+
+
+def decode_name(name: Any) -> str:
+    """A name out of a row."""
+    return bytes(name).decode(errors="replace")
+
+
+def _write_strip(row: Any, strip: Strip) -> None:
+    for name, _, _ in _STRIP_SETTINGS:
+        row[name] = getattr(strip, name)
+    row["channels"] = sum(1 << (channel - 1) for channel in set(strip.channels) if channel <= 64)
+
+
+def _read_strip(row: Any) -> Strip:
+    bits = int(row["channels"])
+    channels = tuple(channel for channel in range(1, 65) if bits >> (channel - 1) & 1)
+    values: dict[str, Any] = {name: kind(row[name]) for name, kind, _ in _STRIP_SETTINGS}
+    return Strip(channels=channels, **values)

@@ -1,0 +1,184 @@
+"""What is written of a session: everything that decided how it sounded, hop by hop, so that it can be played again.
+
+`session.jsonl` has one JSON object per line: the header, then events. Hops count from the beginning of the stream. The
+condition vectors stand beside it in `conditions.safetensors`, under the keys that the scenes name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from rtmss.conditions.condition import Condition, ConditionHeader
+from rtmss.conditions.preset import Fallback
+from rtmss.conditions.strip import Strip, plain_strip
+from rtmss.config import Config
+from rtmss.engine.control import Scene, Stem
+
+LOG, VECTORS = "session.jsonl", "conditions.safetensors"
+VERSION = 1
+
+
+class Header(Config):
+    """The first line of a log."""
+
+    kind: Literal["rtmss-session"] = "rtmss-session"
+    version: int = VERSION
+    model_id: str
+    weights: str = ""
+    """Where the model came from."""
+    backend: str = "torch"
+    """What ran it."""
+    sample_rate: int = Field(gt=0)
+    """Hz, of the stream and of every file beside the log."""
+    hop_length: int = Field(gt=0)
+    delay: int = Field(ge=0)
+    """Samples by which the session's output lags behind its input; in the files this is made good."""
+    n_outputs: int = Field(ge=2)
+    """Channels of the mix."""
+    block: int = 0
+    """Samples per block of the device."""
+    latency: int = 0
+    """Samples from input to output that the listener had, without what the device added."""
+    started: str = ""
+    """Date and time."""
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Of rtmss, torch, numpy and the backend: with others, samples may differ in their last bits."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StemRecord(Strip):
+    """One stem of a scene."""
+
+    name: str
+    condition: str
+    """Key of its vector."""
+
+
+class SceneRecord(Config):
+    """A scene in full."""
+
+    stems: tuple[StemRecord, ...] = ()
+    remainder: Strip = Strip()
+    master_db: float = 0.0
+    master_mute: bool = False
+    fade_ms: float = 30.0
+    bypass: bool = False
+    fallback: Fallback = "silence"
+
+
+MIX_NAMES = tuple(name for name in SceneRecord.model_fields if name not in {"stems", "remainder"})
+"""Fields that a scene has too, and which are written as they are."""
+
+
+EventKind = Literal[
+    "start", "scene", "step", "gave_up", "lost", "late", "bad_samples", "xruns", "panic", "transport", "end"
+]
+
+
+class Event(Config):
+    """One line of a log after the first.
+
+    start: the session began anew before this hop, with this scene.
+    scene: it was taken up at this hop.
+    step: so many hops were stepped at once; one where nothing is said.
+    gave_up: the engine was too far behind and never stepped these hops; the files are silent there.
+    lost: the engine played these hops and the recorder missed them; the files are silent there.
+    late: these hops were played after their turn, and the fallback was heard; the files have what was played.
+    bad_samples: input samples that were not finite or absurdly loud; they were replaced, in the file too.
+    xruns: blocks that the device itself lost.
+    panic: the outputs were silenced, or no longer; the files go on.
+    transport: from here on a song is paused, started, stopped or on its way to another place, or no longer.
+    end: the recording ends before this hop.
+    """
+
+    event: EventKind
+    hop: int = Field(ge=0)
+    hops: int | None = Field(default=None, gt=0)
+    scene: SceneRecord | None = None
+    count: int | None = None
+    on: bool | None = None
+    reason: str | None = None
+
+    def line(self) -> str:
+        """As it stands in the log."""
+        return self.model_dump_json(exclude_none=True) + "\n"
+
+
+class Vectors:
+    """Condition vectors by key, in a file that is whole at any time."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the file if there is one.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        self._path = path
+        self._vectors: dict[str, NDArray[np.float32]] = {}
+        self._conditions: dict[str, Condition] = {}
+        if path.exists():
+            try:
+                self._vectors = load_file(path)
+            except SafetensorError as error:
+                raise OSError(f"not a safetensors file ({error})") from error
+
+    def record(self, scene: Scene) -> SceneRecord:
+        """A scene as it stands in a log; its vectors are in the file by then.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        keys = [condition_key(stem.condition) for stem in scene.stems]
+        new = {key: stem.condition.vector for key, stem in zip(keys, scene.stems, strict=True)}
+        if not new.keys() <= self._vectors.keys():
+            self._save(self._vectors | new)
+        stems = [
+            StemRecord(name=stem.name, condition=key, **asdict(stem.strip))
+            for stem, key in zip(scene.stems, keys, strict=True)
+        ]
+        mix: dict[str, Any] = {name: getattr(scene, name) for name in MIX_NAMES}
+        return SceneRecord(stems=tuple(stems), remainder=scene.remainder, **mix)
+
+    def make(self, record: SceneRecord) -> Scene:
+        """The scene of a record; the same condition is always the same object.
+
+        Raises:
+            KeyError: there is no vector under one of its keys.
+        """
+        stems = tuple(Stem(stem.name, self._condition(stem.condition), plain_strip(stem)) for stem in record.stems)
+        mix: dict[str, Any] = {name: getattr(record, name) for name in MIX_NAMES}
+        return Scene(stems, record.remainder, **mix)
+
+    def _condition(self, key: str) -> Condition:
+        if key not in self._conditions:
+            nothing = np.zeros((0, 0), np.float32)
+            header = ConditionHeader(name=key.rpartition("-")[0], model_id="")
+            self._conditions[key] = Condition(header, self._vectors[key], nothing, nothing)
+        return self._conditions[key]
+
+    def _save(self, vectors: dict[str, NDArray[np.float32]]) -> None:
+        partial = self._path.with_suffix(".partial")
+        partial.write_bytes(save(vectors))
+        partial.replace(self._path)
+        self._vectors = vectors
+
+
+def versions(backend: str) -> dict[str, str]:
+    """Of what the samples depend on, with a backend of this name."""
+    names = "rtmss", "torch", "numpy", *(("onnxruntime",) if backend == "onnx" else ())
+    return {name: version(name) for name in names}
+
+
+def condition_key(condition: Condition) -> str:
+    """The same for the same name and vector, and for no others."""
+    return f"{condition.name}-{hashlib.sha256(condition.vector.tobytes()).hexdigest()[:12]}"
