@@ -283,7 +283,8 @@ def test_the_next_crop_of_a_stream_is_heard_with_the_memory_of_the_last(
         _train(0, tiny, band, _windowed(recipe, crops_per_stream=crops, cold_share=0.0), tmp_path / str(crops), 0, 0)
     alone, on_end = _curve(tmp_path / "1"), _curve(tmp_path / "2")
     assert on_end[:2] == alone[:2]
-    assert on_end[2]["loss"] != pytest.approx(alone[2]["loss"], rel=1e-4)
+    # Without a memory both would be the same to the last digit.
+    assert [row["loss"] for row in on_end[2:]] != [row["loss"] for row in alone[2:]]
 
 
 def test_a_run_ends_with_a_stream() -> None:
