@@ -261,7 +261,7 @@ def test_doubles_that_are_no_single_numbers_are_infinite(tmp_path: Path) -> None
 
 
 def test_who_only_plays_needs_no_ffmpeg() -> None:
-    code = "import sys, rtmss.files, rtmss.live.engine; assert 'av' not in sys.modules"
+    code = "import sys, rtmss.files, rtmss.live.realtime.process; assert 'av' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

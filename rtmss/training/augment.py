@@ -7,6 +7,7 @@ Axes: P parts, C channels, S samples, F bins.
 from __future__ import annotations
 
 from functools import cache
+from itertools import product
 
 import numpy as np
 import torch
@@ -14,8 +15,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, fold
 
-SMOOTH = np.array(sorted(2**a * 3**b * 5**c for a in range(6, 22) for b in range(8) for c in range(5)))
-"""Lengths with small prime factors, on which the FFT is fast."""
+_POWERS = product(range(5, 12), range(8), range(6), range(2))
+SMOOTH = np.array(sorted(2**a * 3**b * 5**c * 7**d for a, b, c, d in _POWERS))
+"""Lengths with small prime factors, on which the FFT is fast. Those with many factors of two are several times as slow
+in some libraries.
+"""
 
 FADE = 2048
 """Samples at either end of a crop that the circular transforms below may smear; callers crop longer by this."""
@@ -103,40 +107,49 @@ def play(audio: Tensor, n_out: int, gains: Tensor | None = None, impulses: Tenso
     if len(audio) == 2 and impulses is not None:
         return torch.cat([play(audio[n : n + 1], n_out, gains, impulses[n : n + 1]) for n in range(2)])
     is_mono = len(audio) == 1 and (impulses is None or len(impulses) == 1)
-    spectrum = _at_speed(torch.fft.fft(_packed(audio, audio.shape[-1])), n_out, is_mono=is_mono)
+    # So scaled, sounds of any length are as loud.
+    whole = torch.fft.fft(_packed(audio, audio.shape[-1]), norm="forward")
+    spectrum = _at_speed(whole, n_out, is_mono=is_mono)
     if gains is not None:
         # The bins above the middle are those below it, backwards.
         both = gains if is_mono else torch.cat([gains, gains[1:-1].flip(0)])
         torch.view_as_real(spectrum)[: len(both)] *= both[:, None]
     if impulses is not None:
         spectrum *= torch.fft.fft(_packed(impulses, n_out))
-    played = torch.view_as_real(torch.fft.ifft(spectrum)).T
-    return played[:1].contiguous() if is_mono else played.contiguous()
+    played = torch.fft.ifft(spectrum, norm="forward")
+    if is_mono:
+        return 2 * played.real[None]
+    return torch.view_as_real(played).T.contiguous()
 
 
 def _packed(audio: Tensor, n: int) -> Tensor:
     """(1 or 2, S) as a complex signal of n samples, with silence at its end."""
     if len(audio) == 2 and audio.shape[-1] == n:
         return torch.view_as_complex(audio.T.contiguous())
+    if audio.shape[-1] == n:
+        return audio[0].to(torch.complex64)
     packed = torch.zeros(n, 2)
     packed[: audio.shape[-1], : len(audio)] = audio.T
     return torch.view_as_complex(packed)
 
 
 def _at_speed(spectrum: Tensor, n_out: int, *, is_mono: bool) -> Tensor:
-    """(n_in,) -> (n_out,), the bins from the middle on left out or silence put there. Of mono the lower half, twice."""
+    """(n_in,) -> (n_out,), the bins from the middle on left out or silence put there; changed in place or copied.
+
+    Of mono nothing but the lower half, which has half of each real wave.
+    """
     n_in = len(spectrum)
-    if n_in == n_out and not is_mono:
-        return spectrum
     n_below = min(n_in, n_out) // 2
-    played = torch.zeros(n_out, dtype=spectrum.dtype)
-    torch.mul(spectrum[:n_below], (2 if is_mono else 1) * n_out / n_in, out=played[:n_below])
+    above = n_out - n_below + 1
+    played = spectrum if n_in == n_out else spectrum.new_empty(n_out)
+    if n_in != n_out:
+        played[:n_below] = spectrum[:n_below]
+        played[n_below:above] = 0
+        played[above:] = 0 if is_mono else spectrum[n_in - n_below + 1 :]
     if is_mono:
+        played[above:] = 0
         played[0] /= 2
-        if n_in == n_out:
-            played[n_below] = spectrum[n_below]
-    else:
-        torch.mul(spectrum[n_in - n_below + 1 :], n_out / n_in, out=played[n_out - n_below + 1 :])
+        played[n_below] /= 2
     return played
 
 
@@ -296,7 +309,8 @@ def to_sides(audio: Tensor, sides: Tensor) -> Tensor:
 
 
 def _rms(audio: Tensor) -> Tensor:
-    return audio.square().mean((1, 2), keepdim=True).sqrt()
+    norms = torch.linalg.vector_norm(audio, dim=2, keepdim=True)
+    return norms.square().mean(1, keepdim=True).sqrt() / audio.shape[2] ** 0.5
 
 
 def _levelled(sound: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float32]:

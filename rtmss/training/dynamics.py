@@ -107,6 +107,5 @@ def _peaks_db(audio: Tensor) -> Tensor:
 def _gains(reduction_db: Tensor, n_samples: int) -> Tensor:
     """(P, T) dB of reduction -> (P, 1, S) gains."""
     n = reduction_db.shape[1] * PIECE
-    between = torch.nn.functional.interpolate(reduction_db[:, None], n, mode="linear", align_corners=False)
-    gains: Tensor = 10 ** (-between[..., :n_samples] / 20)
-    return gains
+    gains = 10 ** (-reduction_db[:, None] / 20)
+    return torch.nn.functional.interpolate(gains, n, mode="linear", align_corners=False)[..., :n_samples]

@@ -142,9 +142,9 @@ class Disguises:
         plan, rate = self.plan, self.bank.sample_rate
 
         def changed(audio: Tensor, column: Tensor, which: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-            found = which[rows].nonzero()[:, 0]
-            if not len(found):
+            if not which[rows].any():
                 return audio
+            found = which[rows].nonzero()[:, 0]
             values = column[rows[found]].to(self.device)
             if len(found) == len(rows):
                 return change(audio, values)
@@ -167,4 +167,4 @@ class Disguises:
 def _block_powers(audio: Tensor, length: int) -> Tensor:
     """(..., S) -> (..., blocks), what is left over at the end left out."""
     blocks = torch.unflatten(audio[..., : audio.shape[-1] // length * length], -1, (-1, length))
-    return blocks.square().mean(-1)
+    return torch.linalg.vector_norm(blocks, dim=-1).square() / length

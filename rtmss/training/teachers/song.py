@@ -28,7 +28,7 @@ from rtmss.training.teachers.teacher import Teacher
 MAX_ZEROS = 0.25
 """Share of a song that may be digital silence at its end."""
 
-_FULL_SCALE = (1 << 23) - 1
+_FULL_SCALE = 1 << 23
 """Steps from silence to 1, as those have it who read the files."""
 _N_AT_ONCE = 1 << 18
 """Samples read or written at once."""
