@@ -161,3 +161,13 @@ def test_a_short_file_is_named(tmp_path: Path, tiny: SeparatorModel, noise: Nois
     clip = write_audio(tmp_path / "blip.wav", noise(2000, 1), 8000)
     with pytest.raises(ConditionError, match=r"blip\.wav: 0\.25 s is too short"):
         create_condition(tiny, "id", "x", [clip], [])
+
+
+def test_conditions_are_equal_by_name_and_vector(make_condition: MakeCondition) -> None:
+    condition = make_condition("vocals")
+    bare = Condition.bare("vocals", condition.vector.copy())
+    assert bare == condition
+    assert hash(bare) == hash(condition)
+    assert Condition.bare("voice", condition.vector) != condition
+    assert Condition.bare("vocals", condition.vector * 2) != condition
+    assert condition != "vocals"

@@ -342,3 +342,15 @@ def test_holding_changes_nothing(
         return np.concatenate(pieces, axis=1)
 
     assert np.array_equal(play(hold=True), play(hold=False))
+
+
+def test_a_condition_read_again_is_no_switch(tiny: SeparatorModel, make_condition: MakeCondition, noise: Noise) -> None:
+    first, again = (Scene((Stem("voice", make_condition("vocals")),), fade_ms=0.0) for _ in range(2))
+    assert first.stems[0].condition is not again.stems[0].condition
+    changed, unchanged = Session(tiny, first), Session(tiny, first)
+    audio = noise(40 * 64)
+    changed.step(audio[:, : 20 * 64])
+    changed.scene = again
+    unchanged.step(audio[:, : 20 * 64])
+    expected = unchanged.step(audio[:, 20 * 64 :])
+    assert np.array_equal(changed.step(audio[:, 20 * 64 :]).stems, expected.stems)

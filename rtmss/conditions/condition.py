@@ -12,6 +12,7 @@ import shlex
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ class ConditionHeader(Config):
 
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """A condition vector and its provenance. Compared by identity: two makes of one name are two conditions."""
+    """A condition vector and its provenance. Two are equal if they have the same name and the same vector."""
 
     header: ConditionHeader
     vector: NDArray[np.float32]
@@ -72,6 +73,23 @@ class Condition:
     def name(self) -> str:
         """The name that presets and messages use."""
         return self.header.name
+
+    @classmethod
+    def bare(cls, name: str, vector: NDArray[np.float32]) -> Condition:
+        """A condition of which nothing but the name and the vector is known."""
+        nothing = np.zeros((0, 0), np.float32)
+        return cls(ConditionHeader(name=name, model_id=""), vector, nothing, nothing)
+
+    @cached_property
+    def key(self) -> str:
+        """The same for the same name and vector, and for no others."""
+        return f"{self.name}-{hashlib.sha256(self.vector.tobytes()).hexdigest()[:12]}"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Condition) and (self is other or self.key == other.key)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
 
 def save_condition(path: Path, condition: Condition) -> None:

@@ -216,7 +216,7 @@ def _match(stems: Sequence[Stem], playing: Sequence[Stem]) -> list[int | None]:
     free = list(range(len(playing)))
     order: list[int | None] = []
     for stem in stems:
-        same = [slot for slot in free if playing[slot].condition is stem.condition]
+        same = [slot for slot in free if playing[slot].condition == stem.condition]
         slot = next((i for i in same if playing[i].name == stem.name), same[0] if same else None)
         if slot is not None:
             free.remove(slot)

@@ -6,7 +6,6 @@ condition vectors stand beside it in `conditions.safetensors`, under the keys th
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +17,7 @@ from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
-from rtmss.conditions.condition import Condition, ConditionHeader
+from rtmss.conditions.condition import Condition
 from rtmss.conditions.preset import Fallback
 from rtmss.conditions.strip import Strip, plain_strip
 from rtmss.config import Config
@@ -125,7 +124,6 @@ class Vectors:
         """
         self._path = path
         self._vectors: dict[str, NDArray[np.float32]] = {}
-        self._conditions: dict[str, Condition] = {}
         if path.exists():
             try:
                 self._vectors = load_file(path)
@@ -138,7 +136,7 @@ class Vectors:
         Raises:
             OSError: they cannot be written.
         """
-        keys = [condition_key(stem.condition) for stem in scene.stems]
+        keys = [stem.condition.key for stem in scene.stems]
         new = {key: stem.condition.vector for key, stem in zip(keys, scene.stems, strict=True)}
         if not new.keys() <= self._vectors.keys():
             self._save(self._vectors | new)
@@ -150,7 +148,7 @@ class Vectors:
         return SceneRecord(stems=tuple(stems), remainder=scene.remainder, **mix)
 
     def make(self, record: SceneRecord) -> Scene:
-        """The scene of a record; the same condition is always the same object.
+        """The scene of a record.
 
         Raises:
             KeyError: there is no vector under one of its keys.
@@ -160,11 +158,7 @@ class Vectors:
         return Scene(stems, record.remainder, **mix)
 
     def _condition(self, key: str) -> Condition:
-        if key not in self._conditions:
-            nothing = np.zeros((0, 0), np.float32)
-            header = ConditionHeader(name=key.rpartition("-")[0], model_id="")
-            self._conditions[key] = Condition(header, self._vectors[key], nothing, nothing)
-        return self._conditions[key]
+        return Condition.bare(key.rpartition("-")[0], self._vectors[key])
 
     def _save(self, vectors: dict[str, NDArray[np.float32]]) -> None:
         partial = self._path.with_suffix(".partial")
@@ -177,8 +171,3 @@ def versions(backend: str) -> dict[str, str]:
     """Of what the samples depend on, with a backend of this name."""
     names = "rtmss", "torch", "numpy", *(("onnxruntime",) if backend == "onnx" else ())
     return {name: version(name) for name in names}
-
-
-def condition_key(condition: Condition) -> str:
-    """The same for the same name and vector, and for no others."""
-    return f"{condition.name}-{hashlib.sha256(condition.vector.tobytes()).hexdigest()[:12]}"

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from rtmss.conditions.condition import Condition, ConditionHeader
+from rtmss.conditions.condition import Condition
 from rtmss.config import UserError
 from rtmss.engine.backends.benchmark_cache import Comparison, situation
 from rtmss.engine.backends.graph import GraphError, check_exportable, code_id, export_graph
@@ -137,8 +137,7 @@ def compare(model: SeparatorModel, other: Backend) -> BackendTimes:
     """Step eager torch and another backend by turns, with one target and noise."""
     backends = (TorchBackend(model), other)
     vector = np.linspace(0, 1, model.config.unet.n_condition, dtype=np.float32)
-    nothing = np.zeros((0, 0), np.float32)
-    stem = Stem("noise", Condition(ConditionHeader(name="noise", model_id=""), vector, nothing, nothing))
+    stem = Stem("noise", Condition.bare("noise", vector))
     for backend in backends:
         backend.reset()
         backend.arrange([None], [stem])

@@ -18,7 +18,7 @@ from rtmss.conditions.preset import MAX_STEMS
 from rtmss.engine.control import Scene
 from rtmss.files import Audio
 from rtmss.live.shared.memory import Block
-from rtmss.live.shared.scene_rows import NAME_BYTES, SceneReader, decode_name, scene_fields, write_scene
+from rtmss.live.shared.scene_rows import NAME_BYTES, decode_name, read_scene, scene_fields, write_scene
 from rtmss.live.shared.seqlock import VERSION, Slots
 from rtmss.recording.hop import EngineRun, Hop, Position, StepInfo
 
@@ -63,7 +63,6 @@ class RecorderRing:
         """Number of the scene with which that began, until it has been handed over."""
         self._scene: Scene | None = None
         self._scene_number = 0
-        self._reader = SceneReader()
 
     @classmethod
     def create(cls, shape: RingShape) -> Self:
@@ -195,7 +194,7 @@ class RecorderRing:
 
     def _read_scene(self, number: int) -> Scene | None:
         row = self._scenes.read(number)
-        return None if row is None else self._reader.read(row)
+        return None if row is None else read_scene(row)
 
 
 def _layout(shape: RingShape) -> np.dtype[Any]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-import numpy as np
-
-from rtmss.conditions.condition import Condition, ConditionHeader
+from rtmss.conditions.condition import Condition
 from rtmss.conditions.preset import MAX_NAME, MAX_STEMS, Fallback
 from rtmss.conditions.strip import Strip, settings
 from rtmss.engine.control import Scene, Stem
@@ -14,9 +12,6 @@ from rtmss.engine.control import Scene, Stem
 NAME_BYTES = MAX_NAME
 """Names of presets given as files may be longer, and are cut."""
 FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)
-MAX_CONDITIONS = 256
-"""Conditions that a reader remembers, so that one that comes again is the same object."""
-
 _TYPES = {float: "f8", bool: "?"}
 _STRIP_SETTINGS = settings(Strip)
 _MIX_SETTINGS = settings(Scene)
@@ -45,33 +40,18 @@ def write_scene(row: Any, scene: Scene) -> None:
     row["fallback"] = FALLBACKS.index(scene.fallback)
 
 
-class SceneReader:
-    """Makes scenes of such rows."""
-
-    def __init__(self) -> None:
-        self._conditions: dict[tuple[bytes, bytes], Condition] = {}
-
-    def read(self, row: Any) -> Scene:
-        """The scene in a row."""
-        stems = tuple(
-            Stem(decode_name(place["name"]), self._condition(place), _read_strip(place))
-            for place in row["stems"][: row["n_stems"]]
+def read_scene(row: Any) -> Scene:
+    """The scene in a row."""
+    stems = tuple(
+        Stem(
+            decode_name(place["name"]),
+            Condition.bare(decode_name(place["condition"]), place["vector"].copy()),
+            _read_strip(place),
         )
-        mix: dict[str, Any] = {name: kind(row[name]) for name, kind, _ in _MIX_SETTINGS}
-        return Scene(stems, _read_strip(row["remainder"]), fallback=FALLBACKS[row["fallback"]], **mix)
-
-    def _condition(self, place: Any) -> Condition:
-        """The same object for the same vector, so that a stem that stays is known to stay."""
-        key = (bytes(place["condition"]), place["vector"].tobytes())
-        if key in self._conditions:
-            self._conditions[key] = self._conditions.pop(key)  # the latest used is the last to be forgotten
-        else:
-            if len(self._conditions) >= MAX_CONDITIONS:
-                self._conditions.pop(next(iter(self._conditions)))
-            nothing = np.zeros((0, 0), np.float32)
-            header = ConditionHeader(name=decode_name(place["condition"]), model_id="")
-            self._conditions[key] = Condition(header, place["vector"].copy(), nothing, nothing)
-        return self._conditions[key]
+        for place in row["stems"][: row["n_stems"]]
+    )
+    mix: dict[str, Any] = {name: kind(row[name]) for name, kind, _ in _MIX_SETTINGS}
+    return Scene(stems, _read_strip(row["remainder"]), fallback=FALLBACKS[row["fallback"]], **mix)
 
 
 def encode_name(text: str) -> bytes:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rtmss.conditions.preset import MAX_STEMS
 from rtmss.engine.control import Scene
 from rtmss.live.shared.memory import Block
-from rtmss.live.shared.scene_rows import NAME_BYTES, SceneReader, decode_name, encode_name, scene_fields, write_scene
+from rtmss.live.shared.scene_rows import NAME_BYTES, decode_name, encode_name, read_scene, scene_fields, write_scene
 from rtmss.live.shared.seqlock import VERSION, SeqLock, Slots
 from rtmss.live.shared.song_state import Transport
 from rtmss.live.shared.song_state import layout as transport_layout
@@ -104,7 +104,6 @@ class SharedState:
         self.path = block.path
         self.transport = Transport(self._fields["transport"])
         self._slots = Slots(self._fields["slots"])
-        self._scenes = SceneReader()
         self._report = SeqLock(self._fields["report"], _write_report, _read_report)
         self._recording = SeqLock(self._fields["recording"], _write_recording, _read_recording)
 
@@ -160,9 +159,7 @@ class SharedState:
             if not row["hop"]:
                 rows.clear()
             rows.append((number, row))
-        return [
-            Entry(number, int(row["hop"]), self._scenes.read(row), decode_name(row["preset"])) for number, row in rows
-        ]
+        return [Entry(number, int(row["hop"]), read_scene(row), decode_name(row["preset"])) for number, row in rows]
 
     def latest(self) -> Entry | None:
         """The newest scene that was to play at once, for a process that has just been started again."""
