@@ -181,8 +181,8 @@ def test_a_full_disk_is_said_and_leaves_no_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class FullDisk:
-        def __init__(self, path: str, *_: object, **__: object) -> None:
-            Path(path).touch()
+        def __init__(self, *_: object, **__: object) -> None:
+            pass
 
         def write(self, _: Audio) -> None:
             raise RuntimeError("Unable to write data to audio file.")
