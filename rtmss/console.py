@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.text import Text
 
 _PIPE_WIDTH = 4096
 """Columns where there is no terminal: nothing is broken that a script might read."""
@@ -40,6 +41,9 @@ def _escaped(character: str) -> str:
 
 class _PlainConsole(Console):
     """A console that obeys nothing in what it prints."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(plain(text), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):

@@ -187,7 +187,7 @@ def _replay(source: Path, folder: Path, log: Path, weights: Path | None, wanted:
 def _show(name: str, run: Callable[[Callable[[float], None]], Report], format: str = "wav") -> None:  # noqa: A002
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
     with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as progress:
         task = progress.add_task(name, total=1.0)
         report = run(lambda done: progress.update(task, completed=done))

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 
 from rtmss.config import ConfigError
@@ -210,7 +211,7 @@ def _decode(
     rows, position, half = [], 0, sample_rate // 2
     with audio_file.open("wb") as out, ThreadPoolExecutor(n_workers) as pool:
         audios = pool.map(lambda take: _read_int16(folder, take, sample_rate), takes, chunksize=4)
-        shown = track(audios, f"Decoding {folder}", len(takes), console=console, transient=True)
+        shown = track(audios, escape(f"Decoding {folder}"), len(takes), console=console, transient=True)
         for take, audio in zip(takes, shown, strict=True):
             n_samples, n_channels = audio.shape
             out.write(audio.tobytes())
