@@ -120,7 +120,7 @@ def test_a_description_cannot_drive_the_terminal(
     (folder / "evil.yaml").write_text(text)
     for words in (("preset", "list"), ("preset", "show", "evil")):
         _, said, _ = run(monkeypatch, capsys, *words)
-        assert "a\\x1b]0;owned\\x1b[2J [b] \\u202egnp" in said
+        assert "a\\x1b]0;owned\\x07\\x1b[2J [b] \\u202egnp" in said
         assert not set("\x1b\x07\u202e") & set(said)
 
 
