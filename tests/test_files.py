@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -151,8 +152,8 @@ def test_the_sound_of_a_video_is_its_first_audio_stream(tmp_path: Path) -> None:
         for stream in streams:
             stream.codec_context.open()
         for _ in range(12):
-            frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
-            file.mux(picture.encode(frame))
+            image = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            file.mux(picture.encode(image))
         for stream, sound, layout in zip(streams, sounds, ("stereo", "mono"), strict=True):
             frame = av.AudioFrame.from_ndarray((sound * 32768).astype(np.int16), "s16p", layout)
             frame.sample_rate, frame.pts = 44100, 0
@@ -190,7 +191,7 @@ def test_an_empty_file_holds_no_audio(tmp_path: Path, suffix: str) -> None:
     codec = {"wav": "pcm_s16le", "mp3": "libmp3lame", "ogg": "flac", "m4a": "aac"}.get(suffix, suffix)
     path = tmp_path / f"x.{suffix}"
     with av.open(str(path), "w") as file:
-        stream = file.add_stream(codec, rate=44100, layout="stereo")
+        stream: Any = file.add_stream(codec, rate=44100, layout="stereo")
         file.start_encoding()
         file.mux(stream.encode(None))
     with pytest.raises(AudioFileError, match=r"x\.\w+: (holds no audio|not a readable audio file)"):

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -90,15 +90,15 @@ def _tell_of_damage() -> list[str]:
     told: list[str] = []
     show_others = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
         if issubclass(category, DamagedFileWarning):
             told.append(str(message))
             complain(str(message), style="yellow")
         else:
-            show_others(message, category, *where)
+            show_others(message, category, *where, **more)
 
     warnings.simplefilter("always", DamagedFileWarning)
-    warnings.showwarning = show
+    warnings.showwarning = cast("Any", show)
     return told
 
 

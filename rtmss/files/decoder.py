@@ -9,12 +9,13 @@ Axes: C channels, S samples.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, BinaryIO, NoReturn
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.container import InputContainer
 from av.packet import Packet
 from numpy.typing import NDArray
 
@@ -70,14 +71,14 @@ class Decoder:
         """
         self._file, self._note = file, note
         self._n_decoded = self._rate = 0
-        self._lost: list[Packet] = []
+        self._lost: list[Packet[Any]] = []
         self._n_junk = 0
         self._end_seconds: float | None = None
         self._timed_seconds = 0.0
         self._shortest, self._is_short = math.inf, False
         try:
-            self._container = av.open(
-                file, options=_OPTIONS, metadata_errors="replace", buffer_size=_BUFFER_BYTES, io_open=_refuse
+            self._container: InputContainer = av.open(
+                file, "r", options=_OPTIONS, metadata_errors="replace", buffer_size=_BUFFER_BYTES, io_open=_refuse
             )
         except (av.FFmpegError, OSError, ValueError) as error:
             raise DecodeError(f"not a readable audio file ({_reason(error)})") from error
@@ -87,7 +88,7 @@ class Decoder:
             expected = f"has {self.n_streams} audio streams, expected at least {stream + 1}"
             raise DecodeError(expected if self.n_streams else "holds no audio")
         self._stream = self._container.streams.audio[stream]
-        self._frames = self._decode()
+        self._frames: Generator[AudioFrame, None, None] = self._decode()
         first = self._first()
         self.rate, self.n_channels = first.sample_rate, first.layout.nb_channels
         self._fifo = Queue(first)
@@ -134,7 +135,7 @@ class Decoder:
             raise DecodeError(f"a sample rate of {first.sample_rate} Hz; {_RATES[0]} to {_RATES[-1]} can be used")
         return first
 
-    def _decode(self) -> Iterator[AudioFrame]:
+    def _decode(self) -> Generator[AudioFrame, None, None]:
         for packet in self._packets():
             try:
                 frames = self._stream.codec_context.decode(packet)
@@ -148,7 +149,7 @@ class Decoder:
                 yield self._counted(frame)
         self._check_end()
 
-    def _packets(self) -> Iterator[Packet]:
+    def _packets(self) -> Iterator[Packet[Any]]:
         try:
             for packet in self._container.demux(self._stream):
                 if packet.size or packet.dts is None:  # FLV has empty ones, which would end the decoding
@@ -158,13 +159,13 @@ class Decoder:
             self._note(self._seconds, f"it cannot be read beyond ({_reason(error)})")
             yield Packet()  # lets the decoder give what it still holds
 
-    def _watch(self, packet: Packet) -> None:
+    def _watch(self, packet: Packet[Any]) -> None:
         """Remember whether the last packet is shorter than any before it."""
         if packet.size:
             self._is_short = packet.size < 0.98 * self._shortest
             self._shortest = min(self._shortest, packet.size)
 
-    def _lose(self, packet: Packet) -> None:
+    def _lose(self, packet: Packet[Any]) -> None:
         """Remember a packet that cannot be decoded, unless it is a tag between or after frames."""
         head = bytes(packet)[:8]
         first, mask = _SYNC.get(self.format_name, (head[0], 0))
@@ -214,7 +215,7 @@ class Decoder:
         return self._n_decoded / self._rate if self._rate else 0.0
 
 
-def _duration(packet: Packet, rate: int) -> int:
+def _duration(packet: Packet[Any], rate: int) -> int:
     """Samples that a packet stands for, 0 if it does not say."""
     return round(packet.duration * packet.time_base * rate) if packet.duration and packet.time_base else 0
 
