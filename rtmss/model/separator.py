@@ -142,7 +142,11 @@ def to_planes(frames: Tensor) -> Tensor:
 
 def compress(frames: Tensor, exponent: float) -> Tensor:
     """(B, C, T, F) complex -> (B, 2 * C, T, F) real then imaginary parts, magnitudes raised to `exponent`."""
-    planes = to_planes(frames)
+    return compress_planes(to_planes(frames), exponent)
+
+
+def compress_planes(planes: Tensor, exponent: float) -> Tensor:
+    """The same from (B, 2, C, T, F) real and imaginary parts."""
     return (planes * (planes.square().sum(1, keepdim=True) + POWER_FLOOR).pow((exponent - 1) / 2)).flatten(1, 2)
 
 

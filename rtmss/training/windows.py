@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from rtmss.engine.backends.tree import map_tree
-from rtmss.model.separator import SeparatorModel, apply_masks, compress, to_planes
+from rtmss.model.separator import SeparatorModel, apply_masks, compress_planes, to_planes
 from rtmss.model.unet import DecoderState, EncoderState, bound_masks
 from rtmss.signal.stft import analyze
 from rtmss.training.episodes import Episode
@@ -45,16 +45,18 @@ def half_precision(device: torch.device) -> torch.autocast:
 
 
 class Passes(NamedTuple):
-    """The three costly parts of a step, each compiled or not."""
+    """The costly parts of a step, each compiled or not."""
 
+    compress: Callable[[Tensor, float], Tensor]
     encode: Callable[..., Any]
     decode: Callable[..., Any]
     errors: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor, Tensor]]
+    waves: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 
     @classmethod
     def of(cls, model: SeparatorModel, *, compiled: bool) -> Passes:
         """Those of a model. Compiled ones are made for the shapes that they meet, one after the other."""
-        parts = cls(model.unet.encode, model.unet.decode, masked_errors)
+        parts = cls(compress_planes, model.unet.encode, model.unet.decode, masked_errors, waveform_errors)
         return cls(*(torch.compile(part, dynamic=False) for part in parts)) if compiled else parts
 
 
@@ -128,7 +130,8 @@ def window_loss(
     wanted = _earlier(crop.wanted, window, n_ahead)
     with half_precision(frames.device):
         condition = model.condition_head(crop.episode.positive, crop.episode.negative)
-        features, encoder = passes.encode(compress(frames, model.config.unet.compression), memory.encoder)
+        heard = passes.compress(to_planes(frames), model.config.unet.compression)
+        features, encoder = passes.encode(heard, memory.encoder)
         masks, decoder = passes.decode(features, condition, decoder)
     masked, complex_error, magnitude_error, remainder_error = passes.errors(masks, planes, wanted)
     audio, overlap = model.synthesize(masked, overlap)
@@ -138,7 +141,7 @@ def window_loss(
     estimate = audio[..., skipped:].flatten(0, 1)
     truth = crop.episode.targets[..., begin + skipped : end].flatten(0, 1)
     whole = crop.episode.mixture[:, None, :, begin + skipped : end].expand(-1, n_targets, -1, -1).flatten(0, 1)
-    wave_error, wave_remainder = waveform_errors(estimate, truth, whole)
+    wave_error, wave_remainder = passes.waves(estimate, truth, whole)
     w = recipe.log_weight
     loss = tamed(complex_error, w) + 0.5 * tamed(magnitude_error, w) + 0.5 * tamed(wave_error, w)
     remainder = tamed(remainder_error, w) + 0.5 * tamed(wave_remainder, w)
