@@ -10,10 +10,11 @@ import pytest
 
 PROGRAM = """
 import resource, sys
-import torch
 from rtmss.training.memory import keep_memory
 if "keep" in sys.argv:
+    assert "torch" not in sys.modules
     assert keep_memory()
+import torch
 
 def step():
     buffers = [torch.ones(12_000_000) for _ in range(8)]

@@ -19,7 +19,6 @@ from rtmss.training.classify import embed_bank
 from rtmss.training.datasets.take import Take
 from rtmss.training.episodes import Episode, Episodes
 from rtmss.training.loop import Trainer, start_model
-from rtmss.training.memory import keep_memory
 from rtmss.training.mixdown import Mixdown
 from rtmss.training.recipe import Recipe
 from rtmss.training.windows import Crop, Memory, Passes, half_precision, window_loss
@@ -80,7 +79,6 @@ def measure_training(recipe: Recipe, folder: Path, data: Sequence[Path], n_steps
         ConfigError: the data cannot be used.
     """
     torch.set_num_threads(recipe.n_threads)
-    keep_memory()
     model, _ = start_model(recipe, folder)
     with tempfile.TemporaryDirectory() as scratch:
         cache = Path(scratch)

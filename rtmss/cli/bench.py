@@ -115,6 +115,9 @@ def training(
     output: Json = None,
 ) -> None:
     """What a training step costs, part by part, and how near that is to what the machine could multiply."""
+    from rtmss.training.memory import keep_memory
+
+    keep_memory()
     from rtmss.bench.tables import training_table, write_json
     from rtmss.bench.training import measure_training
     from rtmss.config import read_yaml

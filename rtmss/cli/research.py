@@ -23,6 +23,9 @@ def train(
     device: Device = "auto",
 ) -> None:
     """Train weights, or go on training where the output folder stands."""
+    from rtmss.training.memory import keep_memory
+
+    keep_memory()
     from rtmss.training.run import find_recipe
     from rtmss.training.run import train as run
 

@@ -22,7 +22,6 @@ from rtmss.model.separator import SeparatorModel
 from rtmss.training.bank import Bank, load_banks
 from rtmss.training.classify import class_embedding, embed_bank, train_clip_encoder
 from rtmss.training.loop import Trainer, start_model
-from rtmss.training.memory import keep_memory
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import EncoderRecipe, Recipe
 from rtmss.training.tune import tune_clip_encoder
@@ -55,7 +54,6 @@ def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Consol
         ConfigError: the recipe or the data folder cannot be used.
     """
     recipe = read_yaml(recipe_file, Recipe)
-    keep_memory()
     if "RANK" in os.environ:
         dist.init_process_group("gloo")
     is_first = not dist.is_initialized() or dist.get_rank() == 0
