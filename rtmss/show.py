@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from rich.console import Group, RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from rtmss import __version__
 from rtmss.conditions.condition import Condition, clip_similarities, load_condition, nearest
@@ -53,7 +52,7 @@ def condition_details(name: str, library: Library) -> RenderableType:
     for other, score in nearest(condition, same)[:5]:
         near.add_row(other, f"{score:.2f}")
     title = f"condition '{name}', {condition.vector.size} numbers, made for weights {condition.header.model_id}"
-    return Group(Text(title), clips, near)
+    return Group(title, clips, near)
 
 
 def _add_clips(table: Table, condition: Condition, side: str) -> None:
@@ -93,7 +92,7 @@ def preset_table(name: str, library: Library) -> RenderableType:
     state = "mute" if preset.master.mute else ""
     table.add_row("master", "", f"{preset.master.gain_db:+.1f} dB", state, "1 2", master)
     note = f"Changes glide over {preset.fade_ms:g} ms; a late hop plays: {preset.fallback}."
-    return Group(Text(preset.description), table, Text(note))
+    return Group(preset.description, table, note)
 
 
 def info_table(separator: Separator, choice: BackendChoice) -> Table:

@@ -107,7 +107,7 @@ def test_a_condition_that_cannot_be_written_leaves_the_old_one(home: Path, monke
 def test_an_output_that_cannot_be_written_is_one_line(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, _, said = run(monkeypatch, capsys, "bench steps --hops 8 --backend torch --output clip.wav/x.json")
+    status, _, said = run(monkeypatch, capsys, "bench step --hops 8 --backend torch --output clip.wav/x.json")
     assert status == 1
     assert "Traceback" not in said
     assert "clip.wav" in said.splitlines()[-1]
