@@ -63,7 +63,9 @@ class StftConfig(Config):
 
     @property
     def delay(self) -> int:
-        """How far an output array lags behind its input array: the latency less the hop being filled."""
+        """How far an output array lags behind its input array: the latency less the hop being
+        filled.
+        """
         return self.n_synthesis - self.hop_length
 
 
@@ -87,8 +89,8 @@ class UNetConfig(Config):
     n_hidden: Positive = 256
     """Width of the recurrent bottleneck."""
     recurrent_dilation: Positive = 1
-    """Frames between the steps of the recurrent layers, of which so many sequences run side by side (Chang et al.,
-    "Dilated Recurrent Neural Networks", NeurIPS 2017)."""
+    """Frames between the steps of the recurrent layers, of which so many sequences run side by side
+    (Chang et al., "Dilated Recurrent Neural Networks", NeurIPS 2017)."""
     n_paths: Annotated[int, Field(ge=0)] = 0
     """Dual-path blocks on the deepest level of the encoder, which all targets share."""
     n_target_paths: Annotated[int, Field(ge=0)] = 0
@@ -100,18 +102,24 @@ class UNetConfig(Config):
     compression: Annotated[float, Field(gt=0, le=1)] = 0.4
     """Exponent on the magnitude of the input spectrum."""
     film: Literal["bottleneck", "blocks", "decoder"] = "decoder"
-    """Where the condition acts: at the bottleneck alone, in the decoder's blocks too, or also on what the encoder says
-    to them."""
+    """Where the condition acts: at the bottleneck alone, in the decoder's blocks too, or also on
+    what the encoder says to them."""
     look_ahead: Annotated[int, Field(ge=0)] = 0
-    """Frames after its own that the recurrent encoder has heard when a mask is made; the convolutions then look as far
-    ahead as back. Only for torch, and only for patient listeners: see `n_ahead`."""
+    """Frames after its own that the recurrent encoder has heard when a mask is made; the
+    convolutions then look as far ahead as back. Only for torch, and only for patient listeners: see
+    `n_ahead`."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len(self.channels) != len(self.dilations):
-            raise ValueError(f"{len(self.channels)} channels but {len(self.dilations)} dilations: give one per level")
+            raise ValueError(
+                f"{len(self.channels)} channels but {len(self.dilations)} dilations: give one per "
+                "level"
+            )
         if self.n_bands % 2 ** (len(self.channels) - 1):
-            raise ValueError(f"{self.n_bands} bands cannot be halved {len(self.channels) - 1} times")
+            raise ValueError(
+                f"{self.n_bands} bands cannot be halved {len(self.channels) - 1} times"
+            )
         return self
 
     @property
@@ -152,15 +160,19 @@ class SeparatorConfig(Config):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.unet.n_bins != self.stft.n_bins - 1:
-            raise ValueError(f"the bands cover {self.unet.n_bins} bins, the STFT has {self.stft.n_bins - 1} above DC")
+            raise ValueError(
+                f"the bands cover {self.unet.n_bins} bins, the STFT has {self.stft.n_bins - 1} "
+                "above DC"
+            )
         return self
 
     def retimed(self, stft: StftConfig) -> SeparatorConfig:
-        """The same network, for the same weights, on frames that come more often: all that it remembers stays as long
-        ago, in seconds, as it was.
+        """The same network, for the same weights, on frames that come more often: all that it
+        remembers stays as long ago, in seconds, as it was.
 
         Raises:
-            ConfigError: the frames have another length, or their hop is not a whole part of this one's.
+            ConfigError: the frames have another length, or their hop is not a whole part of this
+                one's.
         """
         factor, rest = divmod(self.stft.hop_length, stft.hop_length)
         if rest or stft.n_fft != self.stft.n_fft:
@@ -179,12 +191,16 @@ class SeparatorConfig(Config):
 
     @property
     def latency(self) -> int:
-        """From the arrival of a sample to its output, with the wait for its hop to fill and what is looked ahead."""
+        """From the arrival of a sample to its output, with the wait for its hop to fill and what is
+        looked ahead.
+        """
         return self.delay + self.stft.hop_length
 
     @property
     def delay(self) -> int:
-        """How far an output array lags behind its input array: the latency less the hop being filled."""
+        """How far an output array lags behind its input array: the latency less the hop being
+        filled.
+        """
         return self.stft.delay + self.unet.n_ahead * self.stft.hop_length
 
 
@@ -197,7 +213,9 @@ def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[An
     for key_node, _ in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, Hashable):
-            raise yaml.YAMLError(f"line {key_node.start_mark.line + 1}: a key must be a plain word, got {key}")
+            raise yaml.YAMLError(
+                f"line {key_node.start_mark.line + 1}: a key must be a plain word, got {key}"
+            )
         if key in seen:
             raise yaml.YAMLError(f"line {key_node.start_mark.line + 1}: key '{key}' stands twice")
         seen.add(key)
@@ -223,7 +241,9 @@ def find_yaml(name: str, folder: Path, kind: str) -> Path:
         return Path(name)
     files = {path.stem: path for path in folder.glob("*.yaml")}
     if name not in files:
-        raise ConfigError(f"no {kind} '{name}'; known: {', '.join(sorted(files))}, or give a YAML file")
+        raise ConfigError(
+            f"no {kind} '{name}'; known: {', '.join(sorted(files))}, or give a YAML file"
+        )
     return files[name]
 
 
@@ -231,7 +251,8 @@ def read_yaml(path: Path, kind: type[T]) -> T:
     """Read one configuration object from a YAML file.
 
     Raises:
-        ConfigError: the file cannot be read or does not describe a `kind`; names file, field and choices.
+        ConfigError: the file cannot be read or does not describe a `kind`; names file, field and
+            choices.
     """
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
@@ -245,7 +266,9 @@ def read_yaml(path: Path, kind: type[T]) -> T:
 
 
 def validate(content: dict[str, Any], kind: type[T], origin: str) -> T:
-    """Build a configuration object from plain values, with errors that name `origin` and the choices."""
+    """Build a configuration object from plain values, with errors that name `origin` and the
+    choices.
+    """
     try:
         return kind.model_validate(content)
     except ValidationError as error:
@@ -256,10 +279,14 @@ def validate(content: dict[str, Any], kind: type[T], origin: str) -> T:
 def _describe(problem: Any, kind: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in problem["loc"]) or "the whole"
     if problem["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
-        return f"unknown key '{where}'; known here: {', '.join(_choices(kind, problem['loc'][:-1]))}"
+        return (
+            f"unknown key '{where}'; known here: {', '.join(_choices(kind, problem['loc'][:-1]))}"
+        )
     if problem["type"] == "missing":
         return f"'{where}' is missing"
-    return f"'{where}': {problem['msg'].removeprefix('Value error, ')} (got {problem['input']!r:.80})"
+    return (
+        f"'{where}': {problem['msg'].removeprefix('Value error, ')} (got {problem['input']!r:.80})"
+    )
 
 
 def _choices(kind: Any, path: tuple[Any, ...]) -> list[str]:

@@ -1,7 +1,8 @@
-"""The terminal, for text that came from outside: names, paths, descriptions, messages of other programs.
+"""The terminal, for text that came from outside: names, paths, descriptions, messages of other
+programs.
 
-Such text is data. Brackets are no markup, control characters are shown and not obeyed, and what the terminal's encoding
-lacks is written as an escape. In a pipe lines are as long as they are.
+Such text is data. Brackets are no markup, control characters are shown and not obeyed, and what the
+terminal's encoding lacks is written as an escape. In a pipe lines are as long as they are.
 """
 
 from __future__ import annotations
@@ -18,12 +19,18 @@ from rich.text import Text
 
 _PIPE_WIDTH = 4096
 """Columns where there is no terminal: nothing is broken that a script might read."""
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters but tab and line feed, marks that turn the direction of writing, and bytes that are no Unicode."""
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""Control characters but tab and line feed, marks that turn the direction of writing, and bytes
+that are no Unicode.
+"""
 
 
 def plain(text: str) -> str:
-    """The same text with every character visible that a terminal would obey instead of showing it."""
+    """The same text with every character visible that a terminal would obey instead of showing
+    it.
+    """
     return _UNSAFE.sub(lambda found: _escaped(found[0]), text)
 
 
@@ -45,7 +52,9 @@ class _PlainConsole(Console):
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(plain(text), **options)
 
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
             is_safe = segment.control or not _UNSAFE.search(segment.text)
             yield segment if is_safe else Segment(plain(segment.text), segment.style)
@@ -60,7 +69,9 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 def show_all_names() -> None:
-    """Let standard output and error write what their encoding lacks as escapes, and never fail at it."""
+    """Let standard output and error write what their encoding lacks as escapes, and never fail at
+    it.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")

@@ -1,4 +1,5 @@
-"""The main job without a sound card: a bundled song through the session at real-time pace, with live switches.
+"""The main job without a sound card: a bundled song through the session at real-time pace, with
+live switches.
 
 Axes: N stems, C channels, S samples.
 """
@@ -26,7 +27,13 @@ from rtmss.spectrograms import draw_spectrograms
 
 SONG = ("vocals", "drums", "bass", "guitar")
 """The bundled song's true stems; the mixture is their sum."""
-SWITCHES = ((0.0, "karaoke"), (9.0, "vocals-only"), (14.0, "no-drums"), (19.0, "practice-bass"), (23.0, "karaoke"))
+SWITCHES = (
+    (0.0, "karaoke"),
+    (9.0, "vocals-only"),
+    (14.0, "no-drums"),
+    (19.0, "practice-bass"),
+    (23.0, "karaoke"),
+)
 """When, in seconds, which preset is switched to."""
 LATE_LIMIT = 0.01
 """Largest share of late hops with which the demo passes."""
@@ -60,7 +67,8 @@ def run_demo(
         library: where the presets are.
         folder: where the files go.
         console: the terminal.
-        choice: what runs the model in the paced run; None for eager torch. The whole runs take torch, in long blocks.
+        choice: what runs the model in the paced run; None for eager torch. The whole runs take
+            torch, in long blocks.
         wait: keep to real time.
         seconds: play no more than this of the song.
 
@@ -91,7 +99,9 @@ def run_demo(
     # Up to the first switch the paced run has to play what the whole run says.
     n_same = min(int(SWITCHES[1][0] * rate), live.played.shape[-1])
     delay = separator.model.config.delay
-    difference = float(np.abs(live.played[:, delay:n_same] - karaoke.mix[:, : n_same - delay]).max())
+    difference = float(
+        np.abs(live.played[:, delay:n_same] - karaoke.mix[:, : n_same - delay]).max()
+    )
     console.print(_stream_table(separator, choice, live, difference))
     edges = _print_quality(console, mixture, truths, whole.stems)
     console.print(f"Files: {folder}", highlight=False)
@@ -99,12 +109,20 @@ def run_demo(
     if is_late:
         console.print(f"Too many late hops: {live.n_late} of {len(live.step_ms)}", style="red")
     if edges[0] <= 0:
-        console.print("The separation did not help: vocals are no better than the mixture or silence", style="red")
+        console.print(
+            "The separation did not help: vocals are no better than the mixture or silence",
+            style="red",
+        )
     return not is_late and edges[0] > 0
 
 
 def play_live(
-    session: Session, mixture: Audio, scenes: dict[str, Scene], console: Console, *, wait: bool = True
+    session: Session,
+    mixture: Audio,
+    scenes: dict[str, Scene],
+    console: Console,
+    *,
+    wait: bool = True,
 ) -> LiveReport:
     """Play (C, S) hop by hop at the pace of a sound card, switching presets on the way."""
     hop, rate = session.hop_length, session.sample_rate
@@ -139,12 +157,16 @@ def _stereo(path: Path, separator: Separator) -> Audio:
     return np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio
 
 
-def _meters(session: Session, preset: str, output: Output, done: float, report: LiveReport) -> Table:
+def _meters(
+    session: Session, preset: str, output: Output, done: float, report: LiveReport
+) -> Table:
     table = Table.grid(padding=(0, 1))
     table.add_row("preset", preset, f"{100 * done:3.0f} %  late hops {report.n_late}")
     for stem, audio in zip(session.scene.stems, output.stems, strict=True):
         table.add_row(stem.name, *_meter(audio), "muted" if stem.strip.mute else "")
-    table.add_row("remainder", *_meter(output.remainder), "muted" if session.scene.remainder.mute else "")
+    table.add_row(
+        "remainder", *_meter(output.remainder), "muted" if session.scene.remainder.mute else ""
+    )
     table.add_row("mix", *_meter(output.mix))
     return table
 
@@ -154,7 +176,9 @@ def _meter(audio: Audio) -> tuple[str, str]:
     return "█" * int(np.clip((level_db + 60) / 2, 0, 30)), f"{level_db:5.0f} dBFS"
 
 
-def _stream_table(separator: Separator, choice: BackendChoice, live: LiveReport, difference: float) -> Table:
+def _stream_table(
+    separator: Separator, choice: BackendChoice, live: LiveReport, difference: float
+) -> Table:
     config = separator.model.config
     latency, rate = config.latency, config.sample_rate
     hop_ms = 1000 * config.stft.hop_length / rate
@@ -163,7 +187,10 @@ def _stream_table(separator: Separator, choice: BackendChoice, live: LiveReport,
     table.add_row("algorithmic latency", f"{latency} samples = {1000 * latency / rate:.1f} ms")
     table.add_row("backend", str(choice))
     table.add_row("real-time factor", f"{sum(live.step_ms) / len(live.step_ms) / hop_ms:.2f}")
-    table.add_row("step time", f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, max {max(live.step_ms):.2f} ms of {hop_ms:.2f} ms")
+    table.add_row(
+        "step time",
+        f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, max {max(live.step_ms):.2f} ms of {hop_ms:.2f} ms",
+    )
     table.add_row("late hops", f"{live.n_late} of {len(live.step_ms)}")
     table.add_row("preset switches", f"{len(SWITCHES) - 1}, on the way")
     table.add_row("live against offline", f"largest difference {difference:.1e}")
@@ -190,5 +217,7 @@ def _write(folder: Path, rate: int, played: Audio, whole: Output, karaoke: Outpu
     files = {"live": played, "karaoke": karaoke.mix, "remainder": whole.remainder}
     files |= dict(zip(SONG, whole.stems, strict=True))
     for name, audio in files.items():
-        with AudioFile(str(folder / f"{name}.wav"), "w", rate, audio.shape[0], bit_depth=16) as file:
+        with AudioFile(
+            str(folder / f"{name}.wav"), "w", rate, audio.shape[0], bit_depth=16
+        ) as file:
             file.write(audio)

@@ -39,8 +39,11 @@ def build_effect(effect: Effect, where: str) -> Any:
     if effect.type not in kinds:
         near = difflib.get_close_matches(effect.type, kinds, n=2)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ConfigError(f"{where}: no effect '{effect.type}'; {hint}known: Plugin, {', '.join(sorted(kinds))}")
-    # Native constructors have no signature but their documentation: "__init__(self: Reverb, room_size: float = ...".
+        raise ConfigError(
+            f"{where}: no effect '{effect.type}'; {hint}known: Plugin, {', '.join(sorted(kinds))}"
+        )
+    # Native constructors have no signature but their documentation: "__init__(self: Reverb,
+    # room_size: float = ...".
     known = re.findall(r"(\w+): ", (kinds[effect.type].__init__.__doc__ or "").split("->")[0])
     _check_parameters(effect, [name for name in known if name != "self"], where)
     try:
@@ -51,13 +54,17 @@ def build_effect(effect: Effect, where: str) -> Any:
 
 def _effect_types() -> dict[str, Any]:
     """pedalboard's own effects by name."""
-    found = {name: getattr(_pedalboard, name) for name in dir(_pedalboard) if not name.startswith("_")}
+    found = {
+        name: getattr(_pedalboard, name) for name in dir(_pedalboard) if not name.startswith("_")
+    }
     containers = {"Plugin", "PluginContainer", "Pedalboard", "Chain", "Mix"}
     hosted = {"ExternalPlugin", "VST3Plugin", "AudioUnitPlugin"}
     return {
         name: kind
         for name, kind in found.items()
-        if inspect.isclass(kind) and issubclass(kind, pedalboard.Plugin) and name not in containers | hosted
+        if inspect.isclass(kind)
+        and issubclass(kind, pedalboard.Plugin)
+        and name not in containers | hosted
     }
 
 
@@ -73,7 +80,9 @@ def _load_plugin(effect: Effect, where: str) -> Any:
         try:
             setattr(plugin, name, value)
         except (TypeError, ValueError) as error:
-            raise ConfigError(f"{where}: {effect.path}: {name}: {str(error).splitlines()[0]}") from error
+            raise ConfigError(
+                f"{where}: {effect.path}: {name}: {str(error).splitlines()[0]}"
+            ) from error
     return plugin
 
 
@@ -81,7 +90,9 @@ def _check_parameters(effect: Effect, known: Sequence[str], where: str) -> None:
     # pedalboard itself takes any attribute without a word.
     unknown = sorted(set(effect.parameters) - set(known))
     if unknown:
-        raise ConfigError(f"{where}: {effect.type} has no parameter '{unknown[0]}'; known: {', '.join(known)}")
+        raise ConfigError(
+            f"{where}: {effect.type} has no parameter '{unknown[0]}'; known: {', '.join(known)}"
+        )
 
 
 class Lane:
@@ -90,15 +101,20 @@ class Lane:
     What comes out is aligned to what went in: the latency of an effect only makes it come later.
     """
 
-    def __init__(self, n_channels: int, sample_rate: float, effects: Sequence[Effect] = (), where: str = "") -> None:
+    def __init__(
+        self, n_channels: int, sample_rate: float, effects: Sequence[Effect] = (), where: str = ""
+    ) -> None:
         self.n_channels = n_channels
         self.sample_rate = sample_rate
         self.where = where
         plugins = [build_effect(effect, where) for effect in effects]
         self._board = _pedalboard.Pedalboard(plugins) if plugins else None
         if self._board is not None:
-            # A plug-in knows its latency only once it has run; before, pedalboard would not compensate for it.
-            self._board.process(np.zeros((n_channels, 8192), np.float32), sample_rate, buffer_size=8192, reset=True)
+            # A plug-in knows its latency only once it has run; before, pedalboard would not
+            # compensate for it.
+            self._board.process(
+                np.zeros((n_channels, 8192), np.float32), sample_rate, buffer_size=8192, reset=True
+            )
             self._board.reset()
         self._queue: list[Audio] = [np.zeros((n_channels, 0), np.float32)]
         self.n_ready = 0
@@ -120,7 +136,9 @@ class Lane:
         left = round(FLUSH_SECONDS * self.sample_rate)
         while self.n_ready < n:
             if left <= 0:
-                raise ConfigError(f"{self.where}: an effect holds back more than {FLUSH_SECONDS:.0f} s of sound")
+                raise ConfigError(
+                    f"{self.where}: an effect holds back more than {FLUSH_SECONDS:.0f} s of sound"
+                )
             self.push(np.zeros((self.n_channels, 4096), np.float32))
             left -= 4096
 

@@ -1,6 +1,7 @@
 """Files through the session: streamed, with flat memory, aligned to the input to the sample.
 
-The separator hears the file at its own rate; targets come back to the file's rate, and everything else happens there:
+The separator hears the file at its own rate; targets come back to the file's rate, and everything
+else happens there:
 the remainder is the untouched input less the targets, so it keeps the input's full bandwidth.
 
 Axes: N stems, C channels, S samples.
@@ -98,11 +99,13 @@ def render(
 
     Args:
         source: any readable format, 1 or 2 channels, any sample rate.
-        folder: where the files go; made if need be. They appear under their names only when all are whole.
+        folder: where the files go; made if need be. They appear under their names only when all are
+            whole.
         model: the weights.
         plan: what to write.
         report: called with the fraction done.
-        backend: what runs the model; None for eager torch, which is as fast as any in long blocks and uses all cores.
+        backend: what runs the model; None for eager torch, which is as fast as any in long blocks
+            and uses all cores.
 
     Raises:
         AudioFileError: the input cannot be used, or an output cannot be written.
@@ -130,7 +133,9 @@ def render(
 class _Chain:
     """Samples in at the file's rate; aligned pieces of every strip and of the mix out, by name."""
 
-    def __init__(self, model: SeparatorModel, plan: Plan, rate: int, backend: Backend | None = None) -> None:
+    def __init__(
+        self, model: SeparatorModel, plan: Plan, rate: int, backend: Backend | None = None
+    ) -> None:
         self.session = Session(model, plan.scene, backend=backend)
         self.n_bad_samples = 0
         self._mixer = Mixer(N_CHANNELS, rate)
@@ -143,7 +148,8 @@ class _Chain:
         self._dry = Lane(N_CHANNELS, rate)
         self._targets = Lane(N_CHANNELS * len(names), rate)
         self._strips = {
-            name: Lane(N_CHANNELS, rate, plan.effects.get(name, ()), name) for name in (*names, "remainder")
+            name: Lane(N_CHANNELS, rate, plan.effects.get(name, ()), name)
+            for name in (*names, "remainder")
         }
         self._master = Lane(N_CHANNELS, rate, plan.effects.get("mix", ()), "mix")
         self._n_mixed = self._n_out = 0
@@ -161,7 +167,9 @@ class _Chain:
         """Push silence until everything has come out, `n_total` samples in all."""
         self._separate(self._to_model(np.zeros((N_CHANNELS, 0), np.float32), last=True))
         hop = self.session.hop_length
-        n_hops = -(-(self._waiting.shape[-1] + self.session.delay) // hop) + 1  # one more: resamplers round either way
+        n_hops = (
+            -(-(self._waiting.shape[-1] + self.session.delay) // hop) + 1
+        )  # one more: resamplers round either way
         silence = np.zeros((N_CHANNELS, n_hops * hop - self._waiting.shape[-1]), np.float32)
         self._separate(silence, last=True)
         yield self._advance()
@@ -178,7 +186,9 @@ class _Chain:
         self._waiting = samples[:, n:]
         for start in range(0, n, BLOCK_HOPS * hop):
             end = min(start + BLOCK_HOPS * hop, n)
-            targets = self.session.step(samples[:, start:end]).stems.reshape(self._targets.n_channels, end - start)
+            targets = self.session.step(samples[:, start:end]).stems.reshape(
+                self._targets.n_channels, end - start
+            )
             kept = targets[:, self._skip :]
             self._skip -= targets.shape[-1] - kept.shape[-1]
             self._targets.push(self._from_model(kept, last=last and end == n))
@@ -191,7 +201,9 @@ class _Chain:
             lane.push(audio)
         n = min(lane.n_ready for lane in self._strips.values())
         pieces = {name: lane.take(n) for name, lane in self._strips.items()}
-        self._master.push(self._mixer.mix(np.stack([*pieces.values(), np.zeros((N_CHANNELS, n), np.float32)])))
+        self._master.push(
+            self._mixer.mix(np.stack([*pieces.values(), np.zeros((N_CHANNELS, n), np.float32)]))
+        )
         self._n_mixed += n
         pieces["mix"] = self._master.take(self._master.n_ready)
         self._n_out += pieces["mix"].shape[-1]
@@ -203,13 +215,19 @@ class _Resampler:
 
     def __init__(self, rate: int, new_rate: int, n_channels: int) -> None:
         same = rate == new_rate
-        self._stream = None if same else soxr.ResampleStream(rate, new_rate, n_channels, dtype="float32", quality="VHQ")
+        self._stream = (
+            None
+            if same
+            else soxr.ResampleStream(rate, new_rate, n_channels, dtype="float32", quality="VHQ")
+        )
 
     def __call__(self, audio: Audio, last: bool = False) -> Audio:
         """(C, S) -> (C, S'), as many samples as are certain by now; all with `last`."""
         if self._stream is None:
             return audio
-        return np.ascontiguousarray(self._stream.resample_chunk(np.ascontiguousarray(audio.T), last=last).T)
+        return np.ascontiguousarray(
+            self._stream.resample_chunk(np.ascontiguousarray(audio.T), last=last).T
+        )
 
 
 class Files:
@@ -246,7 +264,9 @@ class Files:
         self.folder = folder
         self.peak = 0.0
         self.n_total: int | None = None
-        """Samples of every file, once they are known: what comes after is not written, and fewer are an error."""
+        """Samples of every file, once they are known: what comes after is not written, and fewer
+        are an error.
+        """
         self._rate, self._channels, self._format = rate, channels, format
         self._partial = {name: folder / f".{name}.partial.{format}" for name in channels}
         self._written = dict.fromkeys(channels, 0)
@@ -266,7 +286,9 @@ class Files:
     def _create(self, path: Path, n_channels: int) -> WriteableAudioFile:
         """A file to write to: opened here, as pedalboard knows only names that are Unicode."""
         raw = self._raw.enter_context(path.open("w+b"))
-        return AudioFile(raw, "w", self._rate, n_channels, format=self._format, **FORMATS[self._format])
+        return AudioFile(
+            raw, "w", self._rate, n_channels, format=self._format, **FORMATS[self._format]
+        )
 
     def write(self, pieces: Mapping[str, Audio]) -> None:
         """Append what is ready to each file that is written.
@@ -283,7 +305,9 @@ class Files:
                 self._open[name].write(audio)
                 self._written[name] += audio.shape[-1]
         except (OSError, RuntimeError) as error:
-            raise AudioFileError(f"{self.folder}: writing failed, is the disk full? ({_reason(error)})") from error
+            raise AudioFileError(
+                f"{self.folder}: writing failed, is the disk full? ({_reason(error)})"
+            ) from error
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
@@ -298,13 +322,20 @@ class Files:
                 partial.replace(path)
         except (OSError, RuntimeError, AudioFileError) as error:
             self._discard()
-            raise AudioFileError(f"{self.folder}: writing failed, is the disk full? ({_reason(error)})") from error
+            raise AudioFileError(
+                f"{self.folder}: writing failed, is the disk full? ({_reason(error)})"
+            ) from error
 
     def _check_whole(self) -> None:
         for path in self._partial.values():
-            with path.open("rb") as raw, AudioFile(raw) as file:  # a full disk may go unnoticed until here
+            with (
+                path.open("rb") as raw,
+                AudioFile(raw) as file,
+            ):  # a full disk may go unnoticed until here
                 if file.frames != self.n_total:
-                    raise AudioFileError(f"{path.name}: {file.frames} of {self.n_total} samples arrived")
+                    raise AudioFileError(
+                        f"{path.name}: {file.frames} of {self.n_total} samples arrived"
+                    )
 
     def _discard(self) -> None:
         for file in self._open.values():

@@ -23,7 +23,9 @@ from rtmss.model.checkpoint import load_model
 from rtmss.model.separator import SeparatorModel
 
 BLOCK_HOPS = 64
-"""Hops per step when nothing waits for the sound: larger blocks use the processor better and change no sample."""
+"""Hops per step when nothing waits for the sound: larger blocks use the processor better and change
+no sample.
+"""
 
 
 def default_weights() -> Path:
@@ -44,8 +46,9 @@ class Separator:
 
         Args:
             path: the file.
-            profile: a latency profile of `rtmss.config.PROFILES`, which the weights need not have been trained for;
-                None for that of their training. Conditions go with the weights, whatever the profile.
+            profile: a latency profile of `rtmss.config.PROFILES`, which the weights need not have
+                been trained for; None for that of their training. Conditions go with the weights,
+                whatever the profile.
 
         Raises:
             CheckpointError: the file is missing, of another kind or version, or damaged.
@@ -55,7 +58,12 @@ class Separator:
         return cls(*load_model(path or default_weights(), stft))
 
     def condition(
-        self, positive: Sequence[Audio] = (), negative: Sequence[Audio] = (), *, sample_rate: int, name: str = "target"
+        self,
+        positive: Sequence[Audio] = (),
+        negative: Sequence[Audio] = (),
+        *,
+        sample_rate: int,
+        name: str = "target",
     ) -> Condition:
         """Make a condition from example clips.
 
@@ -72,11 +80,20 @@ class Separator:
         for side, clips in (("positive", positive), ("negative", negative)):
             for number, clip in enumerate(clips, 1):
                 check_clip(clip, sample_rate, f"{side} clip {number}")
-            sides.append([resample(np.atleast_2d(clip), sample_rate, self.model.config.sample_rate) for clip in clips])
+            sides.append(
+                [
+                    resample(np.atleast_2d(clip), sample_rate, self.model.config.sample_rate)
+                    for clip in clips
+                ]
+            )
         vector, positives, negatives = encode_clips(self.model, *sides)
-        return Condition(ConditionHeader(name=name, model_id=self.model_id), vector, positives, negatives)
+        return Condition(
+            ConditionHeader(name=name, model_id=self.model_id), vector, positives, negatives
+        )
 
-    def condition_from_files(self, name: str, positive: Sequence[Path], negative: Sequence[Path] = ()) -> Condition:
+    def condition_from_files(
+        self, name: str, positive: Sequence[Path], negative: Sequence[Path] = ()
+    ) -> Condition:
         """Make a condition from clip files, with their provenance.
 
         Raises:
@@ -98,7 +115,9 @@ class Separator:
         """
         return np.asarray(self.separate_all(audio, sample_rate, [condition])[0])
 
-    def separate_all(self, audio: Audio, sample_rate: int, conditions: Sequence[Condition]) -> Audio:
+    def separate_all(
+        self, audio: Audio, sample_rate: int, conditions: Sequence[Condition]
+    ) -> Audio:
         """Separate several targets out of a whole piece in one pass.
 
         Args:
@@ -113,7 +132,9 @@ class Separator:
             ValueError: the samples are not floating point.
         """
         model_rate = self.model.config.sample_rate
-        session = Session(self.model, Scene(tuple(Stem(str(i), c) for i, c in enumerate(conditions))))
+        session = Session(
+            self.model, Scene(tuple(Stem(str(i), c) for i, c in enumerate(conditions)))
+        )
         targets = play_whole(session, resample(_checked(audio), sample_rate, model_rate)).stems
         if sample_rate != model_rate:
             targets = np.stack([resample(target, model_rate, sample_rate) for target in targets])
@@ -134,7 +155,10 @@ def play_whole(session: Session, audio: Audio) -> Output:
     n, hop = audio.shape[-1], session.hop_length
     n_padded = -(-(n + session.delay) // hop) * hop
     padded = np.pad(audio, ((0, 0), (0, n_padded - n)))
-    steps = [session.step(padded[:, i : i + BLOCK_HOPS * hop]) for i in range(0, n_padded, BLOCK_HOPS * hop)]
+    steps = [
+        session.step(padded[:, i : i + BLOCK_HOPS * hop])
+        for i in range(0, n_padded, BLOCK_HOPS * hop)
+    ]
     fields = (np.concatenate(pieces, axis=-1) for pieces in zip(*steps, strict=True))
     return Output(*(field[..., session.delay : session.delay + n] for field in fields))
 

@@ -31,12 +31,15 @@ def conditions_table(library: Library) -> Table:
         seconds = sum(clip.seconds for clip in (*header.positive, *header.negative))
         counts = (str(len(header.positive)), str(len(header.negative)))
         instead = " (instead of the shipped one)" if name in own else ""
-        table.add_row(name, *counts, f"{seconds:.1f}", header.model_id, f"{path.parent.parent}{instead}")
+        table.add_row(
+            name, *counts, f"{seconds:.1f}", header.model_id, f"{path.parent.parent}{instead}"
+        )
     return table
 
 
 def condition_details(name: str, library: Library) -> RenderableType:
-    """One condition: every clip with its similarity to the others, and the nearest other conditions.
+    """One condition: every clip with its similarity to the others, and the nearest other
+    conditions.
 
     Raises:
         ConfigError: there is none of this name.
@@ -51,7 +54,10 @@ def condition_details(name: str, library: Library) -> RenderableType:
     near = _table("nearest conditions", "similarity")
     for other, score in nearest(condition, same)[:5]:
         near.add_row(other, f"{score:.2f}")
-    title = f"condition '{name}', {condition.vector.size} numbers, made for weights {condition.header.model_id}"
+    title = (
+        f"condition '{name}', {condition.vector.size} numbers, made for weights "
+        f"{condition.header.model_id}"
+    )
     return Group(title, clips, near)
 
 
@@ -61,8 +67,18 @@ def _add_clips(table: Table, condition: Condition, side: str) -> None:
     odd = int(np.argmin(similarities)) if len(similarities) > 1 else -1
     for i, (record, similarity) in enumerate(zip(records, similarities, strict=True)):
         is_outlier = i == odd and similarity < OUTLIER_SIMILARITY
-        shown = f"{similarity:.2f}{'  the outlier' if is_outlier else ''}" if odd >= 0 else "the only one"
-        table.add_row(record.file, side, f"{record.seconds:.1f}", shown, style="yellow" if is_outlier else None)
+        shown = (
+            f"{similarity:.2f}{'  the outlier' if is_outlier else ''}"
+            if odd >= 0
+            else "the only one"
+        )
+        table.add_row(
+            record.file,
+            side,
+            f"{record.seconds:.1f}",
+            shown,
+            style="yellow" if is_outlier else None,
+        )
 
 
 def presets_table(library: Library) -> Table:
@@ -84,10 +100,19 @@ def preset_table(name: str, library: Library) -> RenderableType:
     table = _table("strip", "condition", "gain", "state", "channels", "effects")
     strips: dict[str, StripPreset] = {**preset.stems, "remainder": preset.remainder}
     for strip_name, strip in strips.items():
-        state = " ".join(word for word, is_on in (("mute", strip.mute), ("solo", strip.solo)) if is_on)
+        state = " ".join(
+            word for word, is_on in (("mute", strip.mute), ("solo", strip.solo)) if is_on
+        )
         effects = ", ".join(effect.type for effect in strip.effects)
         channels = " ".join(map(str, strip.channels))
-        table.add_row(strip_name, getattr(strip, "condition", ""), f"{strip.gain_db:+.1f} dB", state, channels, effects)
+        table.add_row(
+            strip_name,
+            getattr(strip, "condition", ""),
+            f"{strip.gain_db:+.1f} dB",
+            state,
+            channels,
+            effects,
+        )
     master = ", ".join(effect.type for effect in preset.master.effects)
     state = "mute" if preset.master.mute else ""
     table.add_row("master", "", f"{preset.master.gain_db:+.1f} dB", state, "1 2", master)
@@ -102,7 +127,9 @@ def info_table(separator: Separator, choice: BackendChoice) -> Table:
     table = Table(show_header=False, box=None)
     table.add_row("rtmss", __version__)
     table.add_row("Python, torch", f"{platform.python_version()}, {torch.__version__}")
-    table.add_row("processor", f"{platform.machine()}, {torch.get_num_threads()} threads for the model")
+    table.add_row(
+        "processor", f"{platform.machine()}, {torch.get_num_threads()} threads for the model"
+    )
     table.add_row("GPU", torch.cuda.get_device_name() if torch.cuda.is_available() else "none")
     table.add_row("backend hop by hop", str(choice))
     table.add_row("weights", f"{separator.model_id}, {n_parameters / 1e6:.1f} million parameters")

@@ -34,7 +34,9 @@ def draw_spectrograms(path: Path, panels: Mapping[str, Audio], sample_rate: int)
     frequency = np.linspace(0, sample_rate / 2, N_FFT // 2 + 1)
     for axis, (name, levels) in zip(axes, spectra.items(), strict=True):
         seconds = np.arange(levels.shape[1]) * HOP / sample_rate
-        picture = axis.pcolormesh(seconds, frequency[2:], levels[2:], vmin=top - 80, vmax=top, cmap="magma")
+        picture = axis.pcolormesh(
+            seconds, frequency[2:], levels[2:], vmin=top - 80, vmax=top, cmap="magma"
+        )
         axis.set(yscale="log", ylim=(40, 16000), ylabel="Hz", title=name)
     axes[-1].set_xlabel("seconds")
     figure.colorbar(picture, ax=axes, label="dB")

@@ -1,6 +1,8 @@
-"""Experiments: variants of one recipe, each trained from several seeds with the same budget and judged in the same way.
+"""Experiments: variants of one recipe, each trained from several seeds with the same budget and
+judged in the same way.
 
-A study goes on where its folder stands: runs that are trained and reports that are written are kept.
+A study goes on where its folder stands: runs that are trained and reports that are written are
+kept.
 """
 
 from __future__ import annotations
@@ -58,7 +60,9 @@ class Study(Config):
     def _check(self) -> Self:
         for title, question in self.questions.items():
             for name in set(question.variants or ()) - set(self.variants):
-                raise ValueError(f"question '{title}': no variant '{name}'; known: {', '.join(self.variants)}")
+                raise ValueError(
+                    f"question '{title}': no variant '{name}'; known: {', '.join(self.variants)}"
+                )
         return self
 
 
@@ -77,9 +81,15 @@ class Edge(NamedTuple):
 
 
 def run_study(
-    name: str, data: Sequence[Path], folder: Path, console: Console, n_processes: int = 1, device: str = "cpu"
+    name: str,
+    data: Sequence[Path],
+    folder: Path,
+    console: Console,
+    n_processes: int = 1,
+    device: str = "cpu",
 ) -> list[Edge]:
-    """Train and judge all variants, print the tables, and write them as `study.json` and `study.md`.
+    """Train and judge all variants, print the tables, and write them as `study.json` and
+    `study.md`.
 
     Args:
         name: one that comes with rtmss, or a YAML file.
@@ -93,10 +103,17 @@ def run_study(
         ConfigError: the study, one of its recipes or the data cannot be used.
     """
     study = read_yaml(find_yaml(name, Path(__file__).parent / "studies", "study"), Study)
-    recipes = list(_runs(study, name))  # before anything is trained: a misspelt variant is not found out after hours
-    runs = [(variant, recipe, _placed(recipe, folder / f"{variant}-{recipe.seed}")) for variant, recipe in recipes]
+    recipes = list(
+        _runs(study, name)
+    )  # before anything is trained: a misspelt variant is not found out after hours
+    runs = [
+        (variant, recipe, _placed(recipe, folder / f"{variant}-{recipe.seed}"))
+        for variant, recipe in recipes
+    ]
     prepare(runs[0][1], folder, data, folder / "shared", console, device)
-    sit = partial(_sit, data=data, shared=folder / "shared", questions=study.questions, device=device)
+    sit = partial(
+        _sit, data=data, shared=folder / "shared", questions=study.questions, device=device
+    )
     edges: list[Edge] = []
     with ExitStack() as stack:
         results: Iterable[list[Edge]]
@@ -108,7 +125,9 @@ def run_study(
             results = map(sit, runs)
         for found in track(results, "Runs", len(runs), console=console, transient=True):
             edges += found
-            (folder / "study.json").write_text(json.dumps([edge._asdict() for edge in edges], indent=1) + "\n", "utf-8")
+            (folder / "study.json").write_text(
+                json.dumps([edge._asdict() for edge in edges], indent=1) + "\n", "utf-8"
+            )
             (folder / "study.md").write_text(edges_page(edges), "utf-8")
     for title in study.questions:
         console.print(edges_table(title, [edge for edge in edges if edge.question == title]))
@@ -116,8 +135,12 @@ def run_study(
 
 
 def edges_table(title: str, edges: Sequence[Edge]) -> Table:
-    """One row per target and numbers of clips, one column per variant: mean over seeds, and half their range."""
-    table = Table(title=f"{title}: mean edge (dB)", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    """One row per target and numbers of clips, one column per variant: mean over seeds, and half
+    their range.
+    """
+    table = Table(
+        title=f"{title}: mean edge (dB)", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
+    )
     headings, rows = _cells(edges)
     for number, heading in enumerate(headings):
         is_figure = number > 2
@@ -129,7 +152,9 @@ def edges_table(title: str, edges: Sequence[Edge]) -> Table:
         )
     has_many = len({row[2] for row in rows}) > 1
     for row, following in zip_longest(rows, rows[1:]):
-        table.add_row(*row, end_section=has_many and following is not None and following[:2] != row[:2])
+        table.add_row(
+            *row, end_section=has_many and following is not None and following[:2] != row[:2]
+        )
     return table
 
 
@@ -149,7 +174,9 @@ def _cells(edges: Sequence[Edge]) -> tuple[list[str], list[list[str]]]:
     for key in dict.fromkeys((edge.target, edge.on, edge.clips) for edge in edges):
         cells = []
         for variant in variants:
-            found = [e.edge_db for e in edges if (e.variant, e.target, e.on, e.clips) == (variant, *key)]
+            found = [
+                e.edge_db for e in edges if (e.variant, e.target, e.on, e.clips) == (variant, *key)
+            ]
             cells.append(f"{np.mean(found):.1f} ± {np.ptp(found) / 2:.1f}" if found else "")
         rows.append([*key, *cells])
     return ["target", "on", "clips", *variants], rows
@@ -167,7 +194,11 @@ def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any
     result = dict(base)
     for key, value in changes.items():
         below = result.get(key)
-        result[key] = merged(below, value) if isinstance(value, Mapping) and isinstance(below, Mapping) else value
+        result[key] = (
+            merged(below, value)
+            if isinstance(value, Mapping) and isinstance(below, Mapping)
+            else value
+        )
     return result
 
 
@@ -186,7 +217,11 @@ def _placed(recipe: Recipe, place: Path) -> Path:
 
 
 def _sit(
-    run: tuple[str, Recipe, Path], data: Sequence[Path], shared: Path, questions: Mapping[str, Question], device: str
+    run: tuple[str, Recipe, Path],
+    data: Sequence[Path],
+    shared: Path,
+    questions: Mapping[str, Question],
+    device: str,
 ) -> list[Edge]:
     """Train and judge one run, as far as that is not done. All runs share one clip encoder."""
     variant, recipe, place = run
@@ -202,7 +237,9 @@ def _sit(
         report = place / title / "report.json"
         if not report.exists():
             by_class = recipe.episodes.conditioning == "class"
-            asked = Options(**question.model_dump(exclude={"variants", "by_class"}), by_class=by_class)
+            asked = Options(
+                **question.model_dump(exclude={"variants", "by_class"}), by_class=by_class
+            )
             evaluate(data[:1], weights, report.parent, asked, console=Console(quiet=True))
         rows = json.loads(report.read_text(encoding="utf-8"))["edges"]
         edges += [

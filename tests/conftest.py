@@ -109,7 +109,9 @@ def shipped_graph(cache: None) -> Path:
 @pytest.fixture(scope="session")
 def profiles() -> dict[str, SeparatorModel]:
     """A narrow model for every latency profile, and one that looks ahead, at 44.1 kHz."""
-    unet = UNetConfig(channels=(6, 8, 10), n_hidden=16, n_paths=1, n_target_paths=1, path_width=6, n_condition=12)
+    unet = UNetConfig(
+        channels=(6, 8, 10), n_hidden=16, n_paths=1, n_target_paths=1, path_width=6, n_condition=12
+    )
     models = {
         name: make_model(SeparatorConfig(unet=unet, clip_encoder=CLIP_ENCODER).retimed(stft))
         for name, stft in PROFILES.items()
@@ -126,7 +128,9 @@ def open_model() -> SeparatorModel:
 
 def make_open(look_ahead: int) -> SeparatorModel:
     """Another one, which may look ahead."""
-    unet = UNetConfig(channels=(4, 4), dilations=(1, 1), n_hidden=8, n_condition=12, look_ahead=look_ahead)
+    unet = UNetConfig(
+        channels=(4, 4), dilations=(1, 1), n_hidden=8, n_condition=12, look_ahead=look_ahead
+    )
     model = make_model(SeparatorConfig(unet=unet, clip_encoder=CLIP_ENCODER))
     for weight in model.unet.merge.weights:
         weight.zero_()
@@ -148,7 +152,9 @@ def noise() -> Noise:
     """noise(n_samples, channels=2, seed=0) -> (channels, n_samples) well under full scale."""
 
     def make(n_samples: int, channels: int = 2, seed: int = 0) -> Audio:
-        samples = np.random.default_rng(seed).standard_normal((channels, n_samples), dtype=np.float32)
+        samples = np.random.default_rng(seed).standard_normal(
+            (channels, n_samples), dtype=np.float32
+        )
         return np.asarray(samples * 0.15, np.float32)
 
     return make
@@ -193,10 +199,20 @@ def write_takes(folder: Path, paths: list[str], write: Callable[[Path, Audio, in
 
 
 @pytest.fixture(scope="session")
-def band_folder(tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]) -> Path:
+def band_folder(
+    tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]
+) -> Path:
     """Two songs of four, a violin, a trumpet, and a voice."""
-    songs = [f"songs/train/{song}/{stem}.wav" for song in "ab" for stem in ("vocals", "drums", "bass", "guitar")]
-    solos = ["performances/train/violin/ana__1.wav", "performances/train/trumpet/bo__1.wav", "voice/train/cy/1.wav"]
+    songs = [
+        f"songs/train/{song}/{stem}.wav"
+        for song in "ab"
+        for stem in ("vocals", "drums", "bass", "guitar")
+    ]
+    solos = [
+        "performances/train/violin/ana__1.wav",
+        "performances/train/trumpet/bo__1.wav",
+        "voice/train/cy/1.wav",
+    ]
     return write_takes(tmp_path_factory.mktemp("band"), songs + solos, write_audio)
 
 
@@ -206,7 +222,9 @@ def band(tmp_path_factory: pytest.TempPathFactory, band_folder: Path) -> Bank:
 
 
 @pytest.fixture(scope="session")
-def duo(tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]) -> Bank:
+def duo(
+    tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]
+) -> Bank:
     """Two songs of a voice and drums."""
     paths = [f"songs/train/{song}/{stem}.wav" for song in "ab" for stem in ("vocals", "drums")]
     folder = write_takes(tmp_path_factory.mktemp("duo"), paths, write_audio)
@@ -214,7 +232,9 @@ def duo(tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, A
 
 
 @pytest.fixture(scope="session")
-def solos(tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]) -> Bank:
+def solos(
+    tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]
+) -> Bank:
     """Three instruments, no song."""
     paths = [f"performances/train/{name}/x__1.wav" for name in ("violin", "trumpet", "piano")]
     folder = write_takes(tmp_path_factory.mktemp("solos"), paths, write_audio)

@@ -26,14 +26,19 @@ def encode(
     """Write (C, S) audio; the name's suffix chooses the container."""
     with av.open(str(path), "w", container_options=container_options or {}) as file:
         stream = file.add_stream(
-            codec, rate=rate, layout=LAYOUTS[len(audio)], options={"strict": "-2", **(options or {})}
+            codec,
+            rate=rate,
+            layout=LAYOUTS[len(audio)],
+            options={"strict": "-2", **(options or {})},
         )
         assert isinstance(stream, av.AudioStream)
         if codec.startswith("wma"):
             stream.bit_rate = 128_000
         if codec in DEEP:
             stream.codec_context.format = DEEP[codec]
-        frame = AudioFrame.from_ndarray(np.ascontiguousarray(audio, np.float64), "dblp", LAYOUTS[len(audio)])
+        frame = AudioFrame.from_ndarray(
+            np.ascontiguousarray(audio, np.float64), "dblp", LAYOUTS[len(audio)]
+        )
         frame.sample_rate, frame.pts = rate, 0
         for packet in [*stream.encode(frame), *stream.encode(None)]:
             file.mux(packet)
@@ -41,7 +46,9 @@ def encode(
 
 
 def ffmpeg_decodes(path: Path) -> Audio:
-    """(C, S) the first audio stream as FFmpeg's own libraries give it, read as plainly as can be."""
+    """(C, S) the first audio stream as FFmpeg's own libraries give it, read as plainly as can
+    be.
+    """
     with av.open(str(path)) as file:
         planar = av.AudioResampler("fltp")
         frames = [piece for frame in file.decode(audio=0) for piece in planar.resample(frame)]

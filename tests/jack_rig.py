@@ -30,7 +30,9 @@ try:
 except (ImportError, OSError) as error:
     pytest.skip(f"no JACK to test with ({error}); Debian: jackd2", allow_module_level=True)
 if shutil.which("jackd") is None or ctypes.util.find_library("portaudio") is None:
-    pytest.skip("no JACK server to test with; Debian: jackd2 libportaudio2", allow_module_level=True)
+    pytest.skip(
+        "no JACK server to test with; Debian: jackd2 libportaudio2", allow_module_level=True
+    )
 
 
 @dataclass
@@ -47,7 +49,9 @@ class Host:
             builder.add_arg(arg)
         self.socket.sendto(builder.build().dgram, ("127.0.0.1", self.port))
 
-    def ask(self, address: str, *args: int | float | str, answer: str = "", seconds: float = 20.0) -> list[Any]:
+    def ask(
+        self, address: str, *args: int | float | str, answer: str = "", seconds: float = 20.0
+    ) -> list[Any]:
         """Ask until there is an answer."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -67,7 +71,9 @@ class Host:
 
 
 @contextlib.contextmanager
-def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
+def jack_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
     """start(period) starts a JACK server of this test's own; the latest counts."""
     name = f"rtmss-test-{os.getpid()}"
     monkeypatch.setenv("JACK_DEFAULT_SERVER", name)
@@ -89,12 +95,23 @@ def jack_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], sub
 @contextlib.contextmanager
 def live_host() -> Iterator[Callable[..., Host]]:
     """start(*options) starts `rtmss live` and waits until it plays."""
-    choose_backend(Separator.load(), "auto")  # if the network has still to be made, not while somebody waits
+    choose_backend(
+        Separator.load(), "auto"
+    )  # if the network has still to be made, not while somebody waits
     started: list[Host] = []
 
     def start(*options: str) -> Host:
         port = free_port()
-        command = [sys.executable, "-m", "rtmss", "live", "--quiet", "--osc-port", str(port), *options]
+        command = [
+            sys.executable,
+            "-m",
+            "rtmss",
+            "live",
+            "--quiet",
+            "--osc-port",
+            str(port),
+            *options,
+        ]
         channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         channel.settimeout(0.5)
         started.append(Host(subprocess.Popen(command), channel, port))

@@ -1,4 +1,6 @@
-"""What the tests of OSC stand on: a server with an engine that is none, and clients over UDP and TCP."""
+"""What the tests of OSC stand on: a server with an engine that is none, and clients over UDP and
+TCP.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ class Studio:
     def __init__(self, shared: SharedState, make_condition: MakeCondition) -> None:
         self.shared = shared
         self.controller = MixerController(shared, Library([]), "0123456789ab", 512)
-        self.controller.scene = Scene((Stem("vocals", make_condition()), Stem("drums", make_condition("drums", 1))))
+        self.controller.scene = Scene(
+            (Stem("vocals", make_condition()), Stem("drums", make_condition("drums", 1)))
+        )
         self.hop = 0
         self.server = OscServer(self.controller, port=0)
         self.udp = self.make_socket()
@@ -54,8 +58,12 @@ class Studio:
             self.turn(0.002)
             self.hop += 1
             entries = self.shared.receive(0)
-            status = Status("running", self.hop, time.monotonic(), entries[-1].number if entries else 0)
-            self.shared.report(status._replace(sample_rate=44100), np.full((N_METERS, 2), 0.5, np.float32))
+            status = Status(
+                "running", self.hop, time.monotonic(), entries[-1].number if entries else 0
+            )
+            self.shared.report(
+                status._replace(sample_rate=44100), np.full((N_METERS, 2), 0.5, np.float32)
+            )
 
     def send(self, data: bytes, sock: Socket | None = None) -> None:
         (sock or self.udp).sendto(data, ("127.0.0.1", self.server.port))
@@ -106,7 +114,11 @@ class Client:
         self.sock.setblocking(False)
 
     def send(self, packet: bytes) -> None:
-        framed = slip.encode(packet) if self.framing == "slip" else struct.pack(">I", len(packet)) + packet
+        framed = (
+            slip.encode(packet)
+            if self.framing == "slip"
+            else struct.pack(">I", len(packet)) + packet
+        )
         self.sock.sendall(framed)
 
     def hear(self) -> list[Told]:
@@ -117,7 +129,11 @@ class Client:
             return []
         except ConnectionResetError:
             data = b""
-        return [one for packet in self.framer.feed(data) for one in tell(packet)] if data else [("end",)]
+        return (
+            [one for packet in self.framer.feed(data) for one in tell(packet)]
+            if data
+            else [("end",)]
+        )
 
     def is_dropped(self) -> bool:
         return ("end",) in self.hear()

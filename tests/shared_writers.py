@@ -44,7 +44,9 @@ def write_hops(path: Path) -> None:
     session: Any = SimpleNamespace(n_starts=1, first_scene=Scene(), scene=Scene())
     for number in itertools.count(1):
         audio = np.full((2, SHAPE.hop_length), number, np.float32)
-        output: Any = SimpleNamespace(stems=np.stack([audio] * 8), remainder=audio, mix=np.tile(audio, (2, 1)))
+        output: Any = SimpleNamespace(
+            stems=np.stack([audio] * 8), remainder=audio, mix=np.tile(audio, (2, 1))
+        )
         ring.put(number, audio, output, session, StepInfo())
 
 

@@ -44,7 +44,7 @@ def tone(n: int) -> Tensor:
 
 def played(
     audio: Tensor, n_out: int, equaliser: tuple[float, ...] = PLAIN, room: tuple[float, ...] = DRY
-) -> Tensor:  # fmt: skip
+) -> Tensor:
     """One part, (C, S), through all that is done to spectra."""
     noise = torch.Generator().manual_seed(0)
     gains = equaliser_gains(torch.tensor([equaliser]), n_out // 2 + 1, RATE)[0]
@@ -62,12 +62,21 @@ def test_one_sound_is_played_as_a_batch_of_real_transforms_would(
     equaliser = torch.tensor([draw_equaliser(rng())])
     room = torch.tensor([draw_room(rng()) if has_room else DRY])
     gains = equaliser_gains(equaliser, 4501, RATE)[0]
-    impulses = room_impulses(room, 9000, RATE, torch.Generator().manual_seed(0))[0] if has_room else None
+    impulses = (
+        room_impulses(room, 9000, RATE, torch.Generator().manual_seed(0))[0] if has_room else None
+    )
     found = play(audio, 9000, gains, impulses)
     assert found.shape == (2 if has_room else n_channels, 9000)
     spectra = torch.fft.rfft(audio.double().expand(2, -1))
     padded = torch.nn.functional.pad(spectra, (0, 4501 - spectra.shape[-1])) * 9000 / n_in
-    wanted = colour(padded[None].to(torch.complex64), 9000, RATE, equaliser, room, torch.Generator().manual_seed(0))[0]
+    wanted = colour(
+        padded[None].to(torch.complex64),
+        9000,
+        RATE,
+        equaliser,
+        room,
+        torch.Generator().manual_seed(0),
+    )[0]
     # The topmost bin is neither above nor below the middle.
     assert (found - wanted).square().mean() < 1e-3 * wanted.square().mean()
 
@@ -106,8 +115,13 @@ def test_a_speed_change_keeps_the_level() -> None:
 
 def test_only_parts_with_an_equaliser_or_a_room_are_changed(noise: Noise) -> None:
     audio = torch.stack([torch.from_numpy(noise(9000))] * 3)
-    equalisers, rooms = torch.tensor([PLAIN, draw_equaliser(rng()), PLAIN]), torch.tensor([DRY, DRY, draw_room(rng())])
-    changed = colour(torch.fft.rfft(audio), 9000, RATE, equalisers, rooms, torch.Generator()) - audio
+    equalisers, rooms = (
+        torch.tensor([PLAIN, draw_equaliser(rng()), PLAIN]),
+        torch.tensor([DRY, DRY, draw_room(rng())]),
+    )
+    changed = (
+        colour(torch.fft.rfft(audio), 9000, RATE, equalisers, rooms, torch.Generator()) - audio
+    )
     assert changed[0].abs().max() < 1e-5
     assert (changed[1:].abs().amax((1, 2)) > 1e-2).all()
 
@@ -123,7 +137,9 @@ def test_a_room_starts_with_the_direct_sound_and_decays() -> None:
     assert impulses.shape[-1] <= 20000
     assert (impulses[..., 0] == 1).all()
     energy = impulses[..., 1:].square()
-    assert 10 * energy.sum(-1).log10().flatten().numpy() == pytest.approx([-10, -10, -20, -20], abs=0.01)
+    assert 10 * energy.sum(-1).log10().flatten().numpy() == pytest.approx(
+        [-10, -10, -20, -20], abs=0.01
+    )
     assert not energy[0, :, : int(0.0099 * RATE)].any()
     assert not energy[0, :, int(0.211 * RATE) :].any()
     assert (energy[:, :, :4000].sum(-1) > 3 * energy[:, :, 4000:8000].sum(-1)).all()
@@ -139,7 +155,12 @@ def test_an_equaliser_is_smooth_and_moderate() -> None:
 
 def test_an_equaliser_has_its_gains_at_its_knots_and_cuts_twelve_decibels_an_octave() -> None:
     flat = [3.0] * (len(PLAIN) - 2)
-    gains_db = 20 * equaliser_gains(torch.tensor([(*flat, 0.0, np.inf), (*flat, 200.0, 5000.0)]), 22051, RATE).log10()
+    gains_db = (
+        20
+        * equaliser_gains(
+            torch.tensor([(*flat, 0.0, np.inf), (*flat, 200.0, 5000.0)]), 22051, RATE
+        ).log10()
+    )
     assert gains_db[0].numpy() == pytest.approx(3, abs=1e-3)
     at = torch.tensor([100, 50, 1000, 10000, 20000])
     assert gains_db[1, at].numpy() == pytest.approx([3 - 12, 3 - 24, 3, 3 - 12, 3 - 24], abs=0.2)
@@ -170,7 +191,9 @@ def test_formants_move_and_the_pitch_stays() -> None:
     still, up, down = shift_formants(voices, torch.tensor([1.0, 1.25, 0.8]), RATE)
     assert (still - voices[0])[:, middle].abs().max() < 2e-2 * voices[0].abs().max()
     spectra = [torch.fft.rfft(x[0] * torch.hann_window(RATE)).abs() for x in (still, up, down)]
-    centroids = [float((x.square() * torch.arange(len(x))).sum() / x.square().sum()) for x in spectra]
+    centroids = [
+        float((x.square() * torch.arange(len(x))).sum() / x.square().sum()) for x in spectra
+    ]
     assert centroids[1] > 1.07 * centroids[0]
     assert centroids[2] < 0.93 * centroids[0]
     spectrum, at = spectra[1], torch.arange(6, 18) * 110
@@ -182,7 +205,9 @@ def test_formants_move_and_the_pitch_stays() -> None:
 def test_the_formants_of_a_high_voice_move_too_and_not_its_harmonics() -> None:
     voice = vowel(520, 1100)
     moved = shift_formants(voice[None], torch.tensor([1.2]), RATE)[0]
-    levels = [20 * torch.fft.rfft(x[0]).abs()[torch.arange(1, 5) * 520].log10() for x in (voice, moved)]
+    levels = [
+        20 * torch.fft.rfft(x[0]).abs()[torch.arange(1, 5) * 520].log10() for x in (voice, moved)
+    ]
     change = (levels[1] - levels[0]).numpy()
     assert (np.diff(change) > 0).all(), "ever more towards the top, for the resonance moves up"
     assert np.ptp(change) < 24
@@ -194,7 +219,9 @@ def test_formants_of_silence_are_silent() -> None:
 
 def test_panned_mono_keeps_its_power(noise: Noise) -> None:
     audio = torch.from_numpy(noise(9000, 1)).expand(10, 2, -1)
-    sides = torch.tensor([draw_side(1, np.random.default_rng(seed)) for seed in range(10)], dtype=torch.float32)
+    sides = torch.tensor(
+        [draw_side(1, np.random.default_rng(seed)) for seed in range(10)], dtype=torch.float32
+    )
     power = to_sides(audio, sides).square().sum((1, 2))
     assert power.numpy() == pytest.approx(np.full(10, float(audio[0].square().sum())), rel=1e-4)
     assert len({tuple(row) for row in sides.tolist()}) > 5
@@ -206,7 +233,9 @@ def test_stereo_only_changes_sides_and_polarity(noise: Noise) -> None:
     for seed in range(20):
         sides = torch.tensor([draw_side(2, np.random.default_rng(seed))])
         stereo = to_sides(audio[None], sides)[0]
-        kinds = {(sign, k): sign * x for sign in (1, -1) for k, x in enumerate((audio, audio.flip(0)))}
+        kinds = {
+            (sign, k): sign * x for sign in (1, -1) for k, x in enumerate((audio, audio.flip(0)))
+        }
         seen.add(next(kind for kind, expected in kinds.items() if torch.equal(stereo, expected)))
     assert len(seen) == 4
 

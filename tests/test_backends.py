@@ -1,4 +1,6 @@
-"""ONNX Runtime says what eager torch says, whatever is switched, and never anything else than it said before."""
+"""ONNX Runtime says what eager torch says, whatever is switched, and never anything else than it
+said before.
+"""
 
 from __future__ import annotations
 
@@ -53,12 +55,16 @@ def switches(stems: Sequence[Stem], n_targets: int) -> list[Scene]:
     scenes = []
     for number in range(N_HOPS // EVERY + 1):
         scenes.append(Scene(tuple(chosen)))
-        chosen[number % n_targets] = next(stem for stem in stems[number % 8 :] if stem not in chosen)
+        chosen[number % n_targets] = next(
+            stem for stem in stems[number % 8 :] if stem not in chosen
+        )
         chosen = [chosen[i] for i in rng.permutation(n_targets)]
     return scenes
 
 
-def play(session: Session, audio: Audio, scenes: Sequence[Scene], hops: Sequence[int] = (1,)) -> Audio:
+def play(
+    session: Session, audio: Audio, scenes: Sequence[Scene], hops: Sequence[int] = (1,)
+) -> Audio:
     """(S,) all stems of every hop, one after the other; lengths of blocks come round again."""
     hop, at, pieces, number = session.hop_length, 0, [], 0
     while at < audio.shape[1] // hop:
@@ -90,14 +96,23 @@ def test_both_say_the_same_of_music_with_the_shipped_weights(profile: str) -> No
     known = [Stem(name, library.load_condition(name, separator.model_id)) for name in names]
     counts = [1, 4, 0, 2, len(known)]  # the number of targets changes on the way
     scenes = [
-        Scene(tuple(np.roll(np.array(known), number)[: counts[number % 5]])) for number in range(N_HOPS // EVERY + 1)
+        Scene(tuple(np.roll(np.array(known), number)[: counts[number % 5]]))
+        for number in range(N_HOPS // EVERY + 1)
     ]
-    song = [read_audio(shipped() / "demo" / f"{name}.ogg", 44100)[0] for name in ("vocals", "drums", "bass", "guitar")]
-    audio = np.sum([np.broadcast_to(stem, (2, stem.shape[1])) for stem in song], axis=0)[:, : N_HOPS * hop]
+    song = [
+        read_audio(shipped() / "demo" / f"{name}.ogg", 44100)[0]
+        for name in ("vocals", "drums", "bass", "guitar")
+    ]
+    audio = np.sum([np.broadcast_to(stem, (2, stem.shape[1])) for stem in song], axis=0)[
+        :, : N_HOPS * hop
+    ]
     expected = play(Session(separator.model), audio, scenes)
     backend = OnnxBackend(separator.model, graph)
     assert np.abs(expected).max() > 0.1
-    assert np.abs(play(Session(separator.model, backend=backend), audio, scenes) - expected).max() <= 1e-4
+    assert (
+        np.abs(play(Session(separator.model, backend=backend), audio, scenes) - expected).max()
+        <= 1e-4
+    )
 
 
 @pytest.mark.parametrize("hops", [(64,), (5, 1, 17), (2,)])
@@ -111,7 +126,9 @@ def test_cutting_into_blocks_changes_not_a_bit(
     assert np.array_equal(play(coarse, audio, scenes, hops), whole)
 
 
-def test_it_hears_what_the_model_hears_to_the_bit(tiny: SeparatorModel, onnx: OnnxBackend, noise: Noise) -> None:
+def test_it_hears_what_the_model_hears_to_the_bit(
+    tiny: SeparatorModel, onnx: OnnxBackend, noise: Noise
+) -> None:
     audio, past = torch.from_numpy(noise(7 * HOP))[None], tiny.init_state(1, 1).past
     for number, hop in enumerate(torch.split(audio, HOP, dim=-1)):
         onnx.step(hop[0].numpy())
@@ -132,7 +149,9 @@ def test_both_hold_the_same(both: tuple[Backend, Backend], noise: Noise, stems: 
     assert np.abs(held[1] - held[0]).max() <= 1e-5
 
 
-def test_holding_changes_nothing(tiny: SeparatorModel, tiny_graph: Path, noise: Noise, stems: list[Stem]) -> None:
+def test_holding_changes_nothing(
+    tiny: SeparatorModel, tiny_graph: Path, noise: Noise, stems: list[Stem]
+) -> None:
     plain, held = OnnxBackend(tiny, tiny_graph), OnnxBackend(tiny, tiny_graph)
     for number in range(4):
         block = noise(HOP, seed=number)
@@ -143,7 +162,9 @@ def test_holding_changes_nothing(tiny: SeparatorModel, tiny_graph: Path, noise: 
         assert np.array_equal(held.step(block), plain.step(block))
 
 
-def test_both_have_the_same_tails(both: tuple[Backend, Backend], noise: Noise, stems: list[Stem]) -> None:
+def test_both_have_the_same_tails(
+    both: tuple[Backend, Backend], noise: Noise, stems: list[Stem]
+) -> None:
     tails = []
     for backend in both:
         backend.arrange([None, None], stems[:2])
@@ -175,7 +196,9 @@ def test_after_a_reset_it_plays_like_a_new_one(
     assert np.array_equal(used.step(audio).stems, new.step(audio).stems)
 
 
-def test_without_stems_it_goes_on_listening(both: tuple[Backend, Backend], noise: Noise, stems: list[Stem]) -> None:
+def test_without_stems_it_goes_on_listening(
+    both: tuple[Backend, Backend], noise: Noise, stems: list[Stem]
+) -> None:
     heard = []
     for backend in both:
         assert backend.step(noise(20 * HOP)).shape == (0, 2, 20 * HOP)
@@ -186,7 +209,9 @@ def test_without_stems_it_goes_on_listening(both: tuple[Backend, Backend], noise
     assert np.abs(heard[1] - heard[0]).max() <= 1e-5
 
 
-def test_both_say_the_same_after_silence(both: tuple[Backend, Backend], noise: Noise, stems: list[Stem]) -> None:
+def test_both_say_the_same_after_silence(
+    both: tuple[Backend, Backend], noise: Noise, stems: list[Stem]
+) -> None:
     heard = []
     for backend in both:
         backend.arrange([None], stems[:1])
@@ -208,7 +233,9 @@ def test_streams_do_not_hear_each_other(
         assert np.array_equal(one.step(block), alone.step(block))
 
 
-def test_what_a_step_gave_stays_as_it_is(onnx: OnnxBackend, noise: Noise, stems: list[Stem]) -> None:
+def test_what_a_step_gave_stays_as_it_is(
+    onnx: OnnxBackend, noise: Noise, stems: list[Stem]
+) -> None:
     onnx.arrange([None], stems[:1])
     given = onnx.step(noise(3 * HOP))
     copy = given.copy()
@@ -217,33 +244,50 @@ def test_what_a_step_gave_stays_as_it_is(onnx: OnnxBackend, noise: Noise, stems:
 
 
 def test_a_session_names_its_backend(tiny: SeparatorModel, onnx: OnnxBackend) -> None:
-    assert [Session(tiny).backend.name, Session(tiny, backend=onnx).backend.name] == ["torch", "onnx"]
+    assert [Session(tiny).backend.name, Session(tiny, backend=onnx).backend.name] == [
+        "torch",
+        "onnx",
+    ]
 
 
-STFTS = [*PROFILES.values(), StftConfig(n_fft=256, n_synthesis=128, hop_length=64),
-         StftConfig(n_fft=1536, n_synthesis=960, hop_length=160)]  # fmt: skip
+STFTS = [
+    *PROFILES.values(),
+    StftConfig(n_fft=256, n_synthesis=128, hop_length=64),
+    StftConfig(n_fft=1536, n_synthesis=960, hop_length=160),
+]
 
 
 @pytest.mark.parametrize("config", STFTS)
-def test_the_transforms_of_the_graph_are_those_of_the_model(config: StftConfig, noise: Noise) -> None:
+def test_the_transforms_of_the_graph_are_those_of_the_model(
+    config: StftConfig, noise: Noise
+) -> None:
     audio = torch.from_numpy(noise(config.n_fft))[None]
     window = analysis_window(config)
-    frames, _ = analyze(audio[..., -config.hop_length :], audio[..., : -config.hop_length], window, config)
+    frames, _ = analyze(
+        audio[..., -config.hop_length :], audio[..., : -config.hop_length], window, config
+    )
     planes = Analysis(config, window)(audio)
     assert (planes[:, 0] - frames[:, :, 0, 1:].real).abs().max() <= 1e-4
     assert (planes[:, 1] - frames[:, :, 0, 1:].imag).abs().max() <= 1e-4
     assert frames.abs().max() > 1
 
     frames[..., 0] = 0  # there is no DC in the graph
-    window, silence = synthesis_window(config), torch.zeros(1, 2, config.n_synthesis - config.hop_length)
+    window, silence = (
+        synthesis_window(config),
+        torch.zeros(1, 2, config.n_synthesis - config.hop_length),
+    )
     samples, overlap = synthesize(frames, silence, window, config)
     block = Synthesis(config, window)(planes.transpose(1, 2))
     assert (block - torch.cat([samples, overlap], dim=-1)).abs().max() <= 1e-6
     assert block.abs().max() > 0.1
 
 
-@pytest.mark.parametrize(("n", "expected"), [(2048, (32, 64)), (256, (16, 16)), (1536, (32, 48)), (2, (1, 2))])
-def test_a_transform_is_split_into_two_nearly_equal_factors(n: int, expected: tuple[int, int]) -> None:
+@pytest.mark.parametrize(
+    ("n", "expected"), [(2048, (32, 64)), (256, (16, 16)), (1536, (32, 48)), (2, (1, 2))]
+)
+def test_a_transform_is_split_into_two_nearly_equal_factors(
+    n: int, expected: tuple[int, int]
+) -> None:
     assert factors(n) == expected
 
 

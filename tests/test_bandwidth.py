@@ -14,7 +14,9 @@ RATE = 44100
 def sound(
     slope_db_per_octave: float, cut_hz: float = RATE, floor_db: float = -90, channels: int = 1
 ) -> NDArray[np.int16]:
-    """(S, C) noise of 8 s whose level falls above 1 kHz, cut off as by resampling, in a little noise."""
+    """(S, C) noise of 8 s whose level falls above 1 kHz, cut off as by resampling, in a little
+    noise.
+    """
     rng = np.random.default_rng(0)
     n = 8 * RATE
     frequencies = np.fft.rfftfreq(n, 1 / RATE)

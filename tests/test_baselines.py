@@ -40,7 +40,9 @@ def test_hpss_keeps_clicks_and_drops_tones(tone: Audio, clicks: Audio) -> None:
     assert sdr_db(clicks, estimate) > 5 > sdr_db(clicks, tone + clicks)
 
 
-def test_a_missing_librosa_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, clicks: Audio) -> None:
+def test_a_missing_librosa_is_named_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, clicks: Audio
+) -> None:
     monkeypatch.setitem(sys.modules, "librosa", None)
     with pytest.raises(ConfigError, match=r"rtmss\[train\]"):
         percussive_part(clicks)
@@ -71,7 +73,9 @@ def test_centre_cut_finds_the_voice_between_two_sides(tone: Audio) -> None:
 def test_spectra_learned_from_clips_find_what_sounds_like_them(tone: Audio) -> None:
     time = np.arange(SAMPLE_RATE) / SAMPLE_RATE
     fast = np.sin(2 * np.pi * 7 * time) > 0
-    other = (0.2 * fast * np.sin(2 * np.pi * 1500 * time)).astype(np.float32) * np.ones((2, 1), np.float32)
+    other = (0.2 * fast * np.sin(2 * np.pi * 1500 * time)).astype(np.float32) * np.ones(
+        (2, 1), np.float32
+    )
     for target, rest in ((tone, other), (other, tone)):
         estimate = learned_spectra(target + rest, [target[:, :9000], target[:1, 9000:]])
         assert estimate.shape == target.shape
@@ -105,7 +109,10 @@ def test_an_oracle_is_aligned_to_the_sample(oracle: Mask, profile: str, n_sample
 @oracles
 def test_an_oracle_separates_what_does_not_overlap(oracle: Mask, tone: Audio) -> None:
     other = np.random.default_rng(0).normal(0, 0.1, tone.shape).astype(np.float32)
-    assert sdr_db(tone, oracle(tone, tone + other, PROFILES["default"])) > sdr_db(tone, tone + other) + 8
+    assert (
+        sdr_db(tone, oracle(tone, tone + other, PROFILES["default"]))
+        > sdr_db(tone, tone + other) + 8
+    )
 
 
 @oracles
@@ -115,7 +122,8 @@ def test_an_oracle_of_a_silent_target_is_silent(oracle: Mask, tone: Audio) -> No
 
 def test_the_binary_oracle_takes_all_of_a_bin_or_nothing(tone: Audio) -> None:
     stft = PROFILES["default"]
-    # One share of the mixture everywhere: the ratio takes that share of the power, the binary mask all or nothing.
+    # One share of the mixture everywhere: the ratio takes that share of the power, the binary mask
+    # all or nothing.
     np.testing.assert_allclose(ideal_binary_mask(0.6 * tone, tone, stft), tone, atol=1e-5)
     assert np.abs(ideal_binary_mask(0.4 * tone, tone, stft)).max() < 1e-6
     share = 0.6**2 / (0.6**2 + 0.4**2)

@@ -68,7 +68,9 @@ def test_steps_that_take_too_long_are_seen_in_the_figures(tiny: SeparatorModel) 
     assert slow.n_steps == 30 + 100
 
 
-def test_a_paced_run_waits_for_its_hops_and_counts_what_a_long_step_delays(tiny: SeparatorModel) -> None:
+def test_a_paced_run_waits_for_its_hops_and_counts_what_a_long_step_delays(
+    tiny: SeparatorModel,
+) -> None:
     started = time.monotonic()
     (row,) = measure_steps(tiny, [SlowBackend(tiny, range(50, 51), 0.1)], 1, 60, paced=True)
     assert time.monotonic() - started >= 59 * 0.008
@@ -106,7 +108,9 @@ def test_a_paced_run_has_what_the_engine_has_and_gives_it_back(tiny: SeparatorMo
     assert backend.seen == before
 
 
-def test_a_paced_run_without_priority_says_so(tiny: SeparatorModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_paced_run_without_priority_says_so(
+    tiny: SeparatorModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("rtmss.live.realtime.process.raise_priority", lambda: False)
     rows = measure_steps(tiny, [TorchBackend(tiny)], 1, 2, paced=True)
     assert rows[0].has_priority is False
@@ -137,14 +141,27 @@ def test_the_peak_is_not_below_a_product_timed_by_hand() -> None:
 
 
 def test_the_peak_is_the_better_of_two_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "_shortest", lambda product, _: 0.25 if isinstance(product(), list) else 0.5)
+    monkeypatch.setattr(
+        work, "_shortest", lambda product, _: 0.25 if isinstance(product(), list) else 0.5
+    )
     assert peak_macs_per_second() == 4 * 1024**3  # what ONNX Runtime gives is a list
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     assert peak_macs_per_second() == 2 * 1024**3
 
 
 def test_bench_step_prints_a_table_and_writes_what_it_was_measured_on(tmp_path: Path) -> None:
-    command = ["bench", "step", "--targets", "2", "--hops", "5", "--profile", "tight", "--backend", "torch"]
+    command = [
+        "bench",
+        "step",
+        "--targets",
+        "2",
+        "--hops",
+        "5",
+        "--profile",
+        "tight",
+        "--backend",
+        "torch",
+    ]
     result = CliRunner().invoke(app, [*command, "--output", str(tmp_path / "a" / "steps.json")])
     assert result.exit_code == 0, result.output
     assert "a hop lasts 5.80 ms" in result.output
@@ -157,7 +174,9 @@ def test_bench_step_prints_a_table_and_writes_what_it_was_measured_on(tmp_path: 
 
 
 def test_bench_render_measures_by_turns_and_writes_every_round(tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["bench", "render", "--seconds", "1", "--output", str(tmp_path / "whole.json")])
+    result = CliRunner().invoke(
+        app, ["bench", "render", "--seconds", "1", "--output", str(tmp_path / "whole.json")]
+    )
     assert result.exit_code == 0, result.output
     assert "Four stems of 1 s of music" in result.output
     (row,) = json.loads((tmp_path / "whole.json").read_text())["rows"]
@@ -169,7 +188,9 @@ def test_bench_render_measures_by_turns_and_writes_every_round(tmp_path: Path) -
 
 def test_a_peer_that_is_installed_takes_its_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     heard = []
-    monkeypatch.setattr(whole, "_peers", lambda song: iter([("other", (7, lambda: heard.append(song.shape)))]))
+    monkeypatch.setattr(
+        whole, "_peers", lambda song: iter([("other", (7, lambda: heard.append(song.shape)))])
+    )
     rows = measure_whole(Separator.load(), 1.0, peers=True, say=lambda _: None)
     assert [row.name for row in rows] == ["rtmss", "other"]
     assert heard == [(2, 44100)] * 3
@@ -202,19 +223,36 @@ def test_what_cannot_be_measured_is_said(options: list[str], message: str) -> No
 
 def test_bench_all_measures_everything_without_a_sound_server(tmp_path: Path) -> None:
     torch.set_num_threads(n_threads := 2)
-    command = ["bench", "all", "--hops", "3", "--seconds", "1", "--rounds", "1", "--output", str(tmp_path / "all")]
+    command = [
+        "bench",
+        "all",
+        "--hops",
+        "3",
+        "--seconds",
+        "1",
+        "--rounds",
+        "1",
+        "--output",
+        str(tmp_path / "all"),
+    ]
     result = CliRunner().invoke(app, command)
     assert result.exception is None
     names = {"start.json", "step.json", "step.png", "operators.json", "render.json", "streams.json"}
     assert {path.name for path in (tmp_path / "all").iterdir()} == names
-    assert {row["n_targets"] for row in json.loads((tmp_path / "all/step.json").read_text())["rows"]} == {1, 4, 8}
+    assert {
+        row["n_targets"] for row in json.loads((tmp_path / "all/step.json").read_text())["rows"]
+    } == {1, 4, 8}
     (song,) = json.loads((tmp_path / "all/render.json").read_text())["rows"]
     assert song["n_threads"] == n_threads
 
 
 def test_what_a_target_more_costs_is_counted_from_the_fewest() -> None:
     row = StepRow("onnx", 1, False, False, None, 9, 1.0, 1.0, 1.0, 1.0, 0, 11.6, 10)
-    rows = [row, replace(row, n_targets=4, p50_ms=2.5), replace(row, backend="torch", n_targets=4, p50_ms=9.0)]
+    rows = [
+        row,
+        replace(row, n_targets=4, p50_ms=2.5),
+        replace(row, backend="torch", n_targets=4, p50_ms=9.0),
+    ]
     (*_, more) = steps_table(rows, 1e9).columns
     assert list(more.cells) == ["", "0.50", ""]
 
@@ -228,7 +266,14 @@ def test_a_flood_keeps_its_rate() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(30)
-        command = [sys.executable, "-m", "rtmss.bench.disturb", "osc", str(receiver.getsockname()[1]), "1000"]
+        command = [
+            sys.executable,
+            "-m",
+            "rtmss.bench.disturb",
+            "osc",
+            str(receiver.getsockname()[1]),
+            "1000",
+        ]
         with subprocess.Popen(command) as sender:
             try:
                 receiver.recv(100)

@@ -41,9 +41,13 @@ def test_a_step_is_taken_apart_without_a_remainder(tiny: SeparatorModel, tiny_gr
     assert all(row.microseconds >= 0 for row in anatomy.rows)
     assert kinds["Conv"].microseconds > 0
     assert sum(row.share for row in anatomy.rows) == pytest.approx(1)
-    assert sum(row.microseconds for row in anatomy.rows) == pytest.approx(1000 * anatomy.milliseconds)
+    assert sum(row.microseconds for row in anatomy.rows) == pytest.approx(
+        1000 * anatomy.milliseconds
+    )
     assert anatomy.milliseconds <= anatomy.p50_ms
-    assert [row.share for row in anatomy.rows] == sorted((row.share for row in anatomy.rows), reverse=True)
+    assert [row.share for row in anatomy.rows] == sorted(
+        (row.share for row in anatomy.rows), reverse=True
+    )
     # The runtime pads channels to a multiple of 16, and its transforms are products.
     n_hidden = tiny.config.unet.n_hidden
     assert kinds["GRU"].macs == (1 + 2) * 3 * n_hidden * 2 * n_hidden
@@ -54,7 +58,10 @@ def test_a_step_is_taken_apart_without_a_remainder(tiny: SeparatorModel, tiny_gr
 
 
 def test_the_profiler_is_taken_off_every_call_alike_and_never_below_nothing() -> None:
-    told, calls = {"Conv": 100.0, "Reshape": 40.0, "Shape": 1.0}, {"Conv": 5, "Reshape": 10, "Shape": 5}
+    told, calls = (
+        {"Conv": 100.0, "Reshape": 40.0, "Shape": 1.0},
+        {"Conv": 5, "Reshape": 10, "Shape": 5},
+    )
     assert overhead_per_call(told, calls, 141.0) == 0
     overhead = overhead_per_call(told, calls, 80.0)
     assert overhead == pytest.approx(4)  # nothing is left of Reshape and of Shape
@@ -82,21 +89,35 @@ def test_products_are_counted_by_their_shapes(
 
 def test_a_transposed_convolution_is_counted_by_its_kernel_and_stride(tmp_path: Path) -> None:
     weight = numpy_helper.from_array(np.ones((3, 5, 1, 4), np.float32), "weight")
-    node = helper.make_node("ConvTranspose", ["x", "weight"], ["y"], "up", strides=[1, 2], pads=[0, 1, 0, 1])
-    shapes = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", (2, 3, 1, 8)), ("y", None))]
+    node = helper.make_node(
+        "ConvTranspose", ["x", "weight"], ["y"], "up", strides=[1, 2], pads=[0, 1, 0, 1]
+    )
+    shapes = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
+        for n, s in (("x", (2, 3, 1, 8)), ("y", None))
+    ]
     graph = helper.make_graph([node], "g", shapes[:1], shapes[1:], [weight])
     path = tmp_path / "up.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(path))
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9),
+        str(path),
+    )
     taps = _transposed_taps(path)
     assert taps == {"up": 2.0}
-    assert count_macs("ConvTranspose", [[2, 3, 1, 8]], [[2, 5, 1, 16]], taps["up"]) == 2 * 3 * 8 * 5 * 4
+    assert (
+        count_macs("ConvTranspose", [[2, 3, 1, 8]], [[2, 5, 1, 16]], taps["up"])
+        == 2 * 3 * 8 * 5 * 4
+    )
 
 
 def test_a_profile_is_read_run_by_run(tiny_graph: Path, tmp_path: Path) -> None:
     options = onnxruntime.SessionOptions()
     options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "p")
     session = onnxruntime.InferenceSession(str(tiny_graph), options)
-    feed = {v.name: np.zeros([2 if n == "n_targets" else n for n in v.shape], np.float32) for v in session.get_inputs()}
+    feed = {
+        v.name: np.zeros([2 if n == "n_targets" else n for n in v.shape], np.float32)
+        for v in session.get_inputs()
+    }
     for _ in range(3):
         session.run(None, feed)
     runs = read_profile(Path(session.end_profiling()))
@@ -110,7 +131,9 @@ def test_a_profile_is_read_run_by_run(tiny_graph: Path, tmp_path: Path) -> None:
 def test_a_fresh_process_says_when_it_first_sounded_and_what_it_took(tmp_path: Path) -> None:
     order = Order("torch", 1, 2, str(tmp_path), None)
     (row,) = measure_start([order], 1, lambda _: None)
-    assert 0 < row.imported_seconds < row.loaded_seconds < row.chosen_seconds < row.heard_seconds < 600
+    assert (
+        0 < row.imported_seconds < row.loaded_seconds < row.chosen_seconds < row.heard_seconds < 600
+    )
     assert row.played == "torch"
     assert row.peak_mib is None or 100 < row.peak_mib < 4000
     assert start_table([row], 0.5).row_count == 1
@@ -136,7 +159,9 @@ def test_the_highest_memory_does_not_fall_again() -> None:
 def test_latencies_are_the_formula_of_the_timeline() -> None:
     blocks = (*BLOCKS, 480)
     rows = latencies(blocks)
-    assert [(row.profile, row.block) for row in rows] == [(name, b) for name in PROFILES for b in blocks]
+    assert [(row.profile, row.block) for row in rows] == [
+        (name, b) for name in PROFILES for b in blocks
+    ]
     for row in rows:
         stft = PROFILES[row.profile]
         n_queued = blocks_per_hop(row.block, stft.hop_length)

@@ -18,7 +18,18 @@ from rtmss.config import UserError
 @pytest.mark.usefixtures("shipped_graph")
 def test_a_disturbed_run_is_counted_and_something_is_heard(tmp_path: Path) -> None:
     output = tmp_path / "live.json"
-    command = ["bench", "live", "--disturb", "osc", "--hops", "100", "--period", "1024", "--output", str(output)]
+    command = [
+        "bench",
+        "live",
+        "--disturb",
+        "osc",
+        "--hops",
+        "100",
+        "--period",
+        "1024",
+        "--output",
+        str(output),
+    ]
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0
     assert "osc: 10,000 OSC messages a second" in result.output
@@ -32,7 +43,18 @@ def test_a_disturbed_run_is_counted_and_something_is_heard(tmp_path: Path) -> No
 @pytest.mark.usefixtures("shipped_graph")
 def test_memory_is_told_of_every_process_while_audio_comes_faster(tmp_path: Path) -> None:
     output = tmp_path / "memory.json"
-    command = ["bench", "memory", "--minutes", "0.1", "--every", "0.05", "--speed", "1.5", "--output", str(output)]
+    command = [
+        "bench",
+        "memory",
+        "--minutes",
+        "0.1",
+        "--every",
+        "0.05",
+        "--speed",
+        "1.5",
+        "--output",
+        str(output),
+    ]
     result = CliRunner().invoke(app, command, catch_exceptions=False)
     assert result.exit_code == 0
     rows = json.loads(output.read_text())["rows"]
@@ -46,8 +68,13 @@ def test_memory_is_told_of_every_process_while_audio_comes_faster(tmp_path: Path
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
-    with pytest.raises(UserError, match=r"this needs jackd, jack_lsp \(Debian: apt install jackd2 libportaudio2\)"), \
-            Rig([], 512):  # fmt: skip
+    with (
+        pytest.raises(
+            UserError,
+            match=r"this needs jackd, jack_lsp \(Debian: apt install jackd2 libportaudio2\)",
+        ),
+        Rig([], 512),
+    ):
         pass
 
 

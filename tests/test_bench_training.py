@@ -17,7 +17,9 @@ from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
 @pytest.fixture
 def recipe(tiny_config: SeparatorConfig) -> Recipe:
     episodes = EpisodeRecipe(seconds=1.0)
-    return Recipe(model=tiny_config, episodes=episodes, loop=LoopRecipe(batch=2), compile=False, n_threads=1)
+    return Recipe(
+        model=tiny_config, episodes=episodes, loop=LoopRecipe(batch=2), compile=False, n_threads=1
+    )
 
 
 def test_the_parts_make_up_the_step(recipe: Recipe, tmp_path: Path) -> None:
@@ -41,8 +43,18 @@ def test_the_command_prints_a_table_and_writes_its_figures(tmp_path: Path) -> No
         "compile: false\nn_threads: 1\nepisodes: {seconds: 1.0}\nloop: {batch: 1, n_steps: 1}\n"
         "model: {unet: {channels: [4, 4, 4], n_hidden: 8}}\n"
     )
-    arguments = ["bench", "training", str(recipe), "--steps", "1", "--output", str(tmp_path / "figures.json")]
+    arguments = [
+        "bench",
+        "training",
+        str(recipe),
+        "--steps",
+        "1",
+        "--output",
+        str(tmp_path / "figures.json"),
+    ]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert "backward" in result.output
-    assert [row["part"] for row in json.loads((tmp_path / "figures.json").read_text())["rows"]] == list(PARTS)
+    assert [
+        row["part"] for row in json.loads((tmp_path / "figures.json").read_text())["rows"]
+    ] == list(PARTS)

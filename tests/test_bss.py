@@ -29,7 +29,9 @@ def rest() -> Audio:
 
 
 def project(sources: list[Audio], estimate: Audio) -> NDArray[np.float64]:
-    """The nearest that filters of 512 taps can make of the sources, by least squares; (C, S + 511)."""
+    """The nearest that filters of 512 taps can make of the sources, by least squares; (C, S +
+    511).
+    """
     n = estimate.shape[-1] + N_TAPS - 1
     delayed = np.zeros((n, 2 * len(sources), N_TAPS))
     for i, channel in enumerate(np.concatenate(sources)):
@@ -46,10 +48,12 @@ def test_figures_follow_their_definition_in_a_piece_of_one_frame() -> None:
     true, mine, both, heard = (
         np.pad(audio, ((0, 0), (0, n))).astype(np.float64)
         for audio, n in (
-            (target, N_TAPS - 1), (project([target], estimate), 0), (project([target, rest], estimate), 0),
+            (target, N_TAPS - 1),
+            (project([target], estimate), 0),
+            (project([target, rest], estimate), 0),
             (estimate, N_TAPS - 1),
         )
-    )  # fmt: skip
+    )
 
     def ratio(wanted: NDArray[np.float64], error: NDArray[np.float64]) -> float:
         return float(10 * np.log10((wanted**2).sum() / (error**2).sum()))
@@ -60,7 +64,9 @@ def test_figures_follow_their_definition_in_a_piece_of_one_frame() -> None:
         ratio(mine, both - mine),
         ratio(both, heard - both),
     )
-    assert measure_bss(target, estimate, target + rest, SAMPLE_RATE) == pytest.approx(expected, abs=0.01)
+    assert measure_bss(target, estimate, target + rest, SAMPLE_RATE) == pytest.approx(
+        expected, abs=0.01
+    )
 
 
 def test_figures_are_medians_of_frames_of_a_second(target: Audio, rest: Audio) -> None:
@@ -92,7 +98,10 @@ def test_the_same_on_both_sides_is_no_hindrance(target: Audio, rest: Audio) -> N
 
 
 def test_sources_without_treble_that_are_alike_on_both_sides_have_all_figures() -> None:
-    spectra = [np.fft.rfft(noise(seed, 8)[0]) * (np.arange(8 * SAMPLE_RATE // 2 + 1) < 8 * 1000) for seed in (0, 1)]
+    spectra = [
+        np.fft.rfft(noise(seed, 8)[0]) * (np.arange(8 * SAMPLE_RATE // 2 + 1) < 8 * 1000)
+        for seed in (0, 1)
+    ]
     target, rest = (np.repeat(np.fft.irfft(s)[None], 2, axis=0).astype(np.float32) for s in spectra)
     found = measure_bss(target, 0.8 * target + 0.1 * rest, target + rest, SAMPLE_RATE)
     assert found.bss_sir_db == pytest.approx(20 * np.log10(0.8 / 0.1), abs=1)
@@ -101,12 +110,16 @@ def test_sources_without_treble_that_are_alike_on_both_sides_have_all_figures() 
     assert found.bss_sar_db > 30
 
 
-def test_silence_and_a_piece_without_a_remainder_have_no_figures(target: Audio, rest: Audio) -> None:
+def test_silence_and_a_piece_without_a_remainder_have_no_figures(
+    target: Audio, rest: Audio
+) -> None:
     assert measure_bss(target, np.zeros_like(target), target + rest, SAMPLE_RATE) == BssFigures()
     assert measure_bss(target, 0.5 * target, target, SAMPLE_RATE) == BssFigures()
 
 
-def test_a_missing_museval_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch, target: Audio, rest: Audio) -> None:
+def test_a_missing_museval_is_named_with_its_extra(
+    monkeypatch: pytest.MonkeyPatch, target: Audio, rest: Audio
+) -> None:
     monkeypatch.setitem(sys.modules, "museval", None)
     with pytest.raises(ConfigError, match=r"rtmss\[train\]"):
         measure_bss(target, target, target + rest, SAMPLE_RATE)

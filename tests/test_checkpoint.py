@@ -29,7 +29,9 @@ def test_loading_gives_back_what_was_saved(tiny: SeparatorModel, saved: Path) ->
     model, _ = load_model(saved)
     assert model.config == tiny.config
     for name, value in tiny.state_dict().items():
-        assert torch.allclose(model.state_dict()[name].float(), value.float(), rtol=1e-3, atol=1e-4), name
+        assert torch.allclose(
+            model.state_dict()[name].float(), value.float(), rtol=1e-3, atol=1e-4
+        ), name
 
 
 def test_saving_what_was_loaded_gives_the_same_id(tmp_path: Path, saved: Path) -> None:
@@ -69,7 +71,9 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_of_another_kind_says_what_it_is(saved: Path) -> None:
     rewrite(saved, kind="rtmss-condition")
-    with pytest.raises(CheckpointError, match="holds 'rtmss-condition', expected 'rtmss-separator'"):
+    with pytest.raises(
+        CheckpointError, match="holds 'rtmss-condition', expected 'rtmss-separator'"
+    ):
         load_model(saved)
 
 
@@ -104,7 +108,9 @@ def test_a_cut_off_file_is_refused(saved: Path) -> None:
 def test_weights_of_another_network_are_refused(
     tmp_path: Path, tiny: SeparatorModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tensors = {name: t for name, t in tiny.state_dict().items() if name != "unet.squeeze_norm.weight"}
+    tensors = {
+        name: t for name, t in tiny.state_dict().items() if name != "unet.squeeze_norm.weight"
+    }
     monkeypatch.setattr(SeparatorModel, "state_dict", lambda _: tensors)
     save_model(tmp_path / "w.safetensors", tiny)
     with pytest.raises(CheckpointError, match="weights of another network"):

@@ -39,8 +39,12 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(choosing, "export_graph", refuse)
 
 
-def pretend(monkeypatch: pytest.MonkeyPatch, difference: float, torch_ms: float, other_ms: float) -> None:
-    monkeypatch.setattr(choosing, "compare", lambda *_: BackendTimes(difference, torch_ms, other_ms))
+def pretend(
+    monkeypatch: pytest.MonkeyPatch, difference: float, torch_ms: float, other_ms: float
+) -> None:
+    monkeypatch.setattr(
+        choosing, "compare", lambda *_: BackendTimes(difference, torch_ms, other_ms)
+    )
 
 
 def forget(folder: Path) -> None:
@@ -77,7 +81,9 @@ def test_what_is_asked_for_plays_even_if_it_is_slower(
 
 @pytest.fixture
 def measured(tiny: SeparatorModel, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache that also holds how the tiny model's backends compared; comparing anew would say something else."""
+    """A cache that also holds how the tiny model's backends compared; comparing anew would say
+    something else.
+    """
     pretend(monkeypatch, 0.0, 3.0, 0.8)
     choose(tiny, MODEL_ID, "auto", folder)
     pretend(monkeypatch, 0.0, 3.0, 0.7)
@@ -91,9 +97,14 @@ def chosen(tiny: SeparatorModel, folder: Path) -> str:
 ANEW = "onnx (0.7 ms per hop of one target, torch 3.0 ms)"
 
 
-def test_the_second_start_does_not_measure_again_and_says_when_it_was(tiny: SeparatorModel, measured: Path) -> None:
+def test_the_second_start_does_not_measure_again_and_says_when_it_was(
+    tiny: SeparatorModel, measured: Path
+) -> None:
     today = datetime.datetime.now().astimezone().date()
-    assert chosen(tiny, measured) == f"onnx (0.8 ms per hop of one target, torch 3.0 ms, measured on {today})"
+    assert (
+        chosen(tiny, measured)
+        == f"onnx (0.8 ms per hop of one target, torch 3.0 ms, measured on {today})"
+    )
 
 
 @pytest.mark.parametrize(
@@ -113,7 +124,9 @@ def test_another_version_or_machine_is_measured_anew(
     assert chosen(tiny, measured) == ANEW
 
 
-def test_another_network_under_the_same_name_is_measured_anew(tiny: SeparatorModel, measured: Path) -> None:
+def test_another_network_under_the_same_name_is_measured_anew(
+    tiny: SeparatorModel, measured: Path
+) -> None:
     (graph,) = measured.glob("*.onnx")
     graph.write_bytes(graph.read_bytes())
     assert chosen(tiny, measured) == ANEW
@@ -131,7 +144,9 @@ def test_another_network_under_the_same_name_is_measured_anew(tiny: SeparatorMod
         lambda text: text.replace('"date"', '"day"'),
     ],
 )
-def test_a_broken_measurement_is_made_anew(tiny: SeparatorModel, measured: Path, change: Callable[[str], str]) -> None:
+def test_a_broken_measurement_is_made_anew(
+    tiny: SeparatorModel, measured: Path, change: Callable[[str], str]
+) -> None:
     (path,) = measured.glob("*.json")
     before = path.read_text()
     path.write_text(change(before))
@@ -153,12 +168,16 @@ def test_where_nothing_can_be_kept_it_is_measured_every_time(
     assert len(list(folder.iterdir())) == 1
 
 
-def test_an_unknown_backend_is_refused_with_the_known_ones(tiny: SeparatorModel, tmp_path: Path) -> None:
+def test_an_unknown_backend_is_refused_with_the_known_ones(
+    tiny: SeparatorModel, tmp_path: Path
+) -> None:
     with pytest.raises(UserError, match="no backend 'cuda'; known: auto, torch, onnx"):
         choose(tiny, MODEL_ID, "cuda", tmp_path)
 
 
-def test_without_onnx_runtime_torch_plays(tiny: SeparatorModel, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_onnx_runtime_torch_plays(
+    tiny: SeparatorModel, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     choice = choose(tiny, MODEL_ID, "auto", folder)
     assert str(choice) == "torch (ONNX Runtime is not installed: pip install onnxruntime)"
@@ -166,17 +185,23 @@ def test_without_onnx_runtime_torch_plays(tiny: SeparatorModel, folder: Path, mo
         choose(tiny, MODEL_ID, "onnx", folder)
 
 
-def test_a_network_that_looks_ahead_plays_in_torch(profiles: dict[str, SeparatorModel], tmp_path: Path) -> None:
+def test_a_network_that_looks_ahead_plays_in_torch(
+    profiles: dict[str, SeparatorModel], tmp_path: Path
+) -> None:
     told: list[str] = []
     for may_export in (True, False):
-        choice = choose(profiles["ahead"], MODEL_ID, "auto", tmp_path, may_export=may_export, say=told.append)
+        choice = choose(
+            profiles["ahead"], MODEL_ID, "auto", tmp_path, may_export=may_export, say=told.append
+        )
         assert str(choice) == "torch (a network that looks ahead plays in torch only)"
     assert not told
     with pytest.raises(GraphError, match="looks ahead"):
         choose(profiles["ahead"], MODEL_ID, "onnx", tmp_path)
 
 
-def test_every_profile_has_a_network_of_its_own(profiles: dict[str, SeparatorModel], tmp_path: Path) -> None:
+def test_every_profile_has_a_network_of_its_own(
+    profiles: dict[str, SeparatorModel], tmp_path: Path
+) -> None:
     names = [graph_path(tmp_path, profiles[name], MODEL_ID) for name in PROFILES]
     assert len(set(names)) == len(PROFILES)
 
@@ -226,9 +251,13 @@ def test_a_network_that_says_something_else_is_not_played(
         choose(tiny, MODEL_ID, "onnx", folder)
 
 
-def test_comparing_times_both_and_finds_no_difference(tiny: SeparatorModel, tiny_graph: Path) -> None:
+def test_comparing_times_both_and_finds_no_difference(
+    tiny: SeparatorModel, tiny_graph: Path
+) -> None:
     rivals = compare(tiny, OnnxBackend(tiny, tiny_graph))
-    assert 0 < rivals.difference < 1e-5, "exactly nothing would mean that one was compared with itself"
+    assert 0 < rivals.difference < 1e-5, (
+        "exactly nothing would mean that one was compared with itself"
+    )
     assert 0.01 < rivals.other_ms < 1000
     assert 0.01 < rivals.torch_ms < 1000
 
@@ -237,8 +266,16 @@ def test_a_file_says_what_it_is(tiny_graph: Path) -> None:
     session = onnxruntime.InferenceSession(str(tiny_graph))
     said = session.get_modelmeta().custom_metadata_map
     assert said.pop("producer").startswith("rtmss ")
-    assert said == {"model_id": MODEL_ID, "sample_rate": "8000", "n_channels": "2", "hop_length": "64", "n_fft": "256",
-                    "n_synthesis": "128", "delay": "64", "n_condition": "12"}  # fmt: skip
+    assert said == {
+        "model_id": MODEL_ID,
+        "sample_rate": "8000",
+        "n_channels": "2",
+        "hop_length": "64",
+        "n_fft": "256",
+        "n_synthesis": "128",
+        "delay": "64",
+        "n_condition": "12",
+    }
     shapes = {value.name: value.shape for value in session.get_inputs()}
     assert shapes["planes"] == [1, 2, 2, 1, 128]
     assert shapes["targets.decoder.hidden"] == [1, "n_targets", 1, 16]
@@ -256,7 +293,9 @@ def test_a_file_that_cannot_be_written_is_one_line_and_leaves_nothing(
     monkeypatch.setattr("torch.onnx.export", fail)
     with pytest.raises(GraphError) as caught:
         export_graph(tmp_path / "x.onnx", tiny, MODEL_ID)
-    assert str(caught.value).endswith("x.onnx: the network could not be exported (No space left on device)")
+    assert str(caught.value).endswith(
+        "x.onnx: the network could not be exported (No space left on device)"
+    )
     assert not list(tmp_path.iterdir())
 
 

@@ -37,7 +37,9 @@ def write(path: Path, audio: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) 
         file.write(audio)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str) -> tuple[int, str]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
+) -> tuple[int, str]:
     """Run `rtmss LINE`; exit status, and all that it printed."""
     monkeypatch.setattr(sys, "argv", ["rtmss", *line.split()])
     try:
@@ -56,8 +58,14 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lin
         ("render missing.wav --preset karaoke -o out", "missing.wav: no such file"),
         ("render library --preset karaoke -o out", "library: "),
         ("render song.wav --preset karaoke -o song.wav", "song.wav: is a file, expected a folder"),
-        ("render song.wav --preset karaoke -o out --format mp3", "no format 'mp3'; known: wav, flac, ogg"),
-        ("render song.wav --preset karaoke -o out --backend cuda", "no backend 'cuda'; known: auto, torch, onnx"),
+        (
+            "render song.wav --preset karaoke -o out --format mp3",
+            "no format 'mp3'; known: wav, flac, ogg",
+        ),
+        (
+            "render song.wav --preset karaoke -o out --backend cuda",
+            "no backend 'cuda'; known: auto, torch, onnx",
+        ),
         ("export onnx -o .", ".: is a folder; name a file in it"),
         ("separate song.wav -o out", "at least one clip, positive or negative"),
         ("separate song.wav -o out -p short.wav", "short.wav: 0.10 s is too short"),
@@ -66,12 +74,19 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lin
         ("condition create remainder -p clip-1.wav", "'remainder' cannot name a condition"),
         ("info --weights song.wav", "song.wav: not a safetensors file"),
         ("info --profile tigth", "no profile 'tigth'; did you mean 'tight' or 'tighter'?"),
-        ("live --device a --input b", "--device is for both ways; name either it, or --input and --output"),
+        (
+            "live --device a --input b",
+            "--device is for both ways; name either it, or --input and --output",
+        ),
         ("train nonsense --data .", "no recipe 'nonsense'; known: default"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str, said: str
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    said: str,
 ) -> None:
     status, printed = run(monkeypatch, capsys, line)
     assert status == 1
@@ -83,9 +98,13 @@ def test_a_mistake_is_one_line_that_says_what_to_do(
 def test_separate_splits_a_file_in_two(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, _ = run(monkeypatch, capsys, "separate song.wav -p clip-1.wav -p clip-2.wav -n other.wav -o out")
+    status, _ = run(
+        monkeypatch, capsys, "separate song.wav -p clip-1.wav -p clip-2.wav -n other.wav -o out"
+    )
     assert status == 0
-    target, remainder = (read_audio(Path("out") / f"{name}.wav")[0] for name in ("target", "remainder"))
+    target, remainder = (
+        read_audio(Path("out") / f"{name}.wav")[0] for name in ("target", "remainder")
+    )
     assert np.abs(target + remainder - read_audio(Path("song.wav"))[0]).max() <= 1e-6
 
 
@@ -98,13 +117,20 @@ def test_render_says_the_same_with_either_backend(
         assert run(monkeypatch, capsys, line)[0] == 0
     torch, onnx = (read_audio(Path(backend) / "mix.wav")[0] for backend in ("torch", "onnx"))
     assert np.abs(torch).max() > 0.01
-    assert 0 < np.abs(onnx - torch).max() <= 1e-4, "exactly nothing would mean that torch played twice"
+    assert 0 < np.abs(onnx - torch).max() <= 1e-4, (
+        "exactly nothing would mean that torch played twice"
+    )
 
 
 def test_a_condition_can_be_made_listed_inspected_and_used(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, capsys, "condition create mine -p clip-1.wav -p clip-2.wav -n other.wav")[0] == 0
+    assert (
+        run(monkeypatch, capsys, "condition create mine -p clip-1.wav -p clip-2.wav -n other.wav")[
+            0
+        ]
+        == 0
+    )
     assert "mine" in run(monkeypatch, capsys, "condition list")[1]
     inspected = run(monkeypatch, capsys, "condition inspect mine")[1]
     assert "clip-1.wav" in inspected
@@ -132,10 +158,15 @@ def test_several_files_get_a_folder_each_and_sound_as_alone(
     for command in ("render {} --preset karaoke", "separate {} -p clip-1.wav"):
         name = "mix" if command.startswith("render") else "target"
         together, alone = home / f"together-{name}", home / f"alone-{name}"
-        assert run(monkeypatch, capsys, f"{command.format('song.wav clip-2.wav')} -o {together}")[0] == 0
+        assert (
+            run(monkeypatch, capsys, f"{command.format('song.wav clip-2.wav')} -o {together}")[0]
+            == 0
+        )
         assert run(monkeypatch, capsys, f"{command.format('clip-2.wav')} -o {alone}")[0] == 0
         assert {path.name for path in together.iterdir()} == {"song", "clip-2"}
-        assert (together / f"clip-2/{name}.wav").read_bytes() == (alone / f"{name}.wav").read_bytes()
+        assert (together / f"clip-2/{name}.wav").read_bytes() == (
+            alone / f"{name}.wav"
+        ).read_bytes()
         assert (together / f"song/{name}.wav").exists()
 
 
@@ -148,12 +179,16 @@ def test_a_file_that_cannot_be_rendered_is_told_and_the_others_are_rendered(
     assert "missing.wav: no such file" in printed
     assert "1 of 2 files could not be rendered" in printed
     assert (home / "out/song/mix.wav").exists()
-    status, printed = run(monkeypatch, capsys, "render song.wav sub/song.ogg --preset karaoke -o out")
+    status, printed = run(
+        monkeypatch, capsys, "render song.wav sub/song.ogg --preset karaoke -o out"
+    )
     assert status == 1
     assert "inputs of the same name" in printed
 
 
-@pytest.mark.parametrize("line", ["preset list", "preset show four-stems", "condition list", "info"])
+@pytest.mark.parametrize(
+    "line", ["preset list", "preset show four-stems", "condition list", "info"]
+)
 def test_a_look_succeeds(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
 ) -> None:
@@ -164,10 +199,17 @@ def test_a_look_succeeds(
 
 @pytest.mark.parametrize(
     ("options", "latency"),
-    [("", "1024 samples = 23.2 ms, hop 512"), (" --profile tight", "512 samples = 11.6 ms, hop 256")],
+    [
+        ("", "1024 samples = 23.2 ms, hop 512"),
+        (" --profile tight", "512 samples = 11.6 ms, hop 256"),
+    ],
 )
 def test_info_tells_the_latency_of_the_profile(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: str, latency: str
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: str,
+    latency: str,
 ) -> None:
     status, printed = run(monkeypatch, capsys, f"info{options}")
     assert status == 0
@@ -175,7 +217,10 @@ def test_info_tells_the_latency_of_the_profile(
 
 
 def test_help_comes_without_torch() -> None:
-    code = "import sys; from rtmss.cli import app; assert 'torch' not in sys.modules; assert 'numpy' not in sys.modules"
+    code = (
+        "import sys; from rtmss.cli import app; assert 'torch' not in sys.modules; assert "
+        "'numpy' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -190,7 +235,9 @@ def test_help_takes_less_than_half_a_second_of_the_processor() -> None:
 
 
 @pytest.mark.parametrize(("name", "says"), [("cuda", "finds no GPU"), ("tpu", "auto, cpu or cuda")])
-def test_a_device_that_is_not_there_is_named(name: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_is_not_there_is_named(
+    name: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert find_device("auto") == find_device("cpu") == "cpu"
     with pytest.raises(UserError, match=says):

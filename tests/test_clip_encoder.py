@@ -12,7 +12,9 @@ from rtmss.model.separator import SeparatorModel
 
 
 @pytest.mark.parametrize("seconds", [0.5, 0.73, 1.0, 1.01, 2.7])
-def test_a_clip_of_any_length_gives_a_vector_of_length_one(tiny: SeparatorModel, noise: Noise, seconds: float) -> None:
+def test_a_clip_of_any_length_gives_a_vector_of_length_one(
+    tiny: SeparatorModel, noise: Noise, seconds: float
+) -> None:
     audio = torch.from_numpy(noise(round(seconds * 8000), 1)[0])
     embedding = tiny.clip_encoder.embed_clip(audio)
     assert embedding.shape == (16,)
@@ -20,7 +22,9 @@ def test_a_clip_of_any_length_gives_a_vector_of_length_one(tiny: SeparatorModel,
 
 
 @pytest.mark.parametrize("gain", [0.01, 5.0])
-def test_the_level_of_a_clip_does_not_matter(tiny: SeparatorModel, noise: Noise, gain: float) -> None:
+def test_the_level_of_a_clip_does_not_matter(
+    tiny: SeparatorModel, noise: Noise, gain: float
+) -> None:
     audio = torch.from_numpy(noise(20000, 1)[0])
     a, b = tiny.clip_encoder.embed_clip(audio), tiny.clip_encoder.embed_clip(audio * gain)
     assert (a - b).abs().max() < 1e-4
@@ -51,11 +55,15 @@ def test_every_mel_band_is_a_mean_over_bins(n_mels: int) -> None:
     assert torch.allclose(bank.sum(1), torch.ones(n_mels), atol=1e-5)
 
 
-def test_the_condition_is_a_rectified_linear_map_of_both_means(tiny: SeparatorModel, noise: Noise) -> None:
+def test_the_condition_is_a_rectified_linear_map_of_both_means(
+    tiny: SeparatorModel, noise: Noise
+) -> None:
     clips = [noise(8000, 2, seed) for seed in range(3)]
     vector, positive, negative = encode_clips(tiny, clips[:2], clips[2:])
     head = tiny.condition_head.project
-    means = 4 * np.concatenate([positive.mean(0), negative.mean(0)])  # 4: the root of the embedding's length
+    means = 4 * np.concatenate(
+        [positive.mean(0), negative.mean(0)]
+    )  # 4: the root of the embedding's length
     expected = (head.weight.numpy() @ means + head.bias.numpy()).clip(0)
     assert (len(positive), len(negative)) == (2, 1)
     assert np.abs(vector - expected).max() < 1e-4
@@ -75,7 +83,9 @@ def test_a_side_without_clips_counts_as_zeros(tiny: SeparatorModel, noise: Noise
 
 def test_the_same_clip_twice_is_the_same_condition(tiny: SeparatorModel, noise: Noise) -> None:
     clip = noise(8000)
-    assert np.allclose(encode_clips(tiny, [clip], [])[0], encode_clips(tiny, [clip, clip], [])[0], atol=1e-6)
+    assert np.allclose(
+        encode_clips(tiny, [clip], [])[0], encode_clips(tiny, [clip, clip], [])[0], atol=1e-6
+    )
 
 
 def test_a_condition_of_no_clips_is_refused(tiny: SeparatorModel) -> None:

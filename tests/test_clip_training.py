@@ -27,7 +27,13 @@ PAIRS = EncoderRecipe(n_steps=3, batch=8, contrast_weight=1.0, bleed=0.0)
 
 
 def segment_recipe(tiny_config: SeparatorConfig, encoder: EncoderRecipe) -> Recipe:
-    return Recipe(model=tiny_config, encoder=encoder, episodes=EpisodeRecipe(seconds=1.0), n_workers=0, n_threads=1)
+    return Recipe(
+        model=tiny_config,
+        encoder=encoder,
+        episodes=EpisodeRecipe(seconds=1.0),
+        n_workers=0,
+        n_threads=1,
+    )
 
 
 def level_of(audio: Tensor, frequency: float) -> float:
@@ -37,7 +43,9 @@ def level_of(audio: Tensor, frequency: float) -> float:
     return float(power[place - 8 : place + 9].sum() / power.sum())
 
 
-def test_with_contrast_segments_come_in_pairs_of_one_source(band: Bank, tiny_config: SeparatorConfig) -> None:
+def test_with_contrast_segments_come_in_pairs_of_one_source(
+    band: Bank, tiny_config: SeparatorConfig
+) -> None:
     batch = next(iter(SegmentBatches(band, segment_recipe(tiny_config, PAIRS))))
     assert torch.equal(batch.source[::2], batch.source[1::2])
     assert len(set(batch.source.tolist())) > 2
@@ -102,33 +110,54 @@ def test_the_instruments_of_a_trained_encoder_stay_where_it_has_them(
     assert sources.requires_grad
     takes = [rows.mean(0) for rows in embed_bank(tiny.clip_encoder, band, 3)]
     for label, centre in zip(batches.labels, instruments, strict=True):
-        own = np.mean([row for row, take in zip(takes, band.takes, strict=True) if take.label == label], axis=0)
+        own = np.mean(
+            [row for row, take in zip(takes, band.takes, strict=True) if take.label == label],
+            axis=0,
+        )
         assert np.allclose(centre.numpy(), own, atol=1e-5)
-    assert all(head.requires_grad for head in class_heads(tiny.clip_encoder, batches, is_trained=False))
+    assert all(
+        head.requires_grad for head in class_heads(tiny.clip_encoder, batches, is_trained=False)
+    )
 
 
 @pytest.mark.parametrize("tune", [False, True])
 def test_a_run_from_weights_trains_their_clip_encoder_only_where_the_recipe_says_so(
-    tiny: SeparatorModel, band_folder: Path, tiny_config: SeparatorConfig, tmp_path: Path, tune: bool
+    tiny: SeparatorModel,
+    band_folder: Path,
+    tiny_config: SeparatorConfig,
+    tmp_path: Path,
+    tune: bool,
 ) -> None:
     save_model(tmp_path / "start.safetensors", tiny, {})
     encoder = PAIRS.model_copy(update={"tune": tune})
-    recipe = segment_recipe(tiny_config, encoder).model_copy(update={"start_from": Path("start.safetensors")})
-    _, model, embeddings = prepare(recipe, tmp_path, [band_folder], tmp_path / "run", Console(quiet=True))
+    recipe = segment_recipe(tiny_config, encoder).model_copy(
+        update={"start_from": Path("start.safetensors")}
+    )
+    _, model, embeddings = prepare(
+        recipe, tmp_path, [band_folder], tmp_path / "run", Console(quiet=True)
+    )
     same = torch.equal(model.clip_encoder.project.weight, tiny.clip_encoder.project.weight)
     assert same != tune
-    assert torch.equal(model.condition_head.project.weight, tiny.condition_head.project.weight) != tune
+    assert (
+        torch.equal(model.condition_head.project.weight, tiny.condition_head.project.weight) != tune
+    )
     assert (tmp_path / "run" / "encoder.safetensors").exists() == tune
     if tune:
         kept = load_file(tmp_path / "run" / "encoder.safetensors")
         assert torch.equal(kept["project.weight"], model.clip_encoder.project.weight)
-        _, again, _ = prepare(recipe, tmp_path, [band_folder], tmp_path / "run", Console(quiet=True))
-        for one, other in zip(model.state_dict().values(), again.state_dict().values(), strict=True):
+        _, again, _ = prepare(
+            recipe, tmp_path, [band_folder], tmp_path / "run", Console(quiet=True)
+        )
+        for one, other in zip(
+            model.state_dict().values(), again.state_dict().values(), strict=True
+        ):
             assert torch.equal(one, other)
     assert len(embeddings) > 4
 
 
-def test_a_refitted_head_makes_of_turned_embeddings_what_it_made_of_the_old_ones(tiny: SeparatorModel) -> None:
+def test_a_refitted_head_makes_of_turned_embeddings_what_it_made_of_the_old_ones(
+    tiny: SeparatorModel,
+) -> None:
     torch.manual_seed(0)
     old = normalize(torch.randn(200, 16), dim=1)
     new = old @ torch.linalg.qr(torch.randn(16, 16))[0]
@@ -140,7 +169,9 @@ def test_a_refitted_head_makes_of_turned_embeddings_what_it_made_of_the_old_ones
         assert (one - other).abs().max() < 1e-2
 
 
-def test_a_share_of_the_banks_embeddings_is_of_rough_clips(tiny: SeparatorModel, band: Bank) -> None:
+def test_a_share_of_the_banks_embeddings_is_of_rough_clips(
+    tiny: SeparatorModel, band: Bank
+) -> None:
     clean = embed_bank(tiny.clip_encoder, band, 4)
     rough = embed_bank(tiny.clip_encoder, band, 4, EncoderRecipe(rough=0.5, bleed=1.0))
     for one, both in zip(clean, rough, strict=True):
@@ -149,4 +180,6 @@ def test_a_share_of_the_banks_embeddings_is_of_rough_clips(tiny: SeparatorModel,
         assert len(one) // 2 <= n_rough <= len(one)
         assert np.allclose(np.linalg.norm(both, axis=1), 1, atol=1e-5)
         assert np.abs(both[len(one) :, None] - one).max(2).min() > 1e-3
-    assert sum(len(both) - len(one) for one, both in zip(clean, rough, strict=True)) > 0.8 * sum(map(len, clean))
+    assert sum(len(both) - len(one) for one, both in zip(clean, rough, strict=True)) > 0.8 * sum(
+        map(len, clean)
+    )

@@ -54,7 +54,9 @@ def test_a_vector_of_other_weights_is_refused_with_the_command_that_rebuilds_it(
     assert str(caught.value).endswith(command)
 
 
-def test_without_a_model_id_any_condition_is_read(tmp_path: Path, make_condition: MakeCondition) -> None:
+def test_without_a_model_id_any_condition_is_read(
+    tmp_path: Path, make_condition: MakeCondition
+) -> None:
     save_condition(tmp_path / "c.safetensors", make_condition())
     assert load_condition(tmp_path / "c.safetensors").name == "vocals"
 
@@ -76,7 +78,9 @@ def test_a_file_of_another_kind_says_what_it_is(tmp_path: Path) -> None:
         load_condition(tmp_path / "c.safetensors")
 
 
-def test_a_file_without_its_vector_is_refused(tmp_path: Path, make_condition: MakeCondition) -> None:
+def test_a_file_without_its_vector_is_refused(
+    tmp_path: Path, make_condition: MakeCondition
+) -> None:
     path = tmp_path / "c.safetensors"
     save_condition(path, make_condition())
     with safe_open(path, framework="np") as file:
@@ -88,10 +92,13 @@ def test_a_file_without_its_vector_is_refused(tmp_path: Path, make_condition: Ma
         load_condition(path)
 
 
-def test_a_file_of_another_version_says_which(tmp_path: Path, make_condition: MakeCondition) -> None:
+def test_a_file_of_another_version_says_which(
+    tmp_path: Path, make_condition: MakeCondition
+) -> None:
     condition = make_condition()
     save_condition(
-        tmp_path / "c.safetensors", replace(condition, header=condition.header.model_copy(update={"version": 9}))
+        tmp_path / "c.safetensors",
+        replace(condition, header=condition.header.model_copy(update={"version": 9})),
     )
     with pytest.raises(ConditionError, match="version 9, this rtmss reads 1"):
         load_condition(tmp_path / "c.safetensors")
@@ -112,8 +119,12 @@ def test_a_clip_alone_is_like_itself() -> None:
 
 def test_other_conditions_are_listed_nearest_first(make_condition: MakeCondition) -> None:
     mine = make_condition("mine", 1)
-    twin = Condition(ConditionHeader(name="twin", model_id="x"), mine.vector * 3, mine.positive, mine.negative)
-    far = Condition(ConditionHeader(name="far", model_id="x"), -mine.vector, mine.positive, mine.negative)
+    twin = Condition(
+        ConditionHeader(name="twin", model_id="x"), mine.vector * 3, mine.positive, mine.negative
+    )
+    far = Condition(
+        ConditionHeader(name="far", model_id="x"), -mine.vector, mine.positive, mine.negative
+    )
     assert [name for name, _ in nearest(mine, [far, twin])] == ["twin", "far"]
     assert nearest(mine, [twin])[0][1] == pytest.approx(1, abs=1e-5)
 
@@ -157,7 +168,9 @@ def test_a_condition_from_files_remembers_them(
     assert len(header.positive[0].sha256) == 64
 
 
-def test_a_short_file_is_named(tmp_path: Path, tiny: SeparatorModel, noise: Noise, write_audio: WriteAudio) -> None:
+def test_a_short_file_is_named(
+    tmp_path: Path, tiny: SeparatorModel, noise: Noise, write_audio: WriteAudio
+) -> None:
     clip = write_audio(tmp_path / "blip.wav", noise(2000, 1), 8000)
     with pytest.raises(ConditionError, match=r"blip\.wav: 0\.25 s is too short"):
         create_condition(tiny, "id", "x", [clip], [])

@@ -22,18 +22,24 @@ def test_the_profiles_have_the_promised_latency() -> None:
     assert PROFILES["tighter"].latency == 256
 
 
-@pytest.mark.parametrize("stft", [*PROFILES.values(), StftConfig(n_fft=64, n_synthesis=32, hop_length=8)])
+@pytest.mark.parametrize(
+    "stft", [*PROFILES.values(), StftConfig(n_fft=64, n_synthesis=32, hop_length=8)]
+)
 def test_the_delay_is_the_latency_less_the_hop_being_filled(stft: StftConfig) -> None:
     assert stft.delay == stft.latency - stft.hop_length
 
 
 def test_retimed_the_network_remembers_what_is_as_long_ago() -> None:
-    config = SeparatorConfig(unet=UNetConfig(dilations=(1, 2, 3), look_ahead=5, recurrent_dilation=2))
+    config = SeparatorConfig(
+        unet=UNetConfig(dilations=(1, 2, 3), look_ahead=5, recurrent_dilation=2)
+    )
     tight = config.retimed(PROFILES["tight"])
     assert tight.stft == PROFILES["tight"]
     assert tight.unet.dilations == (2, 4, 6)
     assert (tight.unet.look_ahead, tight.unet.recurrent_dilation) == (10, 4)
-    assert tight.unet.n_ahead * tight.stft.hop_length == config.unet.n_ahead * config.stft.hop_length
+    assert (
+        tight.unet.n_ahead * tight.stft.hop_length == config.unet.n_ahead * config.stft.hop_length
+    )
     assert config.retimed(config.stft) == config
 
 
@@ -46,7 +52,9 @@ def test_retimed_the_network_remembers_what_is_as_long_ago() -> None:
     ],
 )
 def test_frames_that_the_weights_cannot_play_are_refused(stft: StftConfig) -> None:
-    with pytest.raises(ConfigError, match=r"weights for frames of 2048 samples, 512 apart, cannot play frames of"):
+    with pytest.raises(
+        ConfigError, match=r"weights for frames of 2048 samples, 512 apart, cannot play frames of"
+    ):
         SeparatorConfig().retimed(stft)
 
 
@@ -77,7 +85,9 @@ def test_bands_that_cannot_be_halved_are_refused() -> None:
 
 
 def test_bands_that_do_not_fit_the_stft_are_refused() -> None:
-    with pytest.raises(ValidationError, match="the bands cover 1024 bins, the STFT has 256 above DC"):
+    with pytest.raises(
+        ValidationError, match="the bands cover 1024 bins, the STFT has 256 above DC"
+    ):
         SeparatorConfig(stft=StftConfig(n_fft=512, n_synthesis=128, hop_length=64))
 
 
@@ -87,13 +97,16 @@ def test_yaml_gives_the_configuration_it_describes(tmp_path: Path) -> None:
 
 def test_a_misspelt_key_is_named_with_the_choices(tmp_path: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"model\.yaml: unknown key 'sample_rat'; known here: sample_rate, stft, unet"
+        ConfigError,
+        match=r"model\.yaml: unknown key 'sample_rat'; known here: sample_rate, stft, unet",
     ):
         read(tmp_path, "sample_rat: 48000\n")
 
 
 def test_the_choices_are_those_of_the_place_where_the_key_stands(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"unknown key 'stft\.hop'; known here: n_fft, n_synthesis, hop_length$"):
+    with pytest.raises(
+        ConfigError, match=r"unknown key 'stft\.hop'; known here: n_fft, n_synthesis, hop_length$"
+    ):
         read(tmp_path, "stft: {hop: 3}\n")
 
 

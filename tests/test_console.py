@@ -54,7 +54,9 @@ def test_a_progress_bar_shows_a_name_as_it_is(capsys: pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii", "utf-8"])
-def test_no_name_is_more_than_a_stream_can_write(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+def test_no_name_is_more_than_a_stream_can_write(
+    monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
     raw = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding))
     show_all_names()

@@ -30,7 +30,9 @@ def test_the_remainder_has_a_strip_like_any_other(scene: Scene) -> None:
     assert scene.with_strip("remainder", solo=True).remainder.solo
 
 
-def test_another_condition_keeps_name_and_strip(scene: Scene, make_condition: MakeCondition) -> None:
+def test_another_condition_keeps_name_and_strip(
+    scene: Scene, make_condition: MakeCondition
+) -> None:
     other = make_condition("choir", 5)
     changed = scene.with_strip("vocals", gain_db=4.0).with_condition("vocals", other)
     assert changed.stems[0].condition is other

@@ -19,7 +19,9 @@ from rtmss.live.shared.state import N_METERS, SharedState, Status
 
 
 @pytest.fixture
-def controller(shared: SharedState, tmp_path: Path, make_condition: MakeCondition) -> MixerController:
+def controller(
+    shared: SharedState, tmp_path: Path, make_condition: MakeCondition
+) -> MixerController:
     condition = make_condition("vocals")
     save_condition(tmp_path / "conditions" / "me.safetensors", condition)
     (tmp_path / "solo.yaml").write_text("stems: {me: {condition: me, mute: true}}\nfallback: dry\n")
@@ -31,7 +33,9 @@ def controller(shared: SharedState, tmp_path: Path, make_condition: MakeConditio
 
 
 def _reach(shared: SharedState, hop: int, seconds: float = 0.0) -> None:
-    shared.report(Status("running", hop, seconds, sample_rate=8000), np.zeros((N_METERS, 2), np.float32))
+    shared.report(
+        Status("running", hop, seconds, sample_rate=8000), np.zeros((N_METERS, 2), np.float32)
+    )
 
 
 def _sent(shared: SharedState) -> list[tuple[int, float]]:
@@ -64,7 +68,9 @@ def test_a_flush_without_changes_sends_nothing(controller: MixerController) -> N
     assert controller.number == number
 
 
-def test_a_change_that_cannot_be_made_is_refused_and_changes_nothing(controller: MixerController) -> None:
+def test_a_change_that_cannot_be_made_is_refused_and_changes_nothing(
+    controller: MixerController,
+) -> None:
     before = controller.scene
     for hop in (0, 50):
         with pytest.raises(UserError, match="no stem 'vioce'; did you mean 'voice'"):
@@ -81,13 +87,18 @@ def test_a_change_for_later_is_sent_with_its_hop_and_leaves_the_present_alone(
     assert _sent(shared) == [(0, 0.0), (20, -9.0)]
 
 
-def test_a_change_made_meanwhile_is_heard_now_and_then_too(controller: MixerController, shared: SharedState) -> None:
+def test_a_change_made_meanwhile_is_heard_now_and_then_too(
+    controller: MixerController, shared: SharedState
+) -> None:
     controller.change(_gain(-9.0), hop=20)
     controller.flush()
     controller.change(lambda scene: scene.with_strip("voice", mute=True))
     controller.flush()
     now, later = shared.receive(0)
-    assert (now.scene.stems[0].strip, later.scene.stems[0].strip) == (Strip(0.0, True), Strip(-9.0, True))
+    assert (now.scene.stems[0].strip, later.scene.stems[0].strip) == (
+        Strip(0.0, True),
+        Strip(-9.0, True),
+    )
 
 
 def test_once_its_hop_is_reached_a_change_belongs_to_the_scene(
@@ -101,7 +112,9 @@ def test_once_its_hop_is_reached_a_change_belongs_to_the_scene(
     assert _sent(shared) == [(0, -9.0)]
 
 
-def test_changes_for_much_later_wait_until_their_hop_is_near(controller: MixerController, shared: SharedState) -> None:
+def test_changes_for_much_later_wait_until_their_hop_is_near(
+    controller: MixerController, shared: SharedState
+) -> None:
     due = 3 * AHEAD_HOPS
     controller.change(_gain(-9.0), hop=due)
     controller.flush()
@@ -111,7 +124,9 @@ def test_changes_for_much_later_wait_until_their_hop_is_near(controller: MixerCo
     assert _sent(shared) == [(0, 0.0), (due, -9.0)]
 
 
-def test_what_was_due_in_an_engine_that_died_is_heard_at_once(controller: MixerController, shared: SharedState) -> None:
+def test_what_was_due_in_an_engine_that_died_is_heard_at_once(
+    controller: MixerController, shared: SharedState
+) -> None:
     _reach(shared, 1000)
     controller.flush()
     controller.change(_gain(-9.0), hop=1100)
@@ -172,14 +187,18 @@ def test_a_preset_loads_in_the_background_and_keeps_the_bypass(
     assert entry.scene.stems[0].strip.mute
 
 
-def test_a_preset_asked_for_in_a_panic_ends_it(controller: MixerController, shared: SharedState) -> None:
+def test_a_preset_asked_for_in_a_panic_ends_it(
+    controller: MixerController, shared: SharedState
+) -> None:
     shared.panic = True
     controller.start_loading("solo")
     _wait(controller)
     assert not shared.panic
 
 
-def test_a_preset_asked_for_before_a_panic_does_not_end_it(controller: MixerController, shared: SharedState) -> None:
+def test_a_preset_asked_for_before_a_panic_does_not_end_it(
+    controller: MixerController, shared: SharedState
+) -> None:
     controller.start_loading("solo")
     shared.panic = True
     _wait(controller)
@@ -189,12 +208,20 @@ def test_a_preset_asked_for_before_a_panic_does_not_end_it(controller: MixerCont
 def test_presets_are_there_in_the_order_of_asking(controller: MixerController) -> None:
     for name in ("solo", "broken", "solo"):
         controller.start_loading(name)
-    assert [_wait(controller).name, _wait(controller).name, _wait(controller).name] == ["solo", "broken", "solo"]
+    assert [_wait(controller).name, _wait(controller).name, _wait(controller).name] == [
+        "solo",
+        "broken",
+        "solo",
+    ]
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("solos", "did you mean 'solo'"), ("broken", "no condition 'nobody'"), ("./solo.yaml", "no preset")],
+    [
+        ("solos", "did you mean 'solo'"),
+        ("broken", "no condition 'nobody'"),
+        ("./solo.yaml", "no preset"),
+    ],
 )
 def test_a_preset_that_fails_to_load_leaves_the_scene_alone(
     controller: MixerController, name: str, message: str
@@ -211,7 +238,9 @@ def test_a_path_is_no_name_of_a_preset(controller: MixerController, tmp_path: Pa
     assert _wait(controller).scene is None
 
 
-def test_a_moment_falls_into_the_hop_that_is_stepped_then(controller: MixerController, shared: SharedState) -> None:
+def test_a_moment_falls_into_the_hop_that_is_stepped_then(
+    controller: MixerController, shared: SharedState
+) -> None:
     _reach(shared, 100, seconds=50.0)
     assert controller.hop_at(50.0 + 64 / 8000 * 10) == 110
     assert controller.hop_at(50.0 + 64 / 8000 * 9.5) == 110

@@ -45,7 +45,9 @@ def write_float(path: Path, audio: Audio) -> None:
         file.write(audio)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int, str]:
     monkeypatch.setattr(sys, "argv", ["rtmss", *words])
     status = 0
     try:
@@ -95,7 +97,9 @@ def test_another_sample_rate_is_worth_knowing(folder: Path, write_audio: WriteAu
     write_audio(folder / "voice/valid/bo/1.wav", tone(400, rate=16000), 16000)
     findings = check(folder)
     assert kinds(findings) == {("other sample rate", False)}
-    assert findings.problems[0][1].text.endswith("1.wav: 16000 Hz, is resampled: nothing above 8000 Hz")
+    assert findings.problems[0][1].text.endswith(
+        "1.wav: 16000 Hz, is resampled: nothing above 8000 Hz"
+    )
 
 
 def test_a_silent_take_is_worth_knowing(folder: Path, write_audio: WriteAudio) -> None:
@@ -107,7 +111,9 @@ def test_a_clipped_take_is_worth_knowing(folder: Path, write_audio: WriteAudio) 
     write_audio(folder / "voice/valid/bo/1.wav", np.clip(tone(400) * 20, -1, 1), RATE)
     findings = check(folder)
     assert kinds(findings) == {("clipped", False)}
-    assert "63 % of it stands at full scale" in findings.problems[0][1].text  # two thirds, less the edges
+    assert (
+        "63 % of it stands at full scale" in findings.problems[0][1].text
+    )  # two thirds, less the edges
 
 
 def test_loud_music_that_only_touches_full_scale_is_not_clipped() -> None:
@@ -149,7 +155,9 @@ def test_stems_that_miss_the_mix_are_told_with_the_residual(
     write_audio(folder / "songs/train/tune/mixture.wav", mix, RATE)
     findings = check(folder)
     assert kinds(findings) == {("not the mix", False)}
-    assert "tune: the stems miss the mix by -23.1 dB" in findings.problems[0][1].text  # a hundredth beside two equals
+    assert (
+        "tune: the stems miss the mix by -23.1 dB" in findings.problems[0][1].text
+    )  # a hundredth beside two equals
 
 
 def test_a_mix_at_another_gain_is_still_the_sum(noise: Noise) -> None:
@@ -178,21 +186,31 @@ def test_a_slakh_song_adds_up(tmp_path: Path, write_audio: WriteAudio) -> None:
     assert to_json(findings)["licences"] == {"CC BY 4.0": 0.02}
 
 
-def test_what_bleeds_or_is_missing_in_moisesdb_is_told(tmp_path: Path, write_audio: WriteAudio) -> None:
-    stems = {"vocals": {"bleed-a": "lead_male_singer"}, "bass": {"b": "bass_guitar"}, "piano": {"p": "grand_piano"}}
+def test_what_bleeds_or_is_missing_in_moisesdb_is_told(
+    tmp_path: Path, write_audio: WriteAudio
+) -> None:
+    stems = {
+        "vocals": {"bleed-a": "lead_male_singer"},
+        "bass": {"b": "bass_guitar"},
+        "piano": {"p": "grand_piano"},
+    }
     write_moises(tmp_path, write_audio, "song", "Ana", stems)
     (tmp_path / "song/piano/p.wav").unlink()
     assert kinds(check(tmp_path)) == {("bleed", False), ("missing", True)}
 
 
-def test_data_without_anything_to_train_on_are_not_fit(tmp_path: Path, write_audio: WriteAudio) -> None:
+def test_data_without_anything_to_train_on_are_not_fit(
+    tmp_path: Path, write_audio: WriteAudio
+) -> None:
     write_audio(tmp_path / "voice/valid/bo/1.wav", tone(400), RATE)
     assert kinds(check(tmp_path)) == {("empty", True)}
 
 
 def test_the_tables_fit_a_terminal_of_80_columns(folder: Path, write_audio: WriteAudio) -> None:
     for number in range(5):
-        write_audio(folder / f"performances/train/synth_lead/a__{number}.wav", tone(400, rate=48000), 48000)
+        write_audio(
+            folder / f"performances/train/synth_lead/a__{number}.wav", tone(400, rate=48000), 48000
+        )
     console = Console(width=80, record=True, quiet=False, file=(Path(folder) / "out.txt").open("w"))
     with console.file:
         print_findings(check(folder), console)
@@ -217,7 +235,10 @@ def test_the_status_says_whether_one_can_train_on_it(
 
 
 def test_json_holds_every_problem(
-    folder: Path, write_audio: WriteAudio, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    write_audio: WriteAudio,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for number in range(9):
         write_audio(folder / f"voice/train/b/{number}.wav", tone(400) * 0, RATE)
@@ -225,8 +246,12 @@ def test_json_holds_every_problem(
     found = json.loads(printed)
     assert status == 0
     assert not found["spoils_training"]
-    assert [problem["where"] for problem in found["problems"]] == [f"voice/train/b/{n}.wav" for n in range(9)]
-    assert {(p["split"], p["kind"], p["spoils"]) for p in found["problems"]} == {("train", "silent", False)}
+    assert [problem["where"] for problem in found["problems"]] == [
+        f"voice/train/b/{n}.wav" for n in range(9)
+    ]
+    assert {(p["split"], p["kind"], p["spoils"]) for p in found["problems"]} == {
+        ("train", "silent", False)
+    }
 
 
 def test_a_folder_that_is_no_dataset_is_one_line(
@@ -250,7 +275,10 @@ def test_the_known_datasets_are_listed_with_origin_and_licence(
 
 
 def test_training_takes_several_data_folders(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     line = f"train default --data {folder} --data {tmp_path}/nowhere -o {tmp_path}/run"
     status, printed = run(monkeypatch, capsys, *line.split())

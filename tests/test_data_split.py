@@ -47,7 +47,9 @@ class Halves:
         assert audio.shape[0] == 2
         self.lengths.append(audio.shape[1])
         shares = np.array([[self.share], [self.share / 2]], np.float32)
-        return {stem: shares / np.float32(number + 1) * audio for number, stem in enumerate(self.stems)}
+        return {
+            stem: shares / np.float32(number + 1) * audio for number, stem in enumerate(self.stems)
+        }
 
 
 class Late(Halves):
@@ -63,10 +65,16 @@ def song(tmp_path: Path, write_audio: WriteAudio, noise: Noise) -> Path:
     return write_audio(tmp_path / "in/tune.wav", noise(3 * RATE, 2, 1), RATE)
 
 
-def split(songs: list[Path], output: Path, teacher: Halves | None = None, **more: object) -> tuple[list[str], ...]:
+def split(
+    songs: list[Path], output: Path, teacher: Halves | None = None, **more: object
+) -> tuple[list[str], ...]:
     """Names of the songs made and kept, and what is wrong with the others."""
     outcome = split_songs(songs, output, teacher or Halves(), **more)  # type: ignore[arg-type]
-    return [path.name for path in outcome.made], [path.name for path in outcome.kept], outcome.failed
+    return (
+        [path.name for path in outcome.made],
+        [path.name for path in outcome.kept],
+        outcome.failed,
+    )
 
 
 def integers(path: Path, scale: float = 1.0) -> NDArray[np.int64]:
@@ -88,7 +96,11 @@ def files(folder: Path) -> set[str]:
 def test_a_song_becomes_stems_and_what_is_known_of_them(tmp_path: Path, song: Path) -> None:
     assert split([song], tmp_path / "out") == (["tune"], [], [])
     where = "songs/train/tune"
-    assert files(tmp_path / "out") == {f"{where}/vocals.flac", f"{where}/backing.flac", f"{where}/song.yaml"}
+    assert files(tmp_path / "out") == {
+        f"{where}/vocals.flac",
+        f"{where}/backing.flac",
+        f"{where}/song.yaml",
+    }
     assert not (tmp_path / "out/.partial").exists()
 
 
@@ -98,7 +110,9 @@ def test_the_parts_add_up_to_the_song_exactly(
     tmp_path: Path, write_audio: WriteAudio, noise: Noise, stems: tuple[str, ...], loudest: float
 ) -> None:
     audio = noise(3 * RATE)
-    source = write_audio(tmp_path / "tune.wav", audio * np.float32(loudest / np.abs(audio).max()), RATE)
+    source = write_audio(
+        tmp_path / "tune.wav", audio * np.float32(loudest / np.abs(audio).max()), RATE
+    )
     split([source], tmp_path / "out", Halves(stems))
     folder = tmp_path / "out/songs/train/tune"
     total = sum(integers(folder / f"{stem}.flac") for stem in stems)
@@ -130,7 +144,10 @@ def test_the_yaml_names_song_teacher_and_instruments(tmp_path: Path, song: Path)
 
 def test_what_was_split_is_read_as_takes(tmp_path: Path, song: Path) -> None:
     split([song], tmp_path / "out", licence="CC0-1.0", about={"tune.wav": {"artist": "Ana"}})
-    takes = {(t.stem, t.label, t.source, t.song, t.licence) for t in find_takes(tmp_path / "out", "train")}
+    takes = {
+        (t.stem, t.label, t.source, t.song, t.licence)
+        for t in find_takes(tmp_path / "out", "train")
+    }
     assert takes == {
         ("vocals", "vocals", "Ana", "tune", "CC0-1.0"),
         ("backing", "backing", "Ana", "tune", "CC0-1.0"),
@@ -139,7 +156,9 @@ def test_what_was_split_is_read_as_takes(tmp_path: Path, song: Path) -> None:
 
 def test_what_was_split_has_no_problems(tmp_path: Path, song: Path) -> None:
     split([song], tmp_path / "out")
-    assert {problem.kind for _, problem in check(tmp_path / "out").problems} == {"other sample rate"}
+    assert {problem.kind for _, problem in check(tmp_path / "out").problems} == {
+        "other sample rate"
+    }
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 48000])
@@ -152,13 +171,19 @@ def test_parts_have_the_songs_rate_length_and_channels(
     source = write_audio(tmp_path / "tune.wav", audio, rate)
     split([source], tmp_path / "out")
     with AudioFile(str(tmp_path / "out/songs/train/tune/vocals.flac")) as file:
-        assert (round(file.samplerate), file.num_channels, file.frames) == (rate, channels, 2 * rate + 1)
+        assert (round(file.samplerate), file.num_channels, file.frames) == (
+            rate,
+            channels,
+            2 * rate + 1,
+        )
         voice = file.read(file.frames)
     expected = np.array([[0.3], [0.15]])[:channels] * slow if channels == 2 else 0.225 * slow[None]
     assert np.abs(voice - 0.2 * expected)[:, 200:-200].max() < 0.003
 
 
-def separated(folder: Path, song: NDArray[np.float32], rate: int, teacher: Halves) -> NDArray[np.float32]:
+def separated(
+    folder: Path, song: NDArray[np.float32], rate: int, teacher: Halves
+) -> NDArray[np.float32]:
     """(S, C) song -> (S, C) voice."""
     whole = RawAudio(folder / "song.raw", 1, song.shape[1])
     whole.append(song[:, None])
@@ -179,7 +204,9 @@ def test_stretches_are_faded_into_one_another(tmp_path: Path) -> None:
 def test_cutting_into_stretches_changes_nothing(tmp_path: Path, rate: int, seconds: float) -> None:
     n = round(seconds * rate)
     t = np.arange(n) / rate
-    song = np.repeat((0.3 * np.sin(2 * np.pi * 300 * t) * np.hanning(n))[:, None], 2, axis=1).astype(np.float32)
+    song = np.repeat(
+        (0.3 * np.sin(2 * np.pi * 300 * t) * np.hanning(n))[:, None], 2, axis=1
+    ).astype(np.float32)
     voice = separated(tmp_path, song, rate, Halves())
     assert np.abs(voice - song * np.array([0.3, 0.15], np.float32)).max() < 2e-3
 
@@ -192,7 +219,8 @@ def test_a_teacher_never_hears_more_than_a_stretch(tmp_path: Path) -> None:
 
 @pytest.fixture
 def gain_of(tmp_path: Path, noise: Noise) -> Callable[..., NDArray[np.float64]]:
-    """gain_of(levels, loud=0) -> (S,) gain of a part that lies so many dB under the song, half a second each.
+    """gain_of(levels, loud=0) -> (S,) gain of a part that lies so many dB under the song, half a
+    second each.
 
     For `loud` seconds at the start of its second half second it is as loud as the song.
     """
@@ -235,7 +263,9 @@ def test_bleed_is_faded_not_cut(gain_of: GainOf) -> None:
 
 
 @pytest.mark.parametrize("levels", [[-30, -30, -30], [-30, -10, -30], [-30]])
-def test_bleed_at_the_ends_of_a_song_is_left_out_to_the_sample(gain_of: GainOf, levels: list[float]) -> None:
+def test_bleed_at_the_ends_of_a_song_is_left_out_to_the_sample(
+    gain_of: GainOf, levels: list[float]
+) -> None:
     gain = gain_of(levels)
     assert gain[0] == gain[-1] == 0
     assert gain.max() == (1 if -10 in levels else 0)
@@ -256,8 +286,13 @@ def test_a_song_that_is_there_is_kept(tmp_path: Path, song: Path) -> None:
     assert stem.read_bytes() == b"as it was"
 
 
-def test_a_split_goes_on_where_it_was_stopped(tmp_path: Path, write_audio: WriteAudio, noise: Noise) -> None:
-    songs = [write_audio(tmp_path / f"{name}.wav", noise(RATE, 2, seed), RATE) for seed, name in enumerate("abc")]
+def test_a_split_goes_on_where_it_was_stopped(
+    tmp_path: Path, write_audio: WriteAudio, noise: Noise
+) -> None:
+    songs = [
+        write_audio(tmp_path / f"{name}.wav", noise(RATE, 2, seed), RATE)
+        for seed, name in enumerate("abc")
+    ]
 
     class Stopped(Halves):
         def separate(self, audio: Audio) -> dict[str, Audio]:
@@ -280,8 +315,13 @@ def test_what_a_killed_run_left_is_no_song(tmp_path: Path, song: Path) -> None:
     assert len(files(tmp_path / "out")) == 3
 
 
-def test_two_songs_of_one_name_get_a_folder_each(tmp_path: Path, write_audio: WriteAudio, noise: Noise) -> None:
-    songs = [write_audio(tmp_path / f"in/{folder}/tune.wav", noise(RATE, 2, n), RATE) for n, folder in enumerate("ab")]
+def test_two_songs_of_one_name_get_a_folder_each(
+    tmp_path: Path, write_audio: WriteAudio, noise: Noise
+) -> None:
+    songs = [
+        write_audio(tmp_path / f"in/{folder}/tune.wav", noise(RATE, 2, n), RATE)
+        for n, folder in enumerate("ab")
+    ]
     made, _, failed = split(songs, tmp_path / "out")
     assert made[0] == "tune" != made[1]
     assert not failed
@@ -298,7 +338,9 @@ def test_a_song_that_is_no_split_one_is_left_alone(tmp_path: Path, song: Path) -
     assert files(own) == {"vocals.wav"}
 
 
-def test_names_in_any_script_are_kept(tmp_path: Path, write_audio: WriteAudio, noise: Noise) -> None:
+def test_names_in_any_script_are_kept(
+    tmp_path: Path, write_audio: WriteAudio, noise: Noise
+) -> None:
     source = write_audio(tmp_path / "Ezer Év, 千の風.wav", noise(RATE), RATE)
     about = {source.name: {"artist": "Яна", "title": "千の風"}}
     assert split([source], tmp_path / "out", about=about)[0] == ["Ezer Év, 千の風"]
@@ -324,7 +366,9 @@ def damaged(kind: str, path: Path, write_audio: WriteAudio, noise: Noise) -> Non
             file.write(audio)
 
 
-@pytest.mark.parametrize("kind", ["no audio", "empty", "cut off", "silent", "many channels", "not numbers", "missing"])
+@pytest.mark.parametrize(
+    "kind", ["no audio", "empty", "cut off", "silent", "many channels", "not numbers", "missing"]
+)
 def test_a_damaged_song_is_named_and_the_others_are_split(
     tmp_path: Path, song: Path, write_audio: WriteAudio, noise: Noise, kind: str
 ) -> None:
@@ -350,7 +394,10 @@ def test_a_song_of_another_teacher_is_not_taken_for_this_ones(tmp_path: Path, so
     split([song], tmp_path / "out")
     other = Halves()
     other.version = "halves 2"
-    assert "was split by halves 1; choose another output" in split([song], tmp_path / "out", other)[2][0]
+    assert (
+        "was split by halves 1; choose another output"
+        in split([song], tmp_path / "out", other)[2][0]
+    )
 
 
 def test_an_unknown_split_is_named_with_the_choices(tmp_path: Path, song: Path) -> None:
@@ -373,12 +420,18 @@ def test_a_folder_without_songs_is_named(tmp_path: Path) -> None:
 
 def test_a_table_is_read_by_file_name(tmp_path: Path) -> None:
     table = tmp_path / "about.csv"
-    table.write_text("path,artist,year,licence\nmixes/train/é.ogg,Ana,1999,CC0-1.0\n", encoding="utf-8")
+    table.write_text(
+        "path,artist,year,licence\nmixes/train/é.ogg,Ana,1999,CC0-1.0\n", encoding="utf-8"
+    )
     assert read_about(table) == {"é.ogg": {"artist": "Ana", "licence": "CC0-1.0", "title": ""}}
 
 
-@pytest.mark.parametrize(("content", "reason"), [("file,licence\na,b\n", "no column `path`"), (None, "not a readable")])
-def test_a_table_that_says_nothing_is_named(tmp_path: Path, content: str | None, reason: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"), [("file,licence\na,b\n", "no column `path`"), (None, "not a readable")]
+)
+def test_a_table_that_says_nothing_is_named(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
     table = tmp_path / "about.csv"
     if content is not None:
         table.write_text(content)
@@ -405,7 +458,9 @@ def test_memory_is_flat(tmp_path: Path, write_audio: WriteAudio, noise: Noise) -
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 250_000
 
 
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int, str]:
     monkeypatch.setattr(sys, "argv", ["rtmss", *words])
     status = 0
     try:
@@ -420,7 +475,17 @@ def test_the_command_says_what_it_did(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, song: Path
 ) -> None:
     monkeypatch.setattr("rtmss.training.teachers.load_teacher", lambda *_: Halves())
-    words = "data", "split", str(song.parent), "--by", "halves", "-o", str(tmp_path / "out"), "--device", "cpu"
+    words = (
+        "data",
+        "split",
+        str(song.parent),
+        "--by",
+        "halves",
+        "-o",
+        str(tmp_path / "out"),
+        "--device",
+        "cpu",
+    )
     status, text = run(monkeypatch, capsys, *words)
     assert status == 0
     assert "halves 1, CC0-1.0: vocals, backing" in text
@@ -436,7 +501,9 @@ def test_the_command_says_what_it_did(
 def test_the_command_refuses_an_unknown_teacher(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, song: Path
 ) -> None:
-    status, text = run(monkeypatch, capsys, "data", "split", str(song), "--by", "ear", "-o", str(tmp_path / "out"))
+    status, text = run(
+        monkeypatch, capsys, "data", "split", str(song), "--by", "ear", "-o", str(tmp_path / "out")
+    )
     assert status == 1
     assert "no teacher 'ear'; known: spleeter" in text
     assert not (tmp_path / "out").exists()
@@ -454,22 +521,46 @@ SIX = ("drums", "bass", "vocals", "guitar", "piano", "other")
     ],
 )
 def test_no_one_is_taught_what_a_teacher_does_not_tell_apart(
-    tmp_path: Path, write_audio: WriteAudio, noise: Noise, tiny_config: SeparatorConfig, stems: tuple[str, ...],
-    rest: str, known: set[str],
-) -> None:  # fmt: skip
+    tmp_path: Path,
+    write_audio: WriteAudio,
+    noise: Noise,
+    tiny_config: SeparatorConfig,
+    stems: tuple[str, ...],
+    rest: str,
+    known: set[str],
+) -> None:
     data, teacher = tmp_path / "data", Halves(stems, share=0.8)
     teacher.rest = rest
-    split([write_audio(tmp_path / f"{seed}.wav", noise(3 * RATE, 2, seed), RATE) for seed in range(2)], data, teacher)
+    split(
+        [
+            write_audio(tmp_path / f"{seed}.wav", noise(3 * RATE, 2, seed), RATE)
+            for seed in range(2)
+        ],
+        data,
+        teacher,
+    )
     for seed, label in enumerate(("violin", "organ", "electric_guitar", "piano", "drums", "bass")):
-        write_audio(data / f"performances/train/{label}/ana__1.wav", noise(3 * RATE, 1, 9 + seed), RATE)
+        write_audio(
+            data / f"performances/train/{label}/ana__1.wav", noise(3 * RATE, 1, 9 + seed), RATE
+        )
     bank = load_bank(data, "train", tmp_path / "cache", RATE)
     points = [np.eye(32, dtype=np.float32)[[number] * 3] for number in range(len(bank.takes))]
-    chances = {"seconds": 1.0, "absent": 0.5, "coherent": 1.0, "negatives_only": 0.0, "positives_only": 1.0}
-    recipe = Recipe(model=tiny_config, episodes=EpisodeRecipe.model_validate(chances | {"replaced_voice": 0.0}))
+    chances = {
+        "seconds": 1.0,
+        "absent": 0.5,
+        "coherent": 1.0,
+        "negatives_only": 0.0,
+        "positives_only": 1.0,
+    }
+    recipe = Recipe(
+        model=tiny_config, episodes=EpisodeRecipe.model_validate(chances | {"replaced_voice": 0.0})
+    )
     episodes, rng = Episodes(bank, points, recipe), np.random.default_rng(0)
     asked = set()
     for mixture in (episodes._draw(rng) for _ in range(60)):
         if rest in {bank.takes[part.take].label for part in mixture.parts}:
-            clips = [number for target in mixture.targets for number in np.flatnonzero(target.positive)]
+            clips = [
+                number for target in mixture.targets for number in np.flatnonzero(target.positive)
+            ]
             asked |= {bank.takes[number].family for number in clips}
     assert asked == known

@@ -24,36 +24,40 @@ WriteAudio = Callable[[Path, Audio, int], Path]
 RATE = 44100
 PITCHES_HZ = {"mixture": 300, "drums": 500, "bass": 800, "other": 1300, "vocals": 2100}
 
-MOISES_STEMS = "vocals bass drums other guitar other_plucked percussion piano other_keys bowed_strings wind"
+MOISES_STEMS = (
+    "vocals bass drums other guitar other_plucked percussion piano other_keys bowed_strings wind"
+)
 
 MOISES_TYPES = """\
-lead male singer; lead female singer; human choir; background vocals; other (vocoder, beatboxing etc); bass
-guitar; bass synthesizer (moog etc); contrabass/double bass (bass of instrings); tuba (bass of brass); bassoon
-(bass of woodwind); snare drum; toms; kick drum; cymbals; overheads; full acoustic drumkit; drum machine;
-hi_hat; fx/processed sound, scratches, gun shots, explosions etc; click track; clean electric guitar; distorted
-electric guitar; lap steel guitar or slide guitar; acoustic guitar; banjo, mandolin, ukulele, harp etc; a-tonal
-percussion (claps, shakers, congas, cowbell etc); pitched percussion (mallets, glockenspiel, ...); grand piano;
-electric piano (rhodes, wurlitzer, piano sound alike); organ, electric organ; synth pad; synth lead; other
-sounds (hapischord, melotron etc); violin (solo); viola (solo); cello (solo); violin section; viola section;
-cello section; string section; other strings; brass (trumpet, trombone, french horn, brass etc); flutes
-(piccolo, bamboo flute, panpipes, flutes etc); reeds (saxophone, clarinets, oboe, english horn, bagpipe); other
-wind"""
+lead male singer; lead female singer; human choir; background vocals; other (vocoder, beatboxing
+etc); bass guitar; bass synthesizer (moog etc); contrabass/double bass (bass of instrings); tuba
+(bass of brass); bassoon (bass of woodwind); snare drum; toms; kick drum; cymbals; overheads; full
+acoustic drumkit; drum machine; hi_hat; fx/processed sound, scratches, gun shots, explosions etc;
+click track; clean electric guitar; distorted electric guitar; lap steel guitar or slide guitar;
+acoustic guitar; banjo, mandolin, ukulele, harp etc; a-tonal percussion (claps, shakers, congas,
+cowbell etc); pitched percussion (mallets, glockenspiel, ...); grand piano; electric piano
+(rhodes, wurlitzer, piano sound alike); organ, electric organ; synth pad; synth lead; other sounds
+(hapischord, melotron etc); violin (solo); viola (solo); cello (solo); violin section; viola
+section; cello section; string section; other strings; brass (trumpet, trombone, french horn,
+brass etc); flutes (piccolo, bamboo flute, panpipes, flutes etc); reeds (saxophone, clarinets,
+oboe, english horn, bagpipe); other wind"""
 
 MEDLEY_INSTRUMENTS = """\
-erhu, violin, viola, cello, double bass, violin section, viola section, cello section, string section, dilruba,
-acoustic guitar, banjo, guzheng, harp, harpsichord, liuqin, mandolin, oud, slide guitar, ukulele, zhongruan,
-sitar, dulcimer, yangqin, piano, tack piano, dizi, flute, flute section, piccolo, bamboo flute, panpipes,
-recorder, alto saxophone, baritone saxophone, bass clarinet, clarinet, clarinet section, tenor saxophone,
-soprano saxophone, oboe, english horn, bassoon, bagpipe, trumpet, cornet, trombone, french horn, euphonium,
-tuba, brass section, french horn section, trombone section, horn section, trumpet section, harmonica,
-concertina, accordion, bandoneon, harmonium, pipe organ, melodica, male singer, female singer, male speaker,
-female speaker, male rapper, female rapper, beatboxing, vocalists, choir, crowd, male screamer, female screamer,
-triangle, sleigh bells, cowbell, cabasa, high hat, gong, guiro, gu, cymbal, chimes, castanet, claps, rattle,
-shaker, maracas, xylophone, vibraphone, marimba, glockenspiel, whistle, snaps, timpani, toms, snare drum, kick
-drum, bass drum, bongo, conga, tambourine, darbuka, doumbek, tabla, auxiliary percussion, drum set, clean
-electric guitar, distorted electric guitar, electric bass, lap steel guitar, drum machine, electric piano,
-electronic organ, synthesizer, theremin, fx/processed sound, scratches, sampler, Main System, Unlabeled,
-woodwind section"""
+erhu, violin, viola, cello, double bass, violin section, viola section, cello section, string
+section, dilruba, acoustic guitar, banjo, guzheng, harp, harpsichord, liuqin, mandolin, oud, slide
+guitar, ukulele, zhongruan, sitar, dulcimer, yangqin, piano, tack piano, dizi, flute, flute
+section, piccolo, bamboo flute, panpipes, recorder, alto saxophone, baritone saxophone, bass
+clarinet, clarinet, clarinet section, tenor saxophone, soprano saxophone, oboe, english horn,
+bassoon, bagpipe, trumpet, cornet, trombone, french horn, euphonium, tuba, brass section, french
+horn section, trombone section, horn section, trumpet section, harmonica, concertina, accordion,
+bandoneon, harmonium, pipe organ, melodica, male singer, female singer, male speaker, female
+speaker, male rapper, female rapper, beatboxing, vocalists, choir, crowd, male screamer, female
+screamer, triangle, sleigh bells, cowbell, cabasa, high hat, gong, guiro, gu, cymbal, chimes,
+castanet, claps, rattle, shaker, maracas, xylophone, vibraphone, marimba, glockenspiel, whistle,
+snaps, timpani, toms, snare drum, kick drum, bass drum, bongo, conga, tambourine, darbuka,
+doumbek, tabla, auxiliary percussion, drum set, clean electric guitar, distorted electric guitar,
+electric bass, lap steel guitar, drum machine, electric piano, electronic organ, synthesizer,
+theremin, fx/processed sound, scratches, sampler, Main System, Unlabeled, woodwind section"""
 
 
 def tone(pitch_hz: float, seconds: float = 0.5, channels: int = 2, rate: int = RATE) -> Audio:
@@ -85,7 +89,9 @@ def names(takes: list[Take]) -> set[tuple[str, str, str]]:
 def musdb18(tmp_path: Path) -> Path:
     songs = ["train/Actor - Tune", "train/Leaf - Summerghost", "test/Other - Song"]
     for song in songs:
-        write_stem_mp4(tmp_path / f"{song}.stem.mp4", [tone(PITCHES_HZ[stem]) for stem in musdb.STEMS])
+        write_stem_mp4(
+            tmp_path / f"{song}.stem.mp4", [tone(PITCHES_HZ[stem]) for stem in musdb.STEMS]
+        )
     return tmp_path
 
 
@@ -97,14 +103,21 @@ def musdb18_hq(tmp_path: Path, write_audio: WriteAudio) -> Path:
     return tmp_path
 
 
-def write_moises(folder: Path, write: WriteAudio, song: str, artist: str, stems: dict[str, dict[str, str]]) -> None:
+def write_moises(
+    folder: Path, write: WriteAudio, song: str, artist: str, stems: dict[str, dict[str, str]]
+) -> None:
     """stems: type of recording by its id, by stem; an id that begins with `bleed` bleeds."""
     rows = []
     for number, (stem, recordings) in enumerate(stems.items()):
         for name in recordings:
             write(folder / song / stem / f"{name}.wav", tone(200 * (number + 1)), RATE)
         tracks = [
-            {"id": name, "trackType": kind, "extension": "wav", "has_bleed": name.startswith("bleed")}
+            {
+                "id": name,
+                "trackType": kind,
+                "extension": "wav",
+                "has_bleed": name.startswith("bleed"),
+            }
             for name, kind in recordings.items()
         ]
         rows.append({"stemName": stem, "id": f"{song}-{stem}", "tracks": tracks})
@@ -131,7 +144,12 @@ def a_valid_artist() -> str:
 
 
 def write_medley(
-    audio: Path, metadata: Path, write: WriteAudio, song: str, instruments: list[str | list[str]], **changes: str
+    audio: Path,
+    metadata: Path,
+    write: WriteAudio,
+    song: str,
+    instruments: list[str | list[str]],
+    **changes: str,
 ) -> None:
     stems = {}
     for number, instrument in enumerate(instruments, 1):
@@ -139,9 +157,20 @@ def write_medley(
         write(audio / song / f"{song}_STEMS" / stem, tone(200 * number), RATE)
         write(audio / song / f"{song}_RAW" / raw, tone(200 * number + 50, channels=1), RATE)
         raws = {"R01": {"filename": raw, "instrument": instrument}}
-        stems[f"S{number:02}"] = {"component": "", "filename": stem, "instrument": instrument, "raw": raws}
+        stems[f"S{number:02}"] = {
+            "component": "",
+            "filename": stem,
+            "instrument": instrument,
+            "raw": raws,
+        }
     write(audio / song / f"{song}_MIX.wav", tone(1000), RATE)
-    content = {"artist": "Ana", "has_bleed": "no", "title": song, "stems": stems, "version": 1.2} | changes
+    content = {
+        "artist": "Ana",
+        "has_bleed": "no",
+        "title": song,
+        "stems": stems,
+        "version": 1.2,
+    } | changes
     metadata.mkdir(parents=True, exist_ok=True)
     (metadata / f"{song}_METADATA.yaml").write_text(yaml.safe_dump(content))
 
@@ -157,28 +186,59 @@ def medley(tmp_path: Path, write_audio: WriteAudio) -> Path:
     ]
     one = tmp_path / "Audio" / "Ana_Tune"
     write_medley(tmp_path / "Audio", one, write_audio, "Ana_Tune", instruments)
-    write_medley(tmp_path / "V2", tmp_path / "Metadata", write_audio, "Bo_Live", ["piano"], has_bleed="yes")
-    write_medley(tmp_path / "V2", tmp_path / "Metadata", write_audio, "Cy_Air", ["flute"], artist=a_valid_artist())
+    write_medley(
+        tmp_path / "V2", tmp_path / "Metadata", write_audio, "Bo_Live", ["piano"], has_bleed="yes"
+    )
+    write_medley(
+        tmp_path / "V2",
+        tmp_path / "Metadata",
+        write_audio,
+        "Cy_Air",
+        ["flute"],
+        artist=a_valid_artist(),
+    )
     return tmp_path
 
 
 def write_slakh(folder: Path, write: WriteAudio, suffix: str = "flac") -> None:
     stems = {
-        "S00": {"is_drum": True, "program_num": 128, "plugin_name": "kit.nkm", "midi_program_name": "Drums"},
-        "S01": {"is_drum": False, "program_num": 33, "plugin_name": "p_bass.nkm", "midi_program_name": "Electric Bass"},
-        "S02": {"is_drum": False, "program_num": 122, "plugin_name": "None", "audio_rendered": False},
+        "S00": {
+            "is_drum": True,
+            "program_num": 128,
+            "plugin_name": "kit.nkm",
+            "midi_program_name": "Drums",
+        },
+        "S01": {
+            "is_drum": False,
+            "program_num": 33,
+            "plugin_name": "p_bass.nkm",
+            "midi_program_name": "Electric Bass",
+        },
+        "S02": {
+            "is_drum": False,
+            "program_num": 122,
+            "plugin_name": "None",
+            "audio_rendered": False,
+        },
     }
     for number, (name, stem) in enumerate(stems.items(), 1):
         if stem.setdefault("audio_rendered", True):
             write(folder / "stems" / f"{name}.{suffix}", tone(200 * number, channels=1), RATE)
     write(folder / f"mix.{suffix}", tone(200, channels=1) + tone(400, channels=1), RATE)
     (folder / "MIDI").mkdir()
-    (folder / "metadata.yaml").write_text(yaml.safe_dump({"UUID": "1a81", "audio_dir": "stems", "stems": stems}))
+    (folder / "metadata.yaml").write_text(
+        yaml.safe_dump({"UUID": "1a81", "audio_dir": "stems", "stems": stems})
+    )
 
 
 @pytest.fixture
 def slakh2100(tmp_path: Path, write_audio: WriteAudio) -> Path:
-    for track in ("train/Track00001", "validation/Track01501", "test/Track01876", "omitted/Track00049"):
+    for track in (
+        "train/Track00001",
+        "validation/Track01501",
+        "test/Track01876",
+        "omitted/Track00049",
+    ):
         write_slakh(tmp_path / track, write_audio)
     return tmp_path
 
@@ -197,7 +257,9 @@ def slakh2100(tmp_path: Path, write_audio: WriteAudio) -> Path:
     ],
     ids=["MUSDB18", "MoisesDB", "MedleyDB", "Slakh2100", "MoisesDB stems"],
 )
-def test_every_word_of_a_dataset_has_a_label(labels: dict[object, str], vocabulary: set[object]) -> None:
+def test_every_word_of_a_dataset_has_a_label(
+    labels: dict[object, str], vocabulary: set[object]
+) -> None:
     assert set(labels) == vocabulary
     assert set(labels.values()) <= {*FAMILY_OF, MIXTURE}
 
@@ -220,7 +282,9 @@ def test_instruments_land_in_the_family_they_sound_like(label: str, expected: st
 
 
 def test_no_slakh_program_has_two_labels() -> None:
-    ranges = [program for label in slakh._PROGRAMS.values() for programs in label for program in programs]
+    ranges = [
+        program for label in slakh._PROGRAMS.values() for programs in label for program in programs
+    ]
     assert len(ranges) == len(set(ranges))
 
 
@@ -234,33 +298,57 @@ def test_no_slakh_program_has_two_labels() -> None:
         (["fx", "backing"], "rest"),
     ],
 )
-def test_several_instruments_in_one_recording_have_a_common_label(labels: list[str], common: str) -> None:
+def test_several_instruments_in_one_recording_have_a_common_label(
+    labels: list[str], common: str
+) -> None:
     assert common_label(labels) == common
 
 
 def test_a_stem_of_the_rest_hides_what_is_not_separated() -> None:
-    assert HIDES["other"] == {"percussion", "guitar", "piano", "keys", "synth", "strings", "winds", "brass"}
+    assert HIDES["other"] == {
+        "percussion",
+        "guitar",
+        "piano",
+        "keys",
+        "synth",
+        "strings",
+        "winds",
+        "brass",
+    }
     assert HIDES["rest"] == HIDES["other"] | {"vocals", "drums", "bass"}
 
 
 def test_musdb18_is_read_from_the_streams_of_its_files(musdb18: Path) -> None:
     assert recognize(musdb18) is musdb.MUSDB18
     takes = find_takes(musdb18, "train")
-    assert names(takes) == {("Actor - Tune", stem, stem) for stem in ("drums", "bass", "other", "vocals")}
+    assert names(takes) == {
+        ("Actor - Tune", stem, stem) for stem in ("drums", "bass", "other", "vocals")
+    }
     assert {take.source for take in takes} == {"Actor"}
     for take in takes:
-        assert pitch_of(read_take(musdb18, take, RATE)) == pytest.approx(PITCHES_HZ[take.stem], abs=5)
+        assert pitch_of(read_take(musdb18, take, RATE)) == pytest.approx(
+            PITCHES_HZ[take.stem], abs=5
+        )
 
 
 def test_the_split_of_musdb18_is_that_of_its_library(musdb18: Path) -> None:
-    songs = {split: {take.song for take in find_takes(musdb18, split)} for split in ("train", "valid", "test")}
-    assert songs == {"train": {"Actor - Tune"}, "valid": {"Leaf - Summerghost"}, "test": {"Other - Song"}}
+    songs = {
+        split: {take.song for take in find_takes(musdb18, split)}
+        for split in ("train", "valid", "test")
+    }
+    assert songs == {
+        "train": {"Actor - Tune"},
+        "valid": {"Leaf - Summerghost"},
+        "test": {"Other - Song"},
+    }
 
 
 def test_musdb18_hq_is_read_from_its_wav_files(musdb18_hq: Path) -> None:
     assert recognize(musdb18_hq) is musdb.MUSDB18_HQ
     takes = find_takes(musdb18_hq, "valid")
-    assert names(takes) == {("Leaf - Summerghost", stem, stem) for stem in ("drums", "bass", "other", "vocals")}
+    assert names(takes) == {
+        ("Leaf - Summerghost", stem, stem) for stem in ("drums", "bass", "other", "vocals")
+    }
     assert {take.family for take in takes if take.stem == "other"} == {"other"}
 
 
@@ -301,14 +389,18 @@ def test_recordings_of_one_type_are_added(moises: Path) -> None:
     assert np.abs(read_take(moises, bass, RATE) - 2 * tone(400)).max() < 1e-4
 
 
-def test_a_sum_beyond_full_scale_is_scaled_not_clipped(tmp_path: Path, write_audio: WriteAudio) -> None:
+def test_a_sum_beyond_full_scale_is_scaled_not_clipped(
+    tmp_path: Path, write_audio: WriteAudio
+) -> None:
     for name in ("a", "b"):
         write_audio(tmp_path / f"{name}.wav", tone(400) * 9, RATE)
     audio = read_take(tmp_path, Take("a.wav", "drums", "", "", more=("b.wav",)), RATE)
     assert np.abs(audio - tone(400) * 10).max() < 1e-3
 
 
-def test_parts_of_a_sum_may_differ_in_length_and_channels(tmp_path: Path, write_audio: WriteAudio) -> None:
+def test_parts_of_a_sum_may_differ_in_length_and_channels(
+    tmp_path: Path, write_audio: WriteAudio
+) -> None:
     write_audio(tmp_path / "a.wav", tone(400, 0.2, channels=1), RATE)
     write_audio(tmp_path / "b.wav", tone(900, 0.1, channels=2), RATE)
     audio = read_take(tmp_path, Take("a.wav", "drums", "", "", more=("b.wav",)), RATE)
@@ -340,7 +432,10 @@ def test_medleydb_is_read_with_stems_and_raw_recordings(medley: Path) -> None:
         ("Ana_Tune", "drum set, tambourine", "drums"),
     }
     raw = [take for take in takes if not take.song]
-    assert [Path(take.path).name for take in raw] == ["Ana_Tune_RAW_02_01.wav", "Ana_Tune_RAW_04_01.wav"]
+    assert [Path(take.path).name for take in raw] == [
+        "Ana_Tune_RAW_02_01.wav",
+        "Ana_Tune_RAW_04_01.wav",
+    ]
     assert pitch_of(read_take(medley, raw[1], RATE)) == pytest.approx(850, abs=2)
 
 
@@ -354,7 +449,9 @@ def test_medleydb_metadata_may_lie_in_a_folder_of_its_own(medley: Path) -> None:
 
 def test_medleydb_without_metadata_says_where_they_are(medley: Path) -> None:
     next(medley.rglob("Ana_Tune_METADATA.yaml")).unlink()
-    with pytest.raises(ConfigError, match=r"no Ana_Tune_METADATA\.yaml .*github\.com/marl/medleydb"):
+    with pytest.raises(
+        ConfigError, match=r"no Ana_Tune_METADATA\.yaml .*github\.com/marl/medleydb"
+    ):
         find_takes(medley, "train")
 
 
@@ -375,7 +472,9 @@ def test_what_slakh_flags_as_drums_are_drums_whatever_the_program(slakh2100: Pat
 
 
 def test_the_songs_that_slakh_omits_are_not_read(slakh2100: Path) -> None:
-    songs = [{take.song for take in find_takes(slakh2100, split)} for split in ("train", "valid", "test")]
+    songs = [
+        {take.song for take in find_takes(slakh2100, split)} for split in ("train", "valid", "test")
+    ]
     assert songs == [{"Track00001"}, {"Track01501"}, {"Track01876"}]
 
 
@@ -391,9 +490,16 @@ def test_babyslakh_has_wav_files_and_no_split(tmp_path: Path, write_audio: Write
 def test_a_folder_of_stems_knows_licences_and_leaves_the_mix_out(
     tmp_path: Path, noise: Noise, write_audio: WriteAudio
 ) -> None:
-    for path in ("songs/train/a/drums", "songs/train/a/other", "songs/train/a/mixture", "voice/train/b/x"):
+    for path in (
+        "songs/train/a/drums",
+        "songs/train/a/other",
+        "songs/train/a/mixture",
+        "voice/train/b/x",
+    ):
         write_audio(tmp_path / f"{path}.wav", noise(100), RATE)
-    (tmp_path / "songs/train/a/song.yaml").write_text("licence: MIT\nstems:\n  drums: {licence: CC0-1.0}\n")
+    (tmp_path / "songs/train/a/song.yaml").write_text(
+        "licence: MIT\nstems:\n  drums: {licence: CC0-1.0}\n"
+    )
     (tmp_path / "index.csv").write_text("path,licence\nvoice/train/b/x.wav,CC-BY-4.0\n")
     takes = find_takes(tmp_path, "train")
     assert {(take.label, take.licence) for take in takes} == {
@@ -406,13 +512,25 @@ def test_a_folder_of_stems_knows_licences_and_leaves_the_mix_out(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("musdb18", r"expected MUSDB18-HQ: .*zenodo\.org/records/3338373 \(for academic.*MUSDB18: .*records/1117372"),
-        ("MoisesDB-v0.1", r"expected MoisesDB: .*data\.json.*music\.ai/research \(CC BY-NC-SA 4\.0\)"),
+        (
+            "musdb18",
+            r"expected MUSDB18-HQ: .*zenodo\.org/records/3338373 \(for academic"
+            r".*MUSDB18: .*records/1117372",
+        ),
+        (
+            "MoisesDB-v0.1",
+            r"expected MoisesDB: .*data\.json.*music\.ai/research \(CC BY-NC-SA 4\.0\)",
+        ),
         ("MedleyDB_sample", r"expected MedleyDB: .*zenodo\.org/records/1649325.*CC BY-NC-SA"),
-        ("slakh2100_flac_redux", r"expected Slakh2100: .*zenodo\.org/records/4599666 \(CC BY 4\.0\)"),
+        (
+            "slakh2100_flac_redux",
+            r"expected Slakh2100: .*zenodo\.org/records/4599666 \(CC BY 4\.0\)",
+        ),
     ],
 )
-def test_a_folder_that_is_not_what_it_is_called_says_where_to_get_it(tmp_path: Path, name: str, said: str) -> None:
+def test_a_folder_that_is_not_what_it_is_called_says_where_to_get_it(
+    tmp_path: Path, name: str, said: str
+) -> None:
     (tmp_path / name / "stuff").mkdir(parents=True)
     with pytest.raises(ConfigError, match=said):
         find_takes(tmp_path / name, "train")
@@ -426,19 +544,27 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_split_that_a_dataset_lacks_is_named(musdb18_hq: Path) -> None:
     for path in sorted((musdb18_hq / "train").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
-    with pytest.raises(ConfigError, match="no takes for 'train' in MUSDB18-HQ; expected train/<artist>"):
+    with pytest.raises(
+        ConfigError, match="no takes for 'train' in MUSDB18-HQ; expected train/<artist>"
+    ):
         find_takes(musdb18_hq, "train")
 
 
 def test_a_bank_holds_the_streams_of_a_stem_mp4(tmp_path: Path, musdb18: Path) -> None:
     bank = load_bank(musdb18, "train", tmp_path / "cache", 22050)
     for index, take in enumerate(bank.takes):
-        assert pitch_of(bank.crop(index, 2000, 8000), 22050) == pytest.approx(PITCHES_HZ[take.stem], abs=5)
+        assert pitch_of(bank.crop(index, 2000, 8000), 22050) == pytest.approx(
+            PITCHES_HZ[take.stem], abs=5
+        )
 
 
-def test_datasets_of_several_kinds_make_one_bank(tmp_path: Path, band_folder: Path, musdb18: Path) -> None:
+def test_datasets_of_several_kinds_make_one_bank(
+    tmp_path: Path, band_folder: Path, musdb18: Path
+) -> None:
     both = load_banks([band_folder, musdb18], "train", tmp_path / "cache", 8000)
-    alone = [load_bank(folder, "train", tmp_path / "cache", 8000) for folder in (band_folder, musdb18)]
+    alone = [
+        load_bank(folder, "train", tmp_path / "cache", 8000) for folder in (band_folder, musdb18)
+    ]
     assert both.takes == alone[0].takes + alone[1].takes
     offset = len(alone[0].takes)
     for index in range(len(alone[1].takes)):
@@ -449,7 +575,11 @@ def test_datasets_of_several_kinds_make_one_bank(tmp_path: Path, band_folder: Pa
 def test_songs_of_one_name_in_two_folders_stay_two_songs(tmp_path: Path, band_folder: Path) -> None:
     both = load_banks([band_folder, band_folder], "train", tmp_path, 8000)
     assert {take.song for take in both.takes} == {"a", "b", "a (2)", "b (2)", ""}
-    assert sum(take.song == "a" for take in both.takes) == sum(take.song == "a (2)" for take in both.takes) == 4
+    assert (
+        sum(take.song == "a" for take in both.takes)
+        == sum(take.song == "a (2)" for take in both.takes)
+        == 4
+    )
 
 
 def test_no_folder_makes_no_bank(tmp_path: Path) -> None:

@@ -28,7 +28,10 @@ def scenes(make_condition: MakeCondition, monkeypatch: pytest.MonkeyPatch) -> di
 
 
 def test_play_keeps_to_real_time(
-    profiles: dict[str, SeparatorModel], scenes: dict[str, Scene], noise: Noise, monkeypatch: pytest.MonkeyPatch
+    profiles: dict[str, SeparatorModel],
+    scenes: dict[str, Scene],
+    noise: Noise,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now, slept = [0.0], [0.0]
 
@@ -46,7 +49,10 @@ def test_play_keeps_to_real_time(
 
 
 def test_late_hops_are_counted(
-    profiles: dict[str, SeparatorModel], scenes: dict[str, Scene], noise: Noise, monkeypatch: pytest.MonkeyPatch
+    profiles: dict[str, SeparatorModel],
+    scenes: dict[str, Scene],
+    noise: Noise,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A clock that says every step took 20 ms of the 11.6 that there are."""
     now = [0.0]
@@ -89,7 +95,10 @@ def test_the_demo_leaves_its_files_and_says_that_it_helped(tmp_path: Path) -> No
 
 
 def test_the_demo_fails_when_the_separation_does_not_help(
-    open_model: SeparatorModel, make_condition: MakeCondition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    open_model: SeparatorModel,
+    make_condition: MakeCondition,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Anything(Library):
         def load_condition(self, name: str, _: str | None = None) -> Condition:
@@ -97,5 +106,7 @@ def test_the_demo_fails_when_the_separation_does_not_help(
 
     said = io.StringIO()
     separator = Separator(open_model, "0123456789ab")
-    assert not demo.run_demo(separator, Anything([]), tmp_path, Console(file=said, width=120), wait=False, seconds=8)
+    assert not demo.run_demo(
+        separator, Anything([]), tmp_path, Console(file=said, width=120), wait=False, seconds=8
+    )
     assert "did not help" in said.getvalue()

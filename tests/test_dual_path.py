@@ -26,7 +26,9 @@ def by_hand(block: DualPath, x: Tensor, film: tuple[Tensor, Tensor] | None) -> T
     """One (B, C, T, F) block from silence, by the textbook's equations, a step at a time."""
     for path, over_frames in ((block.over_frames, True), (block.over_bands, False)):
         rows = x.permute(0, 2, 3, 1)
-        normed = (rows - rows.mean(-1, keepdim=True)) / (rows.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+        normed = (rows - rows.mean(-1, keepdim=True)) / (
+            rows.var(-1, correction=0, keepdim=True) + 1e-5
+        ).sqrt()
         if film is not None:
             normed = normed * (1 + film[0][:, None, None]) + film[1][:, None, None]
         logit, value, gate = (normed @ path.gates.weight.T + path.bias).chunk(3, dim=-1)
@@ -35,7 +37,10 @@ def by_hand(block: DualPath, x: Tensor, film: tuple[Tensor, Tensor] | None) -> T
         if over_frames:
             states = loop(keep, new, 1)
         else:
-            up, down = loop(keep[..., :4], new[..., :4], 2), loop(keep[..., 4:].flip(2), new[..., 4:].flip(2), 2)
+            up, down = (
+                loop(keep[..., :4], new[..., :4], 2),
+                loop(keep[..., 4:].flip(2), new[..., 4:].flip(2), 2),
+            )
             states = torch.cat([up, down.flip(2)], dim=-1)
         y = (states * gate * torch.sigmoid(gate)) @ path.project.weight.T
         x = x + y.permute(0, 3, 1, 2)

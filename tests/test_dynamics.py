@@ -26,7 +26,9 @@ RATE = 44100
 def bursts(levels: list[float], n_each: int = 22050) -> Tensor:
     """(1, 1, S) a tone of 1 kHz with these peaks, half a second each."""
     envelope = np.repeat(levels, n_each)
-    return torch.from_numpy(envelope * np.sin(np.arange(envelope.size) * 2 * np.pi * 1000 / RATE)).float()[None, None]
+    return torch.from_numpy(
+        envelope * np.sin(np.arange(envelope.size) * 2 * np.pi * 1000 / RATE)
+    ).float()[None, None]
 
 
 def decibels(gains: Tensor) -> Tensor:
@@ -42,7 +44,9 @@ def test_above_the_threshold_the_level_grows_by_the_ratio() -> None:
 
 
 def test_attack_and_release_take_their_time() -> None:
-    gains = decibels(compressor_gains(bursts([0.01, 1.0, 0.01]), torch.tensor([(-10.0, 8.0, 0.02, 0.1)]), RATE))[0, 0]
+    gains = decibels(
+        compressor_gains(bursts([0.01, 1.0, 0.01]), torch.tensor([(-10.0, 8.0, 0.02, 0.1)]), RATE)
+    )[0, 0]
     whole = float(gains[44000])
     attack, release = int(0.02 * RATE), int(0.1 * RATE)
     assert float(gains[22050 + attack]) == pytest.approx(whole * (1 - np.exp(-1)), rel=0.1)
@@ -51,7 +55,9 @@ def test_attack_and_release_take_their_time() -> None:
 
 
 def test_memory_is_that_of_a_plain_loop() -> None:
-    wanted = 12 * torch.rand(2, 100, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    wanted = 12 * torch.rand(
+        2, 100, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+    )
     seconds = torch.tensor([0.02, 0.1], dtype=torch.float64)
     keep = torch.exp(-PIECE / (RATE * seconds))
     held, smooth = [wanted[:, 0]], [wanted[:, 0]]
@@ -87,7 +93,9 @@ def test_a_limiter_lowers_the_peak_and_makes_up_for_it(noise: Noise, n: int) -> 
 
 
 def test_a_limiter_raises_what_lies_below_by_all_of_its_drop() -> None:
-    gains = limiter_gains(bursts([0.05, 1.0]), torch.tensor([12.0]), torch.tensor([0.05]), RATE)[0, 0]
+    gains = limiter_gains(bursts([0.05, 1.0]), torch.tensor([12.0]), torch.tensor([0.05]), RATE)[
+        0, 0
+    ]
     assert float(decibels(gains)[10000]) == pytest.approx(12, abs=0.01)
     assert float(decibels(gains)[40000]) == pytest.approx(0, abs=0.1)
 
@@ -96,7 +104,9 @@ def test_a_compressed_part_keeps_its_level_and_loses_its_peaks() -> None:
     audio = bursts([0.1, 1.0])
     squeezed = compress(audio, torch.tensor([(-12.0, 6.0, 0.001, 0.05)]), RATE)
     assert float(squeezed.std()) == pytest.approx(float(audio.std()), rel=1e-3)
-    ratios = [float(x[..., 30000:40000].std() / x[..., 5000:20000].std()) for x in (audio, squeezed)]
+    ratios = [
+        float(x[..., 30000:40000].std() / x[..., 5000:20000].std()) for x in (audio, squeezed)
+    ]
     assert ratios[1] < 0.6 * ratios[0]
 
 
@@ -108,4 +118,6 @@ def test_silence_stays_silent_and_finite() -> None:
 
 
 def test_the_master_that_changes_nothing_changes_nothing(noise: Noise) -> None:
-    assert (master_gains(torch.from_numpy(noise(3000))[None], torch.tensor([UNMASTERED]), RATE) == 1).all()
+    assert (
+        master_gains(torch.from_numpy(noise(3000))[None], torch.tensor([UNMASTERED]), RATE) == 1
+    ).all()

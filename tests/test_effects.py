@@ -19,7 +19,9 @@ def test_an_unknown_effect_is_named_with_near_misses() -> None:
 
 
 def test_an_unknown_parameter_is_named_with_the_choices() -> None:
-    with pytest.raises(ConfigError, match="Reverb has no parameter 'size'; known: room_size, damping"):
+    with pytest.raises(
+        ConfigError, match="Reverb has no parameter 'size'; known: room_size, damping"
+    ):
         build_effect(Effect(type="Reverb", parameters={"size": 1.0}), "vocals")
 
 

@@ -33,10 +33,22 @@ SAMPLE_RATE = 8000
 CONFIG = SeparatorConfig(
     sample_rate=SAMPLE_RATE,
     stft=StftConfig(n_fft=256, n_synthesis=128, hop_length=64),
-    unet=UNetConfig(bands=((8, 4), (8, 12)), channels=(4, 6), dilations=(1, 2), n_hidden=8, n_condition=8),
-    clip_encoder=ClipEncoderConfig(n_fft=256, hop_length=128, n_mels=16, channels=(4, 8), n_embedding=8),
+    unet=UNetConfig(
+        bands=((8, 4), (8, 12)), channels=(4, 6), dilations=(1, 2), n_hidden=8, n_condition=8
+    ),
+    clip_encoder=ClipEncoderConfig(
+        n_fft=256, hop_length=128, n_mels=16, channels=(4, 8), n_embedding=8
+    ),
 )
-PITCHES = {"vocals": 430, "backing_vocals": 500, "drums": 3000, "bass": 80, "guitar": 900, "winds": 1500, "synth": 700}
+PITCHES = {
+    "vocals": 430,
+    "backing_vocals": 500,
+    "drums": 3000,
+    "bass": 80,
+    "guitar": 900,
+    "winds": 1500,
+    "synth": 700,
+}
 
 
 def write(path: Path, frequency: float, seconds: float = 3.0, n_channels: int = 2) -> None:
@@ -49,7 +61,9 @@ def write(path: Path, frequency: float, seconds: float = 3.0, n_channels: int = 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two validation songs, training songs and voices to take clips from, two unknown voices and a known one."""
+    """Two validation songs, training songs and voices to take clips from, two unknown voices and a
+    known one.
+    """
     folder = tmp_path_factory.mktemp("data")
     stems = {
         "valid/band-001": "vocals backing_vocals drums bass",
@@ -59,16 +73,27 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     for song, names in stems.items():
         for name in names.split():
-            write(folder / "songs" / song / f"{name}.wav", PITCHES[name] * (1.1 if "003" in song else 1))
+            write(
+                folder / "songs" / song / f"{name}.wav",
+                PITCHES[name] * (1.1 if "003" in song else 1),
+            )
     for song in ("valid/band-001", "train/band-002"):
         (folder / "songs" / song / "song.yaml").write_text("stems: {vocals: {library: pia}}")
-    for number, voice in enumerate(("valid/anna", "valid/bert", "valid/pia", "train/carl", "train/dora")):
+    for number, voice in enumerate(
+        ("valid/anna", "valid/bert", "valid/pia", "train/carl", "train/dora")
+    ):
         write(folder / "voice" / voice / "resung.wav", 300 + 40 * number, 2.0, n_channels=1)
         write(folder / "voice" / voice / "spoken.wav", 200, 1.0, n_channels=1)
     return folder
 
 
-def judge(data: Path, weights: Path | None, output: Path | None = None, n_processes: int = 1, **options: Any) -> Report:
+def judge(
+    data: Path,
+    weights: Path | None,
+    output: Path | None = None,
+    n_processes: int = 1,
+    **options: Any,
+) -> Report:
     """Evaluate quietly."""
     asked = Options(**options)
     quiet = Console(file=io.StringIO())
@@ -94,7 +119,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def judged(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path, str]:
+def judged(
+    data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Report, Path, str]:
     """The report, its folder, and what was printed."""
     output = tmp_path_factory.mktemp("output") / "report"
     console = Console(file=io.StringIO(), width=160)
@@ -121,7 +148,9 @@ def test_all_targets_of_one_pass_are_those_asked_for_alone(weights: Path, song: 
     assert together.shape == (2, 2, song.mixture.shape[-1])
     for condition, target in zip(conditions, together, strict=True):
         assert np.abs(target).max() > 1e-3
-        np.testing.assert_allclose(separator.separate(song.mixture, SAMPLE_RATE, condition), target, atol=1e-5)
+        np.testing.assert_allclose(
+            separator.separate(song.mixture, SAMPLE_RATE, condition), target, atol=1e-5
+        )
     assert np.abs(together[0] - together[1]).max() > 1e-4
 
 
@@ -157,7 +186,11 @@ def test_baselines_and_oracle_stand_beside_the_separator(judged: tuple[Report, P
     assert methods == {
         ("vocals", "centre cut"),
         ("drums", "HPSS"),
-        *((target, method) for target in ("vocals", "drums", "bass", "guitar") for method in everywhere),
+        *(
+            (target, method)
+            for target in ("vocals", "drums", "bass", "guitar")
+            for method in everywhere
+        ),
     }
 
 
@@ -180,19 +213,29 @@ def test_the_oracle_is_far_ahead_of_untrained_weights(judged: tuple[Report, Path
     assert oracle.edge_db > own.edge_db + 10
 
 
-def test_absent_targets_are_scored_unless_another_stem_may_hide_them(judged: tuple[Report, Path, str]) -> None:
+def test_absent_targets_are_scored_unless_another_stem_may_hide_them(
+    judged: tuple[Report, Path, str],
+) -> None:
     # eir-one has no bass stem either, but its synth may play one
-    assert [(row.song, row.target) for row in judged[0].absences] == [("band-001", "guitar"), ("eir-one", "vocals")]
+    assert [(row.song, row.target) for row in judged[0].absences] == [
+        ("band-001", "guitar"),
+        ("eir-one", "vocals"),
+    ]
 
 
 def test_unknown_voices_are_those_of_other_singers(judged: tuple[Report, Path, str]) -> None:
-    assert {(s.voice, s.song) for s in judged[0].scores if s.voice} == {("anna", "band-001"), ("bert", "band-001")}
+    assert {(s.voice, s.song) for s in judged[0].scores if s.voice} == {
+        ("anna", "band-001"),
+        ("bert", "band-001"),
+    }
     assert judged[0].mean("vocals", on=UNKNOWN_VOICES) is not None
 
 
 def test_the_tables_show_songs_voices_and_absences(judged: tuple[Report, Path, str]) -> None:
     titles = "vocals, songs (dB)|vocals, unknown voices|Absent targets|All methods"
-    for word in f"{titles}|centre cut|NMF|IRM oracle|IBM oracle|band-001|anna|HPSS|mean|worst|SI-SDR|dBFS".split("|"):
+    for word in (
+        f"{titles}|centre cut|NMF|IRM oracle|IBM oracle|band-001|anna|HPSS|mean|worst|SI-SDR|dBFS"
+    ).split("|"):
         assert word in judged[2]
 
 
@@ -203,7 +246,9 @@ def test_the_files_hold_what_was_found(judged: tuple[Report, Path, str]) -> None
     assert [Score(**row) for row in content["scores"]] == report.scores
     with (folder / "scores.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [float(row["sdr_db"]) for row in rows] == pytest.approx([s.sdr_db for s in report.scores], abs=1e-3)
+    assert [float(row["sdr_db"]) for row in rows] == pytest.approx(
+        [s.sdr_db for s in report.scores], abs=1e-3
+    )
     assert len((folder / "absences.csv").read_text().splitlines()) == 3
     assert len((folder / "means.csv").read_text().splitlines()) == 1 + len(report.means())
     assert (folder / "edges.csv").read_text().splitlines()[0] == "on,target,2+1"
@@ -211,12 +256,16 @@ def test_the_files_hold_what_was_found(judged: tuple[Report, Path, str]) -> None
     assert (folder / "edges.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_same_seed_gives_the_same_figures(data: Path, weights: Path, judged: tuple[Report, Path, str]) -> None:
+def test_the_same_seed_gives_the_same_figures(
+    data: Path, weights: Path, judged: tuple[Report, Path, str]
+) -> None:
     again = judge(data, weights, shots=[2], negatives=[1], songs=["eir-one"])
     assert again.scores == [s for s in judged[0].scores if s.song == "eir-one"]
 
 
-def test_clips_of_the_same_song_are_pieces_of_the_true_stem(data: Path, weights: Path, song: Piece) -> None:
+def test_clips_of_the_same_song_are_pieces_of_the_true_stem(
+    data: Path, weights: Path, song: Piece
+) -> None:
     examiner = examiner_of(data, weights, shots=[2], clips="both")
     truth = song.truth("bass")
     assert truth is not None
@@ -225,16 +274,26 @@ def test_clips_of_the_same_song_are_pieces_of_the_true_stem(data: Path, weights:
     for clip in clips:
         places = range(0, truth.shape[-1] - clip.shape[-1] + 1, SAMPLE_RATE // 2)
         assert any(np.array_equal(truth[:, i : i + clip.shape[-1]], clip) for i in places)
-    assert not np.array_equal(np.concatenate(clips), np.concatenate(examiner.positives(song, "bass")))
+    assert not np.array_equal(
+        np.concatenate(clips), np.concatenate(examiner.positives(song, "bass"))
+    )
     # What does not play has no clips of its own.
-    pairs = zip(examiner.positives(song, "guitar", own=True), examiner.positives(song, "guitar"), strict=True)
+    pairs = zip(
+        examiner.positives(song, "guitar", own=True),
+        examiner.positives(song, "guitar"),
+        strict=True,
+    )
     assert all(np.array_equal(*pair) for pair in pairs)
 
 
-def test_two_processes_find_what_one_finds(data: Path, weights: Path, judged: tuple[Report, Path, str]) -> None:
+def test_two_processes_find_what_one_finds(
+    data: Path, weights: Path, judged: tuple[Report, Path, str]
+) -> None:
     again = judge(data, weights, n_processes=2, shots=[2], negatives=[1])
     figures = [(s.sdr_db, s.edge_db, s.level_db) for s in again.scores]
-    np.testing.assert_allclose(figures, [(s.sdr_db, s.edge_db, s.level_db) for s in judged[0].scores], atol=1e-3)
+    np.testing.assert_allclose(
+        figures, [(s.sdr_db, s.edge_db, s.level_db) for s in judged[0].scores], atol=1e-3
+    )
     names = [(s.song, s.voice, s.target, s.method) for s in again.scores]
     assert names == [(s.song, s.voice, s.target, s.method) for s in judged[0].scores]
     assert [a.song for a in again.absences] == [a.song for a in judged[0].absences]
@@ -258,7 +317,9 @@ def test_an_evaluation_without_clips_is_refused(data: Path, weights: Path) -> No
 def test_backing_vocals_are_vocals(song: Piece) -> None:
     truth = song.truth("vocals")
     assert truth is not None
-    np.testing.assert_allclose(truth, song.stems["vocals"] + song.stems["backing_vocals"], atol=1e-7)
+    np.testing.assert_allclose(
+        truth, song.stems["vocals"] + song.stems["backing_vocals"], atol=1e-7
+    )
 
 
 def test_the_mixture_is_the_sum_of_all_stems(song: Piece) -> None:
@@ -275,7 +336,9 @@ def test_at_most_so_many_seconds_are_read_from_where_all_have_begun(tmp_path: Pa
     with AudioFile(str(folder / "vocals.wav"), "w", samplerate=SAMPLE_RATE, num_channels=2) as file:
         file.write(audio)
     short = read(tmp_path, "late", Excerpt(1.0))
-    np.testing.assert_allclose(short.stems["vocals"], audio[:, 2 * SAMPLE_RATE : 3 * SAMPLE_RATE], atol=1e-4)
+    np.testing.assert_allclose(
+        short.stems["vocals"], audio[:, 2 * SAMPLE_RATE : 3 * SAMPLE_RATE], atol=1e-4
+    )
     assert short.mixture.shape == (2, SAMPLE_RATE)
 
 
@@ -289,7 +352,9 @@ def test_an_excerpt_may_be_where_a_target_is_loudest(tmp_path: Path) -> None:
     with AudioFile(str(folder / "vocals.wav"), "w", samplerate=SAMPLE_RATE, num_channels=2) as file:
         file.write(audio)
     loud = read(tmp_path, "swell", Excerpt(1.0, "vocals"))
-    np.testing.assert_allclose(loud.stems["vocals"], audio[:, 3 * SAMPLE_RATE : 4 * SAMPLE_RATE], atol=1e-4)
+    np.testing.assert_allclose(
+        loud.stems["vocals"], audio[:, 3 * SAMPLE_RATE : 4 * SAMPLE_RATE], atol=1e-4
+    )
     begun = read(tmp_path, "swell", Excerpt(1.0, "drums"))
     np.testing.assert_allclose(begun.stems["vocals"], audio[:, :SAMPLE_RATE], atol=1e-4)
 
@@ -301,7 +366,9 @@ def test_stems_of_different_lengths_are_refused(tmp_path: Path) -> None:
         read(tmp_path, "odd")
 
 
-def test_a_voice_is_laid_2_db_under_the_backing_where_it_sounds(song: Piece, tmp_path: Path) -> None:
+def test_a_voice_is_laid_2_db_under_the_backing_where_it_sounds(
+    song: Piece, tmp_path: Path
+) -> None:
     write(tmp_path / "voice/valid/anna/phrase.wav", 330, 1.0, n_channels=1)
     (voice,) = find_voices(find_recordings([tmp_path], "valid"), known=())
     piece = lay_voice(song, voice, SAMPLE_RATE)
@@ -314,7 +381,9 @@ def test_a_voice_is_laid_2_db_under_the_backing_where_it_sounds(song: Piece, tmp
 
 def song_of(name: str, labels: str) -> Song:
     """A song that is not there, with stems of these instruments."""
-    return Song(Path(), name, tuple(Take(f"{label}.wav", label, name, name) for label in labels.split()))
+    return Song(
+        Path(), name, tuple(Take(f"{label}.wav", label, name, name) for label in labels.split())
+    )
 
 
 def voice_of(name: str) -> Voice:
@@ -337,18 +406,25 @@ def test_songs_lend_their_backing_where_nothing_but_voices_may_have_voices() -> 
 
 def test_every_voice_gets_two_backings_in_turn() -> None:
     songs = [song_of(name, "vocals drums") for name in "abc"] + [song_of("d", "drums")]
-    pairs = [(name_of(voice), song.name) for voice, song in pair_voices([voice_of("x"), voice_of("y")], songs)]
+    pairs = [
+        (name_of(voice), song.name)
+        for voice, song in pair_voices([voice_of("x"), voice_of("y")], songs)
+    ]
     assert pairs == [("x", "a"), ("x", "b"), ("y", "c"), ("y", "a")]
 
 
-def test_clips_never_come_from_the_song_being_judged(data: Path, library: Callable[[int], ClipLibrary]) -> None:
+def test_clips_never_come_from_the_song_being_judged(
+    data: Path, library: Callable[[int], ClipLibrary]
+) -> None:
     clips = library(0).draw("guitar", 5, "key", avoid="band-002")
     expected, _ = read_audio(data / "songs/train/band-003/guitar.wav")
     assert len(clips) == 1
     np.testing.assert_array_equal(clips[0], expected[:, -clips[0].shape[-1] :])
 
 
-def test_clips_of_unknown_voices_come_from_solo_recordings_that_are_sung(library: Callable[[int], ClipLibrary]) -> None:
+def test_clips_of_unknown_voices_come_from_solo_recordings_that_are_sung(
+    library: Callable[[int], ClipLibrary],
+) -> None:
     clips = library(0).draw("vocals", 9, "key", solo=True)
     assert [clip.shape for clip in clips] == [(1, 2 * SAMPLE_RATE)] * 2
 
@@ -367,7 +443,9 @@ def test_a_family_without_recordings_is_named(library: Callable[[int], ClipLibra
         library(0).draw("brass", 1, "key")
 
 
-def test_negatives_come_from_the_other_families_that_play(song: Piece, library: Callable[[int], ClipLibrary]) -> None:
+def test_negatives_come_from_the_other_families_that_play(
+    song: Piece, library: Callable[[int], ClipLibrary]
+) -> None:
     assert other_sounds(song, "vocals") == ["bass", "drums"]
     assert len(library(0).draw_others(["bass", "drums", "brass"], 3, "key")) == 3
 

@@ -1,4 +1,6 @@
-"""What an evaluation may be asked for: numbers of clips, unseen instruments, further targets, BSSEval."""
+"""What an evaluation may be asked for: numbers of clips, unseen instruments, further targets,
+BSSEval.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ from rtmss.separator import Separator
 
 @pytest.fixture(scope="module")
 def exotic(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A song with banjo and violin, of which training has the violin alone; an oboe that plays nowhere."""
+    """A song with banjo and violin, of which training has the violin alone; an oboe that plays
+    nowhere.
+    """
     folder = tmp_path_factory.mktemp("exotic")
     for song, stems in {
         "valid/jam": "guitar strings drums",
@@ -54,7 +58,9 @@ def exotic(tmp_path_factory: pytest.TempPathFactory) -> Path:
             write(folder / "songs" / song / f"{stem}.wav", PITCHES.get(stem, 1200), 2.0)
     described = "stems: {guitar: {instrument: banjo}, strings: {instrument: violin}}"
     (folder / "songs/valid/jam/song.yaml").write_text(described)
-    for number, name in enumerate(("valid/banjo/p__1", "valid/banjo/p__2", "valid/oboe/p__1", "train/violin/p__1")):
+    for number, name in enumerate(
+        ("valid/banjo/p__1", "valid/banjo/p__2", "valid/oboe/p__1", "train/violin/p__1")
+    ):
         write(folder / "performances" / f"{name}.wav", 600 + 100 * number, 8.0, n_channels=1)
     for number in (1, 2):
         write(folder / "performances/train/electric_guitar" / f"p__{number}.wav", 300, 2.0)
@@ -62,12 +68,21 @@ def exotic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def swept(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path, str]:
-    """Bass of one song by 1 and 2 positive, 0 and 1 negative clips: the report, its folder, and what was printed."""
+def swept(
+    data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Report, Path, str]:
+    """Bass of one song by 1 and 2 positive, 0 and 1 negative clips: the report, its folder, and
+    what was printed.
+    """
     output, console = tmp_path_factory.mktemp("swept"), Console(file=io.StringIO(), width=160)
     options = Options(
-        shots=(1, 2), negatives=(0, 1), targets=("bass", "guitar"), songs=("band-001",), bss=True, max_seconds=2.0
-    )  # fmt: skip
+        shots=(1, 2),
+        negatives=(0, 1),
+        targets=("bass", "guitar"),
+        songs=("band-001",),
+        bss=True,
+        max_seconds=2.0,
+    )
     report = evaluate([data], weights, output, options, console=console)
     assert isinstance(console.file, io.StringIO)
     return report, output, console.file.getvalue()
@@ -76,7 +91,9 @@ def swept(data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_all_numbers_of_clips_are_judged_in_one_go(swept: tuple[Report, Path, str]) -> None:
     report = swept[0]
     assert [str(shots) for shots in report.shots()] == ["1+0", "1+1", "2+0", "2+1"]
-    assert len({s.edge_db for s in report.select("bass")}) == 4, "every number of clips is another condition"
+    assert len({s.edge_db for s in report.select("bass")}) == 4, (
+        "every number of clips is another condition"
+    )
     assert sorted(s.shots or 0 for s in report.select("bass", RIVAL)) == [1, 2]
     assert len({s.edge_db for s in report.select("bass", RIVAL)}) == 2
     assert [(a.shots, a.negatives) for a in report.absences] == [(1, 0), (1, 1), (2, 0), (2, 1)]
@@ -87,22 +104,36 @@ def test_a_number_of_clips_gives_the_same_alone_as_beside_others(
     swept: tuple[Report, Path, str], data: Path, weights: Path
 ) -> None:
     alone = judge(
-        data, weights, shots=[1], negatives=[1], targets=["bass"], songs=["band-001"], references=False,
+        data,
+        weights,
+        shots=[1],
+        negatives=[1],
+        targets=["bass"],
+        songs=["band-001"],
+        references=False,
         max_seconds=2.0,
-    )  # fmt: skip
+    )
     assert {score.method for score in alone.scores} == {OWN}
     (own,), (beside,) = alone.select("bass"), swept[0].select("bass", shots=Shots(1, 1))
     assert own.sdr_db == pytest.approx(beside.sdr_db, abs=1e-4)
 
 
-def test_another_profile_is_judged_by_the_same_weights(swept: tuple[Report, Path, str], data: Path) -> None:
+def test_another_profile_is_judged_by_the_same_weights(
+    swept: tuple[Report, Path, str], data: Path
+) -> None:
     usual, tight = (
         judge(
-            data, None, shots=[2], targets=["bass"], songs=["band-001"], references=False, max_seconds=2.0,
+            data,
+            None,
+            shots=[2],
+            targets=["bass"],
+            songs=["band-001"],
+            references=False,
+            max_seconds=2.0,
             profile=profile,
         )
         for profile in (None, "tight")
-    )  # fmt: skip
+    )
     assert (usual.settings["latency"], tight.settings["latency"]) == (1024, 512)
     assert usual.settings["model_id"] == tight.settings["model_id"]
     assert usual.select("bass")[0].sdr_db != tight.select("bass")[0].sdr_db
@@ -111,7 +142,10 @@ def test_another_profile_is_judged_by_the_same_weights(swept: tuple[Report, Path
 def test_a_mastered_piece_is_loud_and_its_stems_still_add_up() -> None:
     rng, fade = np.random.default_rng(1), np.geomspace(1, 0.01, 44100)
     noises = (0.1 * fade * rng.standard_normal((2, 44100)) for _ in range(2))
-    stems = {name: noise.astype(np.float32) for name, noise in zip(("bass", "drums"), noises, strict=True)}
+    stems = {
+        name: noise.astype(np.float32)
+        for name, noise in zip(("bass", "drums"), noises, strict=True)
+    }
     plain = Piece("x", stems)
     loud = master(plain, 44100)
     assert np.abs(loud.mixture).max() == pytest.approx(0.99, rel=1e-3)
@@ -125,23 +159,35 @@ def test_mastered_mixtures_are_separated_and_judged_by_mastered_stems(
 ) -> None:
     heard: list[Audio] = []
 
-    def pass_through(self: Separator, mixture: Audio, rate: int, conditions: list[Condition]) -> list[Audio]:
+    def pass_through(
+        self: Separator, mixture: Audio, rate: int, conditions: list[Condition]
+    ) -> list[Audio]:
         heard.append(mixture)
         return [mixture for _ in conditions]
 
     monkeypatch.setattr(Separator, "separate_all", pass_through)
     report = judge(
-        data, weights, shots=[1], targets=["bass"], songs=["band-001"], references=False, mastered=True
-    )  # fmt: skip
+        data,
+        weights,
+        shots=[1],
+        targets=["bass"],
+        songs=["band-001"],
+        references=False,
+        mastered=True,
+    )
     piece = master(read(data, "band-001"), SAMPLE_RATE)
     truth = piece.truth("bass")
     assert truth is not None
     assert report.settings["mastered"]
     assert np.array_equal(heard[0], piece.mixture)
-    assert report.select("bass")[0].sdr_db == pytest.approx(measure(truth, piece.mixture, piece.mixture).sdr_db)
+    assert report.select("bass")[0].sdr_db == pytest.approx(
+        measure(truth, piece.mixture, piece.mixture).sdr_db
+    )
 
 
-def test_the_edges_by_number_of_clips_are_printed_and_written(swept: tuple[Report, Path, str]) -> None:
+def test_the_edges_by_number_of_clips_are_printed_and_written(
+    swept: tuple[Report, Path, str],
+) -> None:
     report, folder, printed = swept
     with (folder / "edges.csv").open() as file:
         (row,) = csv.DictReader(file)
@@ -192,10 +238,14 @@ def test_an_unseen_instrument_is_its_stem_by_clips_of_it_alone(exotic: Path, wei
     np.testing.assert_array_equal(piece.truth("banjo"), piece.stems["guitar"])
     clips = examiner_of(exotic, weights, exam="unseen").positives(piece, "banjo")
     assert len(clips) == 5, "two recordings go round again"
-    recordings = [read_audio(path)[0] for path in sorted((exotic / "performances/valid/banjo").iterdir())]
+    recordings = [
+        read_audio(path)[0] for path in sorted((exotic / "performances/valid/banjo").iterdir())
+    ]
     for clip in clips:
         starts = range(0, recordings[0].shape[-1] - clip.shape[-1] + 1, SAMPLE_RATE // 2)
-        assert any(np.array_equal(r[:, i : i + clip.shape[-1]], clip) for r in recordings for i in starts)
+        assert any(
+            np.array_equal(r[:, i : i + clip.shape[-1]], clip) for r in recordings for i in starts
+        )
 
 
 def test_unseen_instruments_are_judged(exotic: Path, weights: Path) -> None:
@@ -236,7 +286,9 @@ def score(target: str, method: str, edge_db: float, song: str = "a", **more: Any
 
 def test_means_are_means_and_those_of_bsseval_medians() -> None:
     edges = {"a": 0.0, "b": 1.0, "c": 8.0}
-    report = Report({}, [score("bass", OWN, edge, song, bss_sdr_db=edge) for song, edge in edges.items()])
+    report = Report(
+        {}, [score("bass", OWN, edge, song, bss_sdr_db=edge) for song, edge in edges.items()]
+    )
     found = report.mean("bass")
     assert found is not None
     assert (found.edge_db, found.bss_sdr_db, found.si_sdr_db) == (3.0, 1.0, None)
@@ -261,10 +313,18 @@ def test_numbers_of_clips_stand_between_commas() -> None:
 
 
 @pytest.mark.parametrize(
-    "choice", [("--clips", "same-sonk", "same-song"), ("--exam", "unsee", "unseen"), ("--split", "vali", "valid")]
+    "choice",
+    [
+        ("--clips", "same-sonk", "same-song"),
+        ("--exam", "unsee", "unseen"),
+        ("--split", "vali", "valid"),
+    ],
 )
 def test_a_misspelt_choice_is_named(
-    choice: tuple[str, str, str], data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    choice: tuple[str, str, str],
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     option, wrong, right = choice
     monkeypatch.setattr(sys, "argv", ["rtmss", "evaluate", str(data), option, wrong])

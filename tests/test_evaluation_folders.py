@@ -31,30 +31,54 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_of_a_record_in_two_parts_only_the_voice_is_judged(records: Path, data: Path, weights: Path) -> None:
-    every = ["vocals", "drums", "bass", "guitar", "piano", "keys", "synth", "strings", "winds", "brass", "percussion"]
+def test_of_a_record_in_two_parts_only_the_voice_is_judged(
+    records: Path, data: Path, weights: Path
+) -> None:
+    every = [
+        "vocals",
+        "drums",
+        "bass",
+        "guitar",
+        "piano",
+        "keys",
+        "synth",
+        "strings",
+        "winds",
+        "brass",
+        "percussion",
+    ]
     report = judge(records, weights, targets=every, clips_from=[data], references=False)
     assert [(score.song, score.target) for score in report.scores] == [("hit", "vocals")]
     assert report.absences == [], "what the rest may hide is not absent"
 
 
-def test_records_lend_no_backing_to_unknown_voices(records: Path, data: Path, weights: Path) -> None:
+def test_records_lend_no_backing_to_unknown_voices(
+    records: Path, data: Path, weights: Path
+) -> None:
     options = Options(targets=("vocals",), references=False)
     report = evaluate([records, data], weights, None, options, console=Console(file=io.StringIO()))
     assert {score.song for score in report.scores if score.on == UNKNOWN_VOICES} == {"band-001"}
 
 
-def test_folders_have_one_mean_together_or_one_each(records: Path, data: Path, weights: Path) -> None:
+def test_folders_have_one_mean_together_or_one_each(
+    records: Path, data: Path, weights: Path
+) -> None:
     together, apart = (
         evaluate(
-            [records, data], weights, None, Options(targets=("vocals",), references=False, apart=apart),
+            [records, data],
+            weights,
+            None,
+            Options(targets=("vocals",), references=False, apart=apart),
             console=Console(file=io.StringIO()),
         )
         for apart in (False, True)
-    )  # fmt: skip
+    )
     assert together.groups() == [("vocals", "songs"), ("vocals", UNKNOWN_VOICES)]
     names = [folder.name for folder in (records, data)]
-    assert [on for _, on in apart.groups()] == [*(f"songs, {name}" for name in names), f"unknown voices, {names[1]}"]
+    assert [on for _, on in apart.groups()] == [
+        *(f"songs, {name}" for name in names),
+        f"unknown voices, {names[1]}",
+    ]
     assert {absence.on for absence in apart.absences} == {f"songs, {names[1]}"}
     assert [score.edge_db for score in apart.scores] == [score.edge_db for score in together.scores]
 
@@ -66,7 +90,9 @@ def test_clips_may_come_from_another_folder(records: Path, data: Path, weights: 
     assert {recording.folder for recording in other.recordings} == {data}
 
 
-def test_a_folder_without_training_songs_needs_clips_from_another(tmp_path: Path, data: Path, weights: Path) -> None:
+def test_a_folder_without_training_songs_needs_clips_from_another(
+    tmp_path: Path, data: Path, weights: Path
+) -> None:
     for stem in ("vocals", "backing"):
         write(tmp_path / f"songs/valid/hit/{stem}.wav", 400)
     with pytest.raises(ConfigError, match="no takes for 'train'"):
@@ -82,7 +108,9 @@ def test_clips_may_be_short_or_long(data: Path, weights: Path) -> None:
         assert {clip.shape[-1] for clip in clips} == {int(seconds * SAMPLE_RATE)}
 
 
-def test_clips_of_the_song_and_of_others_are_judged_on_the_same_excerpts(data: Path, weights: Path) -> None:
+def test_clips_of_the_song_and_of_others_are_judged_on_the_same_excerpts(
+    data: Path, weights: Path
+) -> None:
     report = judge(data, weights, targets=["bass"], clips="both", shots=[1], max_seconds=2.0)
     rows = report.select("bass")
     assert [row.own_clips for row in rows] == [False, True]
@@ -112,7 +140,11 @@ def test_an_instrument_alone_is_not_its_family() -> None:
     assert fits("vocals", "backing_vocals")
     assert fits("vocals-alone", "vocals")
     assert not fits("vocals-alone", "backing_vocals")
-    assert [exactly(label) for label in ("vocals", "choir", "organ")] == ["vocals-alone", "choir", "organ"]
+    assert [exactly(label) for label in ("vocals", "choir", "organ")] == [
+        "vocals-alone",
+        "choir",
+        "organ",
+    ]
 
 
 def test_a_lead_is_judged_apart_from_its_choir(data: Path, weights: Path) -> None:
@@ -125,7 +157,9 @@ def test_a_lead_is_judged_apart_from_its_choir(data: Path, weights: Path) -> Non
     assert [score.target for score in report.scores] == ["vocals-alone"]
 
 
-def test_a_lead_is_not_judged_where_nobody_has_told_it_from_the_choir(data: Path, weights: Path) -> None:
+def test_a_lead_is_not_judged_where_nobody_has_told_it_from_the_choir(
+    data: Path, weights: Path
+) -> None:
     stems = {name: np.ones((2, 8), np.float32) for name in ("vocals", "drums")}
     assert not Piece("a", stems).tells_apart("vocals-alone")
     assert Piece("b", stems | {"choir": stems["drums"]}).tells_apart("vocals-alone")

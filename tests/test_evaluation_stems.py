@@ -27,6 +27,7 @@ from rtmss.training.datasets.take import split_of
 
 # ruff: noqa: F811 (fixtures from the other file)
 
+
 STEMS = ("vocals", "drums", "bass", "other")
 FIGURES = {"SDR": "bss_sdr_db", "ISR": "bss_isr_db", "SIR": "bss_sir_db", "SAR": "bss_sar_db"}
 
@@ -56,7 +57,9 @@ def musdb_hq(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) 
 
 @pytest.fixture(scope="module")
 def museval(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    """The package, which is imported only where it finds programs called ffmpeg and ffprobe; it is not to run them."""
+    """The package, which is imported only where it finds programs called ffmpeg and ffprobe; it is
+    not to run them.
+    """
     folder = tmp_path_factory.mktemp("programs")
     for name in ("ffmpeg", "ffprobe"):
         (folder / name).write_text("#!/bin/sh\nexit 1\n")
@@ -73,9 +76,13 @@ def spoilt(songs: Sequence[Path]) -> Callable[..., Audio]:
         stems = {stem: read_audio(song / f"{stem}.wav")[0] for stem in (*STEMS, "mixture")}
         known[float(np.abs(stems["mixture"]).sum())] = stems
 
-    def separate_all(self: Separator, mixture: Audio, rate: int, conditions: Sequence[Condition]) -> Audio:
+    def separate_all(
+        self: Separator, mixture: Audio, rate: int, conditions: Sequence[Condition]
+    ) -> Audio:
         stems = known[float(np.abs(mixture).sum())]
-        return np.stack([0.9 * stems[condition.header.name] + 0.1 * mixture for condition in conditions])
+        return np.stack(
+            [0.9 * stems[condition.header.name] + 0.1 * mixture for condition in conditions]
+        )
 
     return separate_all
 
@@ -83,7 +90,11 @@ def spoilt(songs: Sequence[Path]) -> Callable[..., Audio]:
 def estimates_of(song: Path) -> list[NDArray[np.float64]]:
     """What `spoilt` gives, as museval takes it."""
     mixture = read_audio(song / "mixture.wav")[0]
-    stems = {stem: 0.9 * read_audio(song / f"{stem}.wav")[0] + 0.1 * mixture for stem in STEMS if stem != "other"}
+    stems = {
+        stem: 0.9 * read_audio(song / f"{stem}.wav")[0] + 0.1 * mixture
+        for stem in STEMS
+        if stem != "other"
+    }
     stems["other"] = mixture - sum(stems.values())
     return [stems[stem].T.astype(np.float64) for stem in STEMS]
 
@@ -92,7 +103,9 @@ def estimates_of(song: Path) -> list[NDArray[np.float64]]:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """museval, which takes its time, is asked for nothing."""
     monkeypatch.setattr(
-        stems_of, "measure_stems", lambda truths, *_: [BssFigures(1, 2, 3, n) for n in range(len(truths))]
+        stems_of,
+        "measure_stems",
+        lambda truths, *_: [BssFigures(1, 2, 3, n) for n in range(len(truths))],
     )
 
 
@@ -124,7 +137,9 @@ def test_medians_over_songs_are_musevals(museval: ModuleType) -> None:
     published = store.agg_frames_tracks_scores()
     (row,) = Report({}, scores).means()
     for figure, name in FIGURES.items():
-        assert row[name] == pytest.approx(published["bass", figure], abs=2e-5), "museval rounds to 1e-5"
+        assert row[name] == pytest.approx(published["bass", figure], abs=2e-5), (
+            "museval rounds to 1e-5"
+        )
 
 
 def test_the_mixture_of_musdb18_is_that_of_the_dataset(
@@ -132,7 +147,9 @@ def test_the_mixture_of_musdb18_is_that_of_the_dataset(
 ) -> None:
     heard: list[Audio] = []
 
-    def pass_through(self: Separator, mixture: Audio, rate: int, conditions: Sequence[Condition]) -> list[Audio]:
+    def pass_through(
+        self: Separator, mixture: Audio, rate: int, conditions: Sequence[Condition]
+    ) -> list[Audio]:
         heard.append(mixture)
         return [0.2 * mixture for _ in conditions]
 
@@ -150,9 +167,13 @@ def test_a_trained_separator_is_judged_with_what_it_leaves_as_the_fourth_stem(
     assert report.absences == []
 
 
-def test_other_splits_of_a_dataset_may_be_judged(musdb_hq: Path, quick: None, weights: Path) -> None:
+def test_other_splits_of_a_dataset_may_be_judged(
+    musdb_hq: Path, quick: None, weights: Path
+) -> None:
     report = judge(musdb_hq, weights, exam="stems", split="train", max_seconds=2.0, songs=["Di*"])
-    assert {(score.song, score.on) for score in report.scores} == {("Di - Lay", "MUSDB18-HQ, train")}
+    assert {(score.song, score.on) for score in report.scores} == {
+        ("Di - Lay", "MUSDB18-HQ, train")
+    }
 
 
 def test_musdb18_is_judged_from_its_stem_mp4(tmp_path: Path, quick: None, weights: Path) -> None:
@@ -161,12 +182,19 @@ def test_musdb18_is_judged_from_its_stem_mp4(tmp_path: Path, quick: None, weight
         streams = [audio[stem] for stem in ("mixture", "drums", "bass", "other", "vocals")]
         write_stem_mp4(tmp_path / f"{song}.stem.mp4", streams)
     report = judge(tmp_path, weights, exam="stems")
-    assert [(score.target, score.on) for score in report.scores] == [(stem, "MUSDB18, test") for stem in STEMS]
+    assert [(score.target, score.on) for score in report.scores] == [
+        (stem, "MUSDB18, test") for stem in STEMS
+    ]
     assert all(score.bss_sdr_db is not None for score in report.scores)
 
 
-def test_moisesdb_is_judged_by_its_eleven_stems(tmp_path: Path, write_audio: WriteAudio, weights: Path) -> None:
-    artist = {split: next(a for a in map(str, range(99)) if split_of(a) == split) for split in ("train", "valid")}
+def test_moisesdb_is_judged_by_its_eleven_stems(
+    tmp_path: Path, write_audio: WriteAudio, weights: Path
+) -> None:
+    artist = {
+        split: next(a for a in map(str, range(99)) if split_of(a) == split)
+        for split in ("train", "valid")
+    }
     stems = {
         "vocals": {"v": "lead_male_singer"},
         "drums": {"d": "full_acoustic_drumkit"},
@@ -183,16 +211,22 @@ def test_moisesdb_is_judged_by_its_eleven_stems(tmp_path: Path, write_audio: Wri
     write_moises(tmp_path, write_audio, "one", artist["valid"], stems)
     few = {name: stems[name] for name in ("vocals", "drums", "other")}
     write_moises(tmp_path, write_audio, "two", artist["valid"], few)
-    write_moises(tmp_path, write_audio, "three", artist["train"], stems | {"bass": {"b": "bass guitar"}})
+    write_moises(
+        tmp_path, write_audio, "three", artist["train"], stems | {"bass": {"b": "bass guitar"}}
+    )
     report = judge(tmp_path, weights, exam="stems")
     assert {score.on for score in report.scores} == {"MoisesDB, valid"}
     assert [score.target for score in report.scores if score.song == "one"] == list(stems)
     assert [score.target for score in report.scores if score.song == "two"] == list(few)
     assert len(report.absences) == 8, "what a song of MoisesDB has no stem of does not play in it"
-    assert all(score.bss_sdr_db is None for score in report.scores), "its figure is the SDR of whole songs"
+    assert all(score.bss_sdr_db is None for score in report.scores), (
+        "its figure is the SDR of whole songs"
+    )
 
 
-def test_slakh_is_judged_by_its_test_split(tmp_path: Path, write_audio: WriteAudio, weights: Path) -> None:
+def test_slakh_is_judged_by_its_test_split(
+    tmp_path: Path, write_audio: WriteAudio, weights: Path
+) -> None:
     for track in ("train/Track00001", "test/Track01876"):
         write_slakh(tmp_path / track, write_audio)
     report = judge(tmp_path, weights, exam="stems", targets=["bass", "drums"])
@@ -202,11 +236,23 @@ def test_slakh_is_judged_by_its_test_split(tmp_path: Path, write_audio: WriteAud
     assert list(stem_set(tmp_path).clips) == ["bass", "drums", "guitar", "piano"]
 
 
-def test_medleydb_is_judged_by_the_usual_stems(tmp_path: Path, write_audio: WriteAudio, weights: Path) -> None:
-    artist = {split: next(a for a in map(str, range(99)) if split_of(a) == split) for split in ("train", "valid")}
+def test_medleydb_is_judged_by_the_usual_stems(
+    tmp_path: Path, write_audio: WriteAudio, weights: Path
+) -> None:
+    artist = {
+        split: next(a for a in map(str, range(99)) if split_of(a) == split)
+        for split in ("train", "valid")
+    }
     instruments: list[str | list[str]] = ["drum set", "male singer", "electric bass", "piano"]
     for song, split in (("Ana_Tune", "train"), ("Bo_Air", "valid")):
-        write_medley(tmp_path / "Audio", tmp_path / "Metadata", write_audio, song, instruments, artist=artist[split])
+        write_medley(
+            tmp_path / "Audio",
+            tmp_path / "Metadata",
+            write_audio,
+            song,
+            instruments,
+            artist=artist[split],
+        )
     report = judge(tmp_path, weights, exam="stems")
     assert [score.target for score in report.scores] == list(STEMS)
     assert {score.song for score in report.scores} == {"Bo_Air"}
@@ -229,9 +275,16 @@ def test_stems_have_a_table_with_their_mean(musdb_hq: Path, quick: None, weights
     print_report(Report(report.settings, report.scores), console)
     assert isinstance(console.file, io.StringIO)
     printed = console.file.getvalue()
-    for word in ("museval", "MUSDB18-HQ, test, 1+0 clips", "MUSDB18-HQ, test, 2+0 clips", "mean of the stems"):
+    for word in (
+        "museval",
+        "MUSDB18-HQ, test, 1+0 clips",
+        "MUSDB18-HQ, test, 2+0 clips",
+        "mean of the stems",
+    ):
         assert word in printed
-    figures = [row["bss_sdr_db"] for row in report.means() if (row["method"], row["shots"]) == (OWN, 1)]
+    figures = [
+        row["bss_sdr_db"] for row in report.means() if (row["method"], row["shots"]) == (OWN, 1)
+    ]
     assert f"{np.mean(figures):.2f}" in printed
 
 

@@ -39,7 +39,9 @@ Input = Callable[[Audio], Audio]
 NONSENSE: dict[str, Input] = {
     "NaN": lambda audio: np.full_like(audio, np.nan),
     "inf": lambda audio: np.full_like(audio, np.inf),
-    "-inf and NaN here and there": lambda audio: np.where(audio > 0.2, -np.inf, np.where(audio < -0.2, np.nan, audio)),
+    "-inf and NaN here and there": lambda audio: np.where(
+        audio > 0.2, -np.inf, np.where(audio < -0.2, np.nan, audio)
+    ),
     "DC": lambda audio: audio * 0 + 1,
     "+60 dB": lambda audio: audio * 1000,
 }
@@ -51,13 +53,17 @@ def _player(session: Session, shared: SharedState) -> Player:
 
 
 @pytest.fixture
-def play(tiny: SeparatorModel, make_condition: MakeCondition) -> Iterator[Callable[..., tuple[Audio, Player]]]:
+def play(
+    tiny: SeparatorModel, make_condition: MakeCondition
+) -> Iterator[Callable[..., tuple[Audio, Player]]]:
     """play(audio, gain_db) -> what is heard through a live player, and the player."""
     memories: list[SharedState] = []
 
     def run(audio: Audio, gain_db: float) -> tuple[Audio, Player]:
         memories.append(SharedState.create(12))
-        memories[-1].send(Scene((Stem("voice", make_condition("vocals"), Strip(gain_db)),), fade_ms=0.0), "")
+        memories[-1].send(
+            Scene((Stem("voice", make_condition("vocals"), Strip(gain_db)),), fade_ms=0.0), ""
+        )
         session = Session(tiny)
         player = _player(session, memories[-1])
         out = np.zeros_like(audio)
@@ -106,7 +112,9 @@ def test_after_nonsense_the_stems_are_what_they_would_have_been(
     assert player.status.late == 0
 
 
-@pytest.mark.parametrize("spoilt", ["NaN", "inf", "-inf and NaN here and there", "+60 dB"], indirect=True)
+@pytest.mark.parametrize(
+    "spoilt", ["NaN", "inf", "-inf and NaN here and there", "+60 dB"], indirect=True
+)
 def test_bad_samples_are_counted_in_the_status(
     play: Callable[..., tuple[Audio, Player]], spoilt: tuple[Audio, Audio]
 ) -> None:
@@ -134,7 +142,9 @@ def test_a_preset_that_was_deleted_is_refused_and_what_plays_goes_on(
     assert studio.pong()
 
 
-def test_a_preset_whose_condition_was_deleted_is_refused_and_what_plays_goes_on(studio: Studio, tmp_path: Path) -> None:
+def test_a_preset_whose_condition_was_deleted_is_refused_and_what_plays_goes_on(
+    studio: Studio, tmp_path: Path
+) -> None:
     (tmp_path / "orphan.yaml").write_text("stems: {voice: {condition: deleted-one}}\n")
     studio.controller.library, before = Library([tmp_path]), studio.controller.scene
     told: list[Told] = studio.ask("/rtmss/preset", "orphan")
@@ -171,13 +181,27 @@ def seeds() -> list[bytes]:
     fade, mute = message("/rtmss/fade", 20.0), message("/rtmss/stem/*/mute", True)
     soon = int((time.time() + 2_208_988_830) * 2**32)
     return [
-        fade, mute, bundle([fade, mute]), bundle_at(1, bundle_at(soon, fade), mute), bundle_at(soon, fade),
+        fade,
+        mute,
+        bundle([fade, mute]),
+        bundle_at(1, bundle_at(soon, fade), mute),
+        bundle_at(soon, fade),
         message("/rtmss/ping", 1, "two", 3.0, b"four", True, None),
-        message("/rtmss/stem/vocals/gain", -6.0), message("/rtmss/stem/vocals/condition", "drums"),
-        message("/rtmss/{remainder,master}/f*", 0.5), message("/rtmss/preset", "karaoke"), message("/rtmss/sync", 7),
-        message("/rtmss/subscribe", "/rtmss/stem", 5), message("/rtmss/meters", 30.0), message("/rtmss/status"),
-        message("/rtmss/panic", 0), message("/rtmss/unsolo"), message("/rtmss/*"), b"", b"/", b"#bundle\0",
-    ]  # fmt: skip
+        message("/rtmss/stem/vocals/gain", -6.0),
+        message("/rtmss/stem/vocals/condition", "drums"),
+        message("/rtmss/{remainder,master}/f*", 0.5),
+        message("/rtmss/preset", "karaoke"),
+        message("/rtmss/sync", 7),
+        message("/rtmss/subscribe", "/rtmss/stem", 5),
+        message("/rtmss/meters", 30.0),
+        message("/rtmss/status"),
+        message("/rtmss/panic", 0),
+        message("/rtmss/unsolo"),
+        message("/rtmss/*"),
+        b"",
+        b"/",
+        b"#bundle\0",
+    ]
 
 
 def spoil(rng: random.Random, data: bytes, others: list[bytes]) -> bytes:
@@ -208,7 +232,9 @@ def test_100_000_fuzzed_datagrams_find_no_bug_and_pings_are_answered(
 ) -> None:
     rng, known, sent = random.Random(0), seeds(), 0
     answers: list[bytes] = []
-    monkeypatch.setattr(OscServer, "_send", lambda _self, _peer, packet, _name=None: answers.append(packet))
+    monkeypatch.setattr(
+        OscServer, "_send", lambda _self, _peer, packet, _name=None: answers.append(packet)
+    )
     peers = [Peer("127.0.0.1", 40_000 + i) for i in range(40)]
     ping, pong = message("/rtmss/ping", 99), message("/rtmss/pong", "0.1.0", 99)
     for _ in range(200):
@@ -225,7 +251,9 @@ def test_100_000_fuzzed_datagrams_find_no_bug_and_pings_are_answered(
     assert len(studio.controller.scheduled) <= 256
 
 
-def test_after_3_000_fuzzed_datagrams_over_a_socket_each_next_ping_is_answered(studio: Studio) -> None:
+def test_after_3_000_fuzzed_datagrams_over_a_socket_each_next_ping_is_answered(
+    studio: Studio,
+) -> None:
     rng, known = random.Random(1), seeds()
     for _ in range(100):
         for _ in range(30):

@@ -1,4 +1,6 @@
-"""What may go wrong around a running engine, with a JACK server; see also the tests of the live host."""
+"""What may go wrong around a running engine, with a JACK server; see also the tests of the live
+host.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +28,20 @@ def test_a_device_that_refuses_is_one_line_with_its_name_and_exit_status_1(
     server: Callable[..., Any], option: str
 ) -> None:
     server(1024)
-    command = [sys.executable, "-m", "rtmss", "live", "--quiet", option, "system", "--sample-rate", "48000"]
-    done = subprocess.run([*command, "--backend", "torch"], capture_output=True, text=True, timeout=120, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "rtmss",
+        "live",
+        "--quiet",
+        option,
+        "system",
+        "--sample-rate",
+        "48000",
+    ]
+    done = subprocess.run(
+        [*command, "--backend", "torch"], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 1
     [line] = [line for line in done.stderr.splitlines() if line.startswith("rtmss: ")]
     assert line.startswith("rtmss: system (JACK Audio Connection Kit) refuses 48000 Hz")
@@ -46,9 +60,21 @@ def live(server: Callable[..., Any], weights: Path, tmp_path: Path) -> Iterator[
     server(1024)
     port, channel = free_port(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     channel.settimeout(0.5)
-    command = [sys.executable, "-m", "rtmss", "live", "--quiet", "--backend", "torch", "--osc-port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "rtmss",
+        "live",
+        "--quiet",
+        "--backend",
+        "torch",
+        "--osc-port",
+        str(port),
+    ]
     with (tmp_path / "said.txt").open("wb") as said:
-        host = Host(subprocess.Popen([*command, "--weights", str(weights)], stderr=said), channel, port)
+        host = Host(
+            subprocess.Popen([*command, "--weights", str(weights)], stderr=said), channel, port
+        )
         try:
             assert host.ask("/rtmss/status/state", seconds=60) == ["running"]
             yield host

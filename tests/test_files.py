@@ -20,22 +20,59 @@ from pedalboard.io import AudioFile
 from rtmss.files import AudioFileError, open_audio, read_audio
 
 LOSSLESS = [
-    ("wav", "pcm_u8", 8), ("wav", "pcm_s16le", 16), ("wav", "pcm_s24le", 24), ("wav", "pcm_s32le", 24),
-    ("wav", "pcm_f32le", 24), ("wav", "pcm_f64le", 24), ("wav", "pcm_s64le", 24),
-    ("w64", "pcm_s16le", 16), ("w64", "pcm_f32le", 24),
-    ("aiff", "pcm_s16be", 16), ("aiff", "pcm_s24be", 24), ("aiff", "pcm_f64be", 24), ("aiff", "pcm_s16le", 16),
-    ("caf", "pcm_s16be", 16), ("caf", "pcm_f32le", 24),
-    ("au", "pcm_s16be", 16), ("au", "pcm_f32be", 24),
-    ("flac", "flac", 16), ("oga", "flac", 16), ("mka", "flac", 16), ("mp4", "flac", 16),
-    ("m4a", "alac", 16), ("wv", "wavpack", 16), ("tta", "tta", 16),
-    ("mov", "pcm_s16le", 16), ("mov", "pcm_s24le", 24), ("mkv", "pcm_s16le", 16), ("avi", "pcm_s16le", 16),
-]  # fmt: skip
+    ("wav", "pcm_u8", 8),
+    ("wav", "pcm_s16le", 16),
+    ("wav", "pcm_s24le", 24),
+    ("wav", "pcm_s32le", 24),
+    ("wav", "pcm_f32le", 24),
+    ("wav", "pcm_f64le", 24),
+    ("wav", "pcm_s64le", 24),
+    ("w64", "pcm_s16le", 16),
+    ("w64", "pcm_f32le", 24),
+    ("aiff", "pcm_s16be", 16),
+    ("aiff", "pcm_s24be", 24),
+    ("aiff", "pcm_f64be", 24),
+    ("aiff", "pcm_s16le", 16),
+    ("caf", "pcm_s16be", 16),
+    ("caf", "pcm_f32le", 24),
+    ("au", "pcm_s16be", 16),
+    ("au", "pcm_f32be", 24),
+    ("flac", "flac", 16),
+    ("oga", "flac", 16),
+    ("mka", "flac", 16),
+    ("mp4", "flac", 16),
+    ("m4a", "alac", 16),
+    ("wv", "wavpack", 16),
+    ("tta", "tta", 16),
+    ("mov", "pcm_s16le", 16),
+    ("mov", "pcm_s24le", 24),
+    ("mkv", "pcm_s16le", 16),
+    ("avi", "pcm_s16le", 16),
+]
 LOSSY = [
-    ("mp3", "libmp3lame"), ("mp2", "mp2"), ("ogg", "libvorbis"), ("opus", "libopus"), ("m4a", "aac"), ("aac", "aac"),
-    ("mp4", "aac"), ("mkv", "aac"), ("ts", "aac"), ("webm", "libopus"), ("webm", "libvorbis"),
-    ("mp4", "libopus"), ("wma", "wmav2"), ("wma", "wmav1"), ("ac3", "ac3"), ("eac3", "eac3"), ("avi", "libmp3lame"),
-    ("caf", "alac"), ("mkv", "libmp3lame"), ("wav", "pcm_alaw"), ("wav", "pcm_mulaw"), ("wav", "adpcm_ms"),
-]  # fmt: skip
+    ("mp3", "libmp3lame"),
+    ("mp2", "mp2"),
+    ("ogg", "libvorbis"),
+    ("opus", "libopus"),
+    ("m4a", "aac"),
+    ("aac", "aac"),
+    ("mp4", "aac"),
+    ("mkv", "aac"),
+    ("ts", "aac"),
+    ("webm", "libopus"),
+    ("webm", "libvorbis"),
+    ("mp4", "libopus"),
+    ("wma", "wmav2"),
+    ("wma", "wmav1"),
+    ("ac3", "ac3"),
+    ("eac3", "eac3"),
+    ("avi", "libmp3lame"),
+    ("caf", "alac"),
+    ("mkv", "libmp3lame"),
+    ("wav", "pcm_alaw"),
+    ("wav", "pcm_mulaw"),
+    ("wav", "adpcm_ms"),
+]
 ENCODERS = av.codecs_available
 SHAPES = [(44100, 2), (48000, 1), (44100, 6), (96000, 2), (22050, 1)]
 
@@ -46,7 +83,9 @@ def encoder_of(codec: str) -> str:
 
 
 @pytest.mark.parametrize(("suffix", "codec", "bits"), LOSSLESS)
-def test_a_lossless_file_comes_in_as_it_was_written(tmp_path: Path, suffix: str, codec: str, bits: int) -> None:
+def test_a_lossless_file_comes_in_as_it_was_written(
+    tmp_path: Path, suffix: str, codec: str, bits: int
+) -> None:
     n_tried = 0
     for rate, channels in SHAPES:
         audio = music(rate, channels, bits=bits)
@@ -58,17 +97,26 @@ def test_a_lossless_file_comes_in_as_it_was_written(tmp_path: Path, suffix: str,
         read, read_rate = read_audio(path)
         assert (read.shape, read_rate) == (audio.shape, rate)
         assert read.dtype == np.float32
-        assert np.array_equal(np.sort(read, axis=0), np.sort(audio, axis=0)), "channels may be in the format's order"
+        assert np.array_equal(np.sort(read, axis=0), np.sort(audio, axis=0)), (
+            "channels may be in the format's order"
+        )
         assert np.array_equal(read, ffmpeg_decodes(path)) or codec == "pcm_s64le"
     assert n_tried >= 2
 
 
 @pytest.mark.parametrize(("suffix", "codec"), LOSSY)
-def test_a_lossy_file_comes_in_as_ffmpeg_decodes_it(tmp_path: Path, suffix: str, codec: str) -> None:
+def test_a_lossy_file_comes_in_as_ffmpeg_decodes_it(
+    tmp_path: Path, suffix: str, codec: str
+) -> None:
     n_tried = 0
     for rate, channels in SHAPES:
         try:
-            path = encode(tmp_path / f"{rate}-{channels}.{suffix}", music(rate, channels), rate, encoder_of(codec))
+            path = encode(
+                tmp_path / f"{rate}-{channels}.{suffix}",
+                music(rate, channels),
+                rate,
+                encoder_of(codec),
+            )
         except (av.FFmpegError, ValueError):
             continue
         n_tried += 1
@@ -80,7 +128,8 @@ def test_a_lossy_file_comes_in_as_ffmpeg_decodes_it(tmp_path: Path, suffix: str,
 
 
 @pytest.mark.parametrize(
-    ("suffix", "codec"), [("mp3", "libmp3lame"), ("ogg", "libvorbis"), ("opus", "libopus"), ("wav", "pcm_mulaw")]
+    ("suffix", "codec"),
+    [("mp3", "libmp3lame"), ("ogg", "libvorbis"), ("opus", "libopus"), ("wav", "pcm_mulaw")],
 )
 def test_a_gapless_file_is_as_long_as_what_was_encoded_and_in_its_place(
     tmp_path: Path, suffix: str, codec: str
@@ -95,12 +144,37 @@ def test_a_gapless_file_is_as_long_as_what_was_encoded_and_in_its_place(
 
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the ffmpeg program")
 @pytest.mark.parametrize(
-    ("suffix", "codec"), [("mp3", "libmp3lame"), ("m4a", "aac"), ("opus", "libopus"),
-                          ("flac", "flac"), ("wma", "wmav2"), ("aiff", "pcm_s24be")]
-)  # fmt: skip
+    ("suffix", "codec"),
+    [
+        ("mp3", "libmp3lame"),
+        ("m4a", "aac"),
+        ("opus", "libopus"),
+        ("flac", "flac"),
+        ("wma", "wmav2"),
+        ("aiff", "pcm_s24be"),
+    ],
+)
 def test_the_ffmpeg_program_gives_the_same_samples(tmp_path: Path, suffix: str, codec: str) -> None:
-    path = encode(tmp_path / f"x.{suffix}", music(44100, 2), 44100 if codec != "libopus" else 48000, encoder_of(codec))
-    command = ["ffmpeg", "-v", "error", "-i", str(path), "-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "f32le", "-"]
+    path = encode(
+        tmp_path / f"x.{suffix}",
+        music(44100, 2),
+        44100 if codec != "libopus" else 48000,
+        encoder_of(codec),
+    )
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-i",
+        str(path),
+        "-map",
+        "0:a:0",
+        "-c:a",
+        "pcm_f32le",
+        "-f",
+        "f32le",
+        "-",
+    ]
     raw = subprocess.run(command, check=True, capture_output=True).stdout
     expected = np.frombuffer(raw, np.float32).reshape(-1, 2).T
     read = read_audio(path)[0]
@@ -127,10 +201,14 @@ def test_an_mp3_of_variable_rate_without_a_header_is_as_long_as_it_sounds(tmp_pa
 
 @pytest.mark.parametrize("sizes", [(0xFFFFFFFF, 0xFFFFFFFF), (0, 0), (0x7FFFF024, 0x7FFFF000)])
 @pytest.mark.filterwarnings("error")
-def test_a_wav_of_unknown_length_is_as_long_as_it_is(tmp_path: Path, sizes: tuple[int, int]) -> None:
+def test_a_wav_of_unknown_length_is_as_long_as_it_is(
+    tmp_path: Path, sizes: tuple[int, int]
+) -> None:
     """As FFmpeg, others, and sox write it to a pipe."""
     audio = music(44100, 2)
-    path = encode(tmp_path / "p.wav", audio, 44100, "pcm_s16le", container_options={"fflags": "+bitexact"})
+    path = encode(
+        tmp_path / "p.wav", audio, 44100, "pcm_s16le", container_options={"fflags": "+bitexact"}
+    )
     content = bytearray(path.read_bytes())
     place = content.index(b"data")
     content[4:8], content[place + 4 : place + 8] = (size.to_bytes(4, "little") for size in sizes)
@@ -148,7 +226,9 @@ def test_the_sound_of_a_video_is_its_first_audio_stream(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "film.mkv"), "w") as file:
         picture = file.add_stream("mpeg4", rate=25)
         picture.width, picture.height, picture.pix_fmt = 64, 64, "yuv420p"
-        streams = [file.add_stream("flac", rate=44100, layout=layout) for layout in ("stereo", "mono")]
+        streams = [
+            file.add_stream("flac", rate=44100, layout=layout) for layout in ("stereo", "mono")
+        ]
         for stream in streams:
             stream.codec_context.open()
         for _ in range(12):
@@ -163,7 +243,9 @@ def test_the_sound_of_a_video_is_its_first_audio_stream(tmp_path: Path) -> None:
     assert np.array_equal(read_audio(tmp_path / "film.mkv", stream=1)[0], sounds[1])
 
 
-@pytest.mark.parametrize(("codec", "suffix"), [("pcm_s16le", "wav"), ("libmp3lame", "mp3"), ("flac", "flac")])
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("pcm_s16le", "wav"), ("libmp3lame", "mp3"), ("flac", "flac")]
+)
 def test_blocks_of_any_size_are_the_whole(tmp_path: Path, codec: str, suffix: str) -> None:
     path = encode(tmp_path / f"x.{suffix}", music(44100, 2), 44100, codec)
     whole = read_audio(path)[0]
@@ -188,7 +270,9 @@ def test_reading_in_blocks_keeps_little_in_memory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["wav", "mp3", "flac", "ogg", "m4a"])
 def test_an_empty_file_holds_no_audio(tmp_path: Path, suffix: str) -> None:
-    codec = {"wav": "pcm_s16le", "mp3": "libmp3lame", "ogg": "flac", "m4a": "aac"}.get(suffix, suffix)
+    codec = {"wav": "pcm_s16le", "mp3": "libmp3lame", "ogg": "flac", "m4a": "aac"}.get(
+        suffix, suffix
+    )
     path = tmp_path / f"x.{suffix}"
     with av.open(str(path), "w") as file:
         stream: Any = file.add_stream(codec, rate=44100, layout="stereo")
@@ -201,7 +285,9 @@ def test_an_empty_file_holds_no_audio(tmp_path: Path, suffix: str) -> None:
 def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:
     encode(tmp_path / "secret.wav", music(44100, 2), 44100, "pcm_s16le")
     (tmp_path / "list.ffconcat").write_text("ffconcat version 1.0\nfile secret.wav\n")
-    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:1,\nsecret.wav\n#EXT-X-ENDLIST\n")
+    (tmp_path / "list.m3u8").write_text(
+        "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:1,\nsecret.wav\n#EXT-X-ENDLIST\n"
+    )
     for name in ("list.ffconcat", "list.m3u8"):
         with pytest.raises(AudioFileError, match="not a readable audio file"):
             read_audio(tmp_path / name)
@@ -244,7 +330,9 @@ def test_a_pipe_is_no_audio_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rate", [1, 2**31 - 1])
-def test_a_rate_that_would_make_a_huge_file_of_a_small_one_is_refused(tmp_path: Path, rate: int) -> None:
+def test_a_rate_that_would_make_a_huge_file_of_a_small_one_is_refused(
+    tmp_path: Path, rate: int
+) -> None:
     path = encode(tmp_path / "x.wav", music(44100, 1), 44100, "pcm_s16le")
     content = bytearray(path.read_bytes())
     content[24:28] = rate.to_bytes(4, "little")

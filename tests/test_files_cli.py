@@ -27,7 +27,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
+) -> tuple[int, str, str]:
     """Run `rtmss WORDS`: exit status, standard output and error."""
     monkeypatch.setattr(sys, "argv", ["rtmss", *words])
     with pytest.raises(SystemExit) as stop:
@@ -100,7 +102,10 @@ def test_a_long_path_is_one_line_in_a_pipe(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = "/".join(["a folder with a long name"] * 8)
-    assert f"  {folder}/mix.wav\n" in run(monkeypatch, capsys, "render", "song.wav", *RENDER, folder)[1]
+    assert (
+        f"  {folder}/mix.wav\n"
+        in run(monkeypatch, capsys, "render", "song.wav", *RENDER, folder)[1]
+    )
 
 
 def test_osc_addresses_are_whole_in_a_pipe(

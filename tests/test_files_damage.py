@@ -25,13 +25,17 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, byt
     """By suffix: a place for cut files, the bytes of a file, and its samples."""
     made = {}
     for suffix, codec in CUT.items():
-        path = encode(tmp_path_factory.mktemp("cut") / f"x.{suffix}", music(RATE, 2, SECONDS), RATE, codec)
+        path = encode(
+            tmp_path_factory.mktemp("cut") / f"x.{suffix}", music(RATE, 2, SECONDS), RATE, codec
+        )
         made[suffix] = path.with_name(f"cut.{suffix}"), path.read_bytes(), read_audio(path)[0]
     return made
 
 
 @pytest.mark.parametrize("suffix", CUT)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(share=st.floats(0, 1, exclude_max=True))
 @example(share=0.0)
 @example(share=1 - 1e-9)
@@ -55,7 +59,13 @@ def test_a_file_that_is_cut_anywhere_is_refused_or_its_end_is_told(
 
 @pytest.mark.parametrize("suffix", [*CUT, "aiff", "w64", "caf", "wv", "tta", "au"])
 def test_a_whole_file_is_not_called_damaged(tmp_path: Path, suffix: str) -> None:
-    codec = {"aiff": "pcm_s16be", "caf": "pcm_s16be", "au": "pcm_s16be", "w64": "pcm_s16le", "wv": "wavpack"}
+    codec = {
+        "aiff": "pcm_s16be",
+        "caf": "pcm_s16be",
+        "au": "pcm_s16be",
+        "w64": "pcm_s16le",
+        "wv": "wavpack",
+    }
     path = encode(tmp_path / f"x.{suffix}", music(RATE, 2), RATE, (codec | CUT).get(suffix, suffix))
     read_audio(path, on_damage=refuse_damage)
 
@@ -104,7 +114,9 @@ def test_a_hole_in_an_mp3_is_told(tmp_path: Path) -> None:
     middle = len(content) // 2
     content[middle : middle + 2000] = bytes(2000)
     path.write_bytes(content)
-    with pytest.raises(AudioFileError, match=r"damaged from (0\.9|1\.0)\d s on: a part cannot be decoded"):
+    with pytest.raises(
+        AudioFileError, match=r"damaged from (0\.9|1\.0)\d s on: a part cannot be decoded"
+    ):
         read_audio(path, on_damage=refuse_damage)
 
 

@@ -68,7 +68,9 @@ def test_a_process_that_runs_is_left_alone(supervise: Supervise) -> None:
     assert (len(started), said) == (1, [])
 
 
-def test_a_process_that_ended_after_a_calm_time_is_started_at_once(supervise: Supervise, clock: Clock) -> None:
+def test_a_process_that_ended_after_a_calm_time_is_started_at_once(
+    supervise: Supervise, clock: Clock
+) -> None:
     supervised, started, said = supervise()
     clock.now += CALM_SECONDS + 1
     started[0].code = -11
@@ -79,7 +81,9 @@ def test_a_process_that_ended_after_a_calm_time_is_started_at_once(supervise: Su
     assert said == ["the engine ended with status -11; starting it again in 0 s"]
 
 
-def test_a_process_with_a_problem_is_ended_and_started_again(supervise: Supervise, clock: Clock) -> None:
+def test_a_process_with_a_problem_is_ended_and_started_again(
+    supervise: Supervise, clock: Clock
+) -> None:
     supervised, started, said = supervise()
     clock.now += CALM_SECONDS + 1
     supervised.check("has been silent for 2.1 s")
@@ -88,7 +92,9 @@ def test_a_process_with_a_problem_is_ended_and_started_again(supervise: Supervis
     assert "has been silent" in said[0]
 
 
-def test_pauses_grow_with_every_failure_up_to_the_longest(supervise: Supervise, clock: Clock) -> None:
+def test_pauses_grow_with_every_failure_up_to_the_longest(
+    supervise: Supervise, clock: Clock
+) -> None:
     supervised, started, _ = supervise()
     pauses = []
     for _ in range(6):
@@ -123,7 +129,15 @@ def test_a_later_start_that_is_refused_is_tried_again(supervise: Supervise, cloc
 
 
 @pytest.mark.parametrize(
-    "module", ["control.process", "realtime.launch", "host", "control.terminal", "control.osc.server", "recorder"]
+    "module",
+    [
+        "control.process",
+        "realtime.launch",
+        "host",
+        "control.terminal",
+        "control.osc.server",
+        "recorder",
+    ],
 )
 def test_all_but_the_engine_import_no_torch(module: str) -> None:
     code = f"import sys, rtmss.live.{module}; sys.exit('torch' in sys.modules)"

@@ -29,7 +29,9 @@ def test_band_split_is_one_linear_map_per_band() -> None:
     for band in range(7):
         width, start = (2, 2 * band) if band < 4 else (5, 8 + 5 * (band - 4))
         weight = layer.weights[0][band] if band < 4 else layer.weights[1][band - 4]
-        expected = torch.einsum("bctw,cwo->bot", x[..., start : start + width], weight.view(3, width, 6))
+        expected = torch.einsum(
+            "bctw,cwo->bot", x[..., start : start + width], weight.view(3, width, 6)
+        )
         assert torch.allclose(y[..., band], expected + layer.bias[:, :, band], atol=1e-5)
 
 
@@ -59,7 +61,9 @@ def test_the_causal_convolution_is_a_sum_over_its_taps(dilation: int) -> None:
             for shift in (-1, 0, 1):
                 for f in range(6):
                     if frame >= 0 and 0 <= f + shift < 6:
-                        expected[:, :, f] += x[:, :, frame, f + shift] @ weight[:, :, tap, shift + 1].T
+                        expected[:, :, f] += (
+                            x[:, :, frame, f + shift] @ weight[:, :, tap, shift + 1].T
+                        )
         assert torch.allclose(y[:, :, t], expected, atol=1e-5)
 
 

@@ -61,11 +61,17 @@ def test_the_recipes_name_only_addresses_that_there_are() -> None:
         _row(address)
 
 
-@pytest.mark.parametrize("owner", ["/rtmss/stem/vocals", "/rtmss/stem/kit-2", "/rtmss/remainder", "/rtmss/master"])
+@pytest.mark.parametrize(
+    "owner", ["/rtmss/stem/vocals", "/rtmss/stem/kit-2", "/rtmss/remainder", "/rtmss/master"]
+)
 def test_the_surface_has_all_that_a_strip_has(widgets: list[dict[str, Any]], owner: str) -> None:
     shown = {widget.get("address") for widget in widgets}
     pattern = re.sub(r"(?<=/stem/)[^/]+", "<name>", owner)
-    in_table = {row.address.replace(pattern, owner) for row in TABLE if row.address.startswith(f"{pattern}/")}
+    in_table = {
+        row.address.replace(pattern, owner)
+        for row in TABLE
+        if row.address.startswith(f"{pattern}/")
+    }
     assert in_table - shown <= {f"{owner}/gain", f"{owner}/condition"}, "the fader is the gain"
     assert f"/rtmss/meter/{owner.rsplit('/', 1)[1]}/peak" in shown
 
@@ -76,7 +82,9 @@ def test_the_surface_sets_only_what_can_be_set(widgets: list[dict[str, Any]]) ->
         if address == "auto":
             continue
         is_told = _row(address).mode in {Mode.VALUE, Mode.TRIGGER}
-        assert is_told != widget.get("bypass", False), f"{address}: a meter must not send, everything else must"
+        assert is_told != widget.get("bypass", False), (
+            f"{address}: a meter must not send, everything else must"
+        )
 
 
 def test_widgets_have_names_of_their_own(widgets: list[dict[str, Any]]) -> None:
@@ -122,10 +130,15 @@ def test_the_command_makes_the_surface_of_a_preset() -> None:
 
 
 def test_help_names_every_layout() -> None:
-    text = " ".join(CliRunner().invoke(app, ["osc", "--help"], env={"COLUMNS": "200"}).stdout.split())
+    text = " ".join(
+        CliRunner().invoke(app, ["osc", "--help"], env={"COLUMNS": "200"}).stdout.split()
+    )
     assert ", ".join(sorted(LAYOUTS)) in text
 
 
 def test_an_unknown_layout_is_named_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="no layout 'ableton'; known: open-stage-control, pd, reaper, supercollider"):
+    with pytest.raises(
+        ConfigError,
+        match="no layout 'ableton'; known: open-stage-control, pd, reaper, supercollider",
+    ):
         layout_text("ableton", (), ())

@@ -1,4 +1,6 @@
-"""Programs of others talk to the live host: `oscsend` says every row of the table, and `oscdump` reads the answers."""
+"""Programs of others talk to the live host: `oscsend` says every row of the table, and `oscdump`
+reads the answers.
+"""
 
 from __future__ import annotations
 
@@ -77,10 +79,13 @@ EXCHANGES = {
         "< /rtmss/meters f 0",
     ],
     "/rtmss/done": ["> /rtmss/preset s no-drums", "< /rtmss/done ss /rtmss/preset no-drums"],
-    "/rtmss/fail": ["> /rtmss/stem/vocals/gain f 99", "< /rtmss/fail sss /rtmss/stem/vocals/gain range *"],
+    "/rtmss/fail": [
+        "> /rtmss/stem/vocals/gain f 99",
+        "< /rtmss/fail sss /rtmss/stem/vocals/gain range *",
+    ],
     "/rtmss/meter/<name>/peak": ["> /rtmss/meters f 30", "< /rtmss/meter/vocals/peak f *"],
     "/rtmss/meter/<name>/rms": ["> /rtmss/meters f 30", "< /rtmss/meter/vocals/rms f *"],
-}  # fmt: skip
+}
 """What is said (>) and heard (<) of the rows that are neither set nor asked; * is anything."""
 
 
@@ -95,8 +100,9 @@ class Heard(NamedTuple):
 class Wire:
     """`oscsend` and `oscdump` in talk with a host.
 
-    An answer goes to the port that has spoken, and oscsend listens at none. So the packets that it has made pass
-    through a socket which stays, and what comes back to that is handed on to oscdump as it is.
+    An answer goes to the port that has spoken, and oscsend listens at none. So the packets that it
+    has made pass through a socket which stays, and what comes back to that is handed on to oscdump
+    as it is.
     """
 
     def __init__(self, host: Host) -> None:
@@ -104,9 +110,13 @@ class Wire:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self._reader = ("127.0.0.1", free_port())
-        self._dump = subprocess.Popen(["oscdump", "-L", str(self._reader[1])], stdout=subprocess.PIPE, text=True)
+        self._dump = subprocess.Popen(
+            ["oscdump", "-L", str(self._reader[1])], stdout=subprocess.PIPE, text=True
+        )
         self._heard: queue.Queue[Heard] = queue.Queue()
-        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._relay, self._read)]
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._relay, self._read)
+        ]
         for thread in self._threads:
             thread.start()
         self.ask_until("/rtmss/status/state s running")  # and oscdump has shown it
@@ -127,7 +137,9 @@ class Wire:
     def say(self, line: str) -> None:
         """`/rtmss/stem/vocals/gain f -6`, as one types it behind `oscsend HOST PORT`."""
         port = str(self._socket.getsockname()[1])
-        subprocess.run(["oscsend", "127.0.0.1", port, *shlex.split(line)], check=True, timeout=SECONDS)
+        subprocess.run(
+            ["oscsend", "127.0.0.1", port, *shlex.split(line)], check=True, timeout=SECONDS
+        )
 
     def hear(self, line: str, seconds: float = SECONDS) -> Heard:
         """Read until this comes."""
@@ -191,9 +203,13 @@ def _agree(wanted: list[str], got: tuple[str, ...]) -> bool:
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory, noise: Noise, write_audio: WriteAudio) -> Iterator[Host]:
+def live(
+    tmp_path_factory: pytest.TempPathFactory, noise: Noise, write_audio: WriteAudio
+) -> Iterator[Host]:
     """One host for all of these tests, with a song, for the rows that are about one."""
-    song = write_audio(tmp_path_factory.mktemp("song") / "song.wav", noise(SONG_SECONDS * RATE), RATE)
+    song = write_audio(
+        tmp_path_factory.mktemp("song") / "song.wav", noise(SONG_SECONDS * RATE), RATE
+    )
     with pytest.MonkeyPatch.context() as patch, jack_server(patch) as server, live_host() as host:
         server(1024)
         yield host("--preset", "four-stems", "--file", str(song))
@@ -235,7 +251,9 @@ def _samples(row: Row, arg: Arg) -> list[tuple[str, str]]:
     if arg.kind == "bool":
         return [("i", "1"), ("F", ""), ("T", ""), ("i", "0"), ("f", "1")]
     if not math.isfinite(arg.high - arg.low):
-        pytest.fail(f"'{row.address}' is new, and the table has no range: add to VALUES what it accepts")
+        pytest.fail(
+            f"'{row.address}' is new, and the table has no range: add to VALUES what it accepts"
+        )
     samples = [arg.low + part * (arg.high - arg.low) for part in (0.7, 0.2)]
     return [(letter, f"{sample:.4f}" if letter == "f" else f"{sample:.0f}") for sample in samples]
 
@@ -269,7 +287,9 @@ def test_oscsend_asks_and_oscdump_shows_the_answer(wire: Wire, row: Row) -> None
             assert heard.types == letters, heard
 
 
-@pytest.mark.parametrize("row", _rows(Mode.COMMAND, Mode.TRIGGER, Mode.SENT), ids=lambda row: row.address)
+@pytest.mark.parametrize(
+    "row", _rows(Mode.COMMAND, Mode.TRIGGER, Mode.SENT), ids=lambda row: row.address
+)
 def test_oscsend_makes_it_happen_and_oscdump_sees_it(wire: Wire, row: Row) -> None:
     if row.address not in EXCHANGES:
         pytest.fail(f"'{row.address}' is new: add to EXCHANGES what to say and what is heard then")
@@ -292,7 +312,15 @@ def test_the_pure_data_patch_asks_sets_follows_and_bundles(live: Host) -> None:
     ]
     options = [option for line in sent for option in ("-send", line)]
     _see(
-        ["pd", "-nogui", "-noaudio", "-nomidi", "-stderr", *options, str(LAYOUT_FOLDER / "rtmss.pd")],
+        [
+            "pd",
+            "-nogui",
+            "-noaudio",
+            "-nomidi",
+            "-stderr",
+            *options,
+            str(LAYOUT_FOLDER / "rtmss.pd"),
+        ],
         "rtmss: stem vocals gain -6",  # asked
         "rtmss: stems vocals drums bass guitar",  # all values
         "rtmss: stem drums mute 1",  # then every change
@@ -319,9 +347,13 @@ def _see(command: list[str], *wanted: str) -> None:
     left = list(wanted)
     screenless = {"QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1"}
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
         env=os.environ | screenless,
-    ) as process:  # fmt: skip
+    ) as process:
         watchdog = threading.Timer(60, process.kill)
         watchdog.start()
         assert process.stdout is not None

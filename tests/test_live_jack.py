@@ -1,4 +1,6 @@
-"""The live host on a real PortAudio stream: a JACK server without hardware, and an independent client beside it."""
+"""The live host on a real PortAudio stream: a JACK server without hardware, and an independent
+client beside it.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +75,9 @@ def listener(server: Callable[[int], subprocess.Popen[bytes]]) -> Iterator[Calla
 
 
 def _undisturbed(host: Host, listener: Listener) -> tuple[Audio, Audio]:
-    """One second in which the server lost no block and the engine was never late, on however busy a machine."""
+    """One second in which the server lost no block and the engine was never late, on however busy a
+    machine.
+    """
     trouble = ("/rtmss/status/xruns", "/rtmss/status/late")
     for _ in range(30):
         before = [host.ask(address) for address in trouble]
@@ -86,21 +90,30 @@ def _undisturbed(host: Host, listener: Listener) -> tuple[Audio, Audio]:
 def _lag(sent: Audio, heard: Audio) -> int:
     """Samples by which `heard` is behind, by its best match."""
     piece = heard[-4096:]
-    scores = [float(np.abs(piece - sent[len(sent) - 4096 - lag : len(sent) - lag]).max()) for lag in range(16000)]
+    scores = [
+        float(np.abs(piece - sent[len(sent) - 4096 - lag : len(sent) - lag]).max())
+        for lag in range(16000)
+    ]
     return int(np.argmin(scores))
 
 
 def _overload(host: Host) -> None:
-    """Starve the thread that runs the model, a moment each time, until hops were late; the device's is left alone."""
+    """Starve the thread that runs the model, a moment each time, until hops were late; the device's
+    is left alone.
+    """
     engine, core = host_processes(host.process.pid)["engine"], min(os.sched_getaffinity(0))
     cores, policy = os.sched_getaffinity(engine), os.sched_getscheduler(engine)
     parameter, late = os.sched_getparam(engine), host.ask("/rtmss/status/late")[0]
-    hog = subprocess.Popen([sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"])
+    hog = subprocess.Popen(
+        [sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"]
+    )
     deadline = time.monotonic() + 20
     while host.ask("/rtmss/status/late")[0] == late:
         assert time.monotonic() < deadline, "the engine cannot be starved"
         try:
-            os.sched_setaffinity(engine, {core})  # of the main thread, whose number is the process's
+            os.sched_setaffinity(
+                engine, {core}
+            )  # of the main thread, whose number is the process's
             os.sched_setscheduler(engine, os.SCHED_IDLE, os.sched_param(0))
             time.sleep(0.4)  # after 2 s without a sign of life it would be started anew
         finally:
@@ -113,13 +126,21 @@ def _overload(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("period", "profile"), [*((period, "default") for period in (64, 128, 256, 512, 1024)), (128, "tighter")]
+    ("period", "profile"),
+    [*((period, "default") for period in (64, 128, 256, 512, 1024)), (128, "tighter")],
 )
-def test_bypass_is_the_input_delayed_by_the_reported_latency_before_and_after_a_switch_and_an_overload(
-    server: Callable[..., Any], host: Callable[..., Host], listener: Callable[[], Listener], period: int, profile: str
+def test_bypass_is_the_input_delayed_by_the_reported_latency_through_a_switch_and_an_overload(
+    server: Callable[..., Any],
+    host: Callable[..., Host],
+    listener: Callable[[], Listener],
+    period: int,
+    profile: str,
 ) -> None:
     server(period)
-    live, client = host("--preset", "karaoke", "--profile", profile), listener()  # whose blocks are the server's
+    live, client = (
+        host("--preset", "karaoke", "--profile", profile),
+        listener(),
+    )  # whose blocks are the server's
     live.send("/rtmss/bypass", 1)
     live.sync()
     client.connect()
@@ -163,7 +184,10 @@ def test_killing_the_control_side_does_not_touch_the_engine(
 ) -> None:
     server(1024)
     live = host("--preset", "karaoke")
-    before, hop = host_processes(live.process.pid), live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1]
+    before, hop = (
+        host_processes(live.process.pid),
+        live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1],
+    )
     os.kill(before["control"], signal.SIGKILL)
     time.sleep(0.1)
     assert live.ask("/rtmss/ping", 5, answer="/rtmss/pong")[1] == 5
@@ -171,7 +195,9 @@ def test_killing_the_control_side_does_not_touch_the_engine(
     assert live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1] > hop
 
 
-def test_a_jack_server_that_dies_is_waited_for(server: Callable[..., Any], host: Callable[..., Host]) -> None:
+def test_a_jack_server_that_dies_is_waited_for(
+    server: Callable[..., Any], host: Callable[..., Host]
+) -> None:
     first = server(1024)
     live = host("--preset", "karaoke")
     first.kill()

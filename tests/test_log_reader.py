@@ -38,7 +38,9 @@ def scene(make_condition: MakeCondition) -> Scene:
 
 @pytest.fixture
 def log(tmp_path: Path, scene: Scene) -> Path:
-    """Begins with one scene, takes up another at hop 10, has a step of 4 hops, lost hops, and an end."""
+    """Begins with one scene, takes up another at hop 10, has a step of 4 hops, lost hops, and an
+    end.
+    """
     vectors = Vectors(tmp_path / VECTORS)
     header = Header(model_id=MODEL_ID, sample_rate=8000, hop_length=HOP, delay=64, n_outputs=4)
     louder = vectors.record(scene.with_strip("voice", gain_db=0.1))
@@ -52,7 +54,9 @@ def log(tmp_path: Path, scene: Scene) -> Path:
         Event(event="lost", hop=40, hops=6),
         Event(event="end", hop=60, reason="stopped"),
     ]
-    (tmp_path / LOG).write_text(header.model_dump_json() + "\n" + "".join(event.line() for event in events))
+    (tmp_path / LOG).write_text(
+        header.model_dump_json() + "\n" + "".join(event.line() for event in events)
+    )
     return tmp_path / LOG
 
 
@@ -63,11 +67,21 @@ def _add(log: Path, line: str) -> None:
 
 def test_a_scene_comes_back_as_it_was(tmp_path: Path, scene: Scene) -> None:
     record = Vectors(tmp_path / VECTORS).record(scene)
-    made = Vectors(tmp_path / VECTORS).make(type(record).model_validate_json(record.model_dump_json()))
+    made = Vectors(tmp_path / VECTORS).make(
+        type(record).model_validate_json(record.model_dump_json())
+    )
     assert made.stems[0].condition.name == "vocals"
     assert np.array_equal(made.stems[0].condition.vector, scene.stems[0].condition.vector)
-    assert (made.stems[0].name, made.stems[0].strip, made.remainder) == ("voice", scene.stems[0].strip, scene.remainder)
-    assert (made.master_db, made.fade_ms, made.fallback) == (scene.master_db, scene.fade_ms, scene.fallback)
+    assert (made.stems[0].name, made.stems[0].strip, made.remainder) == (
+        "voice",
+        scene.stems[0].strip,
+        scene.remainder,
+    )
+    assert (made.master_db, made.fade_ms, made.fallback) == (
+        scene.master_db,
+        scene.fade_ms,
+        scene.fallback,
+    )
 
 
 def test_a_log_without_pans_has_none(log: Path) -> None:
@@ -83,7 +97,9 @@ def test_a_condition_that_stays_is_equal_and_another_vector_is_not(
     vectors = Vectors(tmp_path / VECTORS)
     again = vectors.record(scene.with_strip("voice", mute=True))
     other = vectors.record(scene.with_condition("voice", make_condition("vocals", seed=5)))
-    first, same, different = (vectors.make(record) for record in (vectors.record(scene), again, other))
+    first, same, different = (
+        vectors.make(record) for record in (vectors.record(scene), again, other)
+    )
     assert same.stems[0].condition == first.stems[0].condition
     assert different.stems[0].condition != first.stems[0].condition
 
@@ -97,7 +113,10 @@ def test_hops_are_played_together_as_they_were(log: Path) -> None:
 
 
 def test_a_step_ends_where_the_next_scene_begins(log: Path, scene: Scene) -> None:
-    _add(log, Event(event="scene", hop=22, scene=Vectors(log.with_name(VECTORS)).record(scene)).line())
+    _add(
+        log,
+        Event(event="scene", hop=22, scene=Vectors(log.with_name(VECTORS)).record(scene)).line(),
+    )
     steps = [step[:2] for step in SessionLog.load(log, MODEL_ID).steps(70)]
     assert (20, 2) in steps
     assert (22, 1) in steps
@@ -119,7 +138,10 @@ def test_half_a_line_at_the_end_is_left_out(log: Path) -> None:
         ("nonsense}\n", r"session.jsonl, line 10: Expecting value"),
         ("[1]}\n", r"line 10: Extra data"),
         ('{"event":"late","hop":-1}\n', r"line 10: 'hop': .* greater than or equal to 0"),
-        ('{"event":"late","hop":1,"hopps":2}\n', r"line 10: unknown key 'hopps'; known here: event, hop, hops"),
+        (
+            '{"event":"late","hop":1,"hopps":2}\n',
+            r"line 10: unknown key 'hopps'; known here: event, hop, hops",
+        ),
         ('{"event":"drums","hop":1}\n', r"line 10: 'event': Input should be 'start', 'scene'"),
     ],
 )
@@ -131,7 +153,8 @@ def test_a_damaged_line_is_named(log: Path, line: str, message: str) -> None:
 
 def test_a_log_of_other_weights_is_refused(log: Path) -> None:
     with pytest.raises(
-        SessionLogError, match=r"was recorded with weights 0123456789ab .* these are ffff; name the same"
+        SessionLogError,
+        match=r"was recorded with weights 0123456789ab .* these are ffff; name the same",
     ):
         SessionLog.load(log, "ffff")
 
@@ -145,7 +168,8 @@ def test_a_log_of_another_version_is_refused(log: Path) -> None:
 def test_a_missing_vector_is_named(log: Path) -> None:
     log.with_name(VECTORS).unlink()
     with pytest.raises(
-        SessionLogError, match=r"conditions.safetensors: holds no vector 'vocals-.*', which session.jsonl names"
+        SessionLogError,
+        match=r"conditions.safetensors: holds no vector 'vocals-.*', which session.jsonl names",
     ):
         SessionLog.load(log, MODEL_ID)
 
@@ -158,13 +182,20 @@ def test_what_is_no_log_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_an_empty_file_is_no_log(tmp_path: Path) -> None:
     (tmp_path / LOG).write_text("")
-    with pytest.raises(SessionLogError, match=r"is no log; expected the session.jsonl of a recording"):
+    with pytest.raises(
+        SessionLogError, match=r"is no log; expected the session.jsonl of a recording"
+    ):
         SessionLog.load(tmp_path / LOG, MODEL_ID)
 
 
 @pytest.mark.parametrize("n_channels", [1, 2])
 def test_another_file_is_played_as_the_log_says(
-    log: Path, tiny: SeparatorModel, scene: Scene, noise: Noise, write_audio: WriteAudio, n_channels: int
+    log: Path,
+    tiny: SeparatorModel,
+    scene: Scene,
+    noise: Noise,
+    write_audio: WriteAudio,
+    n_channels: int,
 ) -> None:
     source = write_audio(log.parent / "song.wav", noise(15 * HOP + 7, n_channels), 8000)
     replay(source, log.parent / "out", tiny, SessionLog.load(log, MODEL_ID), stems=True)
@@ -175,7 +206,10 @@ def test_another_file_is_played_as_the_log_says(
         if hop == 10:
             session.scene = scene.with_strip("voice", gain_db=0.1)
         outputs.append(session.step(audio[:, hop * HOP : (hop + 1) * HOP]))
-    for name, field in (("mix", [o.mix for o in outputs]), ("voice", [o.stems[0] for o in outputs])):
+    for name, field in (
+        ("mix", [o.mix for o in outputs]),
+        ("voice", [o.stems[0] for o in outputs]),
+    ):
         expected = np.concatenate(field, axis=1)[:, 64 : 15 * HOP + 7]
         played = read_audio(log.parent / "out" / f"{name}.wav")[0]
         assert np.abs(expected).max() > 0.01
@@ -188,7 +222,11 @@ def test_only_the_mix_is_written_unless_stems_are_asked_for(
 ) -> None:
     source = write_audio(log.parent / "song.wav", noise(HOP), 8000)
     report = replay(source, log.parent / "out", tiny, SessionLog.load(log, MODEL_ID))
-    assert [path.name for path in report.files] == [path.name for path in (log.parent / "out").iterdir()] == ["mix.wav"]
+    assert (
+        [path.name for path in report.files]
+        == [path.name for path in (log.parent / "out").iterdir()]
+        == ["mix.wav"]
+    )
 
 
 def test_a_file_of_another_rate_is_refused(
@@ -196,7 +234,8 @@ def test_a_file_of_another_rate_is_refused(
 ) -> None:
     source = write_audio(log.parent / "song.wav", noise(1000), 44100)
     with pytest.raises(
-        SessionLogError, match="has 44100 Hz, the log 8000 Hz, and its hops would fall elsewhere; resample"
+        SessionLogError,
+        match="has 44100 Hz, the log 8000 Hz, and its hops would fall elsewhere; resample",
     ):
         replay(source, log.parent / "out", tiny, SessionLog.load(log, MODEL_ID))
     assert not (log.parent / "out").exists()
@@ -214,16 +253,31 @@ def test_the_recording_itself_is_not_overwritten(
     ("options", "message"),
     [
         ([], "render takes one of --preset and --automation"),
-        (["--preset", "karaoke", "--automation", "x.jsonl"], "render takes one of --preset and --automation"),
-        (["--automation", "x.jsonl", "--format", "flac"], "leave out --format, --threads and --profile"),
-        (["--automation", "x.jsonl", "--threads", "2"], "leave out --format, --threads and --profile"),
-        (["--automation", "x.jsonl", "--profile", "tight"], "leave out --format, --threads and --profile"),
+        (
+            ["--preset", "karaoke", "--automation", "x.jsonl"],
+            "render takes one of --preset and --automation",
+        ),
+        (
+            ["--automation", "x.jsonl", "--format", "flac"],
+            "leave out --format, --threads and --profile",
+        ),
+        (
+            ["--automation", "x.jsonl", "--threads", "2"],
+            "leave out --format, --threads and --profile",
+        ),
+        (
+            ["--automation", "x.jsonl", "--profile", "tight"],
+            "leave out --format, --threads and --profile",
+        ),
         (["--automation", "x.jsonl"], "x.jsonl: cannot be read"),
         (["other.wav", "--automation", "x.jsonl"], "plays one input, that of its recording"),
     ],
 )
 def test_the_command_refuses_what_does_not_go_together(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], options: list[str], message: str
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    message: str,
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["rtmss", "render", "song.wav", "--output", "out", *options])
     with pytest.raises(SystemExit) as stop:
@@ -237,7 +291,9 @@ def test_every_event_is_explained() -> None:
         assert f"\n    {kind}: " in str(Event.__doc__)
 
 
-@pytest.mark.parametrize("made_by", [versions("torch"), versions("torch") | {"torch": "0.1"}, versions("onnx")])
+@pytest.mark.parametrize(
+    "made_by", [versions("torch"), versions("torch") | {"torch": "0.1"}, versions("onnx")]
+)
 def test_a_recording_of_other_versions_is_told(
     tmp_path: Path,
     noise: Noise,
@@ -247,10 +303,25 @@ def test_a_recording_of_other_versions_is_told(
     made_by: dict[str, str],
 ) -> None:
     model_id = Separator.load().model_id
-    header = Header(model_id=model_id, sample_rate=44100, hop_length=512, delay=512, n_outputs=2, versions=made_by)
+    header = Header(
+        model_id=model_id,
+        sample_rate=44100,
+        hop_length=512,
+        delay=512,
+        n_outputs=2,
+        versions=made_by,
+    )
     (tmp_path / LOG).write_text(header.model_dump_json() + "\n" + Event(event="end", hop=8).line())
     song = write_audio(tmp_path / "song.wav", noise(8 * 512), 44100)
-    command = ["rtmss", "render", str(song), "--automation", str(tmp_path / LOG), "--output", str(tmp_path / "out")]
+    command = [
+        "rtmss",
+        "render",
+        str(song),
+        "--automation",
+        str(tmp_path / LOG),
+        "--output",
+        str(tmp_path / "out"),
+    ]
     monkeypatch.setattr(sys, "argv", command)
     with contextlib.suppress(SystemExit):
         main()
@@ -268,10 +339,24 @@ def test_a_log_is_played_at_its_own_latency(
     hop: int,
     is_known: bool,
 ) -> None:
-    header = Header(model_id=Separator.load().model_id, sample_rate=44100, hop_length=hop, delay=hop, n_outputs=2)
+    header = Header(
+        model_id=Separator.load().model_id,
+        sample_rate=44100,
+        hop_length=hop,
+        delay=hop,
+        n_outputs=2,
+    )
     (tmp_path / LOG).write_text(header.model_dump_json() + "\n" + Event(event="end", hop=16).line())
     song = write_audio(tmp_path / "song.wav", noise(16 * hop), 44100)
-    command = ["rtmss", "render", str(song), "--automation", str(tmp_path / LOG), "--output", str(tmp_path / "out")]
+    command = [
+        "rtmss",
+        "render",
+        str(song),
+        "--automation",
+        str(tmp_path / LOG),
+        "--output",
+        str(tmp_path / "out"),
+    ]
     monkeypatch.setattr(sys, "argv", command)
     with contextlib.suppress(SystemExit):
         main()

@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from rtmss.training.losses import relative_error, root_compress, spectral_errors, tamed, waveform_errors
+from rtmss.training.losses import (
+    relative_error,
+    root_compress,
+    spectral_errors,
+    tamed,
+    waveform_errors,
+)
 
 
 def waves(batch: int = 3) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,7 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rtmss.evaluation.metrics import block_levels, level_db, level_dbfs, measure, sdr_db, si_sdr_db, sounding_level
+from rtmss.evaluation.metrics import (
+    block_levels,
+    level_db,
+    level_dbfs,
+    measure,
+    sdr_db,
+    si_sdr_db,
+    sounding_level,
+)
 from rtmss.files import Audio
 
 
@@ -19,8 +27,12 @@ def rest() -> Audio:
 
 def test_sdr_follows_its_definition(target: Audio, rest: Audio) -> None:
     estimate = target + 0.3 * rest
-    energies = [float((audio.astype(np.float64) ** 2).sum()) for audio in (target, target - estimate)]
-    assert sdr_db(target, estimate) == pytest.approx(10 * np.log10(energies[0] / energies[1]), abs=1e-9)
+    energies = [
+        float((audio.astype(np.float64) ** 2).sum()) for audio in (target, target - estimate)
+    ]
+    assert sdr_db(target, estimate) == pytest.approx(
+        10 * np.log10(energies[0] / energies[1]), abs=1e-9
+    )
 
 
 def test_an_error_of_a_tenth_of_the_target_is_20_db(target: Audio) -> None:
@@ -72,7 +84,9 @@ def test_level_of_silence_is_finite(target: Audio) -> None:
 def test_sounding_level_leaves_pauses_out(target: Audio) -> None:
     with_pause = np.concatenate([target, np.zeros_like(target)], axis=-1)
     assert sounding_level(with_pause, 8000) == pytest.approx(sounding_level(target, 8000))
-    assert sounding_level(target, 8000) == pytest.approx(float(np.sqrt((target**2).mean())), rel=1e-5)
+    assert sounding_level(target, 8000) == pytest.approx(
+        float(np.sqrt((target**2).mean())), rel=1e-5
+    )
 
 
 def test_a_piece_shorter_than_half_a_second_is_one_block(target: Audio) -> None:
@@ -91,7 +105,9 @@ def test_si_sdr_is_the_sdr_at_the_best_scale(target: Audio, rest: Audio) -> None
 @pytest.mark.parametrize("gain", [0.01, 3.0, -1.0])
 def test_si_sdr_ignores_the_scale(target: Audio, rest: Audio, gain: float) -> None:
     estimate = target + 0.1 * rest
-    assert si_sdr_db(target, np.float32(gain) * estimate) == pytest.approx(si_sdr_db(target, estimate), abs=1e-3)
+    assert si_sdr_db(target, np.float32(gain) * estimate) == pytest.approx(
+        si_sdr_db(target, estimate), abs=1e-3
+    )
 
 
 def test_si_sdr_has_one_scale_for_both_channels(target: Audio) -> None:

@@ -25,14 +25,25 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def bank(noise: Noise) -> Bank:
-    """A mono take and a stereo take, each three seconds of noise below 1.5 kHz, which any speed keeps."""
+    """A mono take and a stereo take, each three seconds of noise below 1.5 kHz, which any speed
+    keeps.
+    """
     takes, audio = [], []
     for number, n_channels in enumerate((1, 2)):
         spectrum = np.fft.rfft(noise(3 * RATE, n_channels))
         spectrum[:, 3 * 1500 :] = 0
         smooth = np.fft.irfft(spectrum)
         audio.append(np.round(smooth.T * 20000 / np.abs(smooth).max()).astype(np.int16))
-        takes.append(Take(f"{number}.wav", "synth", f"player {number}", "", n_samples=3 * RATE, n_channels=n_channels))
+        takes.append(
+            Take(
+                f"{number}.wav",
+                "synth",
+                f"player {number}",
+                "",
+                n_samples=3 * RATE,
+                n_channels=n_channels,
+            )
+        )
     levels = [np.full(6, 0.1, np.float32)] * 2
     return Bank(takes, audio, levels, RATE)
 
@@ -85,10 +96,16 @@ def test_a_mixture_stays_below_full_scale(bank: Bank) -> None:
     assert (mixture - targets.sum(1)).abs().max() < 1e-5
 
 
-def test_a_mastered_mixture_is_louder_at_the_same_peak_and_its_stems_still_add_up(bank: Bank) -> None:
+def test_a_mastered_mixture_is_louder_at_the_same_peak_and_its_stems_still_add_up(
+    bank: Bank,
+) -> None:
     plain, _, _, _ = Mixdown(bank, N, CPU)(plan([0, 1], gain=torch.tensor([50.0])))
     mixture, targets, _, _ = Mixdown(bank, N, CPU)(
-        plan([0, 1], gain=torch.tensor([50.0]), master=torch.tensor([(4.0, 3.0, 0.01, 0.15, 8.0, 0.06)]))
+        plan(
+            [0, 1],
+            gain=torch.tensor([50.0]),
+            master=torch.tensor([(4.0, 3.0, 0.01, 0.15, 8.0, 0.06)]),
+        )
     )
     assert mixture.abs().max() <= 0.991
     assert mixture.square().mean() > 1.5 * plain.square().mean()
@@ -106,7 +123,8 @@ def test_only_the_parts_that_are_compressed_change_and_keep_their_level(bank: Ba
 
 def test_only_the_parts_that_are_named_have_their_formants_moved(bank: Bank) -> None:
     plain, moved = (
-        Mixdown(bank, N, CPU)(plan([0, 1], formants=torch.tensor([1.0, ratio]))).targets[0] for ratio in (1.0, 1.2)
+        Mixdown(bank, N, CPU)(plan([0, 1], formants=torch.tensor([1.0, ratio]))).targets[0]
+        for ratio in (1.0, 1.2)
     )
     assert torch.equal(plain[0], moved[0])
     assert (plain[1] - moved[1]).abs().max() > 0.02 * plain[1].abs().max()
@@ -114,7 +132,9 @@ def test_only_the_parts_that_are_named_have_their_formants_moved(bank: Bank) -> 
 
 def test_levels_are_of_the_loudest_half_second_and_over_the_rest(bank: Bank) -> None:
     level = torch.tensor([Level.LOUDEST, Level.OVER_THE_REST])
-    _, targets, _, _ = Mixdown(bank, N, CPU)(plan([0, 1], level=level, part_gain=torch.tensor([0.5, 2.0])))
+    _, targets, _, _ = Mixdown(bank, N, CPU)(
+        plan([0, 1], level=level, part_gain=torch.tensor([0.5, 2.0]))
+    )
     blocks = 10 * torch.unflatten(targets[0], -1, (2, -1)).square().mean((1, 3)).sqrt()
     assert float(blocks[0].max()) == pytest.approx(0.5, rel=1e-3)
     rest = 10 * float(targets[0, 0].square().mean().sqrt())
@@ -133,7 +153,9 @@ def test_a_shelf_plays_what_is_read_from_disk(bank: Bank, n_in: int, start: int)
 
 
 def test_what_is_played_faster_does_not_fold(bank: Bank) -> None:
-    high = np.round(10000 * np.sin(2 * np.pi * 3700 / RATE * np.arange(3 * RATE))).astype(np.int16)[:, None]
+    high = np.round(10000 * np.sin(2 * np.pi * 3700 / RATE * np.arange(3 * RATE))).astype(np.int16)[
+        :, None
+    ]
     shelf = Shelf(Bank(bank.takes[:1], [high], bank.levels[:1], RATE), CPU, compiled=False)
     wanted = plan([0], n_in=torch.tensor([round(1.33 * (N + 2 * FADE))]))
     played = shelf.play(wanted, N + 2 * FADE)  # 4.9 kHz are above half of 8 kHz
@@ -141,7 +163,9 @@ def test_what_is_played_faster_does_not_fold(bank: Bank) -> None:
 
 
 def test_drawn_episodes_are_the_same_from_a_shelf(band: Bank, tiny_config: SeparatorConfig) -> None:
-    recipe = Recipe(model=tiny_config, loop=LoopRecipe(batch=4), episodes=EpisodeRecipe(seconds=1.0))
+    recipe = Recipe(
+        model=tiny_config, loop=LoopRecipe(batch=4), episodes=EpisodeRecipe(seconds=1.0)
+    )
     plans = Episodes(band, [np.ones((2, 16), np.float32)] * len(band.takes), recipe)
     read, shelved = (Mixdown(band, plans.n_samples, CPU) for _ in range(2))
     shelved.shelf = Shelf(band, CPU, compiled=False)

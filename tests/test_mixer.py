@@ -13,7 +13,9 @@ from rtmss.files import Audio
 
 
 def scene_of(make_condition: MakeCondition, *strips: Strip, **fields: object) -> Scene:
-    stems = tuple(Stem(f"s{i}", make_condition(f"s{i}", i), strip) for i, strip in enumerate(strips))
+    stems = tuple(
+        Stem(f"s{i}", make_condition(f"s{i}", i), strip) for i, strip in enumerate(strips)
+    )
     return replace(Scene(stems), **fields)  # type: ignore[arg-type]
 
 
@@ -90,7 +92,9 @@ def test_the_master_acts_on_the_main_mix_only(make_condition: MakeCondition) -> 
 
 
 def test_the_master_mutes_the_main_mix_only(make_condition: MakeCondition) -> None:
-    matrix = gain_matrix(scene_of(make_condition, Strip(channels=(1, 2, 3, 4)), master_mute=True), 4)
+    matrix = gain_matrix(
+        scene_of(make_condition, Strip(channels=(1, 2, 3, 4)), master_mute=True), 4
+    )
     assert matrix[0].tolist() == [0, 0, 1, 1]
 
 
@@ -99,7 +103,9 @@ def test_bypass_plays_the_dry_sound_and_nothing_else(make_condition: MakeConditi
     assert gain_matrix(scene, 4).tolist() == [[0, 0, 0, 0], [0, 0, 0, 0], [1, 1, 0, 0]]
 
 
-def test_odd_outputs_carry_the_left_side_and_even_ones_the_right(make_condition: MakeCondition, noise: Noise) -> None:
+def test_odd_outputs_carry_the_left_side_and_even_ones_the_right(
+    make_condition: MakeCondition, noise: Noise
+) -> None:
     mixer = Mixer(4, 8000)
     mixer.snap(scene_of(make_condition, Strip(-6.0, channels=(1, 2, 3, 4))))
     sources = noise(3 * 100, 2).reshape(2, 3, 100).swapaxes(0, 1).copy()
@@ -148,7 +154,9 @@ def test_a_change_during_a_glide_goes_on_from_where_it_is(make_condition: MakeCo
     assert out.min() == pytest.approx(1 - 100 / 240, abs=1e-5)
 
 
-def test_cutting_a_glide_into_blocks_changes_nothing(make_condition: MakeCondition, noise: Noise) -> None:
+def test_cutting_a_glide_into_blocks_changes_nothing(
+    make_condition: MakeCondition, noise: Noise
+) -> None:
     scene = scene_of(make_condition, Strip(), Strip(-6.0))
     sources = np.stack([noise(500, 2, seed) for seed in range(4)])
     outs = []
@@ -169,7 +177,9 @@ def test_without_a_fade_a_change_is_there_at_once(make_condition: MakeCondition)
     assert not mixer.mix(ones(1, 10)).any()
 
 
-def test_a_stem_that_goes_on_keeps_its_gain_through_a_rearrangement(make_condition: MakeCondition) -> None:
+def test_a_stem_that_goes_on_keeps_its_gain_through_a_rearrangement(
+    make_condition: MakeCondition,
+) -> None:
     scene = scene_of(make_condition, Strip(-20.0), Strip(-6.0))
     mixer = Mixer(2, 8000)
     mixer.snap(scene)

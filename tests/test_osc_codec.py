@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from pythonosc import slip
 
 from rtmss.live.control.osc import codec
-from rtmss.live.control.osc.codec import Framer, Message, OscDecodeError, bundle, bundles, decode, message, unix_seconds
+from rtmss.live.control.osc.codec import (
+    Framer,
+    Message,
+    OscDecodeError,
+    bundle,
+    bundles,
+    decode,
+    message,
+    unix_seconds,
+)
 from rtmss.live.control.osc.pattern import covers, is_pattern, select
 from rtmss.live.control.osc.table import FADERS, TABLE, fader_of, gain_of, markdown, reference
 
@@ -61,9 +70,18 @@ def test_bytes_after_the_arguments_are_refused() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"/", b"abc\0", b"/abc", b"/a b\0\0\0\0", b"/\xc3\xa4\0", b"#bundle\0", b"/abc\0\0\0\0abcd",
-     b"/a\0\0,s\0\0\xff\0\0\0"],
-)  # fmt: skip
+    [
+        b"",
+        b"/",
+        b"abc\0",
+        b"/abc",
+        b"/a b\0\0\0\0",
+        b"/\xc3\xa4\0",
+        b"#bundle\0",
+        b"/abc\0\0\0\0abcd",
+        b"/a\0\0,s\0\0\xff\0\0\0",
+    ],
+)
 def test_malformed_datagrams_are_refused(data: bytes) -> None:
     with pytest.raises(OscDecodeError):
         decode(data)
@@ -71,7 +89,12 @@ def test_malformed_datagrams_are_refused(data: bytes) -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_messages_or_a_wire_error(data: bytes) -> None:
-    for start in (b"", b"/a\0\0,", b"#bundle\0" + AT_ONCE, make_bundle(AT_ONCE, message("/a", 1.0, "b"))[:-8]):
+    for start in (
+        b"",
+        b"/a\0\0,",
+        b"#bundle\0" + AT_ONCE,
+        make_bundle(AT_ONCE, message("/a", 1.0, "b"))[:-8],
+    ):
         try:
             packets = decode(start + data)
         except OscDecodeError:
@@ -92,7 +115,10 @@ def test_a_bundle_of_ours_is_due_at_once() -> None:
 def test_nested_bundles_are_sorted_by_their_times() -> None:
     inner = make_bundle(ntp(2_000_000_000), message("/later"))
     data = make_bundle(AT_ONCE, message("/a"), inner, make_bundle(AT_ONCE, message("/b")))
-    assert [[one.address for one in packet.messages] for packet in decode(data)] == [["/a", "/b"], ["/later"]]
+    assert [[one.address for one in packet.messages] for packet in decode(data)] == [
+        ["/a", "/b"],
+        ["/later"],
+    ]
 
 
 def test_bundles_nested_too_deep_are_refused() -> None:
@@ -149,7 +175,15 @@ def test_a_stream_may_be_cut_anywhere(framing: str, sizes: list[int]) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"GET / HTTP/1.1", b"/abc", b"\0\0\0\0", b"\0\xff\0\0", b"\0\1\0\4", b"\xc0\xdb\0\xc0", b"\xc0" + b"a" * 200_000],
+    [
+        b"GET / HTTP/1.1",
+        b"/abc",
+        b"\0\0\0\0",
+        b"\0\xff\0\0",
+        b"\0\1\0\4",
+        b"\xc0\xdb\0\xc0",
+        b"\xc0" + b"a" * 200_000,
+    ],
 )
 def test_a_stream_without_framing_is_lost(data: bytes) -> None:
     with pytest.raises(OscDecodeError):
@@ -167,7 +201,12 @@ def test_any_stream_is_packets_or_a_wire_error(data: bytes) -> None:
         assert b"" not in packets
 
 
-ADDRESSES = ("/rtmss/stem/vocals/gain", "/rtmss/stem/drums/gain", "/rtmss/stem/drums/mute", "/rtmss/fade")
+ADDRESSES = (
+    "/rtmss/stem/vocals/gain",
+    "/rtmss/stem/drums/gain",
+    "/rtmss/stem/drums/mute",
+    "/rtmss/fade",
+)
 
 
 @pytest.mark.parametrize(
@@ -186,12 +225,16 @@ ADDRESSES = ("/rtmss/stem/vocals/gain", "/rtmss/stem/drums/gain", "/rtmss/stem/d
         ("*", ()),
     ],
 )
-def test_patterns_match_within_one_part_of_an_address(pattern: str, expected: tuple[int, ...]) -> None:
+def test_patterns_match_within_one_part_of_an_address(
+    pattern: str, expected: tuple[int, ...]
+) -> None:
     assert select(pattern, ADDRESSES) == tuple(ADDRESSES[i] for i in expected)
     assert is_pattern(pattern)
 
 
-@pytest.mark.parametrize("pattern", ["/a/[b", "/a/{b", "/a/b]", "/a/b}", "/a/[]", "/" + "a" * 128 + "*"])
+@pytest.mark.parametrize(
+    "pattern", ["/a/[b", "/a/{b", "/a/b]", "/a/b}", "/a/[]", "/" + "a" * 128 + "*"]
+)
 def test_what_is_no_pattern_is_said(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"does not pair up|at most 128"):
         select(pattern, ADDRESSES)
@@ -222,7 +265,10 @@ def test_the_taper_rises() -> None:
 def test_the_reference_has_every_row_once() -> None:
     assert [row.address for row in reference()] == [row.address for row in TABLE]
     assert len({row.address for row in TABLE}) == len(TABLE)
-    assert "| `/rtmss/stem/<name>/gain` | set, query | f | -120 .. 12 dB | Gain of a stem |" in markdown()
+    assert (
+        "| `/rtmss/stem/<name>/gain` | set, query | f | -120 .. 12 dB | Gain of a stem |"
+        in markdown()
+    )
 
 
 def test_an_empty_blob_is_refused() -> None:

@@ -47,7 +47,10 @@ class Room:
     """A dispatcher, and an engine that does what the test says."""
 
     def __init__(self, shared: SharedState, make_condition: MakeCondition) -> None:
-        conditions = {name: make_condition(name, seed) for seed, name in enumerate(("vocals", "drums", "choir"))}
+        conditions = {
+            name: make_condition(name, seed)
+            for seed, name in enumerate(("vocals", "drums", "choir"))
+        }
         self.controller = MixerController(shared, Shelf(conditions), "0123456789ab", 512)
         stems = (Stem("vocals", conditions["vocals"]), Stem("drums", conditions["drums"]))
         self.controller.scene = Scene(stems)
@@ -59,8 +62,15 @@ class Room:
     def play(self, hop: int = 100, applied: int | None = None, **fields: Any) -> None:
         """The engine reports."""
         number = self.controller.number if applied is None else applied
-        defaults: dict[str, Any] = {"state": "running", "sample_rate": 44100, "block": 256, "latency": 1024}
-        self.status = Status(**(defaults | {"hop": hop, "hop_seconds": time.monotonic(), "applied": number} | fields))
+        defaults: dict[str, Any] = {
+            "state": "running",
+            "sample_rate": 44100,
+            "block": 256,
+            "latency": 1024,
+        }
+        self.status = Status(
+            **(defaults | {"hop": hop, "hop_seconds": time.monotonic(), "applied": number} | fields)
+        )
         self.controller.shared.report(self.status, np.full((N_METERS, 2), (1.0, 0.1), np.float32))
 
     def send(self, *messages: bytes, when: float | None = None, peer: Peer = ME) -> Told:
@@ -93,7 +103,12 @@ class Room:
 
 
 def tell(packets: list[bytes]) -> Told:
-    return [(one.address, *one.args) for data in packets for packet in decode(data) for one in packet.messages]
+    return [
+        (one.address, *one.args)
+        for data in packets
+        for packet in decode(data)
+        for one in packet.messages
+    ]
 
 
 @pytest.fixture
@@ -105,7 +120,9 @@ def room(make_condition: MakeCondition) -> Iterator[Room]:
 
 
 def test_a_ping_is_answered_with_the_version_and_what_came(room: Room) -> None:
-    assert room.ask("/rtmss/ping", 1, "x", 0.5, True, b"b") == [("/rtmss/pong", "1.2.3", 1, "x", 0.5, True, b"b")]
+    assert room.ask("/rtmss/ping", 1, "x", 0.5, True, b"b") == [
+        ("/rtmss/pong", "1.2.3", 1, "x", 0.5, True, b"b")
+    ]
 
 
 @pytest.mark.parametrize("owner", ["stem/vocals", "remainder"])
@@ -118,7 +135,11 @@ def test_a_strip_has_a_pan(room: Room, owner: str) -> None:
 
 
 def test_the_master_has_no_pan(room: Room) -> None:
-    assert room.ask("/rtmss/master/pan", 0.5)[0][:3] == ("/rtmss/fail", "/rtmss/master/pan", "address")
+    assert room.ask("/rtmss/master/pan", 0.5)[0][:3] == (
+        "/rtmss/fail",
+        "/rtmss/master/pan",
+        "address",
+    )
 
 
 def test_gain_and_fader_are_two_views_of_one_value(room: Room) -> None:
@@ -134,18 +155,36 @@ def test_gain_and_fader_are_two_views_of_one_value(room: Room) -> None:
         ("/rtmss/remainder/gain", -3, lambda s: s.remainder.gain_db == -3.0),
         ("/rtmss/remainder/mute", True, lambda s: s.remainder.mute),
         ("/rtmss/remainder/solo", 1.0, lambda s: s.remainder.solo is True),
-        ("/rtmss/stem/drums/solo", 1, lambda s: s.stems[1].strip.solo is True and not s.stems[0].strip.solo),
-        ("/rtmss/stem/drums/condition", "choir", lambda s: s.stems[1].condition.header.name == "choir"),
+        (
+            "/rtmss/stem/drums/solo",
+            1,
+            lambda s: s.stems[1].strip.solo is True and not s.stems[0].strip.solo,
+        ),
+        (
+            "/rtmss/stem/drums/condition",
+            "choir",
+            lambda s: s.stems[1].condition.header.name == "choir",
+        ),
         ("/rtmss/master/gain", -6.0, lambda s: s.master_db == -6.0),
         ("/rtmss/master/fader", 0.75, lambda s: s.master_db == 0.0),
         ("/rtmss/master/mute", 1, lambda s: s.master_mute is True and s.master_db == 0.0),
         ("/rtmss/fade", 250, lambda s: s.fade_ms == 250.0),
         ("/rtmss/bypass", 1, lambda s: s.bypass is True),
-        ("/rtmss/stem/*/mute", True, lambda s: all(stem.strip.mute for stem in s.stems) and not s.remainder.mute),
-        ("/rtmss/{remainder,master}/gain", -1.0, lambda s: s.remainder.gain_db == s.master_db == -1),
+        (
+            "/rtmss/stem/*/mute",
+            True,
+            lambda s: all(stem.strip.mute for stem in s.stems) and not s.remainder.mute,
+        ),
+        (
+            "/rtmss/{remainder,master}/gain",
+            -1.0,
+            lambda s: s.remainder.gain_db == s.master_db == -1,
+        ),
     ],
 )
-def test_a_value_is_set(room: Room, address: str, value: Argument, expected: Callable[[Scene], bool]) -> None:
+def test_a_value_is_set(
+    room: Room, address: str, value: Argument, expected: Callable[[Scene], bool]
+) -> None:
     if address == "/rtmss/master/fader":
         room.ask("/rtmss/master/gain", 5.0)
     assert not expected(room.controller.scene)
@@ -166,16 +205,36 @@ def test_unsolo_ends_every_solo(room: Room) -> None:
 @pytest.mark.parametrize(
     ("address", "args", "code", "text"),
     [
-        ("/rtmss/stem/vocals/gain", (float("nan"),), "range", "expected a number from -120 to 12 dB, got nan"),
+        (
+            "/rtmss/stem/vocals/gain",
+            (float("nan"),),
+            "range",
+            "expected a number from -120 to 12 dB, got nan",
+        ),
         ("/rtmss/stem/vocals/gain", (float("-inf"),), "range", "got -inf"),
         ("/rtmss/stem/vocals/gain", (13.0,), "range", "from -120 to 12 dB, got 13"),
-        ("/rtmss/stem/vocals/gain", ("loud",), "type", "expected a number from -120 to 12 dB, got type 's'"),
+        (
+            "/rtmss/stem/vocals/gain",
+            ("loud",),
+            "type",
+            "expected a number from -120 to 12 dB, got type 's'",
+        ),
         ("/rtmss/stem/vocals/gain", (True,), "type", "got type 'T'"),
         ("/rtmss/stem/vocals/gain", (1.0, 2.0), "arity", "expected 1 argument, got 2"),
         ("/rtmss/stem/vocals/mute", (2,), "range", "expected 0 or 1, got 2"),
         ("/rtmss/stem/vocals/mute", (None,), "type", "expected 0 or 1, got type 'N'"),
-        ("/rtmss/stem/vocal/gain", (1.0,), "name", "no stem 'vocal'; did you mean 'vocals'? known: drums, vocals"),
-        ("/rtmss/stem/vocals/condition", ("chor",), "name", "no condition 'chor'; known: vocals, drums, choir"),
+        (
+            "/rtmss/stem/vocal/gain",
+            (1.0,),
+            "name",
+            "no stem 'vocal'; did you mean 'vocals'? known: drums, vocals",
+        ),
+        (
+            "/rtmss/stem/vocals/condition",
+            ("chor",),
+            "name",
+            "no condition 'chor'; known: vocals, drums, choir",
+        ),
         ("/rtmss/stem/vocals/condition", (3,), "type", "expected a text"),
         ("/rtmss/stem/vocals/width", (0.0,), "address", "no address '/rtmss/stem/vocals/width'"),
         ("/rtmss/fad", (0.0,), "address", "did you mean '/rtmss/fade'?"),
@@ -210,7 +269,10 @@ def test_a_bundle_with_one_bad_message_changes_nothing(room: Room) -> None:
     before = room.controller.scene
     good, bad = message("/rtmss/bypass", 1), message("/rtmss/fade", -1)
     answers = room.send(good, bad, message("/rtmss/nothing"), message("/rtmss/ping"))
-    assert [answer[:2] for answer in answers] == [("/rtmss/fail", "/rtmss/fade"), ("/rtmss/fail", "/rtmss/nothing")]
+    assert [answer[:2] for answer in answers] == [
+        ("/rtmss/fail", "/rtmss/fade"),
+        ("/rtmss/fail", "/rtmss/nothing"),
+    ]
     assert room.controller.scene is before
 
 
@@ -220,7 +282,9 @@ def test_a_query_in_a_bundle_sees_its_changes(room: Room) -> None:
 
 def test_a_pattern_without_arguments_asks_and_never_panics(room: Room) -> None:
     answers = room.ask("/rtmss/*")
-    assert {"/rtmss/preset", "/rtmss/stems", "/rtmss/fade", "/rtmss/latency"} <= {answer[0] for answer in answers}
+    assert {"/rtmss/preset", "/rtmss/stems", "/rtmss/fade", "/rtmss/latency"} <= {
+        answer[0] for answer in answers
+    }
     assert not room.controller.shared.panic
     assert room.dispatcher.peers.subscribers == {}
 
@@ -253,16 +317,28 @@ def test_the_status_is_one_bundle(room: Room) -> None:
 
 
 def test_a_recording_is_told_of_where_there_is_one(room: Room) -> None:
-    assert room.ask("/rtmss/status/recording")[0][:3] == ("/rtmss/fail", "/rtmss/status/recording", "address")
+    assert room.ask("/rtmss/status/recording")[0][:3] == (
+        "/rtmss/fail",
+        "/rtmss/status/recording",
+        "address",
+    )
     room.controller.shared.recording = Recording("recording", 12.5, 3)
     told = room.ask("/rtmss/status")
-    for name, value in (("recording", "recording"), ("recording_seconds", 12.5), ("recording_lost", 3)):
+    for name, value in (
+        ("recording", "recording"),
+        ("recording_seconds", 12.5),
+        ("recording_lost", 3),
+    ):
         assert room.ask(f"/rtmss/status/{name}") == [(f"/rtmss/status/{name}", value)]
         assert (f"/rtmss/status/{name}", value) in told
 
 
 def test_the_drift_is_there_with_two_devices_only(room: Room) -> None:
-    assert room.ask("/rtmss/status/drift")[0][:3] == ("/rtmss/fail", "/rtmss/status/drift", "address")
+    assert room.ask("/rtmss/status/drift")[0][:3] == (
+        "/rtmss/fail",
+        "/rtmss/status/drift",
+        "address",
+    )
     room.play(n_devices=2, drift_ppm=-12.5)
     assert room.ask("/rtmss/status/drift") == [("/rtmss/status/drift", -12.5)]
     assert ("/rtmss/status/drift", -12.5) in room.ask("/rtmss/status")
@@ -382,7 +458,9 @@ def test_a_preset_that_cannot_be_read_fails(room: Room, loads: list[str]) -> Non
     assert room.controller.preset == "start"
 
 
-def test_presets_are_loaded_in_order_and_a_sync_waits_for_them(room: Room, loads: list[str]) -> None:
+def test_presets_are_loaded_in_order_and_a_sync_waits_for_them(
+    room: Room, loads: list[str]
+) -> None:
     for name in ("drumless", "karaoke", "drumless", "karaoke"):
         room.ask("/rtmss/preset", name)
     room.ask("/rtmss/sync", 9)
@@ -398,7 +476,9 @@ def test_presets_are_loaded_in_order_and_a_sync_waits_for_them(room: Room, loads
     assert sorted(one[0] for one in told[:-1]) == ["/rtmss/done"] * 2 + ["/rtmss/fail"] * 2
 
 
-def test_too_many_presets_are_refused(room: Room, loads: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_presets_are_refused(
+    room: Room, loads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(room.controller, "start_loading", lambda _: None)
     for _ in range(8):
         assert room.ask("/rtmss/preset", "karaoke") == []
@@ -413,7 +493,9 @@ def test_a_subscriber_gets_everything_and_then_only_changes(room: Room) -> None:
     assert dump["/rtmss/stems"] == ("vocals", "drums")
     assert room.changes() == {}
     room.ask("/rtmss/stem/vocals/gain", 12.0)
-    assert room.changes() == {ME: [("/rtmss/stem/vocals/gain", 12.0), ("/rtmss/stem/vocals/fader", 1.0)]}
+    assert room.changes() == {
+        ME: [("/rtmss/stem/vocals/gain", 12.0), ("/rtmss/stem/vocals/fader", 1.0)]
+    }
 
 
 def test_everybody_is_told_the_sender_too(room: Room) -> None:
@@ -449,13 +531,19 @@ def test_a_subscription_ends_unless_its_peer_says_something(room: Room) -> None:
 
 def test_a_ttl_may_stand_alone(room: Room) -> None:
     room.ask("/rtmss/subscribe", 100)
-    assert (room.dispatcher.peers.subscribers[ME].ttl, room.dispatcher.peers.subscribers[ME].pattern) == (100, "/rtmss")
+    assert (
+        room.dispatcher.peers.subscribers[ME].ttl,
+        room.dispatcher.peers.subscribers[ME].pattern,
+    ) == (100, "/rtmss")
 
 
 def test_one_peer_too_many_is_refused(room: Room) -> None:
     for port in range(MAX_PEERS):
         assert room.ask("/rtmss/subscribe", peer=Peer("10.0.0.1", port)) == []
-    assert room.ask("/rtmss/subscribe", peer=YOU)[0][2:] == ("busy", "32 peers are subscribed already")
+    assert room.ask("/rtmss/subscribe", peer=YOU)[0][2:] == (
+        "busy",
+        "32 peers are subscribed already",
+    )
     assert room.ask("/rtmss/meters", 1, peer=YOU)[0][2] == "busy"
     room.ask("/rtmss/unsubscribe", peer=Peer("10.0.0.1", 0))
     assert room.ask("/rtmss/subscribe", peer=YOU) == []
@@ -472,7 +560,9 @@ def test_meters_come_at_their_rate_and_are_never_made_up_for(room: Room) -> None
 
     assert [count(at) for at in (0.0, 0.05, 0.11, 5.0, 5.05, 5.12)] == [1, 0, 1, 1, 0, 1]
     told: dict[str, Any] = dict(
-        tell([packet for _, packet in peers.meters(lambda: meter_values(room.controller), start + 9)])
+        tell(
+            [packet for _, packet in peers.meters(lambda: meter_values(room.controller), start + 9)]
+        )
     )
     assert told["/rtmss/meter/vocals/peak"] == 0.0
     assert told["/rtmss/meter/master/rms"] == pytest.approx(-20, abs=1e-4)

@@ -18,7 +18,9 @@ from rtmss.live.control.osc import server as server_module
 from rtmss.live.control.osc.codec import Framer, bundle, message
 from rtmss.live.control.osc.server import MAX_CONNECTIONS, OscServer
 
-FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 def shrink(studio: Studio) -> None:
@@ -55,9 +57,15 @@ def test_a_change_reaches_the_engine(studio: Studio) -> None:
 
 def test_a_bundle_reaches_the_engine_as_one_scene(studio: Studio) -> None:
     before = studio.controller.number
-    studio.send(bundle([message("/rtmss/fade", 5.0), message("/rtmss/bypass", True), message("/rtmss/sync", 3)]))
+    studio.send(
+        bundle(
+            [message("/rtmss/fade", 5.0), message("/rtmss/bypass", True), message("/rtmss/sync", 3)]
+        )
+    )
     studio.poll(3)
-    assert [(entry.scene.fade_ms, entry.scene.bypass) for entry in studio.shared.receive(before)] == [(5.0, True)]
+    assert [
+        (entry.scene.fade_ms, entry.scene.bypass) for entry in studio.shared.receive(before)
+    ] == [(5.0, True)]
     assert studio.hear()[-1][:2] == ("/rtmss/synced", 3)
 
 
@@ -85,7 +93,9 @@ def test_what_another_hand_changes_is_told_too(studio: Studio) -> None:
 
 def test_meters_come_by_themselves(studio: Studio) -> None:
     studio.ask("/rtmss/meters", 30)
-    told = studio.until(lambda: [one for one in studio.hear() if one[0] == "/rtmss/meter/vocals/rms"])
+    told = studio.until(
+        lambda: [one for one in studio.hear() if one[0] == "/rtmss/meter/vocals/rms"]
+    )
     assert told[0][1] == pytest.approx(-6.02, abs=0.01)
 
 
@@ -115,7 +125,12 @@ def test_a_malformed_datagram_is_answered_with_the_reason(studio: Studio) -> Non
 
 
 @FUZZ
-@given(st.lists(st.one_of(st.binary(max_size=100), st.binary(max_size=60).map(b"/rtmss/\0,".__add__)), max_size=5))
+@given(
+    st.lists(
+        st.one_of(st.binary(max_size=100), st.binary(max_size=60).map(b"/rtmss/\0,".__add__)),
+        max_size=5,
+    )
+)
 def test_after_any_datagrams_a_ping_is_answered(studio: Studio, datagrams: list[bytes]) -> None:
     for data in datagrams:
         studio.send(data)
@@ -142,14 +157,44 @@ ANY_VALUE = st.one_of(
     st.binary(min_size=1),
 )
 PARTS = [
-    "stem", "vocals", "gain", "fader", "mute", "*", "?", "{a,vocals}", "[a-z]", "[", "remainder", "master", "preset",
-    "condition", "status", "sync", "subscribe", "meters", "unsolo", "fade", "ping", "solo", "late", "", "<name>",
-]  # fmt: skip
+    "stem",
+    "vocals",
+    "gain",
+    "fader",
+    "mute",
+    "*",
+    "?",
+    "{a,vocals}",
+    "[a-z]",
+    "[",
+    "remainder",
+    "master",
+    "preset",
+    "condition",
+    "status",
+    "sync",
+    "subscribe",
+    "meters",
+    "unsolo",
+    "fade",
+    "ping",
+    "solo",
+    "late",
+    "",
+    "<name>",
+]
 
 
 @FUZZ
-@given(st.lists(st.tuples(st.lists(st.sampled_from(PARTS), max_size=4), st.lists(ANY_VALUE, max_size=3)), max_size=5))
-def test_any_messages_leave_a_scene_that_is_whole(studio: Studio, rows: list[tuple[list[str], list[Any]]]) -> None:
+@given(
+    st.lists(
+        st.tuples(st.lists(st.sampled_from(PARTS), max_size=4), st.lists(ANY_VALUE, max_size=3)),
+        max_size=5,
+    )
+)
+def test_any_messages_leave_a_scene_that_is_whole(
+    studio: Studio, rows: list[tuple[list[str], list[Any]]]
+) -> None:
     messages = [message("/".join(["/rtmss", *parts]), *args) for parts, args in rows]
     for data in [*messages, bundle(messages)]:
         studio.send(data)
@@ -159,20 +204,29 @@ def test_any_messages_leave_a_scene_that_is_whole(studio: Studio, rows: list[tup
     scene = studio.controller.scene
     assert [stem.name for stem in scene.stems] == ["vocals", "drums"]
     strips = [scene.remainder, *(stem.strip for stem in scene.stems)]
-    assert all(-120 <= gain <= 12 for gain in [scene.master_db, *(strip.gain_db for strip in strips)])
+    assert all(
+        -120 <= gain <= 12 for gain in [scene.master_db, *(strip.gain_db for strip in strips)]
+    )
 
 
 @pytest.mark.parametrize("framing", ["length", "slip"])
-def test_tcp_is_answered_in_its_own_framing(studio: Studio, connect: Callable[..., Client], framing: str) -> None:
+def test_tcp_is_answered_in_its_own_framing(
+    studio: Studio, connect: Callable[..., Client], framing: str
+) -> None:
     client = connect(framing)
     client.framer = Framer()
     client.send(message("/rtmss/ping", b"\xc0\xdb"))
     client.send(message("/rtmss/fade"))
-    assert studio.collect(client, 2) == [("/rtmss/pong", "0.1.0", b"\xc0\xdb"), ("/rtmss/fade", 30.0)]
+    assert studio.collect(client, 2) == [
+        ("/rtmss/pong", "0.1.0", b"\xc0\xdb"),
+        ("/rtmss/fade", 30.0),
+    ]
     assert client.framer.frame(b"x") == (slip.encode(b"x") if framing == "slip" else b"\0\0\0\1x")
 
 
-def test_tcp_garbage_ends_its_own_connection_only(studio: Studio, connect: Callable[..., Client]) -> None:
+def test_tcp_garbage_ends_its_own_connection_only(
+    studio: Studio, connect: Callable[..., Client]
+) -> None:
     good, bad = connect(), connect()
     bad.sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
     studio.until(bad.is_dropped)
@@ -180,7 +234,9 @@ def test_tcp_garbage_ends_its_own_connection_only(studio: Studio, connect: Calla
     assert studio.until(good.hear) == [("/rtmss/pong", "0.1.0", 1)]
 
 
-def test_a_malformed_packet_keeps_its_connection(studio: Studio, connect: Callable[..., Client]) -> None:
+def test_a_malformed_packet_keeps_its_connection(
+    studio: Studio, connect: Callable[..., Client]
+) -> None:
     client = connect()
     client.send(b"nonsense")
     assert studio.until(client.hear)[0][:3] == ("/rtmss/fail", "", "wire")
@@ -215,7 +271,9 @@ def test_a_peer_that_does_not_read_is_dropped(
     assert studio.pong()
 
 
-def test_what_a_slow_peer_has_left_is_sent_later(studio: Studio, connect: Callable[..., Client]) -> None:
+def test_what_a_slow_peer_has_left_is_sent_later(
+    studio: Studio, connect: Callable[..., Client]
+) -> None:
     client = connect()
     shrink(studio)
     client.sock.setblocking(True)
@@ -226,7 +284,9 @@ def test_what_a_slow_peer_has_left_is_sent_later(studio: Studio, connect: Callab
     assert [one[2] for one in studio.collect(client, 4)] == [0, 1, 2, 3]
 
 
-def test_a_closed_connection_ends_its_subscription(studio: Studio, connect: Callable[..., Client]) -> None:
+def test_a_closed_connection_ends_its_subscription(
+    studio: Studio, connect: Callable[..., Client]
+) -> None:
     client = connect()
     client.send(message("/rtmss/subscribe"))
     studio.until(client.hear)
@@ -274,12 +334,16 @@ def test_a_bug_while_sending_to_the_engine_does_not_end_the_loop(
 
 
 def test_a_taken_port_is_said(studio: Studio) -> None:
-    with pytest.raises(UserError, match=rf"OSC port {studio.server.port} is taken; is another rtmss running"):
+    with pytest.raises(
+        UserError, match=rf"OSC port {studio.server.port} is taken; is another rtmss running"
+    ):
         OscServer(studio.controller, port=studio.server.port)
 
 
 def test_an_address_of_another_machine_is_said(studio: Studio) -> None:
-    with pytest.raises(UserError, match=r"it is no address of this machine; try --osc-bind 127\.0\.0\.1"):
+    with pytest.raises(
+        UserError, match=r"it is no address of this machine; try --osc-bind 127\.0\.0\.1"
+    ):
         OscServer(studio.controller, "192.0.2.1", 0)
 
 

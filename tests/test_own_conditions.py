@@ -1,4 +1,6 @@
-"""The installed package is only read; what users make goes into their own library, and shadows nothing silently."""
+"""The installed package is only read; what users make goes into their own library, and shadows
+nothing silently.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str) -> tuple[int, str, str]:
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
+) -> tuple[int, str, str]:
     """Run `rtmss LINE`: exit status, standard output and error."""
     monkeypatch.setattr(sys, "argv", ["rtmss", *line.split()])
     with pytest.raises(SystemExit) as stop:
@@ -35,7 +39,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lin
 def look(folder: Path) -> dict[str, tuple[bytes, int, int]]:
     """Every file with its content, mode and time."""
     files = [path for path in folder.rglob("*") if path.is_file()]
-    return {str(path): (path.read_bytes(), path.stat().st_mode, path.stat().st_mtime_ns) for path in files}
+    return {
+        str(path): (path.read_bytes(), path.stat().st_mode, path.stat().st_mtime_ns)
+        for path in files
+    }
 
 
 @pytest.mark.parametrize("line", ["condition rebuild", "condition rebuild bass"])
@@ -88,7 +95,9 @@ def test_a_library_that_cannot_be_written_is_one_line(
     assert len(said.splitlines()) == 1
 
 
-def test_a_condition_that_cannot_be_written_leaves_the_old_one(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_condition_that_cannot_be_written_leaves_the_old_one(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = load_condition(shipped() / "conditions/bass.safetensors")
     path = home / "bass.safetensors"
     save_condition(path, made)
@@ -107,7 +116,9 @@ def test_a_condition_that_cannot_be_written_leaves_the_old_one(home: Path, monke
 def test_an_output_that_cannot_be_written_is_one_line(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, _, said = run(monkeypatch, capsys, "bench step --hops 8 --backend torch --output clip.wav/x.json")
+    status, _, said = run(
+        monkeypatch, capsys, "bench step --hops 8 --backend torch --output clip.wav/x.json"
+    )
     assert status == 1
     assert "Traceback" not in said
     assert "clip.wav" in said.splitlines()[-1]

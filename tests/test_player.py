@@ -47,7 +47,9 @@ def test_what_is_heard_is_what_the_session_gives(
     audio = noise(40 * HOP)
     heard = _feed(player, audio)
     alone = Session(tiny, scene)
-    expected = np.concatenate([alone.step(audio[:, i : i + HOP]).mix for i in range(0, audio.shape[1], HOP)], axis=1)
+    expected = np.concatenate(
+        [alone.step(audio[:, i : i + HOP]).mix for i in range(0, audio.shape[1], HOP)], axis=1
+    )
     lag = player.timeline.lag
     assert np.abs(heard[:, lag:]).max() > 0.01
     assert np.abs(heard[:, lag:] - expected[:, :-lag]).max() < 1e-6
@@ -57,7 +59,9 @@ def test_a_scene_for_later_is_heard_from_its_hop_on(
     player: Player, shared: SharedState, scene: Scene, noise: Noise
 ) -> None:
     muted = Scene(
-        tuple(Stem(s.name, s.condition, Strip(mute=True)) for s in scene.stems), Strip(mute=True), fade_ms=0.0
+        tuple(Stem(s.name, s.condition, Strip(mute=True)) for s in scene.stems),
+        Strip(mute=True),
+        fade_ms=0.0,
     )
     shared.send(scene, "", [(10, muted)])
     heard = _feed(player, noise(30 * HOP))
@@ -85,12 +89,18 @@ def test_the_status_says_what_has_been_stepped_and_taken_up(
     _feed(player, noise(20 * HOP))
     status = shared.read()[0]
     assert (status.state, status.hop, status.applied, status.late) == ("running", 19, number, 0)
-    assert (status.sample_rate, status.block, status.latency) == (8000, HOP, player.timeline.latency)
+    assert (status.sample_rate, status.block, status.latency) == (
+        8000,
+        HOP,
+        player.timeline.latency,
+    )
     assert 0 < status.p50_ms <= status.p999_ms <= status.max_ms
     assert status.load > 0
 
 
-def test_late_hops_and_bad_samples_are_reported(player: Player, shared: SharedState, noise: Noise) -> None:
+def test_late_hops_and_bad_samples_are_reported(
+    player: Player, shared: SharedState, noise: Noise
+) -> None:
     audio = noise(40 * HOP)
     audio[0, 5] = np.nan
     _feed(player, audio[:, : 10 * HOP])
@@ -121,7 +131,9 @@ def test_after_such_a_gap_the_sound_is_at_its_place_again(
     assert np.array_equal(heard[:, 8 * HOP :], audio[:, after + 8 * HOP - latency : -latency])
 
 
-def test_meters_follow_the_faders(player: Player, shared: SharedState, scene: Scene, noise: Noise) -> None:
+def test_meters_follow_the_faders(
+    player: Player, shared: SharedState, scene: Scene, noise: Noise
+) -> None:
     _feed(player, noise(10 * HOP))
     before = shared.read()[1]
     shared.send(scene.with_strip("voice", mute=True), "")
@@ -139,7 +151,9 @@ def test_a_panic_reaches_the_timeline(player: Player, shared: SharedState, noise
     assert not heard[:, 2 * HOP :].any()
 
 
-def test_the_fallback_is_that_of_the_scene(player: Player, shared: SharedState, scene: Scene) -> None:
+def test_the_fallback_is_that_of_the_scene(
+    player: Player, shared: SharedState, scene: Scene
+) -> None:
     shared.send(Scene(scene.stems, fallback="dry"), "")
     _feed(player, np.zeros((2, 2 * HOP), np.float32))
     assert player.timeline.fallback == "dry"

@@ -13,7 +13,9 @@ from rtmss.training.pool import revisit, visits
 
 def _numbered(numbers: Iterable[int]) -> Iterator[Episode]:
     """Batches that carry their number."""
-    return (Episode(*(torch.full((1, 2, 2), float(number)) for _ in range(4))) for number in numbers)
+    return (
+        Episode(*(torch.full((1, 2, 2), float(number)) for _ in range(4))) for number in numbers
+    )
 
 
 def _draw(n: int, n_first: int, fresh: float) -> list[int]:
@@ -56,7 +58,10 @@ def test_a_batch_is_loaded_once() -> None:
 def test_a_batch_comes_back_as_it_was() -> None:
     torch.manual_seed(0)
     batch = Episode(
-        0.1 * torch.randn(1, 2, 64), 0.1 * torch.randn(1, 2, 2, 64), torch.rand(1, 2, 8), torch.rand(1, 2, 8)
+        0.1 * torch.randn(1, 2, 64),
+        0.1 * torch.randn(1, 2, 2, 64),
+        torch.rand(1, 2, 8),
+        torch.rand(1, 2, 8),
     )
     back = next(revisit([0], lambda _: iter([batch])))
     assert back.mixture.dtype == torch.float32

@@ -31,7 +31,8 @@ def test_a_host_api_tells_devices_of_one_name_apart() -> None:
 
 def test_a_name_that_fits_several_devices_is_refused_with_their_names() -> None:
     with pytest.raises(
-        PortAudioError, match=r"'scarlett' fits Scarlett 2i2 USB \(Core Audio\), Scarlett 2i2 USB \(ASIO\)"
+        PortAudioError,
+        match=r"'scarlett' fits Scarlett 2i2 USB \(Core Audio\), Scarlett 2i2 USB \(ASIO\)",
     ):
         find_device("scarlett", KNOWN)
 
@@ -83,7 +84,10 @@ def test_a_device_that_lacks_its_way_is_refused(source: str, sink: str, said: st
 
 
 def test_devices_of_two_rates_are_refused_with_both() -> None:
-    with pytest.raises(PortAudioError, match=r"16ch \(Core Audio\) runs at 48000 Hz and Built-in .* at 44100 Hz; set"):
+    with pytest.raises(
+        PortAudioError,
+        match=r"16ch \(Core Audio\) runs at 48000 Hz and Built-in .* at 44100 Hz; set",
+    ):
         common_rate(CABLE, SPEAKERS, None)
     assert common_rate(CABLE, SPEAKERS, 48000) == 48000
     assert common_rate(MICROPHONE, SPEAKERS, None) == 44100

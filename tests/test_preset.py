@@ -18,18 +18,26 @@ def read(tmp_path: Path, text: str) -> Preset:
 
 
 def test_a_preset_keeps_the_order_of_its_stems(tmp_path: Path) -> None:
-    preset = read(tmp_path, "stems: {zither: {condition: a}, bass: {condition: b}, alto: {condition: c}}\n")
+    preset = read(
+        tmp_path, "stems: {zither: {condition: a}, bass: {condition: b}, alto: {condition: c}}\n"
+    )
     assert list(preset.stems) == ["zither", "bass", "alto"]
 
 
 def test_a_misspelt_key_of_a_stem_is_named_with_the_choices(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"unknown key 'stems\.vocals\.gain'; known here: gain_db, mute, solo, ch"):
+    with pytest.raises(
+        ConfigError, match=r"unknown key 'stems\.vocals\.gain'; known here: gain_db, mute, solo, ch"
+    ):
         read(tmp_path, "stems: {vocals: {condition: a, gain: 3}}\n")
 
 
 def test_a_misspelt_key_of_an_effect_is_named_with_the_choices(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"unknown key 'master\.effects\.0\.kind'; known here: type, path, param"):
-        read(tmp_path, "stems: {a: {condition: b}}\nmaster: {effects: [{type: Reverb, kind: big}]}\n")
+    with pytest.raises(
+        ConfigError, match=r"unknown key 'master\.effects\.0\.kind'; known here: type, path, param"
+    ):
+        read(
+            tmp_path, "stems: {a: {condition: b}}\nmaster: {effects: [{type: Reverb, kind: big}]}\n"
+        )
 
 
 def test_two_stems_of_one_name_are_refused(tmp_path: Path) -> None:
@@ -53,7 +61,9 @@ def test_eight_stems_are_the_most(tmp_path: Path, n_stems: int, is_fine: bool) -
             read(tmp_path, text)
 
 
-@pytest.mark.parametrize("strip", ["gain_db: 13", "gain_db: .nan", "channels: [0]", "mute: maybe", "pan: 1.1"])
+@pytest.mark.parametrize(
+    "strip", ["gain_db: 13", "gain_db: .nan", "channels: [0]", "mute: maybe", "pan: 1.1"]
+)
 def test_a_value_out_of_range_is_refused(tmp_path: Path, strip: str) -> None:
     with pytest.raises(ConfigError, match=r"'remainder\."):
         read(tmp_path, f"stems: {{a: {{condition: b}}}}\nremainder: {{{strip}}}\n")
@@ -65,7 +75,9 @@ def test_a_stem_without_condition_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_name_gets_its_near_misses() -> None:
-    with pytest.raises(ConfigError, match="no preset 'karaoka'; did you mean 'karaoke'\\? known: drums, karaoke"):
+    with pytest.raises(
+        ConfigError, match="no preset 'karaoka'; did you mean 'karaoke'\\? known: drums, karaoke"
+    ):
         find("karaoka", {"karaoke": 1, "drums": 2}, "preset")
 
 
@@ -108,7 +120,10 @@ def test_a_preset_is_read_by_file(tmp_path: Path, library: Library) -> None:
 
 def test_a_scene_takes_everything_from_its_preset(library: Library) -> None:
     scene = Scene.from_preset(library.load_preset("duo"), library, "0123456789ab")
-    assert [(stem.name, stem.condition.name) for stem in scene.stems] == [("lead", "singer"), ("bass", "bassist")]
+    assert [(stem.name, stem.condition.name) for stem in scene.stems] == [
+        ("lead", "singer"),
+        ("bass", "bassist"),
+    ]
     lead = scene.stems[0].strip
     assert (lead.gain_db, lead.pan, lead.solo, lead.channels) == (-6, 0.5, True, (3, 4))
     assert scene.remainder.mute
@@ -131,7 +146,9 @@ def test_a_preset_without_stems_is_refused(tmp_path: Path) -> None:
         read(tmp_path, "stems: {}\n")
 
 
-def test_a_condition_read_twice_is_one_object(tmp_path: Path, make_condition: MakeCondition) -> None:
+def test_a_condition_read_twice_is_one_object(
+    tmp_path: Path, make_condition: MakeCondition
+) -> None:
     """The session knows by identity that a stem goes on."""
     save_condition(tmp_path / "conditions" / "mine.safetensors", make_condition("mine"))
     library = Library([tmp_path])

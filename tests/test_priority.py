@@ -80,7 +80,9 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
         shared = started[0]
         status, meters = shared.read()
         now = time.monotonic() + 60  # it plays from now on, and is never missed
-        shared.report(status._replace(state="running", hop_seconds=now, realtime=int(is_realtime)), meters)  # type: ignore[arg-type]
+        shared.report(
+            status._replace(state="running", hop_seconds=now, realtime=int(is_realtime)), meters
+        )  # type: ignore[arg-type]
         engines.append(Dummy())
         return engines[-1]
 
@@ -104,7 +106,12 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
     monkeypatch.setattr(time, "sleep", pause)
     said: list[str] = []
     control = ControlOptions(
-        n_condition=12, model_id="x", hop_length=64, library=Path("none"), osc_bind="127.0.0.1", osc_port=1
+        n_condition=12,
+        model_id="x",
+        hop_length=64,
+        library=Path("none"),
+        osc_bind="127.0.0.1",
+        osc_port=1,
     )
     options = HostOptions(EngineOptions(n_condition=12), control)
     assert run_host(options, Scene(), "x", said.append) == 0

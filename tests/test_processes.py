@@ -1,4 +1,6 @@
-"""Each process of the live host starts with the options that the supervisor hands to it, and without a sound device."""
+"""Each process of the live host starts with the options that the supervisor hands to it, and
+without a sound device.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ def until(done: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def started(module: str, options: ProcessOptions, shared: SharedState) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    module: str, options: ProcessOptions, shared: SharedState
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process as the supervisor starts it; it ends by itself when the shared state says so."""
     process = subprocess.Popen([sys.executable, "-m", module, options.to_text()])
     try:
@@ -47,10 +51,25 @@ def started(module: str, options: ProcessOptions, shared: SharedState) -> Iterat
     "options",
     [
         EngineOptions(n_condition=12, device="Mikrofon äöü", graph=Path("/a b/c.onnx")),
-        ControlOptions(n_condition=12, model_id="x", hop_length=64, library=Path("/l"), osc_bind="::1", osc_port=9),
-        RecorderOptions(n_condition=12, folder=Path("r"), hop_length=9, n_outputs=4, model_id="x", weights="", delay=1),
+        ControlOptions(
+            n_condition=12,
+            model_id="x",
+            hop_length=64,
+            library=Path("/l"),
+            osc_bind="::1",
+            osc_port=9,
+        ),
+        RecorderOptions(
+            n_condition=12,
+            folder=Path("r"),
+            hop_length=9,
+            n_outputs=4,
+            model_id="x",
+            weights="",
+            delay=1,
+        ),
     ],
-)  # fmt: skip
+)
 def test_options_are_the_same_after_they_were_text(options: ProcessOptions) -> None:
     with_memory = options.in_memory(Path("/dev/shm/a"), Path("/dev/shm/b"))
     assert type(options).of_text(with_memory.to_text()) == with_memory
@@ -61,7 +80,9 @@ def test_options_without_memory_start_nothing() -> None:
         _ = EngineOptions(n_condition=12).memory
 
 
-def test_the_control_side_answers_and_ends_when_it_is_told_to(shared: SharedState, tmp_path: Path) -> None:
+def test_the_control_side_answers_and_ends_when_it_is_told_to(
+    shared: SharedState, tmp_path: Path
+) -> None:
     port = free_port()
     options = ControlOptions(
         n_condition=12,
@@ -80,28 +101,44 @@ def test_the_control_side_answers_and_ends_when_it_is_told_to(shared: SharedStat
         def is_answered() -> bool:
             channel.sendto(message("/rtmss/ping"), ("127.0.0.1", port))
             try:
-                answers.extend(one.address for packet in decode(channel.recv(65536)) for one in packet.messages)
+                answers.extend(
+                    one.address for packet in decode(channel.recv(65536)) for one in packet.messages
+                )
             except (TimeoutError, ConnectionError):
                 return False
             return True
 
-        with started("rtmss.live.control.process", options.in_memory(shared.path), shared) as process:
+        with started(
+            "rtmss.live.control.process", options.in_memory(shared.path), shared
+        ) as process:
             until(is_answered, process)
     assert answers == ["/rtmss/pong"]
 
 
-def test_the_recorder_reads_its_ring_and_ends_when_it_is_told_to(shared: SharedState, tmp_path: Path) -> None:
+def test_the_recorder_reads_its_ring_and_ends_when_it_is_told_to(
+    shared: SharedState, tmp_path: Path
+) -> None:
     ring = RecorderRing.create(RingShape(64, 4, 12))
     options = RecorderOptions(
-        n_condition=12, folder=tmp_path, hop_length=64, n_outputs=4, model_id="x", weights="w", delay=64
+        n_condition=12,
+        folder=tmp_path,
+        hop_length=64,
+        n_outputs=4,
+        model_id="x",
+        weights="w",
+        delay=64,
     )
     shared.recording = shared.recording._replace(state="stopped")
-    with started("rtmss.live.recorder", options.in_memory(shared.path, ring.path), shared) as process:
+    with started(
+        "rtmss.live.recorder", options.in_memory(shared.path, ring.path), shared
+    ) as process:
         until(lambda: shared.recording.state == "off", process)
     ring.close(unlink=True)
 
 
-def test_an_engine_that_cannot_load_its_weights_is_refused_in_one_line(shared: SharedState, tmp_path: Path) -> None:
+def test_an_engine_that_cannot_load_its_weights_is_refused_in_one_line(
+    shared: SharedState, tmp_path: Path
+) -> None:
     weights = tmp_path / "mine.safetensors"
     weights.write_text("no weights")
     options = EngineOptions(n_condition=12, weights=weights).in_memory(shared.path)

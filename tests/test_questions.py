@@ -1,4 +1,6 @@
-"""What is asked of mixtures, and what records are like: whole accompaniments, crowds, two singers at once."""
+"""What is asked of mixtures, and what records are like: whole accompaniments, crowds, two singers
+at once.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +21,28 @@ from rtmss.training.mixdown import Mixdown
 from rtmss.training.plan import Level, Mixture, Part, Target
 from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
 
-SONGS = [f"songs/train/{name}.wav" for name in ("rec/vocals", "rec/backing", "metal/guitar", "metal/backing")]
+SONGS = [
+    f"songs/train/{name}.wav"
+    for name in ("rec/vocals", "rec/backing", "metal/guitar", "metal/backing")
+]
 BAND = [f"songs/train/duo/{stem}.wav" for stem in ("vocals", "backing_vocals", "drums")]
-SOLOS = [f"performances/train/{name}__1.wav" for name in ("electric_guitar/ana", "drums/bo", "violin/cy", "bass/di")]
+SOLOS = [
+    f"performances/train/{name}__1.wav"
+    for name in ("electric_guitar/ana", "drums/bo", "violin/cy", "bass/di")
+]
 VOICES = [f"voice/train/{name}/{number}.wav" for name in ("eve", "fay") for number in (1, 2)]
 
 
 @pytest.fixture(scope="module")
-def records(tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]) -> Bank:
-    """A record split in two, a guitar over a backing that may hold guitars, lead and choir, solos, two singers."""
-    folder = write_takes(tmp_path_factory.mktemp("records"), [*SONGS, *BAND, *SOLOS, *VOICES], write_audio)
+def records(
+    tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]
+) -> Bank:
+    """A record split in two, a guitar over a backing that may hold guitars, lead and choir, solos,
+    two singers.
+    """
+    folder = write_takes(
+        tmp_path_factory.mktemp("records"), [*SONGS, *BAND, *SOLOS, *VOICES], write_audio
+    )
     return load_bank(folder, "train", folder, 8000)
 
 
@@ -42,10 +56,18 @@ def episodes(records: Bank, tiny_config: SeparatorConfig) -> Callable[..., Episo
     """episodes(**fields of the recipe) without disguises and absent targets."""
 
     def make(**fields: object) -> Episodes:
-        plain: dict[str, object] = {"seconds": 1.0, "disguise": 0.0, "absent": 0.0, "growl": 0.0, "sub_notes": 0.0}
+        plain: dict[str, object] = {
+            "seconds": 1.0,
+            "disguise": 0.0,
+            "absent": 0.0,
+            "growl": 0.0,
+            "sub_notes": 0.0,
+        }
         recipe = EpisodeRecipe.model_validate(plain | fields)
         return Episodes(
-            records, embeddings_of(records), Recipe(model=tiny_config, loop=LoopRecipe(batch=2), episodes=recipe)
+            records,
+            embeddings_of(records),
+            Recipe(model=tiny_config, loop=LoopRecipe(batch=2), episodes=recipe),
         )
 
     return make
@@ -69,7 +91,9 @@ def families(bank: Bank, target: Target) -> set[str]:
     return {bank.takes[take].family for take in clips(bank, target.positive)}
 
 
-def test_nobody_is_asked_for_what_a_mix_may_hold(records: Bank, episodes: Callable[..., Episodes]) -> None:
+def test_nobody_is_asked_for_what_a_mix_may_hold(
+    records: Bank, episodes: Callable[..., Episodes]
+) -> None:
     n_mixes = 0
     for mixture in draw(episodes(rivals=1.0, coherent=0.5, absent=0.3, negatives_only=0.0)):
         if "backing" in labels(records, mixture):
@@ -86,7 +110,11 @@ def test_everything_except_a_family_is_not_asked_where_a_mix_may_hold_it(
         names = labels(records, mixture)
         if "backing" in names:
             n_mixes += 1
-            voices = {n for n, part in enumerate(mixture.parts) if records.takes[part.take].family == "vocals"}
+            voices = {
+                n
+                for n, part in enumerate(mixture.parts)
+                if records.takes[part.take].family == "vocals"
+            }
             wanted = [set(target.parts) for target in mixture.targets]
             assert all(parts in (voices, set(range(len(names))) - voices) for parts in wanted)
     assert n_mixes > 10
@@ -101,7 +129,9 @@ def test_a_part_alone_with_a_mix_that_may_hold_its_like_is_sung_over(
     assert all({"vocals", "backing_vocals"} & set(names) for names in metal)
 
 
-def test_a_mix_that_leaves_nothing_to_ask_for_is_left_out(records: Bank, episodes: Callable[..., Episodes]) -> None:
+def test_a_mix_that_leaves_nothing_to_ask_for_is_left_out(
+    records: Bank, episodes: Callable[..., Episodes]
+) -> None:
     plans = episodes()
     take = {f"{t.song} {t.label}": number for number, t in enumerate(records.takes)}
     rng = np.random.default_rng(0)
@@ -123,9 +153,16 @@ def test_a_share_of_mixtures_are_a_voice_over_a_whole_accompaniment(
 
 
 @pytest.mark.parametrize("coherent", [0.0, 1.0])
-@pytest.mark.parametrize(("share", "low", "high"), [(1e-9, 0, 0.0), (1.0, 1.0, 1.0), (0.5, 0.3, 0.7)])
+@pytest.mark.parametrize(
+    ("share", "low", "high"), [(1e-9, 0, 0.0), (1.0, 1.0, 1.0), (0.5, 0.3, 0.7)]
+)
 def test_a_share_of_mixtures_are_crowded(
-    records: Bank, episodes: Callable[..., Episodes], coherent: float, share: float, low: float, high: float
+    records: Bank,
+    episodes: Callable[..., Episodes],
+    coherent: float,
+    share: float,
+    low: float,
+    high: float,
 ) -> None:
     plans = episodes(crowded=share, coherent=coherent, over_backing=1e-9)
     drawn = [labels(records, mixture) for mixture in draw(plans)]
@@ -133,10 +170,18 @@ def test_a_share_of_mixtures_are_crowded(
     assert low <= np.mean([n >= CROWD for n in without_mixes]) <= high
 
 
-def test_what_crowds_a_song_is_of_families_that_it_lacks(records: Bank, episodes: Callable[..., Episodes]) -> None:
+def test_what_crowds_a_song_is_of_families_that_it_lacks(
+    records: Bank, episodes: Callable[..., Episodes]
+) -> None:
     for mixture in draw(episodes(crowded=1.0, coherent=1.0, replaced_voice=0.0), 30):
-        added = [records.takes[part.take].family for part in mixture.parts if part.level == Level.LOUDEST]
-        recorded = {records.takes[part.take].family for part in mixture.parts if part.level == Level.RECORDED}
+        added = [
+            records.takes[part.take].family for part in mixture.parts if part.level == Level.LOUDEST
+        ]
+        recorded = {
+            records.takes[part.take].family
+            for part in mixture.parts
+            if part.level == Level.RECORDED
+        }
         if "backing" not in labels(records, mixture):
             assert len(added) == len(set(added)) >= 2
             assert not set(added) & recorded
@@ -149,7 +194,13 @@ def test_of_two_sources_of_a_family_one_is_wanted_and_then_both(
     n_pairs, n_negative = 0, 0
     weights = {"vocals": 1.0, "guitar": 1e-9, "drums": 1.0, "bass": 1.0, "strings": 1e-9}
     for mixture in draw(
-        episodes(same_family=1.0, coherent=coherent, negatives_only=0.0, target_weights=weights, replaced_voice=0.0)
+        episodes(
+            same_family=1.0,
+            coherent=coherent,
+            negatives_only=0.0,
+            target_weights=weights,
+            replaced_voice=0.0,
+        )
     ):
         takes = [part.take for part in mixture.parts]
         voices = [n for n, take in enumerate(takes) if records.takes[take].family == "vocals"]
@@ -160,8 +211,12 @@ def test_of_two_sources_of_a_family_one_is_wanted_and_then_both(
         assert len(one.parts) == 1
         assert whole.parts == voices
         wanted = records.takes[takes[one.parts[0]]]
-        assert {records.takes[take].source for take in clips(records, one.positive)} == {wanted.source}
-        assert {records.takes[take].label for take in clips(records, one.positive)} == {wanted.label}
+        assert {records.takes[take].source for take in clips(records, one.positive)} == {
+            wanted.source
+        }
+        assert {records.takes[take].label for take in clips(records, one.positive)} == {
+            wanted.label
+        }
         if one.negative.any():
             n_negative += 1
             rivals = {records.takes[takes[n]].source for n in voices if n != one.parts[0]}
@@ -174,7 +229,9 @@ def test_lead_and_choir_of_one_song_are_told_apart_by_clips_of_that_very_take(
     records: Bank, episodes: Callable[..., Episodes]
 ) -> None:
     plans, rng = episodes(), np.random.default_rng(0)
-    lead, choir = (n for n, take in enumerate(records.takes) if take.song == "duo" and take.family == "vocals")
+    lead, choir = (
+        n for n, take in enumerate(records.takes) if take.song == "duo" and take.family == "vocals"
+    )
     part = plans._solo("vocals", rng)._replace(n_in=8000, start=0)
     parts = [part._replace(take=lead), part._replace(take=choir)]
     assert plans.questions.tells_apart(parts, "vocals")
@@ -190,13 +247,18 @@ def test_where_two_takes_of_a_singer_play_clips_are_of_the_wanted_one_alone(
     plans, rng = episodes(negatives_only=0.0), np.random.default_rng(0)
     part = plans._solo("vocals", rng)._replace(n_in=8000, start=0)
     parts = [part._replace(take=n) for n, take in enumerate(records.takes) if take.source == "eve"]
-    alone = [clips(records, plans.questions._clips_of_one(parts[:1], parts[0].take, rng)) for _ in range(20)]
+    alone = [
+        clips(records, plans.questions._clips_of_one(parts[:1], parts[0].take, rng))
+        for _ in range(20)
+    ]
     both = [plans.questions.about_one(parts, "vocals", rng) for _ in range(20)]
     assert max(map(len, alone)) == 2
     assert all(clips(records, target.positive) == {parts[target.parts[0]].take} for target in both)
 
 
-def test_two_takes_of_one_singer_are_not_told_apart(records: Bank, episodes: Callable[..., Episodes]) -> None:
+def test_two_takes_of_one_singer_are_not_told_apart(
+    records: Bank, episodes: Callable[..., Episodes]
+) -> None:
     plans = episodes()
     part = plans._solo("vocals", np.random.default_rng(0))
     eve = [part._replace(take=n) for n, take in enumerate(records.takes) if take.source == "eve"]
@@ -207,7 +269,9 @@ def test_two_takes_of_one_singer_are_not_told_apart(records: Bank, episodes: Cal
     assert plans.questions.tells_apart([eve[0], fay[0]], "vocals")
 
 
-def test_a_singer_to_be_recognized_keeps_pitch_and_formants(records: Bank, episodes: Callable[..., Episodes]) -> None:
+def test_a_singer_to_be_recognized_keeps_pitch_and_formants(
+    records: Bank, episodes: Callable[..., Episodes]
+) -> None:
     plans = episodes(same_family=1.0, coherent=0.0, disguise=1.0, formants=1.0)
     voices: list[Part] = []
     for mixture in draw(plans):
@@ -226,7 +290,9 @@ def test_voices_of_a_share_of_mixtures_lie_where_records_have_them(
     levels = []
     for number in range(12):
         plan = plans[number]
-        parts = mixdown(plan._replace(wanted_by=torch.arange(2), wanted_parts=torch.arange(2))).targets
+        parts = mixdown(
+            plan._replace(wanted_by=torch.arange(2), wanted_parts=torch.arange(2))
+        ).targets
         assert parts.shape[1] == 2
         levels += (20 * torch.log10(plan.voice_level)).tolist()
     assert -8 < np.mean(levels) < -4

@@ -29,7 +29,8 @@ COMMANDS = [
     for language, text in BLOCKS
     if language == "bash"
     for line in text.splitlines()
-    # These are run by themselves: the demo in CI, the export here, training and evaluation on data that is not here.
+    # These are run by themselves: the demo in CI, the export here, training and evaluation on data
+    # that is not here.
     if line.startswith("rtmss ")
     and not line.startswith(
         (

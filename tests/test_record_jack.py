@@ -1,4 +1,6 @@
-"""What `rtmss live --record` leaves on the disk, and the same again by `rtmss render --automation`."""
+"""What `rtmss live --record` leaves on the disk, and the same again by `rtmss render
+--automation`.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,9 @@ def _bundle(*rows: tuple[str, float | int]) -> bytes:
 
 
 @pytest.mark.usefixtures("shipped_graph")
-@pytest.mark.parametrize(("backend", "profile"), [("torch", "default"), ("onnx", "default"), ("onnx", "tighter")])
+@pytest.mark.parametrize(
+    ("backend", "profile"), [("torch", "default"), ("onnx", "default"), ("onnx", "tighter")]
+)
 def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
     recording: Recording, tmp_path: Path, backend: str, profile: str
 ) -> None:
@@ -96,7 +100,9 @@ def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
         host.sync()
         time.sleep(0.3)
     host.ask("/rtmss/preset", "four-stems", answer="/rtmss/done")
-    host.socket.sendto(_bundle(("/rtmss/stem/drums/mute", 1), ("/rtmss/fade", 200.0)), ("127.0.0.1", host.port))
+    host.socket.sendto(
+        _bundle(("/rtmss/stem/drums/mute", 1), ("/rtmss/fade", 200.0)), ("127.0.0.1", host.port)
+    )
     host.sync()
     host.send("/rtmss/remainder/gain", -3.0)
     host.sync()
@@ -104,10 +110,20 @@ def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
     assert host.ask("/rtmss/status/recording") == ["recording"]
     _end(host)
     command = [sys.executable, "-m", "rtmss", "render", str(take / "input.wav")]
-    command += ["--automation", str(take / "session.jsonl"), "--stems", "--output", str(tmp_path / "again")]
+    command += [
+        "--automation",
+        str(take / "session.jsonl"),
+        "--stems",
+        "--output",
+        str(tmp_path / "again"),
+    ]
     subprocess.run(command, check=True, timeout=300)
     recorded, again = _audio(take), _audio(tmp_path / "again")
-    assert set(again) == {"mix", "remainder", "vocals", "drums", "bass", "guitar"} == set(recorded) - {"input"}
+    assert (
+        set(again)
+        == {"mix", "remainder", "vocals", "drums", "bass", "guitar"}
+        == set(recorded) - {"input"}
+    )
     assert all(np.abs(audio).max() > 0.001 for audio in recorded.values())
     for name, audio in again.items():
         assert audio.tobytes() == recorded[name].tobytes(), name

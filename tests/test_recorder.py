@@ -1,4 +1,6 @@
-"""From the player through the ring to the disk, and back: played again, a recording is the same to the bit."""
+"""From the player through the ring to the disk, and back: played again, a recording is the same to
+the bit.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,10 @@ class Studio:
         timeline = Timeline(4, HOP, HOP, session.delay)
         self.shared.transport.insert(Path("song.wav"), TransportCommand())
         self.player = Player(
-            SongSource(session, spare, timeline, self.shared.transport), timeline, self.shared, self.ring
+            SongSource(session, spare, timeline, self.shared.transport),
+            timeline,
+            self.shared,
+            self.ring,
         )
         self.play(10)
         publish_song(self.shared, self.folder.with_name("decoded.f32"), song)
@@ -81,7 +86,9 @@ class Studio:
         """Another recorder; the one before it is not asked to close anything."""
         ring = RecorderRing.attach(self.ring.path, self.ring.shape)
         model_info = ModelInfo(MODEL_ID, "shipped", self.player.source.session.config.stft.delay)
-        self.recorder = Recorder(ring, self.shared, self.folder, model_info, self.said.append, open_audio)
+        self.recorder = Recorder(
+            ring, self.shared, self.folder, model_info, self.said.append, open_audio
+        )
         self.recorders.append(self.recorder)
 
     def play(self, n_blocks: int, *, work: bool = True, poll: bool = True) -> None:
@@ -143,7 +150,9 @@ def _events(take: Path, *kinds: str) -> list[dict[str, Any]]:
     return [event for event in events if event["event"] in kinds]
 
 
-def _assert_same_again(take: Path, folder: Path, model: SeparatorModel, graph: Path | None = None) -> None:
+def _assert_same_again(
+    take: Path, folder: Path, model: SeparatorModel, graph: Path | None = None
+) -> None:
     log = SessionLog.load(take / "session.jsonl", MODEL_ID)
     replay(take / "input.wav", folder, model, log, stems=True, backend=start_backend(model, graph))
     recorded, again = _read(take), _read(folder)
@@ -168,14 +177,18 @@ def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
     studio.play(20)
     shared.send(scene.with_strip("voice", gain_db=-7.3, pan=-0.6), "")
     studio.play(3)
-    shared.send(replace(scene.with_strip("voice", mute=True), master_db=-1.0, fade_ms=5.0), "")  # while it glides
+    shared.send(
+        replace(scene.with_strip("voice", mute=True), master_db=-1.0, fade_ms=5.0), ""
+    )  # while it glides
     studio.play(20, work=False)
     studio.play(1)  # 8 of these hops at once
     drums = scene.with_condition("voice", make_condition("drums", seed=1))
     shared.send(drums, "")
     studio.play(20)
     kit = Stem("kit", make_condition("kit", seed=2), Strip(solo=True, channels=(3, 4)))
-    shared.send(Scene((kit, *drums.stems), fallback="hold"), "second", [(70, replace(drums, bypass=True))])
+    shared.send(
+        Scene((kit, *drums.stems), fallback="hold"), "second", [(70, replace(drums, bypass=True))]
+    )
     studio.play(10)
     studio.play(MOST_WAITING // HOP + 50, work=False)  # and most of these are given up
     studio.play(30)
@@ -219,8 +232,11 @@ def test_all_files_are_as_long_as_the_input_and_add_up_to_it(studio: Studio) -> 
     take, delay = studio.end(), 64
     audio = _read(take)
     assert {name: samples.shape for name, samples in audio.items()} == {
-        "input": (2, 40 * HOP), "mix": (4, 40 * HOP), "voice": (2, 40 * HOP), "remainder": (2, 40 * HOP),
-    }  # fmt: skip
+        "input": (2, 40 * HOP),
+        "mix": (4, 40 * HOP),
+        "voice": (2, 40 * HOP),
+        "remainder": (2, 40 * HOP),
+    }
     assert np.array_equal(audio["input"], np.concatenate(studio.heard, axis=1))
     rest = audio["voice"] + audio["remainder"] - audio["input"]
     assert np.abs(rest[:, :-delay]).max() < 1e-6
@@ -248,7 +264,10 @@ def test_the_log_says_what_else_was_heard(studio: Studio) -> None:
     studio.play(6, work=False)
     studio.play(10)
     take = studio.end()
-    assert [(event["hop"], event["on"]) for event in _events(take, "panic")] == [(10, True), (15, False)]
+    assert [(event["hop"], event["on"]) for event in _events(take, "panic")] == [
+        (10, True),
+        (15, False),
+    ]
     assert [(event["hop"], event["count"]) for event in _events(take, "xruns")] == [(15, 3)]
     late = [event["hop"] + i for event in _events(take, "late") for i in range(event["hops"])]
     assert late == [*range(20, 26)]
@@ -270,7 +289,11 @@ def test_bad_samples_are_counted_and_not_in_the_file(studio: Studio, tmp_path: P
 
 
 def test_a_recorder_that_falls_behind_loses_hops_and_says_which(
-    monkeypatch: pytest.MonkeyPatch, tiny: SeparatorModel, shared: SharedState, scene: Scene, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch,
+    tiny: SeparatorModel,
+    shared: SharedState,
+    scene: Scene,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setattr(tap_module, "RING_SAMPLES", 20 * HOP)
     ring = RecorderRing.create(RingShape(HOP, 4, 12))
@@ -293,7 +316,9 @@ def test_a_recorder_that_falls_behind_loses_hops_and_says_which(
     ring.close(unlink=True)
 
 
-def test_a_killed_recorder_goes_on_in_the_same_files_and_nothing_is_lost(studio: Studio, tmp_path: Path) -> None:
+def test_a_killed_recorder_goes_on_in_the_same_files_and_nothing_is_lost(
+    studio: Studio, tmp_path: Path
+) -> None:
     studio.play(20)
     log = studio.folder / "take-001" / "session.jsonl"
     with log.open("a") as file:
@@ -322,7 +347,9 @@ def test_late_hops_are_in_the_log_of_their_own_take(studio: Studio) -> None:
     studio.end()
     for number, n in enumerate(n_late, 1):
         late = _events(studio.folder / f"take-{number:03d}", "late")
-        assert [hop for event in late for hop in range(event["hop"], event["hop"] + event["hops"])] == [*range(10, 16)]
+        assert [
+            hop for event in late for hop in range(event["hop"], event["hop"] + event["hops"])
+        ] == [*range(10, 16)]
         assert n == 6
 
 
@@ -347,7 +374,9 @@ def test_a_new_engine_begins_a_new_take(studio: Studio, tmp_path: Path) -> None:
     second = studio.end()
     first = studio.folder / "take-001"
     assert second.name == "take-002"
-    assert _events(first, "end") == [{"event": "end", "hop": 20, "reason": "the engine was started again"}]
+    assert _events(first, "end") == [
+        {"event": "end", "hop": 20, "reason": "the engine was started again"}
+    ]
     assert _read(first)["input"].shape[1] == 20 * HOP
     assert np.array_equal(_read(second)["input"], np.concatenate(studio.heard, axis=1))
     _assert_same_again(second, tmp_path / "again", studio.model)
@@ -362,7 +391,9 @@ def test_a_recording_that_is_there_stays_as_it_is(studio: Studio) -> None:
     assert (before / "input.wav").read_text() == "precious"
 
 
-def test_files_are_readable_while_they_grow(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_readable_while_they_grow(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("rtmss.recording.files.FLUSH_SECONDS", 0.0)
     studio.play(20)
     assert {audio.shape[1] for audio in _read(studio.folder / "take-001").values()} == {20 * HOP}
@@ -380,16 +411,21 @@ class FullDisk(WavFile):
         super().put(start, audio)
 
 
-def test_a_full_disk_ends_the_recording_once_and_the_sound_goes_on(studio: Studio, tmp_path: Path) -> None:
+def test_a_full_disk_ends_the_recording_once_and_the_sound_goes_on(
+    studio: Studio, tmp_path: Path
+) -> None:
     studio.start_recorder(FullDisk)
     studio.play(60)
     take = studio.folder / "take-001"
     assert studio.said == [
-        "recording stopped: No space left on device; what was written before is whole, and the sound goes on"
+        "recording stopped: No space left on device; what was written before is whole, and the "
+        "sound goes on"
     ]
     assert studio.shared.recording.state == "stopped"
     assert studio.player.status.hop == 60
-    assert _events(take, "end") == [{"event": "end", "hop": 30, "reason": "No space left on device"}]
+    assert _events(take, "end") == [
+        {"event": "end", "hop": 30, "reason": "No space left on device"}
+    ]
     assert {audio.shape[1] for audio in _read(take).values()} == {30 * HOP}
     _assert_same_again(take, tmp_path / "again", studio.model)
     studio.start_recorder()  # another one does not begin anew
@@ -404,14 +440,18 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     if os.name != "posix" or os.geteuid() != 0:
         pytest.skip("only root can make a small disk")
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], check=False)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], check=False
+    )
     if made.returncode:
         pytest.skip("no small disk can be made here")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_disk_that_is_really_full_leaves_files_that_play(studio: Studio, small_disk: Path, tmp_path: Path) -> None:
+def test_a_disk_that_is_really_full_leaves_files_that_play(
+    studio: Studio, small_disk: Path, tmp_path: Path
+) -> None:
     studio.folder = small_disk
     studio.start_recorder()
     studio.play(150)
@@ -436,5 +476,7 @@ def test_too_little_shared_memory_is_refused_at_the_start(monkeypatch: pytest.Mo
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
-    with pytest.raises(UserError, match=r"recording needs [0-9]+ MiB of shared memory in .*: No space left"):
+    with pytest.raises(
+        UserError, match=r"recording needs [0-9]+ MiB of shared memory in .*: No space left"
+    ):
         RecorderRing.create(RingShape(HOP, 4, 12))

@@ -25,14 +25,19 @@ from rtmss.render import Plan, render
 @pytest.fixture
 def scene(make_condition: MakeCondition) -> Scene:
     return Scene(
-        (Stem("a", make_condition("a", 1), Strip(gain_db=-6)), Stem("b", make_condition("b", 2), Strip(mute=True)))
+        (
+            Stem("a", make_condition("a", 1), Strip(gain_db=-6)),
+            Stem("b", make_condition("b", 2), Strip(mute=True)),
+        )
     )
 
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
     def write(audio: Audio, rate: int = 44100, name: str = "in.wav", bit_depth: int = 32) -> Path:
-        with AudioFile(str(tmp_path / name), "w", rate, audio.shape[0], bit_depth=bit_depth) as file:
+        with AudioFile(
+            str(tmp_path / name), "w", rate, audio.shape[0], bit_depth=bit_depth
+        ) as file:
             file.write(audio)
         return tmp_path / name
 
@@ -45,7 +50,13 @@ def load(folder: Path, suffix: str = "wav") -> dict[str, Audio]:
 
 @pytest.mark.parametrize(
     ("profile", "rate", "channels"),
-    [("default", 44100, 2), ("default", 48000, 2), ("default", 96000, 1), ("default", 22050, 2), ("ahead", 48000, 2)],
+    [
+        ("default", 44100, 2),
+        ("default", 48000, 2),
+        ("default", 96000, 1),
+        ("default", 22050, 2),
+        ("ahead", 48000, 2),
+    ],
 )
 def test_stems_and_remainder_null_at_any_rate(
     profiles: dict[str, SeparatorModel],
@@ -71,20 +82,31 @@ def test_stems_and_remainder_null_at_any_rate(
 
 @pytest.mark.parametrize(("rate", "look_ahead"), [(44100, 0), (48000, 0), (44100, 3)])
 def test_stems_are_aligned_to_the_sample(
-    make_condition: MakeCondition, noise: Noise, write: Callable[..., Path], rate: int, look_ahead: int
+    make_condition: MakeCondition,
+    noise: Noise,
+    write: Callable[..., Path],
+    rate: int,
+    look_ahead: int,
 ) -> None:
     """A model whose masks are 1.1 everywhere gives back 1.1 times the input, DC aside."""
     audio = noise(2 * rate)
-    lowered = np.fft.irfft(np.fft.rfft(audio) * (np.fft.rfftfreq(2 * rate, 1 / rate) < 15000), n=2 * rate)
+    lowered = np.fft.irfft(
+        np.fft.rfft(audio) * (np.fft.rfftfreq(2 * rate, 1 / rate) < 15000), n=2 * rate
+    )
     audio = (lowered - lowered.mean(-1, keepdims=True)).astype(np.float32)
     source = write(audio, rate)
     render(
-        source, source.parent / "out", make_open(look_ahead), Plan(Scene((Stem("all", make_condition()),)), stems=True)
+        source,
+        source.parent / "out",
+        make_open(look_ahead),
+        Plan(Scene((Stem("all", make_condition()),)), stems=True),
     )
     stem = load(source.parent / "out")["all"][:, 4000:-4000]
     wanted = 1.1 * audio[:, 4000:-4000]
     error_db = 10 * np.log10(np.square(stem - wanted).sum() / np.square(wanted).sum())
-    shifted_db = 10 * np.log10(np.square(stem[:, 1:] - wanted[:, :-1]).sum() / np.square(wanted).sum())
+    shifted_db = 10 * np.log10(
+        np.square(stem[:, 1:] - wanted[:, :-1]).sum() / np.square(wanted).sum()
+    )
     assert error_db < -30
     assert shifted_db > -10
 
@@ -115,14 +137,22 @@ def test_the_remainder_keeps_the_full_bandwidth(
 
 
 def test_effects_with_latency_stay_aligned(
-    profiles: dict[str, SeparatorModel], make_condition: MakeCondition, noise: Noise, write: Callable[..., Path]
+    profiles: dict[str, SeparatorModel],
+    make_condition: MakeCondition,
+    noise: Noise,
+    write: Callable[..., Path],
 ) -> None:
     audio = noise(44100)
     source = write(audio)
     scene = Scene((Stem("a", make_condition()),))
     late = (Effect(type="PitchShift", parameters={"semitones": 0.0}),)
     render(source, source.parent / "plain", profiles["default"], Plan(scene, stems=True))
-    render(source, source.parent / "late", profiles["default"], Plan(scene, {"a": late, "mix": late}, stems=True))
+    render(
+        source,
+        source.parent / "late",
+        profiles["default"],
+        Plan(scene, {"a": late, "mix": late}, stems=True),
+    )
     plain, shifted = load(source.parent / "plain"), load(source.parent / "late")
     for name in ("a", "mix"):
         assert shifted[name].shape == plain[name].shape
@@ -136,7 +166,9 @@ def test_an_effect_changes_its_own_strip_only(
     source = write(noise(44100))
     gain = (Effect(type="Gain", parameters={"gain_db": -20.0}),)
     render(source, source.parent / "plain", profiles["default"], Plan(scene, stems=True))
-    render(source, source.parent / "gain", profiles["default"], Plan(scene, {"a": gain}, stems=True))
+    render(
+        source, source.parent / "gain", profiles["default"], Plan(scene, {"a": gain}, stems=True)
+    )
     plain, changed = load(source.parent / "plain"), load(source.parent / "gain")
     assert np.allclose(changed["a"], plain["a"] * 0.1, atol=1e-6)
     assert np.allclose(changed["b"], plain["b"], atol=1e-7)
@@ -169,7 +201,9 @@ def test_an_interrupted_render_leaves_no_file(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        render(source, source.parent / "out", profiles["default"], Plan(scene, stems=True), interrupt)
+        render(
+            source, source.parent / "out", profiles["default"], Plan(scene, stems=True), interrupt
+        )
     assert list((source.parent / "out").iterdir()) == []
 
 
@@ -215,7 +249,11 @@ def test_memory_does_not_grow_with_the_file(
     for seconds in (10, 60):
         source = write(np.tile(noise(44100), (1, seconds)), name=f"{seconds}.wav", bit_depth=16)
         render(source, source.parent / "warm", profiles["default"], Plan(scene))
-        peaks.append(_peak_memory(lambda: render(source, source.parent / "out", profiles["default"], Plan(scene))))  # noqa: B023
+        peaks.append(
+            _peak_memory(
+                lambda: render(source, source.parent / "out", profiles["default"], Plan(scene))  # noqa: B023
+            )
+        )
     assert peaks[1] - peaks[0] < 20e6
 
 
@@ -259,6 +297,8 @@ def test_a_file_where_the_folder_should_be_is_named(
         render(source, source, profiles["default"], Plan(scene))
 
 
-def test_an_unknown_format_is_refused(profiles: dict[str, SeparatorModel], scene: Scene, tmp_path: Path) -> None:
+def test_an_unknown_format_is_refused(
+    profiles: dict[str, SeparatorModel], scene: Scene, tmp_path: Path
+) -> None:
     with pytest.raises(ConfigError, match="no format 'mp3'; known: wav, flac, ogg"):
         render(tmp_path / "in.wav", tmp_path, profiles["default"], Plan(scene, format="mp3"))

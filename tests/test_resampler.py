@@ -1,4 +1,6 @@
-"""Two devices whose clocks differ, simulated: what is heard, how late, and what happens when one of them stumbles."""
+"""Two devices whose clocks differ, simulated: what is heard, how late, and what happens when one of
+them stumbles.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ Signal = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 @dataclass
 class Devices:
-    """An input that is `ppm` faster than the output; both bring and take blocks `jitter` seconds late on average."""
+    """An input that is `ppm` faster than the output; both bring and take blocks `jitter` seconds
+    late on average.
+    """
 
     ppm: float = 0.0
     blocks: tuple[int, int] = (256, 256)
@@ -32,10 +36,14 @@ class Devices:
     lost: set[int] = field(default_factory=set)
     """Numbers of input blocks that never arrive."""
     stalled: tuple[float, float] = (0.0, 0.0)
-    """Between these seconds the input's thread sleeps; afterwards all that it missed comes at once."""
+    """Between these seconds the input's thread sleeps; afterwards all that it missed comes at
+    once.
+    """
 
     def play(self, signal: Signal, seconds: float) -> tuple[AdaptiveResampler, Audio]:
-        """A bridge, and what the output heard of a signal, which is a function of true time in seconds."""
+        """A bridge, and what the output heard of a signal, which is a function of true time in
+        seconds.
+        """
         brought, taken = self.blocks
         resampler, rate_in = AdaptiveResampler(1, RATE, brought), RATE * (1 + 1e-6 * self.ppm)
         arrivals = self._times(brought, rate_in, seconds, 1)
@@ -49,7 +57,10 @@ class Devices:
                 heard.append(resampler.read(taken, when)[0])
             else:
                 resampler.write(
-                    signal(np.arange(k * brought, (k + 1) * brought) / rate_in)[None].astype(np.float32), when
+                    signal(np.arange(k * brought, (k + 1) * brought) / rate_in)[None].astype(
+                        np.float32
+                    ),
+                    when,
                 )
         return resampler, np.concatenate(heard)
 
@@ -74,17 +85,24 @@ def delays(heard: Audio) -> NDArray[np.float64]:
 
 
 def signal_to_noise_db(heard: Audio, hertz: float) -> float:
-    """A tone relative to all that is not the tone; its frequency is fitted to a fraction of a ppm."""
+    """A tone relative to all that is not the tone; its frequency is fitted to a fraction of a
+    ppm.
+    """
     places = np.arange(len(heard)) / RATE
 
     def share_of_noise(frequency: float) -> float:
-        both = np.stack([np.sin(2 * np.pi * frequency * places), np.cos(2 * np.pi * frequency * places)], axis=1)
+        both = np.stack(
+            [np.sin(2 * np.pi * frequency * places), np.cos(2 * np.pi * frequency * places)], axis=1
+        )
         fit = both @ np.linalg.lstsq(both, heard.astype(np.float64), rcond=None)[0]
         return float(np.square(heard - fit).mean() / np.square(fit).mean())
 
     ppm = 0.0
     for step in (1.0, 0.1, 0.01):
-        ppm = min(ppm + step * np.arange(-12, 13), key=lambda ppm: share_of_noise(hertz * (1 + 1e-6 * ppm)))
+        ppm = min(
+            ppm + step * np.arange(-12, 13),
+            key=lambda ppm: share_of_noise(hertz * (1 + 1e-6 * ppm)),
+        )
     return float(-10 * np.log10(share_of_noise(hertz * (1 + 1e-6 * ppm))))
 
 
@@ -94,7 +112,9 @@ def steepest(audio: Audio) -> float:
 
 @pytest.mark.parametrize("blocks", BLOCKS)
 @pytest.mark.parametrize("ppm", [200.0, -200.0])
-def test_the_latency_is_the_one_that_is_told_and_stays_within_a_sample(blocks: tuple[int, int], ppm: float) -> None:
+def test_the_latency_is_the_one_that_is_told_and_stays_within_a_sample(
+    blocks: tuple[int, int], ppm: float
+) -> None:
     resampler, heard = Devices(ppm, blocks, jitter=1e-4).play(tone(10), 45)
     late = delays(heard)
     assert len(late) > 440
@@ -105,7 +125,9 @@ def test_the_latency_is_the_one_that_is_told_and_stays_within_a_sample(blocks: t
 
 @pytest.mark.parametrize("blocks", BLOCKS)
 @pytest.mark.parametrize("hertz", [997.0, 9990.0])
-def test_a_tone_comes_through_with_80_db_of_signal_to_noise(blocks: tuple[int, int], hertz: float) -> None:
+def test_a_tone_comes_through_with_80_db_of_signal_to_noise(
+    blocks: tuple[int, int], hertz: float
+) -> None:
     _, heard = Devices(-200.0, blocks, jitter=1e-4).play(tone(hertz), 40)
     assert signal_to_noise_db(heard[-8192:], hertz) > 80
 
@@ -119,7 +141,10 @@ def test_the_drift_is_measured_within_3_ppm(ppm: float) -> None:
 def test_nothing_clicks_from_the_first_sample_on() -> None:
     _, heard = Devices(200.0, (441, 256), jitter=1e-4).play(tone(200), 10)
     assert np.abs(heard[RATE:]).max() > 0.49
-    assert steepest(heard) < steepest(tone(200)(np.arange(RATE) / RATE).astype(np.float32)) + 0.5 / FADE + 1e-3
+    assert (
+        steepest(heard)
+        < steepest(tone(200)(np.arange(RATE) / RATE).astype(np.float32)) + 0.5 / FADE + 1e-3
+    )
 
 
 def test_blocks_that_come_up_to_a_block_late_are_waited_for() -> None:
@@ -154,7 +179,10 @@ def test_a_difference_that_is_no_drift_is_counted_and_does_not_end_it() -> None:
     resampler, heard = Devices(10_000.0).play(tone(200), 20)
     assert resampler.n_xruns > 5
     assert np.abs(heard[-RATE:]).max() > 0.4
-    assert steepest(heard) < steepest(tone(200)(np.arange(RATE) / RATE).astype(np.float32)) + 2 * 0.5 / FADE
+    assert (
+        steepest(heard)
+        < steepest(tone(200)(np.arange(RATE) / RATE).astype(np.float32)) + 2 * 0.5 / FADE
+    )
 
 
 def test_two_channels_go_side_by_side() -> None:

@@ -10,7 +10,13 @@ from rtmss.model.scan import _by_pairs, scan
 
 every_shape = pytest.mark.parametrize(
     ("shape", "axis", "lag"),
-    [((2, 7, 3, 4), 1, 1), ((2, 7, 3, 4), 1, 3), ((2, 7, 5, 4), 2, 1), ((2, 4, 3, 4), 1, 4), ((2, 2, 3, 4), 1, 4)],
+    [
+        ((2, 7, 3, 4), 1, 1),
+        ((2, 7, 3, 4), 1, 3),
+        ((2, 7, 5, 4), 2, 1),
+        ((2, 4, 3, 4), 1, 4),
+        ((2, 2, 3, 4), 1, 4),
+    ],
 )
 both_ways = pytest.mark.parametrize("backwards", [False, True])
 
@@ -19,7 +25,11 @@ def material(shape: tuple[int, ...], axis: int, lag: int) -> tuple[Tensor, Tenso
     torch.manual_seed(0)
     first = (*shape[:axis], lag, *shape[axis + 1 :])
     keep, new, start = torch.rand(shape), torch.randn(shape), torch.randn(first)
-    return keep.double().requires_grad_(), new.double().requires_grad_(), start.double().requires_grad_()
+    return (
+        keep.double().requires_grad_(),
+        new.double().requires_grad_(),
+        start.double().requires_grad_(),
+    )
 
 
 def by_loop(keep: Tensor, new: Tensor, start: Tensor, axis: int) -> Tensor:
@@ -36,8 +46,12 @@ def test_it_is_the_recurrence(shape: tuple[int, ...], axis: int, lag: int) -> No
 
 
 @both_ways
-@pytest.mark.parametrize(("shape", "axis", "lag"), [((2, 7, 3, 4), 1, 1), ((2, 7, 5), 2, 1), ((2, 3, 4), 1, 4)])
-def test_what_is_exported_gives_the_same(shape: tuple[int, ...], axis: int, lag: int, backwards: bool) -> None:
+@pytest.mark.parametrize(
+    ("shape", "axis", "lag"), [((2, 7, 3, 4), 1, 1), ((2, 7, 5), 2, 1), ((2, 3, 4), 1, 4)]
+)
+def test_what_is_exported_gives_the_same(
+    shape: tuple[int, ...], axis: int, lag: int, backwards: bool
+) -> None:
     keep, new, start = material(shape, axis, lag)
     wanted = scan(keep, new, start, axis, backwards=backwards)
     assert torch.allclose(_by_pairs(keep, new, start, axis, backwards=backwards), wanted)

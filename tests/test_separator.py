@@ -45,33 +45,43 @@ def test_an_array_is_separated_as_the_session_would(
 ) -> None:
     audio, condition = noise(50 * 512), make_condition()
     session = Session(separator.model, Scene((Stem("x", condition),)))
-    stems = np.concatenate([session.step(audio[:, i : i + 512]).stems[0] for i in range(0, 50 * 512, 512)], axis=-1)
+    stems = np.concatenate(
+        [session.step(audio[:, i : i + 512]).stems[0] for i in range(0, 50 * 512, 512)], axis=-1
+    )
     target = separator.separate(audio, 44100, condition)
     assert np.abs(stems).max() > 0.01
     assert np.abs(target[:, : -session.delay] - stems[:, session.delay :]).max() <= 1e-5
 
 
-def test_mono_comes_out_in_stereo(separator: Separator, noise: Noise, make_condition: MakeCondition) -> None:
+def test_mono_comes_out_in_stereo(
+    separator: Separator, noise: Noise, make_condition: MakeCondition
+) -> None:
     mono = noise(5000, 1)
     target = separator.separate(mono, 44100, make_condition())
     both = separator.separate(np.repeat(mono, 2, axis=0), 44100, make_condition())
     assert np.array_equal(target, both)
 
 
-def test_separating_leaves_the_input_alone(separator: Separator, noise: Noise, make_condition: MakeCondition) -> None:
+def test_separating_leaves_the_input_alone(
+    separator: Separator, noise: Noise, make_condition: MakeCondition
+) -> None:
     audio = noise(5000)
     copy = audio.copy()
     separator.separate(audio, 44100, make_condition())
     assert np.array_equal(audio, copy)
 
 
-def test_three_channels_are_refused(separator: Separator, noise: Noise, make_condition: MakeCondition) -> None:
+def test_three_channels_are_refused(
+    separator: Separator, noise: Noise, make_condition: MakeCondition
+) -> None:
     with pytest.raises(ValueError, match=r"expected \(1 or 2, "):
         separator.separate(noise(5000, 3), 44100, make_condition())
 
 
 def test_a_condition_of_arrays_is_ready_to_use(separator: Separator, noise: Noise) -> None:
-    condition = separator.condition([noise(30000), noise(24000, 1)], [noise(48000, 2, 1)], sample_rate=48000, name="v")
+    condition = separator.condition(
+        [noise(30000), noise(24000, 1)], [noise(48000, 2, 1)], sample_rate=48000, name="v"
+    )
     assert (condition.name, condition.header.model_id) == ("v", separator.model_id)
     assert condition.vector.shape == (12,)
     assert (len(condition.positive), len(condition.negative)) == (2, 1)
@@ -79,7 +89,10 @@ def test_a_condition_of_arrays_is_ready_to_use(separator: Separator, noise: Nois
 
 
 def test_the_rate_of_the_clips_hardly_matters(separator: Separator) -> None:
-    clips = [np.sin(2 * np.pi * 440 * np.arange(rate) / rate)[None].astype(np.float32) * 0.3 for rate in (44100, 48000)]
+    clips = [
+        np.sin(2 * np.pi * 440 * np.arange(rate) / rate)[None].astype(np.float32) * 0.3
+        for rate in (44100, 48000)
+    ]
     a = separator.condition(clips[:1], sample_rate=44100)
     b = separator.condition(clips[1:], sample_rate=48000)
     assert float((a.positive[0] * b.positive[0]).sum()) > 0.98
@@ -109,13 +122,18 @@ def test_a_clip_without_a_channel_axis_is_mono(separator: Separator, noise: Nois
 def test_several_targets_in_one_pass_are_those_of_single_passes(
     separator: Separator, noise: Noise, make_condition: MakeCondition
 ) -> None:
-    audio, conditions = noise(20000), [make_condition(name, seed) for seed, name in enumerate("abc")]
+    audio, conditions = (
+        noise(20000),
+        [make_condition(name, seed) for seed, name in enumerate("abc")],
+    )
     together = separator.separate_all(audio, 48000, conditions)
     assert together.shape == (3, 2, 20000)
     for target, condition in zip(together, conditions, strict=True):
         assert np.abs(target - separator.separate(audio, 48000, condition)).max() <= 1e-5
 
 
-def test_integer_samples_are_refused(separator: Separator, noise: Noise, make_condition: MakeCondition) -> None:
+def test_integer_samples_are_refused(
+    separator: Separator, noise: Noise, make_condition: MakeCondition
+) -> None:
     with pytest.raises(ValueError, match="expected floating point audio, full scale 1, got int16"):
         separator.separate((noise(1000) * 32767).astype(np.int16), 44100, make_condition())

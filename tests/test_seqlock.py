@@ -1,4 +1,6 @@
-"""The lock-free protocol, between two processes: what a reader gets is whole, and would not be without the protocol."""
+"""The lock-free protocol, between two processes: what a reader gets is whole, and would not be
+without the protocol.
+"""
 
 from __future__ import annotations
 
@@ -56,12 +58,17 @@ def written_by(name: str, path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture(params=["status", "hops"])
 def look(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Look]:
-    """look() -> number of every value that is there, and whether it is torn; another process writes them."""
+    """look() -> number of every value that is there, and whether it is torn; another process writes
+    them.
+    """
     monkeypatch.setattr(recorder_ring, "RING_SAMPLES", shared_writers.N_SLOTS * SHAPE.hop_length)
     shared, ring = SharedState.create(N_CONDITION), RecorderRing.create(SHAPE)
     path = {"status": shared.path, "hops": ring.path}[request.param]
     with written_by(request.param, path) as process:
-        looks: dict[str, Look] = {"status": lambda: look_at_status(shared), "hops": lambda: look_at_hops(ring)}
+        looks: dict[str, Look] = {
+            "status": lambda: look_at_status(shared),
+            "hops": lambda: look_at_hops(ring),
+        }
         while not any(number for number, _ in looks[request.param]()):
             assert process.poll() is None
         yield looks[request.param]
@@ -70,7 +77,9 @@ def look(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
 
 
 def trust(row: Any) -> tuple[Any, int]:
-    """A reader that breaks the protocol: it looks at the version once, and takes a row that is being written."""
+    """A reader that breaks the protocol: it looks at the version once, and takes a row that is
+    being written.
+    """
     version = int(row["version"])
     return row.copy(), version + version % 2
 
@@ -85,7 +94,9 @@ def test_a_reader_in_another_process_never_gets_a_torn_value(look: Look) -> None
     assert len(seen) > 20
 
 
-def test_a_reader_that_breaks_the_protocol_gets_torn_values(look: Look, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_that_breaks_the_protocol_gets_torn_values(
+    look: Look, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(seqlock, "snapshot", trust)
     deadline = time.monotonic() + MAX_SECONDS
     while not any(is_torn for _, is_torn in look()):
@@ -149,5 +160,12 @@ def test_a_slot_is_read_by_its_number_only() -> None:
             assert slots.read(number) is None  # not yet
     read = [slots.read(number) for number in range(8)]
     assert [None if slot is None else float(slot["value"]) for slot in read] == [
-        None, None, None, 30.0, 40.0, 50.0, 60.0, None,
-    ]  # fmt: skip
+        None,
+        None,
+        None,
+        30.0,
+        40.0,
+        50.0,
+        60.0,
+        None,
+    ]

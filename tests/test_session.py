@@ -23,9 +23,13 @@ def scenes(make_condition: MakeCondition) -> list[Scene]:
     """A show: condition switch with gains, bypass, another preset, back."""
     a, b, c, d = (make_condition(name, seed) for seed, name in enumerate("abcd"))
     first = Scene((Stem("one", a), Stem("two", b, Strip(-6.0))))
-    switched = first.with_condition("one", c).with_strip("one", gain_db=3.0).with_strip("two", mute=True)
+    switched = (
+        first.with_condition("one", c).with_strip("one", gain_db=3.0).with_strip("two", mute=True)
+    )
     bypassed = replace(switched, bypass=True)
-    other = Scene((Stem("three", d, Strip(solo=True)), Stem("two", b)), Strip(-20.0), master_db=-3.0)
+    other = Scene(
+        (Stem("three", d, Strip(solo=True)), Stem("two", b)), Strip(-20.0), master_db=-3.0
+    )
     return [first, switched, bypassed, other, first]
 
 
@@ -36,7 +40,10 @@ def show(scenes: list[Scene]) -> dict[int, Scene]:
 
 
 def play(
-    session: Session, audio: Audio, hops: Sequence[int] = (1,) * N_HOPS, show: Mapping[int, Scene] | None = None
+    session: Session,
+    audio: Audio,
+    hops: Sequence[int] = (1,) * N_HOPS,
+    show: Mapping[int, Scene] | None = None,
 ) -> list[Output]:
     outputs, at = [], 0
     for n in hops:
@@ -78,7 +85,9 @@ def test_at_unity_the_mix_is_the_delayed_mixture_through_every_switch(
     assert np.abs(joined(outputs, "mix") - delayed(session, audio)).max() <= 1e-6
 
 
-@pytest.mark.parametrize("hops", [(6, 2, 9, 7, 8), (2, 4, 1, 1, 3, 6, 7, 8), (5, 1, 2, 8, 1, 7, 1, 6, 1)])
+@pytest.mark.parametrize(
+    "hops", [(6, 2, 9, 7, 8), (2, 4, 1, 1, 3, 6, 7, 8), (5, 1, 2, 8, 1, 7, 1, 6, 1)]
+)
 def test_cutting_into_blocks_changes_nothing_through_switches(
     tiny: SeparatorModel, noise: Noise, show: dict[int, Scene], hops: tuple[int, ...]
 ) -> None:
@@ -106,14 +115,20 @@ def test_the_dry_output_is_the_delayed_input_to_the_bit(
 ) -> None:
     audio = noise(N_HOPS * HOP)
     session = Session(tiny, scenes[0])
-    assert np.array_equal(joined(play(session, audio, show={7: scenes[3]}), "dry"), delayed(session, audio))
+    assert np.array_equal(
+        joined(play(session, audio, show={7: scenes[3]}), "dry"), delayed(session, audio)
+    )
 
 
-def test_bypass_leaves_the_separation_running(tiny: SeparatorModel, noise: Noise, scenes: list[Scene]) -> None:
+def test_bypass_leaves_the_separation_running(
+    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
+) -> None:
     audio = noise(N_HOPS * HOP)
     stems = joined(play(Session(tiny, scenes[0]), audio), "stems")
     bypass = {4: replace(scenes[0], bypass=True), 9: scenes[0]}
-    assert np.array_equal(joined(play(Session(tiny, scenes[0]), audio, show=bypass), "stems"), stems)
+    assert np.array_equal(
+        joined(play(Session(tiny, scenes[0]), audio, show=bypass), "stems"), stems
+    )
 
 
 def test_a_condition_switch_leaves_nothing_of_the_old_target_but_its_fade(
@@ -122,11 +137,17 @@ def test_a_condition_switch_leaves_nothing_of_the_old_target_but_its_fade(
     audio = noise(N_HOPS * HOP)
     old, new, other = (make_condition(name, seed) for seed, name in enumerate("abc"))
     rest = Stem("rest", other)
-    switched = play(Session(tiny, Scene((Stem("one", old), rest))), audio, show={12: Scene((Stem("one", new), rest))})
+    switched = play(
+        Session(tiny, Scene((Stem("one", old), rest))),
+        audio,
+        show={12: Scene((Stem("one", new), rest))},
+    )
     fresh = play(Session(tiny, Scene((rest,))), audio, show={12: Scene((Stem("one", new), rest))})
     a, b = (joined(outputs[12:], "stems") for outputs in (switched, fresh))
     fade = tiny.config.stft.n_synthesis - HOP
-    assert np.abs(a[0, :, :fade] - b[0, :, :fade]).max() > 1e-3, "the old target must ring out, not break off"
+    assert np.abs(a[0, :, :fade] - b[0, :, :fade]).max() > 1e-3, (
+        "the old target must ring out, not break off"
+    )
     assert np.abs(a[0, :, fade:] - b[0, :, fade:]).max() <= 1e-6
     assert np.abs(a[1] - b[1]).max() <= 1e-6
 
@@ -151,14 +172,18 @@ def test_a_stem_whose_condition_goes_on_is_not_disturbed_by_a_new_order(
     assert np.abs(joined(outputs[6:], "stems")[::-1] - plain[..., 6 * HOP :]).max() <= 1e-6
 
 
-def test_a_change_of_gain_makes_no_click(tiny: SeparatorModel, make_condition: MakeCondition) -> None:
+def test_a_change_of_gain_makes_no_click(
+    tiny: SeparatorModel, make_condition: MakeCondition
+) -> None:
     # A low tone, so that a jump in the gain would stand out from its slope.
     wave = 0.3 * np.sin(np.arange(N_HOPS * HOP) * 0.02)
     audio = np.repeat(wave[None], 2, axis=0).astype(np.float32)
     scene = Scene((Stem("one", make_condition()),))
     quiet = scene.with_strip("remainder", mute=True)
     outputs = play(Session(tiny, scene), audio, show={12: quiet, 20: scene})
-    stem, remainder, mix = (joined(outputs, field)[..., 2 * HOP :] for field in ("stems", "remainder", "mix"))
+    stem, remainder, mix = (
+        joined(outputs, field)[..., 2 * HOP :] for field in ("stems", "remainder", "mix")
+    )
     own = np.abs(np.diff(stem)).max() + np.abs(np.diff(remainder)).max()
     assert np.abs(remainder).max() > 4 * own, "a jump of the gain would not stand out"
     assert np.abs(np.diff(mix)).max() <= own + 1.1 * np.abs(remainder).max() / FADE
@@ -171,17 +196,26 @@ def test_the_start_of_a_stream_does_not_fade(tiny: SeparatorModel, noise: Noise)
     assert np.abs(mix - delayed(session, audio)).max() <= 1e-6
 
 
-def test_mono_is_played_on_both_sides(tiny: SeparatorModel, noise: Noise, scenes: list[Scene]) -> None:
+def test_mono_is_played_on_both_sides(
+    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
+) -> None:
     mono = noise(8 * HOP, 1)
     one = joined(play(Session(tiny, scenes[0]), mono, (8,)), "mix")
     both = joined(play(Session(tiny, scenes[0]), np.repeat(mono, 2, axis=0), (8,)), "mix")
     assert np.array_equal(one, both)
 
 
-def test_bad_samples_are_counted_and_replaced(tiny: SeparatorModel, noise: Noise, scenes: list[Scene]) -> None:
+def test_bad_samples_are_counted_and_replaced(
+    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
+) -> None:
     clean = noise(N_HOPS * HOP)
     bad = clean.copy()
-    for at, value, instead in [(100, np.nan, 0), (900, np.inf, 0), (901, -np.inf, 0), (1500, 1e30, LOUDEST)]:
+    for at, value, instead in [
+        (100, np.nan, 0),
+        (900, np.inf, 0),
+        (901, -np.inf, 0),
+        (1500, 1e30, LOUDEST),
+    ]:
         bad[1, at], clean[1, at] = value, instead
     session, reference = Session(tiny, scenes[0]), Session(tiny, scenes[0])
     outputs, expected = play(session, bad), play(reference, clean)
@@ -205,12 +239,16 @@ def test_a_stream_of_nonsense_stays_finite_and_recovers(
 
 
 @pytest.mark.parametrize("shape", [(2, 63), (3, 64), (64,), (1, 2, 64), (2, 0), (0, 64)])
-def test_a_wrong_shape_is_refused(tiny: SeparatorModel, scenes: list[Scene], shape: tuple[int, ...]) -> None:
+def test_a_wrong_shape_is_refused(
+    tiny: SeparatorModel, scenes: list[Scene], shape: tuple[int, ...]
+) -> None:
     with pytest.raises(ValueError, match=r"expected \(1 or 2, k \* 64\) samples, got"):
         Session(tiny, scenes[0]).step(np.zeros(shape, np.float32))
 
 
-def test_a_refused_block_leaves_the_stream_as_it_was(tiny: SeparatorModel, noise: Noise, scenes: list[Scene]) -> None:
+def test_a_refused_block_leaves_the_stream_as_it_was(
+    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
+) -> None:
     audio = noise(8 * HOP)
     plain, disturbed = Session(tiny, scenes[0]), Session(tiny, scenes[0])
     play(disturbed, audio, (4,))
@@ -226,7 +264,9 @@ def test_one_output_is_refused(tiny: SeparatorModel) -> None:
         Session(tiny, n_outputs=1)
 
 
-def test_a_step_leaves_its_input_alone(tiny: SeparatorModel, noise: Noise, scenes: list[Scene]) -> None:
+def test_a_step_leaves_its_input_alone(
+    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
+) -> None:
     audio = noise(4 * HOP)
     audio[0, 3] = 99.0
     copy = audio.copy()
@@ -234,7 +274,9 @@ def test_a_step_leaves_its_input_alone(tiny: SeparatorModel, noise: Noise, scene
     assert np.array_equal(audio, copy)
 
 
-def test_a_caller_may_write_into_what_a_step_gave(tiny: SeparatorModel, noise: Noise, scenes: list[Scene]) -> None:
+def test_a_caller_may_write_into_what_a_step_gave(
+    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
+) -> None:
     audio = noise(8 * HOP)
     plain, touched = Session(tiny, scenes[0]), Session(tiny, scenes[0])
     plain.step(audio)
@@ -243,7 +285,9 @@ def test_a_caller_may_write_into_what_a_step_gave(tiny: SeparatorModel, noise: N
     assert np.array_equal(plain.step(audio).mix, touched.step(audio).mix)
 
 
-def test_a_read_only_or_reversed_block_is_fine(tiny: SeparatorModel, noise: Noise, scenes: list[Scene]) -> None:
+def test_a_read_only_or_reversed_block_is_fine(
+    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
+) -> None:
     audio = noise(4 * HOP)
     expected = Session(tiny, scenes[0]).step(audio[::-1].copy()).mix
     audio.flags.writeable = False
@@ -258,10 +302,14 @@ def test_after_a_reset_a_session_plays_like_a_new_one(
     play(used, noise(N_HOPS * HOP, seed=1), show=show)
     used.scene = show[0]
     used.reset()
-    assert np.array_equal(joined(play(used, audio), "mix"), joined(play(Session(tiny, show[0]), audio), "mix"))
+    assert np.array_equal(
+        joined(play(used, audio), "mix"), joined(play(Session(tiny, show[0]), audio), "mix")
+    )
 
 
-def test_sessions_of_one_model_do_not_hear_each_other(tiny: SeparatorModel, noise: Noise, scenes: list[Scene]) -> None:
+def test_sessions_of_one_model_do_not_hear_each_other(
+    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
+) -> None:
     audio = noise(4 * HOP)
     alone, one, other = (Session(tiny, scenes[0]) for _ in range(3))
     for i in range(4):
@@ -270,8 +318,12 @@ def test_sessions_of_one_model_do_not_hear_each_other(tiny: SeparatorModel, nois
         assert np.array_equal(one.step(block).mix, alone.step(block).mix)
 
 
-def test_eight_stems_play_at_once(tiny: SeparatorModel, noise: Noise, make_condition: MakeCondition) -> None:
-    scene = Scene(tuple(Stem(f"s{i}", make_condition(f"s{i}", i)) for i in range(8)), Strip(mute=True))
+def test_eight_stems_play_at_once(
+    tiny: SeparatorModel, noise: Noise, make_condition: MakeCondition
+) -> None:
+    scene = Scene(
+        tuple(Stem(f"s{i}", make_condition(f"s{i}", i)) for i in range(8)), Strip(mute=True)
+    )
     output = Session(tiny, scene, n_outputs=4).step(noise(8 * HOP))
     assert output.stems.shape == (8, 2, 8 * HOP)
     assert np.abs(output.mix[:2] - output.stems.sum(0)).max() <= 1e-6
@@ -279,10 +331,15 @@ def test_eight_stems_play_at_once(tiny: SeparatorModel, noise: Noise, make_condi
 
 
 @pytest.mark.parametrize("profile", ["default", "tight", "tighter", "ahead"])
-def test_the_delay_is_the_latency_less_one_hop(profiles: dict[str, SeparatorModel], profile: str) -> None:
+def test_the_delay_is_the_latency_less_one_hop(
+    profiles: dict[str, SeparatorModel], profile: str
+) -> None:
     session = Session(profiles[profile])
     assert session.delay == session.latency - session.hop_length
-    assert session.latency == {"default": 1024, "tight": 512, "tighter": 256, "ahead": 1024 + 17 * 512}[profile]
+    assert (
+        session.latency
+        == {"default": 1024, "tight": 512, "tighter": 256, "ahead": 1024 + 17 * 512}[profile]
+    )
 
 
 def test_the_stems_of_a_network_that_looks_ahead_are_as_late_as_the_dry_input(
@@ -290,7 +347,9 @@ def test_the_stems_of_a_network_that_looks_ahead_are_as_late_as_the_dry_input(
 ) -> None:
     session = Session(make_open(3), Scene((Stem("all", make_condition()),)))
     audio = noise(60 * 512)
-    said = np.concatenate([session.step(audio[:, i : i + 512]).stems[0] for i in range(0, 60 * 512, 512)], axis=-1)
+    said = np.concatenate(
+        [session.step(audio[:, i : i + 512]).stems[0] for i in range(0, 60 * 512, 512)], axis=-1
+    )
     dry = delayed(session, audio)
     # What is left is the missing DC.
     assert np.abs(said / 1.1 - dry).max() < 0.05 * np.abs(dry).max()
@@ -301,7 +360,9 @@ def test_bypass_without_a_fade_is_dry_even_while_an_old_target_rings_out(
 ) -> None:
     audio = noise(N_HOPS * HOP)
     session = Session(tiny, scenes[0])
-    both = replace(scenes[0].with_condition("one", make_condition("e", 9)), bypass=True, fade_ms=0.0)
+    both = replace(
+        scenes[0].with_condition("one", make_condition("e", 9)), bypass=True, fade_ms=0.0
+    )
     mix = joined(play(session, audio, show={0: scenes[0], 8: both}), "mix")
     assert np.array_equal(mix[:, 8 * HOP :], delayed(session, audio)[:, 8 * HOP :])
 
@@ -311,7 +372,10 @@ def test_holding_the_masks_of_a_steady_tone_gives_nearly_the_next_step(
     look_ahead: int, make_condition: MakeCondition
 ) -> None:
     session = Session(make_open(look_ahead), Scene((Stem("voice", make_condition()),)))
-    tone = np.sin(2 * np.pi * 440 / 44100 * np.arange(60 * 512, dtype=np.float32))[None].repeat(2, 0) * 0.3
+    tone = (
+        np.sin(2 * np.pi * 440 / 44100 * np.arange(60 * 512, dtype=np.float32))[None].repeat(2, 0)
+        * 0.3
+    )
     for i in range(40):
         session.step(tone[:, i * 512 : (i + 1) * 512])
     block = tone[:, 40 * 512 : 41 * 512]
@@ -344,8 +408,12 @@ def test_holding_changes_nothing(
     assert np.array_equal(play(hold=True), play(hold=False))
 
 
-def test_a_condition_read_again_is_no_switch(tiny: SeparatorModel, make_condition: MakeCondition, noise: Noise) -> None:
-    first, again = (Scene((Stem("voice", make_condition("vocals")),), fade_ms=0.0) for _ in range(2))
+def test_a_condition_read_again_is_no_switch(
+    tiny: SeparatorModel, make_condition: MakeCondition, noise: Noise
+) -> None:
+    first, again = (
+        Scene((Stem("voice", make_condition("vocals")),), fade_ms=0.0) for _ in range(2)
+    )
     assert first.stems[0].condition is not again.stems[0].condition
     changed, unchanged = Session(tiny, first), Session(tiny, first)
     audio = noise(40 * 64)

@@ -30,9 +30,14 @@ def test_a_scene_arrives_as_it_was_sent(shared: SharedState, scene: Scene) -> No
         (s.name, s.condition.name, s.strip) for s in scene.stems
     ]
     assert all(
-        np.array_equal(a.condition.vector, b.condition.vector) for a, b in zip(got.stems, scene.stems, strict=True)
+        np.array_equal(a.condition.vector, b.condition.vector)
+        for a, b in zip(got.stems, scene.stems, strict=True)
     )
-    assert (got.remainder, got.master_db, got.fade_ms) == (scene.remainder, scene.master_db, scene.fade_ms)
+    assert (got.remainder, got.master_db, got.fade_ms) == (
+        scene.remainder,
+        scene.master_db,
+        scene.fade_ms,
+    )
     assert (got.bypass, got.fallback, got.master_mute) == (True, "hold", True)
 
 
@@ -64,7 +69,11 @@ def test_a_recording_is_off_until_a_recorder_says_otherwise(shared: SharedState)
 def test_only_what_still_counts_is_received(shared: SharedState, scene: Scene) -> None:
     shared.send(scene, "a", [(90, scene)])
     number = shared.send(scene, "b", [(80, scene), (90, scene)])
-    assert [(entry.preset, entry.hop) for entry in shared.receive(0)] == [("b", 0), ("b", 80), ("b", 90)]
+    assert [(entry.preset, entry.hop) for entry in shared.receive(0)] == [
+        ("b", 0),
+        ("b", 80),
+        ("b", 90),
+    ]
     assert shared.receive(number) == []
 
 
@@ -85,7 +94,9 @@ def test_the_latest_scene_outlives_its_writer(shared: SharedState, scene: Scene)
 
 
 def test_a_status_arrives_as_it_was_reported(shared: SharedState) -> None:
-    status = Status("running", 7, 12.5, 3, 1, 1, 2, 4, 0.25, 1.0, 2.0, 3.0, 4.0, 48000, 256, 1280, 512)
+    status = Status(
+        "running", 7, 12.5, 3, 1, 1, 2, 4, 0.25, 1.0, 2.0, 3.0, 4.0, 48000, 256, 1280, 512
+    )
     meters = NOTHING.copy()
     meters[1] = 0.5, 0.25
     shared.report(status, meters)

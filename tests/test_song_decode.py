@@ -25,7 +25,9 @@ Write = Callable[[Path, Audio, int], Path]
 def tones(rate: int, channels: int, seconds: float = 2.0) -> Audio:
     """440 Hz on the left, 550 Hz on the right."""
     t = np.arange(round(seconds * rate)) / rate
-    return np.asarray([0.3 * np.sin(2 * np.pi * 110 * (4 + i) * t) for i in range(channels)], np.float32)
+    return np.asarray(
+        [0.3 * np.sin(2 * np.pi * 110 * (4 + i) * t) for i in range(channels)], np.float32
+    )
 
 
 def wait_for(done: Callable[[], Any]) -> None:
@@ -64,7 +66,8 @@ def test_every_format_is_played_as_it_is_read_elsewhere(tmp_path: Path, suffix: 
 def test_around_the_song_the_decoded_song_is_silent(tmp_path: Path, write_audio: Write) -> None:
     audio = tones(8000, 2)
     decoded = DecodedSong(
-        tmp_path / "decoded", decode_song(write_audio(tmp_path / "a.wav", audio, 8000), tmp_path / "decoded", 8000)
+        tmp_path / "decoded",
+        decode_song(write_audio(tmp_path / "a.wav", audio, 8000), tmp_path / "decoded", 8000),
     )
     whole = decoded.read(-100, 16200)
     assert not whole[:, :100].any()
@@ -86,7 +89,9 @@ def test_looking_ahead_changes_nothing_that_is_read(tmp_path: Path, write_audio:
 
 def test_what_has_been_played_leaves_the_memory_again(tmp_path: Path, write_audio: Write) -> None:
     psutil = pytest.importorskip("psutil")
-    info = decode_song(write_audio(tmp_path / "a.wav", tones(44100, 2, 120), 44100), tmp_path / "decoded", 44100)
+    info = decode_song(
+        write_audio(tmp_path / "a.wav", tones(44100, 2, 120), 44100), tmp_path / "decoded", 44100
+    )
     decoded, process = DecodedSong(tmp_path / "decoded", info), psutil.Process()
     if not hasattr(process.memory_info(), "shared"):
         pytest.skip("this system does not say how much is mapped")
@@ -113,7 +118,11 @@ def test_decoding_keeps_little_in_memory(tmp_path: Path, write_audio: Write) -> 
     [
         ("none.wav", lambda _: None, "no such file"),
         ("text.wav", lambda path: path.write_text("hello"), "not a readable audio file"),
-        ("wide.wav", lambda path: _write(path, np.zeros((4, 100), np.float32)), "4 channels; mix it down"),
+        (
+            "wide.wav",
+            lambda path: _write(path, np.zeros((4, 100), np.float32)),
+            "4 channels; mix it down",
+        ),
         ("empty.wav", lambda path: _write(path, np.zeros((2, 0), np.float32)), "holds no audio"),
     ],
 )
@@ -131,16 +140,22 @@ def _write(path: Path, audio: Audio) -> None:
         file.write(audio)
 
 
-def test_a_disk_that_is_full_is_named_with_what_would_do(tmp_path: Path, write_audio: Write) -> None:
+def test_a_disk_that_is_full_is_named_with_what_would_do(
+    tmp_path: Path, write_audio: Write
+) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no full device here")
     song = write_audio(tmp_path / "a.wav", tones(44100, 2), 44100)
-    with pytest.raises(UserError, match=r"does not fit into /dev: No space left .*; TMPDIR names another folder"):
+    with pytest.raises(
+        UserError, match=r"does not fit into /dev: No space left .*; TMPDIR names another folder"
+    ):
         decode_song(song, Path("/dev/full"), 44100)
 
 
 @pytest.fixture
-def loaded(shared: SharedState, tmp_path: Path, write_audio: Write) -> Iterator[tuple[SharedState, list[str], Loader]]:
+def loaded(
+    shared: SharedState, tmp_path: Path, write_audio: Write
+) -> Iterator[tuple[SharedState, list[str], Loader]]:
     """A loader at work for a song of two seconds, and what it said."""
     song = write_audio(tmp_path / "song.wav", tones(44100, 1), 44100)
     shared.transport.insert(song, TransportCommand())
@@ -154,7 +169,9 @@ def ask(shared: SharedState, sample_rate: int) -> None:
     shared.transport.playback.write(Playback(sample_rate=sample_rate))
 
 
-def test_the_loader_waits_for_the_rate_of_an_engine(loaded: tuple[SharedState, list[str], Loader]) -> None:
+def test_the_loader_waits_for_the_rate_of_an_engine(
+    loaded: tuple[SharedState, list[str], Loader],
+) -> None:
     shared, _, _ = loaded
     time.sleep(0.1)
     assert shared.transport.seconds == 0
@@ -164,7 +181,9 @@ def test_the_loader_waits_for_the_rate_of_an_engine(loaded: tuple[SharedState, l
     assert shared.transport.seconds == pytest.approx(2.0, abs=0.001)
 
 
-def test_an_engine_of_another_rate_gets_another_decoded_song(loaded: tuple[SharedState, list[str], Loader]) -> None:
+def test_an_engine_of_another_rate_gets_another_decoded_song(
+    loaded: tuple[SharedState, list[str], Loader],
+) -> None:
     shared, _, _ = loaded
     ask(shared, 48000)
     wait_for(lambda: shared.transport.info.read().number == 1)
@@ -177,7 +196,9 @@ def test_an_engine_of_another_rate_gets_another_decoded_song(loaded: tuple[Share
     assert decoded.read(1000, 1000).any()  # who still plays the old one has it
 
 
-def test_closing_the_loader_removes_the_decoded_song(loaded: tuple[SharedState, list[str], Loader]) -> None:
+def test_closing_the_loader_removes_the_decoded_song(
+    loaded: tuple[SharedState, list[str], Loader],
+) -> None:
     shared, _, loader = loaded
     ask(shared, 44100)
     wait_for(lambda: shared.transport.info.read().number == 1)
@@ -208,7 +229,9 @@ def test_closing_does_not_wait_for_the_end_of_a_long_song(
     assert shared.transport.seconds == 0
 
 
-def test_a_song_that_cannot_be_decoded_ends_the_host_and_is_named(shared: SharedState, tmp_path: Path) -> None:
+def test_a_song_that_cannot_be_decoded_ends_the_host_and_is_named(
+    shared: SharedState, tmp_path: Path
+) -> None:
     said: list[str] = []
     shared.transport.insert(tmp_path / "gone.wav", TransportCommand())
     loader = Loader(tmp_path / "gone.wav", shared, said.append)

@@ -1,4 +1,6 @@
-"""`rtmss live --file` on a real PortAudio stream: what comes out is the song, to the sample, wherever it is sent."""
+"""`rtmss live --file` on a real PortAudio stream: what comes out is the song, to the sample,
+wherever it is sent.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +95,9 @@ def _place(song: Audio, heard: Audio) -> int:
     raise AssertionError("this is no piece of the song")
 
 
-def test_a_seek_goes_to_its_place_and_the_song_goes_on_from_there_to_the_sample(start: Start, song: Audio) -> None:
+def test_a_seek_goes_to_its_place_and_the_song_goes_on_from_there_to_the_sample(
+    start: Start, song: Audio
+) -> None:
     live, ear = start()
 
     def jump() -> Audio:
@@ -118,7 +122,9 @@ def test_a_loop_keeps_its_length_to_the_sample_and_has_no_gap(start: Start, song
         time.sleep(0.1)
     heard = _undisturbed(live, lambda: ear.listen(3 * length / RATE))
     differ = np.flatnonzero(heard[length:] != heard[:-length])
-    assert len(differ) <= 2 * (HOP + FADE)  # twice round, less than a hop lies before A instead of before B
+    assert len(differ) <= 2 * (
+        HOP + FADE
+    )  # twice round, less than a hop lies before A instead of before B
     assert np.count_nonzero(heard == 0) < FADE
     assert live.ask("/rtmss/transport/passes")[0] >= 3
 
@@ -154,7 +160,9 @@ def test_a_killed_engine_comes_back_to_its_place(start: Start, song: Audio) -> N
     assert place * RATE < _place(song, heard[-2000:]) < (place + 20) * RATE
 
 
-def test_nothing_is_left_of_the_decoded_song_when_the_host_ends(start: Start, tmp_path: Path) -> None:
+def test_nothing_is_left_of_the_decoded_song_when_the_host_ends(
+    start: Start, tmp_path: Path
+) -> None:
     live, _ = start()
     assert list(tmp_path.glob("rtmss-song-*/*"))
     live.process.terminate()

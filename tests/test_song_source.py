@@ -63,7 +63,9 @@ class Show:
         session = Session(self.model, self.scene)
         first = start - n_before * HOP
         padded = np.pad(self.song, ((0, 0), (0, 99 * HOP)))
-        return session.step(padded[:, first : first + (n_before + n_hops) * HOP]).mix[:, n_before * HOP :]
+        return session.step(padded[:, first : first + (n_before + n_hops) * HOP]).mix[
+            :, n_before * HOP :
+        ]
 
     @property
     def position(self) -> int:
@@ -76,11 +78,19 @@ class Show:
 
 @pytest.fixture
 def show(
-    tiny: SeparatorModel, shared: SharedState, make_condition: MakeCondition, noise: Noise, tmp_path: Path
+    tiny: SeparatorModel,
+    shared: SharedState,
+    make_condition: MakeCondition,
+    noise: Noise,
+    tmp_path: Path,
 ) -> Iterator[Make]:
-    """show(**commands) starts to play a song of noise; `has_time` says whether both sessions fit into a hop."""
+    """show(**commands) starts to play a song of noise; `has_time` says whether both sessions fit
+    into a hop.
+    """
 
-    def make(*, has_time: bool = True, channels: int = 2, fallback: str = "silence", **commands: float) -> Show:
+    def make(
+        *, has_time: bool = True, channels: int = 2, fallback: str = "silence", **commands: float
+    ) -> Show:
         scene = Scene((Stem("voice", make_condition("vocals")),), fade_ms=0.0, fallback=fallback)  # type: ignore[arg-type]
         shared.send(scene, "first")
         shared.transport.insert(Path("song.wav"), TransportCommand(**commands))  # type: ignore[arg-type]
@@ -91,7 +101,12 @@ def show(
         source = SongSource(*sessions, timeline, shared.transport)
         source.has_time = lambda: has_time
         return Show(
-            shared, Player(source, timeline, shared), source, tiny, np.broadcast_to(song, (2, N_SAMPLES)), scene
+            shared,
+            Player(source, timeline, shared),
+            source,
+            tiny,
+            np.broadcast_to(song, (2, N_SAMPLES)),
+            scene,
         )
 
     yield make
@@ -242,7 +257,9 @@ def test_without_time_for_two_sessions_a_loop_keeps_its_length_with_a_gap(show: 
 def test_a_short_loop_that_the_position_is_almost_through_still_goes_back(show: Make) -> None:
     one = show()
     one.run(100)
-    one.shared.transport.change(loop(is_looping=True, a_seconds=0.2, b_seconds=one.position / RATE + 0.01))
+    one.shared.transport.change(
+        loop(is_looping=True, a_seconds=0.2, b_seconds=one.position / RATE + 0.01)
+    )
     one.run(GAP + 5)
     assert 0.2 * RATE <= one.position <= 0.2 * RATE + 16 * HOP
     assert one.player.timeline.n_late == 0
@@ -293,15 +310,23 @@ def test_the_output_is_delivered_before_the_other_session_takes_its_time(
     one.run(30)
     assert done.count("delivered") == 30
     assert done.count("warmed") > 20
-    assert all(before == "delivered" for before, after in pairwise(["", *done]) if after == "warmed")
+    assert all(
+        before == "delivered" for before, after in pairwise(["", *done]) if after == "warmed"
+    )
 
 
-def test_sessions_take_turns_only_where_a_step_is_short(show: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sessions_take_turns_only_where_a_step_is_short(
+    show: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
     one = show()
-    source = SongSource(one.source.session, one.source._spare, one.player.timeline, one.shared.transport)
+    source = SongSource(
+        one.source.session, one.source._spare, one.player.timeline, one.shared.transport
+    )
     for share, expected in ((0.1, True), (0.7, False)):
         clock = itertools.count(0, share * HOP / RATE)
-        monkeypatch.setattr("rtmss.live.song.source.time.perf_counter", lambda clock=clock: next(clock))
+        monkeypatch.setattr(
+            "rtmss.live.song.source.time.perf_counter", lambda clock=clock: next(clock)
+        )
         for _ in range(40):
             source._timed_step(np.zeros((2, HOP), np.float32))
         assert source.has_time() == expected
@@ -346,7 +371,10 @@ def test_at_its_end_the_song_stops_in_silence_and_stays_there(show: Make) -> Non
     assert not one.is_playing
     assert one.position == N_SAMPLES
     start = (GAP - 1) * HOP
-    assert np.abs(heard[:, start + FADE : start + 20 * HOP] - expected[:, FADE : 20 * HOP]).max() < 1e-6
+    assert (
+        np.abs(heard[:, start + FADE : start + 20 * HOP] - expected[:, FADE : 20 * HOP]).max()
+        < 1e-6
+    )
     assert not heard[:, start + 23 * HOP :].any()
     assert one.player.timeline.n_late == 0
 
@@ -469,7 +497,9 @@ def test_after_a_stall_the_song_is_where_the_clock_says(show: Make) -> None:
     assert one.position == (60 + n_stuck) * HOP
 
 
-def test_a_scene_that_changes_during_a_jump_is_heard_after_it(show: Make, make_condition: MakeCondition) -> None:
+def test_a_scene_that_changes_during_a_jump_is_heard_after_it(
+    show: Make, make_condition: MakeCondition
+) -> None:
     one = show()
     one.run(20)
     one.shared.transport.change(seek(2.0))

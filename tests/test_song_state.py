@@ -64,7 +64,9 @@ def room(shared: SharedState, make_condition: MakeCondition) -> Room:
 def controller(shared: SharedState, make_condition: MakeCondition) -> MixerController:
     """Eight stems."""
     controller = MixerController(shared, Library([]), "0123456789ab", 512)
-    controller.play("karaoke", Scene(tuple(Stem(f"stem-{i}", make_condition()) for i in range(1, 9))))
+    controller.play(
+        "karaoke", Scene(tuple(Stem(f"stem-{i}", make_condition()) for i in range(1, 9)))
+    )
     return controller
 
 
@@ -82,7 +84,11 @@ def test_nothing_plays_until_a_song_is_inserted(shared: SharedState) -> None:
     assert shared.transport.command.read() == TransportCommand()
     insert(shared, seek_seconds=30.0)
     other = SharedState.attach(shared.path, 12).transport
-    assert (other.song, other.position_seconds, other.seconds) == ("/music/a song.wav", 30.0, SECONDS)
+    assert (other.song, other.position_seconds, other.seconds) == (
+        "/music/a song.wav",
+        30.0,
+        SECONDS,
+    )
 
 
 def test_an_engine_gets_no_half_written_wish_and_does_not_wait(shared: SharedState) -> None:
@@ -113,12 +119,17 @@ def test_a_path_that_is_too_long_is_refused(shared: SharedState) -> None:
         (TransportCommand(seek_seconds=-1.0), "seek to -1 s"),
         (TransportCommand(a_seconds=300.0), "the loop begins at 300 s: the song has 200.00 s"),
         (TransportCommand(b_seconds=201.0), "the loop ends at 201 s: the song has 200.00 s"),
-        (TransportCommand(a_seconds=50.0, b_seconds=40.0), "from 50 to 40 s: B has to come 0.5 s after A or later"),
+        (
+            TransportCommand(a_seconds=50.0, b_seconds=40.0),
+            "from 50 to 40 s: B has to come 0.5 s after A or later",
+        ),
         (TransportCommand(a_seconds=50.0, b_seconds=50.2), "from 50 to 50.2 s"),
         (TransportCommand(a_seconds=199.8), "from 199.8 to 200 s"),
     ],
 )
-def test_what_a_song_cannot_do_is_refused_with_its_length(command: TransportCommand, text: str) -> None:
+def test_what_a_song_cannot_do_is_refused_with_its_length(
+    command: TransportCommand, text: str
+) -> None:
     with pytest.raises(UserError, match=text):
         checked(command, SECONDS)
 
@@ -131,12 +142,21 @@ def test_a_length_that_the_header_got_wrong_blocks_nothing(shared: SharedState) 
     transport = insert(shared, seek_seconds=250.0, b_seconds=260.0)
     transport.change(play(on=False))
     command = transport.command.read()
-    assert (command.b_seconds, command.seek_seconds, command.is_playing) == (math.inf, SECONDS, False)
+    assert (command.b_seconds, command.seek_seconds, command.is_playing) == (
+        math.inf,
+        SECONDS,
+        False,
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "ends"),
-    [("12.5:20", (12.5, 20.0)), (" 3 : 4 ", (3.0, 4.0)), (":20", (0.0, 20.0)), ("7:", (7.0, math.inf))],
+    [
+        ("12.5:20", (12.5, 20.0)),
+        (" 3 : 4 ", (3.0, 4.0)),
+        (":20", (0.0, 20.0)),
+        ("7:", (7.0, math.inf)),
+    ],
 )
 def test_a_loop_is_two_times_or_one(text: str, ends: tuple[float, float]) -> None:
     assert parse_loop(text) == ends
@@ -215,7 +235,9 @@ def test_without_a_song_a_pattern_passes_the_transport_by(room: Room) -> None:
         ("play", 2, "range", "expected 0 or 1, got 2"),
     ],
 )
-def test_a_refusal_changes_nothing(room: Room, name: str, value: Argument, code: str, text: str) -> None:
+def test_a_refusal_changes_nothing(
+    room: Room, name: str, value: Argument, code: str, text: str
+) -> None:
     transport = insert(room.controller.shared, a_seconds=10.0)
     before = transport.command.read()
     [(_, address, refused, why)] = room.ask(PREFIX + name, value)
@@ -235,7 +257,9 @@ def test_both_ends_of_a_loop_move_together_in_a_bundle_in_any_order(room: Room) 
 def test_a_bundle_is_all_or_nothing_with_a_song_too(room: Room) -> None:
     transport = insert(room.controller.shared)
     before = room.controller.scene
-    [(_, address, code, _)] = room.send(message("/rtmss/bypass", 1), message(PREFIX + "position", 300.0))
+    [(_, address, code, _)] = room.send(
+        message("/rtmss/bypass", 1), message(PREFIX + "position", 300.0)
+    )
     assert (address, code) == ("#bundle", "refused")
     assert room.controller.scene is before
     room.send(message(PREFIX + "position", 30.0), message("/rtmss/fade", -1))
@@ -245,7 +269,10 @@ def test_a_bundle_is_all_or_nothing_with_a_song_too(room: Room) -> None:
 def test_the_transport_cannot_be_put_off(room: Room) -> None:
     insert(room.controller.shared)
     [(_, _, code, text)] = room.ask(PREFIX + "play", 0, when=time.time() + 1)
-    assert (code, text) == ("time", "/rtmss/transport/play cannot be put off; send it without a time tag")
+    assert (code, text) == (
+        "time",
+        "/rtmss/transport/play cannot be put off; send it without a time tag",
+    )
 
 
 def test_while_the_song_is_read_it_can_be_asked_and_not_moved(room: Room) -> None:
@@ -292,8 +319,12 @@ def test_without_a_song_the_space_bar_is_the_panic_and_x_too(controller: MixerCo
     assert controller.shared.transport.command.read() == TransportCommand()
 
 
-@pytest.mark.parametrize(("keys", "place"), [("\x1b[C", 105.0), ("\x1bOD", 95.0), ("\x1b[C\x1b[C\x1b[C", 115.0)])
-def test_arrows_go_five_seconds_and_add_up(controller: MixerController, keys: str, place: float) -> None:
+@pytest.mark.parametrize(
+    ("keys", "place"), [("\x1b[C", 105.0), ("\x1bOD", 95.0), ("\x1b[C\x1b[C\x1b[C", 115.0)]
+)
+def test_arrows_go_five_seconds_and_add_up(
+    controller: MixerController, keys: str, place: float
+) -> None:
     transport = insert(controller.shared)
     obey(transport, position=100.0)
     press(controller, keys)
@@ -310,11 +341,16 @@ def test_arrows_stop_at_the_ends_of_the_song(controller: MixerController) -> Non
     assert transport.command.read().seek_seconds == SECONDS
 
 
-def test_brackets_make_a_loop_of_where_it_is_and_a_backslash_clears_it(controller: MixerController) -> None:
+def test_brackets_make_a_loop_of_where_it_is_and_a_backslash_clears_it(
+    controller: MixerController,
+) -> None:
     transport = insert(controller.shared)
     obey(transport, position=30.0)
     press(controller, "[")
-    assert (transport.command.read().a_seconds, transport.command.read().is_looping) == (30.0, False)
+    assert (transport.command.read().a_seconds, transport.command.read().is_looping) == (
+        30.0,
+        False,
+    )
     assert "B has to come" in press(controller, "]")[0]
     obey(transport, position=40.0)
     press(controller, "]")
@@ -326,8 +362,17 @@ def test_brackets_make_a_loop_of_where_it_is_and_a_backslash_clears_it(controlle
     assert transport.command.read()[4:7] == (False, 0.0, math.inf)
 
 
-def test_the_view_has_a_line_for_the_song_and_its_keys_and_still_fits(controller: MixerController) -> None:
-    insert(controller.shared, is_looping=True, a_seconds=10.0, b_seconds=75.5, n_loops=4, seek_seconds=62.34)
+def test_the_view_has_a_line_for_the_song_and_its_keys_and_still_fits(
+    controller: MixerController,
+) -> None:
+    insert(
+        controller.shared,
+        is_looping=True,
+        a_seconds=10.0,
+        b_seconds=75.5,
+        n_loops=4,
+        seek_seconds=62.34,
+    )
     controller.shared.panic = True
     lines = draw(view(controller, {}, STATUS))
     assert " PLAYING  1:02.3 of 3:20.0  loop 0:10.0 to 1:15.5, pass 1 of 4  a song.wav" in lines
@@ -353,7 +398,9 @@ def test_lines_for_logs_and_scripts_say_where_the_song_is(controller: MixerContr
     song = json.loads(statistics_line(controller, STATUS, {}))["song"]
     assert (song["state"], song["position"], song["length"]) == ("playing", 12.346, 200.0)
     assert (song["loop"], song["a"], song["b"], song["passes"]) == (True, 10.0, 200.0, 2)
-    assert "playing 0:12.3 of 3:20.0  loop 0:10.0 to the end, pass 3" in status_line(controller, STATUS)
+    assert "playing 0:12.3 of 3:20.0  loop 0:10.0 to the end, pass 3" in status_line(
+        controller, STATUS
+    )
 
 
 # The command line.
@@ -366,7 +413,10 @@ def test_lines_for_logs_and_scripts_say_where_the_song_is(controller: MixerContr
         (["--file", "SONG", "--start", "3"], "seek to 3 s: the song has 2.00 s"),
         (["--file", "SONG", "--loop", "1:1.2"], "B has to come 0.5 s after A or later"),
         (["--file", "SONG", "--loop", "1:9"], "the loop ends at 9 s: the song has 2.00 s"),
-        (["--file", "SONG", "--input", "mic"], "--file plays in the place of an input; leave --input out"),
+        (
+            ["--file", "SONG", "--input", "mic"],
+            "--file plays in the place of an input; leave --input out",
+        ),
         (["--file", "none.wav"], "none.wav: no such file"),
     ],
 )
@@ -380,7 +430,9 @@ def test_a_song_that_cannot_be_played_so_is_refused_before_anything_starts(
     text: str,
 ) -> None:
     song = write_audio(tmp_path / "song.wav", noise(16000), 8000)
-    monkeypatch.setattr(sys, "argv", ["rtmss", "live", *[str(song) if word == "SONG" else word for word in words]])
+    monkeypatch.setattr(
+        sys, "argv", ["rtmss", "live", *[str(song) if word == "SONG" else word for word in words]]
+    )
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 1
@@ -389,7 +441,12 @@ def test_a_song_that_cannot_be_played_so_is_refused_before_anything_starts(
 
 def test_peers_that_do_not_ask_are_told_nothing_of_the_song(room: Room) -> None:
     insert(room.controller.shared)
-    assert room.dispatcher.peers.changes(scene_values(room.controller) | room.dispatcher.song.values(0.0)) == []
+    assert (
+        room.dispatcher.peers.changes(
+            scene_values(room.controller) | room.dispatcher.song.values(0.0)
+        )
+        == []
+    )
     assert ME not in room.dispatcher.peers.subscribers
     assert room.controller.scene == Scene(room.controller.scene.stems)
 

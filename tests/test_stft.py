@@ -9,7 +9,9 @@ from rtmss.signal.stft import analyze, synthesize
 from rtmss.signal.windows import analysis_window, synthesis_window
 
 CONFIGS = [*PROFILES.values(), StftConfig(n_fft=256, n_synthesis=256, hop_length=32)]
-every_config = pytest.mark.parametrize("config", CONFIGS, ids=lambda c: f"{c.n_fft}-{c.n_synthesis}-{c.hop_length}")
+every_config = pytest.mark.parametrize(
+    "config", CONFIGS, ids=lambda c: f"{c.n_fft}-{c.n_synthesis}-{c.hop_length}"
+)
 
 
 def run(audio: Tensor, config: StftConfig, hops: tuple[int, ...]) -> tuple[Tensor, Tensor]:
@@ -34,7 +36,12 @@ def loud_noise(config: StftConfig, n_hops: int = 24) -> Tensor:
 def test_the_windows_multiply_to_a_hann_window(config: StftConfig) -> None:
     product = analysis_window(config)[-config.n_synthesis :] * synthesis_window(config)
     n = torch.arange(config.n_synthesis)
-    hann = torch.sin(torch.pi * n / config.n_synthesis) ** 2 * 2 * config.hop_length / config.n_synthesis
+    hann = (
+        torch.sin(torch.pi * n / config.n_synthesis) ** 2
+        * 2
+        * config.hop_length
+        / config.n_synthesis
+    )
     assert (product - hann).abs().max() < 1e-6
 
 
@@ -42,7 +49,9 @@ def test_the_windows_multiply_to_a_hann_window(config: StftConfig) -> None:
 def test_synthesis_after_analysis_gives_the_audio_back(config: StftConfig) -> None:
     audio = loud_noise(config)
     _, out = run(audio, config, (24,))
-    assert (out[..., config.delay :] - audio[..., : audio.shape[-1] - config.delay]).abs().max() <= 1e-6
+    assert (
+        out[..., config.delay :] - audio[..., : audio.shape[-1] - config.delay]
+    ).abs().max() <= 1e-6
 
 
 @every_config
@@ -66,7 +75,12 @@ def test_a_frame_is_the_fourier_transform_of_its_windowed_samples(config: StftCo
     frames, _ = run(audio, config, (24,))
     end = 20 * config.hop_length
     samples = audio[1, 1, end - config.n_fft : end].double() * analysis_window(config).double()
-    phase = 2 * torch.pi * torch.outer(torch.arange(0, config.n_bins, 37), torch.arange(config.n_fft)) / config.n_fft
+    phase = (
+        2
+        * torch.pi
+        * torch.outer(torch.arange(0, config.n_bins, 37), torch.arange(config.n_fft))
+        / config.n_fft
+    )
     expected = torch.complex((samples * phase.cos()).sum(1), -(samples * phase.sin()).sum(1))
     assert (frames[1, 1, 19, ::37] - expected).abs().max() < 1e-3 * expected.abs().max()
 

@@ -16,10 +16,14 @@ every_profile = pytest.mark.parametrize("profile", ["default", "tight", "tighter
 
 
 def leaves(state: Any) -> list[Tensor]:
-    return [state] if isinstance(state, Tensor) else [leaf for part in state for leaf in leaves(part)]
+    return (
+        [state] if isinstance(state, Tensor) else [leaf for part in state for leaf in leaves(part)]
+    )
 
 
-def material(model: SeparatorModel, n_hops: int, n_targets: int, batch: int = 3) -> tuple[Tensor, Tensor]:
+def material(
+    model: SeparatorModel, n_hops: int, n_targets: int, batch: int = 3
+) -> tuple[Tensor, Tensor]:
     torch.manual_seed(5)
     audio = 0.2 * torch.randn(batch, 2, n_hops * model.config.stft.hop_length)
     return audio, 2 * torch.rand(batch, n_targets, 12)
@@ -37,7 +41,9 @@ def stream(
 
 @every_profile
 @pytest.mark.parametrize("n_targets", [1, 4])
-def test_cutting_into_blocks_changes_nothing(profiles: dict[str, SeparatorModel], profile: str, n_targets: int) -> None:
+def test_cutting_into_blocks_changes_nothing(
+    profiles: dict[str, SeparatorModel], profile: str, n_targets: int
+) -> None:
     model = profiles[profile]
     audio, condition = material(model, 24, n_targets)
     whole, end = stream(model, audio, condition, (24,))
@@ -85,7 +91,9 @@ def test_output_ignores_the_future(profiles: dict[str, SeparatorModel], profile:
 
 
 @every_profile
-def test_output_lags_behind_the_input_by_the_delay(profiles: dict[str, SeparatorModel], profile: str) -> None:
+def test_output_lags_behind_the_input_by_the_delay(
+    profiles: dict[str, SeparatorModel], profile: str
+) -> None:
     model = profiles[profile]
     hop, delay = model.config.stft.hop_length, model.config.delay
     audio, condition = torch.zeros(1, 2, 26 * hop), torch.ones(1, 1, 12)
@@ -98,11 +106,17 @@ def test_a_mask_hears_as_far_ahead_as_its_latency_says(profiles: dict[str, Separ
     model = profiles["ahead"]
     hop, n_ahead = model.config.stft.hop_length, model.config.unet.n_ahead
     assert n_ahead == 3 + 2 * (1 + 2 + 4)
-    assert model.config.latency == model.config.stft.latency + n_ahead * hop == model.config.delay + hop
+    assert (
+        model.config.latency
+        == model.config.stft.latency + n_ahead * hop
+        == model.config.delay + hop
+    )
     audio, condition = material(model, 60, 1)
     other, then = audio.clone(), 40 * hop
     other[..., then:] = -0.9
-    a, b = (stream(model, x, condition, (60,))[0][..., model.config.delay :] for x in (audio, other))
+    a, b = (
+        stream(model, x, condition, (60,))[0][..., model.config.delay :] for x in (audio, other)
+    )
     differs = (a != b).any(dim=(0, 1, 2)).nonzero()[:, 0]
     # Its own frame reaches from the last sample back to a whole synthesis window before it.
     assert differs[0] >= then - n_ahead * hop - model.config.stft.n_synthesis
@@ -143,4 +157,7 @@ def test_without_targets_the_encoder_goes_on_listening(tiny: SeparatorModel) -> 
     nothing, state = tiny(audio, condition[:, :0], tiny.init_state(3, 0))
     _, expected = tiny(audio, condition, tiny.init_state(3, 1))
     assert nothing.shape == (3, 0, 2, 6 * 64)
-    assert all(torch.equal(a, b) for a, b in zip(leaves(state.encoder), leaves(expected.encoder), strict=True))
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(leaves(state.encoder), leaves(expected.encoder), strict=True)
+    )

@@ -26,7 +26,9 @@ def in_hops(audio: Audio) -> list[Audio]:
     return [audio[:, at : at + HOP] for at in range(0, audio.shape[1], HOP)]
 
 
-def test_each_stream_says_what_it_says_alone(tiny: SeparatorModel, noise: Noise, vectors: list[Stem]) -> None:
+def test_each_stream_says_what_it_says_alone(
+    tiny: SeparatorModel, noise: Noise, vectors: list[Stem]
+) -> None:
     songs = [in_hops(noise(N_HOPS * HOP, seed=seed)) for seed in (1, 2)]
     alone = [Session(tiny, Scene((vectors[0], vectors[1]))), Session(tiny, Scene((vectors[2],)))]
     batch = StreamBatch(tiny, 2, 2)
@@ -62,7 +64,9 @@ def test_a_switch_starts_with_empty_memory_and_leaves_the_others_alone(
         assert np.abs(said[0] - expected[0]).max() < 1e-5
 
 
-def test_a_stream_that_begins_anew_has_heard_nothing(tiny: SeparatorModel, noise: Noise, vectors: list[Stem]) -> None:
+def test_a_stream_that_begins_anew_has_heard_nothing(
+    tiny: SeparatorModel, noise: Noise, vectors: list[Stem]
+) -> None:
     song = in_hops(noise(N_HOPS * HOP))
     batch, fresh = StreamBatch(tiny, 2, 1), StreamBatch(tiny, 1, 1)
     fresh.put(0, 0, vectors[1].condition.vector)
@@ -83,7 +87,9 @@ def test_a_batch_of_nothing_is_refused(tiny: SeparatorModel) -> None:
         StreamBatch(tiny, 0, 1)
 
 
-def test_streams_are_added_until_they_are_late(tiny: SeparatorModel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_streams_are_added_until_they_are_late(
+    tiny: SeparatorModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = iter(np.arange(1e6))
 
     def tick() -> float:

@@ -29,7 +29,9 @@ from rtmss.training.recipe import Recipe
 @pytest.fixture
 def data(tmp_path: Path, write_audio: Callable[[Path, Audio, int], Path]) -> Path:
     stems = ("drums", "bass", "guitar")
-    songs = [f"songs/{song}/{stem}.wav" for song in ("train/a", "train/b", "valid/c") for stem in stems]
+    songs = [
+        f"songs/{song}/{stem}.wav" for song in ("train/a", "train/b", "valid/c") for stem in stems
+    ]
     return write_takes(tmp_path / "data", songs, write_audio)
 
 
@@ -46,7 +48,12 @@ def content(tiny_config: SeparatorConfig) -> dict[str, Any]:
     }
     variants = {"clips": {}, "class": {"episodes": {"conditioning": "class"}}}
     question = {"shots": [1, 2], "max_seconds": 2.0}
-    return {"recipe": recipe, "seeds": [1, 2], "variants": variants, "questions": {"seen": question}}
+    return {
+        "recipe": recipe,
+        "seeds": [1, 2],
+        "variants": variants,
+        "questions": {"seen": question},
+    }
 
 
 def write(tmp_path: Path, content: dict[str, Any]) -> str:
@@ -71,7 +78,11 @@ def test_a_study_trains_judges_and_goes_on(
     runs = {(edge.variant, edge.seed) for edge in edges}
     assert runs == {("clips", 1), ("clips", 2), ("class", 1), ("class", 2)}
     assert {(edge.target, edge.clips) for edge in edges} >= {("drums", "1+0"), ("bass", "2+0")}
-    assert {edge.target for edge in edges} == {"drums", "bass", "guitar"}  # there are no voices to take clips from
+    assert {edge.target for edge in edges} == {
+        "drums",
+        "bass",
+        "guitar",
+    }  # there are no voices to take clips from
     written = json.loads((tmp_path / "out/study.json").read_text())
     assert [Edge(**row) for row in written] == edges
     assert (tmp_path / "out/study.md").read_text() == edges_page(edges)
@@ -84,11 +95,15 @@ def test_a_study_trains_judges_and_goes_on(
     )
     model, _ = load_model(folders[1] / "weights.safetensors")
     of_class = [condition for by_class, condition in asked if by_class]
-    expected = model.condition_head(torch.from_numpy(class_embedding(of_class[-1].header.name, 16)[0]), torch.zeros(16))
+    expected = model.condition_head(
+        torch.from_numpy(class_embedding(of_class[-1].header.name, 16)[0]), torch.zeros(16)
+    )
     assert np.allclose(of_class[-1].vector, expected, atol=1e-3)
 
     monkeypatch.setattr(studies, "evaluate", lambda *_, **__: pytest.fail("judged again"))
-    assert run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True)) == edges
+    assert (
+        run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True)) == edges
+    )
     content["recipe"]["loop"]["warmup_steps"] = 2
     with pytest.raises(ConfigError, match="another recipe"):
         run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True))
@@ -99,9 +114,13 @@ def test_two_runs_at_once_find_what_one_after_the_other_does(
 ) -> None:
     content |= {"seeds": [1], "questions": {"seen": {"max_seconds": 2.0}}}
     name = write(tmp_path, content)
-    alone, together = (run_study(name, [data], tmp_path / str(n), Console(quiet=True), n) for n in (1, 2))
+    alone, together = (
+        run_study(name, [data], tmp_path / str(n), Console(quiet=True), n) for n in (1, 2)
+    )
     assert [edge[:-1] for edge in together] == [edge[:-1] for edge in alone]
-    assert [edge.edge_db for edge in together] == pytest.approx([edge.edge_db for edge in alone], abs=0.05)
+    assert [edge.edge_db for edge in together] == pytest.approx(
+        [edge.edge_db for edge in alone], abs=0.05
+    )
 
 
 def test_a_misspelt_variant_is_found_before_anything_is_trained(
@@ -117,11 +136,20 @@ def test_a_question_for_some_variants_is_asked_of_them_alone(
     tmp_path: Path, data: Path, content: dict[str, Any]
 ) -> None:
     content["seeds"] = [1]
-    content["questions"] = {"all": {"max_seconds": 2.0}, "some": {"max_seconds": 2.0, "variants": ["class"]}}
+    content["questions"] = {
+        "all": {"max_seconds": 2.0},
+        "some": {"max_seconds": 2.0, "variants": ["class"]},
+    }
     edges = run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True))
-    assert {(edge.question, edge.variant) for edge in edges} == {("all", "clips"), ("all", "class"), ("some", "class")}
+    assert {(edge.question, edge.variant) for edge in edges} == {
+        ("all", "clips"),
+        ("all", "class"),
+        ("some", "class"),
+    }
     content["questions"]["some"]["variants"] = ["clas"]
-    with pytest.raises(ConfigError, match="question 'some': no variant 'clas'; known: class, clips"):
+    with pytest.raises(
+        ConfigError, match="question 'some': no variant 'clas'; known: class, clips"
+    ):
         run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True))
 
 
@@ -146,7 +174,9 @@ def test_a_run_goes_on_where_its_recipe_lacks_what_has_been_added_since(tmp_path
 
 def test_the_learning_curve_is_of_the_recipe_of_the_paper() -> None:
     folder = Path(studies.__file__).parent / "studies"
-    curve, paper = (read_yaml(folder / f"{name}.yaml", Study).recipe for name in ("learning-curve", "paper"))
+    curve, paper = (
+        read_yaml(folder / f"{name}.yaml", Study).recipe for name in ("learning-curve", "paper")
+    )
     assert merged(paper, {"loop": {"n_steps": 1600, "warmup_steps": 50}}) == curve
 
 
@@ -157,7 +187,10 @@ def test_the_learning_curve_changes_only_how_much_is_heard() -> None:
     assert (whole.episodes.data_share, whole.loop.n_steps) == (1, 1600)
     for name, recipe in recipes.items():
         share, n_steps = recipe.episodes.data_share, recipe.loop.n_steps
-        assert min(share, n_steps / 1600) == {"quarter": 1 / 4, "sixteenth": 1 / 16}[name.split("-")[0]]
+        assert (
+            min(share, n_steps / 1600)
+            == {"quarter": 1 / 4, "sixteenth": 1 / 16}[name.split("-")[0]]
+        )
         assert max(share, n_steps / 1600) == 1
         episodes = recipe.episodes.model_copy(update={"data_share": 1.0})
         loop = recipe.loop.model_copy(update={"n_steps": 1600})
@@ -171,16 +204,32 @@ def test_changes_go_level_by_level() -> None:
 
 
 def test_the_table_has_means_and_half_the_range_of_the_seeds() -> None:
-    rows = [Edge("x", seed, "q", "bass", "songs", "5+0", edge) for seed, edge in ((1, 2.0), (2, 3.0))]
-    rows += [Edge("y", 1, "q", target, "songs", "5+0", edge) for target, edge in (("bass", 4.0), ("drums", 1.0))]
+    rows = [
+        Edge("x", seed, "q", "bass", "songs", "5+0", edge) for seed, edge in ((1, 2.0), (2, 3.0))
+    ]
+    rows += [
+        Edge("y", 1, "q", target, "songs", "5+0", edge)
+        for target, edge in (("bass", 4.0), ("drums", 1.0))
+    ]
     table = edges_table("q", rows)
     assert [str(column.header) for column in table.columns] == ["target", "on", "clips", "x", "y"]
     cells = [list(column.cells) for column in table.columns]
-    first, second = edges_page([*rows, Edge("x", 1, "other", "bass", "songs", "1+0", 0.0)]).split("\n\n## ")
+    first, second = edges_page([*rows, Edge("x", 1, "other", "bass", "songs", "1+0", 0.0)]).split(
+        "\n\n## "
+    )
     heading, empty, header, rule, bass, drums = first.splitlines()
     assert (heading, empty, header) == ("## q", "", "| target | on | clips | x | y |")
     assert rule == "| --- | --- | --- | ---: | ---: |"
-    assert (bass, drums) == ("| bass | songs | 5+0 | 2.5 ± 0.5 | 4.0 ± 0.0 |", "| drums | songs | 5+0 |  | 1.0 ± 0.0 |")
+    assert (bass, drums) == (
+        "| bass | songs | 5+0 | 2.5 ± 0.5 | 4.0 ± 0.0 |",
+        "| drums | songs | 5+0 |  | 1.0 ± 0.0 |",
+    )
     assert second.splitlines()[0] == "other"
     assert second.endswith("| bass | songs | 1+0 | 0.0 ± 0.0 |\n")
-    assert cells == [["bass", "drums"], ["songs"] * 2, ["5+0"] * 2, ["2.5 ± 0.5", ""], ["4.0 ± 0.0", "1.0 ± 0.0"]]
+    assert cells == [
+        ["bass", "drums"],
+        ["songs"] * 2,
+        ["5+0"] * 2,
+        ["2.5 ± 0.5", ""],
+        ["4.0 ± 0.0", "1.0 ± 0.0"],
+    ]

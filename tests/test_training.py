@@ -85,7 +85,9 @@ class Runs:
 
 
 @pytest.fixture
-def runs(tiny: SeparatorModel, band: Bank, recipe: Recipe, progress: Progress, tmp_path: Path) -> Runs:
+def runs(
+    tiny: SeparatorModel, band: Bank, recipe: Recipe, progress: Progress, tmp_path: Path
+) -> Runs:
     embeddings = embed_bank(tiny.clip_encoder, band)
     return Runs(lambda: Trainer(copy.deepcopy(tiny), recipe, tmp_path), band, embeddings, progress)
 
@@ -108,7 +110,9 @@ def test_the_loss_masks_what_the_stream_masks(tiny: SeparatorModel, episode: Epi
     features, _ = tiny.unet.encode(compress(frames[..., 1:], 0.4), state.encoder)
     masks, _ = tiny.unet.decode(features, condition, state.targets.decoder)
     planes = to_planes(frames[..., 1:])
-    masked, *_ = masked_errors(masks, planes, torch.zeros_like(masks).reshape(4, 2, 2, *masks.shape[3:]))
+    masked, *_ = masked_errors(
+        masks, planes, torch.zeros_like(masks).reshape(4, 2, 2, *masks.shape[3:])
+    )
     assert streamed.abs().max() > 0.01
     assert (tiny.synthesize(masked, state.targets.overlap)[0] - streamed).abs().max() < 1e-5
 
@@ -125,7 +129,9 @@ def test_the_waveform_error_is_aligned(look_ahead: int) -> None:
         memory = Memory.empty(open_model, 2, 1)
         for start in (0, 20):
             window = range(start, start + 20)
-            _, error, _, memory = window_loss(open_model, crop, memory, window, is_cold, LoopRecipe(), passes)
+            _, error, _, memory = window_loss(
+                open_model, crop, memory, window, is_cold, LoopRecipe(), passes
+            )
             # What is left is the missing DC.
             assert (error < 0.02).all()
 
@@ -141,12 +147,20 @@ def test_the_loss_of_a_network_that_looks_ahead_is_that_of_the_frames_it_masks()
     memory = Memory.empty(open_model, 2, 1)
     for start in (0, 20):
         loss, _, _, memory = window_loss(
-            open_model, crop, memory, range(start, start + 20), False, LoopRecipe(log_weight=0.0), passes
+            open_model,
+            crop,
+            memory,
+            range(start, start + 20),
+            False,
+            LoopRecipe(log_weight=0.0),
+            passes,
         )
         assert loss < 0.2
 
 
-def test_two_steps_move_the_unet_and_leave_the_clip_encoder_alone(tiny: SeparatorModel, runs: Runs) -> None:
+def test_two_steps_move_the_unet_and_leave_the_clip_encoder_alone(
+    tiny: SeparatorModel, runs: Runs
+) -> None:
     trainer = runs.start()
     runs.run(trainer)
     before, after = tiny.state_dict(), trainer.model.state_dict()
@@ -191,7 +205,9 @@ def test_a_run_draws_curves_for_tensorboard(runs: Runs) -> None:
         assert (drawn.step, drawn.value) == (2, pytest.approx(row[name], abs=1e-4))
 
 
-def test_without_tensorboard_a_run_goes_without_curves(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_tensorboard_a_run_goes_without_curves(
+    runs: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     runs.run(runs.start())
     assert not (runs.progress.log.parent / "tensorboard").exists()
@@ -213,13 +229,27 @@ def test_a_resumed_run_stands_where_the_first_one_stopped(runs: Runs) -> None:
         assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def _train(rank: int, model: SeparatorModel, band: Bank, recipe: Recipe, folder: Path, dies_at: int, port: int) -> None:
-    """One process of a run that logs every step; with a port, one of two. May be killed at a step."""
+def _train(
+    rank: int,
+    model: SeparatorModel,
+    band: Bank,
+    recipe: Recipe,
+    folder: Path,
+    dies_at: int,
+    port: int,
+) -> None:
+    """One process of a run that logs every step; with a port, one of two. May be killed at a
+    step.
+    """
 
     class Mortal(Progress):
         def report(
-            self, step: int, n_steps: int, figures: Mapping[str, float | Tensor], audio_seconds: float = 0.0
-        ) -> None:  # fmt: skip
+            self,
+            step: int,
+            n_steps: int,
+            figures: Mapping[str, float | Tensor],
+            audio_seconds: float = 0.0,
+        ) -> None:
             if step == dies_at:
                 os.kill(os.getpid(), signal.SIGKILL)
             super().report(step, n_steps, figures, audio_seconds)
@@ -255,10 +285,14 @@ def _curve(folder: Path) -> list[dict[str, float]]:
 
 
 def _windowed(recipe: Recipe, **changes: object) -> Recipe:
-    """Eight steps on crops of two windows that come back, two crops on end, with a checkpoint after every stream."""
+    """Eight steps on crops of two windows that come back, two crops on end, with a checkpoint after
+    every stream.
+    """
     loop: dict[str, object] = {"n_steps": 8, "batch": 2, "windows": 2, "crops_per_stream": 2}
     loop |= {"first_batches": 2, "fresh": 0.5, "cold_share": 0.5}
-    changed = LoopRecipe.model_validate(loop | {"warmup_steps": 1, "checkpoint_minutes": 0} | changes)
+    changed = LoopRecipe.model_validate(
+        loop | {"warmup_steps": 1, "checkpoint_minutes": 0} | changes
+    )
     return recipe.model_copy(update={"loop": changed})
 
 
@@ -280,7 +314,15 @@ def test_the_next_crop_of_a_stream_is_heard_with_the_memory_of_the_last(
     tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
 ) -> None:
     for crops in (1, 2):
-        _train(0, tiny, band, _windowed(recipe, crops_per_stream=crops, cold_share=0.0), tmp_path / str(crops), 0, 0)
+        _train(
+            0,
+            tiny,
+            band,
+            _windowed(recipe, crops_per_stream=crops, cold_share=0.0),
+            tmp_path / str(crops),
+            0,
+            0,
+        )
     alone, on_end = _curve(tmp_path / "1"), _curve(tmp_path / "2")
     assert on_end[:2] == alone[:2]
     # Without a memory both would be the same to the last digit.
@@ -289,7 +331,8 @@ def test_the_next_crop_of_a_stream_is_heard_with_the_memory_of_the_last(
 
 def test_a_run_ends_with_a_stream() -> None:
     with pytest.raises(
-        ValidationError, match=r"n_steps 9 must be a multiple of windows \(2\) times crops_per_stream \(2\)"
+        ValidationError,
+        match=r"n_steps 9 must be a multiple of windows \(2\) times crops_per_stream \(2\)",
     ):
         LoopRecipe(n_steps=9, windows=2, crops_per_stream=2)
 
@@ -313,7 +356,10 @@ def test_two_processes_are_one_that_accumulates_two_batches(
     _train(0, tiny, band, _windowed(recipe, accumulate=2), tmp_path / "one", 0, 0)
     for two, one in zip(_curve(tmp_path / "two"), _curve(tmp_path / "one"), strict=True):
         assert two == pytest.approx(one, abs=2e-3)
-    models = [load_model(tmp_path / name / "weights.safetensors")[0].state_dict() for name in ("one", "two")]
+    models = [
+        load_model(tmp_path / name / "weights.safetensors")[0].state_dict()
+        for name in ("one", "two")
+    ]
     for name, value in tiny.state_dict().items():
         if name.endswith("num_batches_tracked"):  # counts, and changes nothing
             continue
@@ -330,7 +376,9 @@ def test_segments_come_with_their_instrument_and_player(band: Bank, recipe: Reci
         pairs = {(take.label, take.source) for take in band.takes}
         assert batches.sources[source][::-1] in pairs
         assert batches.sources[source][1] == batches.labels[label]
-    assert [FAMILY_OF[batches.labels[label]] for label in labels] == [list(FAMILIES)[n] for n in families]
+    assert [FAMILY_OF[batches.labels[label]] for label in labels] == [
+        list(FAMILIES)[n] for n in families
+    ]
 
 
 def test_classification_trains_the_clip_encoder(
@@ -354,7 +402,9 @@ def test_a_long_take_gives_no_more_embeddings_than_asked(tiny: SeparatorModel, b
     assert {len(rows) for rows in embed_bank(tiny.clip_encoder, band, max_segments=2)} == {2}
 
 
-def test_a_run_from_a_recipe_gives_weights_that_load(tmp_path: Path, band_folder: Path, recipe: Recipe) -> None:
+def test_a_run_from_a_recipe_gives_weights_that_load(
+    tmp_path: Path, band_folder: Path, recipe: Recipe
+) -> None:
     recipe_file = tmp_path / "recipe.yaml"
     recipe_file.write_text(recipe.model_dump_json())  # JSON is YAML
     assert read_yaml(recipe_file, Recipe) == recipe
@@ -362,11 +412,17 @@ def test_a_run_from_a_recipe_gives_weights_that_load(tmp_path: Path, band_folder
     model, _ = load_model(weights)
     assert model.config == recipe.model
     # A second call finds everything done.
-    assert train(recipe_file, [band_folder], tmp_path / "runs" / "one", Console(quiet=True)) == weights
+    assert (
+        train(recipe_file, [band_folder], tmp_path / "runs" / "one", Console(quiet=True)) == weights
+    )
 
 
-def test_a_run_may_be_told_the_class_alone(tmp_path: Path, band_folder: Path, recipe: Recipe) -> None:
-    recipe = recipe.model_copy(update={"episodes": EpisodeRecipe(seconds=1.0, conditioning="class")})
+def test_a_run_may_be_told_the_class_alone(
+    tmp_path: Path, band_folder: Path, recipe: Recipe
+) -> None:
+    recipe = recipe.model_copy(
+        update={"episodes": EpisodeRecipe(seconds=1.0, conditioning="class")}
+    )
     recipe_file = tmp_path / "recipe.yaml"
     recipe_file.write_text(recipe.model_dump_json())
     seen: list[Plan] = []
@@ -387,11 +443,15 @@ def test_a_run_may_be_told_the_class_alone(tmp_path: Path, band_folder: Path, re
     assert names <= {"vocals", "drums", "bass", "guitar", "strings", "brass"}
 
 
-def test_a_run_is_not_gone_on_with_other_data(tmp_path: Path, band_folder: Path, recipe: Recipe) -> None:
+def test_a_run_is_not_gone_on_with_other_data(
+    tmp_path: Path, band_folder: Path, recipe: Recipe
+) -> None:
     recipe_file = tmp_path / "recipe.yaml"
     recipe_file.write_text(recipe.model_dump_json())
     train(recipe_file, [band_folder], tmp_path / "run", Console(quiet=True))
-    with pytest.raises(ConfigError, match="made for 11 takes, not 22; other data needs another --output"):
+    with pytest.raises(
+        ConfigError, match="made for 11 takes, not 22; other data needs another --output"
+    ):
         train(recipe_file, [band_folder, band_folder], tmp_path / "run", Console(quiet=True))
 
 
@@ -401,7 +461,9 @@ def test_training_is_in_half_precision_where_the_processor_is_fast_at_it(
 ) -> None:
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     with half_precision(torch.device("cpu")):
-        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (torch.bfloat16 if is_half else torch.float32)
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == (
+            torch.bfloat16 if is_half else torch.float32
+        )
 
 
 def test_a_share_above_one_is_refused() -> None:
@@ -411,6 +473,8 @@ def test_a_share_above_one_is_refused() -> None:
 
 def test_a_window_shorter_than_what_is_looked_ahead_is_refused() -> None:
     content = {"model": {"unet": {"look_ahead": 30}}, "loop": {"windows": 4, "n_steps": 4}}
-    with pytest.raises(ValidationError, match=r"a window of 22016 samples is not longer than .* delay, 23040"):
+    with pytest.raises(
+        ValidationError, match=r"a window of 22016 samples is not longer than .* delay, 23040"
+    ):
         Recipe.model_validate(content | {"episodes": {"seconds": 2.0}})
     assert Recipe.model_validate(content | {"episodes": {"seconds": 4.0}}).model.delay == 23040

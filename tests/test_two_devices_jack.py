@@ -1,4 +1,6 @@
-"""The live host between two devices: a JACK client that plays a tone is the input, the JACK server the output."""
+"""The live host between two devices: a JACK client that plays a tone is the input, the JACK server
+the output.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ class Player:
         n = len(heard) // PERIOD
         places = start + np.arange(n * PERIOD)
         turned = heard[: n * PERIOD] * np.exp(-2j * np.pi * places / PERIOD)
-        return np.asarray((-np.angle(turned.reshape(n, PERIOD).mean(1)) / (2 * np.pi) - 0.25) % 1 * PERIOD)
+        return np.asarray(
+            (-np.angle(turned.reshape(n, PERIOD).mean(1)) / (2 * np.pi) - 0.25) % 1 * PERIOD
+        )
 
 
 @pytest.fixture
@@ -75,11 +79,15 @@ def test_two_devices_of_one_clock_have_the_latency_that_is_told_and_no_drift(
     else:
         pytest.skip("this machine is too busy to run two seconds of audio without losing a block")
     wrong = (late - told + PERIOD / 2) % PERIOD - PERIOD / 2
-    assert np.abs(wrong).max() < 256  # threads wake up late; what was forgotten would be whole blocks of 1024
+    assert (
+        np.abs(wrong).max() < 256
+    )  # threads wake up late; what was forgotten would be whole blocks of 1024
     assert np.ptp(late) < 20
     assert abs(live.ask("/rtmss/status/drift")[0]) < 150
 
 
-def test_one_device_for_both_ways_has_no_drift_to_ask_for(player: Player, host: Callable[..., Host]) -> None:
+def test_one_device_for_both_ways_has_no_drift_to_ask_for(
+    player: Player, host: Callable[..., Host]
+) -> None:
     live = host("--preset", "karaoke", "--input", "system", "--output", "system")
     assert "no address" in live.ask("/rtmss/status/drift", answer="/rtmss/fail")[2]

@@ -13,7 +13,9 @@ from rtmss.model.unet import UNet, bound_masks
 
 
 def leaves(state: Any) -> list[Tensor]:
-    return [state] if isinstance(state, Tensor) else [leaf for part in state for leaf in leaves(part)]
+    return (
+        [state] if isinstance(state, Tensor) else [leaf for part in state for leaf in leaves(part)]
+    )
 
 
 @pytest.fixture
@@ -44,7 +46,9 @@ def test_the_bottleneck_is_a_gru_beside_a_straight_path(unet: UNet) -> None:
     features, _ = unet.encode(torch.randn(3, 4, 7, 128), unet.init_encoder_state(3))
     deep = features.skips[-1].permute(0, 2, 1, 3).reshape(3, 7, -1)
     deep = deep @ unet.squeeze.weight.T + unet.squeeze.bias
-    deep = (deep - deep.mean(-1, keepdim=True)) / (deep.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+    deep = (deep - deep.mean(-1, keepdim=True)) / (
+        deep.var(-1, correction=0, keepdim=True) + 1e-5
+    ).sqrt()
     deep = deep * unet.squeeze_norm.weight + unet.squeeze_norm.bias
     assert torch.allclose(features.bottleneck, deep + gru_by_hand(unet.gru, deep), atol=1e-5)
 
@@ -66,7 +70,9 @@ def test_every_target_is_decoded_as_if_it_were_alone(unet: UNet) -> None:
 
 def test_another_condition_gives_another_mask(unet: UNet) -> None:
     features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
-    masks, _ = unet.decode(features, torch.tensor([[[0.0] * 12, [1.0] * 12]]), unet.init_decoder_state(1, 2))
+    masks, _ = unet.decode(
+        features, torch.tensor([[[0.0] * 12, [1.0] * 12]]), unet.init_decoder_state(1, 2)
+    )
     assert (masks[:, 0] - masks[:, 1]).abs().max() > 0.01
 
 
@@ -91,7 +97,11 @@ def test_film_at_the_bottleneck_alone_leaves_the_decoder_to_itself(tiny: Separat
 def test_film_in_the_blocks_leaves_what_comes_over_the_skips_as_it_is(tiny: SeparatorModel) -> None:
     torch.manual_seed(0)
     unet = UNet(tiny.config.unet.model_copy(update={"film": "blocks"})).eval()
-    assert unet.modulate(torch.rand(1, 2, 12)).shape == (1, 2, sum(unet.film_sizes) + sum(unet.path_sizes))
+    assert unet.modulate(torch.rand(1, 2, 12)).shape == (
+        1,
+        2,
+        sum(unet.film_sizes) + sum(unet.path_sizes),
+    )
     features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
     unet.expand.weight.data.zero_()
     masks, _ = unet.decode(features, torch.rand(1, 2, 12), unet.init_decoder_state(1, 2))
@@ -103,7 +113,9 @@ def test_film_in_the_blocks_leaves_what_comes_over_the_skips_as_it_is(tiny: Sepa
 
 def test_all_ways_through_a_network_that_looks_ahead_are_as_late(tiny: SeparatorModel) -> None:
     torch.manual_seed(0)
-    unet = UNet(tiny.config.unet.model_copy(update={"look_ahead": 5, "dilations": (1, 3, 2)})).eval()
+    unet = UNet(
+        tiny.config.unet.model_copy(update={"look_ahead": 5, "dilations": (1, 3, 2)})
+    ).eval()
     assert unet.config.n_ahead == 5 + 2 * (1 + 3 + 2)
     assert unet.waits == (1 + 3 + 2 - 1 + 5 + 2 + 3, 3 + 2 - 3 + 5 + 2, 5)
     # Nothing is left but what passes straight through.
@@ -126,11 +138,16 @@ def test_retimed_every_second_frame_is_the_next_one_to_the_same_weights(
     tiny: SeparatorModel, cut: tuple[int, ...]
 ) -> None:
     torch.manual_seed(0)
-    twice = SeparatorModel(tiny.config.retimed(StftConfig(n_fft=256, n_synthesis=64, hop_length=32))).eval()
+    twice = SeparatorModel(
+        tiny.config.retimed(StftConfig(n_fft=256, n_synthesis=64, hop_length=32))
+    ).eval()
     twice.load_state_dict(tiny.state_dict())
     condition, streams, planes = torch.rand(1, 2, 12), [], torch.randn(1, 4, 14, 128)
-    for unet, pieces in ((tiny.unet, (planes[:, :, ::2],)), (tiny.unet, (planes[:, :, 1::2],)),
-                         (twice.unet, torch.split(planes, list(cut), dim=2))):  # fmt: skip
+    for unet, pieces in (
+        (tiny.unet, (planes[:, :, ::2],)),
+        (tiny.unet, (planes[:, :, 1::2],)),
+        (twice.unet, torch.split(planes, list(cut), dim=2)),
+    ):
         heard, state, masks = unet.init_encoder_state(1), unet.init_decoder_state(1, 2), []
         for piece in pieces:
             features, heard = unet.encode(piece, heard)

@@ -21,11 +21,15 @@ Open = Callable[..., WavFile]
 def wav(tmp_path: Path) -> Iterator[Open]:
     """wav(sample_rate=8000, n_channels=2) opens x.wav."""
     with ExitStack() as stack:
-        yield lambda rate=8000, n=2: stack.enter_context(closing(WavFile(tmp_path / "x.wav", rate, n)))
+        yield lambda rate=8000, n=2: stack.enter_context(
+            closing(WavFile(tmp_path / "x.wav", rate, n))
+        )
 
 
 @pytest.mark.parametrize("n_channels", [1, 2, 6])
-def test_other_programs_read_what_was_written(tmp_path: Path, noise: Noise, wav: Open, n_channels: int) -> None:
+def test_other_programs_read_what_was_written(
+    tmp_path: Path, noise: Noise, wav: Open, n_channels: int
+) -> None:
     audio = noise(100, n_channels) * 10
     file = wav(48000, n_channels)
     file.put(0, audio[:, :40])
@@ -58,7 +62,9 @@ def test_what_lies_before_the_beginning_is_dropped(tmp_path: Path, noise: Noise,
     assert np.array_equal(read_audio(tmp_path / "x.wav")[0], audio[:, 4:])
 
 
-def test_a_file_whose_writer_was_killed_is_as_long_as_it_last_said(tmp_path: Path, noise: Noise, wav: Open) -> None:
+def test_a_file_whose_writer_was_killed_is_as_long_as_it_last_said(
+    tmp_path: Path, noise: Noise, wav: Open
+) -> None:
     audio = noise(30)
     file = wav()
     file.put(0, audio[:, :20])

@@ -1,1 +1,3 @@
-"""How fast this machine is: steps of the model, the live host at its pace, memory. One command for every figure."""
+"""How fast this machine is: steps of the model, the live host at its pace, memory. One command for
+every figure.
+"""

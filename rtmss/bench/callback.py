@@ -1,8 +1,9 @@
 """PortAudio's callback in Python, which copies and fades, against one in C, which only has rings.
 
-Both run in a process whose main thread steps `four-stems` hop by hop with real-time priority, as the engine's does, and
-nothing else; each run is a process of its own. The C callback is rtmixer's with pa-ringbuffer's rings. It has no
-fallback: where the ring runs empty there is silence until the lag is made up again.
+Both run in a process whose main thread steps `four-stems` hop by hop with real-time priority, as
+the engine's does, and nothing else; each run is a process of its own. The C callback is rtmixer's
+with pa-ringbuffer's rings. It has no fallback: where the ring runs empty there is silence until the
+lag is made up again.
 """
 
 from __future__ import annotations
@@ -68,7 +69,15 @@ def measure_callback(callback: str, period: int, seconds: float, graph: Path | N
     environment = jack_environment(f"rtmss-bench-{os.getpid()}")
     server = start_jack_server(environment["JACK_DEFAULT_SERVER"], period, is_realtime=True)
     try:
-        command = [sys.executable, "-m", "rtmss.bench.callback", callback, str(period), str(seconds), str(graph or "")]
+        command = [
+            sys.executable,
+            "-m",
+            "rtmss.bench.callback",
+            callback,
+            str(period),
+            str(seconds),
+            str(graph or ""),
+        ]
         run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     finally:
         server.terminate()
@@ -115,9 +124,14 @@ def run_c(session: Session, period: int, seconds: float) -> tuple[int, int, int,
     """The same with rtmixer."""
     import rtmixer
 
-    hop, lag = session.hop_length, Timeline(session.n_outputs, session.hop_length, period, session.delay).lag
+    hop, lag = (
+        session.hop_length,
+        Timeline(session.n_outputs, session.hop_length, period, session.delay).lag,
+    )
     device = find_device("system", devices()).index
-    mixer = rtmixer.MixerAndRecorder(device=device, samplerate=RATE, blocksize=period, channels=2, latency="low")
+    mixer = rtmixer.MixerAndRecorder(
+        device=device, samplerate=RATE, blocksize=period, channels=2, latency="low"
+    )
     heard, played = rtmixer.RingBuffer(8, RING_FRAMES), rtmixer.RingBuffer(8, RING_FRAMES)
     silence = np.zeros((lag + hop, 2), np.float32).tobytes()
     with mixer:
@@ -141,10 +155,17 @@ def run_c(session: Session, period: int, seconds: float) -> tuple[int, int, int,
                 time.sleep(0.0005)
                 continue
             block = np.frombuffer(heard.read(n * hop), np.float32).reshape(-1, 2).T
-            played.write(np.ascontiguousarray(session.step(np.ascontiguousarray(block)).mix.T).tobytes())
+            played.write(
+                np.ascontiguousarray(session.step(np.ascontiguousarray(block)).mix.T).tobytes()
+            )
         told = mixer.fetch_and_reset_stats()
         mixer.wait(told)
-    return int(told.stats.blocks), int(told.stats.input_overflows + told.stats.output_underflows), n_late, None
+    return (
+        int(told.stats.blocks),
+        int(told.stats.input_overflows + told.stats.output_underflows),
+        n_late,
+        None,
+    )
 
 
 def _run(callback: str, period: int, seconds: float, graph: Path | None) -> CallbackRow:
@@ -154,7 +175,9 @@ def _run(callback: str, period: int, seconds: float, graph: Path | None) -> Call
     separator = Separator.load()
     library = Library([])
     scene = Scene.from_preset(library.load_preset("four-stems"), library, separator.model_id)
-    session = Session(separator.model, scene, backend=start_backend(separator.model, graph), sample_rate=RATE)
+    session = Session(
+        separator.model, scene, backend=start_backend(separator.model, graph), sample_rate=RATE
+    )
     warm_up(session)
     xruns: list[float] = []
     watcher = jack.Client("watcher")
@@ -169,7 +192,9 @@ def _run(callback: str, period: int, seconds: float, graph: Path | None) -> Call
 
 
 def main() -> None:
-    """One run in this process: CALLBACK PERIOD SECONDS GRAPH; prints a row as JSON and ends at once."""
+    """One run in this process: CALLBACK PERIOD SECONDS GRAPH; prints a row as JSON and ends at
+    once.
+    """
     callback, period, seconds, graph = sys.argv[1:]
     try:
         row = _run(callback, int(period), float(seconds), Path(graph) if graph else None)

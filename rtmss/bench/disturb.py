@@ -1,4 +1,6 @@
-"""Processes that try to disturb a live host: `osc PORT RATE` sends messages, `busy` keeps a core busy."""
+"""Processes that try to disturb a live host: `osc PORT RATE` sends messages, `busy` keeps a core
+busy.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,17 @@ STEMS = ("vocals", "drums", "bass", "guitar")
 
 def flood(port: int, rate: float) -> None:
     """Send gains of four stems, `rate` messages a second, one datagram each."""
-    gains = [message(f"/rtmss/stem/{stem}/gain", -0.1 * step) for step in range(32) for stem in STEMS]
+    gains = [
+        message(f"/rtmss/stem/{stem}/gain", -0.1 * step) for step in range(32) for stem in STEMS
+    ]
     started, n_sent, packets = time.monotonic(), 0, itertools.cycle(gains)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
         channel.connect(("127.0.0.1", port))
         while True:
             while n_sent < (time.monotonic() - started) * rate:
-                with contextlib.suppress(ConnectionRefusedError):  # the control side may be away for a moment
+                with contextlib.suppress(
+                    ConnectionRefusedError
+                ):  # the control side may be away for a moment
                     channel.send(next(packets))
                 n_sent += 1
             time.sleep(0.001)

@@ -1,6 +1,7 @@
 """A process of its own that plays the demo song into the live host over JACK, and says how it goes.
 
-Commands, one per line: `tell`, `freewheel SPEED` (that many times real time), `freewheel 0`. Each is answered by JSON.
+Commands, one per line: `tell`, `freewheel SPEED` (that many times real time), `freewheel 0`. Each
+is answered by JSON.
 """
 
 from __future__ import annotations
@@ -61,7 +62,9 @@ class Feeder:
         self.place += frames
         if self.speed:  # a freewheeling server would run as fast as it can
             began, place = self.began
-            ahead = (self.place - place) / self.client.samplerate / self.speed - (time.monotonic() - began)
+            ahead = (self.place - place) / self.client.samplerate / self.speed - (
+                time.monotonic() - began
+            )
             time.sleep(max(0.0, ahead))
 
 

@@ -1,4 +1,6 @@
-"""Memory of the live host's processes over an hour of audio that a freewheeling JACK server brings faster."""
+"""Memory of the live host's processes over an hour of audio that a freewheeling JACK server brings
+faster.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,9 @@ def measure_memory(
             if passed >= len(rows) * every:
                 if host_processes(rig.host.pid) != processes:
                     raise UserError("a process of the host has ended and been started again")
-                rows.append(MemoryRow(passed, rig.latest["hop"], rig.latest["late"], _mib(processes)))
+                rows.append(
+                    MemoryRow(passed, rig.latest["hop"], rig.latest["late"], _mib(processes))
+                )
             say(f"{passed:.1f} of {minutes:g} minutes of audio")
             time.sleep(0.2)
         rig.feed("freewheel 0")
@@ -58,4 +62,6 @@ def measure_memory(
 def _mib(processes: dict[str, int]) -> dict[str, float]:
     import psutil
 
-    return {name: psutil.Process(pid).memory_full_info().uss / 2**20 for name, pid in processes.items()}
+    return {
+        name: psutil.Process(pid).memory_full_info().uss / 2**20 for name, pid in processes.items()
+    }

@@ -1,9 +1,11 @@
-"""Where the time of a step in ONNX Runtime goes: by kind of operator, as its own profiler says, and outside of it.
+"""Where the time of a step in ONNX Runtime goes: by kind of operator, as its own profiler says, and
+outside of it.
 
-The profiler cuts times to whole microseconds, so half a microsecond is added to each. It also takes time itself, about
-the same for every call. So a second backend without it takes turns and gives the time of the whole and of its parts in
-Python; what the profiler says beyond the runtime's part is taken off all calls alike. All are means over the fastest
-hops: in others something else has run, and there is no saying in which operator.
+The profiler cuts times to whole microseconds, so half a microsecond is added to each. It also takes
+time itself, about the same for every call. So a second backend without it takes turns and gives the
+time of the whole and of its parts in Python; what the profiler says beyond the runtime's part is
+taken off all calls alike. All are means over the fastest hops: in others something else has run,
+and there is no saying in which operator.
 """
 
 from __future__ import annotations
@@ -46,7 +48,9 @@ class OperatorRow:
     share: float
     """Of the step."""
     macs: int
-    """Multiply-adds per hop as they are executed, channels that the runtime pads included; 0 where none are counted."""
+    """Multiply-adds per hop as they are executed, channels that the runtime pads included; 0 where
+    none are counted.
+    """
 
     @property
     def macs_per_second(self) -> float:
@@ -105,7 +109,10 @@ def measure_operators(model: SeparatorModel, graph: Path, n_targets: int, n_hops
     torch.set_num_threads(1)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            profiled, plain = TimedBackend(model, graph, Path(folder) / "profile"), TimedBackend(model, graph)
+            profiled, plain = (
+                TimedBackend(model, graph, Path(folder) / "profile"),
+                TimedBackend(model, graph),
+            )
             scene = random_scene(model, n_targets)
             sessions = [Session(model, scene, backend=backend) for backend in (profiled, plain)]
             noise = noise_hops(model.config.stft.hop_length)
@@ -122,10 +129,13 @@ def measure_operators(model: SeparatorModel, graph: Path, n_targets: int, n_hops
     all_steps = np.array(seconds[1][-n_hops:])
     fast = all_steps <= np.quantile(all_steps, FASTEST)
     whole, inner, analysis = (
-        float(1e6 * np.array(taken[-n_hops:])[fast].mean()) for taken in (all_steps, plain.seconds, plain.analysis)
+        float(1e6 * np.array(taken[-n_hops:])[fast].mean())
+        for taken in (all_steps, plain.seconds, plain.analysis)
     )
     told, calls, macs = _sum_up([nodes for _, nodes in runs], _transposed_taps(graph))
-    told[CALL] = 1e6 * (np.array(profiled.seconds) - profiled.analysis)[-n_hops:] - [run["dur"] for run, _ in runs]
+    told[CALL] = 1e6 * (np.array(profiled.seconds) - profiled.analysis)[-n_hops:] - [
+        run["dur"] for run, _ in runs
+    ]
     total = np.sum(list(told.values()), axis=0)
     fast = total <= np.quantile(total, FASTEST)
     means = {kind: float(taken[fast].mean()) for kind, taken in told.items()}
@@ -145,11 +155,14 @@ def overhead_per_call(told: Mapping[str, float], calls: Mapping[str, int], whole
     Args:
         told: microseconds by kind, with what the profiler took.
         calls: of each kind; 1 of those that are missing.
-        whole: microseconds of all together without the profiler. More than was told makes the overhead negative.
+        whole: microseconds of all together without the profiler. More than was told makes the
+            overhead negative.
     """
     left = list(told)
     while True:
-        overhead = (sum(told[kind] for kind in left) - whole) / sum(calls.get(kind, 1) for kind in left)
+        overhead = (sum(told[kind] for kind in left) - whole) / sum(
+            calls.get(kind, 1) for kind in left
+        )
         above = [kind for kind in left if told[kind] > overhead * calls.get(kind, 1)]
         if len(above) == len(left):
             return overhead
@@ -157,7 +170,9 @@ def overhead_per_call(told: Mapping[str, float], calls: Mapping[str, int], whole
 
 
 def read_profile(path: Path) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-    """Every run in a profile of ONNX Runtime, and its operators' events, in order; times are in microseconds."""
+    """Every run in a profile of ONNX Runtime, and its operators' events, in order; times are in
+    microseconds.
+    """
     runs: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
     nodes: list[dict[str, Any]] = []
     for event in json.loads(path.read_text(encoding="utf-8")):
@@ -176,7 +191,8 @@ def count_macs(kind: str, inputs: Shapes, outputs: Shapes, taps: float = 0.0) ->
         kind: as ONNX calls it.
         inputs: shapes, of which weights that the runtime has packed are missing.
         outputs: shapes.
-        taps: for a transposed convolution, products that go into an output sample, per input channel.
+        taps: for a transposed convolution, products that go into an output sample, per input
+            channel.
     """
     if kind in ("Conv", "FusedConv"):
         return math.prod(outputs[0]) * math.prod(inputs[1][1:])
@@ -208,7 +224,9 @@ def _sum_up(
                     for side in ("input_type_shape", "output_type_shape")
                 )
                 calls[kind] += 1
-                macs[kind] += count_macs(kind, inputs, outputs, taps.get(node["name"].removesuffix("_kernel_time"), 0))
+                macs[kind] += count_macs(
+                    kind, inputs, outputs, taps.get(node["name"].removesuffix("_kernel_time"), 0)
+                )
     return dict(times), calls, macs
 
 
@@ -222,5 +240,7 @@ def _transposed_taps(graph: Path) -> dict[str, float]:
     for node in network.node:
         if node.op_type == "ConvTranspose":
             (strides,) = (list(a.ints) for a in node.attribute if a.name == "strides")
-            taps[node.name] = math.prod(sizes[node.input[1]][1:]) / sizes[node.input[1]][1] / math.prod(strides)
+            taps[node.name] = (
+                math.prod(sizes[node.input[1]][1:]) / sizes[node.input[1]][1] / math.prod(strides)
+            )
     return taps

@@ -26,7 +26,9 @@ SETTLE_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class PacedRow:
-    """How one run went. Times are per hop, of all steps of the host; counts are those of the run."""
+    """How one run went. Times are per hop, of all steps of the host; counts are those of the
+    run.
+    """
 
     disturbance: str
     n_hops: int
@@ -50,7 +52,13 @@ class PacedRow:
 
 
 def measure_paced(
-    disturbance: str, n_hops: int, period: int, options: list[str], *, is_realtime: bool, say: Callable[[str], None]
+    disturbance: str,
+    n_hops: int,
+    period: int,
+    options: list[str],
+    *,
+    is_realtime: bool,
+    say: Callable[[str], None],
 ) -> PacedRow:
     """Run the live host on a JACK server without hardware with the shipped `four-stems`.
 
@@ -63,7 +71,8 @@ def measure_paced(
         say: told how it goes, now and then.
 
     Raises:
-        UserError: there is no such disturbance, or the host or what it needs does not start, or the host ends.
+        UserError: there is no such disturbance, or the host or what it needs does not start, or the
+            host ends.
     """
     if disturbance not in DISTURBANCES:
         raise UserError(f"no disturbance '{disturbance}'; known: {', '.join(DISTURBANCES)}")
@@ -80,7 +89,10 @@ def measure_paced(
             if disturbance == "preset" and time.monotonic() - loaded > PRESET_SECONDS:
                 rig.send("/rtmss/preset", "four-stems")
                 loaded = time.monotonic()
-            say(f"{disturbance}: {rig.latest['hop'] - first['hop']} of {n_hops} hops, {rig.latest['late']} late")
+            say(
+                f"{disturbance}: {rig.latest['hop'] - first['hop']} of {n_hops} hops, "
+                f"{rig.latest['late']} late"
+            )
             time.sleep(0.5)
         last, told = rig.latest, rig.feed()
     return PacedRow(

@@ -13,9 +13,15 @@ from rtmss.live.realtime.process import configure_thread
 
 @contextlib.contextmanager
 def realtime_thread() -> Iterator[bool]:
-    """`settle` as the engine does, and at the end give all of it back; true if real-time priority was granted."""
+    """`settle` as the engine does, and at the end give all of it back; true if real-time priority
+    was granted.
+    """
     is_collecting, interval = gc.isenabled(), sys.getswitchinterval()
-    policy = (os.sched_getscheduler(0), os.sched_getparam(0)) if hasattr(os, "sched_getscheduler") else None
+    policy = (
+        (os.sched_getscheduler(0), os.sched_getparam(0))
+        if hasattr(os, "sched_getscheduler")
+        else None
+    )
     is_realtime = configure_thread()
     try:
         yield is_realtime

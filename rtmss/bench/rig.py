@@ -37,12 +37,26 @@ def start_jack_server(
         UserError: it, or what finds it, is not installed, or it does not start.
     """
     _check_installed()
-    command = ["jackd", "--realtime" if is_realtime else "--no-realtime", "-n", name, "-d", "dummy", "-r", str(RATE)]
+    command = [
+        "jackd",
+        "--realtime" if is_realtime else "--no-realtime",
+        "-n",
+        name,
+        "-d",
+        "dummy",
+        "-r",
+        str(RATE),
+    ]
     ports = ["-p", str(period), "-C", "2", "-P", str(n_outputs)]
     server = subprocess.Popen([*command, *ports], stdout=_QUIET, stderr=_QUIET)
     environment = jack_environment(name)
     for _ in range(100):
-        if subprocess.run(["jack_lsp"], stdout=_QUIET, stderr=_QUIET, env=environment, check=False).returncode == 0:
+        if (
+            subprocess.run(
+                ["jack_lsp"], stdout=_QUIET, stderr=_QUIET, env=environment, check=False
+            ).returncode
+            == 0
+        ):
             return server
         time.sleep(0.05)
     server.kill()
@@ -58,7 +72,8 @@ def free_port() -> int:
 
 
 def host_processes(pid: int) -> dict[str, int]:
-    """Process numbers of a running `rtmss live` by part: supervisor (`pid` itself), engine, control.
+    """Process numbers of a running `rtmss live` by part: supervisor (`pid` itself), engine,
+    control.
 
     Raises:
         UserError: psutil is not installed.
@@ -86,7 +101,8 @@ class Rig:
         Args:
             options: of `rtmss live`.
             period: samples per block of the server.
-            is_realtime: let the server ask for real-time priority, as it has on a musician's machine.
+            is_realtime: let the server ask for real-time priority, as it has on a musician's
+                machine.
         """
         self.port = free_port()
         self.latest: dict[str, Any] = {}
@@ -104,13 +120,25 @@ class Rig:
             UserError: something is not installed or does not start.
         """
         try:
-            self._processes.append(start_jack_server(self._name, self._period, is_realtime=self._is_realtime))
-            options = ["live", "--json", "--preset", "four-stems", "--osc-port", str(self.port), *self._options]
+            self._processes.append(
+                start_jack_server(self._name, self._period, is_realtime=self._is_realtime)
+            )
+            options = [
+                "live",
+                "--json",
+                "--preset",
+                "four-stems",
+                "--osc-port",
+                str(self.port),
+                *self._options,
+            ]
             self.host = self.spawn("rtmss", *options, stdout=subprocess.PIPE)
             self._reader = threading.Thread(target=self._read, daemon=True)
             self._reader.start()
             self._wait_for_host()
-            self._feeder = self.spawn("rtmss.bench.feeder", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            self._feeder = self.spawn(
+                "rtmss.bench.feeder", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
             self._answer("ready")
         except BaseException:
             self.__exit__()
@@ -128,7 +156,9 @@ class Rig:
                 process.wait()
         if self._reader is not None:
             self._reader.join()
-        for pipe in (pipe for process in self._processes for pipe in (process.stdin, process.stdout)):
+        for pipe in (
+            pipe for process in self._processes for pipe in (process.stdin, process.stdout)
+        ):
             if pipe is not None:
                 pipe.close()
 
@@ -149,7 +179,9 @@ class Rig:
             raise UserError(f"rtmss live has ended with exit status {self.host.returncode}")
 
     def feed(self, command: str = "tell") -> dict[str, float]:
-        """Tell the feeder something; `seconds` played, `peak` heard, `xruns` of the server so far."""
+        """Tell the feeder something; `seconds` played, `peak` heard, `xruns` of the server so
+        far.
+        """
         assert self._feeder.stdin is not None
         self._feeder.stdin.write(command + "\n")
         self._feeder.stdin.flush()
@@ -192,6 +224,8 @@ def _check_installed() -> None:
     missing = [name for name in ("jackd", "jack_lsp") if shutil.which(name) is None]
     missing += ["libportaudio2"] * (ctypes.util.find_library("portaudio") is None)
     if missing:
-        raise UserError(f"this needs {', '.join(missing)} (Debian: apt install jackd2 libportaudio2)")
+        raise UserError(
+            f"this needs {', '.join(missing)} (Debian: apt install jackd2 libportaudio2)"
+        )
     if importlib.util.find_spec("jack") is None:
         raise UserError("this needs a JACK client: pip install -c constraints.txt '.[test]'")

@@ -16,13 +16,17 @@ BLOCKS = (64, 128, 256, 441, 480, 512, 1024, 2048)
 
 @dataclass(frozen=True)
 class LatencyRow:
-    """From a sound at the input to the same sound at the output, without the device's own time. In samples."""
+    """From a sound at the input to the same sound at the output, without the device's own time. In
+    samples.
+    """
 
     profile: str
     block: int
     hop: int
     algorithmic: int
-    """Of the synthesis window alone: what a device would have that brought and took single hops in no time."""
+    """Of the synthesis window alone: what a device would have that brought and took single hops in
+    no time.
+    """
     waiting: int
     """For a step to end and, where blocks are not hops, for the rest of one."""
     total: int
@@ -51,7 +55,15 @@ def latencies(blocks: Sequence[int] = BLOCKS) -> list[LatencyRow]:
         for block in blocks:
             total = Timeline(2, stft.hop_length, block, stft.delay).latency
             milliseconds = 1000 * total / SeparatorConfig().sample_rate
-            row = LatencyRow(name, block, stft.hop_length, stft.latency, total - stft.latency, total, milliseconds)
+            row = LatencyRow(
+                name,
+                block,
+                stft.hop_length,
+                stft.latency,
+                total - stft.latency,
+                total,
+                milliseconds,
+            )
             rows.append(row)
     return rows
 

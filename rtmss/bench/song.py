@@ -9,7 +9,9 @@ from rtmss.files import Audio, read_audio
 
 
 def demo_song(n_samples: int | None = None) -> Audio:
-    """(2, S) at 44.1 kHz: the sum of the demo song's stems, played again and again where more is wanted."""
+    """(2, S) at 44.1 kHz: the sum of the demo song's stems, played again and again where more is
+    wanted.
+    """
     stems = [read_audio(path)[0] for path in sorted((shipped() / "demo").glob("*.ogg"))]
     n = min(stem.shape[-1] for stem in stems)
     mixture = np.sum([np.broadcast_to(stem[:, :n], (2, n)) for stem in stems], axis=0)

@@ -1,4 +1,5 @@
-"""From the start of a process to its first sound, and what it takes in memory: every figure from a process of its own.
+"""From the start of a process to its first sound, and what it takes in memory: every figure from a
+process of its own.
 
 A run of this module is such a process: it is told what to play as JSON and answers with JSON.
 """
@@ -19,7 +20,9 @@ from rtmss.config import UserError
 
 @dataclass(frozen=True)
 class StartRow:
-    """Medians of several processes. Seconds are since the process was started, so each holds those before it."""
+    """Medians of several processes. Seconds are since the process was started, so each holds those
+    before it.
+    """
 
     backend: str
     """What was asked for."""
@@ -33,7 +36,9 @@ class StartRow:
     heard_seconds: float
     """The first hop has been stepped."""
     peak_mib: float | None
-    """Resident memory at its highest, with all that is shared; None where the system does not say."""
+    """Resident memory at its highest, with all that is shared; None where the system does not
+    say.
+    """
     played: str
     """The backend that it came to."""
 
@@ -50,7 +55,9 @@ class Order:
     weights: str | None
 
 
-def measure_start(orders: Sequence[Order], n_rounds: int, say: Callable[[str], None]) -> list[StartRow]:
+def measure_start(
+    orders: Sequence[Order], n_rounds: int, say: Callable[[str], None]
+) -> list[StartRow]:
     """Start a process for every order, by turns.
 
     Args:
@@ -67,7 +74,13 @@ def measure_start(orders: Sequence[Order], n_rounds: int, say: Callable[[str], N
             say(f"round {number + 1} of {n_rounds}: {order.backend}, {order.n_targets} targets")
             answers.append(_run(order))
     return [
-        StartRow(order.backend, order.n_targets, n_rounds, played=answers[0]["played"], **_medians(answers))
+        StartRow(
+            order.backend,
+            order.n_targets,
+            n_rounds,
+            played=answers[0]["played"],
+            **_medians(answers),
+        )
         for order, answers in zip(orders, told, strict=True)
     ]
 
@@ -83,9 +96,13 @@ def measure_help(n_rounds: int) -> float:
 
 
 def peak_mib() -> float | None:
-    """The most resident memory that this process has had so far; None where the system does not say."""
+    """The most resident memory that this process has had so far; None where the system does not
+    say.
+    """
     status = Path("/proc/self/status")
-    if status.exists():  # Linux's getrusage would include what the parent had before the process became this one
+    if (
+        status.exists()
+    ):  # Linux's getrusage would include what the parent had before the process became this one
         (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) / 1024
     try:
@@ -109,7 +126,10 @@ def _run(order: Order) -> dict[str, Any]:
 
 def _medians(answers: Sequence[dict[str, Any]]) -> dict[str, Any]:
     names = [name for name in answers[0] if name != "played"]
-    return {name: None if answers[0][name] is None else _median([answer[name] for answer in answers]) for name in names}
+    return {
+        name: None if answers[0][name] is None else _median([answer[name] for answer in answers])
+        for name in names
+    }
 
 
 def _median(values: Sequence[float]) -> float:
@@ -132,7 +152,9 @@ def _play(order: Order) -> dict[str, Any]:
     done["loaded_seconds"] = time.monotonic()
     choice = choose(separator.model, separator.model_id, order.backend, Path(order.folder))
     backend = choice.start(separator.model)
-    session = Session(separator.model, random_scene(separator.model, order.n_targets), backend=backend)
+    session = Session(
+        separator.model, random_scene(separator.model, order.n_targets), backend=backend
+    )
     noise = noise_hops(session.hop_length)
     done["chosen_seconds"] = time.monotonic()
     session.step(next(noise))

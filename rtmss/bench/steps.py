@@ -1,4 +1,6 @@
-"""Step times of a session: backends by turns in one run, so that a noisy machine is noisy for all of them."""
+"""Step times of a session: backends by turns in one run, so that a noisy machine is noisy for all
+of them.
+"""
 
 from __future__ import annotations
 
@@ -37,14 +39,18 @@ class StepRow:
     is_paced: bool
     """Every hop began when a sound device would have brought it."""
     has_priority: bool | None
-    """Real-time priority, as the live engine has it, was granted; None where it was not asked for."""
+    """Real-time priority, as the live engine has it, was granted; None where it was not asked
+    for.
+    """
     n_hops: int
     p50_ms: float
     p99_ms: float
     p999_ms: float
     max_ms: float
     n_late: int
-    """Hops that took longer than a hop lasts or, if paced, were ready after the next one was due."""
+    """Hops that took longer than a hop lasts or, if paced, were ready after the next one was
+    due.
+    """
     hop_ms: float
     macs: int
     """Multiply-adds per hop."""
@@ -67,8 +73,9 @@ def measure_steps(
         n_targets: 1 to 8.
         n_hops: timed ones, of each backend.
         switching: change every condition at every hop.
-        paced: wait before every hop until a sound device would have brought it, with one backend after the other and
-            settled as the live engine is, looking as often, with real-time priority where it is permitted.
+        paced: wait before every hop until a sound device would have brought it, with one backend
+            after the other and settled as the live engine is, looking as often, with real-time
+            priority where it is permitted.
 
     Returns:
         One row per backend, in order.
@@ -78,7 +85,9 @@ def measure_steps(
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        sessions = [Session(model, random_scene(model, n_targets), backend=backend) for backend in backends]
+        sessions = [
+            Session(model, random_scene(model, n_targets), backend=backend) for backend in backends
+        ]
         noise = noise_hops(hop)
         for session in sessions:
             for _ in range(N_WARM):
@@ -95,7 +104,9 @@ def measure_steps(
     macs = macs_per_hop(model, n_targets)
     rows = []
     for clock in clocks:
-        p50, p99, p999, longest = (float(ms) for ms in 1000 * np.percentile(clock.seconds, (50, 99, 99.9, 100)))
+        p50, p99, p999, longest = (
+            float(ms) for ms in 1000 * np.percentile(clock.seconds, (50, 99, 99.9, 100))
+        )
         times, how = (p50, p99, p999, longest), (switching, paced, has_priority, len(clock.seconds))
         name, ends = clock.session.backend.name, (clock.n_late, 1000 * period, macs)
         rows.append(StepRow(name, n_targets, *how, *times, *ends))
@@ -105,7 +116,9 @@ def measure_steps(
 class _Clock:
     """Steps a session and keeps what its hops took."""
 
-    def __init__(self, session: Session, period: float, scenes: list[Scene], *, is_paced: bool) -> None:
+    def __init__(
+        self, session: Session, period: float, scenes: list[Scene], *, is_paced: bool
+    ) -> None:
         """Seconds from hop to hop, and scenes that take turns at every hop, if any."""
         self.session, self.period, self.scenes, self.is_paced = session, period, scenes, is_paced
         self.seconds: list[float] = []
@@ -139,8 +152,15 @@ def random_scene(model: SeparatorModel, n_targets: int, seed: int = 0) -> Scene:
     """Stems with conditions out of thin air."""
     rng, nothing = np.random.default_rng(seed), np.zeros((0, 0), np.float32)
     stems = tuple(
-        Stem(name, Condition(ConditionHeader(name=name, model_id=""),
-                             rng.random(model.config.unet.n_condition, np.float32), nothing, nothing))
+        Stem(
+            name,
+            Condition(
+                ConditionHeader(name=name, model_id=""),
+                rng.random(model.config.unet.n_condition, np.float32),
+                nothing,
+                nothing,
+            ),
+        )
         for name in (f"target-{number}" for number in range(n_targets))
-    )  # fmt: skip
+    )
     return Scene(stems)

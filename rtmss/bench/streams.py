@@ -1,4 +1,6 @@
-"""How many streams one device serves: all of them in one step, which has to end before the next hop is due."""
+"""How many streams one device serves: all of them in one step, which has to end before the next hop
+is due.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,12 @@ class StreamRow:
 
 
 def measure_streams(
-    model: SeparatorModel, device: str, n_targets: int, n_hops: int, numbers: Iterable[int], n_threads: int = 1
+    model: SeparatorModel,
+    device: str,
+    n_targets: int,
+    n_hops: int,
+    numbers: Iterable[int],
+    n_threads: int = 1,
 ) -> list[StreamRow]:
     """Step noise through ever more streams, until a device does not keep up.
 
@@ -68,9 +75,13 @@ def measure_streams(
             seconds = []
             for _ in range(N_WARM + n_hops):
                 started = time.perf_counter()
-                batch.step(audio)  # what it gives lies in the processor's memory, so the device is done
+                batch.step(
+                    audio
+                )  # what it gives lies in the processor's memory, so the device is done
                 seconds.append(time.perf_counter() - started)
-            p50, p99, longest = (float(ms) for ms in 1000 * np.percentile(seconds[N_WARM:], (50, 99, 100)))
+            p50, p99, longest = (
+                float(ms) for ms in 1000 * np.percentile(seconds[N_WARM:], (50, 99, 100))
+            )
             n_late = sum(1000 * s > hop_ms for s in seconds[N_WARM:])
             rows.append(StreamRow(device, n, n_targets, n_hops, p50, p99, longest, n_late, hop_ms))
             if not rows[-1].is_served:

@@ -28,7 +28,17 @@ from rtmss.bench.training import PartRow, TrainingStep
 from rtmss.bench.whole import WholeRow
 from rtmss.live.realtime.priority import hint
 
-Row = StepRow | PacedRow | MemoryRow | CallbackRow | WholeRow | StreamRow | OperatorRow | StartRow | PartRow
+Row = (
+    StepRow
+    | PacedRow
+    | MemoryRow
+    | CallbackRow
+    | WholeRow
+    | StreamRow
+    | OperatorRow
+    | StartRow
+    | PartRow
+)
 
 
 def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> Table:
@@ -36,11 +46,25 @@ def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> Table:
 
     `one more` is what a target more costs, on the way from the fewest.
     """
-    title = f"One thread; a hop lasts {rows[0].hop_ms:.2f} ms; {macs_per_second / 1e9:.0f} GMAC/s at best"
+    title = (
+        f"One thread; a hop lasts {rows[0].hop_ms:.2f} ms; {macs_per_second / 1e9:.0f} "
+        "GMAC/s at best"
+    )
     if rows[0].is_paced:
         title += f"; paced, {'with' if rows[0].has_priority else 'without'} real-time priority"
     table = Table(title=title, caption=hint(is_realtime=rows[0].has_priority is not False))
-    for name in ("targets", "backend", "p50 ms", "p99", "p99.9", "max", "p99.9 / hop", "late", "MMAC", "p50 / limit"):
+    for name in (
+        "targets",
+        "backend",
+        "p50 ms",
+        "p99",
+        "p99.9",
+        "max",
+        "p99.9 / hop",
+        "late",
+        "MMAC",
+        "p50 / limit",
+    ):
         table.add_column(name, justify="left" if name == "backend" else "right")
     for name in ("speed-up", "one more ms"):
         table.add_column(name, justify="right")
@@ -50,11 +74,20 @@ def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> Table:
         slowest = max(r.p50_ms for r in rows if r.n_targets == row.n_targets)
         limit_ms = 1000 * row.macs / macs_per_second
         times = [f"{ms:.2f}" for ms in (row.p50_ms, row.p99_ms, row.p999_ms, row.max_ms)]
-        shares = [f"{row.p999_ms / row.hop_ms:.0%}", f"{row.n_late} of {row.n_hops}", f"{row.macs / 1e6:.1f}"]
+        shares = [
+            f"{row.p999_ms / row.hop_ms:.0%}",
+            f"{row.n_late} of {row.n_hops}",
+            f"{row.macs / 1e6:.1f}",
+        ]
         table.add_row(
-            str(row.n_targets), row.backend, *times, *shares, f"{row.p50_ms / limit_ms:.1f}",
-            f"{slowest / row.p50_ms:.2f}", f"{(row.p50_ms - fewest.p50_ms) / more:.2f}" if more else "",
-        )  # fmt: skip
+            str(row.n_targets),
+            row.backend,
+            *times,
+            *shares,
+            f"{row.p50_ms / limit_ms:.1f}",
+            f"{slowest / row.p50_ms:.2f}",
+            f"{(row.p50_ms - fewest.p50_ms) / more:.2f}" if more else "",
+        )
     return table
 
 
@@ -62,20 +95,34 @@ def operators_table(anatomy: Anatomy, macs_per_second: float) -> Table:
     """Kinds of operators, the longest first; rates beside the measured peak of one thread."""
     rows = anatomy.rows
     n = rows[0].n_targets
-    title = f"A step of {n} target{'s' * (n > 1)} in ONNX Runtime: {anatomy.milliseconds:.2f} ms undisturbed"
+    title = (
+        f"A step of {n} target{'s' * (n > 1)} in ONNX Runtime: {anatomy.milliseconds:.2f} "
+        "ms undisturbed"
+    )
     title += f"; {macs_per_second / 1e9:.0f} GMAC/s at best"
     products = [row for row in rows if row.macs]
     limit = 1000 * sum(row.macs for row in products) / macs_per_second / anatomy.milliseconds
-    told = f"Products take {sum(row.share for row in products):.0%} of the step; at the peak they would take"
+    told = (
+        f"Products take {sum(row.share for row in products):.0%} of the step; at the peak "
+        "they would take"
+    )
     table = Table(
-        title=title, caption=f"{told} {limit:.0%}. Less {anatomy.overhead:.1f} µs of the profiler for every call."
+        title=title,
+        caption=f"{told} {limit:.0%}. Less {anatomy.overhead:.1f} µs of the profiler for every "
+        "call.",
     )
     for name in ("", "calls", "µs", "share", "MMAC", "GMAC/s", "of the peak"):
         table.add_column(name, justify="right" if name else "left")
     for row in rows:
         rate = row.macs_per_second
-        counted = (f"{row.macs / 1e6:.2f}", f"{rate / 1e9:.1f}", f"{rate / macs_per_second:.0%}") if row.macs else ()
-        table.add_row(row.kind, str(row.n_calls), f"{row.microseconds:.0f}", f"{row.share:.1%}", *counted)
+        counted = (
+            (f"{row.macs / 1e6:.2f}", f"{rate / 1e9:.1f}", f"{rate / macs_per_second:.0%}")
+            if row.macs
+            else ()
+        )
+        table.add_row(
+            row.kind, str(row.n_calls), f"{row.microseconds:.0f}", f"{row.share:.1%}", *counted
+        )
     return table
 
 
@@ -84,7 +131,18 @@ def paced_table(rows: Sequence[PacedRow]) -> Table:
     told = "; ".join(f"{row.disturbance}: {DISTURBANCES[row.disturbance]}" for row in rows)
     title = f"rtmss live, four-stems, blocks of {rows[0].block}, latency {rows[0].latency} samples"
     table = Table(title=title, caption=told)
-    for name in ("", "hops", "late", "fallbacks", "xruns", "server's", "p50 ms", "p99", "p99.9", "max"):
+    for name in (
+        "",
+        "hops",
+        "late",
+        "fallbacks",
+        "xruns",
+        "server's",
+        "p50 ms",
+        "p99",
+        "p99.9",
+        "max",
+    ):
         table.add_column(name, justify="right" if name else "left")
     for row in rows:
         times = [f"{ms:.2f}" for ms in (row.p50_ms, row.p99_ms, row.p999_ms, row.max_ms)]
@@ -96,7 +154,15 @@ def paced_table(rows: Sequence[PacedRow]) -> Table:
 def callback_table(rows: Sequence[CallbackRow]) -> Table:
     """Losses of the two kinds of callback."""
     table = Table(title="PortAudio's callback in Python and in C")
-    for name in ("period", "callback", "blocks", "server's xruns", "flags", "late", "longest gap ms"):
+    for name in (
+        "period",
+        "callback",
+        "blocks",
+        "server's xruns",
+        "flags",
+        "late",
+        "longest gap ms",
+    ):
         table.add_column(name, justify="left" if name == "callback" else "right")
     for row in rows:
         gap = "" if row.longest_gap_ms is None else f"{row.longest_gap_ms:.1f}"
@@ -107,41 +173,71 @@ def callback_table(rows: Sequence[CallbackRow]) -> Table:
 
 def whole_table(rows: Sequence[WholeRow]) -> Table:
     """Real-time factors, and how many times as long as rtmss each takes."""
-    table = Table(title=f"Four stems of {rows[0].audio_seconds:g} s of music, {rows[0].n_threads} threads, medians")
-    for name in ("separator", "parameters", "real-time factor", "shortest", "longest", "times rtmss", "first audio s"):
+    table = Table(
+        title=f"Four stems of {rows[0].audio_seconds:g} s of music, {rows[0].n_threads} threads, "
+        "medians"
+    )
+    for name in (
+        "separator",
+        "parameters",
+        "real-time factor",
+        "shortest",
+        "longest",
+        "times rtmss",
+        "first audio s",
+    ):
         table.add_column(name, justify="left" if name == "separator" else "right")
     for row in rows:
-        factors = (row.real_time_factor, min(row.seconds) / row.audio_seconds, max(row.seconds) / row.audio_seconds)
+        factors = (
+            row.real_time_factor,
+            min(row.seconds) / row.audio_seconds,
+            max(row.seconds) / row.audio_seconds,
+        )
         ratio = row.real_time_factor / rows[0].real_time_factor
         size = f"{row.n_parameters / 1e6:.1f} M"
         first = f"{statistics.median(row.first_audio_seconds):.3f}"
-        table.add_row(row.name, size, *(f"{factor:.3f}" for factor in factors), f"{ratio:.1f}", first)
+        table.add_row(
+            row.name, size, *(f"{factor:.3f}" for factor in factors), f"{ratio:.1f}", first
+        )
     return table
 
 
 def streams_table(rows: Sequence[StreamRow]) -> Table:
     """Steps of many streams."""
     served = max((row.n_streams for row in rows if row.is_served), default=0)
-    title = f"Streams of {rows[0].n_targets} targets on {rows[0].device}; a hop lasts {rows[0].hop_ms:.2f} ms"
+    title = (
+        f"Streams of {rows[0].n_targets} targets on {rows[0].device}; a hop lasts "
+        f"{rows[0].hop_ms:.2f} ms"
+    )
     table = Table(title=title, caption=f"served, 99 of 100 steps in time: {served}")
     for name in ("streams", "p50 ms", "p99", "max", "late", "p50 / stream"):
         table.add_column(name, justify="right")
     for row in rows:
         times = [f"{ms:.2f}" for ms in (row.p50_ms, row.p99_ms, row.max_ms)]
-        table.add_row(str(row.n_streams), *times, f"{row.n_late} of {row.n_hops}", f"{row.p50_ms / row.n_streams:.2f}")
+        table.add_row(
+            str(row.n_streams),
+            *times,
+            f"{row.n_late} of {row.n_hops}",
+            f"{row.p50_ms / row.n_streams:.2f}",
+        )
     return table
 
 
 def training_table(step: TrainingStep) -> Table:
     """Parts of a training step, and how near the whole is to the machine's peak."""
     speed = f"{step.audio_seconds_per_second:.1f} audio-s/s"
-    peak = f"{step.share_of_peak:.0%} of {step.peak_macs_per_second / 1e9:.0f} GMAC/s in {step.precision}"
+    peak = (
+        f"{step.share_of_peak:.0%} of {step.peak_macs_per_second / 1e9:.0f} GMAC/s in "
+        f"{step.precision}"
+    )
     title = f"A step of {step.audio_seconds:g} s of mixtures, {step.n_threads} threads: {speed}"
     table = Table(title=title, caption=f"{step.macs / 1e9:.1f} GMAC a step: {peak}")
     for name in ("part", "median ms", "least ms", "share"):
         table.add_column(name, justify="left" if name == "part" else "right")
     for row in (*step.rows, PartRow("whole", step.p50_ms, step.least_ms)):
-        table.add_row(row.part, f"{row.p50_ms:.0f}", f"{row.least_ms:.0f}", f"{row.p50_ms / step.p50_ms:.0%}")
+        table.add_row(
+            row.part, f"{row.p50_ms:.0f}", f"{row.least_ms:.0f}", f"{row.p50_ms / step.p50_ms:.0%}"
+        )
     return table
 
 
@@ -151,7 +247,12 @@ def memory_table(rows: Sequence[MemoryRow]) -> Table:
     for name in ("minutes of audio", "hops", "late", *rows[0].mib):
         table.add_column(name, justify="right")
     for row in rows:
-        table.add_row(f"{row.minutes:.1f}", str(row.n_hops), str(row.n_late), *(f"{m:.1f}" for m in row.mib.values()))
+        table.add_row(
+            f"{row.minutes:.1f}",
+            str(row.n_hops),
+            str(row.n_late),
+            *(f"{m:.1f}" for m in row.mib.values()),
+        )
     return table
 
 
@@ -159,12 +260,23 @@ def start_table(rows: Sequence[StartRow], help_seconds: float) -> Table:
     """Seconds since the start of a process, and its memory."""
     title = f"A fresh process, medians of {rows[0].n_rounds}; seconds since its start"
     table = Table(title=title, caption=f"rtmss --help takes {help_seconds:.2f} s.")
-    for name in ("targets", "backend", "imported", "weights loaded", "backend ready", "first hop", "peak MiB", "plays"):
+    for name in (
+        "targets",
+        "backend",
+        "imported",
+        "weights loaded",
+        "backend ready",
+        "first hop",
+        "peak MiB",
+        "plays",
+    ):
         table.add_column(name, justify="left" if name in ("backend", "plays") else "right")
     for row in rows:
         marks = (row.imported_seconds, row.loaded_seconds, row.chosen_seconds, row.heard_seconds)
         peak = "" if row.peak_mib is None else f"{row.peak_mib:.0f}"
-        table.add_row(str(row.n_targets), row.backend, *(f"{mark:.2f}" for mark in marks), peak, row.played)
+        table.add_row(
+            str(row.n_targets), row.backend, *(f"{mark:.2f}" for mark in marks), peak, row.played
+        )
     return table
 
 
@@ -173,7 +285,10 @@ def size_table(rows: Sequence[SizeRow], n_bytes: int) -> Table:
     table = Table(title=f"The weights are a file of {n_bytes / 2**20:.1f} MiB")
     for name in ("part", "parameters", "MiB in memory"):
         table.add_column(name, justify="left" if name == "part" else "right")
-    for row in [*rows, SizeRow("all", sum(r.n_parameters for r in rows), sum(r.n_bytes for r in rows))]:
+    for row in [
+        *rows,
+        SizeRow("all", sum(r.n_parameters for r in rows), sum(r.n_bytes for r in rows)),
+    ]:
         table.add_row(row.part, f"{row.n_parameters:,}", f"{row.n_bytes / 2**20:.1f}")
     return table
 

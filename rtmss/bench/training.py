@@ -1,4 +1,6 @@
-"""What a training step costs on this machine, part by part, and how near that is to what it could multiply."""
+"""What a training step costs on this machine, part by part, and how near that is to what it could
+multiply.
+"""
 
 from __future__ import annotations
 
@@ -66,7 +68,9 @@ class TrainingStep:
         return self.macs / (self.p50_ms / 1000) / self.peak_macs_per_second
 
 
-def measure_training(recipe: Recipe, folder: Path, data: Sequence[Path], n_steps: int) -> TrainingStep:
+def measure_training(
+    recipe: Recipe, folder: Path, data: Sequence[Path], n_steps: int
+) -> TrainingStep:
     """Time steps of a recipe, drawing included, as the training loop takes them.
 
     Args:
@@ -162,7 +166,9 @@ class _Bench:
         crop = Crop.of(episode, self.model)
         memory = Memory.empty(self.model, *episode.targets.shape[:2])
         mark()
-        loss, *_ = window_loss(self.model, crop, memory, self.window, False, self.recipe.loop, passes)
+        loss, *_ = window_loss(
+            self.model, crop, memory, self.window, False, self.recipe.loop, passes
+        )
         mark()
         torch.autograd.backward(loss)
         mark()
@@ -182,7 +188,9 @@ def _peak(n_trials: int = 10) -> tuple[float, str]:
 
 
 @register_flop_formula(torch.ops.rtmss.gru)
-def _gru_flops(given: list[int], _hidden: list[int], weight: list[int], *_: object, **__: object) -> int:
+def _gru_flops(
+    given: list[int], _hidden: list[int], weight: list[int], *_: object, **__: object
+) -> int:
     n_frames, batch, _width = given
     return 2 * n_frames * batch * weight[0] * weight[1]
 

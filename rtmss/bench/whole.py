@@ -1,7 +1,8 @@
-"""Real-time factor of whole songs in memory, and of what a user would pick instead, in the same run.
+"""Real-time factor of whole songs in memory, and of what a user would pick instead, in the same
+run.
 
-The others are measured as architectures, for speed does not depend on what the weights have learnt: with random ones,
-of the published sizes, through the function that their own documentation names.
+The others are measured as architectures, for speed does not depend on what the weights have learnt:
+with random ones, of the published sizes, through the function that their own documentation names.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ class WholeRow:
     seconds: list[float]
     """Of every round."""
     first_audio_seconds: list[float]
-    """Until there was any output, of every round: rtmss has some after a hop, the others return a song whole."""
+    """Until there was any output, of every round: rtmss has some after a hop, the others return a
+    song whole.
+    """
 
     @property
     def real_time_factor(self) -> float:
@@ -70,7 +73,10 @@ def measure_whole(
     if peers:
         found = dict(_peers(torch.from_numpy(song)))
         if not found:
-            raise UserError("no peer is installed: pip install demucs openunmix, best in an environment of their own")
+            raise UserError(
+                "no peer is installed: pip install demucs openunmix, best in an environment of "
+                "their own"
+            )
         runs |= found
     taken: dict[str, list[float]] = {name: [] for name in runs}
     begun: list[float] = []
@@ -81,7 +87,10 @@ def measure_whole(
         begun.append(_seconds(lambda: _first_hop(Session(separator.model, scene), song)))
     first = taken | {"rtmss": begun}
     n_threads = torch.get_num_threads()
-    return [WholeRow(name, n, audio_seconds, n_threads, taken[name], first[name]) for name, (n, _) in runs.items()]
+    return [
+        WholeRow(name, n, audio_seconds, n_threads, taken[name], first[name])
+        for name, (n, _) in runs.items()
+    ]
 
 
 def _seconds(run: Callable[[], object]) -> float:

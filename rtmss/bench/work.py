@@ -18,7 +18,9 @@ OPSET, IR_VERSION = 17, 8
 
 
 def macs_per_hop(model: SeparatorModel, n_targets: int) -> int:
-    """Multiply-adds of matrix products, convolutions and the transforms' own products in one hop of eager torch."""
+    """Multiply-adds of matrix products, convolutions and the transforms' own products in one hop of
+    eager torch.
+    """
     audio = torch.zeros(1, N_CHANNELS, model.config.stft.hop_length)
     condition = torch.zeros(1, n_targets, model.config.unet.n_condition)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -30,7 +32,8 @@ def macs_per_hop(model: SeparatorModel, n_targets: int) -> int:
 def peak_macs_per_second(n_trials: int = 60) -> float:
     """Multiply-adds a second of the best of some products of two float32 matrices, on one thread.
 
-    By torch and by ONNX Runtime, if it is there: on some processors either is twice as fast as the other.
+    By torch and by ONNX Runtime, if it is there: on some processors either is twice as fast as the
+        other.
     """
     a, b = torch.randn(N_PEAK, N_PEAK), torch.randn(N_PEAK, N_PEAK)
     n_threads = torch.get_num_threads()
@@ -59,12 +62,19 @@ def _onnx_product(a: Tensor, b: Tensor) -> list[Callable[[], object]]:
         from onnx import TensorProto, helper
     except ImportError:
         return []
-    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [N_PEAK, N_PEAK]) for name in "abc"}
+    values = {
+        name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [N_PEAK, N_PEAK])
+        for name in "abc"
+    }
     product = helper.make_node("MatMul", ["a", "b"], ["c"])
     graph = helper.make_graph([product], "product", [values["a"], values["b"]], [values["c"]])
-    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    network = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
+    )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(network.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        network.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     matrices = {"a": a.numpy(), "b": b.numpy()}
     return [lambda: session.run(None, matrices)]

@@ -1,4 +1,6 @@
-"""The command line: one short function per command. torch is imported late, so that `--help` is quick."""
+"""The command line: one short function per command. torch is imported late, so that `--help` is
+quick.
+"""
 
 from rtmss.cli import bench, data, export, files, library, live, research  # each adds its commands
 from rtmss.cli.base import app, main

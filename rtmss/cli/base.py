@@ -23,7 +23,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Real-time music source separation by example: live stems from a few clips of the sound you want.",
+    help="Real-time music source separation by example: live stems from a few clips of the sound "
+    "you want.",
 )
 console = make_console()
 
@@ -32,30 +33,50 @@ DAMAGED_STATUS = 3
 
 Inputs = Annotated[
     list[Path],
-    typer.Argument(metavar="INPUT...", help="Audio files, or videos with sound. Several get a folder each."),
+    typer.Argument(
+        metavar="INPUT...", help="Audio files, or videos with sound. Several get a folder each."
+    ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")]
 Positives = Annotated[
-    list[Path] | None, typer.Option("--positive", "-p", metavar="CLIP", help="A clip of the wanted sound; repeat it.")
+    list[Path] | None,
+    typer.Option("--positive", "-p", metavar="CLIP", help="A clip of the wanted sound; repeat it."),
 ]
 Negatives = Annotated[
-    list[Path] | None, typer.Option("--negative", "-n", metavar="CLIP", help="A clip of an unwanted sound; repeat it.")
+    list[Path] | None,
+    typer.Option(
+        "--negative", "-n", metavar="CLIP", help="A clip of an unwanted sound; repeat it."
+    ),
 ]
-Weights = Annotated[Path | None, typer.Option(metavar="FILE", help="Other weights than those that come with rtmss.")]
+Weights = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Other weights than those that come with rtmss.")
+]
 Profile = Annotated[
     str | None,
     typer.Option(
         metavar="default|tight|tighter",
-        help="Latency: 23.2 ms; or 11.6 or 5.8 ms, at two or four times the work and with a little less separation.",
+        help="Latency: 23.2 ms; or 11.6 or 5.8 ms, at two or four times the work and with a "
+        "little less separation.",
         show_default="that of the weights",
     ),
 ]
-Format = Annotated[str, typer.Option(metavar="wav|flac|ogg", help="File format: 32-bit float, 24-bit, or Vorbis.")]
+Format = Annotated[
+    str, typer.Option(metavar="wav|flac|ogg", help="File format: 32-bit float, 24-bit, or Vorbis.")
+]
 BackendName = Annotated[
-    str, typer.Option("--backend", metavar="auto|torch|onnx", help="What runs the model; auto takes the faster one.")
+    str,
+    typer.Option(
+        "--backend",
+        metavar="auto|torch|onnx",
+        help="What runs the model; auto takes the faster one.",
+    ),
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Refuse damaged files. Without, what can be read is used, and the status is 3.")
+    bool,
+    typer.Option(
+        "--strict",
+        help="Refuse damaged files. Without, what can be read is used, and the status is 3.",
+    ),
 ]
 Threads = Annotated[int, typer.Option(help="Processor threads for the model; 0 takes all.")]
 
@@ -163,7 +184,9 @@ def choose_backend(separator: Separator, wanted: str, *, may_export: bool = True
     from rtmss.engine.backends.choose import choose
 
     folder = cache_folder() / "onnx"
-    return choose(separator.model, separator.model_id, wanted, folder, may_export=may_export, say=tell)
+    return choose(
+        separator.model, separator.model_id, wanted, folder, may_export=may_export, say=tell
+    )
 
 
 def load_library() -> Library:
@@ -174,7 +197,12 @@ def load_library() -> Library:
 
 
 def tell_of_own(library: Library, names: Iterable[str]) -> None:
-    """Say which of these conditions are the user's own although rtmss comes with others of their names."""
+    """Say which of these conditions are the user's own although rtmss comes with others of their
+    names.
+    """
     own = sorted(set(names) & library.own_instead_of_shipped())
     if own:
-        tell(f"your own {', '.join(own)} in {user_folder() / 'conditions'}, not what comes with rtmss under that name")
+        tell(
+            f"your own {', '.join(own)} in {user_folder() / 'conditions'}, not what comes with "
+            "rtmss under that name"
+        )

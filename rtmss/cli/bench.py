@@ -20,31 +20,43 @@ from rtmss.cli.base import (
     load_separator,
 )
 
-bench_app = typer.Typer(no_args_is_help=True, help="How fast this machine is: steps, the live host, memory.")
+bench_app = typer.Typer(
+    no_args_is_help=True, help="How fast this machine is: steps, the live host, memory."
+)
 app.add_typer(bench_app, name="bench")
 
-Json = Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="All figures as JSON.")]
+Json = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="All figures as JSON.")
+]
 
 
 @bench_app.command("step")
 def step(
     targets: Annotated[
-        list[int] | None, typer.Option("--targets", min=1, max=8, help="How many at once; repeat it. Else 1, 4, 8.")
+        list[int] | None,
+        typer.Option("--targets", min=1, max=8, help="How many at once; repeat it. Else 1, 4, 8."),
     ] = None,
     hops: Annotated[int, typer.Option(min=1, help="Hops of each backend.")] = 10_000,
     profile: Profile = None,
-    switch: Annotated[bool, typer.Option("--switch", help="Change every condition at every hop.")] = False,
+    switch: Annotated[
+        bool, typer.Option("--switch", help="Change every condition at every hop.")
+    ] = False,
     paced: Annotated[bool, typer.Option("--paced", help="At the pace of a sound device.")] = False,
     backend: Annotated[
         str, typer.Option("--backend", metavar="all|torch|onnx", help="One alone, or all by turns.")
     ] = "all",
     picture: Annotated[
-        Path | None, typer.Option("--picture", metavar="FILE.png", help="The times beside the hop, as a picture.")
+        Path | None,
+        typer.Option(
+            "--picture", metavar="FILE.png", help="The times beside the hop, as a picture."
+        ),
     ] = None,
     output: Json = None,
     weights: Weights = None,
 ) -> None:
-    """Step times on one thread, backends by turns, beside what the products alone would take here."""
+    """Step times on one thread, backends by turns, beside what the products alone would take
+    here.
+    """
     from rtmss.bench.steps import StepRow, measure_steps
     from rtmss.bench.tables import steps_table, write_json
     from rtmss.bench.work import peak_macs_per_second
@@ -55,8 +67,11 @@ def step(
     rows: list[StepRow] = []
     peak = peak_macs_per_second()
     for n in targets or (1, 4, 8):
-        # A line and no spinner, whose thread would take the interpreter from the one that is measured.
-        console.print(f"{n} targets, {hops} hops each of {', '.join(names)}", style="dim", highlight=False)
+        # A line and no spinner, whose thread would take the interpreter from the one that is
+        # measured.
+        console.print(
+            f"{n} targets, {hops} hops each of {', '.join(names)}", style="dim", highlight=False
+        )
         backends = [choice.start(separator.model) for choice in choices]
         rows += measure_steps(separator.model, backends, n, hops, switching=switch, paced=paced)
     console.print(steps_table(rows, peak))
@@ -71,14 +86,19 @@ def step(
 @bench_app.command("operators")
 def operators(
     targets: Annotated[
-        list[int] | None, typer.Option("--targets", min=1, max=8, help="How many at once; repeat it. Else 1, 4, 8.")
+        list[int] | None,
+        typer.Option("--targets", min=1, max=8, help="How many at once; repeat it. Else 1, 4, 8."),
     ] = None,
-    hops: Annotated[int, typer.Option(min=1, help="Hops with the profiler, and as many without.")] = 500,
+    hops: Annotated[
+        int, typer.Option(min=1, help="Hops with the profiler, and as many without.")
+    ] = 500,
     profile: Profile = None,
     output: Json = None,
     weights: Weights = None,
 ) -> None:
-    """Where the time of a step in ONNX Runtime goes: kinds of operators, how fast they multiply, and what is left."""
+    """Where the time of a step in ONNX Runtime goes: kinds of operators, how fast they multiply,
+    and what is left.
+    """
     from rtmss.bench.operators import OperatorRow, measure_operators
     from rtmss.bench.tables import operators_table, write_json
     from rtmss.bench.work import peak_macs_per_second
@@ -107,14 +127,19 @@ def operators(
 
 @bench_app.command("training")
 def training(
-    recipe: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A recipe of `rtmss train`.")] = "finish",
+    recipe: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="A recipe of `rtmss train`.")
+    ] = "finish",
     data: Annotated[
-        list[Path] | None, typer.Option(metavar="DIR", help="What to mix; noise without it. Repeat it for several.")
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="What to mix; noise without it. Repeat it for several."),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Steps to time.")] = 20,
     output: Json = None,
 ) -> None:
-    """What a training step costs, part by part, and how near that is to what the machine could multiply."""
+    """What a training step costs, part by part, and how near that is to what the machine could
+    multiply.
+    """
     from rtmss.training.memory import keep_memory
 
     keep_memory()
@@ -136,17 +161,23 @@ def training(
 @bench_app.command("start")
 def start(
     targets: Annotated[
-        list[int] | None, typer.Option("--targets", min=1, max=8, help="How many at once; repeat it. Else 1, 4, 8.")
+        list[int] | None,
+        typer.Option("--targets", min=1, max=8, help="How many at once; repeat it. Else 1, 4, 8."),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Processes for each; they take turns.")] = 5,
     hops: Annotated[int, typer.Option(min=0, help="To play before memory is looked at.")] = 200,
     backend: Annotated[
-        str, typer.Option("--backend", metavar="all|auto|torch|onnx", help="One alone, or all by turns.")
+        str,
+        typer.Option(
+            "--backend", metavar="all|auto|torch|onnx", help="One alone, or all by turns."
+        ),
     ] = "all",
     output: Json = None,
     weights: Weights = None,
 ) -> None:
-    """From the start of a process to its first sound, its memory, the size of the weights, and latency by block."""
+    """From the start of a process to its first sound, its memory, the size of the weights, and
+    latency by block.
+    """
     from dataclasses import asdict
 
     from rtmss.bench.sizes import latencies, sizes
@@ -160,28 +191,46 @@ def start(
     for name in names:
         choose_backend(separator, name)  # what is made and measured once, not while somebody waits
     path = None if weights is None else str(weights)
-    orders = [Order(name, n, hops, str(cache_folder() / "onnx"), path) for n in targets or (1, 4, 8) for name in names]
+    orders = [
+        Order(name, n, hops, str(cache_folder() / "onnx"), path)
+        for n in targets or (1, 4, 8)
+        for name in names
+    ]
     with console.status("Starting") as status:
         help_seconds = measure_help(rounds)
         rows = measure_start(orders, rounds, status.update)
     parts, n_bytes = sizes(separator.model, weights or default_weights())
     waits = latencies()
-    for table in (start_table(rows, help_seconds), size_table(parts, n_bytes), latency_table(waits)):
+    for table in (
+        start_table(rows, help_seconds),
+        size_table(parts, n_bytes),
+        latency_table(waits),
+    ):
         console.print(table)
     if output is not None:
-        told = {"help_seconds": help_seconds, "weights_bytes": n_bytes, "model_id": separator.model_id}
-        write_json(output, rows, **told, sizes=[*map(asdict, parts)], latencies=[*map(asdict, waits)])
+        told = {
+            "help_seconds": help_seconds,
+            "weights_bytes": n_bytes,
+            "model_id": separator.model_id,
+        }
+        write_json(
+            output, rows, **told, sizes=[*map(asdict, parts)], latencies=[*map(asdict, waits)]
+        )
 
 
 @bench_app.command("render")
 def render(
     seconds: Annotated[float, typer.Option(min=1, help="Length of the song.")] = 60,
-    peers: Annotated[bool, typer.Option("--peers", help="Also what is installed of htdemucs and open-unmix.")] = False,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Also what is installed of htdemucs and open-unmix.")
+    ] = False,
     threads: Threads = 0,
     output: Json = None,
     weights: Weights = None,
 ) -> None:
-    """Real-time factor of four stems of a whole song in memory, alone or beside other separators, by turns."""
+    """Real-time factor of four stems of a whole song in memory, alone or beside other separators,
+    by turns.
+    """
     from rtmss.bench.tables import whole_table, write_json
     from rtmss.bench.whole import measure_whole
 
@@ -197,12 +246,23 @@ def render(
 def live(
     disturbance: Annotated[
         list[str] | None,
-        typer.Option("--disturb", metavar="none|osc|preset|busy", help="What happens meanwhile; repeat it. Else all."),
+        typer.Option(
+            "--disturb",
+            metavar="none|osc|preset|busy",
+            help="What happens meanwhile; repeat it. Else all.",
+        ),
     ] = None,
-    hops: Annotated[int, typer.Option(min=1, help="Hops of each run; 30,000 take six minutes.")] = 30_000,
-    period: Annotated[int, typer.Option(min=16, max=4096, help="Samples per block of the JACK server.")] = 512,
+    hops: Annotated[
+        int, typer.Option(min=1, help="Hops of each run; 30,000 take six minutes.")
+    ] = 30_000,
+    period: Annotated[
+        int, typer.Option(min=16, max=4096, help="Samples per block of the JACK server.")
+    ] = 512,
     realtime: Annotated[
-        bool, typer.Option("--realtime/--no-realtime", help="Let the JACK server ask for real-time priority.")
+        bool,
+        typer.Option(
+            "--realtime/--no-realtime", help="Let the JACK server ask for real-time priority."
+        ),
     ] = True,
     backend: BackendName = "auto",
     output: Json = None,
@@ -215,7 +275,9 @@ def live(
     with console.status("Starting") as status:
         for name in disturbance or DISTURBANCES:
             options = ["--backend", backend]
-            rows.append(measure_paced(name, hops, period, options, is_realtime=realtime, say=status.update))
+            rows.append(
+                measure_paced(name, hops, period, options, is_realtime=realtime, say=status.update)
+            )
             if output is not None:  # what there is, should a later run fail
                 write_json(output, rows)
     console.print(paced_table(rows))
@@ -229,7 +291,9 @@ def memory(
     backend: BackendName = "auto",
     output: Json = None,
 ) -> None:
-    """Memory of `rtmss live` over an hour of audio, on a freewheeling JACK server without hardware."""
+    """Memory of `rtmss live` over an hour of audio, on a freewheeling JACK server without
+    hardware.
+    """
     from rtmss.bench.memory import measure_memory
     from rtmss.bench.tables import memory_table, write_json
 
@@ -244,14 +308,17 @@ def memory(
 @bench_app.command("callback")
 def callback(
     period: Annotated[
-        list[int] | None, typer.Option(min=16, max=4096, help="Samples per block; repeat it. Else 128 and 256.")
+        list[int] | None,
+        typer.Option(min=16, max=4096, help="Samples per block; repeat it. Else 128 and 256."),
     ] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Runs of each; they take turns.")] = 4,
     seconds: Annotated[float, typer.Option(min=1, help="Of each run.")] = 40,
     backend: BackendName = "auto",
     output: Json = None,
 ) -> None:
-    """Blocks lost by PortAudio's callback in Python, which rtmss has, and by one in C (rtmixer), beside the engine."""
+    """Blocks lost by PortAudio's callback in Python, which rtmss has, and by one in C (rtmixer),
+    beside the engine.
+    """
     from rtmss.bench.callback import CALLBACKS, measure_callback
     from rtmss.bench.tables import callback_table, write_json
 
@@ -261,7 +328,9 @@ def callback(
         for number in range(rounds):
             for size in period or (128, 256):
                 for kind in CALLBACKS if number % 2 == 0 else CALLBACKS[::-1]:
-                    status.update(f"round {number + 1} of {rounds}: blocks of {size}, callback in {kind}")
+                    status.update(
+                        f"round {number + 1} of {rounds}: blocks of {size}, callback in {kind}"
+                    )
                     rows.append(measure_callback(kind, size, seconds, graph))
     console.print(callback_table(rows))
     if output is not None:
@@ -270,7 +339,9 @@ def callback(
 
 @bench_app.command("streams")
 def streams(
-    device: Annotated[str, typer.Option(metavar="cpu|cuda", help="What plays them, all in one step.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(metavar="cpu|cuda", help="What plays them, all in one step.")
+    ] = "cpu",
     targets: Annotated[int, typer.Option(min=1, max=8, help="Of each stream.")] = 4,
     hops: Annotated[int, typer.Option(min=1, help="Of each number of streams.")] = 1000,
     most: Annotated[int, typer.Option(min=1, help="Streams at which to stop.")] = 256,
@@ -279,7 +350,9 @@ def streams(
     output: Json = None,
     weights: Weights = None,
 ) -> None:
-    """How many independent streams one device serves in time: 1, 2, 4 and so on, until it is late."""
+    """How many independent streams one device serves in time: 1, 2, 4 and so on, until it is
+    late.
+    """
     from rtmss.bench.streams import measure_streams
     from rtmss.bench.tables import streams_table, write_json
 
@@ -294,16 +367,22 @@ def streams(
 
 @bench_app.command("all")
 def everything(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="JSON and a picture go here.")] = Path(
-        "rtmss-bench"
-    ),
-    hops: Annotated[int, typer.Option(min=1, help="Hops of each backend and number of targets.")] = 10_000,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="JSON and a picture go here.")
+    ] = Path("rtmss-bench"),
+    hops: Annotated[
+        int, typer.Option(min=1, help="Hops of each backend and number of targets.")
+    ] = 10_000,
     seconds: Annotated[float, typer.Option(min=1, help="Length of the song for whole songs.")] = 60,
     rounds: Annotated[int, typer.Option(min=1, help="Fresh processes of each kind.")] = 5,
-    peers: Annotated[bool, typer.Option("--peers", help="Also what is installed of htdemucs and open-unmix.")] = False,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="Also what is installed of htdemucs and open-unmix.")
+    ] = False,
     weights: Weights = None,
 ) -> None:
-    """All that needs no sound server, one after the other: start, render, step, operators, streams."""
+    """All that needs no sound server, one after the other: start, render, step, operators,
+    streams.
+    """
     start(rounds=rounds, output=output / "start.json", weights=weights)
     # Before those that leave torch one thread.
     render(seconds=seconds, peers=peers, output=output / "render.json", weights=weights)

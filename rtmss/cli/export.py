@@ -15,11 +15,15 @@ app.add_typer(export_app, name="export")
 
 @export_app.command("onnx")
 def export_onnx(
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")
+    ],
     profile: Profile = None,
     weights: Weights = None,
 ) -> None:
-    """One hop of the separator as ONNX: samples, conditions and state in, targets and the next state out."""
+    """One hop of the separator as ONNX: samples, conditions and state in, targets and the next
+    state out.
+    """
     from rtmss.engine.backends.graph import export_graph
 
     separator = load_separator(weights, profile=profile)

@@ -40,12 +40,18 @@ if TYPE_CHECKING:
 def demo(
     output: Output = Path("rtmss-demo"),
     weights: Weights = None,
-    wait: Annotated[bool, typer.Option(help="Keep to real time; without, go as fast as possible.")] = True,
-    seconds: Annotated[float | None, typer.Option(min=8, help="Play no more than this of the song.")] = None,
+    wait: Annotated[
+        bool, typer.Option(help="Keep to real time; without, go as fast as possible.")
+    ] = True,
+    seconds: Annotated[
+        float | None, typer.Option(min=8, help="Play no more than this of the song.")
+    ] = None,
     backend: BackendName = "auto",
     profile: Profile = None,
 ) -> None:
-    """Play a bundled song through the session in real time, with live preset switches; no sound card needed."""
+    """Play a bundled song through the session in real time, with live preset switches; no sound
+    card needed.
+    """
     from rtmss.demo import run_demo
 
     # One hop is too little work to share: a second thread costs more in waiting than it gives.
@@ -82,15 +88,25 @@ def separate(
 def render(
     inputs: Inputs,
     output: Output,
-    preset: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="A preset by name, or a YAML file.")] = None,
-    automation: Annotated[
-        Path | None, typer.Option(metavar="LOG", help="Instead: the session.jsonl of a recording, to be played again.")
+    preset: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="A preset by name, or a YAML file.")
     ] = None,
-    stems: Annotated[bool, typer.Option("--stems", help="Write every stem and the remainder too.")] = False,
+    automation: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="LOG", help="Instead: the session.jsonl of a recording, to be played again."
+        ),
+    ] = None,
+    stems: Annotated[
+        bool, typer.Option("--stems", help="Write every stem and the remainder too.")
+    ] = False,
     format: Format = "wav",  # noqa: A002
     backend: Annotated[
         str | None,
-        typer.Option(metavar="auto|torch|onnx", help="Else torch in long blocks, or with --automation the log's."),
+        typer.Option(
+            metavar="auto|torch|onnx",
+            help="Else torch in long blocks, or with --automation the log's.",
+        ),
     ] = None,
     profile: Profile = None,
     weights: Weights = None,
@@ -119,7 +135,13 @@ def render(
     separator = load_separator(weights, threads, profile)
     scene = Scene.from_preset(loaded, library, separator.model_id)
     tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
-    _render(inputs, output, separator, Plan.from_preset(loaded, scene, stems=stems, format=format), backend or "torch")
+    _render(
+        inputs,
+        output,
+        separator,
+        Plan.from_preset(loaded, scene, stems=stems, format=format),
+        backend or "torch",
+    )
 
 
 @app.command()
@@ -131,8 +153,11 @@ def info(profile: Profile = None, weights: Weights = None) -> None:
     console.print(info_table(separator, choose_backend(separator, "auto", may_export=False)))
 
 
-def _render(sources: list[Path], output: Path, separator: Separator, plan: Plan, wanted: str = "torch") -> None:
-    """Render one file into a folder, or several into folders of their names; one that cannot be is no end for others.
+def _render(
+    sources: list[Path], output: Path, separator: Separator, plan: Plan, wanted: str = "torch"
+) -> None:
+    """Render one file into a folder, or several into folders of their names; one that cannot be is
+    no end for others.
 
     Raises:
         UserError: one of them could not be rendered, or two of several have the same name.
@@ -143,12 +168,16 @@ def _render(sources: list[Path], output: Path, separator: Separator, plan: Plan,
     model, choice = separator.model, choose_backend(separator, wanted)
     folders = {source: output / source.stem if len(sources) > 1 else output for source in sources}
     if len(set(folders.values())) < len(sources):
-        raise UserError("inputs of the same name would be written over one another; render them one by one")
+        raise UserError(
+            "inputs of the same name would be written over one another; render them one by one"
+        )
     n_failed = 0
     for source, folder in folders.items():
         backend = choice.start(model)
         try:
-            _show(source.name, partial(run, source, folder, model, plan, backend=backend), plan.format)
+            _show(
+                source.name, partial(run, source, folder, model, plan, backend=backend), plan.format
+            )
         except AudioFileError as error:
             if len(sources) == 1:
                 raise
@@ -158,7 +187,9 @@ def _render(sources: list[Path], output: Path, separator: Separator, plan: Plan,
         raise UserError(f"{n_failed} of {len(sources)} files could not be rendered")
 
 
-def _replay(source: Path, folder: Path, log: Path, weights: Path | None, wanted: str | None, *, stems: bool) -> None:
+def _replay(
+    source: Path, folder: Path, log: Path, weights: Path | None, wanted: str | None, *, stems: bool
+) -> None:
     from rtmss.recording.log import versions
     from rtmss.recording.log_reader import SessionLog
     from rtmss.recording.replay import replay
@@ -167,28 +198,54 @@ def _replay(source: Path, folder: Path, log: Path, weights: Path | None, wanted:
     automation = SessionLog.load(log, separator.model_id)
     config, frames = separator.model.config, (automation.header.hop_length, automation.header.delay)
     if frames != (config.stft.hop_length, config.delay):
-        profile = {(stft.hop_length, stft.delay): name for name, stft in PROFILES.items()}.get(frames)
+        profile = {(stft.hop_length, stft.delay): name for name, stft in PROFILES.items()}.get(
+            frames
+        )
         if profile is None:
-            raise UserError(f"{log}: hops of {frames[0]} samples, {frames[1]} late, are those of no profile")
+            raise UserError(
+                f"{log}: hops of {frames[0]} samples, {frames[1]} late, are those of no profile"
+            )
         separator = load_separator(weights, threads=1, profile=profile)
     backend = choose_backend(separator, wanted or automation.header.backend).start(separator.model)
     run = partial(replay, source, folder, separator.model, automation, stems=stems, backend=backend)
     _show(source.name, lambda tell: run(report=tell))
     if automation.n_lost:
-        console.print(f"The recorder lost {automation.n_lost} hops; from there on, samples differ", style="yellow")
+        console.print(
+            f"The recorder lost {automation.n_lost} hops; from there on, samples differ",
+            style="yellow",
+        )
     if automation.n_moves:
-        text = f"A song was started, stopped or moved {automation.n_moves} times; from there on, samples differ"
+        text = (
+            f"A song was started, stopped or moved {automation.n_moves} times; from there "
+            "on, samples differ"
+        )
         console.print(text, style="yellow")
     made_by = automation.header.versions
     if made_by != versions(backend.name):
-        console.print(f"Recorded with {made_by}: samples may differ in their last bits", style="yellow", markup=False)
+        console.print(
+            f"Recorded with {made_by}: samples may differ in their last bits",
+            style="yellow",
+            markup=False,
+        )
 
 
 def _show(name: str, run: Callable[[Callable[[float], None]], Report], format: str = "wav") -> None:  # noqa: A002
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %"))
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True) as progress:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+    )
+    with Progress(
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True
+    ) as progress:
         task = progress.add_task(name, total=1.0)
         report = run(lambda done: progress.update(task, completed=done))
     _summarise(report, format)
@@ -203,6 +260,11 @@ def _summarise(report: Report, format: str) -> None:  # noqa: A002
         highlight=False,
     )
     if report.peak > 1 and format != "wav":
-        console.print(f"Peaks reach {report.peak:.2f} of full scale and were clipped: use --format wav", style="yellow")
+        console.print(
+            f"Peaks reach {report.peak:.2f} of full scale and were clipped: use --format wav",
+            style="yellow",
+        )
     if report.n_bad_samples:
-        console.print(f"{report.n_bad_samples} input samples were not finite or absurdly loud", style="yellow")
+        console.print(
+            f"{report.n_bad_samples} input samples were not finite or absurdly loud", style="yellow"
+        )

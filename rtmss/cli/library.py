@@ -21,7 +21,9 @@ from rtmss.cli.base import (
     user_folder,
 )
 
-condition_app = typer.Typer(no_args_is_help=True, help="Make and look at conditions: what to separate, by example.")
+condition_app = typer.Typer(
+    no_args_is_help=True, help="Make and look at conditions: what to separate, by example."
+)
 preset_app = typer.Typer(no_args_is_help=True, help="Look at presets: scenes of stems.")
 app.add_typer(condition_app, name="condition")
 app.add_typer(preset_app, name="preset")
@@ -45,18 +47,23 @@ def condition_create(
     path = _own_file(name)
     replaced = path.exists()
     save_condition(path, condition)
-    console.print(f"{'Replaced' if replaced else 'Created'} condition '{name}' in {path}", highlight=False)
+    console.print(
+        f"{'Replaced' if replaced else 'Created'} condition '{name}' in {path}", highlight=False
+    )
     tell_of_own(load_library(), [name])
 
 
 @condition_app.command("rebuild")
 def condition_rebuild(
     names: Annotated[
-        list[str] | None, typer.Argument(help="Which; none means all that were made for other weights.")
+        list[str] | None,
+        typer.Argument(help="Which; none means all that were made for other weights."),
     ] = None,
     weights: Weights = None,
 ) -> None:
-    """Make conditions again from their clips, as after an update of the weights; they go into your own library."""
+    """Make conditions again from their clips, as after an update of the weights; they go into your
+    own library.
+    """
     from rtmss.conditions.condition import load_condition, save_condition
     from rtmss.conditions.preset import find
 
@@ -103,7 +110,9 @@ def preset_list() -> None:
 
 
 @preset_app.command("show")
-def preset_show(name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A preset.")]) -> None:
+def preset_show(
+    name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A preset.")],
+) -> None:
     """A preset's strips."""
     from rtmss.show import preset_table
 

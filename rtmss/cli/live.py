@@ -35,42 +35,68 @@ def live(
         str, typer.Option("--preset", "-p", metavar="NAME|FILE", help="What plays at first.")
     ] = "karaoke",
     device: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The sound device, in and out, or a part of its name.")
+        str | None,
+        typer.Option(metavar="NAME", help="The sound device, in and out, or a part of its name."),
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--input", metavar="NAME", help="The input's device, if the output is another.")
+        str | None,
+        typer.Option(
+            "--input", metavar="NAME", help="The input's device, if the output is another."
+        ),
     ] = None,
-    sink: Annotated[str | None, typer.Option("--output", metavar="NAME", help="The output's device.")] = None,
+    sink: Annotated[
+        str | None, typer.Option("--output", metavar="NAME", help="The output's device.")
+    ] = None,
     block: Annotated[
-        int | None, typer.Option(min=16, max=4096, help="Samples per block; else what the device brings at once.")
+        int | None,
+        typer.Option(
+            min=16, max=4096, help="Samples per block; else what the device brings at once."
+        ),
     ] = None,
     sample_rate: Annotated[
         int | None, typer.Option(metavar="HZ", help="44100 or 48000; else the device's own.")
     ] = None,
     queue: Annotated[
-        int | None, typer.Option(min=1, max=16, help="Blocks that a step may take; more is safer and later.")
+        int | None,
+        typer.Option(min=1, max=16, help="Blocks that a step may take; more is safer and later."),
     ] = None,
-    osc_port: Annotated[int, typer.Option(min=1, max=65535, help="UDP and TCP port for OSC.")] = 9470,
+    osc_port: Annotated[
+        int, typer.Option(min=1, max=65535, help="UDP and TCP port for OSC.")
+    ] = 9470,
     osc_bind: Annotated[
         str, typer.Option(metavar="ADDRESS", help="Where OSC listens; 0.0.0.0 is everywhere.")
     ] = "127.0.0.1",
-    file: Annotated[Path | None, typer.Option(metavar="SONG", help="Play a file in the place of the input.")] = None,
-    loop: Annotated[str | None, typer.Option(metavar="A:B", help="Repeat the song from A to B, in seconds.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="SONG", help="Play a file in the place of the input.")
+    ] = None,
+    loop: Annotated[
+        str | None, typer.Option(metavar="A:B", help="Repeat the song from A to B, in seconds.")
+    ] = None,
     loops: Annotated[
-        int, typer.Option(min=0, max=9999, help="How many times; the song then goes on. 0 is for ever.")
+        int,
+        typer.Option(min=0, max=9999, help="How many times; the song then goes on. 0 is for ever."),
     ] = 0,
-    start: Annotated[float, typer.Option(min=0, metavar="S", help="Where the song begins, in seconds.")] = 0.0,
+    start: Annotated[
+        float, typer.Option(min=0, metavar="S", help="Where the song begins, in seconds.")
+    ] = 0.0,
     record: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Record input, mix, stems and log into the next DIR/take-NNN.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Record input, mix, stems and log into the next DIR/take-NNN."
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show nothing.")] = False,
-    json_lines: Annotated[bool, typer.Option("--json", help="Print statistics, a JSON object per second.")] = False,
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="Print statistics, a JSON object per second.")
+    ] = False,
     backend: BackendName = "auto",
     profile: Profile = None,
     weights: Weights = None,
     strict: Strict = False,
 ) -> None:
-    """Play from a sound device to the same or another, through a preset's mixer, driven over OSC and by keys."""
+    """Play from a sound device to the same or another, through a preset's mixer, driven over OSC
+    and by keys.
+    """
     from rtmss.conditions.preset import most_channels
     from rtmss.engine.control import Scene
     from rtmss.live.host import HostOptions, run_host
@@ -134,7 +160,9 @@ def live(
     raise typer.Exit(code)
 
 
-def _song(file: Path | None, loop: str | None, loops: int, start: float) -> tuple[Path, TransportCommand] | None:
+def _song(
+    file: Path | None, loop: str | None, loops: int, start: float
+) -> tuple[Path, TransportCommand] | None:
     """The song that is to be played, and how it begins.
 
     Raises:
@@ -148,7 +176,9 @@ def _song(file: Path | None, loop: str | None, loops: int, start: float) -> tupl
             raise UserError("--loop, --loops and --start are for a song; name it with --file")
         return None
     a, b = parse_loop(loop or ":")
-    command = TransportCommand(seek_seconds=start, is_looping=loop is not None, a_seconds=a, b_seconds=b, n_loops=loops)
+    command = TransportCommand(
+        seek_seconds=start, is_looping=loop is not None, a_seconds=a, b_seconds=b, n_loops=loops
+    )
     last_place = max(start, a, b if b != math.inf else 0.0)
     return file.resolve(), checked(command, song_seconds(file, last_place + 1))
 
@@ -166,11 +196,16 @@ def osc(
     layout: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="A file for another program instead: open-stage-control, pd, reaper, supercollider."
+            metavar="NAME",
+            help="A file for another program instead: open-stage-control, pd, reaper, "
+            "supercollider.",
         ),
     ] = None,
     preset: Annotated[
-        str, typer.Option("--preset", "-p", metavar="NAME|FILE", help="Whose stems are on open-stage-control.")
+        str,
+        typer.Option(
+            "--preset", "-p", metavar="NAME|FILE", help="Whose stems are on open-stage-control."
+        ),
     ] = "four-stems",
 ) -> None:
     """Every OSC address, what it takes and what it does; or a layout for a controller."""

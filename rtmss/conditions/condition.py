@@ -59,7 +59,9 @@ class ConditionHeader(Config):
 
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """A condition vector and its provenance. Two are equal if they have the same name and the same vector."""
+    """A condition vector and its provenance. Two are equal if they have the same name and the same
+    vector.
+    """
 
     header: ConditionHeader
     vector: NDArray[np.float32]
@@ -93,13 +95,20 @@ class Condition:
 
 
 def save_condition(path: Path, condition: Condition) -> None:
-    """Write a condition file (safetensors, provenance in the header): whole or not at all, readable as others are.
+    """Write a condition file (safetensors, provenance in the header): whole or not at all, readable
+    as others are.
 
     Raises:
         ConditionError: it cannot be written there.
     """
-    tensors = {"vector": condition.vector, "positive": condition.positive, "negative": condition.negative}
-    content = save(tensors, metadata={"kind": KIND, "condition": condition.header.model_dump_json()})
+    tensors = {
+        "vector": condition.vector,
+        "positive": condition.positive,
+        "negative": condition.negative,
+    }
+    content = save(
+        tensors, metadata={"kind": KIND, "condition": condition.header.model_dump_json()}
+    )
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,8 +131,8 @@ def load_condition(path: Path, model_id: str | None = None) -> Condition:
         model_id: the weights it shall be used with; None reads it whatever it was made for.
 
     Raises:
-        ConditionError: the file is missing or of another kind, or the vector was made for other weights; then the
-            message holds the command that rebuilds it.
+        ConditionError: the file is missing or of another kind, or the vector was made for other
+            weights; then the message holds the command that rebuilds it.
     """
     if not path.is_file():
         raise ConditionError(f"{path}: no such condition file")
@@ -134,15 +143,22 @@ def load_condition(path: Path, model_id: str | None = None) -> Condition:
     except (SafetensorError, OSError) as error:
         raise ConditionError(f"{path}: not a condition file ({error})") from error
     if metadata.get("kind") != KIND:
-        raise ConditionError(f"{path}: holds '{metadata.get('kind', 'unknown')}', expected '{KIND}'")
+        raise ConditionError(
+            f"{path}: holds '{metadata.get('kind', 'unknown')}', expected '{KIND}'"
+        )
     if "condition" not in metadata or tensors.keys() != {"vector", "positive", "negative"}:
-        raise ConditionError(f"{path}: damaged: holds {', '.join(sorted(tensors)) or 'nothing'}; make it again")
+        raise ConditionError(
+            f"{path}: damaged: holds {', '.join(sorted(tensors)) or 'nothing'}; make it again"
+        )
     header = validate(json.loads(metadata["condition"]), ConditionHeader, str(path))
     if header.version != VERSION:
-        raise ConditionError(f"{path}: a condition of version {header.version}, this rtmss reads {VERSION}")
+        raise ConditionError(
+            f"{path}: a condition of version {header.version}, this rtmss reads {VERSION}"
+        )
     if model_id is not None and header.model_id != model_id:
         raise ConditionError(
-            f"condition '{header.name}' was made for weights {header.model_id}, these are {model_id}; "
+            f"condition '{header.name}' was made for weights {header.model_id}, these are "
+            f"{model_id}; "
             f"rebuild it: {header.rebuild_command}"
         )
     return Condition(header, tensors["vector"], tensors["positive"], tensors["negative"])
@@ -150,19 +166,30 @@ def load_condition(path: Path, model_id: str | None = None) -> Condition:
 
 def describe_clip(name: Path, file: Path, seconds: float) -> ClipRecord:
     """Provenance of a clip: its path as given, its length, and the hash of its bytes."""
-    return ClipRecord(file=str(name), seconds=round(seconds, 3), sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+    return ClipRecord(
+        file=str(name),
+        seconds=round(seconds, 3),
+        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+    )
 
 
 def clip_similarities(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cosine of each clip's embedding with the mean of the others; one clip alone is like itself."""
+    """Cosine of each clip's embedding with the mean of the others; one clip alone is like
+    itself.
+    """
     if len(embeddings) < 2:
         return np.ones(len(embeddings), np.float32)
     others = (embeddings.sum(0) - embeddings) / (len(embeddings) - 1)
-    return np.asarray((embeddings * others).sum(1) / np.linalg.norm(others, axis=1).clip(1e-9), np.float32)
+    return np.asarray(
+        (embeddings * others).sum(1) / np.linalg.norm(others, axis=1).clip(1e-9), np.float32
+    )
 
 
 def nearest(condition: Condition, others: Sequence[Condition]) -> list[tuple[str, float]]:
     """Names of other conditions with the cosine of their vectors, nearest first."""
     unit = condition.vector / max(float(np.linalg.norm(condition.vector)), 1e-9)
-    scores = [(o.name, float(unit @ o.vector / max(float(np.linalg.norm(o.vector)), 1e-9))) for o in others]
+    scores = [
+        (o.name, float(unit @ o.vector / max(float(np.linalg.norm(o.vector)), 1e-9)))
+        for o in others
+    ]
     return sorted(scores, key=lambda row: -row[1])

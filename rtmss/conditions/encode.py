@@ -9,7 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rtmss.conditions.condition import ClipRecord, Condition, ConditionError, ConditionHeader, describe_clip
+from rtmss.conditions.condition import (
+    ClipRecord,
+    Condition,
+    ConditionError,
+    ConditionHeader,
+    describe_clip,
+)
 from rtmss.conditions.preset import shipped
 from rtmss.files import Audio, read_audio
 from rtmss.model.separator import SeparatorModel
@@ -31,12 +37,16 @@ def check_clip(audio: Audio, sample_rate: int, name: str) -> None:
     """
     seconds = audio.shape[-1] / sample_rate
     if seconds < SHORTEST_SECONDS:
-        raise ConditionError(f"{name}: {seconds:.2f} s is too short, give at least {SHORTEST_SECONDS} s")
+        raise ConditionError(
+            f"{name}: {seconds:.2f} s is too short, give at least {SHORTEST_SECONDS} s"
+        )
     if not np.isfinite(audio).all():
         raise ConditionError(f"{name}: holds NaN or infinite samples")
     level = 10 * np.log10(float(np.square(audio, dtype=np.float64).mean()) + 1e-12)
     if level < SILENCE_DBFS:
-        raise ConditionError(f"{name}: silent ({level:.0f} dBFS), give a clip in which the sound is heard")
+        raise ConditionError(
+            f"{name}: silent ({level:.0f} dBFS), give a clip in which the sound is heard"
+        )
 
 
 def encode_clips(
@@ -63,7 +73,10 @@ def encode_clips(
     n_embedding = encoder.config.n_embedding
     sides = []
     for clips in (positive, negative):
-        rows = [encoder.embed_clip(torch.from_numpy(np.ascontiguousarray(clip.mean(0)))) for clip in clips]
+        rows = [
+            encoder.embed_clip(torch.from_numpy(np.ascontiguousarray(clip.mean(0))))
+            for clip in clips
+        ]
         sides.append(torch.stack(rows) if rows else torch.zeros(0, n_embedding))
     means = [side.mean(0) if len(side) else torch.zeros(n_embedding) for side in sides]
     with torch.no_grad():
@@ -76,7 +89,11 @@ def _shipped_clip(path: Path) -> Path:
 
 
 def create_condition(
-    model: SeparatorModel, model_id: str, name: str, positive: Sequence[Path], negative: Sequence[Path]
+    model: SeparatorModel,
+    model_id: str,
+    name: str,
+    positive: Sequence[Path],
+    negative: Sequence[Path],
 ) -> Condition:
     """Make a condition from clip files of any length from half a second, at any rate.
 
@@ -95,7 +112,9 @@ def create_condition(
         for path, audio in zip(paths, audios[-1], strict=True):
             check_clip(audio, rate, str(path))
         rows = zip(paths, found, audios[-1], strict=True)
-        records.append(tuple(describe_clip(given, file, audio.shape[-1] / rate) for given, file, audio in rows))
+        records.append(
+            tuple(describe_clip(given, file, audio.shape[-1] / rate) for given, file, audio in rows)
+        )
     vector, positives, negatives = encode_clips(model, *audios)
     header = ConditionHeader(name=name, model_id=model_id, positive=records[0], negative=records[1])
     return Condition(header, vector, positives, negatives)

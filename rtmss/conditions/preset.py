@@ -84,7 +84,8 @@ def check_name(name: str, kind: str) -> None:
     """Refuse a name that could not stand in a file name or an OSC address.
 
     Raises:
-        ConfigError: it has other characters than letters, digits, '-' and '_', or more than 64, or is taken.
+        ConfigError: it has other characters than letters, digits, '-' and '_', or more than 64, or
+            is taken.
     """
     plain = name.replace("-", "").replace("_", "")
     if name in RESERVED or len(name) > MAX_NAME or not (plain.isascii() and plain.isalnum()):
@@ -125,7 +126,11 @@ class Library:
         """Names of conditions that come with rtmss and are found in another folder first."""
         folder = shipped() / "conditions"
         ours = {path.stem for path in folder.glob("*.safetensors")}
-        return {name for name, path in self.conditions().items() if name in ours and path.parent != folder}
+        return {
+            name
+            for name, path in self.conditions().items()
+            if name in ours and path.parent != folder
+        }
 
     def _by_name(self, pattern: str) -> dict[str, Path]:
         found = (path for folder in reversed(self.folders) for path in sorted(folder.glob(pattern)))
@@ -143,7 +148,8 @@ class Library:
         return read_yaml(path, Preset)
 
     def load_condition(self, name: str, model_id: str | None = None) -> Condition:
-        """Read a condition by name; the same object for the same file, so that a stem that stays is known to stay.
+        """Read a condition by name; the same object for the same file, so that a stem that stays is
+        known to stay.
 
         Raises:
             ConfigError: there is none of this name.

@@ -1,6 +1,7 @@
 """The settings of a mixer strip, described once.
 
-YAML, the log, the shared memory, OSC's addresses and values, and the mixer's changes are made of these descriptions:
+YAML, the log, the shared memory, OSC's addresses and values, and the mixer's changes are made of
+these descriptions:
 a new setting is a new field here, and what the mixer does with it.
 """
 
@@ -41,7 +42,9 @@ def number(leaf: str, unit: str, low: float, high: float, effect: str) -> Any:
 
 
 GAIN, GAIN_RANGE = number("gain", "dB", -120, 12, "Gain of {}")
-PAN, PAN_RANGE = number("pan", "", -1, 1, "Pan of {} at constant power: -1 left, 0 as it is, 1 right")
+PAN, PAN_RANGE = number(
+    "pan", "", -1, 1, "Pan of {} at constant power: -1 left, 0 as it is, 1 right"
+)
 GainDb = Annotated[float, GAIN, GAIN_RANGE]
 Channel = Annotated[int, Field(ge=1, le=64)]
 

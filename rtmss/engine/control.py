@@ -1,4 +1,6 @@
-"""What the engine is told: an immutable snapshot, published by one assignment, read once per step."""
+"""What the engine is told: an immutable snapshot, published by one assignment, read once per
+step.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +28,20 @@ class Scene:
 
     stems: tuple[Stem, ...] = ()
     remainder: Strip = NEUTRAL
-    master_db: Annotated[float, Setting("master/gain", "dB", -120, 12, "Gain of the mix, outputs 1 and 2")] = 0.0
-    fade_ms: Annotated[float, Setting("fade", "ms", 0, 10000, "How long changes of the mix glide from now on")] = 30.0
-    bypass: Annotated[bool, Setting("bypass", effect="The input, delayed by the latency, and nothing else")] = False
+    master_db: Annotated[
+        float, Setting("master/gain", "dB", -120, 12, "Gain of the mix, outputs 1 and 2")
+    ] = 0.0
+    fade_ms: Annotated[
+        float, Setting("fade", "ms", 0, 10000, "How long changes of the mix glide from now on")
+    ] = 30.0
+    bypass: Annotated[
+        bool, Setting("bypass", effect="The input, delayed by the latency, and nothing else")
+    ] = False
     fallback: Fallback = "silence"
     """What a live hop that is late plays."""
-    master_mute: Annotated[bool, Setting("master/mute", effect="Mute the mix, outputs 1 and 2")] = False
+    master_mute: Annotated[bool, Setting("master/mute", effect="Mute the mix, outputs 1 and 2")] = (
+        False
+    )
 
     def __post_init__(self) -> None:
         names = [stem.name for stem in self.stems]
@@ -48,9 +58,15 @@ class Scene:
             ConfigError: a condition is unknown.
             ConditionError: a condition was made for other weights.
         """
-        loaded = {name: library.load_condition(name, model_id) for name in {s.condition for s in preset.stems.values()}}
+        loaded = {
+            name: library.load_condition(name, model_id)
+            for name in {s.condition for s in preset.stems.values()}
+        }
         return cls(
-            stems=tuple(Stem(name, loaded[stem.condition], plain_strip(stem)) for name, stem in preset.stems.items()),
+            stems=tuple(
+                Stem(name, loaded[stem.condition], plain_strip(stem))
+                for name, stem in preset.stems.items()
+            ),
             remainder=plain_strip(preset.remainder),
             master_db=preset.master.gain_db,
             fade_ms=preset.fade_ms,
@@ -86,7 +102,9 @@ class Scene:
         return scene
 
     def _with_stem(self, changed: Stem) -> Scene:
-        stems: Iterable[Stem] = (changed if stem.name == changed.name else stem for stem in self.stems)
+        stems: Iterable[Stem] = (
+            changed if stem.name == changed.name else stem for stem in self.stems
+        )
         return replace(self, stems=tuple(stems))
 
 

@@ -1,6 +1,7 @@
 """The mixer: a matrix of gains from sources to output channels that glides when it changes.
 
-Axes: R rows of the matrix (stems, then remainder, then dry), O output channels, C channels, S samples.
+Axes: R rows of the matrix (stems, then remainder, then dry), O output channels, C channels, S
+samples.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ def amplitude(gain_db: float) -> float:
 def gain_matrix(scene: Scene, n_outputs: int) -> Matrix:
     """(R, O): what each source gives to each output channel once every glide has ended.
 
-    Mutes, solos, gains, pans, routing, the master (on channels 1 and 2) and bypass are all in it. Channels that the
-    device lacks are left out.
+    Mutes, solos, gains, pans, routing, the master (on channels 1 and 2) and bypass are all in it.
+    Channels that the device lacks are left out.
     """
     strips = [*(stem.strip for stem in scene.stems), scene.remainder]
     matrix = np.zeros((len(strips) + 1, n_outputs), np.float32)
@@ -45,7 +46,9 @@ def gain_matrix(scene: Scene, n_outputs: int) -> Matrix:
 
 
 def pan_gains(pan: float) -> tuple[float, float]:
-    """Factors for left and right, of constant power: their squares add up to 2; in the middle both are exactly 1."""
+    """Factors for left and right, of constant power: their squares add up to 2; in the middle both
+    are exactly 1.
+    """
     if pan == 0:
         return 1.0, 1.0
     angle = (pan + 1) * math.pi / 4
@@ -62,7 +65,8 @@ def _route(row: Matrix, strip: Strip) -> None:
 class Mixer:
     """Keeps the current matrix and lets it glide, in a straight line, to the one that is wanted.
 
-    Its rows are the stems, then what is left of targets that were switched away, then the remainder and the dry input.
+    Its rows are the stems, then what is left of targets that were switched away, then the remainder
+    and the dry input.
     """
 
     def __init__(self, n_outputs: int, sample_rate: int) -> None:
@@ -84,16 +88,20 @@ class Mixer:
         """Follow a change of stems.
 
         Args:
-            order: for every new stem the old row that goes on, or None for a fresh one, which starts at its gain:
+            order: for every new stem the old row that goes on, or None for a fresh one, which
+                starts at its gain:
                 its sound fades in by itself.
-            leaving: old rows of stems that only ring out; they keep their gains, unless all is bypassed.
+            leaving: old rows of stems that only ring out; they keep their gains, unless all is
+                bypassed.
             scene: the new scene.
         """
         wanted = gain_matrix(scene, self.n_outputs)
         rows = [wanted[new] if old is None else self.current[old] for new, old in enumerate(order)]
         n_tails = len(self._tails)
         left = self.current[list(leaving)]
-        self.current = np.stack([*rows, *self.current[len(self.current) - 2 - n_tails : -2], *left, *self.current[-2:]])
+        self.current = np.stack(
+            [*rows, *self.current[len(self.current) - 2 - n_tails : -2], *left, *self.current[-2:]]
+        )
         self._tails = np.concatenate([self._tails, left])
 
     def drop_tails(self, n: int) -> None:

@@ -1,8 +1,9 @@
-"""The streaming session: samples in, mixed stems out, with the same delay whatever is switched on the way.
+"""The streaming session: samples in, mixed stems out, with the same delay whatever is switched on
+the way.
 
-Cutting the input into other blocks changes nothing, and at every sample the stems plus the remainder are the delayed
-input. A stem whose condition is switched starts afresh at the next hop; its old target only rings out over the
-synthesis overlap, which is its fade.
+Cutting the input into other blocks changes nothing, and at every sample the stems plus the
+remainder are the delayed input. A stem whose condition is switched starts afresh at the next hop;
+its old target only rings out over the synthesis overlap, which is its fade.
 
 Axes: N stems, C channels, O output channels, S samples.
 """
@@ -67,8 +68,8 @@ class Session:
             model: the weights.
             scene: what plays at first; None passes the input on as the remainder.
             n_outputs: output channels.
-            sample_rate: Hz, if the stream runs at another rate than the model was trained at; the model then hears
-                everything a little higher or lower.
+            sample_rate: Hz, if the stream runs at another rate than the model was trained at; the
+                model then hears everything a little higher or lower.
             backend: what runs the model, for this stream alone; None for eager torch.
 
         Raises:
@@ -96,12 +97,16 @@ class Session:
 
     @property
     def latency(self) -> int:
-        """Samples from the arrival of a sound to its output, the wait for its hop to fill included; constant."""
+        """Samples from the arrival of a sound to its output, the wait for its hop to fill included;
+        constant.
+        """
         return self.config.latency
 
     @property
     def delay(self) -> int:
-        """Samples by which output arrays lag behind input arrays: the latency less one hop; constant."""
+        """Samples by which output arrays lag behind input arrays: the latency less one hop;
+        constant.
+        """
         return self.config.delay
 
     def reset(self) -> None:
@@ -135,7 +140,8 @@ class Session:
         mix = self._mixer.mix(np.concatenate([stems, ringing, remainder[None], dry[None]]))
         names = [stem.name for stem in self._playing.stems]
         for tail, audio in zip(self._tails, ringing, strict=True):
-            # A stem's old target belongs to the stem while it rings out; that of a stem that left, to the remainder.
+            # A stem's old target belongs to the stem while it rings out; that of a stem that left,
+            # to the remainder.
             if tail.name in names:
                 stems[names.index(tail.name)] += audio
             else:
@@ -144,7 +150,8 @@ class Session:
         return Output(mix, stems, remainder, dry)
 
     def hold(self, block: Audio) -> Audio:
-        """(O, S) what the next step would play if masks and gains stayed as they are; changes nothing.
+        """(O, S) what the next step would play if masks and gains stayed as they are; changes
+        nothing.
 
         A fraction of a step's work: for when there is no time for one.
 
@@ -159,7 +166,9 @@ class Session:
         return self._mixer.peek(np.concatenate([stems, ringing, remainder[None], dry[None]]))
 
     def go_on_gliding(self, other: Session) -> None:
-        """Take over the faders of another stream where they are, if it has the same scene and nothing rings out."""
+        """Take over the faders of another stream where they are, if it has the same scene and
+        nothing rings out.
+        """
         if self._playing is other._playing and not self._tails and not other._tails:
             self._mixer, other._mixer = other._mixer, self._mixer
 
@@ -170,7 +179,9 @@ class Session:
         order = _match(scene.stems, old.stems)
         if order != list(range(len(old.stems))):
             leaving = sorted(set(range(len(old.stems))) - set(order))
-            self._tails += [_Tail(self.backend.tail(slot), old.stems[slot].name) for slot in leaving]
+            self._tails += [
+                _Tail(self.backend.tail(slot), old.stems[slot].name) for slot in leaving
+            ]
             self.backend.arrange(order, scene.stems)
             self._mixer.rearrange(order, leaving, scene)
         self._mixer.glide(scene)
@@ -184,7 +195,12 @@ class Session:
 
     def _shaped(self, block: Audio) -> Audio:
         """A stereo copy."""
-        if block.ndim != 2 or block.shape[0] not in (1, 2) or block.shape[1] % self.hop_length or not block.shape[1]:
+        if (
+            block.ndim != 2
+            or block.shape[0] not in (1, 2)
+            or block.shape[1] % self.hop_length
+            or not block.shape[1]
+        ):
             raise ValueError(f"expected (1 or 2, k * {self.hop_length}) samples, got {block.shape}")
         return np.array(np.broadcast_to(block, (N_CHANNELS, block.shape[1])), np.float32, order="C")
 
@@ -198,7 +214,11 @@ class Session:
 
     def _forget_tails(self, n: int) -> None:
         """Move on by `n` samples; tails are as long as one another, so the oldest end first."""
-        left = [tail._replace(audio=tail.audio[:, n:]) for tail in self._tails if tail.audio.shape[-1] > n]
+        left = [
+            tail._replace(audio=tail.audio[:, n:])
+            for tail in self._tails
+            if tail.audio.shape[-1] > n
+        ]
         self._mixer.drop_tails(len(self._tails) - len(left))
         self._tails = left
 
@@ -212,7 +232,9 @@ def make_sane(audio: Audio) -> tuple[Audio, int]:
 
 
 def _match(stems: Sequence[Stem], playing: Sequence[Stem]) -> list[int | None]:
-    """For every stem the slot where its condition plays already, preferably under its name; None for a fresh one."""
+    """For every stem the slot where its condition plays already, preferably under its name; None
+    for a fresh one.
+    """
     free = list(range(len(playing)))
     order: list[int | None] = []
     for stem in stems:

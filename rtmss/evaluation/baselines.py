@@ -44,7 +44,8 @@ def centre_cut(mixture: Audio) -> Audio:
     Per bin the centre `c = a (l + r)` is what leaves `l - c` and `r - c` perpendicular:
     `a = (1 - |l - r| / |l + r|) / 2`, and nothing where the sides oppose each other.
 
-    Source: the Center Cut filter of VirtualDub (Avery Lee), window of 4096 samples, a quarter of it per hop.
+    Source: the Center Cut filter of VirtualDub (Avery Lee), window of 4096 samples, a quarter of it
+        per hop.
     """
     window = torch.hann_window(CENTRE_N_FFT)
     hop, length = CENTRE_N_FFT // 4, mixture.shape[-1]
@@ -60,11 +61,12 @@ def centre_cut(mixture: Audio) -> Audio:
 def learned_spectra(mixture: Audio, clips: Sequence[Audio]) -> Audio:
     """A target by its clips' spectra, without training: semi-supervised NMF, (2, S) -> (2, S).
 
-    Spectra of the clips are learned and kept; beside them the mixture gets some of its own for all else; the target is
-    what the first explain, by a soft mask. Kullback-Leibler divergence, multiplicative steps, magnitudes of both sides
-    together, from a fixed start.
+    Spectra of the clips are learned and kept; beside them the mixture gets some of its own for all
+    else; the target is what the first explain, by a soft mask. Kullback-Leibler divergence,
+    multiplicative steps, magnitudes of both sides together, from a fixed start.
 
-    Source: Smaragdis, Raj, Shashanka, "Supervised and semi-supervised separation of sounds from single-channel
+    Source: Smaragdis, Raj, Shashanka, "Supervised and semi-supervised separation of sounds from
+        single-channel
     mixtures", ICA 2007.
 
     Args:
@@ -75,7 +77,9 @@ def learned_spectra(mixture: Audio, clips: Sequence[Audio]) -> Audio:
 
     def transform(audio: Audio) -> Tensor:
         tensor = _tensor(audio)
-        return torch.stft(tensor, NMF_N_FFT, hop, window=window, pad_mode="constant", return_complex=True)
+        return torch.stft(
+            tensor, NMF_N_FFT, hop, window=window, pad_mode="constant", return_complex=True
+        )
 
     examples = torch.cat([transform(clip).abs().mean(0) for clip in clips], dim=-1)
     known, _ = _factorise(examples, torch.zeros(len(examples), 0), NMF_KNOWN)
@@ -87,9 +91,11 @@ def learned_spectra(mixture: Audio, clips: Sequence[Audio]) -> Audio:
 
 
 def _factorise(magnitudes: Tensor, kept: Tensor, n_free: int) -> tuple[Tensor, Tensor]:
-    """(F, T) into (F, K + n_free) spectra, of which the first K are given and stay, and (K + n_free, T) gains.
+    """(F, T) into (F, K + n_free) spectra, of which the first K are given and stay, and (K +
+    n_free, T) gains.
 
-    Source: Lee, Seung, "Algorithms for non-negative matrix factorization", NIPS 2000, for the divergence.
+    Source: Lee, Seung, "Algorithms for non-negative matrix factorization", NIPS 2000, for the
+        divergence.
     """
     chance = torch.Generator().manual_seed(0)
     n_known = kept.shape[1]
@@ -107,9 +113,11 @@ def _factorise(magnitudes: Tensor, kept: Tensor, n_free: int) -> tuple[Tensor, T
 
 
 def ideal_ratio_mask(target: Audio, mixture: Audio, stft: StftConfig) -> Audio:
-    """The target by the mask that knows its share: |t|^2 / (|t|^2 + |m - t|^2), at the separator's own STFT.
+    """The target by the mask that knows its share: |t|^2 / (|t|^2 + |m - t|^2), at the separator's
+    own STFT.
 
-    Source: "Wiener-like" masks in Liutkus, Badeau, "Generalized Wiener filtering with fractional power spectrograms",
+    Source: "Wiener-like" masks in Liutkus, Badeau, "Generalized Wiener filtering with fractional
+        power spectrograms",
     ICASSP 2015.
 
     Args:
@@ -120,19 +128,26 @@ def ideal_ratio_mask(target: Audio, mixture: Audio, stft: StftConfig) -> Audio:
     Returns:
         (C, S) aligned to `target`.
     """
-    return _masked(target, mixture, stft, lambda power, rest: power / (power + rest).clamp_min(1e-12))
+    return _masked(
+        target, mixture, stft, lambda power, rest: power / (power + rest).clamp_min(1e-12)
+    )
 
 
 def ideal_binary_mask(target: Audio, mixture: Audio, stft: StftConfig) -> Audio:
-    """The target by the bins where it is louder than all else, whole; arguments as of `ideal_ratio_mask`.
+    """The target by the bins where it is louder than all else, whole; arguments as of
+    `ideal_ratio_mask`.
 
     Source: Wang, "On ideal binary mask as the computational goal of auditory scene analysis", 2005.
     """
     return _masked(target, mixture, stft, lambda power, rest: (power > rest).float())
 
 
-def _masked(target: Audio, mixture: Audio, stft: StftConfig, mask: Callable[[Tensor, Tensor], Tensor]) -> Audio:
-    """The mixture under a mask made of the power of the target and of all else, each (1, C, T, F)."""
+def _masked(
+    target: Audio, mixture: Audio, stft: StftConfig, mask: Callable[[Tensor, Tensor], Tensor]
+) -> Audio:
+    """The mixture under a mask made of the power of the target and of all else, each (1, C, T,
+    F).
+    """
     n = target.shape[-1]
     wanted, rest = (_frames(audio, stft) for audio in (target, mixture - target))
     overlap = torch.zeros(1, target.shape[0], stft.n_synthesis - stft.hop_length)
@@ -144,7 +159,9 @@ def _masked(target: Audio, mixture: Audio, stft: StftConfig, mask: Callable[[Ten
 def _frames(audio: Audio, stft: StftConfig) -> Tensor:
     """(C, S) -> (1, C, T, F), with frames enough that synthesis gives all S samples back."""
     n = audio.shape[-1] + stft.delay
-    padded = np.pad(audio, ((0, 0), (0, -(-n // stft.hop_length) * stft.hop_length - audio.shape[-1])))
+    padded = np.pad(
+        audio, ((0, 0), (0, -(-n // stft.hop_length) * stft.hop_length - audio.shape[-1]))
+    )
     past = torch.zeros(1, audio.shape[0], stft.n_fft - stft.hop_length)
     return analyze(_tensor(padded)[None], past, analysis_window(stft), stft)[0]
 

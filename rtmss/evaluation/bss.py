@@ -22,7 +22,9 @@ Frames = NDArray[np.float64]
 
 
 class BssFigures(NamedTuple):
-    """BSSEval v4 of one estimate, in dB: medians of frames of one second; None where no frame has a figure."""
+    """BSSEval v4 of one estimate, in dB: medians of frames of one second; None where no frame has a
+    figure.
+    """
 
     bss_sdr_db: float | None = None
     bss_isr_db: float | None = None
@@ -33,12 +35,14 @@ class BssFigures(NamedTuple):
 def measure_bss(target: Audio, estimate: Audio, mixture: Audio, sample_rate: int) -> BssFigures:
     """BSSEval v4 of a target, with all else in the mixture as the other source, (C, S) each.
 
-    Frames in which a source or its estimate is silent have no figures; a piece without a remainder, or a silent
-    estimate, has none at all. A little fixed noise lies under the true sources: where both sides are alike, or a lossy
-    codec has cut the treble, the filters are else not determined, and ISR, SIR and SAR come out as anything; SDR stays.
-    It takes some 0.15 s of processor time for a second of stereo.
+    Frames in which a source or its estimate is silent have no figures; a piece without a remainder,
+    or a silent estimate, has none at all. A little fixed noise lies under the true sources: where
+    both sides are alike, or a lossy codec has cut the treble, the filters are else not determined,
+    and ISR, SIR and SAR come out as anything; SDR stays. It takes some 0.15 s of processor time for
+    a second of stereo.
 
-    Source: Stöter, Liutkus, Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018, and `museval`:
+    Source: Stöter, Liutkus, Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018,
+        and `museval`:
     distortion filters of 512 taps for the whole piece, windows and hops of one second.
 
     Raises:
@@ -53,15 +57,21 @@ def measure_bss(target: Audio, estimate: Audio, mixture: Audio, sample_rate: int
     estimates = [estimate, other if energy(other) > FLOOR else mixture]
     sources = _stacked([target, rest])
     dither = np.random.default_rng(0).normal(0, 10 ** (DITHER_DB / 20), sources.shape)
-    sources += dither * sources.any(axis=2, keepdims=True)  # what is silent stays so, for it has no figures
+    sources += dither * sources.any(
+        axis=2, keepdims=True
+    )  # what is silent stays so, for it has no figures
     return _judge(bss_eval, sources, _stacked(estimates), sample_rate)[0]
 
 
-def measure_stems(truths: Sequence[Audio], estimates: Sequence[Audio], sample_rate: int) -> list[BssFigures]:
-    """BSSEval v4 of all stems of a piece together, as museval's own `evaluate` judges a track of MUSDB18.
+def measure_stems(
+    truths: Sequence[Audio], estimates: Sequence[Audio], sample_rate: int
+) -> list[BssFigures]:
+    """BSSEval v4 of all stems of a piece together, as museval's own `evaluate` judges a track of
+    MUSDB18.
 
-    Each estimate is projected on all true stems at once, and a frame counts where every stem and every estimate sounds.
-    Nothing is added to the stems, so that the figures are museval's to the last digit.
+    Each estimate is projected on all true stems at once, and a frame counts where every stem and
+    every estimate sounds. Nothing is added to the stems, so that the figures are museval's to the
+    last digit.
 
     Args:
         truths: (C, S) of each stem, none of them silent.
@@ -73,12 +83,19 @@ def measure_stems(truths: Sequence[Audio], estimates: Sequence[Audio], sample_ra
     """
     sounding = [energy(estimate) > FLOOR for estimate in estimates]
     # museval refuses silence; what stands in for it has only to sound.
-    heard = [estimate if sounds else truth for truth, estimate, sounds in zip(truths, estimates, sounding, strict=True)]
+    heard = [
+        estimate if sounds else truth
+        for truth, estimate, sounds in zip(truths, estimates, sounding, strict=True)
+    ]
     figures = _judge(_load_bss_eval(), _stacked(truths), _stacked(heard), sample_rate)
-    return [found if sounds else BssFigures() for found, sounds in zip(figures, sounding, strict=True)]
+    return [
+        found if sounds else BssFigures() for found, sounds in zip(figures, sounding, strict=True)
+    ]
 
 
-def _judge(bss_eval: Callable[..., Any], sources: Frames, estimates: Frames, sample_rate: int) -> list[BssFigures]:
+def _judge(
+    bss_eval: Callable[..., Any], sources: Frames, estimates: Frames, sample_rate: int
+) -> list[BssFigures]:
     """Medians over frames of every source, of (N, S, C) sources and estimates."""
     *ratios, _ = bss_eval(sources, estimates, window=sample_rate, hop=sample_rate)
     return [BssFigures(*(_median(ratio[n]) for ratio in ratios)) for n in range(len(sources))]
@@ -97,8 +114,8 @@ def _stacked(parts: Sequence[Audio]) -> Frames:
 def _load_bss_eval() -> Callable[..., Any]:
     """The function `museval.metrics.bss_eval`, without the rest of its package.
 
-    The package imports `musdb`, which refuses to be imported where the program `ffmpeg` is not installed; the metrics
-    need neither.
+    The package imports `musdb`, which refuses to be imported where the program `ffmpeg` is not
+    installed; the metrics need neither.
 
     Raises:
         ConfigError: museval is not installed.
@@ -111,8 +128,8 @@ def _load_bss_eval() -> Callable[..., Any]:
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    # museval 0.4.1 looks for LinAlgError in numpy.linalg.linalg, which numpy 2.4 has no more. With it a singular
-    # system, as of stems that are alike on both sides, is solved by least squares.
+    # museval 0.4.1 looks for LinAlgError in numpy.linalg.linalg, which numpy 2.4 has no more. With
+    # it a singular system, as of stems that are alike on both sides, is solved by least squares.
     linalg = SimpleNamespace(**{**vars(np.linalg), "linalg": np.linalg})
     vars(module)["np"] = SimpleNamespace(**{**vars(np), "linalg": linalg})
     function: Callable[..., Any] = module.bss_eval

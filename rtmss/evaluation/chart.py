@@ -15,7 +15,8 @@ LOWEST_DB = -15.0
 
 
 def draw_edges(path: Path, report: Report) -> None:
-    """Write one PNG: a panel per target, in it a row per method, a dot per piece, and the mean as a line and number.
+    """Write one PNG: a panel per target, in it a row per method, a dot per piece, and the mean as a
+    line and number.
 
     Nothing is written where no target was scored.
     """
@@ -33,7 +34,9 @@ def draw_edges(path: Path, report: Report) -> None:
         _draw_panel(axis, rows)
         axis.set_title(f"{target}, {on}", loc="left")
         axis.set_title("mean", loc="right", fontsize="medium")
-    axes[-1].set_xlabel("edge in dB: SDR less the better of the mixture's and that of silence, 0 dB")
+    axes[-1].set_xlabel(
+        "edge in dB: SDR less the better of the mixture's and that of silence, 0 dB"
+    )
     figure.savefig(path, dpi=120)
 
 
@@ -54,11 +57,24 @@ def _draw_panel(axis: Any, rows: dict[str, list[Score]]) -> None:
         colour = COLOURS.get(scores[0].method, OTHER_COLOUR)
         edges = [score.edge_db for score in scores]
         mean = fmean(edges)
-        for marker, shown in (("o", [e for e in edges if e >= LOWEST_DB]), ("<", [e for e in edges if e < LOWEST_DB])):
+        for marker, shown in (
+            ("o", [e for e in edges if e >= LOWEST_DB]),
+            ("<", [e for e in edges if e < LOWEST_DB]),
+        ):
             places = [max(edge, LOWEST_DB) for edge in shown]
-            axis.plot(places, [y] * len(places), marker, color=colour, alpha=0.5, markersize=6, markeredgewidth=0)
+            axis.plot(
+                places,
+                [y] * len(places),
+                marker,
+                color=colour,
+                alpha=0.5,
+                markersize=6,
+                markeredgewidth=0,
+            )
         axis.plot([max(mean, LOWEST_DB)] * 2, [y - 0.4, y + 0.4], color=colour, linewidth=2.5)
-        axis.text(1.01, y, f"{mean:+.1f}", transform=axis.get_yaxis_transform(), va="center", color=colour)
+        axis.text(
+            1.01, y, f"{mean:+.1f}", transform=axis.get_yaxis_transform(), va="center", color=colour
+        )
         axis.text(-0.01, y, name, transform=axis.get_yaxis_transform(), va="center", ha="right")
     axis.set(ylim=(len(rows) - 0.4, -0.6), yticks=[])
     axis.grid(axis="x", alpha=0.3)

@@ -1,6 +1,8 @@
-"""Example clips for an evaluation: from recordings of one split, or from the very stem that is judged.
+"""Example clips for an evaluation: from recordings of one split, or from the very stem that is
+judged.
 
-Recordings called `spoken` are speech: mixtures may have them, but they are no examples of a sound in music.
+Recordings called `spoken` are speech: mixtures may have them, but they are no examples of a sound
+in music.
 """
 
 from __future__ import annotations
@@ -98,9 +100,17 @@ class ClipLibrary:
         return ", ".join(folders)
 
     def draw(
-        self, target: str, n: int, key: str, *, avoid: str = "", solo: bool = False, again: bool = False
+        self,
+        target: str,
+        n: int,
+        key: str,
+        *,
+        avoid: str = "",
+        solo: bool = False,
+        again: bool = False,
     ) -> list[Audio]:
-        """Draw clips of a target, each from another source (player, singer or library) as far as they go round.
+        """Draw clips of a target, each from another source (player, singer or library) as far as
+        they go round.
 
         Fewer clips are the first of more.
 
@@ -113,7 +123,8 @@ class ClipLibrary:
             again: when all recordings have given a clip, go round again, to other places of them.
 
         Returns:
-            (C, S) clips of about `seconds` from loud places; fewer than n where there are fewer recordings.
+            (C, S) clips of about `seconds` from loud places; fewer than n where there are fewer
+            recordings.
 
         Raises:
             ConfigError: the folder holds no such recording.
@@ -122,7 +133,8 @@ class ClipLibrary:
         found = [
             recording
             for recording in self.recordings
-            if fits(target, recording.take.label) and avoid not in {recording.take.song, recording.take.source} - {""}
+            if fits(target, recording.take.label)
+            and avoid not in {recording.take.song, recording.take.source} - {""}
         ]
         of_songs = [recording for recording in found if recording.take.song]
         alone = [recording for recording in found if not recording.take.song]
@@ -135,11 +147,16 @@ class ClipLibrary:
             if clip is not None:
                 clips.append(clip)
         if not clips and n:
-            raise ConfigError(f"{self._place}: no recording of '{target}' to take clips from (split {self.split})")
+            raise ConfigError(
+                f"{self._place}: no recording of '{target}' to take clips from (split {self.split})"
+            )
         return clips
 
-    def draw_others(self, targets: Sequence[str], n: int, key: str, *, avoid: str = "") -> list[Audio]:
-        """Draw n clips as negatives, from the given targets in turn, as far as there are recordings of them.
+    def draw_others(
+        self, targets: Sequence[str], n: int, key: str, *, avoid: str = ""
+    ) -> list[Audio]:
+        """Draw n clips as negatives, from the given targets in turn, as far as there are recordings
+        of them.
 
         Raises:
             ConfigError: the folders hold recordings of none of them.
@@ -151,11 +168,15 @@ class ClipLibrary:
             raise ConfigError(f"{self._place}: no recording of {names} to take negatives from")
         names = self._rng(key).permutation(known).tolist()
         counts = {name: len(range(i, n, len(names))) for i, name in enumerate(names)}
-        return [clip for name, count in counts.items() for clip in self.draw(name, count, key, avoid=avoid)]
+        return [
+            clip
+            for name, count in counts.items()
+            for clip in self.draw(name, count, key, avoid=avoid)
+        ]
 
     def excerpts(self, audio: Audio, n: int, key: str) -> list[Audio]:
-        """Draw n clips of about `seconds` from loud places of one recording; they may overlap, and are fewer if it is
-        quiet.
+        """Draw n clips of about `seconds` from loud places of one recording; they may overlap, and
+        are fewer if it is quiet.
         """
         rng = self._rng(key)
         clips = [self._loud_place(audio, rng) for _ in range(n)]

@@ -28,21 +28,29 @@ def compare_conditions(
     profile: str | None = None,
     console: Console | None = None,
 ) -> list[Score]:
-    """Ask for one target of one song in every way: by positives, by negatives, by both; and for all but the target.
+    """Ask for one target of one song in every way: by positives, by negatives, by both; and for all
+    but the target.
 
-    Negatives alone mean "everything except this": for the target they are clips of all other families that play.
+    Negatives alone mean "everything except this": for the target they are clips of all other
+    families that play.
 
     Raises:
         CheckpointError: the weights cannot be used.
-        ConfigError: the data folder lacks what is needed, the song or the profile is unknown, or the target is not in
-            the song.
+        ConfigError: the data folder lacks what is needed, the song or the profile is unknown, or
+            the target is not in the song.
     """
     separator = Separator.load(weights, profile)
     clips = ClipLibrary.open([data], separator.model.config.sample_rate, seed)
     piece = read_song(find_songs(data, names=[song])[0], clips.sample_rate)
-    truth = find(target, {name: piece.truth(name) for name in TARGETS if piece.truth(name) is not None}, f"{song} stem")
+    truth = find(
+        target,
+        {name: piece.truth(name) for name in TARGETS if piece.truth(name) is not None},
+        f"{song} stem",
+    )
     own = clips.draw(target, n_clips, f"{song}//{target}", avoid=song)
-    others = clips.draw_others(other_sounds(piece, target), n_clips, f"{song}//{target}", avoid=song)
+    others = clips.draw_others(
+        other_sounds(piece, target), n_clips, f"{song}//{target}", avoid=song
+    )
     rest = piece.mixture - truth
     ways = {
         "positives only": (own, [], target, truth),
@@ -50,10 +58,14 @@ def compare_conditions(
         "positives and negatives": (own, others, target, truth),
         f"negatives only, of {target}": ([], own, f"all but {target}", rest),
     }
-    conditions = [separator.condition(*way[:2], sample_rate=clips.sample_rate) for way in ways.values()]
+    conditions = [
+        separator.condition(*way[:2], sample_rate=clips.sample_rate) for way in ways.values()
+    ]
     estimates = separator.separate_all(piece.mixture, clips.sample_rate, conditions)
     scores: list[Score] = []
-    for (method, (_, _, wanted, wanted_truth)), estimate in zip(ways.items(), estimates, strict=True):
+    for (method, (_, _, wanted, wanted_truth)), estimate in zip(
+        ways.items(), estimates, strict=True
+    ):
         n_positive, n_negative = (len(side) for side in ways[method][:2])
         figures = measure(wanted_truth, estimate, piece.mixture)
         scores.append(Score(song, "", wanted, method, n_positive, n_negative, **figures._asdict()))

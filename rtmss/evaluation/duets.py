@@ -1,4 +1,5 @@
-"""Two sources of one family in one mixture, of which one is asked for by clips, with clips of the other as negatives.
+"""Two sources of one family in one mixture, of which one is asked for by clips, with clips of the
+other as negatives.
 
 Axes: C channels, S samples.
 """
@@ -19,7 +20,16 @@ from rtmss.evaluation.exam import Examiner, Result
 from rtmss.evaluation.exams import Exam, Material
 from rtmss.evaluation.metrics import FLOOR, energy, sounding_level
 from rtmss.evaluation.report import BOTH, DUETS, OWN, Score, Shots
-from rtmss.evaluation.songs import Excerpt, Piece, Song, add, as_stereo, loudest_place, master, read_song
+from rtmss.evaluation.songs import (
+    Excerpt,
+    Piece,
+    Song,
+    add,
+    as_stereo,
+    loudest_place,
+    master,
+    read_song,
+)
 from rtmss.evaluation.voices import VOICE_BELOW_DB
 from rtmss.files import Audio
 from rtmss.training.datasets.taxonomy import FAMILIES, FAMILY_OF, HIDES
@@ -122,36 +132,52 @@ class DuetExam:
         stems = {name: audio * gain for name, audio in stems.items()}
         return Piece(self.song.name, stems, labels=labels, on=DUETS)
 
-    def _scores(self, examiner: Examiner, piece: Piece, clips: Sequence[Sequence[Audio]]) -> Iterator[Score]:
+    def _scores(
+        self, examiner: Examiner, piece: Piece, clips: Sequence[Sequence[Audio]]
+    ) -> Iterator[Score]:
         family = self.first.recording.take.family
         sides = [self.first.name, self.second.name]
         both = piece.stems[sides[0]] + piece.stems[sides[1]]
-        ways = list(dict.fromkeys(Shots(shots.positive, shots.negative) for shots in examiner.shots))
+        ways = list(
+            dict.fromkeys(Shots(shots.positive, shots.negative) for shots in examiner.shots)
+        )
         asked = [(number, shots) for shots in ways for number in (0, 1)]
         conditions = [
             examiner.class_condition(family)
             if examiner.by_class
-            else examiner.condition_of(family, clips[number][: shots.positive], clips[1 - number][: shots.negative])
+            else examiner.condition_of(
+                family, clips[number][: shots.positive], clips[1 - number][: shots.negative]
+            )
             for number, shots in asked
         ]
-        pieces = [replace(piece, voice=f"{sides[number]} beside {sides[1 - number]}") for number in (0, 1)]
-        for (number, shots), estimate in zip(asked, examiner.separate(piece, conditions), strict=True):
-            yield examiner.score(pieces[number], family, piece.stems[sides[number]], OWN, estimate, shots)
+        pieces = [
+            replace(piece, voice=f"{sides[number]} beside {sides[1 - number]}") for number in (0, 1)
+        ]
+        for (number, shots), estimate in zip(
+            asked, examiner.separate(piece, conditions), strict=True
+        ):
+            yield examiner.score(
+                pieces[number], family, piece.stems[sides[number]], OWN, estimate, shots
+            )
         if not examiner.references:
             return
         for number in (0, 1):
             truth = piece.stems[sides[number]]
             for method, _, estimate in (
-                *examiner.oracles(piece, truth), (BOTH, None, both), *examiner.nothing(piece)
-            ):  # fmt: skip
+                *examiner.oracles(piece, truth),
+                (BOTH, None, both),
+                *examiner.nothing(piece),
+            ):
                 yield examiner.score(pieces[number], family, truth, method, estimate)
 
 
-def find_duets(materials: Sequence[Material], targets: Sequence[str] | None, excerpt: Excerpt) -> list[Exam]:
+def find_duets(
+    materials: Sequence[Material], targets: Sequence[str] | None, excerpt: Excerpt
+) -> list[Exam]:
     """Every source of a family beside the next one, in the order of their names.
 
-    A source that plays in a song is heard over that song without its family, if nothing there may hide another of the
-    family; any other over a song that is known to be free of it.
+    A source that plays in a song is heard over that song without its family, if nothing there may
+    hide another of the family; any other over a song that is known to be free of it.
 
     Args:
         materials: of each folder; sources of one folder meet each other.
@@ -205,7 +231,9 @@ def _hides(song: Song, family: str) -> bool:
 
 
 def _lends(song: Song, family: str) -> bool:
-    """Whether a song is free of a family once its own stems of it are taken away; see `voices.lends`."""
+    """Whether a song is free of a family once its own stems of it are taken away; see
+    `voices.lends`.
+    """
     families = {FAMILY_OF[label] for label in song.labels}
     return "other" not in families and len(families - {family}) > 0
 

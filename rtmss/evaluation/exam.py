@@ -22,7 +22,18 @@ from rtmss.evaluation.baselines import (
 from rtmss.evaluation.bss import measure_bss
 from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.metrics import level_db, level_dbfs, measure
-from rtmss.evaluation.report import BASELINES, BINARY, MIXTURE, ORACLE, OWN, RIVAL, ZERO, Absence, Score, Shots
+from rtmss.evaluation.report import (
+    BASELINES,
+    BINARY,
+    MIXTURE,
+    ORACLE,
+    OWN,
+    RIVAL,
+    ZERO,
+    Absence,
+    Score,
+    Shots,
+)
 from rtmss.evaluation.songs import Piece, master
 from rtmss.evaluation.targets import ALONE, TARGETS, exactly, family_of, fits
 from rtmss.files import Audio
@@ -45,7 +56,9 @@ class Examiner:
     clips: ClipLibrary
     shots: tuple[Shots, ...]
     solos: ClipLibrary | None = None
-    """Recordings alone of unseen instruments, for positive clips of them; None where targets are seen."""
+    """Recordings alone of unseen instruments, for positive clips of them; None where targets are
+    seen.
+    """
     bss: bool = False
     by_class: bool = False
     """Conditions are made of the target's family alone, for weights that were trained so."""
@@ -62,9 +75,9 @@ class Examiner:
     def positives(self, piece: Piece, target: str, *, own: bool = False) -> list[Audio]:
         """As many positive clips as are ever needed of a target of a piece.
 
-        They are of other songs; for a piece with an unknown voice, of other voices singing alone; for an unseen
-        instrument, of recordings of it alone. `own` takes them from the judged stem instead, as far as the target
-        plays in the piece: what a user has who can solo it somewhere.
+        They are of other songs; for a piece with an unknown voice, of other voices singing alone;
+        for an unseen instrument, of recordings of it alone. `own` takes them from the judged stem
+        instead, as far as the target plays in the piece: what a user has who can solo it somewhere.
         """
         n = max(shots.positive for shots in self.shots)
         key = key_of(piece, target)
@@ -74,19 +87,31 @@ class Examiner:
             return clips
         if self.solos:
             return self.solos.draw(target, n, key, solo=True, again=True)
-        return self.clips.draw(target, n, key, avoid=piece.voice or piece.name, solo=bool(piece.voice))
+        return self.clips.draw(
+            target, n, key, avoid=piece.voice or piece.name, solo=bool(piece.voice)
+        )
 
-    def condition(self, piece: Piece, target: str, positives: Sequence[Audio], shots: Shots) -> Condition:
-        """The condition for a target of a piece: the first of its positive clips, and negatives of what else plays."""
+    def condition(
+        self, piece: Piece, target: str, positives: Sequence[Audio], shots: Shots
+    ) -> Condition:
+        """The condition for a target of a piece: the first of its positive clips, and negatives of
+        what else plays.
+        """
         if self.by_class:
             return self.class_condition(family_of(target))
         others = other_sounds(piece, target)
-        negatives = self.clips.draw_others(others, shots.negative, key_of(piece, target), avoid=piece.name)
+        negatives = self.clips.draw_others(
+            others, shots.negative, key_of(piece, target), avoid=piece.name
+        )
         return self.condition_of(target, positives[: shots.positive], negatives)
 
-    def condition_of(self, target: str, positives: Sequence[Audio], negatives: Sequence[Audio]) -> Condition:
+    def condition_of(
+        self, target: str, positives: Sequence[Audio], negatives: Sequence[Audio]
+    ) -> Condition:
         """The condition that clips make."""
-        return self.separator.condition(positives, negatives, sample_rate=self.sample_rate, name=target)
+        return self.separator.condition(
+            positives, negatives, sample_rate=self.sample_rate, name=target
+        )
 
     def class_condition(self, family: str) -> Condition:
         """The condition that a family's name makes, for weights that were trained so."""
@@ -100,25 +125,35 @@ class Examiner:
     def separate(self, piece: Piece, conditions: Sequence[Condition]) -> Iterator[Audio]:
         """(2, S) what comes out of a piece for each condition, in turn."""
         for i in range(0, len(conditions), N_TOGETHER):
-            yield from self.separator.separate_all(piece.mixture, self.sample_rate, conditions[i : i + N_TOGETHER])
+            yield from self.separator.separate_all(
+                piece.mixture, self.sample_rate, conditions[i : i + N_TOGETHER]
+            )
 
     def examine(self, piece: Piece, targets: Sequence[str]) -> Result:
-        """Separate the targets out of a piece by all numbers of clips, and score them beside the baselines.
+        """Separate the targets out of a piece by all numbers of clips, and score them beside the
+        baselines.
 
-        Targets that are absent are scored by how much comes out; those that another stem may hide are passed over,
-        and an instrument alone where it has not a stem apart from the others of its family.
+        Targets that are absent are scored by how much comes out; those that another stem may hide
+        are passed over, and an instrument alone where it has not a stem apart from the others of
+        its family.
         """
         truths = self._truths(piece, targets)
         if self.mastered:
             piece = master(piece, self.sample_rate)
-            truths = {target: None if truth is None else piece.truth(target) for target, truth in truths.items()}
+            truths = {
+                target: None if truth is None else piece.truth(target)
+                for target, truth in truths.items()
+            }
         clips = {
             (target, own): self.positives(piece, target, own=own)
             for target in truths
             for own in {shots.own for shots in self.shots}
         }
         asked = [(target, shots) for shots in self.shots for target in truths]
-        conditions = [self.condition(piece, target, clips[target, shots.own], shots) for target, shots in asked]
+        conditions = [
+            self.condition(piece, target, clips[target, shots.own], shots)
+            for target, shots in asked
+        ]
         scores: list[Score] = []
         absences: list[Absence] = []
         for (target, shots), estimate in zip(asked, self.separate(piece, conditions), strict=True):
@@ -146,11 +181,17 @@ class Examiner:
         return truths
 
     def _references(
-        self, piece: Piece, truth: Audio, target: str, clips: Mapping[tuple[str, bool], Sequence[Audio]]
+        self,
+        piece: Piece,
+        truth: Audio,
+        target: str,
+        clips: Mapping[tuple[str, bool], Sequence[Audio]],
     ) -> Iterator[tuple[str, Shots | None, Audio]]:
         """Other methods' estimates of a target, and the clips for those that have any."""
         yield from self.oracles(piece, truth)
-        for n, own in sorted({(shots.positive, shots.own) for shots in self.shots if shots.positive}):
+        for n, own in sorted(
+            {(shots.positive, shots.own) for shots in self.shots if shots.positive}
+        ):
             estimate = learned_spectra(piece.mixture, clips[target, own][:n])
             yield RIVAL, Shots(n, 0, own), estimate
         if target == "drums":
@@ -171,7 +212,13 @@ class Examiner:
         yield ZERO, None, np.zeros_like(piece.mixture)
 
     def score(
-        self, piece: Piece, target: str, truth: Audio, method: str, estimate: Audio, shots: Shots | None = None
+        self,
+        piece: Piece,
+        target: str,
+        truth: Audio,
+        method: str,
+        estimate: Audio,
+        shots: Shots | None = None,
     ) -> Score:
         """The figures of an estimate."""
         figures = measure(truth, estimate, piece.mixture)
@@ -183,9 +230,16 @@ class Examiner:
         n_negative = None if shots is None or method != OWN else shots.negative
         own = shots is not None and shots.own
         return Score(
-            piece.name, piece.voice, target, method, n_positive, n_negative,
-            **figures._asdict(), on=piece.on, own_clips=own,
-        )  # fmt: skip
+            piece.name,
+            piece.voice,
+            target,
+            method,
+            n_positive,
+            n_negative,
+            **figures._asdict(),
+            on=piece.on,
+            own_clips=own,
+        )
 
 
 def absence(piece: Piece, target: str, shots: Shots, estimate: Audio) -> Absence:
@@ -195,12 +249,14 @@ def absence(piece: Piece, target: str, shots: Shots, estimate: Audio) -> Absence
 
 
 def other_sounds(piece: Piece, target: str) -> list[str]:
-    """What a piece's negatives are of: the other instruments of the target's family and the other families that play
-    beside it, or else the usual families.
+    """What a piece's negatives are of: the other instruments of the target's family and the other
+    families that play beside it, or else the usual families.
     """
     own = family_of(target)
     labels = sorted({piece.label(stem) for stem in piece.stems})
-    relatives = [exactly(label) for label in labels if FAMILY_OF[label] == own and not fits(target, label)]
+    relatives = [
+        exactly(label) for label in labels if FAMILY_OF[label] == own and not fits(target, label)
+    ]
     playing = [family for family in piece.families() if family not in {own, "other"}]
     return [*relatives, *playing] or [name for name in TARGETS if name != own]
 

@@ -1,4 +1,6 @@
-"""What weights are judged on, one exam for each piece, and how the exams of an evaluation are found."""
+"""What weights are judged on, one exam for each piece, and how the exams of an evaluation are
+found.
+"""
 
 from __future__ import annotations
 
@@ -100,11 +102,17 @@ def choose(materials: Sequence[Material], names: Sequence[str]) -> list[Material
         ConfigError: a name is in none.
     """
     songs = choose_songs([song for material in materials for song in material.songs], names)
-    return [replace(material, songs=tuple(song for song in songs if song in material.songs)) for material in materials]
+    return [
+        replace(material, songs=tuple(song for song in songs if song in material.songs))
+        for material in materials
+    ]
 
 
 def find_exams(
-    materials: Sequence[Material], targets: Sequence[str] | None, clips: ClipLibrary, excerpt: Excerpt
+    materials: Sequence[Material],
+    targets: Sequence[str] | None,
+    clips: ClipLibrary,
+    excerpt: Excerpt,
 ) -> list[Exam]:
     """The songs of all folders, and if vocals are asked for, unknown voices over their backings.
 
@@ -121,27 +129,36 @@ def find_exams(
     usual = [name for name in TARGETS if name in recorded]
     wanted = tuple(find(name, JUDGED, "target") for name in targets or usual)
     exams: list[Exam] = [
-        SongExam(song, wanted, excerpt, material.place) for material in materials for song in material.songs
+        SongExam(song, wanted, excerpt, material.place)
+        for material in materials
+        for song in material.songs
     ]
     if "vocals" in wanted:
         for material in materials:
             voices = find_voices(material.recordings, clips.sources)
             exams += [
-                VoiceExam(song, voice, excerpt, material.place) for voice, song in pair_voices(voices, material.songs)
+                VoiceExam(song, voice, excerpt, material.place)
+                for voice, song in pair_voices(voices, material.songs)
             ]
     return exams
 
 
 def find_unseen_exams(
-    materials: Sequence[Material], targets: Sequence[str] | None, clips: ClipLibrary, excerpt: Excerpt
+    materials: Sequence[Material],
+    targets: Sequence[str] | None,
+    clips: ClipLibrary,
+    excerpt: Excerpt,
 ) -> list[Exam]:
-    """The songs in which instruments play that training has nothing of; arguments as of `find_exams`.
+    """The songs in which instruments play that training has nothing of; arguments as of
+    `find_exams`.
 
     Raises:
         ConfigError: there is no such instrument, it plays in no song, or a target is none of them.
     """
     unseen = find_unseen(materials, clips)
-    wanted = tuple(find(name, {name: name for name in unseen}, "target") for name in targets or unseen)
+    wanted = tuple(
+        find(name, {name: name for name in unseen}, "target") for name in targets or unseen
+    )
     exams: list[Exam] = [
         SongExam(song, wanted, excerpt, material.place)
         for material in materials
@@ -150,12 +167,15 @@ def find_unseen_exams(
     ]
     if not exams:
         names = ", ".join(wanted)
-        raise ConfigError(f"{_folders(materials)}: {names} play in none of these songs; name them in song.yaml")
+        raise ConfigError(
+            f"{_folders(materials)}: {names} play in none of these songs; name them in song.yaml"
+        )
     return exams
 
 
 def find_unseen(materials: Sequence[Material], clips: ClipLibrary) -> list[str]:
-    """Instruments of the judged split that `train` does not have, and that have recordings alone to take clips from.
+    """Instruments of the judged split that `train` does not have, and that have recordings alone to
+    take clips from.
 
     Raises:
         ConfigError: there are none.
@@ -165,7 +185,8 @@ def find_unseen(materials: Sequence[Material], clips: ClipLibrary) -> list[str]:
     unseen = sorted(alone - {recording.take.label for recording in clips.recordings})
     if not unseen:
         raise ConfigError(
-            f"{_folders(materials)}: no unseen instrument; expected performances/valid/<instrument>/*.ogg "
+            f"{_folders(materials)}: no unseen instrument; expected "
+            "performances/valid/<instrument>/*.ogg "
             "of one that `train` has not"
         )
     return unseen

@@ -12,7 +12,9 @@ import numpy as np
 from rtmss.files import Audio
 
 FLOOR = 1e-10
-"""Energies below this count as this: silence has a level of some -100 to -200 dB, not of minus infinity."""
+"""Energies below this count as this: silence has a level of some -100 to -200 dB, not of minus
+infinity.
+"""
 
 
 class Figures(NamedTuple):
@@ -48,23 +50,29 @@ def level_dbfs(audio: Audio) -> float:
 
 
 def sdr_db(target: Audio, estimate: Audio) -> float:
-    """Signal to distortion ratio: 10 log10(sum s^2 / sum (s - e)^2), without any scaling or filtering.
+    """Signal to distortion ratio: 10 log10(sum s^2 / sum (s - e)^2), without any scaling or
+    filtering.
 
-    Source: "utterance SDR" of Mitsufuji et al., "Music Demixing Challenge 2021", Frontiers in Signal Processing 2022.
+    Source: "utterance SDR" of Mitsufuji et al., "Music Demixing Challenge 2021", Frontiers in
+        Signal Processing 2022.
 
     Raises:
         ValueError: the shapes differ, or the target is silent, for which no SDR exists.
     """
     if target.shape != estimate.shape:
-        raise ValueError(f"a target of shape {target.shape} cannot be compared with {estimate.shape}")
+        raise ValueError(
+            f"a target of shape {target.shape} cannot be compared with {estimate.shape}"
+        )
     if energy(target) <= FLOOR:
-        raise ValueError("the target is silent: it has no SDR, use level_db relative to the mixture")
+        raise ValueError(
+            "the target is silent: it has no SDR, use level_db relative to the mixture"
+        )
     return level_db(target, target - estimate)
 
 
 def si_sdr_db(target: Audio, estimate: Audio) -> float | None:
-    """Scale-invariant SDR: that of the target scaled to where it explains most of the estimate, one scale for all
-    channels; None for a silent estimate, of which no scale explains anything.
+    """Scale-invariant SDR: that of the target scaled to where it explains most of the estimate, one
+    scale for all channels; None for a silent estimate, of which no scale explains anything.
 
     Source: Le Roux, Wisdom, Erdogan, Hershey, "SDR – half-baked or well done?", ICASSP 2019.
 
@@ -80,7 +88,8 @@ def si_sdr_db(target: Audio, estimate: Audio) -> float | None:
 
 
 def measure(target: Audio, estimate: Audio, mixture: Audio) -> Figures:
-    """Score an estimate of a target within a mixture, without BSSEval, which takes long: see `bss.measure_bss`.
+    """Score an estimate of a target within a mixture, without BSSEval, which takes long: see
+    `bss.measure_bss`.
 
     Raises:
         ValueError: the shapes differ, or the target is silent.

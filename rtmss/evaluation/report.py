@@ -94,18 +94,27 @@ class Report:
     scores: list[Score] = field(default_factory=list)
     absences: list[Absence] = field(default_factory=list)
 
-    def select(self, target: str, method: str = OWN, *, on: str = SONGS, shots: Shots | None = None) -> list[Score]:
+    def select(
+        self, target: str, method: str = OWN, *, on: str = SONGS, shots: Shots | None = None
+    ) -> list[Score]:
         """A method's scores for a target over one kind of pieces; of all numbers of clips, or one.
 
-        Methods that take no negatives, or no clips, are found by any `shots` that agrees with what they take.
+        Methods that take no negatives, or no clips, are found by any `shots` that agrees with what
+        they take.
         """
         rows = [s for s in self.scores if (s.target, s.method, s.on) == (target, method, on)]
         if shots is None:
             return rows
         rows = [s for s in rows if s.shots is None or s.own_clips == shots.own]
-        return [s for s in rows if s.shots in {None, shots.positive} and s.negatives in {None, shots.negative}]
+        return [
+            s
+            for s in rows
+            if s.shots in {None, shots.positive} and s.negatives in {None, shots.negative}
+        ]
 
-    def mean(self, target: str, method: str = OWN, *, on: str = SONGS, shots: Shots | None = None) -> Figures | None:
+    def mean(
+        self, target: str, method: str = OWN, *, on: str = SONGS, shots: Shots | None = None
+    ) -> Figures | None:
         """Mean figures (BSSEval: medians) of what `select` finds; None without any."""
         rows = self.select(target, method, on=on, shots=shots)
         return mean_figures(rows) if rows else None
@@ -113,7 +122,10 @@ class Report:
     def groups(self) -> list[tuple[str, str]]:
         """Targets, and the kind of pieces that they are judged on, kind by kind."""
         kinds = list(dict.fromkeys(s.on for s in self.scores))
-        return sorted(dict.fromkeys((s.target, s.on) for s in self.scores), key=lambda group: kinds.index(group[1]))
+        return sorted(
+            dict.fromkeys((s.target, s.on) for s in self.scores),
+            key=lambda group: kinds.index(group[1]),
+        )
 
     def shots(self) -> list[Shots]:
         """How the conditions were made."""
@@ -139,7 +151,9 @@ class Report:
         ]
 
     def edges(self) -> list[dict[str, Any]]:
-        """Mean edges in dB of the separator: a row per target, a column per number of positive + negative clips."""
+        """Mean edges in dB of the separator: a row per target, a column per number of positive +
+        negative clips.
+        """
         rows = []
         for target, on in self.groups():
             means = {str(s): self.mean(target, on=on, shots=s) for s in self.shots()}
@@ -155,10 +169,14 @@ def clips_of(shots: int | None, negatives: int | None, own: bool) -> str:
 
 
 def mean_figures(scores: Sequence[Score]) -> Figures:
-    """Mean of each figure over the scores that have it, of BSSEval's the median, as its campaigns do."""
+    """Mean of each figure over the scores that have it, of BSSEval's the median, as its campaigns
+    do.
+    """
     found: dict[str, Any] = {}
     for name in Figures._fields:
-        values = [value for value in (getattr(score, name) for score in scores) if value is not None]
+        values = [
+            value for value in (getattr(score, name) for score in scores) if value is not None
+        ]
         average = median if name in BssFigures._fields else fmean
         found[name] = average(values) if values else None
     return Figures(**found)
@@ -180,4 +198,6 @@ def _write_csv(path: Path, content: Iterable[dict[str, Any]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
         writer.writeheader()
-        writer.writerows({k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()} for row in rows)
+        writer.writerows(
+            {k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()} for row in rows
+        )

@@ -1,4 +1,6 @@
-"""The evaluation: which exams are sat, by one process or several, and what becomes of the results."""
+"""The evaluation: which exams are sat, by one process or several, and what becomes of the
+results.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from rtmss.conditions.preset import find
 from rtmss.config import ConfigError
@@ -46,12 +55,14 @@ def evaluate(
         weights: None for those that come with rtmss.
         output: folder for the report's files; None writes none.
         options: what is judged and how.
-        n_processes: pieces judged at once, each on one thread; 1 takes all threads for one after the other.
+        n_processes: pieces judged at once, each on one thread; 1 takes all threads for one after
+            the other.
         console: where to print.
 
     Raises:
         CheckpointError: the weights cannot be used.
-        ConfigError: a data folder lacks what is needed, or a song, a target, a profile or a choice is unknown.
+        ConfigError: a data folder lacks what is needed, or a song, a target, a profile or a choice
+            is unknown.
     """
     options = options or Options()
     console = console or Console()
@@ -61,7 +72,13 @@ def evaluate(
     with ExitStack() as stack:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         progress = stack.enter_context(
-            Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, transient=True)
+            Progress(
+                *columns,
+                TimeElapsedColumn(),
+                TimeRemainingColumn(),
+                console=console,
+                transient=True,
+            )
         )
         task = progress.add_task("", total=len(exams))
         results: Iterable[Result]
@@ -83,7 +100,9 @@ def evaluate(
     return report
 
 
-def prepare(data: Sequence[Path], separator: Separator, options: Options) -> tuple[Examiner, list[Exam]]:
+def prepare(
+    data: Sequence[Path], separator: Separator, options: Options
+) -> tuple[Examiner, list[Exam]]:
     """List the clips and everything that is to be judged.
 
     Raises:
@@ -97,7 +116,9 @@ def prepare(data: Sequence[Path], separator: Separator, options: Options) -> tup
     clips_from = options.clips_from or data
     clips = ClipLibrary.open(clips_from, rate, options.seed, seconds=options.clip_seconds)
     places = _places(data, options)
-    materials = [Material.open(folder, split, place) for folder, place in zip(data, places, strict=True)]
+    materials = [
+        Material.open(folder, split, place) for folder, place in zip(data, places, strict=True)
+    ]
     if options.songs is not None:
         materials = choose(materials, options.songs)
     loudest = find(options.loudest, JUDGED, "target") if options.loudest else ""
@@ -113,7 +134,14 @@ def prepare(data: Sequence[Path], separator: Separator, options: Options) -> tup
     else:
         exams = find_duets(materials, options.targets, excerpt)
     examiner = Examiner(
-        separator, clips, shots, solos, options.bss, options.by_class, options.references, options.mastered
+        separator,
+        clips,
+        shots,
+        solos,
+        options.bss,
+        options.by_class,
+        options.references,
+        options.mastered,
     )
     return examiner, exams
 
@@ -130,7 +158,10 @@ def _split(data: Sequence[Path], options: Options) -> str:
         return str(find(options.split, {name: name for name in SPLITS}, "split"))
     usual = {stem_set(folder).split if options.exam == "stems" else "valid" for folder in data}
     if len(usual) > 1:
-        raise ConfigError(f"results on these datasets are published for {' and '.join(sorted(usual))}: choose a split")
+        raise ConfigError(
+            f"results on these datasets are published for {' and '.join(sorted(usual))}: choose a "
+            "split"
+        )
     return usual.pop()
 
 
@@ -142,7 +173,9 @@ def _places(data: Sequence[Path], options: Options) -> list[str]:
     return names if len(set(names)) == len(names) else [str(folder) for folder in data]
 
 
-def _settings(examiner: Examiner, exams: Sequence[Exam], data: Sequence[Path], options: Options) -> dict[str, object]:
+def _settings(
+    examiner: Examiner, exams: Sequence[Exam], data: Sequence[Path], options: Options
+) -> dict[str, object]:
     """What a report says about itself."""
     settings = options.model_dump(mode="json", exclude={"references", "profile"})
     return settings | {
@@ -155,7 +188,9 @@ def _settings(examiner: Examiner, exams: Sequence[Exam], data: Sequence[Path], o
 
 
 def _sit(examiner: Examiner, exam: Exam) -> Result:
-    """The results of one exam, under the name of its folder where folders have means of their own."""
+    """The results of one exam, under the name of its folder where folders have means of their
+    own.
+    """
     scores, absences = exam.sit(examiner)
     if not exam.place:
         return scores, absences

@@ -94,7 +94,9 @@ class Piece:
         return add(self.stems.values()) if self.given is None else self.given
 
     def truth(self, target: str) -> Audio | None:
-        """(2, S) the sum of the stems that belong to a target, so `vocals` holds the backing vocals; None if absent."""
+        """(2, S) the sum of the stems that belong to a target, so `vocals` holds the backing
+        vocals; None if absent.
+        """
         return self.sum_of(lambda stem: fits(target, self.label(stem)))
 
     def sum_of(self, belongs: Callable[[str], bool]) -> Audio | None:
@@ -121,10 +123,21 @@ class Piece:
 
     def tells_apart(self, target: str) -> bool:
         """Whether the instruments of a target's family have stems of their own."""
-        return len({self.label(stem) for stem in self.stems if fits(family_of(target), self.label(stem))}) > 1
+        return (
+            len(
+                {
+                    self.label(stem)
+                    for stem in self.stems
+                    if fits(family_of(target), self.label(stem))
+                }
+            )
+            > 1
+        )
 
 
-def find_songs(folder: Path, split: str = "valid", names: Sequence[str] | None = None) -> list[Song]:
+def find_songs(
+    folder: Path, split: str = "valid", names: Sequence[str] | None = None
+) -> list[Song]:
     """The songs of one split of a dataset or a folder of stems.
 
     Args:
@@ -137,7 +150,9 @@ def find_songs(folder: Path, split: str = "valid", names: Sequence[str] | None =
     """
     songs = songs_of(folder, find_takes(folder, split, with_mixes=True))
     if not songs:
-        raise ConfigError(f"{folder}: no songs to evaluate on; expected songs/{split}/<song>/<stem>.ogg")
+        raise ConfigError(
+            f"{folder}: no songs to evaluate on; expected songs/{split}/<song>/<stem>.ogg"
+        )
     return songs if names is None else choose_songs(songs, names)
 
 
@@ -166,10 +181,14 @@ def songs_of(folder: Path, takes: Iterable[Take]) -> list[Song]:
         elif take.song:
             parts.setdefault(take.song, []).append(take)
     is_even = recognize(folder) is FOLDER
-    return [Song(folder, name, tuple(parts[name]), mixes.get(name), is_even) for name in sorted(parts)]
+    return [
+        Song(folder, name, tuple(parts[name]), mixes.get(name), is_even) for name in sorted(parts)
+    ]
 
 
-def read_song(song: Song, sample_rate: int, excerpt: Excerpt | None = None, *, as_given: bool = False) -> Piece:
+def read_song(
+    song: Song, sample_rate: int, excerpt: Excerpt | None = None, *, as_given: bool = False
+) -> Piece:
     """Read a song's stems.
 
     Args:
@@ -190,7 +209,10 @@ def read_song(song: Song, sample_rate: int, excerpt: Excerpt | None = None, *, a
         labels[name] = take.label
     lengths = {audio.shape[-1] for audio in stems.values()}
     if len(lengths) > 1 and song.is_even:
-        raise ConfigError(f"{song.folder}: expected stems of one length in {song.name}, got {sorted(lengths)} samples")
+        raise ConfigError(
+            f"{song.folder}: expected stems of one length in {song.name}, got {sorted(lengths)} "
+            "samples"
+        )
     stems = {name: as_long(audio, max(lengths)) for name, audio in stems.items()}
     piece = Piece(song.name, stems, labels=labels)
     if as_given and song.mix is not None:
@@ -216,7 +238,9 @@ def cut(piece: Piece, sample_rate: int, excerpt: Excerpt) -> Piece:
 
 
 def loudest_place(audio: Audio, length: int, sample_rate: int) -> int:
-    """First sample of the `length` samples of (C, S) audio that have the most energy, by half seconds."""
+    """First sample of the `length` samples of (C, S) audio that have the most energy, by half
+    seconds.
+    """
     half = sample_rate // 2
     powers = block_levels(audio, sample_rate).astype(np.float64) ** 2
     n_blocks = max(1, min(length // half, len(powers)))
@@ -226,12 +250,16 @@ def loudest_place(audio: Audio, length: int, sample_rate: int) -> int:
 
 
 def master(piece: Piece, sample_rate: int) -> Piece:
-    """A piece compressed, limited and at full scale, as records are. All stems have one gain, so they still add up."""
+    """A piece compressed, limited and at full scale, as records are. All stems have one gain, so
+    they still add up.
+    """
     mixture = torch.from_numpy(piece.mixture)[None]
     gains = master_gains(mixture, torch.tensor([MASTER]), sample_rate)[0].numpy()
     gains *= 0.99 / max(1e-6, np.abs(piece.mixture * gains).max())
     given = None if piece.given is None else piece.given * gains
-    return replace(piece, stems={name: audio * gains for name, audio in piece.stems.items()}, given=given)
+    return replace(
+        piece, stems={name: audio * gains for name, audio in piece.stems.items()}, given=given
+    )
 
 
 def add(parts: Iterable[Audio]) -> Audio:

@@ -1,12 +1,13 @@
-"""Judging as results are published: all stems of a song together, the last of them what is left of the mixture.
+"""Judging as results are published: all stems of a song together, the last of them what is left of
+the mixture.
 
-MUSDB18 is judged by the protocol of its campaigns: the song's own mixture, four stems, `museval` on all of them at
-once, medians over frames of one second and then over songs. For the other datasets the figure is the SDR of whole
-songs.
+MUSDB18 is judged by the protocol of its campaigns: the song's own mixture, four stems, `museval` on
+all of them at once, medians over frames of one second and then over songs. For the other datasets
+the figure is the SDR of whole songs.
 
-Source: Stöter, Liutkus, Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018; Pereira et al.,
-"MoisesDB: a dataset for source separation beyond 4-stems", ISMIR 2023; Manilow et al., "Cutting music source separation
-some Slakh", WASPAA 2019.
+Source: Stöter, Liutkus, Ito, "The 2018 Signal Separation Evaluation Campaign", LVA/ICA 2018;
+Pereira et al., "MoisesDB: a dataset for source separation beyond 4-stems", ISMIR 2023; Manilow et
+al., "Cutting music source separation some Slakh", WASPAA 2019.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class StemSet:
     """What the clips of each stem are of, by the stem's name, in the order of publications."""
     split: str = "valid"
     is_named: bool = False
-    """Whether the dataset names its stems so, and a stem is what it says; else it is the recordings that fit."""
+    """Whether the dataset names its stems so, and a stem is what it says; else it is the recordings
+    that fit.
+    """
     has_museval: bool = False
     """Whether results are published by museval, on the dataset's own mixtures."""
 
@@ -109,24 +112,36 @@ class StemsExam:
         absences: list[Absence] = []
         for shots in examiner.shots:
             conditions = [
-                examiner.condition(piece, self.stems.clips[stem], clips[stem, shots.own], shots) for stem in truths
+                examiner.condition(piece, self.stems.clips[stem], clips[stem, shots.own], shots)
+                for stem in truths
             ]
             estimates = dict(zip(truths, examiner.separate(piece, conditions), strict=True))
             estimates[REMAINDER] = np.asarray(piece.mixture - add(estimates.values()), np.float32)
             absences += [
-                absence(piece, stem, shots, estimates[stem]) for stem, truth in truths.items() if truth is None
+                absence(piece, stem, shots, estimates[stem])
+                for stem, truth in truths.items()
+                if truth is None
             ]
-            present = {stem: truth for stem, truth in {**truths, REMAINDER: rest}.items() if truth is not None}
+            present = {
+                stem: truth
+                for stem, truth in {**truths, REMAINDER: rest}.items()
+                if truth is not None
+            }
             scores += self._scores(examiner, piece, present, estimates, shots)
         # Where a stem may be hidden in it, what is left is not what the dataset calls so.
-        return [row for row in scores if row.target != REMAINDER or len(truths) == len(self.stems.clips)], absences
+        return [
+            row for row in scores if row.target != REMAINDER or len(truths) == len(self.stems.clips)
+        ], absences
 
     def _stem_of(self, piece: Piece, part: str) -> str:
         """The stem that a part of a piece belongs to."""
-        return next((stem for stem in self.stems.clips if self.stems.belongs(stem, piece, part)), REMAINDER)
+        return next(
+            (stem for stem in self.stems.clips if self.stems.belongs(stem, piece, part)), REMAINDER
+        )
 
     def _truths(self, piece: Piece) -> dict[str, Audio | None]:
-        """The true stems, None for those that are absent; without those that another may hide, and the remainder.
+        """The true stems, None for those that are absent; without those that another may hide, and
+        the remainder.
 
         Where the dataset names the stems, what it has no stem of is absent.
         """
@@ -148,13 +163,22 @@ class StemsExam:
         """The figures of the stems that play."""
         figures = [BssFigures()] * len(truths)
         if len(truths) > 1 and (self.stems.has_museval or examiner.bss):
-            figures = measure_stems(list(truths.values()), [estimates[stem] for stem in truths], examiner.sample_rate)
+            figures = measure_stems(
+                list(truths.values()), [estimates[stem] for stem in truths], examiner.sample_rate
+            )
         for (stem, truth), together in zip(truths.items(), figures, strict=True):
             found = measure(truth, estimates[stem], piece.mixture)._replace(**together._asdict())
             yield Score(
-                piece.name, "", stem, OWN, shots.positive, shots.negative, **found._asdict(),
-                on=piece.on, own_clips=shots.own,
-            )  # fmt: skip
+                piece.name,
+                "",
+                stem,
+                OWN,
+                shots.positive,
+                shots.negative,
+                **found._asdict(),
+                on=piece.on,
+                own_clips=shots.own,
+            )
 
 
 def stem_set(folder: Path, targets: Sequence[str] | None = None) -> StemSet:
@@ -166,7 +190,9 @@ def stem_set(folder: Path, targets: Sequence[str] | None = None) -> StemSet:
     own = STEM_SETS.get(recognize(folder).name, USUAL)
     if targets is None:
         return own
-    wanted = {name: find(name, {**JUDGED, **own.clips}, "stem") for name in targets if name != REMAINDER}
+    wanted = {
+        name: find(name, {**JUDGED, **own.clips}, "stem") for name in targets if name != REMAINDER
+    }
     is_named = own.is_named and set(wanted) <= set(own.clips)
     return replace(own, clips=wanted, is_named=is_named)
 

@@ -41,7 +41,8 @@ OWN_HEADS = list(HEADS)[:4]
 
 
 def print_report(report: Report, console: Console) -> None:
-    """Print the tables: each target's songs, or with several numbers of clips the edges by them; all methods; absences.
+    """Print the tables: each target's songs, or with several numbers of clips the edges by them;
+    all methods; absences.
 
     Unknown voices stand for themselves, each over its backings.
     """
@@ -76,15 +77,21 @@ def print_scores(scores: Sequence[Score], title: str, console: Console) -> None:
 def _song_table(title: str, target: str, scores: Sequence[Score]) -> Table:
     """One row per song or voice, the other methods' edges beside it, and the mean."""
     known = {score.method for score in scores}
-    beside = [method for method in (RIVAL, BASELINES.get(target, ""), ORACLE, BINARY) if method in known]
-    table = Table(title=f"{target}, {title} (dB)", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    beside = [
+        method for method in (RIVAL, BASELINES.get(target, ""), ORACLE, BINARY) if method in known
+    ]
+    table = Table(
+        title=f"{target}, {title} (dB)", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
+    )
     table.add_column("\nvoice" if scores[0].voice else "\nsong", overflow="fold")
     heads = [HEADS[name] for name in OWN_HEADS]
     heads = [f"{OWN}\n{heads[0]}", *(f"\n{head}" for head in heads[1:])]
     for head in (*heads, *(f"{method}\nedge" for method in beside)):
         table.add_column(head, justify="right", no_wrap=True)
     for name in dict.fromkeys(score.voice or score.song for score in scores):
-        table.add_row(name, *_row([score for score in scores if (score.voice or score.song) == name], beside))
+        table.add_row(
+            name, *_row([score for score in scores if (score.voice or score.song) == name], beside)
+        )
     table.add_section()
     table.add_row("mean", *_row(scores, beside), style="bold")
     return table
@@ -93,26 +100,41 @@ def _song_table(title: str, target: str, scores: Sequence[Score]) -> Table:
 def _row(scores: Sequence[Score], beside: Sequence[str]) -> list[str]:
     """Cells of the separator, and the edges of other methods, each the mean of its scores."""
     own, *others = ([s for s in scores if s.method == method] for method in (OWN, *beside))
-    return [*_cells(mean_figures(own), OWN_HEADS), *(_number(mean_figures(r).edge_db) if r else "" for r in others)]
+    return [
+        *_cells(mean_figures(own), OWN_HEADS),
+        *(_number(mean_figures(r).edge_db) if r else "" for r in others),
+    ]
 
 
 def _edge_table(report: Report) -> Table:
     """One row per target, one column per number of clips."""
-    table = Table(title="Mean edge (dB) by positive + negative clips", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title="Mean edge (dB) by positive + negative clips", box=box.SIMPLE_HEAD, pad_edge=False
+    )
     for name in ("target", "on"):
         table.add_column(name, no_wrap=True)
     for shots in report.shots():
         table.add_column(str(shots), justify="right", no_wrap=True)
     for row in report.edges():
-        table.add_row(row["target"], row["on"], *(_number(row[str(shots)]) for shots in report.shots()))
+        table.add_row(
+            row["target"], row["on"], *(_number(row[str(shots)]) for shots in report.shots())
+        )
     return table
 
 
 def _method_table(report: Report) -> Table:
     """One row per target, method and number of clips, with all figures that there are."""
     rows = report.means()
-    names = [name for name in HEADS if name not in BssFigures._fields or any(row[name] is not None for row in rows)]
-    title = "All methods: means" + ("; BSSEval v4: medians" if len(names) > len(OWN_HEADS) else "") + " (dB)"
+    names = [
+        name
+        for name in HEADS
+        if name not in BssFigures._fields or any(row[name] is not None for row in rows)
+    ]
+    title = (
+        "All methods: means"
+        + ("; BSSEval v4: medians" if len(names) > len(OWN_HEADS) else "")
+        + " (dB)"
+    )
     table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("target, method", no_wrap=True)
     for name in names:
@@ -126,7 +148,11 @@ def _method_table(report: Report) -> Table:
                 clips = clips_of(row["shots"], row["negatives"], row["own_clips"])
                 method = f"{row['method']} {clips}" if several else row["method"]
                 figures = Figures(*(row[name] for name in Figures._fields))
-                table.add_row("  " + method, *_cells(figures, names), style="bold" if row["method"] == OWN else None)
+                table.add_row(
+                    "  " + method,
+                    *_cells(figures, names),
+                    style="bold" if row["method"] == OWN else None,
+                )
     return table
 
 
@@ -173,7 +199,9 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 def _absence_table(absences: Sequence[Absence]) -> Table:
     """One row per absent target, the loudest output of all numbers of clips, and the worst."""
-    table = Table("target", "song", title="Absent targets: level of the output", box=box.SIMPLE_HEAD)
+    table = Table(
+        "target", "song", title="Absent targets: level of the output", box=box.SIMPLE_HEAD
+    )
     for name in ("dB of the mixture", "dBFS"):
         table.add_column(name, justify="right")
     loudest: dict[tuple[str, str], Absence] = {}

@@ -1,7 +1,8 @@
 """What may be asked for, and which sounds belong to it.
 
-A target is a family (`vocals`, which has backing vocals and choirs in it), an instrument (`violin`), or an instrument
-alone where its family has the same name: `vocals-alone` is a lead without its choir.
+A target is a family (`vocals`, which has backing vocals and choirs in it), an instrument
+(`violin`), or an instrument alone where its family has the same name: `vocals-alone` is a lead
+without its choir.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ TARGETS = ("vocals", "drums", "bass", "guitar")
 ALONE = "-alone"
 
 _NAMES = [label for label, family in FAMILY_OF.items() if family != "other"]
-JUDGED = {name: name for name in [*_NAMES, *(f"{name}{ALONE}" for name in _NAMES if name in FAMILY_OF.values())]}
+JUDGED = {
+    name: name
+    for name in [*_NAMES, *(f"{name}{ALONE}" for name in _NAMES if name in FAMILY_OF.values())]
+}
 """Everything that may be asked for, by itself."""
 
 

@@ -43,7 +43,8 @@ def name_of(voice: Voice) -> str:
 def lends(song: Song) -> bool:
     """Whether a song's backing is free of voices once its own are taken away.
 
-    It is where voices have stems of their own and every other stem is an instrument: a stem of effects, or of all the
+    It is where voices have stems of their own and every other stem is an instrument: a stem of
+        effects, or of all the
     rest, may have pieces of the voice in it.
     """
     families = {FAMILY_OF[label] for label in song.labels}
@@ -59,7 +60,8 @@ def pair_voices(voices: Sequence[Voice], songs: Sequence[Song]) -> Iterator[tupl
 
 
 def lay_voice(song: Piece, voice: Voice, sample_rate: int) -> Piece:
-    """Replace a song's vocals by a dry voice, on both sides, 2 dB under the rest where each of them sounds.
+    """Replace a song's vocals by a dry voice, on both sides, 2 dB under the rest where each of them
+    sounds.
 
     Args:
         song: whose vocals are left out.
@@ -67,7 +69,9 @@ def lay_voice(song: Piece, voice: Voice, sample_rate: int) -> Piece:
         sample_rate: Hz of the song.
     """
     labels = {name: song.label(name) for name in song.stems}
-    stems = {name: audio for name, audio in song.stems.items() if FAMILY_OF[labels[name]] != "vocals"}
+    stems = {
+        name: audio for name, audio in song.stems.items() if FAMILY_OF[labels[name]] != "vocals"
+    }
     backing = add(stems.values())
     n = backing.shape[-1]
     mono = np.concatenate([recording.read(sample_rate).mean(0) for recording in voice])[:n]
@@ -76,4 +80,10 @@ def lay_voice(song: Piece, voice: Voice, sample_rate: int) -> Piece:
     audio = audio * np.float32(wanted / max(sounding_level(audio, sample_rate), 1e-9))
     gain = np.float32(min(1.0, 0.98 / np.abs(backing + audio).max()))
     parts = {name: part * gain for name, part in (stems | {"vocals": audio}).items()}
-    return replace(song, stems=parts, voice=name_of(voice), labels=labels | {"vocals": "vocals"}, on=UNKNOWN_VOICES)
+    return replace(
+        song,
+        stems=parts,
+        voice=name_of(voice),
+        labels=labels | {"vocals": "vocals"},
+        on=UNKNOWN_VOICES,
+    )

@@ -1,6 +1,13 @@
 """Reading audio files: every format, whole or with a warning."""
 
-from rtmss.files.damage import AudioFileError, Damage, OnDamage, ignore_damage, refuse_damage, warn_of_damage
+from rtmss.files.damage import (
+    AudioFileError,
+    Damage,
+    OnDamage,
+    ignore_damage,
+    refuse_damage,
+    warn_of_damage,
+)
 from rtmss.files.reader import Audio, AudioReader, open_audio, read_audio, resample
 
 __all__ = [

@@ -1,7 +1,8 @@
-"""One audio stream of a file as blocks of samples: the one door to PyAV, which brings its own FFmpeg.
+"""One audio stream of a file as blocks of samples: the one door to PyAV, which brings its own
+FFmpeg.
 
-FFmpeg takes away what encoders add at both ends, where the file says how much it is. No length is believed: samples are
-counted as they come.
+FFmpeg takes away what encoders add at both ends, where the file says how much it is. No length is
+believed: samples are counted as they come.
 
 Axes: C channels, S samples.
 """
@@ -30,7 +31,9 @@ FORMATS = (
     "loas,m4a,matroska,mj2,mlp,mov,mp2,mp3,mp4,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,ogg,oma,osq,paf,qoa,rm,rso,sds,"
     "shn,sox,tak,truehd,tta,voc,vqf,w64,wav,webm,wsd,wtv,wv,xwma"
 )
-"""Containers of one file that hold audio. Playlists and the like, which would open further files, are left out."""
+"""Containers of one file that hold audio. Playlists and the like, which would open further files,
+are left out.
+"""
 _OPTIONS = {"format_whitelist": FORMATS, "max_size": "65536"}
 """`max_size`: bytes of a packet of PCM in WAV. FFmpeg's own packets are small and cost time."""
 _BUFFER_BYTES = 1 << 16
@@ -47,7 +50,13 @@ _CHECKED = {"flac", "wavpack", "tta", "tak", "ape"}
 """Codecs that check the sums in their frames only when they are asked to."""
 _EVEN = {"mp1", "mp2", "ac3", "eac3"}
 """Codecs whose packets are all about as long; the decoder makes noise of a last one that is cut."""
-_SYNC = {"mp3": (0xFF, 0xE0), "mp2": (0xFF, 0xE0), "aac": (0xFF, 0xF0), "ac3": (0x0B, 0x70), "eac3": (0x0B, 0x70)}
+_SYNC = {
+    "mp3": (0xFF, 0xE0),
+    "mp2": (0xFF, 0xE0),
+    "aac": (0xFF, 0xF0),
+    "ac3": (0x0B, 0x70),
+    "eac3": (0x0B, 0x70),
+}
 """How frames begin in formats that consist of nothing else: a byte, and a mask of the next."""
 
 
@@ -78,7 +87,12 @@ class Decoder:
         self._shortest, self._is_short = math.inf, False
         try:
             self._container: InputContainer = av.open(
-                file, "r", options=_OPTIONS, metadata_errors="replace", buffer_size=_BUFFER_BYTES, io_open=_refuse
+                file,
+                "r",
+                options=_OPTIONS,
+                metadata_errors="replace",
+                buffer_size=_BUFFER_BYTES,
+                io_open=_refuse,
             )
         except (av.FFmpegError, OSError, ValueError) as error:
             raise DecodeError(f"not a readable audio file ({_reason(error)})") from error
@@ -123,16 +137,22 @@ class Decoder:
         codec = self._stream.codec_context
         if codec is None:
             raise DecodeError("its kind of audio cannot be decoded")
-        if codec.codec.canonical_name in _CHECKED:  # without, damaged frames would be played as they are
+        if (
+            codec.codec.canonical_name in _CHECKED
+        ):  # without, damaged frames would be played as they are
             codec.options = {"err_detect": "crccheck+explode"}
         first = next(self._frames, None)
         if first is None:
             has_data = self._lost or self._n_junk
             raise DecodeError(
-                "not a readable audio file (nothing in it can be decoded)" if has_data else "holds no audio"
+                "not a readable audio file (nothing in it can be decoded)"
+                if has_data
+                else "holds no audio"
             )
         if first.sample_rate not in _RATES:
-            raise DecodeError(f"a sample rate of {first.sample_rate} Hz; {_RATES[0]} to {_RATES[-1]} can be used")
+            raise DecodeError(
+                f"a sample rate of {first.sample_rate} Hz; {_RATES[0]} to {_RATES[-1]} can be used"
+            )
         return first
 
     def _decode(self) -> Generator[AudioFrame, None, None]:
@@ -152,7 +172,9 @@ class Decoder:
     def _packets(self) -> Iterator[Packet[Any]]:
         try:
             for packet in self._container.demux(self._stream):
-                if packet.size or packet.dts is None:  # FLV has empty ones, which would end the decoding
+                if (
+                    packet.size or packet.dts is None
+                ):  # FLV has empty ones, which would end the decoding
                     self._watch(packet)
                     yield packet
         except (av.FFmpegError, OSError) as error:
@@ -186,7 +208,9 @@ class Decoder:
             self._note(self._seconds, "a part cannot be decoded")
         elif missing > _GAP_SECONDS:
             begin = self._timed_seconds - (missing if self.format_name == "ogg" else 0.0)
-            self._note(max(0.0, begin), f"{missing:.2f} s are missing there")  # Ogg tells the time a page later
+            self._note(
+                max(0.0, begin), f"{missing:.2f} s are missing there"
+            )  # Ogg tells the time a page later
         n_lost = min(round(missing * rate) if missing > _GAP_SECONDS else n_lost, _MOST_LOST)
         if n_lost > 0:
             yield self._counted(silence(n_lost, following))
@@ -217,7 +241,11 @@ class Decoder:
 
 def _duration(packet: Packet[Any], rate: int) -> int:
     """Samples that a packet stands for, 0 if it does not say."""
-    return round(packet.duration * packet.time_base * rate) if packet.duration and packet.time_base else 0
+    return (
+        round(packet.duration * packet.time_base * rate)
+        if packet.duration and packet.time_base
+        else 0
+    )
 
 
 def _refuse(*_: Any) -> NoReturn:

@@ -1,7 +1,7 @@
 """Whether a file ends before its own structure does: sizes that chunks, boxes and pages announce.
 
-FFmpeg reads what there is and says nothing where a file stops early, so the announced sizes are compared with the
-file's. Sizes that writers to pipes leave behind mean that nothing is announced.
+FFmpeg reads what there is and says nothing where a file stops early, so the announced sizes are
+compared with the file's. Sizes that writers to pipes leave behind mean that nothing is announced.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 MAX_CHUNKS = 1 << 16
 """Chunks looked at; a file with more is believed."""
 _SLACK_SECONDS = {"ape": 0.0, "tak": 0.0, "tta": 0.0, "wv": 0.0, "ogg": 0.1}
-"""Containers that say how long they are, and how much less may come: Opus counts what is skipped."""
+"""Containers that say how long they are, and how much less may come: Opus counts what is
+skipped.
+"""
 _TAIL_BYTES = 1 << 17
 """An Ogg page has at most 65,307 bytes."""
 _PIPE_SIZES = (0x7FFFFFFF, 0xFFFFFFFF)
@@ -47,7 +49,11 @@ def ends_early(file: BinaryIO, format_name: str) -> bool:
 def announced_samples(stream: AudioStream, format_name: str) -> int:
     """Samples that a header promises, 0 where it promises none or FFmpeg only guesses."""
     extradata = stream.codec_context.extradata or b""
-    if stream.codec_context.name == "flac" and format_name in {"flac", "ogg"} and len(extradata) >= 18:
+    if (
+        stream.codec_context.name == "flac"
+        and format_name in {"flac", "ogg"}
+        and len(extradata) >= 18
+    ):
         return int.from_bytes(extradata[13:18]) & ((1 << 36) - 1)  # of the STREAMINFO block
     if format_name in _SLACK_SECONDS and stream.duration and stream.time_base:
         seconds = float(stream.duration * stream.time_base) - _SLACK_SECONDS[format_name]
@@ -118,7 +124,11 @@ def _matroska(file: BinaryIO, size: int) -> bool:
     segment = 4 + n + (length or 0)
     head = _bytes(file, segment, 16, b"\0")
     length, n = _ebml_size(head, 4)
-    return head.startswith(b"\x18\x53\x80\x67") and length is not None and segment + 4 + n + length > size
+    return (
+        head.startswith(b"\x18\x53\x80\x67")
+        and length is not None
+        and segment + 4 + n + length > size
+    )
 
 
 def _ebml_size(head: bytes, at: int) -> tuple[int | None, int]:
@@ -201,7 +211,13 @@ def skip_id3(file: BinaryIO) -> int:
 
 
 def _chunks(
-    file: BinaryIO, size: int, position: int, layout: str, *, is_whole: bool = False, multiple: int = 2
+    file: BinaryIO,
+    size: int,
+    position: int,
+    layout: str,
+    *,
+    is_whole: bool = False,
+    multiple: int = 2,
 ) -> Iterator[tuple[Chunk, int]]:
     """Chunks and where they begin, from a position on.
 

@@ -15,7 +15,9 @@ _NARROWER = {"s64": "dbl", "s64p": "dblp"}
 
 
 class Queue:
-    """Frames in the order of their coming; those of another form are converted to that of the first."""
+    """Frames in the order of their coming; those of another form are converted to that of the
+    first.
+    """
 
     def __init__(self, first: AudioFrame) -> None:
         self._form = self._incoming = _form(first)

@@ -105,12 +105,15 @@ def open_audio(
         on_damage: called where a damage begins, once. What can be read is read.
 
     Raises:
-        AudioFileError: it does not exist, is no file, is in no readable format, holds no audio, or has more channels.
+        AudioFileError: it does not exist, is no file, is in no readable format, holds no audio, or
+            has more channels.
     """
     reader = AudioReader(path, stream, on_damage)
     if most_channels is not None and reader.n_channels > most_channels:
         reader.close()
-        raise AudioFileError(f"{path}: {reader.n_channels} channels; mix it down to mono or stereo first")
+        raise AudioFileError(
+            f"{path}: {reader.n_channels} channels; mix it down to mono or stereo first"
+        )
     return reader
 
 
@@ -157,4 +160,6 @@ def _open(path: Path) -> BinaryIO:
     except FileNotFoundError as error:
         raise AudioFileError(f"{path}: no such file") from error
     except (OSError, ValueError) as error:
-        raise AudioFileError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+        raise AudioFileError(
+            f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})"
+        ) from error

@@ -1,7 +1,8 @@
-"""The supervisor: starts engine, control side and recorder, each in a process of its own, and again what has died.
+"""The supervisor: starts engine, control side and recorder, each in a process of its own, and again
+what has died.
 
-It holds the shared memory, so that the scene outlives both. Killing the control side does not touch the sound; a new
-engine plays the scene that the old one played.
+It holds the shared memory, so that the scene outlives both. Killing the control side does not touch
+the sound; a new engine plays the scene that the old one played.
 """
 
 from __future__ import annotations
@@ -86,7 +87,9 @@ class Supervised:
         """Whether it has ended and waits for its pause."""
 
     def check(self, problem: str = "") -> None:
-        """Start it again if it has ended, or end it because of `problem` first; pauses grow with failures."""
+        """Start it again if it has ended, or end it because of `problem` first; pauses grow with
+        failures.
+        """
         now = time.monotonic()
         if not self.is_down:
             code = self.process.exit_code()
@@ -145,7 +148,9 @@ def run_host(options: HostOptions, scene: Scene, preset: str, say: Callable[[str
         if not _await_start(engine, shared, say):
             return 0 if shared.stop else 1
         control_options = options.control.in_memory(shared.path)
-        supervised.append(Supervised("the control side", partial(_start_control, control_options), say))
+        supervised.append(
+            Supervised("the control side", partial(_start_control, control_options), say)
+        )
         while not shared.stop:
             for child in supervised:
                 child.check(_stall(engine, shared) if child is engine else "")
@@ -170,7 +175,9 @@ def run_host(options: HostOptions, scene: Scene, preset: str, say: Callable[[str
     return int(loader is not None and loader.has_failed)
 
 
-def _start_loader(options: HostOptions, shared: SharedState, say: Callable[[str], None]) -> Loader | None:
+def _start_loader(
+    options: HostOptions, shared: SharedState, say: Callable[[str], None]
+) -> Loader | None:
     if options.song is None:
         return None
     shared.transport.insert(*options.song)
@@ -181,14 +188,20 @@ def _stall(engine: Supervised, shared: SharedState) -> str:
     """What is wrong with an engine that runs but does not play."""
     status, now = shared.read()[0], time.monotonic()
     if status.hop_seconds < engine.started:  # it has not stepped yet
-        return f"did not start within {START_SECONDS:g} s" if now - engine.started > START_SECONDS else ""
+        return (
+            f"did not start within {START_SECONDS:g} s"
+            if now - engine.started > START_SECONDS
+            else ""
+        )
     silent = now - status.hop_seconds
     # The engine ends itself first if it still can.
     return f"has been silent for {silent:.1f} s" if silent > 2 * SILENT_SECONDS else ""
 
 
 def _await_start(engine: Supervised, shared: SharedState, say: Callable[[str], None]) -> bool:
-    """Wait for the first hop, and advise on how it runs; false, and said why, if there will be none."""
+    """Wait for the first hop, and advise on how it runs; false, and said why, if there will be
+    none.
+    """
     while shared.read()[0].hop_seconds < engine.started:
         code, problem = engine.process.exit_code(), _stall(engine, shared)
         if code is not None and code != EXIT_REFUSED:
@@ -237,12 +250,16 @@ def _ring_shape(options: RecorderOptions) -> RingShape:
 
 
 def _start_engine(options: EngineOptions) -> Process:
-    """A fork of a server that has imported torch already starts in a fraction of the time; not on every system."""
+    """A fork of a server that has imported torch already starts in a fraction of the time; not on
+    every system.
+    """
     methods = multiprocessing.get_all_start_methods()
     context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
     if "forkserver" in methods:
         context.set_forkserver_preload(["rtmss.live.realtime.process"])
-    process = context.Process(target=launch, args=(options.to_text(),), name="rtmss-engine", daemon=True)
+    process = context.Process(
+        target=launch, args=(options.to_text(),), name="rtmss-engine", daemon=True
+    )
     process.start()
     return _Child(process)
 

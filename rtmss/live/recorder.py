@@ -1,4 +1,5 @@
-"""The recorder's process: writes what the engine plays, and never holds it up. It may die and come back.
+"""The recorder's process: writes what the engine plays, and never holds it up. It may die and come
+back.
 
 Started by the supervisor as `python -m rtmss.live.recorder OPTIONS`.
 """
@@ -57,7 +58,13 @@ class Recorder:
             say: prints one line for the user.
             open_audio: see `Take`.
         """
-        self._ring, self._shared, self._folder, self._model_info, self._say = ring, shared, folder, model_info, say
+        self._ring, self._shared, self._folder, self._model_info, self._say = (
+            ring,
+            shared,
+            folder,
+            model_info,
+            say,
+        )
         self._open_audio = open_audio
         self._take: Take | None = None
         self._position = ring.position
@@ -66,7 +73,8 @@ class Recorder:
     def poll(self) -> bool:
         """Write what has come in; False if nothing has.
 
-        A disk that is full, or fails otherwise, ends the recording for good; nothing is raised then.
+        A disk that is full, or fails otherwise, ends the recording for good; nothing is raised
+        then.
         """
         if self._position.has_stopped:
             return False
@@ -112,14 +120,18 @@ class Recorder:
             self._note_late()
             self._take.close(self._position.hop, "the engine was started again")
         take, before = make_take(self._folder, self._position.take), self._position
-        self._position = Position(before.number, before.n_late, run.number, take, n_lost=before.n_lost)
+        self._position = Position(
+            before.number, before.n_late, run.number, take, n_lost=before.n_lost
+        )
         self._open(run)
 
     def _open(self, run: EngineRun) -> None:
         self._rate = run.sample_rate
         folder = self._folder / take_name(self._position.take)
         folder.mkdir(exist_ok=True)
-        self._take = Take(folder, self._ring.shape.hop_length, self._model_info.delay, self._open_audio)
+        self._take = Take(
+            folder, self._ring.shape.hop_length, self._model_info.delay, self._open_audio
+        )
         self._take.begin(
             Header(
                 model_id=self._model_info.model_id,
@@ -150,13 +162,17 @@ class Recorder:
         if self._take is not None:
             self._take.close(self._position.hop, reason)
             self._take = None
-        self._say(f"recording stopped: {reason}; what was written before is whole, and the sound goes on")
+        self._say(
+            f"recording stopped: {reason}; what was written before is whole, and the sound goes on"
+        )
 
     def _publish(self) -> None:
         position = self._position
         state = "stopped" if position.has_stopped else "recording" if position.take else "off"
         rate = self._rate or 1
-        self._shared.recording = Recording(state, position.hop * self._ring.shape.hop_length / rate, position.n_lost)
+        self._shared.recording = Recording(
+            state, position.hop * self._ring.shape.hop_length / rate, position.n_lost
+        )
 
 
 def take_name(number: int) -> str:
@@ -189,7 +205,9 @@ def check_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(f"{folder}: nothing can be recorded there ({error.strerror}); choose another folder") from error
+        raise UserError(
+            f"{folder}: nothing can be recorded there ({error.strerror}); choose another folder"
+        ) from error
 
 
 def run_recorder(options: RecorderOptions) -> None:
@@ -200,13 +218,18 @@ def run_recorder(options: RecorderOptions) -> None:
     """
     if options.ring is None:
         raise ValueError("a recorder needs a ring to read from")
-    for number in (signal.SIGINT, signal.SIGTERM):  # they are meant for the supervisor, which says when to end
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+    ):  # they are meant for the supervisor, which says when to end
         signal.signal(number, signal.SIG_IGN)
     supervisor = os.getppid()
     shared = SharedState.attach(options.memory, options.n_condition)
     shape = RingShape(options.hop_length, options.n_outputs, options.n_condition)
     model_info = ModelInfo(options.model_id, options.weights, options.delay)
-    recorder = Recorder(RecorderRing.attach(options.ring, shape), shared, options.folder, model_info, _say)
+    recorder = Recorder(
+        RecorderRing.attach(options.ring, shape), shared, options.folder, model_info, _say
+    )
     while not shared.stop and os.getppid() == supervisor:
         if not recorder.poll():
             time.sleep(TICK_SECONDS)

@@ -1,4 +1,6 @@
-"""Weights on disk: safetensors with the configuration and a model id in the header. Nothing is ever unpickled."""
+"""Weights on disk: safetensors with the configuration and a model id in the header. Nothing is ever
+unpickled.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,8 @@ class CheckpointError(UserError):
 
 
 def save_model(path: Path, model: SeparatorModel, notes: dict[str, str] | None = None) -> str:
-    """Write the weights of `model`, in half precision where nothing is lost to the ear, and return their model id.
+    """Write the weights of `model`, in half precision where nothing is lost to the ear, and return
+    their model id.
 
     Args:
         path: the file to write.
@@ -30,12 +33,19 @@ def save_model(path: Path, model: SeparatorModel, notes: dict[str, str] | None =
         notes: further header entries, such as where the weights came from.
     """
     tensors = {
-        name: tensor.detach().to("cpu", torch.float32).contiguous() for name, tensor in model.state_dict().items()
+        name: tensor.detach().to("cpu", torch.float32).contiguous()
+        for name, tensor in model.state_dict().items()
     }
     tensors = {name: t.half() if t.numel() > 4096 else t for name, t in tensors.items()}
     config = model.config.model_dump_json()
     model_id = _model_id(tensors, config)
-    header = {"kind": KIND, "version": str(VERSION), "config": config, "model_id": model_id, **(notes or {})}
+    header = {
+        "kind": KIND,
+        "version": str(VERSION),
+        "config": config,
+        "model_id": model_id,
+        **(notes or {}),
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata=header)
     return model_id
@@ -46,7 +56,8 @@ def load_model(path: Path, stft: StftConfig | None = None) -> tuple[SeparatorMod
 
     Args:
         path: the file.
-        stft: other frames than those that the weights were trained on, see `SeparatorConfig.retimed`.
+        stft: other frames than those that the weights were trained on, see
+            `SeparatorConfig.retimed`.
 
     Raises:
         CheckpointError: the file is missing, of another kind or version, or damaged.
@@ -63,13 +74,19 @@ def load_model(path: Path, stft: StftConfig | None = None) -> tuple[SeparatorMod
     if header.get("kind") != KIND:
         raise CheckpointError(f"{path}: holds '{header.get('kind', 'unknown')}', expected '{KIND}'")
     if header.get("version") != str(VERSION):
-        raise CheckpointError(f"{path}: weights of version {header.get('version')}, this rtmss reads {VERSION}")
+        raise CheckpointError(
+            f"{path}: weights of version {header.get('version')}, this rtmss reads {VERSION}"
+        )
     config = validate(json.loads(header["config"]), SeparatorConfig, f"{path} (header)")
     if _model_id(tensors, header["config"]) != header.get("model_id"):
-        raise CheckpointError(f"{path}: damaged: the weights do not match their model id {header.get('model_id')}")
+        raise CheckpointError(
+            f"{path}: damaged: the weights do not match their model id {header.get('model_id')}"
+        )
     model = SeparatorModel(config if stft is None else config.retimed(stft))
     try:
-        model.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+        model.load_state_dict(
+            {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+        )
     except RuntimeError as error:
         raise CheckpointError(
             f"{path}: weights of another network than this rtmss builds; train or get new ones"
@@ -78,11 +95,14 @@ def load_model(path: Path, stft: StftConfig | None = None) -> tuple[SeparatorMod
 
 
 GROWN = ("unet.paths.", "unet.target_paths.", "unet.path_film.")
-"""Beginnings of the names of weights that a larger network may have beside those of a smaller one."""
+"""Beginnings of the names of weights that a larger network may have beside those of a smaller
+one.
+"""
 
 
 def grow_model(path: Path, config: SeparatorConfig) -> SeparatorModel:
-    """Put the weights of a network into one with further dual-path blocks, which change nothing until they are trained.
+    """Put the weights of a network into one with further dual-path blocks, which change nothing
+    until they are trained.
 
     Args:
         path: weights written by `save_model`.
@@ -96,9 +116,13 @@ def grow_model(path: Path, config: SeparatorConfig) -> SeparatorModel:
     weights = small.state_dict()
     own = model.state_dict()
     strange = [name for name in own if name not in weights and not name.startswith(GROWN)]
-    strange += [name for name in weights if name not in own or weights[name].shape != own[name].shape]
+    strange += [
+        name for name in weights if name not in own or weights[name].shape != own[name].shape
+    ]
     if strange:
-        raise CheckpointError(f"{path}: only dual-path blocks can be added to these weights; '{strange[0]}' differs")
+        raise CheckpointError(
+            f"{path}: only dual-path blocks can be added to these weights; '{strange[0]}' differs"
+        )
     model.load_state_dict(weights, strict=False)
     return model
 

@@ -1,7 +1,8 @@
 """From example clips to embeddings, and from embeddings to a condition vector.
 
-Positives and negatives are each averaged, then `FC + ReLU(concat(mean positive, mean negative))`, after Wang,
-Stoller, Bittner, Bello, "Few-Shot Musical Source Separation", ICASSP 2022. A side without clips is a zero vector.
+Positives and negatives are each averaged, then `FC + ReLU(concat(mean positive, mean negative))`,
+after Wang, Stoller, Bittner, Bello, "Few-Shot Musical Source Separation", ICASSP 2022. A side
+without clips is a zero vector.
 
 Axes: B batch, S samples, E embedding.
 """
@@ -33,7 +34,11 @@ class ClipEncoder(nn.Module):
         sizes = [1, *config.channels]
         layers: list[nn.Module] = []
         for n_in, n_out in pairwise(sizes):
-            layers += [nn.Conv2d(n_in, n_out, 3, 2, 1, bias=False), nn.BatchNorm2d(n_out), nn.ReLU()]
+            layers += [
+                nn.Conv2d(n_in, n_out, 3, 2, 1, bias=False),
+                nn.BatchNorm2d(n_out),
+                nn.ReLU(),
+            ]
         self.layers = nn.Sequential(*layers)
         n_rest = math.ceil(config.n_mels / 2 ** len(config.channels))
         self.project = nn.Linear(2 * config.channels[-1] * n_rest, config.n_embedding)
@@ -43,7 +48,12 @@ class ClipEncoder(nn.Module):
         config = self.config
         level = audio.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-6)
         spectrum = torch.stft(
-            audio / level, config.n_fft, config.hop_length, window=self.window, center=True, return_complex=True
+            audio / level,
+            config.n_fft,
+            config.hop_length,
+            window=self.window,
+            center=True,
+            return_complex=True,
         )
         mel = torch.log1p(10 * (self.filterbank @ spectrum.abs()))  # (B, n_mels, frames)
         x = self.layers(mel[:, None] - 2.0).flatten(1, 2)
@@ -52,7 +62,9 @@ class ClipEncoder(nn.Module):
 
     @torch.no_grad()
     def embed_clip(self, audio: Tensor) -> Tensor:
-        """(S,) mono audio of any length -> (E,), the mean over its segments that sound, made unit length."""
+        """(S,) mono audio of any length -> (E,), the mean over its segments that sound, made unit
+        length.
+        """
         segments = segment_clip(audio, round(self.config.segment_seconds * self.sample_rate))
         return nn.functional.normalize(self(segments).mean(0), dim=-1)
 
@@ -66,13 +78,16 @@ class ConditionHead(nn.Module):
 
     def forward(self, positive: Tensor, negative: Tensor) -> Tensor:
         """Two of (..., E), zeros where a side has no clips -> (..., n_condition)."""
-        # Entries of a unit vector are small; at the size of one the condition is heard from the first step of training.
+        # Entries of a unit vector are small; at the size of one the condition is heard from the
+        # first step of training.
         embeddings = torch.cat([positive, negative], dim=-1) * positive.shape[-1] ** 0.5
         return torch.relu(self.project(embeddings))
 
 
 def segment_clip(audio: Tensor, length: int) -> Tensor:
-    """(S,) -> (n, min(S, length)): half-overlapping segments, those 30 dB under the loudest left out."""
+    """(S,) -> (n, min(S, length)): half-overlapping segments, those 30 dB under the loudest left
+    out.
+    """
     if audio.shape[0] <= length:
         return audio[None]
     n = math.ceil((audio.shape[0] - length) / (length / 2)) + 1
@@ -83,13 +98,17 @@ def segment_clip(audio: Tensor, length: int) -> Tensor:
 
 
 def mel_filterbank(n_bins: int, n_mels: int, sample_rate: int) -> Tensor:
-    """(n_mels, n_bins) triangles with unit sums, from 30 Hz to 16 kHz or Nyquist, equally spaced in mel (HTK)."""
+    """(n_mels, n_bins) triangles with unit sums, from 30 Hz to 16 kHz or Nyquist, equally spaced in
+    mel (HTK).
+    """
     top = min(16000.0, sample_rate / 2)
     low, high = (2595 * math.log10(1 + f / 700) for f in (30.0, top))
     edges = 700 * (10 ** (torch.linspace(low, high, n_mels + 2, dtype=torch.float64) / 2595) - 1)
     bins = torch.linspace(0, sample_rate / 2, n_bins, dtype=torch.float64)
     left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    triangles = torch.minimum((bins - left) / (centre - left), (right - bins) / (right - centre)).clamp_min(0)
+    triangles = torch.minimum(
+        (bins - left) / (centre - left), (right - bins) / (right - centre)
+    ).clamp_min(0)
     # A band narrower than a bin takes its nearest bin rather than nothing.
     nearest = torch.nn.functional.one_hot((bins - centre).abs().argmin(1), n_bins).double()
     triangles = torch.where(triangles.sum(1, keepdim=True) > 0, triangles, nearest)

@@ -1,9 +1,11 @@
-"""Dual-path blocks: recurrences over the frames within each band, and over the bands within each frame.
+"""Dual-path blocks: recurrences over the frames within each band, and over the bands within each
+frame.
 
-They keep the bands apart where the U-Net is narrowest, after Luo, Chen, Yoshioka, "Dual-Path RNN", ICASSP 2020, and
-Luo, Yu, "Music Source Separation with Band-Split RNN", TASLP 2023. The recurrence is linear with gates that depend on
-the input alone, after Qin, Yang, Zhong, "Hierarchically Gated Recurrent Neural Network for Sequence Modeling",
-NeurIPS 2023: no matrix product waits for the step before.
+They keep the bands apart where the U-Net is narrowest, after Luo, Chen, Yoshioka, "Dual-Path RNN",
+ICASSP 2020, and Luo, Yu, "Music Source Separation with Band-Split RNN", TASLP 2023. The recurrence
+is linear with gates that depend on the input alone, after Qin, Yang, Zhong, "Hierarchically Gated
+Recurrent Neural Network for Sequence Modeling", NeurIPS 2023: no matrix product waits for the step
+before.
 
 Axes: B batch, C channels, T frames, F bands, D sequences that take turns, H hidden.
 """
@@ -31,7 +33,9 @@ class GatedPath(nn.Module):
     bands: Tensor
 
     def __init__(self, n_channels: int, n_hidden: int, n_bands: int, longest: float) -> None:
-        """`longest` is the time constant, in steps, of the slowest hidden unit at the start of training."""
+        """`longest` is the time constant, in steps, of the slowest hidden unit at the start of
+        training.
+        """
         super().__init__()
         self.gates = nn.Linear(n_channels, 3 * n_hidden, bias=False)
         self.project = nn.Linear(n_hidden, n_channels, bias=False)
@@ -43,8 +47,12 @@ class GatedPath(nn.Module):
         self.bias = nn.Parameter(start.repeat(n_bands, 1))
         self.register_buffer("bands", torch.eye(n_bands), persistent=False)
 
-    def forward(self, x: Tensor, film: Film | None, recur: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """(B, C, T, F) -> the same, with what `recur` makes of (B, T, F, H) `keep` and `new` added."""
+    def forward(
+        self, x: Tensor, film: Film | None, recur: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        """(B, C, T, F) -> the same, with what `recur` makes of (B, T, F, H) `keep` and `new`
+        added.
+        """
         rows = x.permute(0, 2, 3, 1)
         logit, value, gate = self._gates(rows, film).chunk(3, dim=-1)
         keep = torch.sigmoid(logit.float())

@@ -1,9 +1,10 @@
 """A gated recurrent unit over many frames, as training on a processor needs it.
 
-`nn.GRU` steps through autograd frame by frame there, and breaks a compiled network in two. Here the input product of
-all frames comes first, the gates work in place, and the backward forms every pointwise factor for all frames at once,
-so that a step of it is one product of its own; weight gradients are one product each. After Appleyard, Kocisky,
-Blunsom, "Optimizing Performance of Recurrent Neural Networks on GPUs", arXiv 1604.01946.
+`nn.GRU` steps through autograd frame by frame there, and breaks a compiled network in two. Here the
+input product of all frames comes first, the gates work in place, and the backward forms every
+pointwise factor for all frames at once, so that a step of it is one product of its own; weight
+gradients are one product each. After Appleyard, Kocisky, Blunsom, "Optimizing Performance of
+Recurrent Neural Networks on GPUs", arXiv 1604.01946.
 
 Axes: B batch, T frames, H hidden. Gates are in torch's order: reset, update, new.
 """
@@ -45,7 +46,9 @@ def run_gru(gru: nn.GRU, x: Tensor, hidden: Tensor) -> Tensor:
 
 @torch.library.custom_op("rtmss::gru", mutates_args=())
 def _gru(given: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """(T, B, 3 H) input products, (B, H), (3 H, H), (3 H) -> (T, B, H) states and (4, T, B, H) what backward needs."""
+    """(T, B, 3 H) input products, (B, H), (3 H, H), (3 H) -> (T, B, H) states and (4, T, B, H) what
+    backward needs.
+    """
     n_frames, batch, width = given.shape
     n_hidden = width // 3
     states = given.new_empty(n_frames, batch, n_hidden)
@@ -59,7 +62,9 @@ def _gru(given: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[T
         torch.addmm(bias, hidden, transposed, out=kept)
         torch.add(given[t, :, : 2 * n_hidden], kept[:, : 2 * n_hidden], out=gates[t]).sigmoid_()
         kept_new[t] = kept[:, 2 * n_hidden :]
-        torch.addcmul(given[t, :, 2 * n_hidden :], gates[t, :, :n_hidden], kept_new[t], out=new[t]).tanh_()
+        torch.addcmul(
+            given[t, :, 2 * n_hidden :], gates[t, :, :n_hidden], kept_new[t], out=new[t]
+        ).tanh_()
         hidden = torch.lerp(new[t], hidden, gates[t, :, n_hidden:], out=states[t])
     return states, torch.stack([*gates.chunk(2, dim=-1), kept_new, new])
 
@@ -72,8 +77,11 @@ def _(given: Tensor, *_others: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.library.custom_op("rtmss::gru_backward", mutates_args=())
-def _gru_backward(gradient: Tensor, factors: Tensor, update: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Gradients of all states, (T + 1, B, H) with the one before the first, and of what the gates got, (T, B, 3 H).
+def _gru_backward(
+    gradient: Tensor, factors: Tensor, update: Tensor, weight: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Gradients of all states, (T + 1, B, H) with the one before the first, and of what the gates
+    got, (T, B, 3 H).
 
     Args:
         gradient: (T, B, H) of the states, from what is made of each.
@@ -98,7 +106,9 @@ def _gru_backward(gradient: Tensor, factors: Tensor, update: Tensor, weight: Ten
 @_gru_backward.register_fake
 def _(gradient: Tensor, *_others: Tensor) -> tuple[Tensor, Tensor]:
     n_frames, batch, n_hidden = gradient.shape
-    return gradient.new_empty(n_frames + 1, batch, n_hidden), gradient.new_empty(n_frames, batch, 3 * n_hidden)
+    return gradient.new_empty(n_frames + 1, batch, n_hidden), gradient.new_empty(
+        n_frames, batch, 3 * n_hidden
+    )
 
 
 def _keep_for_backward(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:

@@ -26,7 +26,12 @@ class BandSplit(nn.Module):
         sections = torch.split(x, [n * width for n, width in self.bands], dim=-1)
         for part, (n, width), weight in zip(sections, self.bands, self.weights, strict=True):
             # (n, B * T, C_in * width) @ (n, C_in * width, C_out)
-            rows = torch.unflatten(part, -1, (n, width)).permute(3, 0, 2, 1, 4).flatten(3).flatten(1, 2)
+            rows = (
+                torch.unflatten(part, -1, (n, width))
+                .permute(3, 0, 2, 1, 4)
+                .flatten(3)
+                .flatten(1, 2)
+            )
             parts.append(torch.unflatten(rows @ weight, 1, (x.shape[0], x.shape[2])))
         x = torch.cat(parts).permute(1, 3, 2, 0)
         return x + self.bias.to(x.dtype)
@@ -39,7 +44,9 @@ class BandMerge(nn.Module):
         super().__init__()
         self.bands = bands
         self.n_out = n_out
-        self.weights = nn.ParameterList(torch.randn(n, n_in, n_out * width) * n_in**-0.5 for n, width in bands)
+        self.weights = nn.ParameterList(
+            torch.randn(n, n_in, n_out * width) * n_in**-0.5 for n, width in bands
+        )
         self.bias = nn.Parameter(torch.zeros(n_out, 1, sum(n * width for n, width in bands)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -55,13 +62,22 @@ class BandMerge(nn.Module):
 
 
 class CausalConv2d(nn.Module):
-    """Convolution over (frames, bands) that sees the current frame and earlier ones, never later ones."""
+    """Convolution over (frames, bands) that sees the current frame and earlier ones, never later
+    ones.
+    """
 
-    def __init__(self, n_channels: int, kernel: tuple[int, int] = (3, 3), dilation: int = 1) -> None:
+    def __init__(
+        self, n_channels: int, kernel: tuple[int, int] = (3, 3), dilation: int = 1
+    ) -> None:
         super().__init__()
         self.n_past = (kernel[0] - 1) * dilation
         self.conv = nn.Conv2d(
-            n_channels, n_channels, kernel, padding=(0, kernel[1] // 2), dilation=(dilation, 1), bias=False
+            n_channels,
+            n_channels,
+            kernel,
+            padding=(0, kernel[1] // 2),
+            dilation=(dilation, 1),
+            bias=False,
         )
 
     def init_state(self, batch: int, n_bands: int) -> Tensor:
@@ -75,7 +91,9 @@ class CausalConv2d(nn.Module):
 
 
 def delay(x: Tensor, waiting: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    """Frames wait in a queue along `dim`: as many of the oldest as come in, and those that wait now."""
+    """Frames wait in a queue along `dim`: as many of the oldest as come in, and those that wait
+    now.
+    """
     n, n_waiting = x.shape[dim], waiting.shape[dim]
     both = torch.cat([waiting.to(x.dtype), x], dim)
     return both.narrow(dim, 0, n), both.narrow(dim, n, n_waiting)
@@ -85,7 +103,9 @@ class CausalBlock(nn.Module):
     """Causal convolution, norm, optional FiLM, ReLU, around a residual path."""
 
     def __init__(self, n_channels: int, dilation: int, n_ahead: int = 0) -> None:
-        """With `n_ahead`, what comes out is of so many frames ago, and the convolution has heard those after it."""
+        """With `n_ahead`, what comes out is of so many frames ago, and the convolution has heard
+        those after it.
+        """
         super().__init__()
         self.n_ahead = n_ahead
         self.conv = CausalConv2d(n_channels, dilation=dilation)
@@ -95,7 +115,9 @@ class CausalBlock(nn.Module):
         """(B, C, n_past, F) of silence."""
         return self.conv.init_state(batch, n_bands)
 
-    def forward(self, x: Tensor, past: Tensor, film: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, x: Tensor, past: Tensor, film: tuple[Tensor, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """x: (B, C, T, F), film: scale and shift, each (B, C) -> (B, C, T, F), next past."""
         y, latest = self.conv(x, past)
         y = self.norm(y)

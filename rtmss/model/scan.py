@@ -1,9 +1,10 @@
 """A linear recurrence along one axis: a state is a share of an earlier one, and something new.
 
-Nothing is multiplied by a matrix between two steps, so a step is one pass over its slice. In training the whole is one
-operator with a backward of its own, which a compiler takes as it is.
+Nothing is multiplied by a matrix between two steps, so a step is one pass over its slice. In
+training the whole is one operator with a backward of its own, which a compiler takes as it is.
 
-Shapes are free but for the axis: T steps along it, or D start states (so many sequences take turns).
+Shapes are free but for the axis: T steps along it, or D start states (so many sequences take
+turns).
 """
 
 from __future__ import annotations
@@ -33,8 +34,11 @@ def scan(keep: Tensor, new: Tensor, start: Tensor, axis: int, *, backwards: bool
     return states
 
 
-def _by_pairs(keep: Tensor, new: Tensor, start: Tensor, axis: int, *, backwards: bool = False) -> Tensor:
-    """The same in few, larger operations, for runtimes in which every call costs: the share of each step in each other.
+def _by_pairs(
+    keep: Tensor, new: Tensor, start: Tensor, axis: int, *, backwards: bool = False
+) -> Tensor:
+    """The same in few, larger operations, for runtimes in which every call costs: the share of each
+    step in each other.
 
     Raises:
         ValueError: sequences take turns for more than one step each.
@@ -43,9 +47,13 @@ def _by_pairs(keep: Tensor, new: Tensor, start: Tensor, axis: int, *, backwards:
     if n <= lag:
         return torch.addcmul(new, keep, start.narrow(axis, 0, n))
     if lag > 1:
-        raise ValueError(f"{n} steps of {lag} sequences that take turns: only one step of each can be exported")
+        raise ValueError(
+            f"{n} steps of {lag} sequences that take turns: only one step of each can be exported"
+        )
     # The start is one more step, of which everything is new.
-    keep = torch.cat([keep, torch.ones_like(start)] if backwards else [torch.ones_like(start), keep], axis)
+    keep = torch.cat(
+        [keep, torch.ones_like(start)] if backwards else [torch.ones_like(start), keep], axis
+    )
     new = torch.cat([new, start] if backwards else [start, new], axis)
     logarithm = keep.clamp_min(1e-30).log()
     total = logarithm.cumsum(axis)
@@ -98,11 +106,15 @@ def _scan_backward(
         place, length = pieces[number]
         total, kept, of_kept = (x.narrow(axis, place, length) for x in (of_new, keep, of_keep))
         place, n_before = pieces[number - 1]
-        before, asked, earlier = (x.narrow(axis, place, n_before) for x in (states, gradient, of_new))
+        before, asked, earlier = (
+            x.narrow(axis, place, n_before) for x in (states, gradient, of_new)
+        )
         torch.mul(total, before.narrow(axis, 0, length), out=of_kept)
         if n_before > length:
             earlier.copy_(asked)
-        torch.addcmul(asked.narrow(axis, 0, length), kept, total, out=earlier.narrow(axis, 0, length))
+        torch.addcmul(
+            asked.narrow(axis, 0, length), kept, total, out=earlier.narrow(axis, 0, length)
+        )
     place, length = pieces[0]
     total, kept, of_kept = (x.narrow(axis, place, length) for x in (of_new, keep, of_keep))
     torch.mul(total, start.narrow(axis, 0, length), out=of_kept)
@@ -111,7 +123,9 @@ def _scan_backward(
 
 
 @_scan_backward.register_fake
-def _(_gradient: Tensor, _keep: Tensor, start: Tensor, states: Tensor, *_others: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _(
+    _gradient: Tensor, _keep: Tensor, start: Tensor, states: Tensor, *_others: Any
+) -> tuple[Tensor, Tensor, Tensor]:
     return torch.empty_like(states), torch.empty_like(states), torch.empty_like(start)
 
 

@@ -52,15 +52,21 @@ class SeparatorModel(nn.Module):
         self.config = config
         self.unet = UNet(config.unet, N_CHANNELS)
         self.clip_encoder = ClipEncoder(config.clip_encoder, config.sample_rate)
-        self.condition_head = ConditionHead(config.clip_encoder.n_embedding, config.unet.n_condition)
+        self.condition_head = ConditionHead(
+            config.clip_encoder.n_embedding, config.unet.n_condition
+        )
         self.register_buffer("analysis", analysis_window(config.stft), persistent=False)
         self.register_buffer("synthesis", synthesis_window(config.stft), persistent=False)
 
     def init_state(self, batch: int, n_targets: int) -> SeparatorState:
         """The memory before any sound: all zeros."""
         stft = self.config.stft
-        past = torch.zeros(batch, N_CHANNELS, stft.n_fft + (self.config.unet.n_ahead - 1) * stft.hop_length)
-        return SeparatorState(past, self.unet.init_encoder_state(batch), self.init_targets(batch, n_targets))
+        past = torch.zeros(
+            batch, N_CHANNELS, stft.n_fft + (self.config.unet.n_ahead - 1) * stft.hop_length
+        )
+        return SeparatorState(
+            past, self.unet.init_encoder_state(batch), self.init_targets(batch, n_targets)
+        )
 
     def init_targets(self, batch: int, n_targets: int) -> TargetState:
         """The memory of fresh targets: all zeros."""
@@ -69,7 +75,9 @@ class SeparatorModel(nn.Module):
         masks = torch.zeros(batch, n_targets, 2 * N_CHANNELS, stft.n_bins - 1)
         return TargetState(self.unet.init_decoder_state(batch, n_targets), overlap, masks)
 
-    def forward(self, audio: Tensor, condition: Tensor, state: SeparatorState) -> tuple[Tensor, SeparatorState]:
+    def forward(
+        self, audio: Tensor, condition: Tensor, state: SeparatorState
+    ) -> tuple[Tensor, SeparatorState]:
         """Separate the next piece of a stream.
 
         Args:
@@ -78,7 +86,8 @@ class SeparatorModel(nn.Module):
             state: from `init_state` or the call before; left as it was.
 
         Returns:
-            (B, N, C, T * hop_length) targets, `config.delay` samples behind `audio`, and the next state.
+            (B, N, C, T * hop_length) targets, `config.delay` samples behind `audio`, and the next
+            state.
 
         Raises:
             ValueError: the number of samples is not a multiple of hop_length.
@@ -90,14 +99,22 @@ class SeparatorModel(nn.Module):
         targets, target_state = self.decode(frames, features, condition, state.targets)
         return targets, SeparatorState(past, encoder, target_state)
 
-    def encode(self, audio: Tensor, past: Tensor, state: EncoderState) -> tuple[Tensor, Features, Tensor, EncoderState]:
-        """The part that all targets share: (B, C, T, F) frames to be masked, features, and the next memory."""
+    def encode(
+        self, audio: Tensor, past: Tensor, state: EncoderState
+    ) -> tuple[Tensor, Features, Tensor, EncoderState]:
+        """The part that all targets share: (B, C, T, F) frames to be masked, features, and the next
+        memory.
+        """
         heard, frames, past = self.analyze(audio, past)
-        features, state = self.unet.encode(compress(heard[..., 1:], self.config.unet.compression), state)
+        features, state = self.unet.encode(
+            compress(heard[..., 1:], self.config.unet.compression), state
+        )
         return frames, features, past, state
 
     def analyze(self, audio: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, C, T, F) the latest frames, those `n_ahead` before them, which are to be masked, and the next past."""
+        """(B, C, T, F) the latest frames, those `n_ahead` before them, which are to be masked, and
+        the next past.
+        """
         stft, n = self.config.stft, self.config.unet.n_ahead * self.config.stft.hop_length
         heard, latest = analyze(audio, past[..., n:], self.analysis, stft)
         if not n:
@@ -112,11 +129,14 @@ class SeparatorModel(nn.Module):
         """The part that every target has to itself: (B, N, C, S) audio and the next memory."""
         masks, decoder = self.unet.decode(features, condition, state.decoder)
         masks = bound_masks(masks)
-        audio, overlap = self.synthesize(apply_masks(masks, to_planes(frames[..., 1:])), state.overlap)
+        audio, overlap = self.synthesize(
+            apply_masks(masks, to_planes(frames[..., 1:])), state.overlap
+        )
         return audio, TargetState(decoder, overlap, masks[..., -1, :])
 
     def hold(self, audio: Tensor, state: SeparatorState) -> Tensor:
-        """What `forward` would give if the masks stayed as they are; a fraction of its work, and no next state.
+        """What `forward` would give if the masks stayed as they are; a fraction of its work, and no
+        next state.
 
         Args:
             audio: (B, C, T * hop_length).
@@ -127,12 +147,16 @@ class SeparatorModel(nn.Module):
         """
         _, frames, _ = self.analyze(audio, state.past)
         masks = state.targets.masks[..., None, :].expand(-1, -1, -1, frames.shape[2], -1)
-        return self.synthesize(apply_masks(masks, to_planes(frames[..., 1:])), state.targets.overlap)[0]
+        return self.synthesize(
+            apply_masks(masks, to_planes(frames[..., 1:])), state.targets.overlap
+        )[0]
 
     def synthesize(self, planes: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N, 2, C, T, bins) planes above DC -> (B, N, C, S) audio and the next overlap."""
         frames = torch.complex(*planes.unbind(2))
-        return synthesize(torch.nn.functional.pad(frames, (1, 0)), overlap, self.synthesis, self.config.stft)
+        return synthesize(
+            torch.nn.functional.pad(frames, (1, 0)), overlap, self.synthesis, self.config.stft
+        )
 
 
 def to_planes(frames: Tensor) -> Tensor:
@@ -141,13 +165,17 @@ def to_planes(frames: Tensor) -> Tensor:
 
 
 def compress(frames: Tensor, exponent: float) -> Tensor:
-    """(B, C, T, F) complex -> (B, 2 * C, T, F) real then imaginary parts, magnitudes raised to `exponent`."""
+    """(B, C, T, F) complex -> (B, 2 * C, T, F) real then imaginary parts, magnitudes raised to
+    `exponent`.
+    """
     return compress_planes(to_planes(frames), exponent)
 
 
 def compress_planes(planes: Tensor, exponent: float) -> Tensor:
     """The same from (B, 2, C, T, F) real and imaginary parts."""
-    return (planes * (planes.square().sum(1, keepdim=True) + POWER_FLOOR).pow((exponent - 1) / 2)).flatten(1, 2)
+    return (
+        planes * (planes.square().sum(1, keepdim=True) + POWER_FLOOR).pow((exponent - 1) / 2)
+    ).flatten(1, 2)
 
 
 def apply_masks(masks: Tensor, planes: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """The causal conditional U-Net: complex spectra and condition vectors in, complex masks out.
 
-The encoder never sees the condition, so N targets share one encoder pass. Frequency is strided, time never.
-FiLM at the bottleneck after Wang, Stoller, Bittner, Bello, "Few-Shot Musical Source Separation", ICASSP 2022;
-here also in the decoder.
+The encoder never sees the condition, so N targets share one encoder pass. Frequency is strided,
+time never. FiLM at the bottleneck after Wang, Stoller, Bittner, Bello, "Few-Shot Musical Source
+Separation", ICASSP 2022; here also in the decoder.
 
 Axes: B batch, N targets, C channels, T frames, F bands or bins.
 """
@@ -39,8 +39,8 @@ class EncoderState(NamedTuple):
     hidden: Tensor
     """(B, recurrent_dilation, n_hidden), the next to go on first."""
     delays: tuple[Tensor, ...] = ()
-    """What waits until enough is heard of what comes after it, where the network looks ahead: of every level
-    (B, C, frames, F), and of the bottleneck (B, look_ahead, n_hidden)."""
+    """What waits until enough is heard of what comes after it, where the network looks ahead: of
+    every level (B, C, frames, F), and of the bottleneck (B, look_ahead, n_hidden)."""
     paths: tuple[Tensor, ...] = ()
     """One per dual-path block, (B, recurrent_dilation, F, path_width)."""
 
@@ -81,13 +81,18 @@ class UNet(nn.Module):
         self.gru = nn.GRU(config.n_hidden, config.n_hidden, batch_first=True)
         self.target_gru = nn.GRU(config.n_hidden, config.n_hidden, batch_first=True)
         self.expand = nn.Linear(config.n_hidden, n_deep)
-        self.decoder = nn.ModuleList(map(CausalBlock, channels[::-1], config.dilations[::-1], ahead[::-1]))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, (1, 4), (1, 2), (0, 1)) for a, b in pairs[::-1])
+        self.decoder = nn.ModuleList(
+            map(CausalBlock, channels[::-1], config.dilations[::-1], ahead[::-1])
+        )
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(b, a, (1, 4), (1, 2), (0, 1)) for a, b in pairs[::-1]
+        )
         self.merge = BandMerge(channels[0], n_planes, config.bands)
         conditioned = () if config.film == "bottleneck" else channels[::-1]
         self.film_sizes = [2 * n for n in (config.n_hidden, *conditioned)]
         self.film = nn.Linear(config.n_condition, sum(self.film_sizes))
-        # The condition also picks what comes over the skips: without it every target gets the same features there.
+        # The condition also picks what comes over the skips: without it every target gets the same
+        # features there.
         is_gated = config.film == "decoder"
         self.gate = nn.Linear(config.n_condition, sum(self.film_sizes[1:])) if is_gated else None
         if self.gate is not None:
@@ -95,7 +100,9 @@ class UNet(nn.Module):
             nn.init.zeros_(self.gate.bias)
         has_path_film = config.n_target_paths > 0 and config.film != "bottleneck"
         self.path_sizes = [2 * channels[-1]] * config.n_target_paths if has_path_film else []
-        self.path_film = nn.Linear(config.n_condition, sum(self.path_sizes)) if has_path_film else None
+        self.path_film = (
+            nn.Linear(config.n_condition, sum(self.path_sizes)) if has_path_film else None
+        )
 
     def init_encoder_state(self, batch: int) -> EncoderState:
         """The memory before any sound: all zeros."""
@@ -112,10 +119,15 @@ class UNet(nn.Module):
     def init_decoder_state(self, batch: int, n_targets: int) -> DecoderState:
         """The memory of fresh targets: all zeros."""
         blocks: Iterable[tuple[Any, int]] = zip(self.decoder, self.level_bands[::-1], strict=True)
-        convs = tuple(block.init_state(batch * n_targets, n).unflatten(0, (batch, n_targets)) for block, n in blocks)
+        convs = tuple(
+            block.init_state(batch * n_targets, n).unflatten(0, (batch, n_targets))
+            for block, n in blocks
+        )
         hidden = torch.zeros(batch, n_targets, self.config.recurrent_dilation, self.config.n_hidden)
         starts = (path.init_state(batch * n_targets) for path in self._paths(self.target_paths))
-        return DecoderState(hidden, convs, tuple(torch.unflatten(start, 0, (batch, n_targets)) for start in starts))
+        return DecoderState(
+            hidden, convs, tuple(torch.unflatten(start, 0, (batch, n_targets)) for start in starts)
+        )
 
     @staticmethod
     def _paths(modules: nn.ModuleList) -> Iterable[DualPath]:
@@ -146,17 +158,24 @@ class UNet(nn.Module):
         y, hidden = _recur(self.gru, deep, state.hidden)
         waiting: tuple[Tensor, ...] = ()
         if state.delays:
-            pairs = [delay(x, before, x.dim() - 2) for x, before in zip((*skips, deep), state.delays, strict=True)]
+            pairs = [
+                delay(x, before, x.dim() - 2)
+                for x, before in zip((*skips, deep), state.delays, strict=True)
+            ]
             (*skips, deep), waiting = map(tuple, zip(*pairs, strict=True))
         features = Features(tuple(skips), deep + y)
         return features, EncoderState(tuple(pasts), hidden, waiting, tuple(path_states))
 
     def modulate(self, condition: Tensor) -> Tensor:
-        """(B, N, n_condition) -> (B, N, all scales and shifts): what the decoders need to know of a condition."""
+        """(B, N, n_condition) -> (B, N, all scales and shifts): what the decoders need to know of a
+        condition.
+        """
         parts = (self.film, self.gate, self.path_film)
         return torch.cat([part(condition) for part in parts if part is not None], dim=-1)
 
-    def decode(self, features: Features, condition: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+    def decode(
+        self, features: Features, condition: Tensor, state: DecoderState
+    ) -> tuple[Tensor, DecoderState]:
         """Run one decoder per condition.
 
         Args:
@@ -176,7 +195,9 @@ class UNet(nn.Module):
         shape = modulation.shape[:2]
         gate_sizes = self.film_sizes[1:] if self.gate is not None else []
         kinds = (self.film_sizes, gate_sizes, self.path_sizes)
-        parts = torch.split(modulation.flatten(0, 1), [size for sizes in kinds for size in sizes], dim=-1)
+        parts = torch.split(
+            modulation.flatten(0, 1), [size for sizes in kinds for size in sizes], dim=-1
+        )
         pairs = iter([part.chunk(2, dim=-1) for part in parts])
         films, gates, path_films = ([next(pairs) for _ in sizes] for sizes in kinds)
         scale, shift = (f[:, None] for f in films[0])
@@ -202,7 +223,11 @@ class UNet(nn.Module):
         return masks, DecoderState(torch.unflatten(hidden, 0, shape), tuple(pasts), paths)
 
     def _follow_paths(
-        self, x: Tensor, films: Sequence[tuple[Tensor, ...]], state: tuple[Tensor, ...], shape: torch.Size
+        self,
+        x: Tensor,
+        films: Sequence[tuple[Tensor, ...]],
+        state: tuple[Tensor, ...],
+        shape: torch.Size,
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """(B * N, C, T, F) through the targets' dual-path blocks, with their next memory."""
         states = []
@@ -214,13 +239,17 @@ class UNet(nn.Module):
 
 
 def bound_masks(masks: Tensor) -> Tensor:
-    """(B, N, C, T, bins) raw -> bounded complex masks: real parts in 0..1.1, imaginary parts within 0.5."""
+    """(B, N, C, T, bins) raw -> bounded complex masks: real parts in 0..1.1, imaginary parts within
+    0.5.
+    """
     real, imaginary = masks.float().chunk(2, dim=2)
     return torch.cat([1.1 * torch.sigmoid(real), 0.5 * torch.tanh(imaginary)], dim=2)
 
 
 def _waits(ahead: Sequence[int], look_ahead: int) -> tuple[int, ...]:
-    """How many frames of each level's skip the decoder is behind, where every block of a level is so many behind."""
+    """How many frames of each level's skip the decoder is behind, where every block of a level is
+    so many behind.
+    """
     encoder = list(accumulate(ahead))
     decoder = accumulate((encoder[-1] + look_ahead, *ahead[:0:-1]))
     return tuple(late - early for late, early in zip(reversed(list(decoder)), encoder, strict=True))
@@ -232,7 +261,9 @@ def _per_target(x: Tensor, shape: torch.Size) -> Tensor:
 
 
 def _recur(gru: nn.GRU, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
-    """(B, T, H) through a recurrent layer of which D sequences take turns, with the latest D states (B, D, H)."""
+    """(B, T, H) through a recurrent layer of which D sequences take turns, with the latest D states
+    (B, D, H).
+    """
     n_frames, dilation = x.shape[1], hidden.shape[1]
     if n_frames == 1 or dilation == 1:
         # Copied, for torch cannot export the view, whose strides are those of all sequences.
@@ -242,4 +273,6 @@ def _recur(gru: nn.GRU, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         for i in range(min(dilation, n_frames)):
             y[:, i::dilation] = run_gru(gru, x[:, i::dilation], hidden[:, i])
     # The output of a step is its state.
-    return y, y[:, -1:] if dilation == 1 else torch.cat([hidden.to(y.dtype), y], dim=1)[:, -dilation:]
+    return y, y[:, -1:] if dilation == 1 else torch.cat([hidden.to(y.dtype), y], dim=1)[
+        :, -dilation:
+    ]

@@ -1,8 +1,9 @@
-"""The files of one recording: `session.jsonl`, `input.wav`, `mix.wav`, `remainder.wav`, and one per stem.
+"""The files of one recording: `session.jsonl`, `input.wav`, `mix.wav`, `remainder.wav`, and one per
+stem.
 
-All have the same length and are aligned: what came of an input sample stands at the same place as it. A sample's place
-follows from its hop, so whatever is never written is silence: a stem before its coming and after its going, and hops
-that were given up or lost.
+All have the same length and are aligned: what came of an input sample stands at the same place as
+it. A sample's place follows from its hop, so whatever is never written is silence: a stem before
+its coming and after its going, and hops that were given up or lost.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ OpenAudio = Callable[[Path, int, int], AudioOut]
 class Take:
     """A recording that is being written."""
 
-    def __init__(self, folder: Path, hop_length: int, delay: int, open_audio: OpenAudio = WavFile) -> None:
+    def __init__(
+        self, folder: Path, hop_length: int, delay: int, open_audio: OpenAudio = WavFile
+    ) -> None:
         """Begin one in a folder, or go on with the one that is there.
 
         Args:
@@ -99,7 +102,11 @@ class Take:
             OSError: the disk is full, or the like.
         """
         if hop.hop > before.hop:
-            self.note(Event(event="lost" if n_lost else "gave_up", hop=before.hop, hops=hop.hop - before.hop))
+            self.note(
+                Event(
+                    event="lost" if n_lost else "gave_up", hop=before.hop, hops=hop.hop - before.hop
+                )
+            )
         self._note_changes(hop, before)
         place, rate = hop.hop * self._hop, hop.run.sample_rate
         stems = {stem.name: audio for stem, audio in zip(hop.scene.stems, hop.stems, strict=True)}
@@ -137,7 +144,13 @@ class Take:
         if info.step > 1:
             self.note(Event(event="step", hop=hop.hop, hops=info.step))
         if info.n_bad_samples > before.n_bad_samples:
-            self.note(Event(event="bad_samples", hop=hop.hop, count=info.n_bad_samples - before.n_bad_samples))
+            self.note(
+                Event(
+                    event="bad_samples",
+                    hop=hop.hop,
+                    count=info.n_bad_samples - before.n_bad_samples,
+                )
+            )
         if info.n_xruns > before.n_xruns:
             self.note(Event(event="xruns", hop=hop.hop, count=info.n_xruns - before.n_xruns))
         if info.is_panic != bool(before.is_panic):
@@ -147,7 +160,9 @@ class Take:
 
     def _file(self, name: str, sample_rate: int, n_channels: int) -> AudioOut:
         if name not in self._files:
-            self._files[name] = self._open_audio(self.folder / f"{name}.wav", sample_rate, n_channels)
+            self._files[name] = self._open_audio(
+                self.folder / f"{name}.wav", sample_rate, n_channels
+            )
         return self._files[name]
 
 

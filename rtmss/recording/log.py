@@ -1,7 +1,9 @@
-"""What is written of a session: everything that decided how it sounded, hop by hop, so that it can be played again.
+"""What is written of a session: everything that decided how it sounded, hop by hop, so that it can
+be played again.
 
-`session.jsonl` has one JSON object per line: the header, then events. Hops count from the beginning of the stream. The
-condition vectors stand beside it in `conditions.safetensors`, under the keys that the scenes name.
+`session.jsonl` has one JSON object per line: the header, then events. Hops count from the beginning
+of the stream. The condition vectors stand beside it in `conditions.safetensors`, under the keys
+that the scenes name.
 """
 
 from __future__ import annotations
@@ -41,7 +43,9 @@ class Header(Config):
     """Hz, of the stream and of every file beside the log."""
     hop_length: int = Field(gt=0)
     delay: int = Field(ge=0)
-    """Samples by which the session's output lags behind its input; in the files this is made good."""
+    """Samples by which the session's output lags behind its input; in the files this is made
+    good.
+    """
     n_outputs: int = Field(ge=2)
     """Channels of the mix."""
     block: int = 0
@@ -51,7 +55,9 @@ class Header(Config):
     started: str = ""
     """Date and time."""
     versions: dict[str, str] = Field(default_factory=dict)
-    """Of rtmss, torch, numpy and the backend: with others, samples may differ in their last bits."""
+    """Of rtmss, torch, numpy and the backend: with others, samples may differ in their last
+    bits.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,17 @@ MIX_NAMES = tuple(name for name in SceneRecord.model_fields if name not in {"ste
 
 
 EventKind = Literal[
-    "start", "scene", "step", "gave_up", "lost", "late", "bad_samples", "xruns", "panic", "transport", "end"
+    "start",
+    "scene",
+    "step",
+    "gave_up",
+    "lost",
+    "late",
+    "bad_samples",
+    "xruns",
+    "panic",
+    "transport",
+    "end",
 ]
 
 
@@ -92,11 +108,14 @@ class Event(Config):
     step: so many hops were stepped at once; one where nothing is said.
     gave_up: the engine was too far behind and never stepped these hops; the files are silent there.
     lost: the engine played these hops and the recorder missed them; the files are silent there.
-    late: these hops were played after their turn, and the fallback was heard; the files have what was played.
-    bad_samples: input samples that were not finite or absurdly loud; they were replaced, in the file too.
+    late: these hops were played after their turn, and the fallback was heard; the files have what
+        was played.
+    bad_samples: input samples that were not finite or absurdly loud; they were replaced, in the
+        file too.
     xruns: blocks that the device itself lost.
     panic: the outputs were silenced, or no longer; the files go on.
-    transport: from here on a song is paused, started, stopped or on its way to another place, or no longer.
+    transport: from here on a song is paused, started, stopped or on its way to another place, or no
+        longer.
     end: the recording ends before this hop.
     """
 
@@ -153,7 +172,10 @@ class Vectors:
         Raises:
             KeyError: there is no vector under one of its keys.
         """
-        stems = tuple(Stem(stem.name, self._condition(stem.condition), plain_strip(stem)) for stem in record.stems)
+        stems = tuple(
+            Stem(stem.name, self._condition(stem.condition), plain_strip(stem))
+            for stem in record.stems
+        )
         mix: dict[str, Any] = {name: getattr(record, name) for name in MIX_NAMES}
         return Scene(stems, record.remainder, **mix)
 

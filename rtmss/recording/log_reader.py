@@ -1,4 +1,6 @@
-"""A session's log, read to be played again: what is stepped together, and which scene is taken up where."""
+"""A session's log, read to be played again: what is stepped together, and which scene is taken up
+where.
+"""
 
 from __future__ import annotations
 
@@ -47,17 +49,23 @@ class SessionLog:
         """Read a log and the vectors beside it.
 
         Raises:
-            AutomationError: it is no log, it is damaged, or it was written with other weights than `model_id`.
+            AutomationError: it is no log, it is damaged, or it was written with other weights than
+                `model_id`.
         """
         header, events = _read(path)
         if header.model_id != model_id:
             raise SessionLogError(
-                f"{path}: was recorded with weights {header.model_id} ({header.weights}), these are {model_id}; "
+                f"{path}: was recorded with weights {header.model_id} ({header.weights}), these "
+                f"are {model_id}; "
                 "name the same with --weights"
             )
         try:
             vectors = Vectors(path.with_name(VECTORS))
-            scenes = {(event.event, event.hop): vectors.make(event.scene) for event in events if event.scene}
+            scenes = {
+                (event.event, event.hop): vectors.make(event.scene)
+                for event in events
+                if event.scene
+            }
         except KeyError as error:
             raise SessionLogError(
                 f"{path.with_name(VECTORS)}: holds no vector {error}, which {path.name} names"
@@ -69,7 +77,9 @@ class SessionLog:
     @property
     def stems(self) -> list[str]:
         """Names of all stems that there ever were, in the order of their coming."""
-        return list(dict.fromkeys(stem.name for scene in self.scenes.values() for stem in scene.stems))
+        return list(
+            dict.fromkeys(stem.name for scene in self.scenes.values() for stem in scene.stems)
+        )
 
     @property
     def n_lost(self) -> int:
@@ -78,7 +88,9 @@ class SessionLog:
 
     @property
     def n_moves(self) -> int:
-        """Times that a song was started, stopped or moved; such a place cannot be played again to the bit."""
+        """Times that a song was started, stopped or moved; such a place cannot be played again to
+        the bit.
+        """
         return sum(event.event == "transport" and bool(event.on) for event in self.events)
 
     def lengths(self, *kinds: EventKind) -> dict[int, int]:
@@ -95,8 +107,18 @@ class SessionLog:
             n = missing.get(hop, steps.get(hop, 1))
             n = min(n, n_hops - hop)
             if not is_missing:
-                n = min([n, *(change - hop for change in changes[bisect.bisect_right(changes, hop) :][:1])])
-            yield ReplayStep(hop, n, self.scenes.get(("start", hop)), self.scenes.get(("scene", hop)), is_missing)
+                n = min(
+                    [
+                        n,
+                        *(
+                            change - hop
+                            for change in changes[bisect.bisect_right(changes, hop) :][:1]
+                        ),
+                    ]
+                )
+            yield ReplayStep(
+                hop, n, self.scenes.get(("start", hop)), self.scenes.get(("scene", hop)), is_missing
+            )
             hop += n
 
 
@@ -111,8 +133,12 @@ def _read(path: Path) -> tuple[Header, list[Event]]:
         lines.pop()  # half a line is what a recorder leaves that was killed
     header = _parse(lines[0], Header, f"{path}, line 1")
     if header.version != VERSION:
-        raise SessionLogError(f"{path}: a log of version {header.version}, this rtmss reads {VERSION}")
-    return header, [_parse(line, Event, f"{path}, line {number}") for number, line in enumerate(lines[1:], 2)]
+        raise SessionLogError(
+            f"{path}: a log of version {header.version}, this rtmss reads {VERSION}"
+        )
+    return header, [
+        _parse(line, Event, f"{path}, line {number}") for number, line in enumerate(lines[1:], 2)
+    ]
 
 
 def _parse(line: str, kind: type[Line], origin: str) -> Line:
@@ -122,4 +148,6 @@ def _parse(line: str, kind: type[Line], origin: str) -> Line:
             raise SessionLogError(f"{origin}: expected a JSON object")
         return validate(content, kind, origin)
     except (json.JSONDecodeError, ConfigError) as error:
-        raise SessionLogError(str(error) if isinstance(error, ConfigError) else f"{origin}: {error}") from error
+        raise SessionLogError(
+            str(error) if isinstance(error, ConfigError) else f"{origin}: {error}"
+        ) from error

@@ -1,4 +1,5 @@
-"""A recording's log played again, on its own input or on another file: the live engine's steps, one after the other.
+"""A recording's log played again, on its own input or on another file: the live engine's steps, one
+after the other.
 
 Axes: N stems, C channels, O output channels, S samples.
 """
@@ -31,16 +32,19 @@ def replay(
 ) -> Report:
     """Render a file as a log says, hop by hop.
 
-    With one thread, on the same machine and on the input that was recorded, every sample is that of the recording.
-    Files are aligned to the input; as nothing comes after its end, the session's delay at the end is silent.
+    With one thread, on the same machine and on the input that was recorded, every sample is that of
+    the recording. Files are aligned to the input; as nothing comes after its end, the session's
+    delay at the end is silent.
 
     Args:
         source: 1 or 2 channels at the log's sample rate.
-        folder: where the files go; made if need be. They appear under their names only when all are whole.
+        folder: where the files go; made if need be. They appear under their names only when all are
+            whole.
         model: the weights of the log.
         log: the log.
         stems: write every stem and the remainder too.
-        backend: what runs the model; None for eager torch. To get the same samples, the one that the log names.
+        backend: what runs the model; None for eager torch. To get the same samples, the one that
+            the log names.
         report: called with the fraction done.
 
     Raises:
@@ -62,7 +66,9 @@ def replay(
                 files.write({name: samples[:, n_skipped:] for name, samples in audio.items()})
                 n_skipped = max(0, n_skipped - step.n * hop)
                 report(min(1.0, (step.hop + step.n) * hop / n_total))
-            files.write({name: np.zeros((n, session.delay), np.float32) for name, n in channels.items()})
+            files.write(
+                {name: np.zeros((n, session.delay), np.float32) for name, n in channels.items()}
+            )
     seconds, wall_seconds = n_total / header.sample_rate, time.monotonic() - started
     return Report(files.paths, seconds, wall_seconds, files.peak, session.n_bad_samples)
 
@@ -73,7 +79,8 @@ def _check(source: Path, log: SessionLog) -> int:
     with open_audio(source, most_channels=N_CHANNELS) as reader:
         if reader.sample_rate != rate:
             raise SessionLogError(
-                f"{source}: has {reader.sample_rate} Hz, the log {rate} Hz, and its hops would fall elsewhere; "
+                f"{source}: has {reader.sample_rate} Hz, the log {rate} Hz, and its hops would "
+                "fall elsewhere; "
                 "resample it"
             )
         return sum(block.shape[-1] for block in reader.blocks())
@@ -85,14 +92,18 @@ def _read(reader: AudioReader, n: int) -> Audio:
     return np.pad(block, ((0, 0), (0, n - block.shape[-1])))
 
 
-def _play(session: Session, step: ReplayStep, block: Audio, channels: dict[str, int]) -> dict[str, Audio]:
+def _play(
+    session: Session, step: ReplayStep, block: Audio, channels: dict[str, int]
+) -> dict[str, Audio]:
     """What every file gets of a piece; silence for stems that are not there."""
     if step.start is not None:
         session.scene = step.start
         session.reset()
     if step.scene is not None:
         session.scene = step.scene
-    audio: dict[str, Audio] = {name: np.zeros((n, block.shape[-1]), np.float32) for name, n in channels.items()}
+    audio: dict[str, Audio] = {
+        name: np.zeros((n, block.shape[-1]), np.float32) for name, n in channels.items()
+    }
     if not step.is_missing:
         output = session.step(block)
         stems = zip((stem.name for stem in session.scene.stems), output.stems, strict=True)

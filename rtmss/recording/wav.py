@@ -1,8 +1,9 @@
 """Growing WAV files of 32-bit floats that stay readable whatever happens to their writer.
 
-Not a library's, because none can do all of this: samples are put at their place, so that a writer that was killed goes
-on where it was, and silence before a stem's first sound is a hole that costs nothing; the header is brought up to date
-in place, also on a full disk; beyond 4 GiB it becomes that of RF64 (EBU Tech 3306), for which room is kept.
+Not a library's, because none can do all of this: samples are put at their place, so that a writer
+that was killed goes on where it was, and silence before a stem's first sound is a hole that costs
+nothing; the header is brought up to date in place, also on a full disk; beyond 4 GiB it becomes
+that of RF64 (EBU Tech 3306), for which room is kept.
 
 Axes: C channels, S samples.
 """
@@ -33,7 +34,8 @@ class WavFile:
         """
         self._rate, self._n_channels = sample_rate, n_channels
         self._row = 4 * n_channels
-        # Unbuffered: what has been written survives the process, and a full disk is noticed at once.
+        # Unbuffered: what has been written survives the process, and a full disk is noticed at
+        # once.
         self._file = path.open("r+b" if path.exists() else "x+b", buffering=0)
         if self._file.seek(0, 2) < HEADER_BYTES:
             self._write(0, header(0, sample_rate, n_channels))
@@ -45,10 +47,13 @@ class WavFile:
             OSError: the disk is full, or the like.
         """
         audio = audio[:, max(0, -start) :]
-        self._write(HEADER_BYTES + max(0, start) * self._row, np.ascontiguousarray(audio.T, "<f4").tobytes())
+        self._write(
+            HEADER_BYTES + max(0, start) * self._row, np.ascontiguousarray(audio.T, "<f4").tobytes()
+        )
 
     def end_at(self, n_samples: int) -> None:
-        """Let the file be that long, for anybody who opens it: what is more is cut off, what is missing is silence.
+        """Let the file be that long, for anybody who opens it: what is more is cut off, what is
+        missing is silence.
 
         Raises:
             OSError: the disk does not do it.
@@ -77,10 +82,22 @@ def header(n_samples: int, sample_rate: int, n_channels: int) -> bytes:
     else:
         kind, sizes = b"RF64", (LARGEST, LARGEST, LARGEST)
         spare = struct.pack("<4sIQQQI", b"ds64", 28, n_riff, n_data, n_samples, 0)
-    return b"".join([
-        struct.pack("<4sI4s", kind, sizes[0], b"WAVE"),
-        spare,
-        struct.pack("<4sIHHIIHH", b"fmt ", 16, IEEE_FLOAT, n_channels, sample_rate, sample_rate * row, row, 32),
-        struct.pack("<4sII", b"fact", 4, sizes[1]),
-        struct.pack("<4sI", b"data", sizes[2]),
-    ])  # fmt: skip
+    return b"".join(
+        [
+            struct.pack("<4sI4s", kind, sizes[0], b"WAVE"),
+            spare,
+            struct.pack(
+                "<4sIHHIIHH",
+                b"fmt ",
+                16,
+                IEEE_FLOAT,
+                n_channels,
+                sample_rate,
+                sample_rate * row,
+                row,
+                32,
+            ),
+            struct.pack("<4sII", b"fact", 4, sizes[1]),
+            struct.pack("<4sI", b"data", sizes[2]),
+        ]
+    )

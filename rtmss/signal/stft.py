@@ -11,7 +11,9 @@ from torch import Tensor
 from rtmss.config import StftConfig
 
 
-def analyze(audio: Tensor, past: Tensor, window: Tensor, config: StftConfig) -> tuple[Tensor, Tensor]:
+def analyze(
+    audio: Tensor, past: Tensor, window: Tensor, config: StftConfig
+) -> tuple[Tensor, Tensor]:
     """Turn new samples into the frames that they complete.
 
     Args:
@@ -26,22 +28,28 @@ def analyze(audio: Tensor, past: Tensor, window: Tensor, config: StftConfig) -> 
         ValueError: the number of samples is not a multiple of hop_length.
     """
     if audio.shape[-1] % config.hop_length:
-        raise ValueError(f"{audio.shape[-1]} samples are not a multiple of hop_length {config.hop_length}")
+        raise ValueError(
+            f"{audio.shape[-1]} samples are not a multiple of hop_length {config.hop_length}"
+        )
     samples = torch.cat([past, audio], dim=-1)
     blocks = samples.unfold(-1, config.n_fft, config.hop_length)
     return torch.fft.rfft(blocks * window), samples[..., audio.shape[-1] :]
 
 
-def synthesize(frames: Tensor, overlap: Tensor, window: Tensor, config: StftConfig) -> tuple[Tensor, Tensor]:
+def synthesize(
+    frames: Tensor, overlap: Tensor, window: Tensor, config: StftConfig
+) -> tuple[Tensor, Tensor]:
     """Turn frames into the samples that they complete.
 
     Args:
         frames: (..., T, F) complex.
-        overlap: (..., n_synthesis - hop_length) what earlier frames already gave to the coming samples.
+        overlap: (..., n_synthesis - hop_length) what earlier frames already gave to the coming
+            samples.
         window: (n_synthesis,) from `synthesis_window`.
 
     Returns:
-        (..., T * hop_length) samples, `config.delay` behind the analyzed audio, and the next `overlap`.
+        (..., T * hop_length) samples, `config.delay` behind the analyzed audio, and the next
+        `overlap`.
     """
     hop, n_frames = config.hop_length, frames.shape[-2]
     blocks = torch.fft.irfft(frames, n=config.n_fft)[..., -config.n_synthesis :] * window

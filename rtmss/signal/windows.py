@@ -1,7 +1,7 @@
 """Asymmetric window pairs for low latency with good frequency resolution.
 
-Source: Wang et al., "Low-latency monaural speech separation with deep filter-bank", arXiv 2106.11794: a long
-analysis window whose last part matches a short synthesis window.
+Source: Wang et al., "Low-latency monaural speech separation with deep filter-bank", arXiv
+2106.11794: a long analysis window whose last part matches a short synthesis window.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from rtmss.config import StftConfig
 
 
 def analysis_window(config: StftConfig) -> Tensor:
-    """(n_fft,) float32: a long sine rise, then the falling half of a sine over n_synthesis / 2 samples."""
+    """(n_fft,) float32: a long sine rise, then the falling half of a sine over n_synthesis / 2
+    samples.
+    """
     n_fall = config.n_synthesis // 2
     n_rise = config.n_fft - n_fall
     rise = torch.sin(torch.arange(n_rise, dtype=torch.float64) * (math.pi / (2 * n_rise)))
@@ -24,7 +26,9 @@ def analysis_window(config: StftConfig) -> Tensor:
 
 
 def synthesis_window(config: StftConfig) -> Tensor:
-    """(n_synthesis,) float32: times the end of the analysis window it gives a periodic Hann that overlap-adds to 1."""
+    """(n_synthesis,) float32: times the end of the analysis window it gives a periodic Hann that
+    overlap-adds to 1.
+    """
     n = config.n_synthesis
     hann = torch.hann_window(n, periodic=True, dtype=torch.float64) * (2 * config.hop_length / n)
     end_of_analysis = analysis_window(config)[-n:].double()

@@ -1,5 +1,5 @@
-"""Disguises: how one take becomes many. What is done is drawn from a numpy generator, part by part; the doing is
-batched, on whatever device the audio lies.
+"""Disguises: how one take becomes many. What is done is drawn from a numpy generator, part by part;
+the doing is batched, on whatever device the audio lies.
 
 Axes: P parts, C channels, S samples, F bins.
 """
@@ -17,12 +17,14 @@ from torch.nn.functional import avg_pool1d, fold
 
 _POWERS = product(range(5, 12), range(8), range(6), range(2))
 SMOOTH = np.array(sorted(2**a * 3**b * 5**c * 7**d for a, b, c, d in _POWERS))
-"""Lengths with small prime factors, on which the FFT is fast. Those with many factors of two are several times as slow
-in some libraries.
+"""Lengths with small prime factors, on which the FFT is fast. Those with many factors of two are
+several times as slow in some libraries.
 """
 
 FADE = 2048
-"""Samples at either end of a crop that the circular transforms below may smear; callers crop longer by this."""
+"""Samples at either end of a crop that the circular transforms below may smear; callers crop longer
+by this.
+"""
 
 KNOTS = np.geomspace(40, 18000, 7)
 """Frequencies in Hz whose gains an equaliser draws."""
@@ -35,7 +37,9 @@ DRY = (0.0, 0.0, 0.0)
 
 
 def draw_equaliser(rng: np.random.Generator) -> tuple[float, ...]:
-    """Gains in dB at `KNOTS`, a few either way; then the low cut and the high cut in Hz, each of which is rare."""
+    """Gains in dB at `KNOTS`, a few either way; then the low cut and the high cut in Hz, each of
+    which is rare.
+    """
     knots = rng.normal(0, 4, KNOTS.size)
     low = rng.uniform(80, 300) if rng.random() < 0.25 else 0.0
     high = rng.uniform(3000, 12000) if rng.random() < 0.25 else np.inf
@@ -43,7 +47,9 @@ def draw_equaliser(rng: np.random.Generator) -> tuple[float, ...]:
 
 
 def equaliser_gains(equalisers: Tensor, n_bins: int, sample_rate: int) -> Tensor:
-    """(P, F) gains of what `draw_equaliser` gives, (P, 9): smooth over log frequency, cuts of 12 dB per octave."""
+    """(P, F) gains of what `draw_equaliser` gives, (P, 9): smooth over log frequency, cuts of 12 dB
+    per octave.
+    """
     frequency, between = _knots_at(n_bins, sample_rate, equalisers.device)
     knots, low, high = equalisers[:, : KNOTS.size], equalisers[:, -2:-1], equalisers[:, -1:]
     gains = torch.exp(np.log(10) / 20 * (knots @ between))
@@ -80,7 +86,9 @@ def room_impulses(rooms: Tensor, n: int, sample_rate: int, generator: torch.Gene
     The direct sound, and a different decaying noise on either side.
     """
     n_longest = min(n, 2 + int(float((rooms[:, 0] + rooms[:, 2]).max()) * sample_rate))
-    decay, level_db, delay = (column[:, None, None].to(generator.device) for column in rooms.unbind(1))
+    decay, level_db, delay = (
+        column[:, None, None].to(generator.device) for column in rooms.unbind(1)
+    )
     t = torch.arange(n_longest, device=generator.device) / sample_rate - delay
     noise = torch.randn(len(rooms), 2, n_longest, generator=generator, device=generator.device)
     tail = noise * torch.exp(-6.9 * t / decay) * ((t > 0) & (t < decay))
@@ -89,10 +97,13 @@ def room_impulses(rooms: Tensor, n: int, sample_rate: int, generator: torch.Gene
     return tail
 
 
-def play(audio: Tensor, n_out: int, gains: Tensor | None = None, impulses: Tensor | None = None) -> Tensor:
+def play(
+    audio: Tensor, n_out: int, gains: Tensor | None = None, impulses: Tensor | None = None
+) -> Tensor:
     """One sound in another time, through an equaliser and a room; pitch and formants move together.
 
-    Two channels are transformed as one complex signal, and one channel so that only half of its spectrum counts:
+    Two channels are transformed as one complex signal, and one channel so that only half of its
+    spectrum counts:
     several times as fast as transforms of real signals.
 
     Args:
@@ -105,7 +116,9 @@ def play(audio: Tensor, n_out: int, gains: Tensor | None = None, impulses: Tenso
         (C, n_out), or as many channels as there are impulses.
     """
     if len(audio) == 2 and impulses is not None:
-        return torch.cat([play(audio[n : n + 1], n_out, gains, impulses[n : n + 1]) for n in range(2)])
+        return torch.cat(
+            [play(audio[n : n + 1], n_out, gains, impulses[n : n + 1]) for n in range(2)]
+        )
     is_mono = len(audio) == 1 and (impulses is None or len(impulses) == 1)
     # So scaled, sounds of any length are as loud.
     whole = torch.fft.fft(_packed(audio, audio.shape[-1]), norm="forward")
@@ -134,7 +147,8 @@ def _packed(audio: Tensor, n: int) -> Tensor:
 
 
 def _at_speed(spectrum: Tensor, n_out: int, *, is_mono: bool) -> Tensor:
-    """(n_in,) -> (n_out,), the bins from the middle on left out or silence put there; changed in place or copied.
+    """(n_in,) -> (n_out,), the bins from the middle on left out or silence put there; changed in
+    place or copied.
 
     Of mono nothing but the lower half, which has half of each real wave.
     """
@@ -154,13 +168,18 @@ def _at_speed(spectrum: Tensor, n_out: int, *, is_mono: bool) -> Tensor:
 
 
 def colour(
-    spectra: Tensor, n_out: int, sample_rate: int, equalisers: Tensor, rooms: Tensor, generator: torch.Generator
+    spectra: Tensor,
+    n_out: int,
+    sample_rate: int,
+    equalisers: Tensor,
+    rooms: Tensor,
+    generator: torch.Generator,
 ) -> Tensor:
     """Through equalisers and rooms, back to audio.
 
     Args:
-        spectra: (P, C, n_out // 2 + 1) complex, changed in place. Where some have rooms, they need two channels; where
-            all have, one becomes two.
+        spectra: (P, C, n_out // 2 + 1) complex, changed in place. Where some have rooms, they need
+            two channels; where all have, one becomes two.
         n_out: samples of the result.
         sample_rate: Hz.
         equalisers: (P, 9) from `draw_equaliser`, or `PLAIN`; on the processor.
@@ -193,15 +212,19 @@ def _multiplied(spectra: Tensor, which: Tensor, gains: Tensor) -> Tensor:
 
 
 def draw_formants(rng: np.random.Generator) -> float:
-    """How far up or down the resonances of a voice move, as a ratio of frequencies; its pitch stays."""
+    """How far up or down the resonances of a voice move, as a ratio of frequencies; its pitch
+    stays.
+    """
     return float(2 ** (rng.uniform(-4, 4) / 12))
 
 
 def shift_formants(audio: Tensor, ratios: Tensor, sample_rate: int) -> Tensor:
-    """(P, C, S) with the spectral envelopes of each part stretched over frequency by its ratio, (P,).
+    """(P, C, S) with the spectral envelopes of each part stretched over frequency by its ratio,
+    (P,).
 
-    Envelopes are power spectra smoothed twice over 500 Hz, wide enough for pitches up to there, and alike for all
-    channels. They change by 12 dB at most, and levels are kept. The first and last `FADE` samples fade.
+    Envelopes are power spectra smoothed twice over 500 Hz, wide enough for pitches up to there, and
+    alike for all channels. They change by 12 dB at most, and levels are kept. The first and last
+    `FADE` samples fade.
     """
     n_fft = 1 << round(np.log2(sample_rate / 20))
     window = torch.hann_window(n_fft, device=audio.device)
@@ -215,15 +238,23 @@ def shift_formants(audio: Tensor, ratios: Tensor, sample_rate: int) -> Tensor:
     below = place.long().clamp_max(n_fft // 2 - 1)
     parts = torch.arange(len(audio), device=audio.device)[:, None]
     stretched = torch.lerp(
-        envelopes[parts, below], envelopes[parts, below + 1], (place - below).clamp_max(1)[..., None]
+        envelopes[parts, below],
+        envelopes[parts, below + 1],
+        (place - below).clamp_max(1)[..., None],
     )
-    gains = torch.exp(0.5 * (stretched - envelopes).clamp(-2.8, 2.8)).repeat_interleave(audio.shape[1], 0)
+    gains = torch.exp(0.5 * (stretched - envelopes).clamp(-2.8, 2.8)).repeat_interleave(
+        audio.shape[1], 0
+    )
     # `istft` would wait for the device. Hann windows squared, four of which overlap, add up to 3/2.
     pieces = torch.fft.irfft(frames * gains, dim=1) * (window / 1.5)[:, None]
     n_padded = audio.shape[-1] + n_fft
     hop = n_fft // 4
-    shifted = fold(pieces, (1, n_fft + hop * (pieces.shape[-1] - 1)), (1, n_fft), stride=(1, hop))[:, 0, 0]
-    shifted = torch.nn.functional.pad(shifted, (0, n_padded - shifted.shape[-1]))[:, n_fft // 2 : -n_fft // 2]
+    shifted = fold(pieces, (1, n_fft + hop * (pieces.shape[-1] - 1)), (1, n_fft), stride=(1, hop))[
+        :, 0, 0
+    ]
+    shifted = torch.nn.functional.pad(shifted, (0, n_padded - shifted.shape[-1]))[
+        :, n_fft // 2 : -n_fft // 2
+    ]
     return with_level_of(audio, torch.unflatten(shifted, 0, audio.shape[:2]))
 
 
@@ -244,14 +275,17 @@ def with_level_of(audio: Tensor, changed: Tensor) -> Tensor:
 
 
 def draw_growl(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(S,) what distorted and detuned synthesizers have below a bass: dense, noise-like, in pulses of its own.
+    """(S,) what distorted and detuned synthesizers have below a bass: dense, noise-like, in pulses
+    of its own.
 
     Its level is that over the sound it is put under: at times very loud.
     """
     lowest, highest = rng.uniform(20, 50), rng.uniform(60, 160)
     frequency = np.fft.rfftfreq(n, 1 / sample_rate)
     inside = (frequency > lowest) & (frequency < highest)
-    spectrum = np.where(inside, rng.standard_normal(frequency.size) + 1j * rng.standard_normal(frequency.size), 0)
+    spectrum = np.where(
+        inside, rng.standard_normal(frequency.size) + 1j * rng.standard_normal(frequency.size), 0
+    )
     noise = np.fft.irfft(spectrum, n)
     n_pulses = int(rng.integers(1, 9))
     heights = np.repeat(rng.random(n_pulses) < 0.75, -(-n // n_pulses))[:n].astype(np.float32)
@@ -261,14 +295,18 @@ def draw_growl(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np
 
 
 def draw_sub_notes(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """(S,) a sub bass under a synthesizer: tuned notes below 100 Hz, many of which begin as a kick does.
+    """(S,) a sub bass under a synthesizer: tuned notes below 100 Hz, many of which begin as a kick
+    does.
 
-    It tells a drum from a note by whether the pitch stays, not by where it lies. Its level is as for `draw_growl`.
+    It tells a drum from a note by whether the pitch stays, not by where it lies. Its level is as
+    for `draw_growl`.
     """
     lowest = rng.uniform(28, 60)
     n_notes = int(rng.integers(1, 9))
     edges = np.sort(rng.integers(0, n, n_notes))
-    glide, settling = (rng.uniform(0.3, 3), rng.uniform(0.008, 0.04)) if rng.random() < 0.6 else (0.0, 1.0)
+    glide, settling = (
+        (rng.uniform(0.3, 3), rng.uniform(0.008, 0.04)) if rng.random() < 0.6 else (0.0, 1.0)
+    )
     attack, release, fall = rng.uniform(0.001, 0.02), rng.uniform(0.01, 0.06), rng.uniform(0.15, 2)
     sub = np.zeros(n)
     for start, end in zip(edges, [*edges[1:], n], strict=True):
@@ -282,16 +320,21 @@ def draw_sub_notes(n: int, sample_rate: int, rng: np.random.Generator) -> NDArra
 
 
 def put_under(audio: Tensor, parts: Tensor, sounds: Tensor) -> Tensor:
-    """Add (K, S) sounds to the `parts` (K,) of (P, C, S) audio, at their level over each part's own."""
+    """Add (K, S) sounds to the `parts` (K,) of (P, C, S) audio, at their level over each part's
+    own.
+    """
     if not len(parts):
         return audio
-    return audio.index_add(0, parts, sounds[:, None].expand(-1, audio.shape[1], -1) * _rms(audio[parts]))
+    return audio.index_add(
+        0, parts, sounds[:, None].expand(-1, audio.shape[1], -1) * _rms(audio[parts])
+    )
 
 
 def draw_side(n_channels: int, rng: np.random.Generator) -> tuple[float, float, float, float]:
     """What reaches left from left and right, and right from left and right.
 
-    Mono, which lies on both, is panned (constant power); stereo sometimes changes sides; polarity is tossed.
+    Mono, which lies on both, is panned (constant power); stereo sometimes changes sides; polarity
+    is tossed.
     """
     left, right, change = 1.0, 1.0, False
     if n_channels == 1:

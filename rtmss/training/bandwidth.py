@@ -29,7 +29,8 @@ _N_FRAMES = 2000
 def bandwidth_hz(audio: NDArray[np.int16], sample_rate: int) -> float:
     """Where a recording was cut off, in Hz, or up to 500 Hz below; infinite if it was not.
 
-    A cut falls by 30 dB within 500 Hz, and nothing comes above it. Sounds that end by themselves fall more slowly.
+    A cut falls by 30 dB within 500 Hz, and nothing comes above it. Sounds that end by themselves
+    fall more slowly.
 
     Args:
         audio: (S, C).
@@ -56,5 +57,7 @@ def _levels_db(audio: NDArray[np.int16], sample_rate: int) -> NDArray[np.float64
     power = np.square(np.abs(np.fft.rfft(frames))).mean(0)
     band = (np.arange(len(power)) * sample_rate / _N_FFT / BAND_HZ).astype(int)
     inside = band < n_bands
-    total = np.bincount(band[inside], power[inside], n_bands) / np.bincount(band[inside], minlength=n_bands)
+    total = np.bincount(band[inside], power[inside], n_bands) / np.bincount(
+        band[inside], minlength=n_bands
+    )
     return np.asarray(10 * np.log10(total + 1e-3))

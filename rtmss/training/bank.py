@@ -1,4 +1,5 @@
-"""A bank of takes: all training audio decoded once to one int16 array that lies on disk and is mapped into memory.
+"""A bank of takes: all training audio decoded once to one int16 array that lies on disk and is
+mapped into memory.
 
 The takes come from the readers in `rtmss.training.datasets`, which know the layouts on disk.
 """
@@ -54,7 +55,9 @@ class Bank:
     levels: list[NDArray[np.float32]]
     """Per take: RMS of each half second, full scale 1."""
     sample_rate: int
-    _active: dict[int, NDArray[np.int64]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _active: dict[int, NDArray[np.int64]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def crop(self, index: int, start: int, length: int) -> Audio:
         """(C, length) float32 of a take, silence where it has ended or not begun.
@@ -71,7 +74,9 @@ class Bank:
         return out.T
 
     def active_blocks(self, index: int) -> NDArray[np.int64]:
-        """Half-second blocks of a take that sound: within 30 dB of its loudest and above -55 dBFS."""
+        """Half-second blocks of a take that sound: within 30 dB of its loudest and above -55
+        dBFS.
+        """
         if index not in self._active:
             levels = self.levels[index]
             threshold = max(10 ** (-55 / 20), float(levels.max(initial=0)) * 10 ** (-30 / 20))
@@ -80,11 +85,11 @@ class Bank:
 
 
 def choose_share(takes: Sequence[Take], among: Iterable[int], share: float, seed: int) -> list[int]:
-    """Those `among` numbers of takes that belong to a share of the songs, or to a share of the sources of each family's
-    solo recordings.
+    """Those `among` numbers of takes that belong to a share of the songs, or to a share of the
+    sources of each family's solo recordings.
 
-    At least one of each is kept. A smaller share of the same seed is part of a larger one. A source that is left out
-    may still play in a song that is kept.
+    At least one of each is kept. A smaller share of the same seed is part of a larger one. A source
+    that is left out may still play in a song that is kept.
     """
     groups: dict[str, dict[str, list[int]]] = {}
     for index in among:
@@ -100,7 +105,9 @@ def choose_share(takes: Sequence[Take], among: Iterable[int], share: float, seed
 
 
 class Urn:
-    """Takes to draw from: the source first (by the square root of its length), then one of its takes (by length)."""
+    """Takes to draw from: the source first (by the square root of its length), then one of its
+    takes (by length).
+    """
 
     def __init__(self, bank: Bank, indices: list[int]) -> None:
         self.indices = indices
@@ -133,9 +140,14 @@ def draw_start(bank: Bank, index: int, length: int, rng: np.random.Generator) ->
 
 
 def load_banks(
-    folders: Sequence[Path], split: str, cache: Path, sample_rate: int, console: Console | None = None
+    folders: Sequence[Path],
+    split: str,
+    cache: Path,
+    sample_rate: int,
+    console: Console | None = None,
 ) -> Bank:
-    """Map several data folders into memory as one bank, in their order; songs of one name stay songs of their own.
+    """Map several data folders into memory as one bank, in their order; songs of one name stay
+    songs of their own.
 
     Decoding, which happens once, shows its progress on `console`.
 
@@ -149,7 +161,9 @@ def load_banks(
     takes: list[Take] = []
     for number, bank in enumerate(banks, 1):
         taken = {take.song for take in takes} - {""}
-        takes += [replace(t, song=f"{t.song} ({number})") if t.song in taken else t for t in bank.takes]
+        takes += [
+            replace(t, song=f"{t.song} ({number})") if t.song in taken else t for t in bank.takes
+        ]
     audio = [audio for bank in banks for audio in bank.audio]
     return Bank(takes, audio, [levels for bank in banks for levels in bank.levels], sample_rate)
 
@@ -169,18 +183,28 @@ def load_bank(
         ConfigError: the folder holds no takes.
     """
     takes = find_takes(folder, split)
-    key = hashlib.sha256(json.dumps([[_signature(folder, t) for t in takes], sample_rate]).encode()).hexdigest()[:12]
+    key = hashlib.sha256(
+        json.dumps([[_signature(folder, t) for t in takes], sample_rate]).encode()
+    ).hexdigest()[:12]
     index_file, audio_file = cache / f"{split}-{key}.json", cache / f"{split}-{key}.int16"
     if not index_file.exists():
         cache.mkdir(parents=True, exist_ok=True)
         rows = _decode(
-            folder, takes, sample_rate, audio_file, n_workers or os.cpu_count() or 1, console or Console(quiet=True)
+            folder,
+            takes,
+            sample_rate,
+            audio_file,
+            n_workers or os.cpu_count() or 1,
+            console or Console(quiet=True),
         )
         index_file.write_text(json.dumps(rows))
     index = json.loads(index_file.read_text())
     samples = np.asarray(np.memmap(audio_file, np.int16, mode="r"))
     takes = [_placed(take, row["take"]) for take, row in zip(takes, index, strict=True)]
-    audio = [samples[t.start : t.start + t.n_samples * t.n_channels].reshape(t.n_samples, t.n_channels) for t in takes]
+    audio = [
+        samples[t.start : t.start + t.n_samples * t.n_channels].reshape(t.n_samples, t.n_channels)
+        for t in takes
+    ]
     takes = _with_bandwidths(takes, audio, sample_rate, cache / f"bandwidths-{split}-{key}.json")
     return Bank(takes, audio, [np.asarray(row["levels"], np.float32) for row in index], sample_rate)
 
@@ -194,31 +218,58 @@ def _signature(folder: Path, take: Take) -> tuple[str | int, ...]:
 
 
 def _placed(take: Take, row: dict[str, Any]) -> Take:
-    return replace(take, start=row["start"], n_samples=row["n_samples"], n_channels=row["n_channels"])
+    return replace(
+        take, start=row["start"], n_samples=row["n_samples"], n_channels=row["n_channels"]
+    )
 
 
-def _with_bandwidths(takes: list[Take], audio: list[NDArray[np.int16]], sample_rate: int, kept: Path) -> list[Take]:
+def _with_bandwidths(
+    takes: list[Take], audio: list[NDArray[np.int16]], sample_rate: int, kept: Path
+) -> list[Take]:
     """The takes with the bandwidths that are kept in a file, measured the first time."""
     if not kept.exists():
         kept.write_text(json.dumps([bandwidth_hz(samples, sample_rate) for samples in audio]))
-    return [replace(t, bandwidth_hz=hz) for t, hz in zip(takes, json.loads(kept.read_text()), strict=True)]
+    return [
+        replace(t, bandwidth_hz=hz)
+        for t, hz in zip(takes, json.loads(kept.read_text()), strict=True)
+    ]
 
 
 def _decode(
-    folder: Path, takes: list[Take], sample_rate: int, audio_file: Path, n_workers: int, console: Console
+    folder: Path,
+    takes: list[Take],
+    sample_rate: int,
+    audio_file: Path,
+    n_workers: int,
+    console: Console,
 ) -> list[dict[str, Any]]:
     """Write the audio of all takes and return the rows of the index."""
     rows, position, half = [], 0, sample_rate // 2
     with audio_file.open("wb") as out, ThreadPoolExecutor(n_workers) as pool:
         audios = pool.map(lambda take: _read_int16(folder, take, sample_rate), takes, chunksize=4)
-        shown = track(audios, escape(f"Decoding {folder}"), len(takes), console=console, transient=True)
+        shown = track(
+            audios, escape(f"Decoding {folder}"), len(takes), console=console, transient=True
+        )
         for take, audio in zip(takes, shown, strict=True):
             n_samples, n_channels = audio.shape
             out.write(audio.tobytes())
-            blocks = audio[: n_samples // half * half].reshape(-1, half * n_channels).astype(np.float32) / 32768
+            blocks = (
+                audio[: n_samples // half * half].reshape(-1, half * n_channels).astype(np.float32)
+                / 32768
+            )
             place = {"start": position, "n_samples": n_samples, "n_channels": n_channels}
-            described = {"path": take.path, "label": take.label, "source": take.source, "song": take.song}
-            rows.append({"take": described | place, "levels": [float(x) for x in np.sqrt(np.mean(blocks**2, 1))]})
+            described = {
+                "path": take.path,
+                "label": take.label,
+                "source": take.source,
+                "song": take.song,
+            }
+            rows.append(
+                {
+                    "take": described | place,
+                    "levels": [float(x) for x in np.sqrt(np.mean(blocks**2, 1))],
+                }
+            )
             position += audio.size
     return rows
 

@@ -85,11 +85,18 @@ class SegmentBatches(IterableDataset[SegmentBatch]):
 
 
 def train_clip_encoder(
-    encoder: ClipEncoder, bank: Bank, recipe: Recipe, progress: Progress, *, is_trained: bool = False
+    encoder: ClipEncoder,
+    bank: Bank,
+    recipe: Recipe,
+    progress: Progress,
+    *,
+    is_trained: bool = False,
 ) -> None:
-    """Train `encoder` in place: cross-entropy with label smoothing on two cosine heads, and the contrast of sources.
+    """Train `encoder` in place: cross-entropy with label smoothing on two cosine heads, and the
+    contrast of sources.
 
-    One that is trained already keeps its instruments where they are: the head that tells these apart stays at
+    One that is trained already keeps its instruments where they are: the head that tells these
+        apart stays at
     the means of what the encoder says of them now.
     """
     torch.manual_seed(recipe.seed)
@@ -122,12 +129,15 @@ def train_clip_encoder(
         torch.autograd.backward(loss)
         optimiser.step()
         schedule.step()
-        progress.report(step, recipe.encoder.n_steps, {name: value.item() for name, value in shown.items()})
+        progress.report(
+            step, recipe.encoder.n_steps, {name: value.item() for name, value in shown.items()}
+        )
     encoder.eval()
 
 
 def contrast(embedding: Tensor, source: Tensor, family: Tensor, recipe: EncoderRecipe) -> Tensor:
-    """() loss that draws segments of one source together and others apart, those of its own family above all.
+    """() loss that draws segments of one source together and others apart, those of its own family
+    above all.
 
     Supervised contrastive learning (Khosla et al., NeurIPS 2020, "out").
 
@@ -148,23 +158,30 @@ def contrast(embedding: Tensor, source: Tensor, family: Tensor, recipe: EncoderR
 
 
 def class_heads(encoder: ClipEncoder, batches: SegmentBatches, *, is_trained: bool) -> list[Tensor]:
-    """(classes, E) of instruments and of sources, to be trained from chance, or from what a trained encoder says."""
+    """(classes, E) of instruments and of sources, to be trained from chance, or from what a trained
+    encoder says.
+    """
     n_embedding, device = encoder.config.n_embedding, encoder.window.device
-    groups = [[batches.takes_of[label] for label in batches.labels], [batches.takes_by[s] for s in batches.sources]]
+    groups = [
+        [batches.takes_of[label] for label in batches.labels],
+        [batches.takes_by[s] for s in batches.sources],
+    ]
     if not is_trained:
         linear = [nn.Linear(n_embedding, len(group), bias=False).to(device) for group in groups]
         return [head.weight for head in linear]
     takes = [embedded.mean(0) for embedded in embed_bank(encoder.eval(), batches.bank, 3)]
     labels, sources = (
-        torch.from_numpy(np.stack([np.mean([takes[index] for index in group], axis=0) for group in one])).to(device)
+        torch.from_numpy(
+            np.stack([np.mean([takes[index] for index in group], axis=0) for group in one])
+        ).to(device)
         for one in groups
     )
     return [labels, sources.requires_grad_()]
 
 
 def class_embedding(family: str, n_embedding: int) -> NDArray[np.float32]:
-    """(1, E) in the place of a clip's embedding: nothing but which family it is. What the condition head makes of it
-    is a learnt embedding of the class label.
+    """(1, E) in the place of a clip's embedding: nothing but which family it is. What the condition
+    head makes of it is a learnt embedding of the class label.
     """
     return np.eye(1, n_embedding, list(FAMILIES).index(family), dtype=np.float32)
 
@@ -173,8 +190,9 @@ def class_embedding(family: str, n_embedding: int) -> NDArray[np.float32]:
 def embed_bank(
     encoder: ClipEncoder, bank: Bank, max_segments: int = 40, recipe: EncoderRecipe | None = None
 ) -> list[NDArray[np.float32]]:
-    """Per take: (n, E) embeddings of up to `max_segments` of its segments that sound, spread over the take; then, by
-    the `rough` share of the recipe, those of further segments that are disguised.
+    """Per take: (n, E) embeddings of up to `max_segments` of its segments that sound, spread over
+    the take; then, by the `rough` share of the recipe, those of further segments that are
+    disguised.
     """
     length = round(encoder.config.segment_seconds * bank.sample_rate)
     embeddings = []
@@ -186,13 +204,17 @@ def embed_bank(
         rows = [_embedded(encoder, clean[chosen])]
         if recipe is not None and recipe.rough and len(bank.active_blocks(index)):
             n_rough = round(len(chosen) * recipe.rough / (1 - recipe.rough))
-            rows += [_embedded(encoder, clip) for clip in _rough_clips(segments, index, n_rough, length)]
+            rows += [
+                _embedded(encoder, clip) for clip in _rough_clips(segments, index, n_rough, length)
+            ]
         embeddings.append(np.concatenate(rows))
     return embeddings
 
 
 def _rough_clips(segments: Segments, index: int, n_segments: int, length: int) -> Iterator[Tensor]:
-    """(n, S) segments of clips of one to four segments, each clip disguised as one; a quarter of clips are short."""
+    """(n, S) segments of clips of one to four segments, each clip disguised as one; a quarter of
+    clips are short.
+    """
     rng = np.random.default_rng([index, 61])
     shortest = min(length, segments.bank.sample_rate // 2)
     while n_segments > 0:

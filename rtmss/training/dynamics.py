@@ -1,9 +1,9 @@
-"""Compressors and limiters whose gain is one curve: for all channels, and over a mixture for all of its stems alike, so
-that what is asked of a mastered mixture still adds up to it.
+"""Compressors and limiters whose gain is one curve: for all channels, and over a mixture for all of
+its stems alike, so that what is asked of a mastered mixture still adds up to it.
 
-Feed-forward, by the peaks of short pieces: Giannoulis, Massberg, Reiss, "Digital Dynamic Range Compressor Design",
-JAES 60 (2012). Batched, for mixtures that are made while training; songs made up have a master of their own
-(`synth.mixing`).
+Feed-forward, by the peaks of short pieces: Giannoulis, Massberg, Reiss, "Digital Dynamic Range
+Compressor Design", JAES 60 (2012). Batched, for mixtures that are made while training; songs made
+up have a master of their own (`synth.mixing`).
 
 Axes: P parts or mixtures, C channels, S samples, T pieces of `PIECE` samples.
 """
@@ -17,7 +17,9 @@ from torch import Tensor
 from rtmss.training.augment import with_level_of
 
 PIECE = 64
-"""Samples whose highest peak counts; gains go in straight lines from the middle of one piece to that of the next."""
+"""Samples whose highest peak counts; gains go in straight lines from the middle of one piece to
+that of the next.
+"""
 
 UNCOMPRESSED = (0.0, 1.0, 0.01, 0.1)
 """The compressor that changes nothing."""
@@ -28,13 +30,27 @@ UNMASTERED = (*UNCOMPRESSED, 0.0, 0.1)
 
 def draw_compressor(rng: np.random.Generator) -> tuple[float, ...]:
     """Threshold in dB over the RMS, ratio, attack and release in seconds."""
-    return rng.uniform(-4, 8), rng.uniform(1.5, 6), 10 ** rng.uniform(-3, -1.5), 10 ** rng.uniform(-1.5, -0.4)
+    return (
+        rng.uniform(-4, 8),
+        rng.uniform(1.5, 6),
+        10 ** rng.uniform(-3, -1.5),
+        10 ** rng.uniform(-1.5, -0.4),
+    )
 
 
 def draw_master(rng: np.random.Generator) -> tuple[float, ...]:
-    """A gentle compressor as `draw_compressor` gives it; then a limiter's input gain in dB, and its release in s."""
+    """A gentle compressor as `draw_compressor` gives it; then a limiter's input gain in dB, and its
+    release in s.
+    """
     threshold_db, ratio, attack, release = draw_compressor(rng)
-    return threshold_db + 2, 1 + (ratio - 1) / 2, attack, release, rng.uniform(0, 12), 10 ** rng.uniform(-2, -0.7)
+    return (
+        threshold_db + 2,
+        1 + (ratio - 1) / 2,
+        attack,
+        release,
+        rng.uniform(0, 12),
+        10 ** rng.uniform(-2, -0.7),
+    )
 
 
 def compress(audio: Tensor, compressors: Tensor, sample_rate: int) -> Tensor:
@@ -43,7 +59,9 @@ def compress(audio: Tensor, compressors: Tensor, sample_rate: int) -> Tensor:
 
 
 def master_gains(audio: Tensor, masters: Tensor, sample_rate: int) -> Tensor:
-    """(P, 1, S) gains of what `draw_master` gives, (P, 6), for (P, C, S) mixtures. Their highest peaks stay."""
+    """(P, 1, S) gains of what `draw_master` gives, (P, 6), for (P, C, S) mixtures. Their highest
+    peaks stay.
+    """
     gains = compressor_gains(audio, masters[:, :4], sample_rate)
     peaks = [x.abs().amax((1, 2), keepdim=True) for x in (audio, audio * gains)]
     gains = gains * (peaks[0] / peaks[1].clamp_min(1e-6)).clamp_min(1)
@@ -60,7 +78,8 @@ def compressor_gains(audio: Tensor, compressors: Tensor, sample_rate: int) -> Te
 
 
 def limiter_gains(audio: Tensor, gains_db: Tensor, releases: Tensor, sample_rate: int) -> Tensor:
-    """(P, 1, S) gains that raise (P, C, S) by `gains_db` (P,), as far as no peak ends above the highest one before.
+    """(P, 1, S) gains that raise (P, C, S) by `gains_db` (P,), as far as no peak ends above the
+    highest one before.
 
     Args:
         audio: what is limited.
@@ -76,7 +95,9 @@ def limiter_gains(audio: Tensor, gains_db: Tensor, releases: Tensor, sample_rate
 
 
 def released(reduction_db: Tensor, releases: Tensor, sample_rate: int) -> Tensor:
-    """(P, T) dB that rise at once and fall exponentially in (P,) seconds: `max(now, before * fall)`, by doubling."""
+    """(P, T) dB that rise at once and fall exponentially in (P,) seconds: `max(now, before *
+    fall)`, by doubling.
+    """
     fall = torch.exp(-PIECE / (sample_rate * releases))[:, None]
     n_pieces, n = reduction_db.shape[1], 1
     while n < n_pieces:
@@ -87,7 +108,9 @@ def released(reduction_db: Tensor, releases: Tensor, sample_rate: int) -> Tensor
 
 
 def smoothed(reduction_db: Tensor, attacks: Tensor, sample_rate: int) -> Tensor:
-    """(P, T) dB through one-pole low-passes of (P,) seconds that have heard the first piece for ever."""
+    """(P, T) dB through one-pole low-passes of (P,) seconds that have heard the first piece for
+    ever.
+    """
     n_pieces = reduction_db.shape[1]
     steps = torch.arange(n_pieces, device=reduction_db.device)
     keep = torch.exp(-PIECE / (sample_rate * attacks))[:, None]

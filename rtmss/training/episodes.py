@@ -50,7 +50,9 @@ CROWD = 5
 class Episodes(Dataset[Plan]):
     """Endless batches of episodes by number, planned, fixed by the recipe's seed and the lane."""
 
-    def __init__(self, bank: Bank, embeddings: list[NDArray[np.float32]], recipe: Recipe, lane: int = 0) -> None:
+    def __init__(
+        self, bank: Bank, embeddings: list[NDArray[np.float32]], recipe: Recipe, lane: int = 0
+    ) -> None:
         self.bank = bank
         self.recipe = recipe
         self.lane = lane
@@ -66,13 +68,18 @@ class Episodes(Dataset[Plan]):
                 self.songs.setdefault(take.song, []).append(index)
         self.songs = {song: takes for song, takes in self.songs.items() if len(takes) > 1}
         # By the square root of their length, as the takes of a source.
-        lengths = np.sqrt([max(bank.takes[i].n_samples for i in takes) for takes in self.songs.values()])
+        lengths = np.sqrt(
+            [max(bank.takes[i].n_samples for i in takes) for takes in self.songs.values()]
+        )
         self.song_weights = lengths / lengths.sum()
         self.questions = Questions(bank, embeddings, recipe.episodes, dict(self.families))
-        self.backings = [i for i in self.families.get("other", []) if bank.takes[i].label == "backing"]
+        self.backings = [
+            i for i in self.families.get("other", []) if bank.takes[i].label == "backing"
+        ]
         self.rivals: dict[tuple[str, str], Urn] = {}
         if recipe.episodes.over_backing:
-            # Those that have a share of their own play in no gathering, where they would leave little to ask for.
+            # Those that have a share of their own play in no gathering, where they would leave
+            # little to ask for.
             others = sorted(set(self.families.pop("other", [])) - set(self.backings))
             self.families |= {"other": others} if others else {}
         self.urns = {family: Urn(bank, takes) for family, takes in self.families.items()}
@@ -93,7 +100,10 @@ class Episodes(Dataset[Plan]):
         parts = [part for mixture in mixtures for part in mixture.parts]
 
         def clips(side: str) -> Tensor:
-            vectors = [np.stack([getattr(target, side) for target in mixture.targets]) for mixture in mixtures]
+            vectors = [
+                np.stack([getattr(target, side) for target in mixture.targets])
+                for mixture in mixtures
+            ]
             return torch.from_numpy(np.stack(vectors))
 
         def column(name: str) -> Tensor:
@@ -130,22 +140,32 @@ class Episodes(Dataset[Plan]):
         )
 
     def _sounds(self, sounds: Sequence[NDArray[np.float32] | None]) -> tuple[Tensor, Tensor]:
-        """Numbers of the parts that have a sound under them, and the sounds, (K, S) in half precision."""
+        """Numbers of the parts that have a sound under them, and the sounds, (K, S) in half
+        precision.
+        """
         found = [(part, sound) for part, sound in enumerate(sounds) if sound is not None]
         silent = np.zeros((0, self.n_samples), np.float32)
         stacked = np.stack([sound for _, sound in found]) if found else silent
-        return torch.tensor([part for part, _ in found], dtype=torch.long), torch.from_numpy(stacked).half()
+        return torch.tensor([part for part, _ in found], dtype=torch.long), torch.from_numpy(
+            stacked
+        ).half()
 
     def _draw(self, rng: np.random.Generator) -> Mixture:
         recipe = self.recipe.episodes
         parts = self._parts(rng)
         shared = self._share_family(parts, rng) if _toss(recipe.same_family, rng) else ""
-        doubled = [part for part in parts if self._family(part) in DOUBLED and _toss(recipe.doubled, rng)]
+        doubled = [
+            part for part in parts if self._family(part) in DOUBLED and _toss(recipe.doubled, rng)
+        ]
         parts += [self._again(part, rng) for part in doubled]
         gain = 10 ** (rng.uniform(-14, 4) / 20)
         master = draw_master(rng) if _toss(recipe.mastered, rng) else UNMASTERED
         voice_level = 10 ** (rng.normal(-6, 4) / 20) if _toss(recipe.record_level, rng) else 0.0
-        targets = self.questions.ask_which(parts, shared, rng) if shared else self.questions.ask(parts, rng)
+        targets = (
+            self.questions.ask_which(parts, shared, rng)
+            if shared
+            else self.questions.ask(parts, rng)
+        )
         return Mixture(gain, master, voice_level, parts, targets)
 
     def _parts(self, rng: np.random.Generator) -> list[Part]:
@@ -153,7 +173,8 @@ class Episodes(Dataset[Plan]):
         recipe = self.recipe.episodes
         if self.backings and "vocals" in self.families and _toss(recipe.over_backing, rng):
             return self._over_backing(rng)
-        # Without the field there is no such draw, and gatherings have as many parts as chance wants.
+        # Without the field there is no such draw, and gatherings have as many parts as chance
+        # wants.
         is_crowded = _toss(recipe.crowded, rng) if recipe.crowded else None
         if not self.songs or rng.random() >= recipe.coherent:
             return self._answerable(self._gathering(rng, is_crowded), rng)
@@ -165,7 +186,9 @@ class Episodes(Dataset[Plan]):
         if self.questions.answerable(parts) or not any(map(self.questions.is_mix, parts)):
             return parts
         kept = [part for part in parts if not self.questions.is_mix(part)]
-        return kept or [self._solo(self._draw_family([f for f in self.families if f != "other"], rng), rng)]
+        return kept or [
+            self._solo(self._draw_family([f for f in self.families if f != "other"], rng), rng)
+        ]
 
     def _over_backing(self, rng: np.random.Generator) -> list[Part]:
         """A record's accompaniment, and a voice from anywhere."""
@@ -181,13 +204,17 @@ class Episodes(Dataset[Plan]):
         return voice._replace(level=Level.OVER_THE_REST, gain=voice.gain / 10 ** (-21 / 20))
 
     def _crowd(self, parts: list[Part], rng: np.random.Generator) -> list[Part]:
-        """A song with as many further parts from anywhere as make a crowd; a mix is one by itself."""
+        """A song with as many further parts from anywhere as make a crowd; a mix is one by
+        itself.
+        """
         if any(map(self.questions.is_mix, parts)):
             return parts
         present = list(dict.fromkeys(map(self._family, parts)))
         n_families = len(present) + int(rng.integers(CROWD, self._n_most + 1)) - len(parts)
         families = self._more_families(present, n_families, rng)[len(present) :]
-        level = float(np.mean([self._recorded_level(part.take) for part in parts])) / 10 ** (-23 / 20)
+        level = float(np.mean([self._recorded_level(part.take) for part in parts])) / 10 ** (
+            -23 / 20
+        )
         solos = (self._solo(family, rng) for family in families)
         crowd = parts + [solo._replace(gain=solo.gain * level) for solo in solos]
         return self._answerable(crowd, rng)
@@ -201,9 +228,15 @@ class Episodes(Dataset[Plan]):
         return float(np.sqrt(np.mean(self.bank.levels[take][self.bank.active_blocks(take)] ** 2)))
 
     def _share_family(self, parts: list[Part], rng: np.random.Generator) -> str:
-        """A family of which several sources play, where need be by one more that is added; empty if there is none."""
+        """A family of which several sources play, where need be by one more that is added; empty if
+        there is none.
+        """
         answerable = self.questions.answerable(parts)
-        families = [f for f in SHARED if f in answerable and len({self._player(i) for i in self.families[f]}) > 1]
+        families = [
+            f
+            for f in SHARED
+            if f in answerable and len({self._player(i) for i in self.families[f]}) > 1
+        ]
         if not families:
             return ""
         family = self._draw_family(families, rng)
@@ -213,14 +246,18 @@ class Episodes(Dataset[Plan]):
         own = [part for part in parts if self._family(part) == family]
         if len(own) == 1:
             parts.append(self._rival(own[0], rng))
-        are_known = family in self.questions.answerable(parts) and self.questions.tells_apart(parts, family)
+        are_known = family in self.questions.answerable(parts) and self.questions.tells_apart(
+            parts, family
+        )
         return family if are_known else ""
 
     def _player(self, take: int) -> tuple[str, str]:
         return self.bank.takes[take].source, self.bank.takes[take].label
 
     def _recognizable(self, part: Part) -> Part:
-        """A part that sounds as its clips do: at the pitch of its take, unless its song is at another."""
+        """A part that sounds as its clips do: at the pitch of its take, unless its song is at
+        another.
+        """
         n_in = part.n_in if part.level == Level.RECORDED else self._length_at(1.0)
         return part._replace(n_in=n_in, formants=1.0)
 
@@ -253,12 +290,19 @@ class Episodes(Dataset[Plan]):
         start = draw_start(self.bank, anchor, n_in, rng)
         parts = []
         for index in indices:
-            if self.bank.takes[index].family == "vocals" and rng.random() < self.recipe.episodes.replaced_voice:
+            if (
+                self.bank.takes[index].family == "vocals"
+                and rng.random() < self.recipe.episodes.replaced_voice
+            ):
                 part = self._solo("vocals", rng)
-                parts.append(part._replace(gain=part.gain * self._recorded_level(index) / 10 ** (-23 / 20)))
+                parts.append(
+                    part._replace(gain=part.gain * self._recorded_level(index) / 10 ** (-23 / 20))
+                )
             elif index == anchor or rng.random() > 0.12:
                 gain = 10 ** (rng.normal(0, 2.5) / 20)
-                parts.append(self._disguised(index, start, n_in, rng, 0.3, 0.1, 0.0, Level.RECORDED, gain))
+                parts.append(
+                    self._disguised(index, start, n_in, rng, 0.3, 0.1, 0.0, Level.RECORDED, gain)
+                )
         has_voice = any(self.bank.takes[index].family == "vocals" for index in indices)
         may_sing = "vocals" in self.families and not has_voice
         must_sing = any(map(self.questions.is_mix, parts)) and not self.questions.answerable(parts)
@@ -274,8 +318,12 @@ class Episodes(Dataset[Plan]):
         families = self._more_families([], int(rng.integers(fewest, most + 1)), rng)
         return [self._solo(family, rng) for family in families]
 
-    def _more_families(self, first: list[str], n_families: int, rng: np.random.Generator) -> list[str]:
-        """Families of a gathering, as many as are wanted and there are, beginning with the `first`."""
+    def _more_families(
+        self, first: list[str], n_families: int, rng: np.random.Generator
+    ) -> list[str]:
+        """Families of a gathering, as many as are wanted and there are, beginning with the
+        `first`.
+        """
         families = list(first)
         while len(families) < min(len(self.families), n_families):
             left = [family for family in self.families if family not in families]
@@ -289,7 +337,9 @@ class Episodes(Dataset[Plan]):
         return families
 
     def _solo(self, family: str, rng: np.random.Generator, urn: Urn | None = None) -> Part:
-        """One disguised take, of the family or of some of it, its loudest half second near -24 dBFS."""
+        """One disguised take, of the family or of some of it, its loudest half second near -24
+        dBFS.
+        """
         index = (urn or self.urns[family]).draw(rng)
         is_voice, often = family == "vocals", self.recipe.episodes.disguise
         semitones = rng.uniform(-5, 5) if is_voice else rng.uniform(-2, 2)
@@ -299,12 +349,22 @@ class Episodes(Dataset[Plan]):
         dry_voice = is_voice and not self.bank.takes[index].song
         room, drive = (0.6 if dry_voice else 0.2) * often, (0.3 if is_voice else 0.1) * often
         gain = 10 ** (rng.normal(-22 if is_voice else -24, 5) / 20)
-        return self._disguised(index, start, n_in, rng, 0.6 * often, room, drive, Level.LOUDEST, gain)
+        return self._disguised(
+            index, start, n_in, rng, 0.6 * often, room, drive, Level.LOUDEST, gain
+        )
 
     def _disguised(
-        self, take: int, start: int, n_in: int, rng: np.random.Generator, colour: float, room: float, drive: float,
-        level: Level, gain: float,
-    ) -> Part:  # fmt: skip
+        self,
+        take: int,
+        start: int,
+        n_in: int,
+        rng: np.random.Generator,
+        colour: float,
+        room: float,
+        drive: float,
+        level: Level,
+        gain: float,
+    ) -> Part:
         """A part with an equaliser, a room and a drive, each at its probability; some sounds growl.
 
         Without growls, everything low and noise-like would be taken for a drum.
@@ -323,14 +383,20 @@ class Episodes(Dataset[Plan]):
             draw_compressor(rng) if _toss(recipe.compressed, rng) else UNCOMPRESSED,
             draw_drive(rng) if rng.random() < drive else 0.0,
             draw_side(2 if has_room else self.bank.takes[take].n_channels, rng),
-            draw_sub_notes(self.n_samples, rate, rng) if may_growl and rng.random() < recipe.sub_notes else None,
-            draw_growl(self.n_samples, rate, rng) if may_growl and rng.random() < recipe.growl else None,
+            draw_sub_notes(self.n_samples, rate, rng)
+            if may_growl and rng.random() < recipe.sub_notes
+            else None,
+            draw_growl(self.n_samples, rate, rng)
+            if may_growl and rng.random() < recipe.growl
+            else None,
             level,
             gain,
         )
 
     def _again(self, part: Part, rng: np.random.Generator) -> Part:
-        """The same once more: some 30 ms apart at most, some cents higher or lower, on a side drawn anew, no louder."""
+        """The same once more: some 30 ms apart at most, some cents higher or lower, on a side drawn
+        anew, no louder.
+        """
         apart = rng.uniform(-0.03, 0.03) * self.bank.sample_rate
         # Not of a length that the FFT likes: those are too far from each other.
         n_in = round(part.n_in * 2 ** (rng.normal(0, 8) / 1200))
@@ -348,8 +414,8 @@ class Episodes(Dataset[Plan]):
 
 
 def _toss(share: float, rng: np.random.Generator) -> bool:
-    """Whether something of this share happens. What never does takes nothing of chance, so that the recipes that came
-    before it draw what they drew.
+    """Whether something of this share happens. What never does takes nothing of chance, so that the
+    recipes that came before it draw what they drew.
     """
     return share > 0 and rng.random() < share
 

@@ -1,8 +1,8 @@
 """The optimisation of the U-Net on few-shot episodes.
 
-Batches come in lanes: `accumulate` of them in each process, one after the other, and as many processes as `torchrun`
-starts (data parallel over gloo). So many lanes in one process or in several make the same run, and so does a run that
-is stopped and resumed from its checkpoint.
+Batches come in lanes: `accumulate` of them in each process, one after the other, and as many
+processes as `torchrun` starts (data parallel over gloo). So many lanes in one process or in several
+make the same run, and so does a run that is stopped and resumed from its checkpoint.
 """
 
 from __future__ import annotations
@@ -47,7 +47,13 @@ class Lane:
     """One sequence of batches, heard window by window."""
 
     def __init__(
-        self, number: int, model: SeparatorModel, episodes: Episodes, mixdown: Mixdown, recipe: Recipe, step: int
+        self,
+        number: int,
+        model: SeparatorModel,
+        episodes: Episodes,
+        mixdown: Mixdown,
+        recipe: Recipe,
+        step: int,
     ) -> None:
         self.model = model
         self.recipe = recipe
@@ -62,9 +68,17 @@ class Lane:
             are_mixed = mixdown.device.type == "cpu"
             drawn = Mixed(episodes, mixdown) if are_mixed else episodes
             loader: DataLoader[Any] = DataLoader(
-                drawn, batch_size=None, sampler=wanted, num_workers=recipe.n_workers, prefetch_factor=ahead
+                drawn,
+                batch_size=None,
+                sampler=wanted,
+                num_workers=recipe.n_workers,
+                prefetch_factor=ahead,
             )
-            return map(Episode._make, loader) if are_mixed else (mixdown(Plan._make(plan)) for plan in loader)
+            return (
+                map(Episode._make, loader)
+                if are_mixed
+                else (mixdown(Plan._make(plan)) for plan in loader)
+            )
 
         self.batches = revisit(numbers, load, keep=loop.fresh < 1)
         self.n_frames = episodes.n_samples // recipe.model.stft.hop_length // loop.windows
@@ -104,12 +118,20 @@ class Trainer:
         for parameter in self.trained:
             parameter.requires_grad_(True)
         norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-        means, variances = [norm.running_mean for norm in norms], [norm.running_var for norm in norms]
+        means, variances = (
+            [norm.running_mean for norm in norms],
+            [norm.running_var for norm in norms],
+        )
         self.statistics = [statistic for statistic in (*means, *variances) if statistic is not None]
         recurrent = [*model.unet.gru.parameters(), *model.unet.target_gru.parameters()]
         other = [p for p in self.trained if not any(p is r for r in recurrent)]
-        groups = [{"params": other, "share": 1.0}, {"params": recurrent, "share": recipe.loop.recurrent_share}]
-        self.optimiser = torch.optim.AdamW(groups, betas=(0.9, 0.99), weight_decay=recipe.loop.weight_decay, fused=True)
+        groups = [
+            {"params": other, "share": 1.0},
+            {"params": recurrent, "share": recipe.loop.recurrent_share},
+        ]
+        self.optimiser = torch.optim.AdamW(
+            groups, betas=(0.9, 0.99), weight_decay=recipe.loop.weight_decay, fused=True
+        )
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world_size = dist.get_world_size() if dist.is_initialized() else 1
 
@@ -118,7 +140,9 @@ class Trainer:
         """Everything a resumed run needs."""
         return self.folder / "checkpoint.safetensors"
 
-    def run(self, bank: Bank, embeddings: list[NDArray[np.float32]], progress: Progress) -> SeparatorModel:
+    def run(
+        self, bank: Bank, embeddings: list[NDArray[np.float32]], progress: Progress
+    ) -> SeparatorModel:
         """Train to the last step and return the averaged weights."""
         recipe = self.recipe.loop
         torch.set_num_threads(self.recipe.n_threads)
@@ -133,7 +157,13 @@ class Trainer:
         ]
         self.model.train()
         self.model.clip_encoder.eval()
-        seconds = self.world_size * len(lanes) * recipe.batch * self.recipe.episodes.seconds / recipe.windows
+        seconds = (
+            self.world_size
+            * len(lanes)
+            * recipe.batch
+            * self.recipe.episodes.seconds
+            / recipe.windows
+        )
         saved = time.monotonic()
         while self.step < recipe.n_steps:
             loss, decibels = self._advance(lanes, passes)
@@ -161,7 +191,8 @@ class Trainer:
         sums = [torch.zeros_like(statistic) for statistic in before]
         figures = torch.zeros(3, device=self.device)
         for lane in lanes:
-            # Every lane starts from the same running statistics, which are averaged as gradients are.
+            # Every lane starts from the same running statistics, which are averaged as gradients
+            # are.
             for statistic, value in zip(self.statistics, before, strict=True):
                 statistic.copy_(value)
             loss, error, sounds = lane.hear(passes)
@@ -188,7 +219,9 @@ class Trainer:
         self.step += 1
         with torch.no_grad():
             decay = min(recipe.ema_decay, (self.step + 1) / (self.step + 10))
-            pairs = zip(self.average.state_dict().values(), self.model.state_dict().values(), strict=True)
+            pairs = zip(
+                self.average.state_dict().values(), self.model.state_dict().values(), strict=True
+            )
             for mean, value in pairs:
                 mean.lerp_(value, 1 - decay) if mean.is_floating_point() else mean.copy_(value)
 
@@ -199,7 +232,9 @@ class Trainer:
         flat = torch.cat([tensor.flatten() for tensor in tensors])
         dist.all_reduce(flat)
         flat /= self.world_size
-        for tensor, mean in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
+        for tensor, mean in zip(
+            tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True
+        ):
             tensor.copy_(mean.view_as(tensor))
 
     def save(self) -> None:
@@ -220,11 +255,18 @@ class Trainer:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
             self.step = int(file.metadata()["step"])
         for prefix, module in (("model.", self.model), ("average.", self.average)):
-            module.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+            module.load_state_dict(
+                {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            )
         for i, parameter in enumerate(self.trained):
-            state = {k.split(".", 2)[2]: v for k, v in tensors.items() if k.startswith(f"optimiser.{i}.")}
+            state = {
+                k.split(".", 2)[2]: v for k, v in tensors.items() if k.startswith(f"optimiser.{i}.")
+            }
             self.optimiser.state[parameter] = {
-                k: v.to(self.device, memory_format=torch.channels_last if v.dim() == 4 else torch.preserve_format)
+                k: v.to(
+                    self.device,
+                    memory_format=torch.channels_last if v.dim() == 4 else torch.preserve_format,
+                )
                 for k, v in state.items()
             }
 

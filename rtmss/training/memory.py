@@ -11,11 +11,12 @@ _MOST = 2**31 - 1
 
 
 def keep_memory() -> bool:
-    """Let the C library keep what is freed, rather than give it back to the system and ask for it again.
+    """Let the C library keep what is freed, rather than give it back to the system and ask for it
+    again.
 
-    A training step frees and takes the same large buffers over and over. Given back, each of their pages has to be
-    found and cleared at every step, which takes a fifth of the step. To be called before torch is imported: what that
-    leaves in memory would lie in the way.
+    A training step frees and takes the same large buffers over and over. Given back, each of their
+    pages has to be found and cleared at every step, which takes a fifth of the step. To be called
+    before torch is imported: what that leaves in memory would lie in the way.
 
     Returns:
         Whether the C library can do that; only GNU's can.

@@ -42,7 +42,9 @@ class Part(NamedTuple):
 
     take: int
     start: int
-    """First sample of the take; what is played lasts `n_in` of its samples, `FADE` at either end left out."""
+    """First sample of the take; what is played lasts `n_in` of its samples, `FADE` at either end
+    left out.
+    """
     n_in: int
     equaliser: tuple[float, ...]
     room: tuple[float, ...]
@@ -73,7 +75,9 @@ class Mixture(NamedTuple):
     gain: float
     master: tuple[float, ...]
     voice_level: float
-    """Of all voices together over all the rest together, as a ratio of amplitudes; 0 leaves them as they come."""
+    """Of all voices together over all the rest together, as a ratio of amplitudes; 0 leaves them as
+    they come.
+    """
     parts: list[Part]
     targets: list[Target]
 

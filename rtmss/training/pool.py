@@ -1,10 +1,11 @@
 """A growing pool of batches that are seen again and again.
 
-On mixtures that never come back the network rests at the level of uncertainty, near silence, for thousands of steps.
-On few that come back it becomes sure of itself within minutes, on voices that it has never heard too; the pool then
-grows towards variety.
+On mixtures that never come back the network rests at the level of uncertainty, near silence, for
+thousands of steps. On few that come back it becomes sure of itself within minutes, on voices that
+it has never heard too; the pool then grows towards variety.
 
-Batches are known by number, and which number is seen when is fixed by the seed: a resumed run sees the same.
+Batches are known by number, and which number is seen when is fixed by the seed: a resumed run sees
+the same.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def visits(n_first: int, fresh: float, seed: Sequence[int]) -> Iterator[int]:
 
     Args:
         n_first: batches in the pool at the start.
-        fresh: probability, at each visit, that a new batch joins the pool and is seen; at 1 none is seen twice.
+        fresh: probability, at each visit, that a new batch joins the pool and is seen; at 1 none is
+            seen twice.
         seed: of chance.
     """
     rng = np.random.default_rng(seed)

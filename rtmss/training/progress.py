@@ -1,4 +1,6 @@
-"""What a training run prints and logs: a line for the terminal, one JSON line, and curves for TensorBoard."""
+"""What a training run prints and logs: a line for the terminal, one JSON line, and curves for
+TensorBoard.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from torch import Tensor
 
 
 class Progress:
-    """Averages figures between reports; prints them with speed and time left, appends them to a log.
+    """Averages figures between reports; prints them with speed and time left, appends them to a
+    log.
 
     Curves for TensorBoard, where it is installed, go into the folder `tensorboard` beside the log.
     """
@@ -28,7 +31,11 @@ class Progress:
         self._board: Any = None
 
     def report(
-        self, step: int, n_steps: int, figures: Mapping[str, float | Tensor], audio_seconds: float = 0.0
+        self,
+        step: int,
+        n_steps: int,
+        figures: Mapping[str, float | Tensor],
+        audio_seconds: float = 0.0,
     ) -> None:
         """Take the figures of one step; print when it is time.
 
@@ -52,7 +59,8 @@ class Progress:
         left = (n_steps - step) * elapsed / self._n
         shown = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
         self.console.print(
-            f"step {step}/{n_steps}  {shown}  {speed:.1f} audio-s/s  {left / 60:.0f} min left", highlight=False
+            f"step {step}/{n_steps}  {shown}  {speed:.1f} audio-s/s  {left / 60:.0f} min left",
+            highlight=False,
         )
         self._sums, self._n, self._last = {}, 0, time.monotonic()
 
@@ -70,7 +78,9 @@ class Progress:
             else:
                 # A run that goes on takes back what was drawn after its checkpoint.
                 folder = self.log.parent / "tensorboard"
-                self._board = SummaryWriter(str(folder), filename_suffix=f".{self.log.stem}", purge_step=step)
+                self._board = SummaryWriter(
+                    str(folder), filename_suffix=f".{self.log.stem}", purge_step=step
+                )
         if self._board:
             for name, value in figures.items():
                 self._board.add_scalar(f"{self.log.stem}/{name}", value, step)

@@ -51,7 +51,9 @@ class Questions:
         return among[rng.choice(len(among), p=weights / weights.sum())]
 
     def answerable(self, parts: list[Part]) -> list[str]:
-        """Families that sound in a mixture, as far as it is known of all that sounds whether it belongs to them."""
+        """Families that sound in a mixture, as far as it is known of all that sounds whether it
+        belongs to them.
+        """
         unknown = self._hidden(parts, only_mixes=True)
         heard = {self.family(part) for part in parts if self._sounds_in(part)}
         return sorted(heard - {"other"} - unknown)
@@ -62,28 +64,40 @@ class Questions:
 
     def ask(self, parts: list[Part], rng: np.random.Generator) -> list[Target]:
         """What each condition asks for: different families of the mixture, some absent from it."""
-        return [self.about(parts, family, rng) for family in self._choose(parts, self.recipe.n_targets, [], rng)]
+        return [
+            self.about(parts, family, rng)
+            for family in self._choose(parts, self.recipe.n_targets, [], rng)
+        ]
 
     def ask_which(self, parts: list[Part], family: str, rng: np.random.Generator) -> list[Target]:
-        """The same of a mixture in which several sources of `family` play: for one of them, for all of them, and for
-        other families where there are further conditions.
+        """The same of a mixture in which several sources of `family` play: for one of them, for all
+        of them, and for other families where there are further conditions.
         """
-        targets = [self.about_one(parts, family, rng), self.about(parts, family, rng)][: self.recipe.n_targets]
+        targets = [self.about_one(parts, family, rng), self.about(parts, family, rng)][
+            : self.recipe.n_targets
+        ]
         others = self._choose(parts, self.recipe.n_targets - len(targets), [family], rng)
         return targets + [self.about(parts, other, rng) for other in others]
 
     def tells_apart(self, parts: list[Part], family: str) -> bool:
         """Whether several takes of `family` play, no two of which a clip could mean alike."""
-        takes = [self.bank.takes[index] for index in {part.take for part in parts if self.family(part) == family}]
+        takes = [
+            self.bank.takes[index]
+            for index in {part.take for part in parts if self.family(part) == family}
+        ]
         pairs = [(one, other) for number, one in enumerate(takes) for other in takes[:number]]
         return bool(pairs) and all(_differ(one, other) for one, other in pairs)
 
-    def _choose(self, parts: list[Part], n_families: int, asked: list[str], rng: np.random.Generator) -> list[str]:
+    def _choose(
+        self, parts: list[Part], n_families: int, asked: list[str], rng: np.random.Generator
+    ) -> list[str]:
         """Families to ask for, beside those that are `asked` for already."""
         sounding = self.answerable(parts)
         present = {self.family(part) for part in parts}
         unknown = self._hidden(parts)
-        absent = [f for f in self.families if f not in present and f != "other" and f not in unknown]
+        absent = [
+            f for f in self.families if f not in present and f != "other" and f not in unknown
+        ]
         chosen = list(asked)
         for _ in range(n_families):
             left = [family for family in sounding if family not in chosen]
@@ -97,7 +111,12 @@ class Questions:
     def _hidden(self, parts: list[Part], *, only_mixes: bool = False) -> set[str]:
         """Families that may sound in parts without being named, ..."""
         labels = {self.bank.takes[part.take].label for part in parts}
-        return {family for label in labels if label in MIXES or not only_mixes for family in HIDES.get(label, ())}
+        return {
+            family
+            for label in labels
+            if label in MIXES or not only_mixes
+            for family in HIDES.get(label, ())
+        }
 
     def _sounds_in(self, part: Part) -> bool:
         """Whether the take sounds where the part plays it."""
@@ -126,12 +145,14 @@ class Questions:
         if toss < recipe.negatives_only + recipe.positives_only or not others:
             return Target(own, positive, self.nothing)
         others = [n for n in others if n in once]
-        picked = [others[i] for i in rng.permutation(len(others))[: rng.integers(1, len(others) + 1)]]
+        picked = [
+            others[i] for i in rng.permutation(len(others))[: rng.integers(1, len(others) + 1)]
+        ]
         return Target(own, positive, clips(picked, ""))
 
     def about_one(self, parts: list[Part], family: str, rng: np.random.Generator) -> Target:
-        """The same for one of several sources of a family, known by clips of nothing but itself; in half of the cases
-        with the others as negatives.
+        """The same for one of several sources of a family, known by clips of nothing but itself; in
+        half of the cases with the others as negatives.
         """
         own = [n for n, part in enumerate(parts) if self.family(part) == family]
         sounding = sorted({parts[n].take for n in own if self._sounds_in(parts[n])})
@@ -144,11 +165,15 @@ class Questions:
         if rng.random() < 0.5:
             return Target(one, mean, self.nothing)
         rivals = sorted({parts[n].take for n in own} - {take})
-        return Target(one, mean, np.mean([self._clips_of_one(parts, rival, rng) for rival in rivals], axis=0))
+        return Target(
+            one, mean, np.mean([self._clips_of_one(parts, rival, rng) for rival in rivals], axis=0)
+        )
 
-    def _clips_of_one(self, parts: list[Part], take: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Mean embedding of 1 to `max_clips` clips of one take in a mixture, and of others of the same source, as far
-        as none of those plays in it too.
+    def _clips_of_one(
+        self, parts: list[Part], take: int, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Mean embedding of 1 to `max_clips` clips of one take in a mixture, and of others of the
+        same source, as far as none of those plays in it too.
         """
         urn = self.urns[self._kinds(take)]
         is_alone = not {part.take for part in parts} & (set(urn.indices) - {take})
@@ -158,10 +183,14 @@ class Questions:
             clips.append(self._clip(urn.draw(rng) if is_elsewhere else take, rng))
         return np.asarray(np.mean(clips, axis=0), np.float32)
 
-    def _clips(self, parts: list[Part], family: str, rng: np.random.Generator) -> NDArray[np.float32]:
-        """Mean embedding of 1 to `max_clips` clips: of the parts' own takes, sources or instruments.
+    def _clips(
+        self, parts: list[Part], family: str, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Mean embedding of 1 to `max_clips` clips: of the parts' own takes, sources or
+        instruments.
 
-        With `family`, clips may also be of any instrument of it; without parts they must be. Every part gets a clip.
+        With `family`, clips may also be of any instrument of it; without parts they must be. Every
+        part gets a clip.
         """
         clips = []
         wide = rng.random() < 0.5
@@ -173,7 +202,9 @@ class Questions:
             else:
                 own = parts[number % len(parts)].take
                 kinds = self._kinds(own)
-                index = own if toss < 0.35 else self.urns[kinds[:2] if toss > 0.7 else kinds].draw(rng)
+                index = (
+                    own if toss < 0.35 else self.urns[kinds[:2] if toss > 0.7 else kinds].draw(rng)
+                )
             clips.append(self._clip(index, rng))
         return np.asarray(np.mean(clips, axis=0), np.float32)
 

@@ -13,7 +13,9 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 
 
 class EncoderRecipe(Config):
-    """Training of the clip encoder, by classifying instruments and sources, and by the contrast of sources."""
+    """Training of the clip encoder, by classifying instruments and sources, and by the contrast of
+    sources.
+    """
 
     tune: bool = False
     """Whether the clip encoder of `start_from` is trained further; else it stays as it is."""
@@ -24,16 +26,20 @@ class EncoderRecipe(Config):
     source_weight: float = 0.3
     """Weight of telling players and singers apart, beside telling instruments apart."""
     contrast_weight: float = 0.0
-    """Weight of drawing two segments of one source together and those of others apart; where it is not 0, segments
-    are drawn in pairs of one source."""
+    """Weight of drawing two segments of one source together and those of others apart; where it is
+    not 0, segments are drawn in pairs of one source."""
     temperature: Annotated[float, Field(gt=0)] = 0.1
     """Likeness (cosine) that counts as one in the contrast."""
     rival_weight: Annotated[float, Field(gt=0)] = 1.0
     """How much more others of the same family count in the contrast than the rest."""
     label_weights: dict[str, float] = Field(default={"vocals": 4.0})
-    """How often each label is drawn; those that are not named have 1. There are more voices to learn."""
+    """How often each label is drawn; those that are not named have 1. There are more voices to
+    learn.
+    """
     semitones: float = 4.0
-    """How far segments are played faster or slower: a shift of pitch hardly changes what an instrument is."""
+    """How far segments are played faster or slower: a shift of pitch hardly changes what an
+    instrument is.
+    """
     short: Probability = 0.0
     """Share of batches of segments shorter than the encoder's own, from half a second."""
     bleed: Probability = 0.3
@@ -43,19 +49,20 @@ class EncoderRecipe(Config):
     max_bleeding: Positive = 1
     """How many takes are heard there at most."""
     rough: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the bank's embeddings that are of clips as users have them: disguised, with bleed, some of them short.
-    The U-Net is conditioned on these and the clean ones."""
+    """Share of the bank's embeddings that are of clips as users have them: disguised, with bleed,
+    some of them short. The U-Net is conditioned on these and the clean ones."""
 
 
 class EpisodeRecipe(Config):
     """How episodes are drawn from the bank."""
 
     conditioning: Literal["clips", "class"] = "clips"
-    """What tells the separator what is wanted: example clips, or the family's number, which knows no unseen sounds:
+    """What tells the separator what is wanted: example clips, or the family's number, which knows
+    no unseen sounds:
     the baseline of Wang et al., ICASSP 2022."""
     data_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """Share of the songs, and of every family's players and singers, that is drawn from (`bank.choose_share`), to learn
-    what more data would bring."""
+    """Share of the songs, and of every family's players and singers, that is drawn from
+    (`bank.choose_share`), to learn what more data would bring."""
     seconds: float = 2.0
     n_targets: Positive = 2
     """Conditions asked of every mixture; they share one encoder pass."""
@@ -74,24 +81,27 @@ class EpisodeRecipe(Config):
     compressed: Probability = 0.0
     """Share of parts that go through a compressor."""
     doubled: Probability = 0.0
-    """Share of voices and guitars that are played again a moment apart, on a side drawn anew, as by overdubbing."""
+    """Share of voices and guitars that are played again a moment apart, on a side drawn anew, as by
+    overdubbing.
+    """
     mastered: Probability = 0.0
     """Share of mixtures that are compressed and limited, as records are."""
     over_backing: Probability = 0.0
-    """Share of mixtures that are a record's whole accompaniment (a take labelled `backing`) and a voice from
-    anywhere."""
+    """Share of mixtures that are a record's whole accompaniment (a take labelled `backing`) and a
+    voice from anywhere."""
     record_level: Probability = 0.0
-    """Share of mixtures in which all voices together are 6 dB below all the rest together, give or take 4 dB, as on
-    records; in the others voices are about as loud as any other part."""
+    """Share of mixtures in which all voices together are 6 dB below all the rest together, give or
+    take 4 dB, as on records; in the others voices are about as loud as any other part."""
     crowded: Probability = 0.0
-    """Share of mixtures with five or more parts; songs with fewer get further parts from elsewhere, and the other
-    gatherings have four at most. 0 lets gatherings have 2 to `max_parts`, evenly, and songs as many as they have."""
+    """Share of mixtures with five or more parts; songs with fewer get further parts from elsewhere,
+    and the other gatherings have four at most. 0 lets gatherings have 2 to `max_parts`, evenly, and
+    songs as many as they have."""
     same_family: Probability = 0.0
-    """Share of mixtures in which several sources of one family play, two singers or two guitars, one of which is asked
-    for by clips of itself; the next condition asks for all of them."""
+    """Share of mixtures in which several sources of one family play, two singers or two guitars,
+    one of which is asked for by clips of itself; the next condition asks for all of them."""
     rivals: Probability = 0.3
-    """Share of the further parts of a gathering that are drawn evenly from all families, which hear them less often
-    as targets: strings or winds in the register of a voice."""
+    """Share of the further parts of a gathering that are drawn evenly from all families, which hear
+    them less often as targets: strings or winds in the register of a voice."""
     absent: Probability = 0.12
     """Share of conditions whose target is not in the mixture."""
     positives_only: Probability = 0.35
@@ -125,14 +135,18 @@ class LoopRecipe(Config):
     accumulate: Positive = 1
     """Batches whose gradients make one step, in each process."""
     windows: Positive = 1
-    """Parts of a crop that are heard one after the other, one step each, with the memory going on."""
+    """Parts of a crop that are heard one after the other, one step each, with the memory going
+    on.
+    """
     crops_per_stream: Positive = 1
-    """Crops heard one after the other with the memory going on, as a player goes from song to song; then it is empty
-    again. 1 begins every crop with empty memory."""
+    """Crops heard one after the other with the memory going on, as a player goes from song to song;
+    then it is empty again. 1 begins every crop with empty memory."""
     first_batches: Positive = 12
     """Batches in the pool at the start."""
     fresh: Probability = 0.15
-    """Share of crops that are new and join the pool; the others have been heard before. 1 keeps no pool."""
+    """Share of crops that are new and join the pool; the others have been heard before. 1 keeps no
+    pool.
+    """
     learning_rate: float = 2e-3
     recurrent_share: Probability = 0.3
     """Learning rate of the recurrent layers, as a share of the others'."""
@@ -146,7 +160,9 @@ class LoopRecipe(Config):
     decay_share: Probability = 0.35
     """Last share of the run, over which the learning rate falls to nothing."""
     cold_share: Probability = 0.2
-    """Share of steps whose decoders start with empty memory while the encoder goes on, as after a live switch."""
+    """Share of steps whose decoders start with empty memory while the encoder goes on, as after a
+    live switch.
+    """
     checkpoint_minutes: float = 10.0
 
     @model_validator(mode="after")
@@ -171,8 +187,8 @@ class Recipe(Config):
     episodes: EpisodeRecipe = EpisodeRecipe()
     loop: LoopRecipe = LoopRecipe()
     start_from: Path | None = None
-    """Weights to go on from; relative to the recipe's folder. None starts from chance. A `model` beside it may have
-    further dual-path blocks, which begin by changing nothing."""
+    """Weights to go on from; relative to the recipe's folder. None starts from chance. A `model`
+    beside it may have further dual-path blocks, which begin by changing nothing."""
     compile: bool = True
     """Compile network and loss; needs a C++ compiler."""
     n_workers: Annotated[int, Field(ge=0)] = 1
@@ -183,7 +199,11 @@ class Recipe(Config):
     @model_validator(mode="after")
     def _check(self) -> Self:
         hop, delay = self.model.stft.hop_length, self.model.delay
-        window = int(self.episodes.seconds * self.model.sample_rate) // hop // self.loop.windows * hop
+        window = (
+            int(self.episodes.seconds * self.model.sample_rate) // hop // self.loop.windows * hop
+        )
         if window <= delay:
-            raise ValueError(f"a window of {window} samples is not longer than the network's delay, {delay}")
+            raise ValueError(
+                f"a window of {window} samples is not longer than the network's delay, {delay}"
+            )
         return self

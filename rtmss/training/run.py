@@ -27,7 +27,9 @@ from rtmss.training.recipe import EncoderRecipe, Recipe
 from rtmss.training.tune import tune_clip_encoder
 
 PREPARED = ("encoder.safetensors", "embeddings.safetensors")
-"""What is kept of the clip encoder, once it is trained: its weights, and what it says of the bank."""
+"""What is kept of the clip encoder, once it is trained: its weights, and what it says of the
+bank.
+"""
 
 HEAD = "condition_head."
 """What weights of a refitted condition head begin with, among those of the clip encoder."""
@@ -42,8 +44,11 @@ def find_recipe(name: str) -> Path:
     return find_yaml(name, Path(__file__).parent / "recipes", "recipe")
 
 
-def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Console, device: str = "cpu") -> Path:
-    """Train as the recipe says, going on where `folder` stands, and return the file with the averaged weights.
+def train(
+    recipe_file: Path, data: Sequence[Path], folder: Path, console: Console, device: str = "cpu"
+) -> Path:
+    """Train as the recipe says, going on where `folder` stands, and return the file with the
+    averaged weights.
 
     All folders of `data` are drawn from together.
 
@@ -59,7 +64,10 @@ def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Consol
     is_first = not dist.is_initialized() or dist.get_rank() == 0
     bank, model, embeddings = prepare(recipe, recipe_file.parent, data, folder, console, device)
     if recipe.episodes.conditioning == "class":
-        embeddings = [class_embedding(take.family, model.config.clip_encoder.n_embedding) for take in bank.takes]
+        embeddings = [
+            class_embedding(take.family, model.config.clip_encoder.n_embedding)
+            for take in bank.takes
+        ]
     trainer = Trainer(model, recipe, folder)
     if trainer.checkpoint.exists():
         trainer.resume()
@@ -75,12 +83,18 @@ def train(recipe_file: Path, data: Sequence[Path], folder: Path, console: Consol
 
 
 def prepare(
-    recipe: Recipe, recipe_folder: Path, data: Sequence[Path], folder: Path, console: Console, device: str = "cpu"
+    recipe: Recipe,
+    recipe_folder: Path,
+    data: Sequence[Path],
+    folder: Path,
+    console: Console,
+    device: str = "cpu",
 ) -> tuple[Bank, SeparatorModel, list[NDArray[np.float32]]]:
     """What comes before the U-Net's training, kept in the files of `folder` that `PREPARED` names.
 
     Returns:
-        The bank, the model with its clip encoder trained, and what that says of every take, (segments, E) each.
+        The bank, the model with its clip encoder trained, and what that says of every take,
+        (segments, E) each.
 
     Raises:
         ConfigError: the data folder cannot be used, or `folder` was prepared for other data.
@@ -94,22 +108,33 @@ def prepare(
         _take_up_encoder(model, load_file(encoder_file))
     elif recipe.encoder.tune or not has_encoder:
         if dist.is_initialized() and dist.get_world_size() > 1:
-            raise ValueError("train the clip encoder in one process first, then start torchrun on the same folder")
+            raise ValueError(
+                "train the clip encoder in one process first, then start torchrun on the same "
+                "folder"
+            )
         console.print("Clip encoder: learning to tell instruments apart")
         shown = Progress(folder / "encoder.jsonl", console)
         tensors = {}
         if has_encoder:
             tune_clip_encoder(model, bank, recipe, shown)
-            tensors = {f"{HEAD}{name}": value for name, value in model.condition_head.state_dict().items()}
+            tensors = {
+                f"{HEAD}{name}": value for name, value in model.condition_head.state_dict().items()
+            }
         else:
             train_clip_encoder(model.clip_encoder, bank, recipe, shown)
         save_file(tensors | model.clip_encoder.state_dict(), encoder_file)
-    return bank, model, _embeddings(embeddings_file, model.clip_encoder.eval(), bank, recipe.encoder, console)
+    return (
+        bank,
+        model,
+        _embeddings(embeddings_file, model.clip_encoder.eval(), bank, recipe.encoder, console),
+    )
 
 
 def _take_up_encoder(model: SeparatorModel, tensors: dict[str, Tensor]) -> None:
     """Load what was kept of a clip encoder, and the condition head where that was refitted."""
-    head = {name.removeprefix(HEAD): value for name, value in tensors.items() if name.startswith(HEAD)}
+    head = {
+        name.removeprefix(HEAD): value for name, value in tensors.items() if name.startswith(HEAD)
+    }
     model.clip_encoder.load_state_dict({k: v for k, v in tensors.items() if not k.startswith(HEAD)})
     if head:
         model.condition_head.load_state_dict(head)
@@ -127,5 +152,8 @@ def _embeddings(
         partial.replace(file)
     tensors = load_numpy(file)
     if sorted(tensors) != names:
-        raise ConfigError(f"{file}: made for {len(tensors)} takes, not {len(names)}; other data needs another --output")
+        raise ConfigError(
+            f"{file}: made for {len(tensors)} takes, not {len(names)}; other data needs another "
+            "--output"
+        )
     return [tensors[name] for name in names]

@@ -1,5 +1,5 @@
-"""Segments of takes as clips of them come: at any pitch, through equalisers, rooms and drives, with something else in
-the background.
+"""Segments of takes as clips of them come: at any pitch, through equalisers, rooms and drives, with
+something else in the background.
 
 Axes: S samples.
 """
@@ -42,14 +42,18 @@ class Segments:
         """(n,) mono audio of a take: sometimes with bleed of others, and all of it disguised."""
         # The widest filters first: a shift of pitch hardly changes what an instrument is.
         n_out = smooth_length(1.02 * (n + 2 * FADE))
-        n_in = smooth_length(n_out * 2 ** (rng.uniform(-self.recipe.semitones, self.recipe.semitones) / 12))
+        n_in = smooth_length(
+            n_out * 2 ** (rng.uniform(-self.recipe.semitones, self.recipe.semitones) / 12)
+        )
         audio = self._crop(index, n_in, rng)
         if rng.random() < self.recipe.bleed:
             n_others = int(rng.integers(1, self.recipe.max_bleeding + 1))
             others = [self.urns[rng.integers(len(self.urns))].draw(rng) for _ in range(n_others)]
             bleed = sum((self._crop(other, n_in, rng) for other in others), torch.zeros(1, n_in))
             level_db = rng.uniform(*self.recipe.bleed_db)
-            audio = audio + bleed * (10 ** (level_db / 20) * audio.std() / bleed.std().clamp_min(1e-5))
+            audio = audio + bleed * (
+                10 ** (level_db / 20) * audio.std() / bleed.std().clamp_min(1e-5)
+            )
         return self._disguised(audio, n_out, rng)[FADE : FADE + n]
 
     def _crop(self, index: int, n: int, rng: np.random.Generator) -> Tensor:
@@ -57,14 +61,18 @@ class Segments:
         return torch.from_numpy(self.bank.crop(index, start, n)).mean(0, keepdim=True)
 
     def _disguised(self, audio: Tensor, n_out: int, rng: np.random.Generator) -> Tensor:
-        """(1, S) -> (n_out,) through an equaliser, a room and a drive, each of which is there or not."""
+        """(1, S) -> (n_out,) through an equaliser, a room and a drive, each of which is there or
+        not.
+        """
         rate = self.bank.sample_rate
         gains, impulses = None, None
         if rng.random() < 0.7:
             gains = equaliser_gains(torch.tensor([draw_equaliser(rng)]), n_out // 2 + 1, rate)[0]
         if rng.random() < 0.4:
             noise = torch.Generator().manual_seed(int(rng.integers(2**62)))
-            impulses = room_impulses(torch.tensor([draw_room(rng)]), n_out, rate, noise)[0].mean(0, keepdim=True)
+            impulses = room_impulses(torch.tensor([draw_room(rng)]), n_out, rate, noise)[0].mean(
+                0, keepdim=True
+            )
         heard = play(audio, n_out, gains, impulses)
         if rng.random() < 0.25:
             heard = saturate(heard[None], torch.tensor([draw_drive(rng)]))[0]

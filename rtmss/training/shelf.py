@@ -29,7 +29,9 @@ class Shelf:
         self.first = torch.tensor([0, *np.cumsum(lengths)[:-1]], device=device)
         self.n_samples = torch.tensor([take.n_samples for take in bank.takes], device=device)
         self.n_channels = torch.tensor([take.n_channels for take in bank.takes], device=device)
-        self._interpolate: Callable[..., Tensor] = torch.compile(interpolate, dynamic=True) if compiled else interpolate
+        self._interpolate: Callable[..., Tensor] = (
+            torch.compile(interpolate, dynamic=True) if compiled else interpolate
+        )
 
     def play(self, plan: Plan, n_out: int) -> Tensor:
         """(P, 2, n_out) audio of every part's take at its speed; mono lies on both sides."""
@@ -48,9 +50,16 @@ class Shelf:
 
 
 def interpolate(
-    audio: Tensor, first: Tensor, n_samples: Tensor, n_channels: Tensor, start: Tensor, ratio: Tensor, n_out: int
+    audio: Tensor,
+    first: Tensor,
+    n_samples: Tensor,
+    n_channels: Tensor,
+    start: Tensor,
+    ratio: Tensor,
+    n_out: int,
 ) -> Tensor:
-    """(P, 2, n_out) float audio from one long row of interleaved int16 takes; silence around a take.
+    """(P, 2, n_out) float audio from one long row of interleaved int16 takes; silence around a
+    take.
 
     Args:
         audio: (total,) int16.
@@ -73,7 +82,10 @@ def interpolate(
         weight = cutoff * torch.sinc(cutoff * x) * torch.cos(x * (np.pi / N_TAPS)).square()
         index = place + tap
         weight = weight * ((index >= 0) & (index < n_samples[:, None])) / 32768
-        index = first[:, None] + index.clamp_min(0).minimum(n_samples[:, None] - 1) * n_channels[:, None]
+        index = (
+            first[:, None]
+            + index.clamp_min(0).minimum(n_samples[:, None] - 1) * n_channels[:, None]
+        )
         sides = [
             side + weight * audio[index + (n_channels[:, None] > 1) * number].float()
             for number, side in enumerate(sides)

@@ -1,5 +1,5 @@
-"""What parts sound like: their takes are played and disguised, one by one on a processor, where a part stays in the
-caches, and all at once on a GPU.
+"""What parts sound like: their takes are played and disguised, one by one on a processor, where a
+part stays in the caches, and all at once on a GPU.
 
 Axes: P parts, C channels, S samples, K shares of sums.
 """
@@ -38,7 +38,9 @@ class Sounds(Protocol):
     """Parts that can be added up."""
 
     def powers(self, length: int) -> Tensor:
-        """(P, 2, blocks) mean power of each channel in blocks of `length` samples; mono is on both channels."""
+        """(P, 2, blocks) mean power of each channel in blocks of `length` samples; mono is on both
+        channels.
+        """
 
     def sums(self, n: int, of: Tensor, parts: Tensor, sides: Tensor) -> Tensor:
         """(n, 2, S) sums.
@@ -65,7 +67,9 @@ class Separate:
     def sums(self, n: int, of: Tensor, parts: Tensor, sides: Tensor) -> Tensor:
         """As in `Sounds`."""
         out = torch.zeros(n, 2, self.audio[0].shape[-1])
-        for row, part, (ll, lr, rl, rr) in zip(of.tolist(), parts.tolist(), sides.tolist(), strict=True):
+        for row, part, (ll, lr, rl, rr) in zip(
+            of.tolist(), parts.tolist(), sides.tolist(), strict=True
+        ):
             audio = self.audio[part]
             gains = ((ll, lr), (rl, rr)) if len(audio) == 2 else ((ll + lr,), (rl + rr,))
             for to, from_each in zip(out[row], gains, strict=True):
@@ -121,27 +125,39 @@ class Disguises:
         rows = torch.arange(len(self.plan.take))
         spectra = torch.fft.rfft(shelf.play(self.plan, self.n_out))
         rate = self.bank.sample_rate
-        audio = colour(spectra, self.n_out, rate, self.plan.equaliser, self.plan.room, self.generator)
+        audio = colour(
+            spectra, self.n_out, rate, self.plan.equaliser, self.plan.room, self.generator
+        )
         return Together(self._disguised(audio, rows))
 
     def _sound(self, part: int) -> Tensor:
         """(C, S) of one part; only what has two sides has two channels."""
         plan, rows = self.plan, torch.tensor([part])
-        crop = torch.from_numpy(self.bank.crop(int(plan.take[part]), int(plan.start[part]), int(plan.n_in[part])))
+        crop = torch.from_numpy(
+            self.bank.crop(int(plan.take[part]), int(plan.start[part]), int(plan.n_in[part]))
+        )
         gains, impulses = None, None
         if self.is_coloured[part]:
-            gains = equaliser_gains(plan.equaliser[rows], self.n_out // 2 + 1, self.bank.sample_rate)[0]
+            gains = equaliser_gains(
+                plan.equaliser[rows], self.n_out // 2 + 1, self.bank.sample_rate
+            )[0]
         if self.has_room[part]:
-            impulses = room_impulses(plan.room[rows], self.n_out, self.bank.sample_rate, self.generator)[0]
+            impulses = room_impulses(
+                plan.room[rows], self.n_out, self.bank.sample_rate, self.generator
+            )[0]
         is_plain = crop.shape[-1] == self.n_out and gains is None and impulses is None
         played = crop.contiguous() if is_plain else play(crop, self.n_out, gains, impulses)
         return self._disguised(played[None], rows)[0]
 
     def _disguised(self, audio: Tensor, rows: Tensor) -> Tensor:
-        """(R, C, n_out) audio of the parts in `rows`, (R,), as it is heard but for its level and its sides."""
+        """(R, C, n_out) audio of the parts in `rows`, (R,), as it is heard but for its level and
+        its sides.
+        """
         plan, rate = self.plan, self.bank.sample_rate
 
-        def changed(audio: Tensor, column: Tensor, which: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        def changed(
+            audio: Tensor, column: Tensor, which: Tensor, change: Callable[[Tensor, Tensor], Tensor]
+        ) -> Tensor:
             if not which[rows].any():
                 return audio
             found = which[rows].nonzero()[:, 0]
@@ -151,8 +167,12 @@ class Disguises:
             audio[found.to(self.device)] = change(audio[found.to(self.device)], values)
             return audio
 
-        audio = changed(audio, plan.formants, plan.formants != 1, lambda x, y: shift_formants(x, y, rate))
-        audio = changed(audio, plan.compressor, plan.compressor[:, 1] > 1, lambda x, y: compress(x, y, rate))
+        audio = changed(
+            audio, plan.formants, plan.formants != 1, lambda x, y: shift_formants(x, y, rate)
+        )
+        audio = changed(
+            audio, plan.compressor, plan.compressor[:, 1] > 1, lambda x, y: compress(x, y, rate)
+        )
         audio = changed(audio, plan.drive, plan.drive != 0, saturate)[..., FADE:-FADE]
         if not self.put_under[rows].any():
             return audio

@@ -1,8 +1,8 @@
 """A crop heard window by window, as a stream is: the memory goes on, the gradient does not.
 
-Truncated backpropagation through time. A network that has only ever heard two seconds from silence does worse the
-longer it plays: its memory gets to where training never was. Within a crop, and where one crop follows another, it
-gets there.
+Truncated backpropagation through time. A network that has only ever heard two seconds from silence
+does worse the longer it plays: its memory gets to where training never was. Within a crop, and
+where one crop follows another, it gets there.
 
 Axes: B items, N targets, C channels, T frames, F bins, S samples.
 """
@@ -24,8 +24,11 @@ from rtmss.training.losses import spectral_errors, tamed, waveform_errors
 from rtmss.training.recipe import LoopRecipe
 
 
-def masked_errors(masks: Tensor, mixture: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The masked planes and their three relative errors, in planar real arithmetic, which compiles well.
+def masked_errors(
+    masks: Tensor, mixture: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The masked planes and their three relative errors, in planar real arithmetic, which compiles
+    well.
 
     Args:
         masks: (B, N, 2 * C, T, F) before `bound_masks`.
@@ -39,7 +42,9 @@ def masked_errors(masks: Tensor, mixture: Tensor, targets: Tensor) -> tuple[Tens
 
 
 def half_precision(device: torch.device) -> torch.autocast:
-    """Autocast to bfloat16 where that is faster: on a processor without AVX-512 it is many times slower."""
+    """Autocast to bfloat16 where that is faster: on a processor without AVX-512 it is many times
+    slower.
+    """
     is_faster = device.type != "cpu" or "AVX512" in torch.backends.cpu.get_cpu_capability()
     return torch.autocast(device.type, torch.bfloat16, enabled=is_faster)
 
@@ -55,8 +60,12 @@ class Passes(NamedTuple):
 
     @classmethod
     def of(cls, model: SeparatorModel, *, compiled: bool) -> Passes:
-        """Those of a model. Compiled ones are made for the shapes that they meet, one after the other."""
-        parts = cls(compress_planes, model.unet.encode, model.unet.decode, masked_errors, waveform_errors)
+        """Those of a model. Compiled ones are made for the shapes that they meet, one after the
+        other.
+        """
+        parts = cls(
+            compress_planes, model.unet.encode, model.unet.decode, masked_errors, waveform_errors
+        )
         return cls(*(torch.compile(part, dynamic=False) for part in parts)) if compiled else parts
 
 
@@ -90,8 +99,12 @@ class Crop(NamedTuple):
         """Analyse a batch, from silence."""
         stft, targets = model.config.stft, episode.targets.flatten(0, 1)
         with torch.no_grad():
-            silence = targets.new_zeros(1).expand(len(targets), targets.shape[1], stft.n_fft - stft.hop_length)
-            frames, _ = analyze(episode.mixture, silence[: len(episode.mixture)], model.analysis, stft)
+            silence = targets.new_zeros(1).expand(
+                len(targets), targets.shape[1], stft.n_fft - stft.hop_length
+            )
+            frames, _ = analyze(
+                episode.mixture, silence[: len(episode.mixture)], model.analysis, stft
+            )
             wanted, _ = analyze(targets, silence, model.analysis, stft)
         return cls(episode, frames, to_planes(wanted[..., 1:]))
 
@@ -104,7 +117,13 @@ def _earlier(frames: Tensor, window: range, n: int) -> Tensor:
 
 
 def window_loss(
-    model: SeparatorModel, crop: Crop, memory: Memory, window: range, is_cold: bool, recipe: LoopRecipe, passes: Passes
+    model: SeparatorModel,
+    crop: Crop,
+    memory: Memory,
+    window: range,
+    is_cold: bool,
+    recipe: LoopRecipe,
+    passes: Passes,
 ) -> tuple[Tensor, Tensor, Tensor, Memory]:
     """Loss of one window of a batch.
 
@@ -113,14 +132,20 @@ def window_loss(
         crop: the batch.
         memory: of the window before, or empty.
         window: its frames.
-        is_cold: the decoders start with empty memory, as those of new conditions do after a live switch.
+        is_cold: the decoders start with empty memory, as those of new conditions do after a live
+            switch.
         recipe: the weights of the terms.
         passes: those of `model`.
 
     Returns:
-        The loss, the relative waveform error of each target (B * N,), whether it sounds, and the next memory.
+        The loss, the relative waveform error of each target (B * N,), whether it sounds, and the
+        next memory.
     """
-    hop, delay, n_ahead = model.config.stft.hop_length, model.config.delay, model.config.unet.n_ahead
+    hop, delay, n_ahead = (
+        model.config.stft.hop_length,
+        model.config.delay,
+        model.config.unet.n_ahead,
+    )
     batch, n_targets = crop.episode.targets.shape[:2]
     decoder, overlap = memory.decoder, memory.overlap
     if is_cold:
@@ -140,7 +165,11 @@ def window_loss(
     skipped = delay if not window.start else model.config.stft.delay if is_cold else 0
     estimate = audio[..., skipped:].flatten(0, 1)
     truth = crop.episode.targets[..., begin + skipped : end].flatten(0, 1)
-    whole = crop.episode.mixture[:, None, :, begin + skipped : end].expand(-1, n_targets, -1, -1).flatten(0, 1)
+    whole = (
+        crop.episode.mixture[:, None, :, begin + skipped : end]
+        .expand(-1, n_targets, -1, -1)
+        .flatten(0, 1)
+    )
     wave_error, wave_remainder = passes.waves(estimate, truth, whole)
     w = recipe.log_weight
     loss = tamed(complex_error, w) + 0.5 * tamed(magnitude_error, w) + 0.5 * tamed(wave_error, w)

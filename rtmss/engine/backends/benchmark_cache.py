@@ -1,7 +1,7 @@
 """Times of the backends, cached beside the network, so that the next start need not measure again.
 
-The cached result is valid for the same weights, graph file, library versions and CPU. If one of them changed, or the
-cache file is damaged, the backends are timed again.
+The cached result is valid for the same weights, graph file, library versions and CPU. If one of
+them changed, or the cache file is damaged, the backends are timed again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Comparison(Config):
         return cached if cached.situation == situation else None
 
     def save(self, graph: Path) -> None:
-        """Write it, whole or not at all; where nothing can be written the next start measures again."""
+        """Write it, whole or not at all; where nothing can be written the next start measures
+        again.
+        """
         path = _path(graph)
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
@@ -69,7 +71,8 @@ def situation(model: SeparatorModel, model_id: str, graph: Path) -> dict[str, st
         "torch": torch.__version__,
         "onnxruntime": onnxruntime.__version__,
         "python": platform.python_version(),
-        "processor": f"{platform.system()} {platform.machine()}, {_processor()}, {os.cpu_count()} cores",
+        "processor": f"{platform.system()} {platform.machine()}, {_processor()}, {os.cpu_count()} "
+        "cores",
     }
 
 

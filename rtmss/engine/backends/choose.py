@@ -1,7 +1,7 @@
 """Which backend plays: the one that is asked for, or the faster one on this machine.
 
-Making the network for ONNX Runtime takes several seconds, once for every set of weights; it is kept in a folder, and
-the times of both backends beside it.
+Making the network for ONNX Runtime takes several seconds, once for every set of weights; it is kept
+in a folder, and the times of both backends beside it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ from rtmss.model.separator import N_CHANNELS, SeparatorModel
 
 BACKENDS = ("auto", "torch", "onnx")
 N_SILENT, N_HOPS = 10, 40
-"""Hops that are stepped to compare two backends, and how many of them, at first, are silent and not timed."""
+"""Hops that are stepped to compare two backends, and how many of them, at first, are silent and not
+timed.
+"""
 TOLERANCE = 1e-4
 """How far backends may differ, full scale 1."""
 
@@ -73,7 +75,8 @@ def choose(
     Args:
         model: the weights.
         model_id: their id.
-        wanted: one of BACKENDS; `auto` takes the faster one, and torch if ONNX Runtime cannot be used.
+        wanted: one of BACKENDS; `auto` takes the faster one, and torch if ONNX Runtime cannot be
+            used.
         folder: where networks for ONNX Runtime are kept.
         may_export: make one that is not there.
         say: told what takes a while.
@@ -102,7 +105,9 @@ def choose(
     return BackendChoice("torch", f"ONNX Runtime takes {times}")
 
 
-def _trial(model: SeparatorModel, model_id: str, graph: Path) -> tuple[BackendTimes, datetime.date | None]:
+def _trial(
+    model: SeparatorModel, model_id: str, graph: Path
+) -> tuple[BackendTimes, datetime.date | None]:
     """Torch against a graph: the comparison in the cache and its date, or one made now.
 
     Raises:
@@ -117,7 +122,9 @@ def _trial(model: SeparatorModel, model_id: str, graph: Path) -> tuple[BackendTi
         return BackendTimes(cached.difference, cached.torch_ms, cached.other_ms), cached.date
     measured = compare(model, OnnxBackend(model, graph))
     if not measured.difference <= TOLERANCE:  # nor if it is no number
-        raise GraphError(f"{graph}: differs from torch by {measured.difference:.1e}; delete it to make it anew")
+        raise GraphError(
+            f"{graph}: differs from torch by {measured.difference:.1e}; delete it to make it anew"
+        )
     today = datetime.datetime.now().astimezone().date()
     Comparison(situation=now, date=today, **measured._asdict()).save(graph)
     return measured, None
@@ -165,7 +172,14 @@ def graph_path(folder: Path, model: SeparatorModel, model_id: str) -> Path:
     return folder / f"{model_id}-{stft.n_synthesis}-{stft.hop_length}-{code_id()}.onnx"
 
 
-def _graph(model: SeparatorModel, model_id: str, folder: Path, *, may_export: bool, say: Callable[[str], None]) -> Path:
+def _graph(
+    model: SeparatorModel,
+    model_id: str,
+    folder: Path,
+    *,
+    may_export: bool,
+    say: Callable[[str], None],
+) -> Path:
     """The network for ONNX Runtime, made if need be.
 
     Raises:
@@ -175,7 +189,9 @@ def _graph(model: SeparatorModel, model_id: str, folder: Path, *, may_export: bo
     path = graph_path(folder, model, model_id)
     if not path.exists():
         if not may_export:
-            raise GraphError("ONNX Runtime is not prepared for these weights; `rtmss live` does that")
+            raise GraphError(
+                "ONNX Runtime is not prepared for these weights; `rtmss live` does that"
+            )
         say("preparing these weights for ONNX Runtime, once; this takes a few seconds")
         export_graph(path, model, model_id)
     return path

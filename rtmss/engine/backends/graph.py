@@ -1,10 +1,12 @@
-"""One hop of the separator as an ONNX graph: its input and its state in, targets and the next state out.
+"""One hop of the separator as an ONNX graph: its input and its state in, targets and the next state
+out.
 
-The Fourier transforms are two matrix products each (Cooley and Tukey's split of n_fft into two factors): for one frame
-that costs what a call of an FFT costs. Two kinds of graph: one that stands alone, from samples and conditions on, for
-other programs; and one for rtmss itself, which leaves two things outside: what changes only with the conditions, and
-the analysis, for the compression lifts even the rounding errors of silent bins, and those of another Fourier transform
-would be others.
+The Fourier transforms are two matrix products each (Cooley and Tukey's split of n_fft into two
+factors): for one frame that costs what a call of an FFT costs. Two kinds of graph: one that stands
+alone, from samples and conditions on, for other programs; and one for rtmss itself, which leaves
+two things outside: what changes only with the conditions, and the analysis, for the compression
+lifts even the rounding errors of silent bins, and those of another Fourier transform would be
+others.
 
 Axes: B batch (always 1), N targets, C channels, S samples, F bins above DC.
 """
@@ -67,7 +69,11 @@ class HopGraph(nn.Module):
         conditions = torch.rand(1, 2, config.unet.n_condition)
         state = {name: leaf for name, leaf in self.example.items() if name not in self._outside}
         if self.standalone:
-            return {"audio": torch.zeros(1, N_CHANNELS, config.stft.hop_length), "conditions": conditions, **state}
+            return {
+                "audio": torch.zeros(1, N_CHANNELS, config.stft.hop_length),
+                "conditions": conditions,
+                **state,
+            }
         planes = torch.zeros(1, 2, N_CHANNELS, 1, config.stft.n_bins - 1)
         return {"planes": planes, "modulation": unet.modulate(conditions), **state}
 
@@ -81,26 +87,39 @@ class HopGraph(nn.Module):
         return (MASKS,) if self.standalone else (MASKS, "past")
 
     def forward(self, heard: Tensor, control: Tensor, *leaves: Tensor) -> tuple[Tensor, ...]:
-        """(B, C, hop_length) samples or (B, 2, C, 1, F) planes -> (B, N, C, hop_length), then the next state."""
+        """(B, C, hop_length) samples or (B, 2, C, 1, F) planes -> (B, N, C, hop_length), then the
+        next state.
+        """
         names = [name for name in self.example if name not in self._outside]
-        state = like_tree(self.model.init_state(1, 2), (self.example | dict(zip(names, leaves, strict=True))).values())
+        state = like_tree(
+            self.model.init_state(1, 2),
+            (self.example | dict(zip(names, leaves, strict=True))).values(),
+        )
         net, hop = self.model.unet, self.model.config.stft.hop_length
         past, planes, modulation = state.past, heard, control
         if self.standalone:
             samples = torch.cat([past, heard], dim=-1)
-            past, planes, modulation = samples[..., hop:], self.analyze(samples)[..., None, :], net.modulate(control)
+            past, planes, modulation = (
+                samples[..., hop:],
+                self.analyze(samples)[..., None, :],
+                net.modulate(control),
+            )
         features, encoder = net.encode(_compress(planes, net.config.compression), state.encoder)
         masks, decoder = net.decode_modulated(features, modulation, state.targets.decoder)
         masks = bound_masks(masks)
         block = self.synthesize(apply_masks(masks, planes)[..., 0, :].transpose(2, 3))
         total = block + nn.functional.pad(state.targets.overlap, (0, hop))
-        then = SeparatorState(past, encoder, TargetState(decoder, total[..., hop:], masks[..., 0, :]))
+        then = SeparatorState(
+            past, encoder, TargetState(decoder, total[..., hop:], masks[..., 0, :])
+        )
         kept = [leaf for name, leaf in named_leaves(then).items() if name in (*names, MASKS)]
         return total[..., :hop], *kept
 
 
 def _compress(planes: Tensor, exponent: float) -> Tensor:
-    """`compress`, with the floor scaled up to 1: the exporter's optimizer takes a summand of 1e-12 for none."""
+    """`compress`, with the floor scaled up to 1: the exporter's optimizer takes a summand of 1e-12
+    for none.
+    """
     power = planes.square().sum(1, keepdim=True) / POWER_FLOOR + 1
     scale: float = POWER_FLOOR ** ((exponent - 1) / 2)
     return (planes * power.pow((exponent - 1) / 2) * scale).flatten(1, 2)
@@ -126,10 +145,14 @@ class Analysis(nn.Module):
     def forward(self, samples: Tensor) -> Tensor:
         """(B, C, n_fft) -> (B, 2, C, F) real and imaginary parts."""
         rows, columns = self.sizes
-        re, im = (self.first @ torch.unflatten(samples * self.window, -1, self.sizes)).chunk(2, dim=-2)
+        re, im = (self.first @ torch.unflatten(samples * self.window, -1, self.sizes)).chunk(
+            2, dim=-2
+        )
         turn_re, turn_im = self.twiddle
         turned = torch.cat([re * turn_re - im * turn_im, re * turn_im + im * turn_re], dim=-1)
-        spectrum = torch.unflatten(turned @ self.second, -1, (2, columns // 2 + 1))  # (B, C, rows, 2, columns / 2 + 1)
+        spectrum = torch.unflatten(
+            turned @ self.second, -1, (2, columns // 2 + 1)
+        )  # (B, C, rows, 2, columns / 2 + 1)
         return torch.flatten(spectrum.permute(0, 3, 1, 4, 2), -2)[..., 1 : rows * columns // 2 + 1]
 
 
@@ -147,7 +170,8 @@ class Synthesis(nn.Module):
         self.register_buffer("window", window.clone())
         wave = _waves(columns // 2 + 1, columns, columns).conj()
         weight = torch.full((columns // 2 + 1, 1), 2.0)
-        # Nyquist is its own mirror image. It is alone in the last line: bins above it are not there.
+        # Nyquist is its own mirror image. It is alone in the last line: bins above it are not
+        # there.
         weight[-1] = 1.0
         wave = wave * weight / config.n_fft
         self.register_buffer("first", torch.cat([_parts(wave, 1), _parts(1j * wave, 1)], dim=0))
@@ -158,8 +182,12 @@ class Synthesis(nn.Module):
     def forward(self, planes: Tensor) -> Tensor:
         """(..., 2, F) -> (..., n_synthesis)."""
         rows, columns = self.sizes
-        padded = torch.unflatten(nn.functional.pad(planes, (1, rows - 1)), -1, (columns // 2 + 1, rows))
-        re, im = (padded.movedim(-1, -3).flatten(-2) @ self.first).chunk(2, dim=-1)  # (..., rows, columns)
+        padded = torch.unflatten(
+            nn.functional.pad(planes, (1, rows - 1)), -1, (columns // 2 + 1, rows)
+        )
+        re, im = (padded.movedim(-1, -3).flatten(-2) @ self.first).chunk(
+            2, dim=-1
+        )  # (..., rows, columns)
         turn_re, turn_im = self.twiddle
         turned = torch.cat([re * turn_re - im * turn_im, re * turn_im + im * turn_re], dim=-2)
         return (self.second @ turned).flatten(-2)[..., -len(self.window) :] * self.window
@@ -210,12 +238,16 @@ def code_id() -> str:
 
 
 def check_exportable(model: SeparatorModel) -> None:
-    """Raise GraphError for a network that looks ahead: a hop would be masked that is not the one that is heard."""
+    """Raise GraphError for a network that looks ahead: a hop would be masked that is not the one
+    that is heard.
+    """
     if model.config.unet.n_ahead:
         raise GraphError("a network that looks ahead plays in torch only")
 
 
-def export_graph(path: Path, model: SeparatorModel, model_id: str, *, standalone: bool = False) -> None:
+def export_graph(
+    path: Path, model: SeparatorModel, model_id: str, *, standalone: bool = False
+) -> None:
     """Write the graph to a file, which appears when it is whole.
 
     Args:
@@ -225,16 +257,22 @@ def export_graph(path: Path, model: SeparatorModel, model_id: str, *, standalone
         standalone: from samples and conditions on, for other programs.
 
     Raises:
-        GraphError: the exporter is not installed or does not succeed, the file cannot be written, or the network
-            looks ahead.
+        GraphError: the exporter is not installed or does not succeed, the file cannot be written,
+            or the network looks ahead.
     """
     check_exportable(model)
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
-        raise GraphError(f"to export the network, torch needs more: pip install {' '.join(missing)}")
+        raise GraphError(
+            f"to export the network, torch needs more: pip install {' '.join(missing)}"
+        )
     graph = HopGraph(model, standalone=standalone).eval()
     inputs, n_targets = graph.inputs, torch.export.Dim("n_targets", min=1, max=64)
-    per_target = {"conditions", "modulation", *(name for name in inputs if name.startswith("targets."))}
+    per_target = {
+        "conditions",
+        "modulation",
+        *(name for name in inputs if name.startswith("targets.")),
+    }
     heard, control, *state = [{1: n_targets} if name in per_target else None for name in inputs]
     if path.is_dir():
         raise GraphError(f"{path}: is a folder; name a file in it")
@@ -263,7 +301,9 @@ def export_graph(path: Path, model: SeparatorModel, model_id: str, *, standalone
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """The exporter warns of its own inner workings, and of packages that have nothing to do with this."""
+    """The exporter warns of its own inner workings, and of packages that have nothing to do with
+    this.
+    """
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,7 +1,8 @@
-"""ONNX Runtime: one hop at a time, on one thread, with all memory in buffers that stay where they are.
+"""ONNX Runtime: one hop at a time, on one thread, with all memory in buffers that stay where they
+are.
 
-A step reads one of two sets of state and writes the other, so nothing is copied but the audio. Blocks are stepped hop
-by hop, so cutting them changes no bit.
+A step reads one of two sets of state and writes the other, so nothing is copied but the audio.
+Blocks are stepped hop by hop, so cutting them changes no bit.
 
 Axes: N targets, C channels, S samples.
 """
@@ -26,7 +27,9 @@ from rtmss.model.unet import EncoderState
 
 MISSING = "ONNX Runtime is not installed: pip install onnxruntime"
 MOST_READY = 8
-"""Numbers of targets, from 1, for which everything is ready from the start; more are made ready when they come."""
+"""Numbers of targets, from 1, for which everything is ready from the start; more are made ready
+when they come.
+"""
 
 
 class OnnxBackend:
@@ -40,8 +43,8 @@ class OnnxBackend:
         Args:
             model: the weights that the graph was made of.
             graph: the file.
-            trace: prefix of a file in which the runtime writes how long every operator took, which takes time
-                itself; see `end_trace`.
+            trace: prefix of a file in which the runtime writes how long every operator took, which
+                takes time itself; see `end_trace`.
 
         Raises:
             GraphError: the file cannot be used.
@@ -58,7 +61,9 @@ class OnnxBackend:
         """Which of the two sets of state the next step reads."""
         self._all_slots: dict[int, _Slots] = {}
         for n in range(MOST_READY, 0, -1):
-            self._session.run_with_iobinding(self._slots_for(n).bindings[0])  # lays out the runtime's own memory
+            self._session.run_with_iobinding(
+                self._slots_for(n).bindings[0]
+            )  # lays out the runtime's own memory
         self.reset()
 
     def reset(self) -> None:
@@ -69,7 +74,9 @@ class OnnxBackend:
 
     def arrange(self, order: Sequence[int | None], stems: Sequence[Stem]) -> None:
         """Follow a change of stems: `order` has for every new one its old slot, or None."""
-        self._load_targets(rearrange(order, self._targets, self.model), conditions_of(stems, self.model))
+        self._load_targets(
+            rearrange(order, self._targets, self.model), conditions_of(stems, self.model)
+        )
 
     def tail(self, slot: int) -> Audio:
         """(C, n_synthesis - hop_length): the output of a slot if the input ended here."""
@@ -96,7 +103,9 @@ class OnnxBackend:
         return np.asarray(held[0, : self._n].numpy(), np.float32)
 
     def end_trace(self) -> Path:
-        """The file with what every operator of every step took, in the runtime's own format; no more is added."""
+        """The file with what every operator of every step took, in the runtime's own format; no
+        more is added.
+        """
         return Path(self._session.end_profiling())
 
     @property
@@ -105,9 +114,11 @@ class OnnxBackend:
         return self._slots.targets[self._now]
 
     def _analyze(self, hop: Audio) -> None:
-        """`analyze` of one frame, whatever the block: together, they might differ in their last bits.
+        """`analyze` of one frame, whatever the block: together, they might differ in their last
+        bits.
 
-        In buffers that stay and with numpy, whose calls cost a fraction of torch's for so few samples.
+        In buffers that stay and with numpy, whose calls cost a fraction of torch's for so few
+        samples.
         """
         n = hop.shape[-1]
         self._latest[:, :-n] = self._latest[:, n:]
@@ -121,7 +132,10 @@ class OnnxBackend:
         """Go on with these targets; without any one slot runs idle, since the graph needs one."""
         self._n = conditions.shape[1]
         if not self._n:
-            targets, conditions = self.model.init_targets(1, 1), conditions.new_zeros(1, 1, conditions.shape[-1])
+            targets, conditions = (
+                self.model.init_targets(1, 1),
+                conditions.new_zeros(1, 1, conditions.shape[-1]),
+            )
         self._slots = self._slots_for(conditions.shape[1])
         with torch.no_grad():
             self._slots.modulation.copy_(self.model.unet.modulate(conditions))
@@ -134,7 +148,9 @@ class OnnxBackend:
 
 
 class _Slots:
-    """The buffers of a number of targets, and what binds them, and those that all numbers share, to the graph."""
+    """The buffers of a number of targets, and what binds them, and those that all numbers share, to
+    the graph.
+    """
 
     def __init__(
         self,
@@ -151,12 +167,18 @@ class _Slots:
         self.targets = (model.init_targets(1, n), model.init_targets(1, n))
         pairs = zip(encoders, self.targets, strict=True)
         first, second = (
-            named_leaves(encoder, "encoder") | named_leaves(targets, "targets") for encoder, targets in pairs
+            named_leaves(encoder, "encoder") | named_leaves(targets, "targets")
+            for encoder, targets in pairs
         )
-        self.bindings = [self._bind(session, planes, first, second), self._bind(session, planes, second, first)]
+        self.bindings = [
+            self._bind(session, planes, first, second),
+            self._bind(session, planes, second, first),
+        ]
         """A step from the first set of state to the second, and one back."""
 
-    def _bind(self, session: Any, planes: Tensor, now: dict[str, Tensor], then: dict[str, Tensor]) -> Any:
+    def _bind(
+        self, session: Any, planes: Tensor, now: dict[str, Tensor], then: dict[str, Tensor]
+    ) -> Any:
         read = {name: leaf for name, leaf in now.items() if name != MASKS}
         inputs = {"planes": planes, "modulation": self.modulation, **read}
         outputs = {"targets": self.output, **{NEXT + name: leaf for name, leaf in then.items()}}
@@ -186,4 +208,6 @@ def _load(graph: Path, trace: Path | None) -> Any:
         return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the runtime's own kinds, which it does not publish
         reason = str(error).strip().splitlines()[0]
-        raise GraphError(f"{graph}: not a network for ONNX Runtime ({reason}); delete it to make it anew") from error
+        raise GraphError(
+            f"{graph}: not a network for ONNX Runtime ({reason}); delete it to make it anew"
+        ) from error

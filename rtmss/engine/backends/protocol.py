@@ -17,7 +17,9 @@ class Backend(Protocol):
 
     @property
     def name(self) -> str:
-        """As the command line calls it. Two streams of one backend that hear the same say the same, to the bit."""
+        """As the command line calls it. Two streams of one backend that hear the same say the same,
+        to the bit.
+        """
 
     def reset(self) -> None:
         """Forget the input so far; no stems."""
@@ -26,7 +28,8 @@ class Backend(Protocol):
         """Follow a change of stems.
 
         Args:
-            order: for every new stem the old slot that goes on, or None for one that starts with empty memory.
+            order: for every new stem the old slot that goes on, or None for one that starts with
+                empty memory.
             stems: the new stems.
         """
 
@@ -34,7 +37,9 @@ class Backend(Protocol):
         """(C, n_synthesis - hop_length): what a slot would still say if nothing more came."""
 
     def step(self, block: Audio) -> Audio:
-        """(C, T * hop_length) new samples -> (N, C, T * hop_length) targets, which are the caller's own."""
+        """(C, T * hop_length) new samples -> (N, C, T * hop_length) targets, which are the caller's
+        own.
+        """
 
     def hold(self, block: Audio) -> Audio:
         """What `step` would give if the masks stayed as they are; changes nothing."""

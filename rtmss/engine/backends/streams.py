@@ -1,10 +1,12 @@
 """Many streams at once: one step for all of them, on buffers that stay where they are.
 
-For a server with many listeners, and for a GPU, where a step of one stream is all launches: there it is captured once
-as a CUDA graph, and neither new conditions nor streams that come and go capture it again.
+For a server with many listeners, and for a GPU, where a step of one stream is all launches: there
+it is captured once as a CUDA graph, and neither new conditions nor streams that come and go capture
+it again.
 
-On a GPU torch multiplies convolutions in TF32 unless `torch.backends.cudnn.allow_tf32` is off: over 1,000 hops with
-switches an H100's targets were within 2.5e-4 of a processor's, and without TF32 within 8e-7.
+On a GPU torch multiplies convolutions in TF32 unless `torch.backends.cudnn.allow_tf32` is off: over
+1,000 hops with switches an H100's targets were within 2.5e-4 of a processor's, and without TF32
+within 8e-7.
 
 Axes: S streams, N slots for targets, C channels.
 """
@@ -28,7 +30,9 @@ N_WARM = 3
 class StreamBatch:
     """A number of streams, each with a number of slots, which may be empty."""
 
-    def __init__(self, model: SeparatorModel, n_streams: int, n_slots: int, device: str = "cpu") -> None:
+    def __init__(
+        self, model: SeparatorModel, n_streams: int, n_slots: int, device: str = "cpu"
+    ) -> None:
         """Lay out the buffers and, on a GPU, capture the step.
 
         Args:
@@ -47,7 +51,9 @@ class StreamBatch:
         start = model.init_state(n_streams, n_slots)
         self._state: SeparatorState = map_tree(lambda leaf: leaf.to(device), start)
         self._audio = torch.zeros(n_streams, N_CHANNELS, self.hop_length, device=device)
-        self._conditions = torch.zeros(n_streams, n_slots, model.config.unet.n_condition, device=device)
+        self._conditions = torch.zeros(
+            n_streams, n_slots, model.config.unet.n_condition, device=device
+        )
         self._is_taken = torch.zeros(n_streams, n_slots, 1, 1, device=device)
         self._output = torch.zeros(n_streams, n_slots, N_CHANNELS, self.hop_length, device=device)
         self._graph = self._capture() if torch.device(device).type == "cuda" else None
@@ -59,7 +65,8 @@ class StreamBatch:
             self._is_taken[stream].zero_()
 
     def put(self, stream: int, slot: int, vector: NDArray[np.float32] | None) -> None:
-        """From the next step on, separate by another condition, with empty memory, or with None by none.
+        """From the next step on, separate by another condition, with empty memory, or with None by
+        none.
 
         Args:
             stream: from 0.
@@ -73,7 +80,8 @@ class StreamBatch:
                 self._conditions[stream, slot].copy_(torch.from_numpy(vector))
 
     def step(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(S, C, hop_length) new samples -> (S, N, C, hop_length) targets, silence from empty slots.
+        """(S, C, hop_length) new samples -> (S, N, C, hop_length) targets, silence from empty
+        slots.
 
         They lag behind `audio` by `config.delay` samples.
         """

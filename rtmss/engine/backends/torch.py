@@ -43,7 +43,9 @@ class TorchBackend:
     def step(self, block: Audio) -> Audio:
         """(C, T * hop_length) new samples -> (N, C, T * hop_length) targets."""
         with torch.inference_mode():
-            targets, self.state = self.model(torch.from_numpy(block)[None], self._conditions, self.state)
+            targets, self.state = self.model(
+                torch.from_numpy(block)[None], self._conditions, self.state
+            )
         return np.asarray(targets[0].numpy(), np.float32)
 
     def hold(self, block: Audio) -> Audio:
@@ -51,7 +53,9 @@ class TorchBackend:
         if not self._conditions.shape[1]:
             return np.zeros((0, *block.shape), np.float32)
         with torch.inference_mode():
-            return np.asarray(self.model.hold(torch.from_numpy(block)[None], self.state)[0].numpy(), np.float32)
+            return np.asarray(
+                self.model.hold(torch.from_numpy(block)[None], self.state)[0].numpy(), np.float32
+            )
 
 
 def rearrange(order: Sequence[int | None], old: TargetState, model: SeparatorModel) -> TargetState:
@@ -66,7 +70,9 @@ def rearrange(order: Sequence[int | None], old: TargetState, model: SeparatorMod
 def conditions_of(stems: Sequence[Stem], model: SeparatorModel) -> Tensor:
     """(1, N, n_condition)."""
     vectors = [torch.from_numpy(stem.condition.vector) for stem in stems]
-    return torch.stack(vectors)[None] if vectors else torch.zeros(1, 0, model.config.unet.n_condition)
+    return (
+        torch.stack(vectors)[None] if vectors else torch.zeros(1, 0, model.config.unet.n_condition)
+    )
 
 
 def _select(state: TargetState, slot: int) -> TargetState:

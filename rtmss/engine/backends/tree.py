@@ -25,7 +25,10 @@ def named_leaves(tree: object, prefix: str = "") -> dict[str, Tensor]:
         return {prefix: tree}
     assert isinstance(tree, tuple)
     names = getattr(tree, "_fields", map(str, range(len(tree))))
-    named = [named_leaves(part, f"{prefix}.{name}" if prefix else name) for name, part in zip(names, tree, strict=True)]
+    named = [
+        named_leaves(part, f"{prefix}.{name}" if prefix else name)
+        for name, part in zip(names, tree, strict=True)
+    ]
     return {name: leaf for leaves in named for name, leaf in leaves.items()}
 
 

@@ -24,7 +24,9 @@ class Declicker:
         """Samples over which that step is still being spread."""
 
     def join(self, out: Audio, *, is_new: bool) -> None:
-        """Let (C, S) follow on what went before, in place; `is_new` where it comes from elsewhere."""
+        """Let (C, S) follow on what went before, in place; `is_new` where it comes from
+        elsewhere.
+        """
         if is_new:
             self._step[:] = self._last - out[:, 0]
             self._n_left = FADE

@@ -1,10 +1,13 @@
-"""Between the device's blocks and the engine's hops: two rings on one time line, and what plays when a hop is late.
+"""Between the device's blocks and the engine's hops: two rings on one time line, and what plays
+when a hop is late.
 
-Every sample has a place on the time line, and what is heard at a place never moves: a hop that comes too late for its
-place is not heard, and the next one is in time again without any delay having grown.
+Every sample has a place on the time line, and what is heard at a place never moves: a hop that
+comes too late for its place is not heard, and the next one is in time again without any delay
+having grown.
 
-The device's side (`exchange`) only copies, counts and fades; it takes no lock and makes no objects that last. The
-engine's side (`hops`, `deliver`) runs in another thread. Each counter has one writer.
+The device's side (`exchange`) only copies, counts and fades; it takes no lock and makes no objects
+that last. The engine's side (`hops`, `deliver`) runs in another thread. Each counter has one
+writer.
 
 Axes: C input channels, O output channels, S samples.
 """
@@ -26,7 +29,9 @@ HOLD_HOPS = 8
 RING_SAMPLES = 1 << 16
 """What the rings hold beside twice the engine's delay: more than the longest silence of a jump."""
 MOST_WAITING = 1 << 14
-"""Largest backlog in samples. An engine further behind drops older input; settings that need more are refused."""
+"""Largest backlog in samples. An engine further behind drops older input; settings that need more
+are refused.
+"""
 N_LATE = 1024
 """Late hops that are remembered."""
 PLAYED, DRY, HELD, NOTHING = range(4)
@@ -36,8 +41,8 @@ PLAYED, DRY, HELD, NOTHING = range(4)
 def adaptation(block: int, hop: int, n_queued: int = 0) -> int:
     """Samples that an output lags behind its input because blocks are not hops.
 
-    A hop can be stepped once the block with its last sample is there, and is heard `n_queued` blocks later at the
-    earliest; without a queue it would have to be ready in no time at all.
+    A hop can be stepped once the block with its last sample is there, and is heard `n_queued`
+    blocks later at the earliest; without a queue it would have to be ready in no time at all.
 
     Args:
         block: samples that the device brings and takes at once.
@@ -56,7 +61,13 @@ class Timeline:
     """Input ring, output ring, and the place that both have reached."""
 
     def __init__(
-        self, n_outputs: int, hop: int, block: int, delay: int, n_queued: int | None = None, n_resampler: int = 0
+        self,
+        n_outputs: int,
+        hop: int,
+        block: int,
+        delay: int,
+        n_queued: int | None = None,
+        n_resampler: int = 0,
     ) -> None:
         """Start with silence.
 
@@ -80,7 +91,8 @@ class Timeline:
         self.size = self.n_hops * hop
         if self.lag + 2 * block > MOST_WAITING:
             raise UserError(
-                f"{self.n_queued} blocks of {block} samples are too many to wait for: choose fewer or shorter"
+                f"{self.n_queued} blocks of {block} samples are too many to wait for: choose "
+                "fewer or shorter"
             )
         self.fallback: Fallback = "silence"
         self.is_silent: Callable[[], bool] = lambda: False
@@ -120,7 +132,8 @@ class Timeline:
         return self._n_resampler + self.delay + self.lag
 
     def exchange(self, block: Audio, out: Audio) -> None:
-        """Take (C, S) from the device and fill (O, S) for it; called once per block, by the device's thread.
+        """Take (C, S) from the device and fill (O, S) for it; called once per block, by the
+        device's thread.
 
         Nothing is taken where the input is fed.
         """
@@ -136,7 +149,9 @@ class Timeline:
         self._apply_panic(out)
 
     def write_input(self, hop: int, audio: Audio) -> None:
-        """Write (1 or 2, S) as the input from a hop on, also ahead of time; the engine's thread only."""
+        """Write (1 or 2, S) as the input from a hop on, also ahead of time; the engine's thread
+        only.
+        """
         self._put(self._input, audio, hop * self.hop)
         self.n_fed = hop * self.hop + audio.shape[1]
 
@@ -156,7 +171,9 @@ class Timeline:
         self.n_stepped += n_hops * self.hop
 
     def deliver(self, hop: int, mix: Audio) -> None:
-        """Give the (O, hop) output of a hop that was taken; one that comes too late is not heard."""
+        """Give the (O, hop) output of a hop that was taken; one that comes too late is not
+        heard.
+        """
         slot = hop % self.n_hops
         self._output[:, slot * self.hop : (slot + 1) * self.hop] = mix
         self._ready[slot] = hop
@@ -172,7 +189,9 @@ class Timeline:
         self.n_stepped = hop * self.hop
 
     def _play(self, start: int, out: Audio) -> None:
-        """Fill one stretch that lies within one hop; a hop that arrives half-way through is heard from there on."""
+        """Fill one stretch that lies within one hop; a hop that arrives half-way through is heard
+        from there on.
+        """
         hop = start // self.hop
         is_late = bool(start >= 0 and self._ready[hop % self.n_hops] != hop)
         source = PLAYED
@@ -194,7 +213,9 @@ class Timeline:
 
     def _play_fallback(self, start: int, out: Audio) -> int:
         hop, place = start // self.hop, start % self.size
-        if self.fallback == "dry" and not (self.is_fed and start - self.delay + out.shape[1] > self.n_fed):
+        if self.fallback == "dry" and not (
+            self.is_fed and start - self.delay + out.shape[1] > self.n_fed
+        ):
             out[:] = 0
             out[:2] = self._get(self._input, start - self.delay, out.shape[1])[: len(out)]
             return DRY

@@ -1,7 +1,8 @@
-"""The control side's view of a running engine: what has been asked for, when it is to be heard, and what plays.
+"""The control side's view of a running engine: what has been asked for, when it is to be heard, and
+what plays.
 
-One thread uses a controller. A change is a function from scene to scene: one that is due later is applied to the scene
-of that moment.
+One thread uses a controller. A change is a function from scene to scene: one that is due later is
+applied to the scene of that moment.
 """
 
 from __future__ import annotations
@@ -41,10 +42,13 @@ class PresetLoaded(NamedTuple):
 class MixerController:
     """Publishes scenes to the engine and reads back what it does.
 
-    Nothing is sent before `flush`, so all changes made since the last one are heard at the same hop.
+    Nothing is sent before `flush`, so all changes made since the last one are heard at the same
+    hop.
     """
 
-    def __init__(self, shared: SharedState, library: Library, model_id: str, hop_length: int) -> None:
+    def __init__(
+        self, shared: SharedState, library: Library, model_id: str, hop_length: int
+    ) -> None:
         self.shared = shared
         self.library = library
         self.model_id = model_id
@@ -65,7 +69,8 @@ class MixerController:
         latest = shared.latest()
         if latest is not None:
             self.scene, self.preset, self.number = latest.scene, latest.preset, latest.number
-            self._is_dirty = True  # what the controller before had sent for later is not known here, and is taken back
+            # What the controller before had sent for later is not known here, and is taken back.
+            self._is_dirty = True
 
     @property
     def status(self) -> Status:
@@ -82,7 +87,8 @@ class MixerController:
         """Change the scene: at the next `flush`, or from a hop to come on.
 
         Raises:
-            UserError: the change cannot be made of the present scene, or too many are waiting; nothing is changed.
+            UserError: the change cannot be made of the present scene, or too many are waiting;
+                nothing is changed.
         """
         if hop > self.status.hop:
             change(self.scene)
@@ -95,9 +101,13 @@ class MixerController:
         self._is_dirty = True
 
     def flush(self) -> None:
-        """Send what has changed. Changes for the next hops go along, made of the scene that will be there."""
+        """Send what has changed. Changes for the next hops go along, made of the scene that will be
+        there.
+        """
         hop = self.status.hop
-        if hop < self._hop:  # another engine, which counts anew: what was due at the old one's hops is due now
+        if (
+            hop < self._hop
+        ):  # another engine, which counts anew: what was due at the old one's hops is due now
             self.scheduled = [(0, change) for _, change in self.scheduled]
         self._hop = hop
         while self.scheduled and self.scheduled[0][0] <= hop:
@@ -122,9 +132,13 @@ class MixerController:
             self.scene = change(self.scene)
 
     def start_loading(self, name: str) -> None:
-        """Read a preset in the background; `finish_loading` says when it is there. In a panic, playing it ends that."""
+        """Read a preset in the background; `finish_loading` says when it is there. In a panic,
+        playing it ends that.
+        """
         ends_panic = self.shared.panic  # a panic that comes while the preset is being read goes on
-        self._reader.submit(lambda: self._loaded.put(self._load(name)._replace(ends_panic=ends_panic)))
+        self._reader.submit(
+            lambda: self._loaded.put(self._load(name)._replace(ends_panic=ends_panic))
+        )
 
     def finish_loading(self) -> list[PresetLoaded]:
         """Presets that have been read since the last call; they play from the next `flush` on."""
@@ -156,7 +170,9 @@ class MixerController:
         status = self.status
         if not status.sample_rate:
             return 0
-        return status.hop + math.ceil((seconds - status.hop_seconds) * status.sample_rate / self.hop_length)
+        return status.hop + math.ceil(
+            (seconds - status.hop_seconds) * status.sample_rate / self.hop_length
+        )
 
     def _load(self, name: str) -> PresetLoaded:
         try:
@@ -166,4 +182,6 @@ class MixerController:
         except UserError as error:
             return PresetLoaded(name, None, error)
         except Exception as error:  # whoever waits for it has to hear of it
-            return PresetLoaded(name, None, UserError(f"preset '{name}': {type(error).__name__}: {error}"))
+            return PresetLoaded(
+                name, None, UserError(f"preset '{name}': {type(error).__name__}: {error}")
+            )

@@ -38,13 +38,22 @@ class StripRow(NamedTuple):
 
 def rows(scene: Scene) -> list[StripRow]:
     """Every strip in the order of the view: stems, remainder, master."""
-    stems = [StripRow(str(i), stem.name, stem.condition.name, stem.strip) for i, stem in enumerate(scene.stems, 1)]
+    stems = [
+        StripRow(str(i), stem.name, stem.condition.name, stem.strip)
+        for i, stem in enumerate(scene.stems, 1)
+    ]
     master = Strip(scene.master_db, scene.master_mute)
-    return [*stems, StripRow("r", "remainder", "", scene.remainder), StripRow("0", "master", "", master)]
+    return [
+        *stems,
+        StripRow("r", "remainder", "", scene.remainder),
+        StripRow("0", "master", "", master),
+    ]
 
 
 class Keys:
-    """Changes the mix by keys; remembers which strip is selected and whether the user wants to quit."""
+    """Changes the mix by keys; remembers which strip is selected and whether the user wants to
+    quit.
+    """
 
     def __init__(self, controller: MixerController) -> None:
         self.controller = controller
@@ -61,7 +70,10 @@ class Keys:
 
     def press(self, key: str) -> str:
         """Do what a key says, and return the message that it leaves; other keys do nothing."""
-        effect = next((row.press for line in key_lines(self.controller) for row in line if key in row.keys), None)
+        effect = next(
+            (row.press for line in key_lines(self.controller) for row in line if key in row.keys),
+            None,
+        )
         try:
             if effect is not None:
                 effect(self, key)
@@ -128,7 +140,9 @@ class Keys:
         here, command = transport.position_seconds, transport.command.read()
         if key == "[":
             is_before = here + MIN_LOOP_SECONDS <= min(command.b_seconds, transport.seconds)
-            transport.change(loop(a_seconds=here, b_seconds=command.b_seconds if is_before else math.inf))
+            transport.change(
+                loop(a_seconds=here, b_seconds=command.b_seconds if is_before else math.inf)
+            )
         elif key == "]":
             transport.change(loop(b_seconds=here, is_looping=True))
         else:
@@ -139,11 +153,16 @@ class Keys:
         self.controller.shared.panic = not self.controller.shared.panic
 
     def load_neighbour(self, key: str) -> None:
-        """Ask for the next or previous preset, counted from the one asked for if that has not come yet."""
+        """Ask for the next or previous preset, counted from the one asked for if that has not come
+        yet.
+        """
         playing, asked = self.controller.preset, self._asked
         base = asked[1] if asked[0] == playing else playing
         known = sorted(self.controller.library.presets())
-        after, before = [name for name in known if name > base], [name for name in known if name < base]
+        after, before = (
+            [name for name in known if name > base],
+            [name for name in known if name < base],
+        )
         name = (after or known)[0] if key == "p" else (before or known)[-1]
         self._asked = (playing, name)
         self.controller.start_loading(name)
@@ -189,14 +208,18 @@ _SONG_KEYS = (
 
 
 def key_lines(controller: MixerController) -> tuple[tuple[Key, ...], ...]:
-    """Every key that does something now, by lines of help; where a song plays, the space bar is its own."""
+    """Every key that does something now, by lines of help; where a song plays, the space bar is its
+    own.
+    """
     if not controller.shared.transport.song:
         return KEYS, (_PAN_KEY,)
     return tuple(row for row in KEYS if row.does != "panic"), _SONG_KEYS
 
 
 def split_keys(text: str) -> tuple[list[str], str]:
-    """Cut what was typed into keys, arrows by name, and the beginning of a sequence whose end has not come."""
+    """Cut what was typed into keys, arrows by name, and the beginning of a sequence whose end has
+    not come.
+    """
     beginning = _BEGINNING.search(text)
     pending = beginning[0] if beginning else ""
     return [ARROWS.get(key, key) for key in _KEY.findall(text.removesuffix(pending))], pending

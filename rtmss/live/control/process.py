@@ -1,4 +1,5 @@
-"""The control side's process: OSC and the terminal, at one controller. It may die and come back without a sound.
+"""The control side's process: OSC and the terminal, at one controller. It may die and come back
+without a sound.
 
 Started by the supervisor as `python -m rtmss.live.control.process OPTIONS`.
 """
@@ -30,7 +31,9 @@ def run_control(options: ControlOptions) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the terminal is left as it was
     supervisor = os.getppid()
     shared = SharedState.attach(options.memory, options.n_condition)
-    controller = MixerController(shared, Library([options.library]), options.model_id, options.hop_length)
+    controller = MixerController(
+        shared, Library([options.library]), options.model_id, options.hop_length
+    )
     server = OscServer(controller, options.osc_bind, options.osc_port)
     with contextlib.closing(server), _shown(controller, options.output) as shown:
         shown.say(server.describe())
@@ -49,7 +52,9 @@ class Display(Protocol):
         """Act on keys and show what is new; False once the user asked to quit."""
 
 
-def take_turn(controller: MixerController, server: OscServer, shown: Display, timeout: float) -> bool:
+def take_turn(
+    controller: MixerController, server: OscServer, shown: Display, timeout: float
+) -> bool:
     """One turn of the loop; everything that came in until then is sent to the engine at once.
 
     Args:
@@ -91,13 +96,20 @@ class Lines:
         if not self._is_quiet and time.monotonic() >= self._due:
             self._due = time.monotonic() + 1.0
             try:
-                print(statistics_line(self._controller, self._controller.status, self._controller.meters()), flush=True)
+                print(
+                    statistics_line(
+                        self._controller, self._controller.status, self._controller.meters()
+                    ),
+                    flush=True,
+                )
             except BrokenPipeError:
                 self._is_quiet = True
         return True
 
 
-def _shown(controller: MixerController, output: str) -> contextlib.AbstractContextManager[Terminal | Lines]:
+def _shown(
+    controller: MixerController, output: str
+) -> contextlib.AbstractContextManager[Terminal | Lines]:
     if output == "view":
         return Terminal(controller, Console())
     return contextlib.nullcontext(Lines(controller, is_quiet=output == "none"))

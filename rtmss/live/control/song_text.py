@@ -25,7 +25,10 @@ def song_state(transport: Transport) -> str:
 def song_line(transport: Transport) -> str:
     """Where a song is, its length, its loop, its name."""
     seconds = transport.seconds
-    return f"{clock(transport.position_seconds)} of {clock(seconds)}{_loop(transport)}  {Path(transport.song).name}"
+    return (
+        f"{clock(transport.position_seconds)} of {clock(seconds)}{_loop(transport)}  "
+        f"{Path(transport.song).name}"
+    )
 
 
 def song_numbers(transport: Transport) -> dict[str, Any] | None:

@@ -39,7 +39,11 @@ PEAK_FALL = 0.8
 
 
 def view(
-    controller: MixerController, levels: Mapping[str, Meter], status: Status, message: str = "", selected: str = ""
+    controller: MixerController,
+    levels: Mapping[str, Meter],
+    status: Status,
+    message: str = "",
+    selected: str = "",
 ) -> RenderableType:
     """Everything at a glance, 80 columns by 24 lines at most; `selected` is the name of a strip."""
     return Group(
@@ -53,7 +57,9 @@ def view(
 
 
 def _help(keys: Sequence[Key]) -> Text:
-    return Text(" ", no_wrap=True).join(Text.assemble((row.shown, "bold"), f" {row.does}") for row in keys)
+    return Text(" ", no_wrap=True).join(
+        Text.assemble((row.shown, "bold"), f" {row.does}") for row in keys
+    )
 
 
 def _head(controller: MixerController, status: Status) -> list[Text]:
@@ -62,13 +68,24 @@ def _head(controller: MixerController, status: Status) -> list[Text]:
     device = f"  {status.sample_rate} Hz, block {status.block}, {priority}"
     transport = controller.shared.transport
     end = "x" if transport.song else "space"
-    panic = (f" PANIC: silent, {end} ends it ", "bold white on red") if controller.shared.panic else ""
+    panic = (
+        (f" PANIC: silent, {end} ends it ", "bold white on red") if controller.shared.panic else ""
+    )
     song = (f" {song_state(transport).upper()} ", "reverse"), f" {_plain(song_line(transport))}"
-    bypass = (" BYPASS: the input is heard, b ends it ", "bold black on yellow") if controller.scene.bypass else ""
+    bypass = (
+        (" BYPASS: the input is heard, b ends it ", "bold black on yellow")
+        if controller.scene.bypass
+        else ""
+    )
     return [
-        _line((f" {status.state.upper()} ", state_style), (f" {_plain(controller.preset):.40}", "bold"), device),
         _line(
-            f"latency {_length(status.latency, status)} + device {_length(status.device_latency, status)}",
+            (f" {status.state.upper()} ", state_style),
+            (f" {_plain(controller.preset):.40}", "bold"),
+            device,
+        ),
+        _line(
+            f"latency {_length(status.latency, status)} + device "
+            f"{_length(status.device_latency, status)}",
             _drift(status),
         ),
         *([_line(*song)] if transport.song else []),
@@ -91,7 +108,12 @@ def _drift(status: Status) -> str:
 
 def _strips(scene: Scene, levels: Mapping[str, Meter], selected: str) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False)
-    for title, width in (("", 2), ("strip", 9), ("condition", 12), ("-60     -40     -20    0", METER_WIDTH)):
+    for title, width in (
+        ("", 2),
+        ("strip", 9),
+        ("condition", 12),
+        ("-60     -40     -20    0", METER_WIDTH),
+    ):
         table.add_column(title, width=width, no_wrap=True)
     for title, width in (("rms", 6), ("peak", 6), ("gain dB", 7), ("pan", 3)):
         table.add_column(title, width=width, justify="right", no_wrap=True)
@@ -103,10 +125,18 @@ def _strips(scene: Scene, levels: Mapping[str, Meter], selected: str) -> Table:
         style = "reverse" if is_selected else "dim" if is_silent else ""
         names = [f"{'>' if is_selected else ' '}{row.key}", _plain(row.name), _plain(row.condition)]
         flags = Text.assemble(
-            ("M" if strip.mute else " ", "bold red"), " ", ("S" if strip.solo else " ", "bold yellow")
+            ("M" if strip.mute else " ", "bold red"),
+            " ",
+            ("S" if strip.solo else " ", "bold yellow"),
         )
         level = _level(levels.get(row.name, Meter(0, 0)))
-        table.add_row(*(Text(name, style) for name in names), *level, f"{strip.gain_db:+.1f}", _pan(strip.pan), flags)
+        table.add_row(
+            *(Text(name, style) for name in names),
+            *level,
+            f"{strip.gain_db:+.1f}",
+            _pan(strip.pan),
+            flags,
+        )
     return table
 
 
@@ -118,7 +148,11 @@ def _level(meter: Meter) -> tuple[Text, Text, Text]:
     text = Text(bar, "green")
     text.stylize("yellow", METER_WIDTH * 4 // 5)
     text.stylize("red", METER_WIDTH - 1)
-    return text, Text(f"{dbfs(meter.rms):.1f}"), Text(f"{dbfs(meter.peak):.1f}", "bold red" if meter.peak >= 1 else "")
+    return (
+        text,
+        Text(f"{dbfs(meter.rms):.1f}"),
+        Text(f"{dbfs(meter.peak):.1f}", "bold red" if meter.peak >= 1 else ""),
+    )
 
 
 def _pan(pan: float) -> str:
@@ -137,7 +171,10 @@ def _foot(status: Status) -> list[Text]:
     counts = {"late hops": status.late, "fallbacks": status.fallbacks, "xruns": status.xruns}
     counts["bad samples"] = status.bad_samples
     shown = [(f"{name} {count}  ", "bold red" if count else "") for name, count in counts.items()]
-    return [_line("load ", (f"{status.load:.0%}", "bold red" if status.load >= 1 else "bold"), steps), _line(*shown)]
+    return [
+        _line("load ", (f"{status.load:.0%}", "bold red" if status.load >= 1 else "bold"), steps),
+        _line(*shown),
+    ]
 
 
 def _line(*parts: str | tuple[str, str]) -> Text:
@@ -171,12 +208,19 @@ def status_line(controller: MixerController, status: Status) -> str:
     latency = f"latency {_length(status.latency, status)}{_drift(status)}"
     transport = controller.shared.transport
     song = f", {song_state(transport)} {_plain(song_line(transport))}" if transport.song else ""
-    return f"{status.state} {_plain(controller.preset)}{alarms}, {latency}, {times}, {counts}{recording}{song}"
+    return (
+        f"{status.state} {_plain(controller.preset)}{alarms}, {latency}, {times}, "
+        f"{counts}{recording}{song}"
+    )
 
 
-def statistics_line(controller: MixerController, status: Status, levels: Mapping[str, Meter]) -> str:
+def statistics_line(
+    controller: MixerController, status: Status, levels: Mapping[str, Meter]
+) -> str:
     """All that is known as one JSON object on one line, levels in dBFS."""
-    strips = {name: {"peak": dbfs(level.peak), "rms": dbfs(level.rms)} for name, level in levels.items()}
+    strips = {
+        name: {"peak": dbfs(level.peak), "rms": dbfs(level.rms)} for name, level in levels.items()
+    }
     numbers = status._asdict()
     if status.n_devices == 1:
         del numbers["drift_ppm"]
@@ -226,12 +270,17 @@ class Terminal:
                 stack.enter_context(_cbreak(self._keyboard))
                 self._has_keys = True
             if self._console.is_terminal and not self._console.is_dumb_terminal:
-                self._live = stack.enter_context(Live(console=self._console, screen=True, auto_refresh=False))
+                self._live = stack.enter_context(
+                    Live(console=self._console, screen=True, auto_refresh=False)
+                )
             self._on_exit = stack.pop_all()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._has_keys, self._live = False, None
         self._on_exit.__exit__(kind, error, trace)
@@ -247,7 +296,9 @@ class Terminal:
         for key in self._read_keys():
             self.say(self.keys.press(key))
         levels = self._controller.meters()
-        self._peaks = {name: max(level.peak, self._peaks.get(name, 0.0)) for name, level in levels.items()}
+        self._peaks = {
+            name: max(level.peak, self._peaks.get(name, 0.0)) for name, level in levels.items()
+        }
         now = time.monotonic()
         if now >= self._due:
             self._due = now + (LINE_SECONDS if self._live is None else DRAW_SECONDS)
@@ -260,7 +311,9 @@ class Terminal:
             self._print(status_line(self._controller, status))
             return
         shown = {name: Meter(self._peaks[name], level.rms) for name, level in levels.items()}
-        self._live.update(view(self._controller, shown, status, self._message, self.keys.row.name), refresh=True)
+        self._live.update(
+            view(self._controller, shown, status, self._message, self.keys.row.name), refresh=True
+        )
         self._peaks = {name: peak * PEAK_FALL for name, peak in self._peaks.items()}
 
     def _print(self, line: str) -> None:

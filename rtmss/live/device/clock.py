@@ -1,6 +1,7 @@
 """A sound device's clock, filtered out of the times of its blocks.
 
-Method: F. Adriaensen, "Using a DLL to filter time" (LAC 2005). Times are in seconds of one monotonic clock.
+Method: F. Adriaensen, "Using a DLL to filter time" (LAC 2005). Times are in seconds of one
+monotonic clock.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import NamedTuple
 RATIO_LIMIT = 0.005
 """Clocks differ by a few hundredths of a percent; half of one is no drift."""
 CLOCK_HZ = 0.01
-"""Bandwidth of a clock's loop once it has settled: minutes of warming up pass, the jitter of blocks does not."""
+"""Bandwidth of a clock's loop once it has settled: minutes of warming up pass, the jitter of blocks
+does not.
+"""
 LEARN_SECONDS = 0.4
 LEARN_BLOCKS = 8
 """What both clocks have to have seen before anything is heard."""
@@ -39,7 +42,8 @@ class Reading(NamedTuple):
 class Clock:
     """A device's clock out of the times of its blocks: a delay-locked loop of the second order.
 
-    It starts wide, with the gains of a straight line through all that it has seen, and narrows to CLOCK_HZ.
+    It starts wide, with the gains of a straight line through all that it has seen, and narrows to
+    CLOCK_HZ.
     """
 
     def __init__(self, sample_rate: int) -> None:
@@ -73,12 +77,16 @@ class Clock:
             return
         error = self._tamed(error)
         period = period + _width(self._age + self._rate_age, length) ** 2 * error / n
-        period = min(max(period, self._nominal * (1 - RATIO_LIMIT)), self._nominal * (1 + RATIO_LIMIT))
+        period = min(
+            max(period, self._nominal * (1 - RATIO_LIMIT)), self._nominal * (1 + RATIO_LIMIT)
+        )
         step = math.sqrt(2) * _width(self._age, length) * error
         self.reading = Reading(n_samples + n, seconds + length + step, period)
 
     def _tamed(self, error: float) -> float:
-        """An error no larger than is usual: that a thread was kept waiting says nothing of the clock."""
+        """An error no larger than is usual: that a thread was kept waiting says nothing of the
+        clock.
+        """
         most = 3 * self._usual
         self._usual += (min(abs(error), most) - self._usual) / 32
         self._usual = max(self._usual, LEAST_USUAL_SECONDS)

@@ -1,4 +1,6 @@
-"""Where the sound comes from and where it goes to: one device, or two and a resampler between their clocks."""
+"""Where the sound comes from and where it goes to: one device, or two and a resampler between their
+clocks.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +8,23 @@ import time
 from collections.abc import Callable
 
 from rtmss.files import Audio
-from rtmss.live.device.portaudio import Device, DeviceStream, PortAudioError, find_device, natural_block
+from rtmss.live.device.portaudio import (
+    Device,
+    DeviceStream,
+    PortAudioError,
+    find_device,
+    natural_block,
+)
 from rtmss.live.device.resampler import AdaptiveResampler
 
 
 def choose_devices(
-    device: str | None, source: str | None, sink: str | None, known: list[Device], *, has_input: bool = True
+    device: str | None,
+    source: str | None,
+    sink: str | None,
+    known: list[Device],
+    *,
+    has_input: bool = True,
 ) -> tuple[Device | None, Device]:
     """The devices for input and output; the same one twice where one is to do both.
 
@@ -41,17 +54,25 @@ def common_rate(source: Device | None, sink: Device, wanted: int | None) -> int:
     """
     if wanted is None and source is not None and source.sample_rate != sink.sample_rate:
         raise PortAudioError(
-            f"{source} runs at {source.sample_rate} Hz and {sink} at {sink.sample_rate} Hz; set both to one rate, "
+            f"{source} runs at {source.sample_rate} Hz and {sink} at {sink.sample_rate} Hz; set "
+            "both to one rate, "
             "or try --sample-rate: what is corrected is the drift of clocks that should be the same"
         )
     return wanted or sink.sample_rate
 
 
 class DuplexStream:
-    """The streams of a host. The output's clock is the measure; a second device is read at its pace."""
+    """The streams of a host. The output's clock is the measure; a second device is read at its
+    pace.
+    """
 
     def __init__(
-        self, source: Device | None, sink: Device, sample_rate: int, block: int | None, n_outputs: int
+        self,
+        source: Device | None,
+        sink: Device,
+        sample_rate: int,
+        block: int | None,
+        n_outputs: int,
     ) -> None:
         """Find out what the devices bring at once; open nothing yet.
 
@@ -75,9 +96,15 @@ class DuplexStream:
             self._ways = [(sink, (n_inputs, n_outputs))]
         else:
             self._ways = [(source, (n_inputs, 0)), (sink, (0, n_outputs))]
-        self._blocks = [block or natural_block(device, sample_rate, channels) for device, channels in self._ways]
+        self._blocks = [
+            block or natural_block(device, sample_rate, channels) for device, channels in self._ways
+        ]
         self._streams: list[DeviceStream] = []
-        self.resampler = AdaptiveResampler(n_inputs, sample_rate, self._blocks[0]) if len(self._ways) > 1 else None
+        self.resampler = (
+            AdaptiveResampler(n_inputs, sample_rate, self._blocks[0])
+            if len(self._ways) > 1
+            else None
+        )
 
     @property
     def n_devices(self) -> int:
@@ -102,7 +129,9 @@ class DuplexStream:
     @property
     def n_xruns(self) -> int:
         """Blocks that were lost on the way."""
-        return sum(stream.n_xruns for stream in self._streams) + (self.resampler.n_xruns if self.resampler else 0)
+        return sum(stream.n_xruns for stream in self._streams) + (
+            self.resampler.n_xruns if self.resampler else 0
+        )
 
     @property
     def n_blocks(self) -> tuple[int, ...]:

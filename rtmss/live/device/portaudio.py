@@ -19,7 +19,9 @@ INSTALL_HINT = "PortAudio is not installed; on Debian or Ubuntu: apt install lib
 Ways = Literal["input", "output", "both"]
 """What a device is to be used for."""
 RATES = (44100, 48000)
-"""Hz at which the separator runs as it is; others would have to be resampled, which costs latency."""
+"""Hz at which the separator runs as it is; others would have to be resampled, which costs
+latency.
+"""
 
 
 class PortAudioError(UserError):
@@ -64,14 +66,23 @@ def devices() -> list[Device]:
     """
     sounddevice = _sounddevice()
     try:
-        apis, found = [api["name"] for api in sounddevice.query_hostapis()], sounddevice.query_devices()
+        apis, found = (
+            [api["name"] for api in sounddevice.query_hostapis()],
+            sounddevice.query_devices(),
+        )
     except sounddevice.PortAudioError as error:
         raise PortAudioError(f"PortAudio cannot list the devices: {error}") from error
     return [
-        Device(d["name"], apis[d["hostapi"]], d["max_input_channels"], d["max_output_channels"],
-               round(d["default_samplerate"]), index)
+        Device(
+            d["name"],
+            apis[d["hostapi"]],
+            d["max_input_channels"],
+            d["max_output_channels"],
+            round(d["default_samplerate"]),
+            index,
+        )
         for index, d in enumerate(found)
-    ]  # fmt: skip
+    ]
 
 
 def find_device(query: str | None, known: list[Device], ways: Ways = "both") -> Device:
@@ -149,19 +160,34 @@ class DeviceStream:
 
         kinds: dict[tuple[bool, bool], tuple[Any, Any, Any, Any]] = {
             (True, True): (sounddevice.Stream, (device.index, device.index), channels, both),
-            (True, False): (sounddevice.InputStream, device.index, channels[0],
-                            lambda block, *rest: both(block, nothing, *rest)),
-            (False, True): (sounddevice.OutputStream, device.index, channels[1],
-                            lambda out, *rest: both(nothing, out, *rest)),
-        }  # fmt: skip
+            (True, False): (
+                sounddevice.InputStream,
+                device.index,
+                channels[0],
+                lambda block, *rest: both(block, nothing, *rest),
+            ),
+            (False, True): (
+                sounddevice.OutputStream,
+                device.index,
+                channels[1],
+                lambda out, *rest: both(nothing, out, *rest),
+            ),
+        }
         kind, index, n_channels, callback = kinds[channels[0] > 0, channels[1] > 0]
         try:
             self._stream: Any = kind(
-                samplerate=sample_rate, blocksize=block, device=index, channels=n_channels,
-                dtype="float32", latency="low", callback=callback,
-            )  # fmt: skip
+                samplerate=sample_rate,
+                blocksize=block,
+                device=index,
+                channels=n_channels,
+                dtype="float32",
+                latency="low",
+                callback=callback,
+            )
         except (sounddevice.PortAudioError, ValueError) as error:
-            raise PortAudioError(f"{device} refuses {sample_rate} Hz with blocks of {block}: {error}") from error
+            raise PortAudioError(
+                f"{device} refuses {sample_rate} Hz with blocks of {block}: {error}"
+            ) from error
 
     def start(self) -> None:
         """Let it run.
@@ -178,10 +204,14 @@ class DeviceStream:
     def device_latency(self) -> int:
         """Samples that the device reports for all ways together."""
         seconds = np.sum(self._stream.latency)
-        return round(seconds * self._stream.samplerate) if 0 <= seconds < 10 else 0  # some report nonsense
+        return (
+            round(seconds * self._stream.samplerate) if 0 <= seconds < 10 else 0
+        )  # some report nonsense
 
     def close(self) -> None:
-        """Stop and let go. May hang for ever when a JACK server has died: then end the process instead."""
+        """Stop and let go. May hang for ever when a JACK server has died: then end the process
+        instead.
+        """
         self._stream.close()
 
 
@@ -220,7 +250,9 @@ def _sounddevice() -> ModuleType:
         import sounddevice
     except OSError as error:
         raise PortAudioError(INSTALL_HINT) from error
-    except Exception as error:  # PortAudio starts with the import; what it raises then has no name here yet
+    except (
+        Exception
+    ) as error:  # PortAudio starts with the import; what it raises then has no name here yet
         raise PortAudioError(f"PortAudio does not start: {error}") from error
     return cast(ModuleType, sounddevice)
 

@@ -1,13 +1,15 @@
-"""Between two sound devices: what one brings, at the pace of the other's clock and at one constant delay.
+"""Between two sound devices: what one brings, at the pace of the other's clock and at one constant
+delay.
 
-No two crystals agree, so a plain queue between two devices would run full or dry. `Clock` filters block times with a
-delay-locked loop. `AdaptiveResampler` reads the input at the filtered input clock minus a constant, interpolating with
-a windowed sinc. Method: F. Adriaensen, "Using a DLL to filter time" (LAC 2005) and
-"Controlling adaptive resampling" (LAC 2012), as in zita-ajbridge; new is that the ratio of the two filtered clocks is
-fed forward, which leaves a loop of the first order to keep the place.
+No two crystals agree, so a plain queue between two devices would run full or dry. `Clock` filters
+block times with a delay-locked loop. `AdaptiveResampler` reads the input at the filtered input
+clock minus a constant, interpolating with a windowed sinc. Method: F. Adriaensen, "Using a DLL to
+filter time" (LAC 2005) and "Controlling adaptive resampling" (LAC 2012), as in zita-ajbridge; new
+is that the ratio of the two filtered clocks is fed forward, which leaves a loop of the first order
+to keep the place.
 
-`write` runs in the input's thread and `read` in the output's. No lock: each value has one writer, and what belongs
-together is published as one tuple.
+`write` runs in the input's thread and `read` in the output's. No lock: each value has one writer,
+and what belongs together is published as one tuple.
 
 Axes: C channels, S samples. Times are in seconds of one monotonic clock.
 """
@@ -33,7 +35,9 @@ RING_SECONDS = 1.5
 
 
 class AdaptiveResampler:
-    """A ring that the input's thread fills and the output's thread reads, always `latency` samples behind."""
+    """A ring that the input's thread fills and the output's thread reads, always `latency` samples
+    behind.
+    """
 
     def __init__(self, n_channels: int, sample_rate: int, block: int) -> None:
         """Start with silence.
@@ -49,10 +53,15 @@ class AdaptiveResampler:
         self.margin = max(block, sample_rate // 500)
         """Samples by which a block may come late; by half as many may the place be wrong."""
         self.latency = block + self.margin + TAPS // 2
-        """Samples that the way through the ring takes, compared with one device for both ways; constant."""
+        """Samples that the way through the ring takes, compared with one device for both ways;
+        constant.
+        """
         self.size = round(RING_SECONDS * sample_rate)
         if 4 * self.latency > self.size:
-            raise UserError(f"blocks of {block} samples are too long to go from one device to another; choose shorter")
+            raise UserError(
+                f"blocks of {block} samples are too long to go from one device to another; choose "
+                "shorter"
+            )
         self.n_written = 0
         """Samples that have come in: the input's thread counts."""
         self.n_xruns = 0
@@ -64,7 +73,9 @@ class AdaptiveResampler:
         """Where the next block is read."""
         self._has_position = False
         self._age = self._error = 0.0
-        """Seconds that the position has been kept for, and how wrong it is, in samples, smoothed."""
+        """Seconds that the position has been kept for, and how wrong it is, in samples,
+        smoothed.
+        """
         self._declicker = Declicker(n_channels)
         self._is_audible = False
 
@@ -83,7 +94,9 @@ class AdaptiveResampler:
         self._source.tick(n, now)
 
     def read(self, n: int, now: float) -> Audio:
-        """(C, n) for the block that the output asked for at `now`; silence where there is nothing."""
+        """(C, n) for the block that the output asked for at `now`; silence where there is
+        nothing.
+        """
         self._sink.tick(n, now)
         out: Audio = np.zeros((len(self._ring), n), np.float32)
         is_moved = self._find_position(n)
@@ -101,7 +114,9 @@ class AdaptiveResampler:
         if self._has_position and abs(error) < self.margin / 2:
             seconds = n / self._rate
             self._age += seconds
-            self._error += (1 - math.exp(-8 * math.pi * self._bandwidth * seconds)) * (error - self._error)
+            self._error += (1 - math.exp(-8 * math.pi * self._bandwidth * seconds)) * (
+                error - self._error
+            )
             return False
         is_settled = self._source.is_settled and self._sink.is_settled
         self.n_xruns += int(self._has_position)
@@ -115,7 +130,9 @@ class AdaptiveResampler:
         return max(POSITION_HZ, min(0.2 / (self._age + 0.1), 0.5))
 
     def _fill(self, out: Audio) -> bool:
-        """Read from the place on, and move it; false where the ring does not hold what is needed."""
+        """Read from the place on, and move it; false where the ring does not hold what is
+        needed.
+        """
         n = out.shape[1]
         ratio = self._sink.reading.period / self._source.reading.period
         ratio += 2 * math.pi * self._bandwidth * self._error / self._rate

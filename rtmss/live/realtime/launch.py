@@ -1,4 +1,6 @@
-"""Runs an engine in a process of its own; imports no torch, which takes seconds, before it is needed."""
+"""Runs an engine in a process of its own; imports no torch, which takes seconds, before it is
+needed.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A session behind a timeline, which plays the scenes in the shared state: the engine without its device and process.
+"""A session behind a timeline, which plays the scenes in the shared state: the engine without its
+device and process.
 
 Axes: C channels, S samples.
 """
@@ -26,7 +27,9 @@ from rtmss.recording.hop import EngineRun, StepInfo
 MOST_AT_ONCE = 8
 """Hops that an engine which has fallen behind steps together."""
 CATCH_UP = 16
-"""Hops from which an engine that has given up some finds its way back: they fill its memory of the latest sound."""
+"""Hops from which an engine that has given up some finds its way back: they fill its memory of the
+latest sound.
+"""
 EVERY = 32
 """Steps between two looks at the percentiles."""
 
@@ -118,7 +121,9 @@ class Player:
             take(first + i, mix[:, i * hop : (i + 1) * hop])
 
     def _take_up(self, hop: int) -> int:
-        """Give the session the scene that is due at `hop`; return the hop at which the next one is due."""
+        """Give the session the scene that is due at `hop`; return the hop at which the next one is
+        due.
+        """
         for entry in self.shared.receive(self._n_received):
             self._n_received = entry.number
             if not entry.hop:

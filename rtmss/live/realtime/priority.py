@@ -1,7 +1,8 @@
 """Real-time priority for the engine's own thread, where the system gives it.
 
-On Linux that is SCHED_FIFO. Elsewhere PortAudio's thread has it already (a time-constraint thread of Core Audio, MMCSS
-on Windows), and the engine's thread runs as any other: nothing is asked for there.
+On Linux that is SCHED_FIFO. Elsewhere PortAudio's thread has it already (a time-constraint thread
+of Core Audio, MMCSS on Windows), and the engine's thread runs as any other: nothing is asked for
+there.
 """
 
 from __future__ import annotations
@@ -12,14 +13,18 @@ import sys
 PRIORITY = 1
 """The lowest: any device's thread goes first."""
 HINT = (
-    "the engine runs without real-time priority, which this system does not permit, so that hops may be late when the "
-    "machine is busy; to permit it put '@audio - rtprio 20' into /etc/security/limits.d/audio.conf, join the group "
+    "the engine runs without real-time priority, which this system does not permit, so that hops "
+    "may be late when the "
+    "machine is busy; to permit it put '@audio - rtprio 20' into "
+    "/etc/security/limits.d/audio.conf, join the group "
     "audio, and log in again: `ulimit -r` then says 20 (a container needs --ulimit rtprio=20)"
 )
 
 
 def raise_priority() -> bool:
-    """Give this thread real-time priority; false where that is not permitted, or not done on this system."""
+    """Give this thread real-time priority; false where that is not permitted, or not done on this
+    system.
+    """
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
     except (OSError, AttributeError):

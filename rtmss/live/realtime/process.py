@@ -1,4 +1,5 @@
-"""The engine's process: a device, a session, and nothing else, so that nothing else can stop the sound.
+"""The engine's process: a device, a session, and nothing else, so that nothing else can stop the
+sound.
 
 PortAudio's thread only copies (see `timeline`); the session is stepped by the main thread.
 """
@@ -34,7 +35,9 @@ NAP_SECONDS = 0.0005
 
 
 def run_engine(options: EngineOptions) -> None:
-    """Play until the shared state says stop. Ends the process, whatever PortAudio thinks of that."""
+    """Play until the shared state says stop. Ends the process, whatever PortAudio thinks of
+    that.
+    """
     code = 0
     try:
         code = _play(options)
@@ -73,7 +76,9 @@ def _play(options: EngineOptions) -> int:
         duplex.n_resampler,
     )
     song = SongSource(sessions[0], sessions[1], timeline, shared.transport) if has_song else None
-    player = Player(song or DeviceSource(sessions[0], timeline), timeline, shared, _ring(options, model.config))
+    player = Player(
+        song or DeviceSource(sessions[0], timeline), timeline, shared, _ring(options, model.config)
+    )
     for session in sessions:
         warm_up(session)
     if song:
@@ -84,7 +89,9 @@ def _play(options: EngineOptions) -> int:
 
 
 def _open_devices(options: EngineOptions, *, has_input: bool) -> DuplexStream:
-    source, sink = choose_devices(options.device, options.source, options.sink, devices(), has_input=has_input)
+    source, sink = choose_devices(
+        options.device, options.source, options.sink, devices(), has_input=has_input
+    )
     sample_rate = common_rate(source, sink, options.sample_rate)
     n_outputs = min(options.n_outputs, sink.n_outputs)
     return DuplexStream(source, sink, sample_rate, options.block, n_outputs)
@@ -108,7 +115,9 @@ def _run(player: Player, shared: SharedState, duplex: DuplexStream) -> int:
         if player.work():
             continue
         now, before, n_blocks = time.monotonic(), n_blocks, duplex.n_blocks
-        moved = [now if a != b else then for a, b, then in zip(before, n_blocks, moved, strict=True)]
+        moved = [
+            now if a != b else then for a, b, then in zip(before, n_blocks, moved, strict=True)
+        ]
         if now - min(moved) > SILENT_SECONDS:
             shared.report(player.status._replace(state="reopening"), player.meters)
             return EXIT_LOST

@@ -29,10 +29,14 @@ class Source(Protocol):
 
     @property
     def is_plain(self) -> bool:
-        """Whether the latest output is what the session alone gives: not silence, nor the ends of a jump."""
+        """Whether the latest output is what the session alone gives: not silence, nor the ends of a
+        jump.
+        """
 
     def read(self, first: int, n: int, /) -> Audio:
-        """(2, k * hop) the input of the next k hops, at least 1 and at most `n`, of which `first` is the first."""
+        """(2, k * hop) the input of the next k hops, at least 1 and at most `n`, of which `first`
+        is the first.
+        """
 
     def hold(self, block: Audio) -> Audio:
         """(O, S) what a step of these hops would play with the masks as they are."""

@@ -22,7 +22,9 @@ class StepTimes:
         self.max_ms = max(self.max_ms, milliseconds)
 
     def percentiles(self, shares: tuple[float, ...]) -> list[float]:
-        """Step times in ms that these shares (0..1) of all steps did not exceed, to the upper edge of a bin."""
+        """Step times in ms that these shares (0..1) of all steps did not exceed, to the upper edge
+        of a bin.
+        """
         sums = np.cumsum(self._counts)
         if not sums[-1]:
             return [0.0] * len(shares)

@@ -1,7 +1,7 @@
 """A block of memory that several processes map.
 
-A mapped file, in memory where the system has such a folder. Unlike `multiprocessing.shared_memory` it outlives any
-process that is killed, and no process that ends takes it away from the others.
+A mapped file, in memory where the system has such a folder. Unlike `multiprocessing.shared_memory`
+it outlives any process that is killed, and no process that ends takes it away from the others.
 """
 
 from __future__ import annotations
@@ -47,12 +47,15 @@ class Block:
         try:
             with os.fdopen(handle, "wb") as file:
                 file.truncate(n_bytes)
-                if hasattr(os, "posix_fallocate"):  # otherwise a lack of memory would crash whoever writes first
+                if hasattr(
+                    os, "posix_fallocate"
+                ):  # otherwise a lack of memory would crash whoever writes first
                     os.posix_fallocate(file.fileno(), 0, n_bytes)
         except OSError as error:
             Path(path).unlink()
             raise UserError(
-                f"{purpose} needs {n_bytes >> 20} MiB of shared memory in {Path(path).parent}: {error.strerror}"
+                f"{purpose} needs {n_bytes >> 20} MiB of shared memory in {Path(path).parent}: "
+                f"{error.strerror}"
             ) from error
         return cls(Path(path), layout)
 

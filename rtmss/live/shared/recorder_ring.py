@@ -1,7 +1,9 @@
-"""Shared memory through which a recorder follows the engine: every hop that was played, and the scene it was played by.
+"""Shared memory through which a recorder follows the engine: every hop that was played, and the
+scene it was played by.
 
-One writer, the engine, which never waits. One reader, the recorder, which may be killed and started again, and then
-goes on where it was. A reader that falls behind by the whole ring has lost hops, and knows how many.
+One writer, the engine, which never waits. One reader, the recorder, which may be killed and started
+again, and then goes on where it was. A reader that falls behind by the whole ring has lost hops,
+and knows how many.
 
 Axes: N stems, C channels, O output channels, S samples.
 """
@@ -18,7 +20,13 @@ from rtmss.conditions.preset import MAX_STEMS
 from rtmss.engine.control import Scene
 from rtmss.files import Audio
 from rtmss.live.shared.memory import Block
-from rtmss.live.shared.scene_rows import NAME_BYTES, decode_name, read_scene, scene_fields, write_scene
+from rtmss.live.shared.scene_rows import (
+    NAME_BYTES,
+    decode_name,
+    read_scene,
+    scene_fields,
+    write_scene,
+)
 from rtmss.live.shared.seqlock import VERSION, Slots
 from rtmss.recording.hop import EngineRun, Hop, Position, StepInfo
 
@@ -90,7 +98,9 @@ class RecorderRing:
         self._run = run._replace(number=int(self._fields["run"]) + 1)
         self._fields["run"] = self._run.number
 
-    def put(self, first: int, audio: Audio, output: Output, session: Session, info: StepInfo) -> None:
+    def put(
+        self, first: int, audio: Audio, output: Output, session: Session, info: StepInfo
+    ) -> None:
         """Hand over a step.
 
         Args:
@@ -154,7 +164,9 @@ class RecorderRing:
         self._fields["position"] = position
 
     def read(self, after: int) -> Iterator[Hop]:
-        """Every hop that is there and has a number above `after`; where numbers are left out, hops were lost."""
+        """Every hop that is there and has a number above `after`; where numbers are left out, hops
+        were lost.
+        """
         newest = int(self._fields["written"])
         oldest = newest - len(self._slots) + 1
         for number in range(max(after + 1, oldest), newest + 1):
@@ -163,7 +175,9 @@ class RecorderRing:
                 yield hop
 
     def read_late(self, after: int) -> tuple[int, list[tuple[int, int]]]:
-        """How many late hops there have been, and (stream, hop) of those after the first `after`."""
+        """How many late hops there have been, and (stream, hop) of those after the first
+        `after`.
+        """
         n = int(self._fields["n_late"])
         return n, [tuple(self._late[i % N_LATE].tolist()) for i in range(max(after, n - N_LATE), n)]
 

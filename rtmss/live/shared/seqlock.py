@@ -1,8 +1,9 @@
-"""The one protocol by which processes share rows of memory without locks: one writer, any number of readers.
+"""The one protocol by which processes share rows of memory without locks: one writer, any number of
+readers.
 
-Every row has a `version`. It is odd while the row is being written, and stays odd if the writer is killed. A reader
-takes a copy between two looks at the version, and the copy is whole if both were the same even number. Method: the
-sequence lock of the Linux kernel.
+Every row has a `version`. It is odd while the row is being written, and stays odd if the writer is
+killed. A reader takes a copy between two looks at the version, and the copy is whole if both were
+the same even number. Method: the sequence lock of the Linux kernel.
 """
 
 from __future__ import annotations
@@ -108,7 +109,9 @@ class Slots:
             yield row
 
     def read(self, number: int) -> Any | None:
-        """A copy of the row of a number; None if it is not there yet, is being written, or was overwritten."""
+        """A copy of the row of a number; None if it is not there yet, is being written, or was
+        overwritten.
+        """
         copy, version = snapshot(self._rows[number % len(self._rows)])
         return copy if number and version == 2 * number else None
 

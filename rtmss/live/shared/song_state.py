@@ -1,7 +1,8 @@
-"""The transport of a song that plays instead of the input: commands, position, and the decoded song.
+"""The transport of a song that plays instead of the input: commands, position, and the decoded
+song.
 
-It is part of the memory that the processes share (see `state`) and outlives each of them. Every record has one writer.
-Times are seconds of the song, so that they hold at any sample rate.
+It is part of the memory that the processes share (see `state`) and outlives each of them. Every
+record has one writer. Times are seconds of the song, so that they hold at any sample rate.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ PATH_BYTES = 1024
 
 
 class TransportCommand(NamedTuple):
-    """What the control side wants. The engine follows a command whose number it has not seen yet."""
+    """What the control side wants. The engine follows a command whose number it has not seen
+    yet.
+    """
 
     is_playing: bool = True
     n_plays: int = 0
@@ -105,22 +108,29 @@ def checked(command: TransportCommand, seconds: float) -> TransportCommand:
             raise UserError(f"{what} {place:g} s: the song has {seconds:.2f} s")
     if end - command.a_seconds < MIN_LOOP_SECONDS:
         raise UserError(
-            f"a loop from {command.a_seconds:g} to {end:g} s: B has to come {MIN_LOOP_SECONDS:g} s after A or later"
+            f"a loop from {command.a_seconds:g} to {end:g} s: B has to come {MIN_LOOP_SECONDS:g} "
+            "s after A or later"
         )
     return command
 
 
 def parse_loop(text: str) -> tuple[float, float]:
-    """A and B in seconds out of `A:B`; either may be left out, for the beginning or the end of the song.
+    """A and B in seconds out of `A:B`; either may be left out, for the beginning or the end of the
+    song.
 
     Raises:
         UserError: it is something else.
     """
     parts = [part.strip() for part in text.split(":")]
     try:
-        a, b = (float(part) if part else place for part, place in zip(parts, (0.0, math.inf), strict=True))
+        a, b = (
+            float(part) if part else place
+            for part, place in zip(parts, (0.0, math.inf), strict=True)
+        )
     except ValueError as error:
-        raise UserError(f"expected a loop as A:B in seconds, as in 12.5:20, got '{text}'") from error
+        raise UserError(
+            f"expected a loop as A:B in seconds, as in 12.5:20, got '{text}'"
+        ) from error
     return a, b
 
 
@@ -152,7 +162,9 @@ class Transport:
         """Say which song is played and how it begins, before any process starts."""
         self._memory["song"] = _path(song)
         self.command.write(command)
-        self.playback.write(Playback(command.seek_seconds, command.is_playing, 0, *_numbers(command)))
+        self.playback.write(
+            Playback(command.seek_seconds, command.is_playing, 0, *_numbers(command))
+        )
 
     @property
     def song(self) -> str:
@@ -179,7 +191,11 @@ class Transport:
     def position_seconds(self) -> float:
         """Where it is, or is about to be."""
         command, playback = self.command.read(), self.playback.read()
-        return command.seek_seconds if command.n_seeks > playback.n_seeks else playback.position_seconds
+        return (
+            command.seek_seconds
+            if command.n_seeks > playback.n_seeks
+            else playback.position_seconds
+        )
 
     @property
     def is_playing(self) -> bool:

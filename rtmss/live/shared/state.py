@@ -1,7 +1,8 @@
-"""Memory that the engine, the control side and the supervisor share: scenes one way, the status the other.
+"""Memory that the engine, the control side and the supervisor share: scenes one way, the status the
+other.
 
-Any process may be killed and started again at any moment: nothing here is a lock (see `seqlock`), and the latest scene
-stays readable.
+Any process may be killed and started again at any moment: nothing here is a lock (see `seqlock`),
+and the latest scene stays readable.
 """
 
 from __future__ import annotations
@@ -16,7 +17,14 @@ from numpy.typing import NDArray
 from rtmss.conditions.preset import MAX_STEMS
 from rtmss.engine.control import Scene
 from rtmss.live.shared.memory import Block
-from rtmss.live.shared.scene_rows import NAME_BYTES, decode_name, encode_name, read_scene, scene_fields, write_scene
+from rtmss.live.shared.scene_rows import (
+    NAME_BYTES,
+    decode_name,
+    encode_name,
+    read_scene,
+    scene_fields,
+    write_scene,
+)
 from rtmss.live.shared.seqlock import VERSION, SeqLock, Slots
 from rtmss.live.shared.song_state import Transport
 from rtmss.live.shared.song_state import layout as transport_layout
@@ -50,7 +58,9 @@ class Status(NamedTuple):
     late: int = 0
     """Hops that were not ready in time."""
     fallbacks: int = 0
-    """Times that the fallback was faded in; one lasts for as many late hops as follow on each other."""
+    """Times that the fallback was faded in; one lasts for as many late hops as follow on each
+    other.
+    """
     xruns: int = 0
     """Blocks for which the device reported an overrun or underrun."""
     bad_samples: int = 0
@@ -147,7 +157,8 @@ class SharedState:
     def receive(self, after: int) -> list[Entry]:
         """Scenes with numbers above `after` that still count, oldest first.
 
-        A scene that plays at once replaces all that were sent before it: only the latest of them is given, and those
+        A scene that plays at once replaces all that were sent before it: only the latest of them is
+            given, and those
         for later that were sent after it.
         """
         newest = int(self._fields["written"])
@@ -159,10 +170,15 @@ class SharedState:
             if not row["hop"]:
                 rows.clear()
             rows.append((number, row))
-        return [Entry(number, int(row["hop"]), read_scene(row), decode_name(row["preset"])) for number, row in rows]
+        return [
+            Entry(number, int(row["hop"]), read_scene(row), decode_name(row["preset"]))
+            for number, row in rows
+        ]
 
     def latest(self) -> Entry | None:
-        """The newest scene that was to play at once, for a process that has just been started again."""
+        """The newest scene that was to play at once, for a process that has just been started
+        again.
+        """
         return next((entry for entry in self.receive(0) if not entry.hop), None)
 
     @property
@@ -201,7 +217,9 @@ class SharedState:
         self._report.write((status, meters))
 
     def announce(self, state: str) -> None:
-        """Report the state of an engine that has ended, for it; the supervisor writes in its place then."""
+        """Report the state of an engine that has ended, for it; the supervisor writes in its place
+        then.
+        """
         status, meters = self._report.read()
         self._report.write((status._replace(state=state), meters))
 
@@ -243,7 +261,12 @@ def _read_recording(row: Any) -> Recording:
 
 def _layout(n_condition: int) -> np.dtype[Any]:
     scene = [VERSION, ("hop", "u8"), ("preset", f"S{NAME_BYTES}"), *scene_fields(n_condition)]
-    report = [VERSION, ("state", "u1"), ("numbers", "f8", len(_NUMBERS)), ("meters", "f4", (N_METERS, 2))]
+    report = [
+        VERSION,
+        ("state", "u1"),
+        ("numbers", "f8", len(_NUMBERS)),
+        ("meters", "f4", (N_METERS, 2)),
+    ]
     recording = [VERSION, ("state", "u1"), ("seconds", "f8"), ("lost", "u8")]
     fields: list[Any] = [
         ("written", "u8"),

@@ -44,7 +44,9 @@ def song_seconds(song: Path, enough: float = math.inf) -> float:
         return reader.n_read / reader.sample_rate
 
 
-def decode_song(song: Path, path: Path, sample_rate: int, is_cancelled: Callable[[], bool] = lambda: False) -> SongInfo:
+def decode_song(
+    song: Path, path: Path, sample_rate: int, is_cancelled: Callable[[], bool] = lambda: False
+) -> SongInfo:
     """Decode a song, block by block.
 
     Args:
@@ -63,7 +65,9 @@ def decode_song(song: Path, path: Path, sample_rate: int, is_cancelled: Callable
     n_samples = 0
     with open_audio(song, most_channels=MAX_CHANNELS) as reader:
         n_channels, rate = reader.n_channels, reader.sample_rate
-        resampler = soxr.ResampleStream(rate, sample_rate, n_channels) if rate != sample_rate else None
+        resampler = (
+            soxr.ResampleStream(rate, sample_rate, n_channels) if rate != sample_rate else None
+        )
         try:
             with path.open("wb") as decoded:
                 is_last = False
@@ -75,7 +79,8 @@ def decode_song(song: Path, path: Path, sample_rate: int, is_cancelled: Callable
                     n_samples += len(rows)
         except OSError as error:
             raise UserError(
-                f"{song} does not fit into {path.parent}: {error.strerror}; TMPDIR names another folder"
+                f"{song} does not fit into {path.parent}: {error.strerror}; TMPDIR names another "
+                "folder"
             ) from error
     return SongInfo(1, sample_rate, n_samples, n_channels)
 
@@ -95,7 +100,9 @@ class Loader:
         try:
             self._folder = Path(tempfile.mkdtemp(prefix="rtmss-song-", dir=_roomy_folder()))
         except OSError as error:
-            raise UserError(f"no folder for the decoded song: {error.strerror}; TMPDIR names another") from error
+            raise UserError(
+                f"no folder for the decoded song: {error.strerror}; TMPDIR names another"
+            ) from error
         self._thread = threading.Thread(target=self._run, name="rtmss-loader", daemon=True)
         self._thread.start()
 
@@ -113,7 +120,9 @@ class Loader:
                 pause.wait(POLL_SECONDS)
         except Exception as error:  # without its song the host has nothing to play
             self.has_failed, self._shared.stop = True, True
-            self._say(str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+            self._say(
+                str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+            )
 
     def _serve(self) -> None:
         transport = self._shared.transport

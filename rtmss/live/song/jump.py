@@ -1,4 +1,6 @@
-"""Jumps in a song: where to, when, how long the other session warms up, and how long there is silence."""
+"""Jumps in a song: where to, when, how long the other session warms up, and how long there is
+silence.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ from rtmss.live.shared.song_state import TransportCommand
 from rtmss.live.song.samples import DecodedSong
 
 SLACK = 2
-"""Hops of silence after the last one that is warmed up, in which an engine that fell behind catches up."""
+"""Hops of silence after the last one that is warmed up, in which an engine that fell behind catches
+up.
+"""
 
 
 @dataclass(frozen=True)
@@ -18,15 +22,23 @@ class WarmUp:
     """How a session gets ready for a place; all in hops."""
 
     most: int = 64
-    """Stepped before a jump's target; what the network remembers of earlier ones is hardly audible."""
+    """Stepped before a jump's target; what the network remembers of earlier ones is hardly
+    audible.
+    """
     block: int = 4
-    """Of these, in one silent hop: it takes less time than a hop has, and they are cheaper together."""
+    """Of these, in one silent hop: it takes less time than a hop has, and they are cheaper
+    together.
+    """
     least: int = 16
-    """That have to be left before the end of a loop to get ready for its beginning while it plays."""
+    """That have to be left before the end of a loop to get ready for its beginning while it
+    plays.
+    """
 
     @classmethod
     def of(cls, config: UNetConfig) -> WarmUp:
-        """That of a network: where frames come more often, it remembers more of them, and each has less time."""
+        """That of a network: where frames come more often, it remembers more of them, and each has
+        less time.
+        """
         often = config.recurrent_dilation
         return cls(cls.most * often, max(1, cls.block // often), cls.least * often)
 
@@ -70,9 +82,11 @@ class Jump:
 def loop_jump(
     command: TransportCommand, position: int, n_samples: int, sample_rate: int, hop: int
 ) -> tuple[int, int] | None:
-    """The next jump from B to A: hops until it is due, and its target; None if the position is after B.
+    """The next jump from B to A: hops until it is due, and its target; None if the position is
+    after B.
 
-    Jumps fall on hop boundaries: on the last one before B, to a sample equally far before A. So the loop length is
+    Jumps fall on hop boundaries: on the last one before B, to a sample equally far before A. So the
+        loop length is
     exact.
     """
     end = round(min(command.b_seconds * sample_rate, n_samples))

@@ -41,7 +41,9 @@ class DecodedSong:
         return out
 
     def look_ahead(self, start: int) -> None:
-        """Let the system fetch what follows a place, and take back what lies before; waits for nothing."""
+        """Let the system fetch what follows a place, and take back what lies before; waits for
+        nothing.
+        """
         part = max(0, start) // self._look
         if part == self._looked or not hasattr(self._memory, "madvise"):
             return
@@ -51,7 +53,9 @@ class DecodedSong:
 
     def _advise(self, first: int, last: int, advice: int) -> None:
         """About the parts of LOOK_SECONDS from `first` to before `last`."""
-        begin, end = (part * self._look * self._row // mmap.PAGESIZE * mmap.PAGESIZE for part in (first, last))
+        begin, end = (
+            part * self._look * self._row // mmap.PAGESIZE * mmap.PAGESIZE for part in (first, last)
+        )
         end = min(end, len(self._memory))
         if begin < end:
             self._memory.madvise(advice, begin, end - begin)

@@ -1,9 +1,11 @@
-"""Plays a song through a session instead of the input: position, loop, and jumps that are warmed up.
+"""Plays a song through a session instead of the input: position, loop, and jumps that are warmed
+up.
 
-A jump goes to a second session. It is first stepped through the samples before the target, so that it then sounds like
-a stream that began there. A seek is silent meanwhile. Before the end of a loop the second session warms up while the
-first still plays, if there is time for both, and the loop closes without a gap. A jump falls between two hops, and the
-output is faded out before it and in after it.
+A jump goes to a second session. It is first stepped through the samples before the target, so that
+it then sounds like a stream that began there. A seek is silent meanwhile. Before the end of a loop
+the second session warms up while the first still plays, if there is time for both, and the loop
+closes without a gap. A jump falls between two hops, and the output is faded out before it and in
+after it.
 
 The engine's thread only. Axes: O output channels, S samples; positions are samples of the song.
 """
@@ -48,7 +50,9 @@ class _Phase(Enum):
 class SongSource:
     """A source of a player that plays a song; see `realtime.source.Source`."""
 
-    def __init__(self, session: Session, spare: Session, timeline: Timeline, transport: Transport) -> None:
+    def __init__(
+        self, session: Session, spare: Session, timeline: Timeline, transport: Transport
+    ) -> None:
         """Begin where the transport says that the song is, as soon as the song is decoded.
 
         Args:
@@ -78,13 +82,17 @@ class SongSource:
         self._is_cold = False
         """Whether the session has just begun, and comes in by itself."""
         self.is_plain = True
-        """Whether the latest hops are what the session alone gives: not silence, nor the ends of a jump."""
+        """Whether the latest hops are what the session alone gives: not silence, nor the ends of a
+        jump.
+        """
         self._first = self._reserved = 0
         """The next hop, and the one up to which silence has been delivered."""
         self._n_prepared = 0
         """Hops of the other session that may be stepped after the latest output."""
         self._outgoing: Audio | None = None
-        """Input of the old session's last hop, which fades out as the new one fades in; None if it was silent."""
+        """Input of the old session's last hop, which fades out as the new one fades in; None if it
+        was silent.
+        """
         self._publish()
 
     # What a player needs of a source.
@@ -106,7 +114,9 @@ class SongSource:
             n: hops that could be stepped together.
         """
         if self._is_audible:
-            self._position += (first - self._first) * self.timeline.hop  # hops that the player has given up
+            self._position += (
+                first - self._first
+            ) * self.timeline.hop  # hops that the player has given up
         self._first = first
         self._follow_commands()
         self._stop_at_the_end()
@@ -195,7 +205,9 @@ class SongSource:
         """Fall silent, get ready, and go on at a place."""
         assert self._song is not None
         target = min(round(seconds * self.session.sample_rate), self._song.n_samples)
-        self._prepare(Jump(target, self._first, self._first, self._warm_up.before(target, self.timeline.hop)))
+        self._prepare(
+            Jump(target, self._first, self._first, self._warm_up.before(target, self.timeline.hop))
+        )
 
     def _prepare(self, jump: Jump) -> None:
         assert self._song is not None
@@ -221,7 +233,13 @@ class SongSource:
         is_over = 0 < command.n_loops <= self._n_passes + 1
         if self._song is None or not self.is_playing or not command.is_looping or is_over:
             return None, 0
-        jump = loop_jump(command, self._position, self._song.n_samples, self.session.sample_rate, self.timeline.hop)
+        jump = loop_jump(
+            command,
+            self._position,
+            self._song.n_samples,
+            self.session.sample_rate,
+            self.timeline.hop,
+        )
         return (None, 0) if jump is None else (self._first + jump[0], jump[1])
 
     def _swap_sessions(self, jump: Jump) -> None:
@@ -234,12 +252,16 @@ class SongSource:
         self._position, self._jump, self._is_cold = jump.target, None, not jump.n_warm
         self._n_passes += jump.is_loop
         n_dry = -(-self.session.delay // hop)  # for the dry fallback
-        self.timeline.write_input(self._first - n_dry, self._song.read(jump.target - n_dry * hop, n_dry * hop))
+        self.timeline.write_input(
+            self._first - n_dry, self._song.read(jump.target - n_dry * hop, n_dry * hop)
+        )
 
     # The next hops.
 
     def _next(self) -> tuple[_Phase, int]:
-        """What the next hop is, and for how many that holds at most; swaps the sessions when it is time."""
+        """What the next hop is, and for how many that holds at most; swaps the sessions when it is
+        time.
+        """
         jump, first = self._jump, self._first
         if jump and first >= max(jump.due, self._reserved) and not jump.n_left:
             self._swap_sessions(jump)
@@ -257,17 +279,25 @@ class SongSource:
         """Hops until something may change."""
         n_left = -(-(song.n_samples + self.session.delay - self._position) // self.timeline.hop)
         due = self._jump.quiet_from if self._jump else self._loop_end()[0]
-        return n_left if due is None else min(n_left, due - self._first - (0 if self._jump else self._warm_up.most + 1))
+        return (
+            n_left
+            if due is None
+            else min(n_left, due - self._first - (0 if self._jump else self._warm_up.most + 1))
+        )
 
     def _write_fallback(self, n: int) -> Audio:
-        """The input of the next `n` hops; the timeline gets it too, with what would follow if the engine was stuck."""
+        """The input of the next `n` hops; the timeline gets it too, with what would follow if the
+        engine was stuck.
+        """
         hop, n_all = self.timeline.hop, n + AHEAD
         audio = np.zeros((2, n_all * hop), np.float32)
         if self._phase is not _Phase.WAIT and self._song is not None:
             n_here = n if self._phase is _Phase.FADE_OUT else n_all
             if self._jump and self._phase is _Phase.PLAY:
                 n_here = min(n_all, self._jump.due - self._first)
-                audio[:, n_here * hop :] = self._song.read(self._jump.target, (n_all - n_here) * hop)
+                audio[:, n_here * hop :] = self._song.read(
+                    self._jump.target, (n_all - n_here) * hop
+                )
             audio[:, : n_here * hop] = self._song.read(self._position, n_here * hop)
             self._song.look_ahead(self._position)
         self.timeline.write_input(self._first, audio)
@@ -277,18 +307,26 @@ class SongSource:
         """The next hops, faded where they begin or end."""
         samples = np.arange(1, block.shape[1] + 1, dtype=np.float32)
         rise = np.minimum(samples / FADE, 1)
-        before = None if self._outgoing is None else _scaled(self._spare.step(self._outgoing), 1 - rise)
+        before = (
+            None if self._outgoing is None else _scaled(self._spare.step(self._outgoing), 1 - rise)
+        )
         if self._phase is _Phase.FADE_IN:
             self.session.go_on_gliding(self._spare)
         output = faded = self._timed_step(block)
         if self._phase is _Phase.FADE_OUT:
             faded = _scaled(output, 1 - samples / block.shape[1])
         elif before is not None:
-            faded = Output(*(old + new for old, new in zip(before, _scaled(output, rise), strict=True)))
+            faded = Output(
+                *(old + new for old, new in zip(before, _scaled(output, rise), strict=True))
+            )
         elif not self._is_audible and not self._is_cold:
             faded = _scaled(output, rise)
         self.is_plain = faded is output
-        self._is_audible, self._is_cold, self._outgoing = self._phase is not _Phase.FADE_OUT, False, None
+        self._is_audible, self._is_cold, self._outgoing = (
+            self._phase is not _Phase.FADE_OUT,
+            False,
+            None,
+        )
         return faded
 
     def _timed_step(self, block: Audio) -> Output:
@@ -307,7 +345,9 @@ class SongSource:
         return Output(mix, nothing[:n_stems], nothing[-2], nothing[-1])
 
     def _reserve_silence(self, hop: int) -> None:
-        """Deliver silence for every hop before `hop`: none of them will be late, and none sounds earlier."""
+        """Deliver silence for every hop before `hop`: none of them will be late, and none sounds
+        earlier.
+        """
         if self._jump and self._jump.n_left:
             silence = np.zeros((self.session.n_outputs, self.timeline.hop), np.float32)
             for early in range(max(self._first, self._reserved), hop):
@@ -320,7 +360,13 @@ class SongSource:
         end = self._song.n_samples if self._song else max(0, place)
         seconds = min(max(0, place), end) / self.session.sample_rate
         self.transport.playback.write(
-            Playback(seconds, self.is_playing, self._n_passes, *self._acknowledged, self.session.sample_rate)
+            Playback(
+                seconds,
+                self.is_playing,
+                self._n_passes,
+                *self._acknowledged,
+                self.session.sample_rate,
+            )
         )
 
 

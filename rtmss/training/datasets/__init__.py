@@ -1,4 +1,6 @@
-"""Readers of datasets: each knows one layout on disk and yields takes in common words. Nothing is ever downloaded."""
+"""Readers of datasets: each knows one layout on disk and yields takes in common words. Nothing is
+ever downloaded.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +26,12 @@ class NoTakesError(ConfigError):
 
 
 def recognize(folder: Path) -> Dataset:
-    """Which dataset lies in a folder, by its layout; one that is empty is to become a folder of stems.
+    """Which dataset lies in a folder, by its layout; one that is empty is to become a folder of
+    stems.
 
     Raises:
-        ConfigError: there is no such folder, or it has a dataset's name but not its files; says where to get those.
+        ConfigError: there is no such folder, or it has a dataset's name but not its files; says
+            where to get those.
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder")
@@ -38,7 +42,9 @@ def recognize(folder: Path) -> Dataset:
     claimed = [dataset for dataset in DATASETS if dataset.claims and dataset.claims in name]
     if claimed:
         sets = "; or ".join(f"{d.name}: {d.layout}, from {d.origin} ({d.licence})" for d in claimed)
-        raise ConfigError(f"{folder}: the name says {claimed[0].claims}, the files do not; expected {sets}")
+        raise ConfigError(
+            f"{folder}: the name says {claimed[0].claims}, the files do not; expected {sets}"
+        )
     return FOLDER
 
 
@@ -60,7 +66,9 @@ def find_takes(folder: Path, split: str, *, with_mixes: bool = False) -> list[Ta
     if takes:
         return found if with_mixes else takes
     if dataset is not FOLDER:
-        raise NoTakesError(f"{folder}: no takes for '{split}' in {dataset.name}; expected {dataset.layout}")
+        raise NoTakesError(
+            f"{folder}: no takes for '{split}' in {dataset.name}; expected {dataset.layout}"
+        )
     raise NoTakesError(
         f"{folder}: no takes for '{split}'; expected songs/{split}/<song>/<stem>.ogg or the like, "
         "or a dataset of those that `rtmss data sets` lists"

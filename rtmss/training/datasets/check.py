@@ -79,13 +79,17 @@ def check(folder: Path, progress: Callable[[int, int], None] | None = None) -> F
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         results = pool.map(lambda group: _examine(findings, group[1]), groups)
-        for done, ((split, group), (seconds, problems)) in enumerate(zip(groups, results, strict=True), 1):
+        for done, ((split, group), (seconds, problems)) in enumerate(
+            zip(groups, results, strict=True), 1
+        ):
             findings.count(split, group, seconds)
             findings.problems += [(split, problem) for problem in problems]
             if progress is not None:
                 progress(done, len(groups))
     finally:
-        pool.shutdown(cancel_futures=True)  # who interrupts a check does not wait for the rest of it
+        pool.shutdown(
+            cancel_futures=True
+        )  # who interrupts a check does not wait for the rest of it
     if not any(split == "train" for _, split, _ in findings.seconds):
         text = f"{folder}: nothing to train on; expected {findings.dataset.layout}"
         findings.problems.append(("train", Problem("empty", str(folder), text)))
@@ -138,9 +142,19 @@ def _read(folder: Path, take: Take, problems: list[Problem]) -> tuple[Audio, int
             problems.append(Problem("unreadable", file, str(error)))
             continue
         if not np.isfinite(audio).all():
-            problems.append(Problem("not numbers", file, f"{file}: holds values that are not numbers; export it again"))
+            problems.append(
+                Problem(
+                    "not numbers",
+                    file,
+                    f"{file}: holds values that are not numbers; export it again",
+                )
+            )
         elif audio.shape[0] > 2:
-            problems.append(Problem("channels", file, f"{file}: {audio.shape[0]} channels; expected mono or stereo"))
+            problems.append(
+                Problem(
+                    "channels", file, f"{file}: {audio.shape[0]} channels; expected mono or stereo"
+                )
+            )
         else:
             rate = rate or own
             parts.append(resample(audio, own, rate))
@@ -151,7 +165,12 @@ def _look(take: Take, audio: Audio, rate: int) -> Iterator[Problem]:
     """What one take's (C, S) audio shows by itself."""
     if rate != SAMPLE_RATE:
         lost = f": nothing above {rate // 2} Hz" if rate < SAMPLE_RATE else ""
-        yield Problem("other sample rate", take.path, f"{take.path}: {rate} Hz, is resampled{lost}", spoils=False)
+        yield Problem(
+            "other sample rate",
+            take.path,
+            f"{take.path}: {rate} Hz, is resampled{lost}",
+            spoils=False,
+        )
     peak = float(np.abs(audio).max(initial=0))
     if peak < SILENT:
         yield Problem("silent", take.path, f"{take.path}: silent, is not used", spoils=False)
@@ -162,7 +181,9 @@ def _look(take: Take, audio: Audio, rate: int) -> Iterator[Problem]:
 
 
 def clipped_share(audio: Audio) -> float:
-    """Share of (C, S) samples at full scale between two others there: loud music touches it, clipped music stays."""
+    """Share of (C, S) samples at full scale between two others there: loud music touches it,
+    clipped music stays.
+    """
     full: NDArray[np.bool_] = np.abs(audio) >= 0.9995
     return float((full[:, :-2] & full[:, 1:-1] & full[:, 2:]).mean()) if audio.shape[1] > 2 else 0.0
 
@@ -177,12 +198,16 @@ def _compare_lengths(where: str, seconds: list[float]) -> Iterator[Problem]:
 def _compare_mix(where: str, mix: Audio, total: Audio, wanted_db: float) -> Iterator[Problem]:
     residual_db = relative_residual_db(mix, total)
     if residual_db > wanted_db:
-        text = f"{where}: the stems miss the mix by {residual_db:.1f} dB of it; up to {wanted_db:.0f} dB is usual"
+        text = (
+            f"{where}: the stems miss the mix by {residual_db:.1f} dB of it; up to "
+            f"{wanted_db:.0f} dB is usual"
+        )
         yield Problem("not the mix", where, text, spoils=False)
 
 
 def relative_residual_db(mix: Audio, total: Audio) -> float:
-    """Power of what a sum of stems lacks of the mix, relative to the mix, in dB, at the gain that fits best.
+    """Power of what a sum of stems lacks of the mix, relative to the mix, in dB, at the gain that
+    fits best.
 
     Args:
         mix: (C, S).

@@ -5,10 +5,10 @@
     [Audio/|V1/|V2/]<Artist>_<Title>/<Artist>_<Title>_RAW/<Artist>_<Title>_RAW_01_01.wav
     <Artist>_<Title>_METADATA.yaml         in the song's folder or in Metadata/
 
-Source: github.com/marl/medleydb, multitrack.py for the names of files, resources/taxonomy.yaml for the instruments;
-mirdata has only the melody and pitch subsets. Songs in which microphones hear other instruments (`has_bleed`) are left
-out. Raw recordings are solo takes; those of drums, each a microphone on one kit, are not used. There is no official
-split: by artist.
+Source: github.com/marl/medleydb, multitrack.py for the names of files, resources/taxonomy.yaml for
+the instruments; mirdata has only the melody and pitch subsets. Songs in which microphones hear
+other instruments (`has_bleed`) are left out. Raw recordings are solo takes; those of drums, each a
+microphone on one kit, are not used. There is no official split: by artist.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ from rtmss.training.datasets.take import Dataset, Note, Problem, Take, split_of
 from rtmss.training.datasets.taxonomy import MIXTURE, common_label
 
 _INSTRUMENTS = {
-    "vocals": "male singer, female singer, male speaker, female speaker, male rapper, female rapper, male screamer, "
+    "vocals": "male singer, female singer, male speaker, female speaker, male rapper, female "
+    "rapper, male screamer, "
     "female screamer, beatboxing",
     "backing_vocals": "vocalists",
     "choir": "choir",
     "drums": "drum set, drum machine, kick drum, snare drum, toms, bass drum, high hat, cymbal",
-    "percussion": "triangle, sleigh bells, cowbell, cabasa, gong, guiro, gu, castanet, claps, rattle, shaker, maracas, "
-    "snaps, whistle, timpani, bongo, conga, tambourine, darbuka, doumbek, tabla, auxiliary percussion",
+    "percussion": "triangle, sleigh bells, cowbell, cabasa, gong, guiro, gu, castanet, claps, "
+    "rattle, shaker, maracas, "
+    "snaps, whistle, timpani, bongo, conga, tambourine, darbuka, doumbek, tabla, auxiliary "
+    "percussion",
     "bass": "electric bass",
     "double_bass": "double bass",
     "acoustic_guitar": "acoustic guitar",
@@ -106,14 +109,23 @@ def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
 
 def _metadata(folder: Path, song: Path) -> Path | None:
     name = f"{song.name}_METADATA.yaml"
-    places = (song, folder / "Metadata", folder / "Audio" / "Metadata", folder / "medleydb" / "data" / "Metadata")
+    places = (
+        song,
+        folder / "Metadata",
+        folder / "Audio" / "Metadata",
+        folder / "medleydb" / "data" / "Metadata",
+    )
     return next((place / name for place in places if (place / name).exists()), None)
 
 
-def _song(folder: Path, song: Path, artist: str, stems: dict[str, Any], split: str, note: Note) -> Iterator[Take]:
+def _song(
+    folder: Path, song: Path, artist: str, stems: dict[str, Any], split: str, note: Note
+) -> Iterator[Take]:
     mix = song / f"{song.name}_MIX.wav"
     if mix.exists():
-        yield Take(mix.relative_to(folder).as_posix(), MIXTURE, artist, song.name, split=split, stem="MIX")
+        yield Take(
+            mix.relative_to(folder).as_posix(), MIXTURE, artist, song.name, split=split, stem="MIX"
+        )
     for stem in stems.values():
         path = song / f"{song.name}_STEMS" / str(stem["filename"])
         yield from _take(folder, path, stem["instrument"], artist, song.name, split, note)
@@ -127,27 +139,45 @@ def _song(folder: Path, song: Path, artist: str, stems: dict[str, Any], split: s
 
 
 def _take(
-    folder: Path, path: Path, instrument: str | list[str], artist: str, song: str, split: str, note: Note
+    folder: Path,
+    path: Path,
+    instrument: str | list[str],
+    artist: str,
+    song: str,
+    split: str,
+    note: Note,
 ) -> Iterator[Take]:
     names = [instrument] if isinstance(instrument, str) else instrument
     unknown = [name for name in names if name not in LABELS]
     if not path.exists():
-        note(Problem("missing", path.name, f"{path}: missing; unpack the dataset again, or take the song away"))
+        note(
+            Problem(
+                "missing",
+                path.name,
+                f"{path}: missing; unpack the dataset again, or take the song away",
+            )
+        )
         return
     if unknown or not names:
         text = f"{path}: unknown instrument '{', '.join(unknown)}'; taken as `rest`"
         note(Problem("unknown instrument", path.name, text, spoils=False))
     label = common_label(LABELS.get(name, "rest") for name in names or ["Unlabeled"])
     yield Take(
-        path.relative_to(folder).as_posix(), label, artist, song,
-        split=split, stem=", ".join(names), licence="CC BY-NC-SA 4.0",
-    )  # fmt: skip
+        path.relative_to(folder).as_posix(),
+        label,
+        artist,
+        song,
+        split=split,
+        stem=", ".join(names),
+        licence="CC BY-NC-SA 4.0",
+    )
 
 
 MEDLEYDB = Dataset(
     "MedleyDB",
     "<Artist>_<Title>/<Artist>_<Title>_STEMS/ with its _METADATA.yaml there or in Metadata/",
-    "zenodo.org/records/1649325 (version 1), zenodo.org/records/1715175 (version 2), both on request; "
+    "zenodo.org/records/1649325 (version 1), zenodo.org/records/1715175 (version 2), both on "
+    "request; "
     "metadata: github.com/marl/medleydb",
     "CC BY-NC-SA 4.0",
     lambda folder: bool(_songs(folder)),

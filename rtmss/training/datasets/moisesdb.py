@@ -3,9 +3,10 @@
     moisesdb_v0.1/<song>/data.json
     moisesdb_v0.1/<song>/<stem>/<recording>.wav
 
-Source: github.com/moises-ai/moises-db, track.py for `data.json`, defaults.py for the taxonomy, beside which the dataset
-has `hi_hat`; that library is in no package registry. A take is all recordings of one type in a song; the kit is one
-take however many microphones it had. There is no official split: by artist.
+Source: github.com/moises-ai/moises-db, track.py for `data.json`, defaults.py for the taxonomy,
+beside which the dataset has `hi_hat`; that library is in no package registry. A take is all
+recordings of one type in a song; the kit is one take however many microphones it had. There is no
+official split: by artist.
 """
 
 from __future__ import annotations
@@ -80,9 +81,13 @@ TYPES = {
     "reeds_saxophone_clarinets_oboe_english_horn_bagpipe": "winds",
     "other_wind": "winds",
 }
-"""Label of each type of recording; written as `plain` gives it, since copies differ in blanks and punctuation."""
+"""Label of each type of recording; written as `plain` gives it, since copies differ in blanks and
+punctuation.
+"""
 
-KIT = frozenset({"snare_drum", "toms", "kick_drum", "hi_hat", "cymbals", "overheads", "full_acoustic_drumkit"})
+KIT = frozenset(
+    {"snare_drum", "toms", "kick_drum", "hi_hat", "cymbals", "overheads", "full_acoustic_drumkit"}
+)
 
 
 def plain(name: str) -> str:
@@ -107,14 +112,25 @@ def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
             artist = content.get("artist") or path.parent.name
             stems = [(stem["stemName"], stem["tracks"]) for stem in content["stems"]]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            note(Problem("unreadable", path.parent.name, f"{path}: not a description of a MoisesDB song ({error!r})"))
+            note(
+                Problem(
+                    "unreadable",
+                    path.parent.name,
+                    f"{path}: not a description of a MoisesDB song ({error!r})",
+                )
+            )
             continue
         if split_of(artist) == split:
             yield from _song(folder, path.parent, artist, stems, split, note)
 
 
 def _song(
-    folder: Path, song: Path, artist: str, stems: list[tuple[str, list[dict[str, Any]]]], split: str, note: Note
+    folder: Path,
+    song: Path,
+    artist: str,
+    stems: list[tuple[str, list[dict[str, Any]]]],
+    split: str,
+    note: Note,
 ) -> Iterator[Take]:
     groups: dict[tuple[str, str], list[str]] = {}
     bleeding = set()
@@ -124,20 +140,38 @@ def _song(
             group = stem, "kit" if kind in KIT else kind
             path = song / stem / f"{recording.get('id')}.{recording.get('extension', 'wav')}"
             if not path.exists():
-                note(Problem("missing", song.name, f"{path}: missing; unpack the dataset again, or take the song away"))
+                note(
+                    Problem(
+                        "missing",
+                        song.name,
+                        f"{path}: missing; unpack the dataset again, or take the song away",
+                    )
+                )
                 continue
             groups.setdefault(group, []).append(path.relative_to(folder).as_posix())
-            if recording.get("has_bleed") and kind not in KIT:  # the parts of a kit always hear each other
+            if (
+                recording.get("has_bleed") and kind not in KIT
+            ):  # the parts of a kit always hear each other
                 bleeding.add(group)
     for (stem, kind), (first, *more) in groups.items():
         if (stem, kind) in bleeding:
-            note(Problem("bleed", song.name, f"{song.name}: {kind} hears others; left out", spoils=False))
+            note(
+                Problem(
+                    "bleed", song.name, f"{song.name}: {kind} hears others; left out", spoils=False
+                )
+            )
             continue
         label = "drums" if kind == "kit" else TYPES.get(kind) or _stem_label(stem, kind, song, note)
         yield Take(
-            first, label, artist, song.name, split=split, stem=f"{plain(stem)}/{kind}", licence="CC BY-NC-SA 4.0",
+            first,
+            label,
+            artist,
+            song.name,
+            split=split,
+            stem=f"{plain(stem)}/{kind}",
+            licence="CC BY-NC-SA 4.0",
             more=tuple(more),
-        )  # fmt: skip
+        )
 
 
 def _stem_label(stem: str, kind: str, song: Path, note: Note) -> str:

@@ -3,8 +3,9 @@
     {train,test}/<artist> - <title>.stem.mp4                               MUSDB18
     {train,test}/<artist> - <title>/{mixture,drums,bass,other,vocals}.wav  MUSDB18-HQ
 
-Source: sigsep.github.io/datasets/musdb; order of the streams and validation songs as in the dataset's library `musdb`,
-configs/mus.yaml. Some of the songs are in MedleyDB too: do not judge on one what was trained on the other.
+Source: sigsep.github.io/datasets/musdb; order of the streams and validation songs as in the
+dataset's library `musdb`, configs/mus.yaml. Some of the songs are in MedleyDB too: do not judge on
+one what was trained on the other.
 """
 
 from __future__ import annotations
@@ -18,7 +19,13 @@ from rtmss.training.datasets.taxonomy import MIXTURE
 STEMS = ("mixture", "drums", "bass", "other", "vocals")
 """In the order of the streams of a stem.mp4."""
 
-LABELS = {"mixture": MIXTURE, "drums": "drums", "bass": "bass", "other": "other", "vocals": "vocals"}
+LABELS = {
+    "mixture": MIXTURE,
+    "drums": "drums",
+    "bass": "bass",
+    "other": "other",
+    "vocals": "vocals",
+}
 
 VALIDATION = frozenset(
     {
@@ -68,26 +75,50 @@ def _read_wav(folder: Path, split: str, note: Note) -> Iterator[Take]:
             if path.exists():
                 yield _take(name, song.name, stem, split)
             else:
-                note(Problem("missing", name, f"{path}: missing; unpack the dataset again, or take the song away"))
+                note(
+                    Problem(
+                        "missing",
+                        name,
+                        f"{path}: missing; unpack the dataset again, or take the song away",
+                    )
+                )
 
 
 def _songs(folder: Path, split: str, suffix: str) -> list[Path]:
     """Files or folders of a split, sorted."""
     subset = folder / ("test" if split == "test" else "train")
     paths = sorted(p for p in subset.glob(f"*{suffix}") if bool(suffix) or p.is_dir())
-    return [p for p in paths if split == "test" or (p.name.removesuffix(_MP4) in VALIDATION) == (split == "valid")]
+    return [
+        p
+        for p in paths
+        if split == "test" or (p.name.removesuffix(_MP4) in VALIDATION) == (split == "valid")
+    ]
 
 
 def _take(name: str, song: str, stem: str, split: str, stream: int | None = None) -> Take:
     artist = song.split(" - ", maxsplit=1)[0]
-    return Take(name, LABELS[stem], artist, song, split=split, stem=stem, licence="academic use", stream=stream)
+    return Take(
+        name,
+        LABELS[stem],
+        artist,
+        song,
+        split=split,
+        stem=stem,
+        licence="academic use",
+        stream=stream,
+    )
 
 
 MUSDB18 = Dataset(
-    "MUSDB18", f"train/<artist> - <title>{_MP4}", "zenodo.org/records/1117372", _USE,
-    _recognize_mp4, _read_mp4, "musdb",
+    "MUSDB18",
+    f"train/<artist> - <title>{_MP4}",
+    "zenodo.org/records/1117372",
+    _USE,
+    _recognize_mp4,
+    _read_mp4,
+    "musdb",
     residual_db=-12.0,  # each stream is coded by itself
-)  # fmt: skip
+)
 
 MUSDB18_HQ = Dataset(
     "MUSDB18-HQ",

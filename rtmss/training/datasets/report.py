@@ -25,7 +25,9 @@ def to_json(findings: Findings) -> dict[str, Any]:
         "dataset": findings.dataset.name,
         "songs": findings.songs,
         "solo_takes": findings.solos,
-        "minutes": {split: _minutes(findings, lambda key: key[0], split) for split in _splits(findings)},
+        "minutes": {
+            split: _minutes(findings, lambda key: key[0], split) for split in _splits(findings)
+        },
         "licences": _minutes(findings, lambda key: key[2] or "unknown"),
         "problems": [{"split": split, **problem._asdict()} for split, problem in findings.problems],
         "spoils_training": findings.spoiled,
@@ -45,15 +47,26 @@ def print_findings(findings: Findings, console: Console) -> None:
     if findings.spoiled:
         console.print("Not fit for training: mend what is marked, or take it away.", style="red")
     else:
-        console.print("Fit for training." if findings.problems else "No problems: fit for training.", style="green")
+        console.print(
+            "Fit for training." if findings.problems else "No problems: fit for training.",
+            style="green",
+        )
 
 
 def print_datasets(console: Console) -> None:
-    """Every dataset that rtmss reads: by which files it is known, where to get it, under which licence."""
+    """Every dataset that rtmss reads: by which files it is known, where to get it, under which
+    licence.
+    """
     for dataset in DATASETS:
         console.print(Text(dataset.name, "bold"))
-        for name, text in (("files", dataset.layout), ("from", dataset.origin), ("licence", dataset.licence)):
-            console.print(Padding(Text(f"{name}: {text}", overflow="fold"), (0, 0, 0, 2), expand=False))
+        for name, text in (
+            ("files", dataset.layout),
+            ("from", dataset.origin),
+            ("licence", dataset.licence),
+        ):
+            console.print(
+                Padding(Text(f"{name}: {text}", overflow="fold"), (0, 0, 0, 2), expand=False)
+            )
         console.print()
 
 
@@ -76,7 +89,12 @@ def _counts(findings: Findings) -> Table:
     table = _table("split", ">songs", ">solo takes", ">minutes of stems")
     for split in _splits(findings):
         minutes = sum(_minutes(findings, lambda key: key[0], split).values())
-        table.add_row(split, str(findings.songs.get(split, 0)), str(findings.solos.get(split, 0)), f"{minutes:.1f}")
+        table.add_row(
+            split,
+            str(findings.songs.get(split, 0)),
+            str(findings.solos.get(split, 0)),
+            f"{minutes:.1f}",
+        )
     return table
 
 
@@ -86,9 +104,15 @@ def _instruments(findings: Findings) -> Table:
     minutes = {split: _minutes(findings, lambda key: key[0], split) for split in splits}
     families = list(FAMILIES)
     shown = ""
-    for label in sorted({key[0] for key in findings.seconds}, key=lambda x: (families.index(FAMILY_OF[x]), x)):
+    for label in sorted(
+        {key[0] for key in findings.seconds}, key=lambda x: (families.index(FAMILY_OF[x]), x)
+    ):
         family = FAMILY_OF[label]
-        table.add_row("" if family == shown else family, label, *(_number(minutes[s].get(label, 0)) for s in splits))
+        table.add_row(
+            "" if family == shown else family,
+            label,
+            *(_number(minutes[s].get(label, 0)) for s in splits),
+        )
         shown = family
     return table
 
@@ -107,11 +131,17 @@ def _print_problems(findings: Findings, console: Console) -> None:
         kinds.setdefault((not problem.spoils, problem.kind), []).append(problem.text)
     for (harmless, kind), items in sorted(kinds.items()):
         title = f"{kind}: {len(items)}"
-        console.print(Text(title, "bold yellow") if harmless else Text(f"{title}, spoils training", "bold red"))
+        console.print(
+            Text(title, "bold yellow")
+            if harmless
+            else Text(f"{title}, spoils training", "bold red")
+        )
         for text in items[:_N_EXAMPLES]:
             console.print(Text(f"  {text}"), soft_wrap=True)
         if len(items) > _N_EXAMPLES:
-            console.print(f"  and {len(items) - _N_EXAMPLES} more (--json lists all)", highlight=False)
+            console.print(
+                f"  and {len(items) - _N_EXAMPLES} more (--json lists all)", highlight=False
+            )
 
 
 def _number(minutes: float) -> str:
@@ -122,5 +152,7 @@ def _table(*columns: str) -> Table:
     """A table without lines; columns that begin with `>` are flush right."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
+        table.add_column(
+            column.removeprefix(">"), justify="right" if column.startswith(">") else "left"
+        )
     return table

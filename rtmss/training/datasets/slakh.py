@@ -1,10 +1,11 @@
 """Slakh2100: songs played from MIDI by sample libraries, mono stems.
 
     {train,validation,test,omitted}/Track00001/metadata.yaml
-    {train,validation,test,omitted}/Track00001/stems/S00.flac      and mix.flac, all_src.mid, MIDI/S00.mid
+    {train,validation,test,omitted}/Track00001/stems/S00.flac      and mix.flac, all_src.mid,
+    MIDI/S00.mid
 
-Source: github.com/ethman/slakh-utils. Instruments are General MIDI programs; `omitted` holds songs that are elsewhere
-too, and is not read. BabySlakh has wav files and no split: by song.
+Source: github.com/ethman/slakh-utils. Instruments are General MIDI programs; `omitted` holds songs
+that are elsewhere too, and is not read. BabySlakh has wav files and no split: by song.
 """
 
 from __future__ import annotations
@@ -64,14 +65,23 @@ _PROGRAMS = {
     "drums": [range(128, 129)],
 }
 
-LABELS = {program: label for label, ranges in _PROGRAMS.items() for programs in ranges for program in programs}
+LABELS = {
+    program: label
+    for label, ranges in _PROGRAMS.items()
+    for programs in ranges
+    for program in programs
+}
 """Label of each MIDI program, counted from 0; 128 is the drum kit."""
 
 
 def _tracks(folder: Path) -> list[tuple[str, Path]]:
     """(split, metadata.yaml) of all songs."""
     name = "Track*/metadata.yaml"
-    tracks = [(split, path) for place, split in _FOLDERS.items() for path in sorted((folder / place).glob(name))]
+    tracks = [
+        (split, path)
+        for place, split in _FOLDERS.items()
+        for path in sorted((folder / place).glob(name))
+    ]
     return tracks + [(split_of(path.parent.name), path) for path in sorted(folder.glob(name))]
 
 
@@ -86,27 +96,46 @@ def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
             note(Problem("unreadable", track.name, f"{path}: not a description of a Slakh song"))
             continue
         if (mix := _audio(track / "mix")) is not None:
-            yield Take(mix.relative_to(folder).as_posix(), MIXTURE, track.name, track.name, split=split, stem="mix")
+            yield Take(
+                mix.relative_to(folder).as_posix(),
+                MIXTURE,
+                track.name,
+                track.name,
+                split=split,
+                stem="mix",
+            )
         for name, stem in sorted(stems.items()):
             yield from _stem(folder, track, name, stem, split, note)
 
 
-def _stem(folder: Path, track: Path, name: str, stem: dict[str, Any], split: str, note: Note) -> Iterator[Take]:
+def _stem(
+    folder: Path, track: Path, name: str, stem: dict[str, Any], split: str, note: Note
+) -> Iterator[Take]:
     if not stem.get("audio_rendered", True):
         return
     audio = _audio(track / "stems" / name)
     program = 128 if stem.get("is_drum") else stem.get("program_num")
     if audio is None:
-        text = f"{track / 'stems' / name}.flac: missing, though {track.name}/metadata.yaml has it as rendered"
+        text = (
+            f"{track / 'stems' / name}.flac: missing, though {track.name}/metadata.yaml has "
+            "it as rendered"
+        )
         note(Problem("missing", track.name, text, spoils=False))
     elif program not in LABELS:
-        note(Problem("unknown instrument", track.name, f"{audio}: no General MIDI program {program}"))
+        note(
+            Problem("unknown instrument", track.name, f"{audio}: no General MIDI program {program}")
+        )
     else:
         source = str(stem.get("plugin_name") or stem.get("midi_program_name") or track.name)
         yield Take(
-            audio.relative_to(folder).as_posix(), LABELS[program], source, track.name,
-            split=split, stem=str(stem.get("midi_program_name", name)), licence="CC BY 4.0",
-        )  # fmt: skip
+            audio.relative_to(folder).as_posix(),
+            LABELS[program],
+            source,
+            track.name,
+            split=split,
+            stem=str(stem.get("midi_program_name", name)),
+            licence="CC BY 4.0",
+        )
 
 
 def _audio(stem: Path) -> Path | None:

@@ -1,4 +1,5 @@
-"""What a reader yields: takes, each a recording of one instrument, and what it found wrong on the way.
+"""What a reader yields: takes, each a recording of one instrument, and what it found wrong on the
+way.
 
 Axes: C channels, S samples.
 """
@@ -17,7 +18,20 @@ import numpy as np
 from rtmss.files import Audio, AudioFileError, OnDamage, read_audio, warn_of_damage
 from rtmss.training.datasets.taxonomy import FAMILY_OF
 
-SUFFIXES = {".aif", ".aiff", ".caf", ".flac", ".m4a", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav", ".wv"}
+SUFFIXES = {
+    ".aif",
+    ".aiff",
+    ".caf",
+    ".flac",
+    ".m4a",
+    ".mp3",
+    ".oga",
+    ".ogg",
+    ".opus",
+    ".w64",
+    ".wav",
+    ".wv",
+}
 SPLITS = ("train", "valid", "test")
 
 
@@ -46,7 +60,9 @@ class Take:
     stream: int | None = None
     """Which audio stream of a stem.mp4."""
     bandwidth_hz: float = math.inf
-    """Above it a codec or an old recorder cut the take off: silence there teaches nothing. The bank measures it."""
+    """Above it a codec or an old recorder cut the take off: silence there teaches nothing. The bank
+    measures it.
+    """
 
     @property
     def family(self) -> str:
@@ -93,7 +109,11 @@ class Dataset:
 
 
 def read_file(
-    folder: Path, take: Take, file: str, sample_rate: int | None = None, on_damage: OnDamage = warn_of_damage
+    folder: Path,
+    take: Take,
+    file: str,
+    sample_rate: int | None = None,
+    on_damage: OnDamage = warn_of_damage,
 ) -> tuple[Audio, int]:
     """(C, S) audio of one of a take's files, and its sample rate in Hz; None keeps the file's own.
 
@@ -104,7 +124,8 @@ def read_file(
 
 
 def read_take(folder: Path, take: Take, sample_rate: int) -> Audio:
-    """(C, S) audio of a take at `sample_rate` (Hz). Sums are scaled down to full scale where they go beyond it.
+    """(C, S) audio of a take at `sample_rate` (Hz). Sums are scaled down to full scale where they
+    go beyond it.
 
     Raises:
         AudioFileError: a file cannot be read, or holds values that are no numbers.
@@ -112,7 +133,9 @@ def read_take(folder: Path, take: Take, sample_rate: int) -> Audio:
     parts = [read_file(folder, take, file, sample_rate)[0] for file in take.files]
     for file, part in zip(take.files, parts, strict=True):
         if not np.isfinite(part).all():
-            raise AudioFileError(f"{folder / file}: holds values that are not numbers; export it again")
+            raise AudioFileError(
+                f"{folder / file}: holds values that are not numbers; export it again"
+            )
     if len(parts) == 1:
         return parts[0]
     total = add(parts)
@@ -129,5 +152,7 @@ def add(parts: list[Audio]) -> Audio:
 
 
 def split_of(name: str) -> str:
-    """Where an artist's songs belong in a dataset without a split: an eighth of the artists are for validation."""
+    """Where an artist's songs belong in a dataset without a split: an eighth of the artists are for
+    validation.
+    """
     return "valid" if zlib.crc32(name.encode()) % 8 == 0 else "train"

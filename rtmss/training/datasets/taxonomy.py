@@ -11,7 +11,8 @@ FAMILIES = {
     "bass": "bass double_bass synth_bass upright_bass",
     "guitar": "guitar acoustic_guitar electric_guitar banjo plucked",
     "piano": "piano",
-    "keys": "keys accordion clavinet electric_piano harmonica harpsichord mallets marimba organ vibraphone",
+    "keys": "keys accordion clavinet electric_piano harmonica harpsichord mallets marimba organ "
+    "vibraphone",
     "synth": "synth synth_lead synth_pad",
     "strings": "strings cello harp string_section viola violin",
     "winds": "winds bassoon clarinet flute oboe saxophone",
@@ -31,10 +32,13 @@ HIDES = {
     "other_of_six": _BUT_RHYTHM_AND_VOICE - {"guitar", "piano"},
     "rest": frozenset(FAMILIES) - {"other"},
 }
-"""Families that may sound in a take of this label without being named: nobody may be told that they are absent."""
+"""Families that may sound in a take of this label without being named: nobody may be told that they
+are absent.
+"""
 
 MIXES = {"backing", "other", "other_of_six", "rest"}
-"""Labels of what is a mix itself. Nobody may be asked for a family that one hides, even where another take of it plays:
+"""Labels of what is a mix itself. Nobody may be asked for a family that one hides, even where
+another take of it plays:
 the mix's own share would count as unwanted."""
 
 MIXTURE = "mixture"
@@ -42,7 +46,9 @@ MIXTURE = "mixture"
 
 
 def common_label(labels: Iterable[str]) -> str:
-    """One label for several instruments in one recording: theirs, else their family's, else `rest`."""
+    """One label for several instruments in one recording: theirs, else their family's, else
+    `rest`.
+    """
     names = set(labels)
     if len(names) == 1:
         return names.pop()

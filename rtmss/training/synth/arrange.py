@@ -16,14 +16,31 @@ from rtmss.training.synth.styles import STYLES, Role, Style
 Palette = Mapping[str, frozenset[tuple[int, int]]]
 """(bank, program) of every sound, by soundfont."""
 
-FORM = (("intro", 1, 0.3), ("verse", 2, 0.5), ("chorus", 2, 0.95), ("break", 1, 0.35), ("verse", 2, 0.6),
-        ("chorus", 2, 1.0), ("outro", 1, 0.4))  # fmt: skip
+FORM = (
+    ("intro", 1, 0.3),
+    ("verse", 2, 0.5),
+    ("chorus", 2, 0.95),
+    ("break", 1, 0.35),
+    ("verse", 2, 0.6),
+    ("chorus", 2, 1.0),
+    ("outro", 1, 0.4),
+)
 """(name, length, intensity) of the sections; a song may begin later and end sooner."""
-_ACTIVE = {"drums": 0.88, "bass": 0.9, "sub": 0.85, "rhythm guitar": 0.85, "keys": 0.75, "pad": 0.75, "riser": 0.6}
+_ACTIVE = {
+    "drums": 0.88,
+    "bass": 0.9,
+    "sub": 0.85,
+    "rhythm guitar": 0.85,
+    "keys": 0.75,
+    "pad": 0.75,
+    "riser": 0.6,
+}
 """Chance that a role plays in a section; the others 0.65."""
 
 
-def arrange(seed: int, palette: Palette, leave_out: Iterable[int] = LEFT_OUT, style: str | None = None) -> Song:
+def arrange(
+    seed: int, palette: Palette, leave_out: Iterable[int] = LEFT_OUT, style: str | None = None
+) -> Song:
     """Make up a song.
 
     Args:
@@ -38,8 +55,23 @@ def arrange(seed: int, palette: Palette, leave_out: Iterable[int] = LEFT_OUT, st
     style = style or names[rng.choice(len(names), p=weights / weights.sum())]
     kind = STYLES[style]
     bpm = round(float(rng.uniform(*kind.bpm)), 1)
-    key = Key(int(rng.integers(12)), str(rng.choice(["major", "minor", "major", "minor", "dorian", "mixolydian",
-                                                      "phrygian", "harmonic minor"])))  # fmt: skip
+    key = Key(
+        int(rng.integers(12)),
+        str(
+            rng.choice(
+                [
+                    "major",
+                    "minor",
+                    "major",
+                    "minor",
+                    "dorian",
+                    "mixolydian",
+                    "phrygian",
+                    "harmonic minor",
+                ]
+            )
+        ),
+    )
     grid = _grid(kind, bpm, rng)
     sections = _form(key, grid, rng)
     size = 4 if rng.random() < kind.sevenths else 3
@@ -47,15 +79,24 @@ def arrange(seed: int, palette: Palette, leave_out: Iterable[int] = LEFT_OUT, st
     chairs = _band(kind, palette, frozenset(leave_out), rng)
     plan = _who_plays(chairs, sections, rng)
     setting = Setting(grid, key, size, per_bar, kind.is_electronic)
-    parts = [part for i, chair in enumerate(chairs) for part in perform(chair, plan[i], sections, setting, rng)]
+    parts = [
+        part
+        for i, chair in enumerate(chairs)
+        for part in perform(chair, plan[i], sections, setting, rng)
+    ]
     bar_seconds = grid.seconds(grid.n_steps)
     starts = np.cumsum([0, *(section.n_bars for section in sections)]) * bar_seconds
     return Song(
-        seed, style, bpm, key, grid, round(float(starts[-1]) + 1.5, 2),
+        seed,
+        style,
+        bpm,
+        key,
+        grid,
+        round(float(starts[-1]) + 1.5, 2),
         tuple((round(float(t), 3), s.name) for t, s in zip(starts[:-1], sections, strict=True)),
         tuple(part for part in parts if part.notes),
         is_pumping=kind.is_electronic and rng.random() < 0.6,
-    )  # fmt: skip
+    )
 
 
 def _grid(kind: Style, bpm: float, rng: Rng) -> Grid:
@@ -95,15 +136,21 @@ def _band(kind: Style, palette: Palette, leave_out: frozenset[int], rng: Rng) ->
 def _drums(kind: Style, palette: Palette, rng: Rng) -> Chair:
     program = int(rng.choice(kind.kits))
     kit = OWN["drum machine"] if program < 0 else next(k for k in KITS if k.program == program)
-    kit = replace(kit, program=program + int(rng.choice([0, 0, 1, 2, 3]))) if program in (0, 8, 16, 32, 40) else kit
+    kit = (
+        replace(kit, program=program + int(rng.choice([0, 0, 1, 2, 3])))
+        if program in (0, 8, 16, 32, 40)
+        else kit
+    )
     return Chair("drums", *_settle(kit, palette, rng), (str(rng.choice(kind.feels)),))
 
 
 def _chair(role: Role, palette: Palette, leave_out: frozenset[int], rng: Rng) -> Chair | None:
     """Somebody for a role; nobody if all that could play it is left out."""
     known = {**SOUNDS, "percussion": (PERCUSSION,), **{name: (own,) for name, own in OWN.items()}}
-    choices = [[x for x in known[sound] if x.is_own or x.bank == 128 or x.program not in leave_out]
-               for sound in role.sounds]  # fmt: skip
+    choices = [
+        [x for x in known[sound] if x.is_own or x.bank == 128 or x.program not in leave_out]
+        for sound in role.sounds
+    ]
     choices = [choice for choice in choices if choice]
     if not choices:
         return None
@@ -113,11 +160,15 @@ def _chair(role: Role, palette: Palette, leave_out: frozenset[int], rng: Rng) ->
 
 
 def _settle(instrument: Instrument, palette: Palette, rng: Rng) -> tuple[Instrument, str]:
-    """A soundfont for the instrument; what none has falls back to bank 0, or for drums to the standard kit."""
+    """A soundfont for the instrument; what none has falls back to bank 0, or for drums to the
+    standard kit.
+    """
     if instrument.is_own:
         return instrument, ""
     standard = 0 if instrument.bank == 128 else instrument.program
-    plain = replace(instrument, bank=instrument.bank if instrument.bank == 128 else 0, program=standard)
+    plain = replace(
+        instrument, bank=instrument.bank if instrument.bank == 128 else 0, program=standard
+    )
     for wish in (instrument, plain):
         having = [name for name, sounds in palette.items() if (wish.bank, wish.program) in sounds]
         if having:
@@ -126,7 +177,9 @@ def _settle(instrument: Instrument, palette: Palette, rng: Rng) -> tuple[Instrum
 
 
 def _who_plays(chairs: list[Chair], sections: list[Section], rng: Rng) -> list[list[bool]]:
-    """For each chair, the sections in which it plays; two at least in every section, and every chair somewhere."""
+    """For each chair, the sections in which it plays; two at least in every section, and every
+    chair somewhere.
+    """
     chance = np.array([_ACTIVE.get(chair.role, 0.65) for chair in chairs])[:, None]
     lively = np.array([section.intensity for section in sections])[None]
     plan = rng.random((len(chairs), len(sections))) < chance + 0.25 * (lively - 0.55)

@@ -6,9 +6,17 @@ from rtmss.training.synth.harmony import nearest, pitches, voicing
 from rtmss.training.synth.score import Bar, Hit, Player, Seat
 
 _RHYTHMS = (
-    "X...............", "X.......X.......", "X...X...X...X...", "X..X..X.X..X..X.", "X.....X...X.....",
-    "..X...X...X...X.", "X.x.X.x.X.x.X.x.", "X..x..X...x.X...", "....X.......X...", "X..X..X...X.X...",
-)  # fmt: skip
+    "X...............",
+    "X.......X.......",
+    "X...X...X...X...",
+    "X..X..X.X..X..X.",
+    "X.....X...X.....",
+    "..X...X...X...X.",
+    "X.x.X.x.X.x.X.x.",
+    "X..x..X...x.X...",
+    "....X.......X...",
+    "X..X..X...X.X...",
+)
 _STABS = (
     "X.....x.........",
     "......X.X.......",
@@ -43,7 +51,10 @@ def _rhythm(patterns: tuple[str, ...], touch: float, seat: Seat) -> Player:
             velocity = (0.75 if pattern[step] == "X" else 0.55) * float(bar.rng.uniform(0.9, 1.1))
             notes = voicing(bar.chord_at(step), centre, n_notes)
             notes = [nearest((bar.chord_at(step).root,), 42), *notes] if with_bass else notes
-            hits += [Hit(step, (until - step) * touch, p, velocity, float(bar.rng.uniform(0, 0.008))) for p in notes]
+            hits += [
+                Hit(step, (until - step) * touch, p, velocity, float(bar.rng.uniform(0, 0.008)))
+                for p in notes
+            ]
         return hits
 
     return play
@@ -62,8 +73,14 @@ def broken(seat: Seat) -> Player:
             root = pitches((chord.root,), max(seat.instrument.low, 36), seat.instrument.high)[0]
             hits.append(Hit(start, n_steps, root, 0.7))
             for i, step in enumerate(range(start, start + n_steps, every)):
-                hits.append(Hit(step, min(8, start + n_steps - step), notes[order[i % 6] % len(notes)],
-                                float(bar.rng.uniform(0.45, 0.65))))  # fmt: skip
+                hits.append(
+                    Hit(
+                        step,
+                        min(8, start + n_steps - step),
+                        notes[order[i % 6] % len(notes)],
+                        float(bar.rng.uniform(0.45, 0.65)),
+                    )
+                )
         return hits
 
     return play
@@ -77,8 +94,11 @@ def pad(seat: Seat) -> Player:
 
     def play(bar: Bar) -> list[Hit]:
         loud = 0.55 + 0.2 * bar.intensity
-        return [Hit(start, n_steps + overlap, pitch, loud) for start, n_steps, chord in bar.spans()
-                for pitch in voicing(chord, centre, n_notes)]  # fmt: skip
+        return [
+            Hit(start, n_steps + overlap, pitch, loud)
+            for start, n_steps, chord in bar.spans()
+            for pitch in voicing(chord, centre, n_notes)
+        ]
 
     return play
 
@@ -106,8 +126,15 @@ def harmony(seat: Seat) -> Player:
     centre = _centre(seat)
 
     def play(bar: Bar) -> list[Hit]:
-        return [Hit(start, n_steps * 0.97, nearest(chord.classes, centre + bar.rng.integers(-3, 4)), 0.65)
-                for start, n_steps, chord in bar.spans()]  # fmt: skip
+        return [
+            Hit(
+                start,
+                n_steps * 0.97,
+                nearest(chord.classes, centre + bar.rng.integers(-3, 4)),
+                0.65,
+            )
+            for start, n_steps, chord in bar.spans()
+        ]
 
     return play
 

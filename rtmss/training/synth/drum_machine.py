@@ -1,4 +1,5 @@
-"""A drum machine: every hit computed from oscillators and noise, with sounds of its own for every song.
+"""A drum machine: every hit computed from oscillators and noise, with sounds of its own for every
+song.
 
 Axes: S samples.
 """
@@ -39,17 +40,33 @@ def play_drums(notes: tuple[Note, ...], n_samples: int, sample_rate: int, rng: R
 def make_kit(sample_rate: int, rng: Rng) -> dict[str, Samples]:
     """One hit of every piece, peak near 1; (S,) each."""
     makers: dict[str, Callable[[int, Rng], Samples]] = {
-        "kick": _kick, "snare": _snare, "clap": _clap, "side": _side, "tom": _tom,
+        "kick": _kick,
+        "snare": _snare,
+        "clap": _clap,
+        "side": _side,
+        "tom": _tom,
         "closed": lambda rate, rng: _hat(rate, rng, rng.uniform(0.02, 0.07)),
         "open": lambda rate, rng: _hat(rate, rng, rng.uniform(0.15, 0.4)),
         "crash": lambda rate, rng: _hat(rate, rng, rng.uniform(0.5, 1.1)),
         "shaker": lambda rate, rng: _burst(rate, rng, 0.012, rng.uniform(0.03, 0.08), 5000),
-    }  # fmt: skip
+    }
     kit = {name: make(sample_rate, rng) for name, make in makers.items()}
-    level = {"kick": 1.0, "snare": 0.8, "clap": 0.7, "side": 0.5, "tom": 0.7, "closed": 0.35, "open": 0.35,
-             "crash": 0.45, "shaker": 0.3}  # fmt: skip
+    level = {
+        "kick": 1.0,
+        "snare": 0.8,
+        "clap": 0.7,
+        "side": 0.5,
+        "tom": 0.7,
+        "closed": 0.35,
+        "open": 0.35,
+        "crash": 0.45,
+        "shaker": 0.3,
+    }
     tilt = {name: 10 ** (rng.normal(0, 2) / 20) for name in kit}
-    return {name: (hit / np.abs(hit).max() * level[name] * tilt[name]).astype(np.float32) for name, hit in kit.items()}
+    return {
+        name: (hit / np.abs(hit).max() * level[name] * tilt[name]).astype(np.float32)
+        for name, hit in kit.items()
+    }
 
 
 def _kick(sample_rate: int, rng: Rng) -> Samples:
@@ -66,9 +83,9 @@ def _kick(sample_rate: int, rng: Rng) -> Samples:
 def _snare(sample_rate: int, rng: Rng) -> Samples:
     t = _time(0.45, sample_rate)
     hz = rng.uniform(150, 260)
-    shell = np.sin(2 * np.pi * np.cumsum(hz * (1 + 0.5 * np.exp(-t / 0.01))) / sample_rate) * np.exp(
-        -t / rng.uniform(0.04, 0.1)
-    )
+    shell = np.sin(
+        2 * np.pi * np.cumsum(hz * (1 + 0.5 * np.exp(-t / 0.01))) / sample_rate
+    ) * np.exp(-t / rng.uniform(0.04, 0.1))
     wires = _filtered(rng.standard_normal(t.size), rng.uniform(800, 2500), sample_rate) * np.exp(
         -t / rng.uniform(0.06, 0.18)
     )
@@ -87,21 +104,27 @@ def _clap(sample_rate: int, rng: Rng) -> Samples:
 
 def _side(sample_rate: int, rng: Rng) -> Samples:
     t = _time(0.12, sample_rate)
-    tones = np.sin(2 * np.pi * rng.uniform(400, 600) * t) + np.sin(2 * np.pi * rng.uniform(1500, 1900) * t)
+    tones = np.sin(2 * np.pi * rng.uniform(400, 600) * t) + np.sin(
+        2 * np.pi * rng.uniform(1500, 1900) * t
+    )
     return _faded(tones * np.exp(-t / 0.015))
 
 
 def _tom(sample_rate: int, rng: Rng) -> Samples:
     t = _time(0.7, sample_rate)
     hz = rng.uniform(90, 130) * (1 + rng.uniform(0.3, 1.0) * np.exp(-t / rng.uniform(0.02, 0.06)))
-    return _faded(np.sin(2 * np.pi * np.cumsum(hz) / sample_rate) * np.exp(-t / rng.uniform(0.1, 0.25)))
+    return _faded(
+        np.sin(2 * np.pi * np.cumsum(hz) / sample_rate) * np.exp(-t / rng.uniform(0.1, 0.25))
+    )
 
 
 def _hat(sample_rate: int, rng: Rng, decay: float) -> Samples:
     """Noise and metal, high-passed; the longer decays are open hats and cymbals."""
     t = _time(min(3.0, 6 * decay), sample_rate)
     tune = rng.uniform(0.8, 1.6)
-    metal = sum(np.sign(np.sin(2 * np.pi * hz * tune * t + rng.uniform(0, 6))) for hz in _METAL_HZ) / 3
+    metal = (
+        sum(np.sign(np.sin(2 * np.pi * hz * tune * t + rng.uniform(0, 6))) for hz in _METAL_HZ) / 3
+    )
     mixed = metal * rng.uniform(0, 0.8) + rng.standard_normal(t.size) * rng.uniform(0.2, 0.8)
     return _faded(_filtered(mixed, rng.uniform(4500, 8500), sample_rate) * np.exp(-t / decay))
 
@@ -134,13 +157,20 @@ def _faded(x: NDArray[np.floating]) -> Samples:
 
 
 def _resampled(hit: Samples, ratio: float) -> Samples:
-    return np.asarray(np.interp(np.arange(0, hit.size - 1, ratio), np.arange(hit.size), hit), np.float32)
+    return np.asarray(
+        np.interp(np.arange(0, hit.size - 1, ratio), np.arange(hit.size), hit), np.float32
+    )
 
 
 _TOM_RATIO = {41: 0.75, 43: 0.85, 45: 1.0, 47: 1.15, 48: 1.3, 50: 1.5}
 _PIECE = {
-    **dict.fromkeys((35, 36), "kick"), **dict.fromkeys((38, 40), "snare"), 39: "clap", 37: "side",
-    **dict.fromkeys((42, 44, 53), "closed"), **dict.fromkeys((46, 51, 59), "open"),
-    **dict.fromkeys((49, 52, 55, 57), "crash"), **dict.fromkeys((54, 69, 70, 82), "shaker"),
+    **dict.fromkeys((35, 36), "kick"),
+    **dict.fromkeys((38, 40), "snare"),
+    39: "clap",
+    37: "side",
+    **dict.fromkeys((42, 44, 53), "closed"),
+    **dict.fromkeys((46, 51, 59), "open"),
+    **dict.fromkeys((49, 52, 55, 57), "crash"),
+    **dict.fromkeys((54, 69, 70, 82), "shaker"),
     **dict.fromkeys(_TOM_RATIO, "tom"),
-}  # fmt: skip
+}

@@ -24,7 +24,13 @@ TOMS = (50, 48, 47, 45, 43, 41)
 # One character a sixteenth: X accent, x stroke, g ghost note. The first half bar, then the second.
 _GROOVES: dict[str, dict[str, tuple[str, ...]]] = {
     "rock": {
-        "kick": ("X.......X.x.....", "X.....x.X.......", "X.x.....X.x...x.", "X.....x...x.x...", "X...x...X...x..."),
+        "kick": (
+            "X.......X.x.....",
+            "X.....x.X.......",
+            "X.x.....X.x...x.",
+            "X.....x...x.x...",
+            "X...x...X...x...",
+        ),
         "snare": ("....X.......X...", "....X.......X..g", "....X..g.g..X...", "....X.......X.x."),
         "hat": ("x.x.x.x.x.x.x.x.", "X.x.X.x.X.x.X.x.", "X...X...X...X..."),
     },
@@ -88,7 +94,7 @@ _GROOVES: dict[str, dict[str, tuple[str, ...]]] = {
         "snare": ("......X.....", "......X...g.", "......X..g.."),
         "hat": ("X.x.x.X.x.x.", "x.x.x.x.x.x.", "X.....X....."),
     },
-}  # fmt: skip
+}
 FEELS = tuple(_GROOVES)
 _VELOCITY = {"X": 0.92, "x": 0.68, "g": 0.27}
 
@@ -103,7 +109,9 @@ def _drummer(feel: str, grid: Grid, rng: Rng) -> Player:
     groove = {name: str(rng.choice(choices)) for name, choices in _GROOVES[feel].items()}
     hands = [RIDE] if feel == "jazz" else [CLOSED, CLOSED, CLOSED, RIDE, OPEN, SHAKER, 41, 53]
     cymbal = int(rng.choice(hands))
-    backbeat = int(rng.choice([SNARE, SNARE, 40, CLAP if feel in ("four", "trap", "half") else SNARE, SIDE]))
+    backbeat = int(
+        rng.choice([SNARE, SNARE, 40, CLAP if feel in ("four", "trap", "half") else SNARE, SIDE])
+    )
     busy = rng.uniform(0, 0.25)
     rolls = rng.uniform(0.15, 0.5) if feel == "trap" else 0.0
 
@@ -125,11 +133,17 @@ def _drummer(feel: str, grid: Grid, rng: Rng) -> Player:
 
 
 def _strokes(pattern: str, pitch: int) -> list[Hit]:
-    return [Hit(step, 1, pitch, _VELOCITY[mark]) for step, mark in enumerate(pattern) if mark in _VELOCITY]
+    return [
+        Hit(step, 1, pitch, _VELOCITY[mark])
+        for step, mark in enumerate(pattern)
+        if mark in _VELOCITY
+    ]
 
 
 def _hands(pattern: str, cymbal: int, rolls: float, rng: Rng) -> list[Hit]:
-    """Hi-hat or another cymbal, sometimes opened, sometimes (trap) rolled in thirty-seconds or triplets."""
+    """Hi-hat or another cymbal, sometimes opened, sometimes (trap) rolled in thirty-seconds or
+    triplets.
+    """
     hits = _strokes(pattern, cymbal)
     if cymbal == CLOSED and rng.random() < 0.4:
         place = int(rng.choice([2, 6, 10, 14])) % len(pattern)
@@ -138,7 +152,11 @@ def _hands(pattern: str, cymbal: int, rolls: float, rng: Rng) -> list[Hit]:
         start, n = float(rng.choice([4, 6, 10, 12, 14])), int(rng.choice([3, 4, 6, 8]))
         gap = float(rng.choice([0.5, 2 / 3, 0.25]))
         shape = np.linspace(rng.uniform(0.3, 0.8), rng.uniform(0.3, 0.8), n)
-        hits += [Hit(start + i * gap, 0.5, cymbal, float(v)) for i, v in enumerate(shape) if start + i * gap < 16]
+        hits += [
+            Hit(start + i * gap, 0.5, cymbal, float(v))
+            for i, v in enumerate(shape)
+            if start + i * gap < 16
+        ]
     return hits
 
 

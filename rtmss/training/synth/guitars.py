@@ -7,15 +7,38 @@ from rtmss.training.synth.instruments import Instrument
 from rtmss.training.synth.score import Bar, Hit, Player, Seat
 
 _STRUMS = (
-    "D...D...D...D...", "D...D.DU..DU..D.", "D.D.D.DUD.D.D.DU", "D..UD.DU..DUD.DU", "D.......D.......",
-    "D..D..D.D..D..D.", "D.DUD.DUD.DUD.DU", "..D...D...D...D.", "D...............", "D.DU.UDUD.DU.UDU",
-    "DUDUDUDUDUDUDUDU", "....D.......D...",
-)  # fmt: skip
-_SCRATCHES = ("x.xxX.xxx.xxX.xx", "..X..xX...X..x..", "X.x.x.X..xX.x...", "xxXxx.XxxxXx.xXx", "X..X..X...X.X...")
+    "D...D...D...D...",
+    "D...D.DU..DU..D.",
+    "D.D.D.DUD.D.D.DU",
+    "D..UD.DU..DUD.DU",
+    "D.......D.......",
+    "D..D..D.D..D..D.",
+    "D.DUD.DUD.DUD.DU",
+    "..D...D...D...D.",
+    "D...............",
+    "D.DU.UDUD.DU.UDU",
+    "DUDUDUDUDUDUDUDU",
+    "....D.......D...",
+)
+_SCRATCHES = (
+    "x.xxX.xxx.xxX.xx",
+    "..X..xX...X..x..",
+    "X.x.x.X..xX.x...",
+    "xxXxx.XxxxXx.xXx",
+    "X..X..X...X.X...",
+)
 _CHUGS = (
-    "X.x.x.x.X.x.x.x.", "XxxxXxxxXxxxXxxx", "X.xxX.xxX.xxX.xx", "X..X..X.X..X..X.", "XXX.XXX.XX.X.XX.",
-    "X...............", "X.......X.......", "X...X...X...X...", "X.xxx.xxX.x.X.x.", "X..x..x.X..x..x.",
-)  # fmt: skip
+    "X.x.x.x.X.x.x.x.",
+    "XxxxXxxxXxxxXxxx",
+    "X.xxX.xxX.xxX.xx",
+    "X..X..X.X..X..X.",
+    "XXX.XXX.XX.X.XX.",
+    "X...............",
+    "X.......X.......",
+    "X...X...X...X...",
+    "X.xxx.xxX.x.X.x.",
+    "X..x..x.X..x..x.",
+)
 
 
 def strum(seat: Seat) -> Player:
@@ -34,7 +57,9 @@ def strum(seat: Seat) -> Player:
             if pattern[step] == "U":
                 held = held[::-1][: int(bar.rng.integers(3, 5))]
             accent = 0.8 if step % seat.grid.pulse == 0 else 0.62
-            hits += _sweep(held, step, (until - step) * ring, accent, spread * bar.rng.uniform(0.6, 1.3))
+            hits += _sweep(
+                held, step, (until - step) * ring, accent, spread * bar.rng.uniform(0.6, 1.3)
+            )
         return hits
 
     return play
@@ -53,10 +78,14 @@ def arpeggio(seat: Seat) -> Player:
             held = _in_range(fretted(chord, position), seat.instrument)
             upper = held[1:] or held
             for i, step in enumerate(range(start, start + n_steps, every)):
-                turn = min(i, 2 * len(upper) - i) % len(upper) if rises else order[i % 8] % len(upper)
+                turn = (
+                    min(i, 2 * len(upper) - i) % len(upper) if rises else order[i % 8] % len(upper)
+                )
                 pitch = held[0] if i == 0 else upper[turn]
                 length = min(6 * every, start + n_steps - step)
-                hits.append(Hit(step, length, pitch, 0.75 if i == 0 else float(bar.rng.uniform(0.5, 0.7))))
+                hits.append(
+                    Hit(step, length, pitch, 0.75 if i == 0 else float(bar.rng.uniform(0.5, 0.7)))
+                )
         return hits
 
     return play
@@ -76,7 +105,13 @@ def power(seat: Seat) -> Player:
             chord = bar.chord_at(step)
             root = pitches((chord.root,), 40 + drop, 51 + drop)[0]
             is_open = pattern[step] == "X" or bar.rng.random() < 0.1
-            shape = (root, root + 7, root + 12) if is_open and with_octave else (root, root + 7) if is_open else (root,)
+            shape = (
+                (root, root + 7, root + 12)
+                if is_open and with_octave
+                else (root, root + 7)
+                if is_open
+                else (root,)
+            )
             rest = pattern[step + 1 : bar.n_steps]
             length = 1 + len(rest) - len(rest.lstrip(".")) if is_open else 0.7
             hits += _sweep(list(shape), step, length, 0.85 if is_open else 0.6, 0.004)
@@ -94,7 +129,9 @@ def scratch(seat: Seat) -> Player:
         hits = []
         for step in range(bar.n_steps):
             if pattern[step] != ".":
-                held = _in_range(fretted(bar.chord_at(step), position), seat.instrument)[-int(bar.rng.integers(3, 5)) :]
+                held = _in_range(fretted(bar.chord_at(step), position), seat.instrument)[
+                    -int(bar.rng.integers(3, 5)) :
+                ]
                 strong = pattern[step] == "X"
                 hits += _sweep(held, step, 1.2 if strong else 0.5, 0.8 if strong else 0.5, 0.005)
         return hits
@@ -106,7 +143,9 @@ def riff(seat: Seat) -> Player:
     """A figure of single low notes that follows the roots."""
     steps = list(range(0, seat.grid.n_steps, 2))
     if seat.rng.random() < 0.5:
-        steps = sorted(seat.rng.choice(seat.grid.n_steps, int(seat.rng.integers(4, 9)), replace=False).tolist())
+        steps = sorted(
+            seat.rng.choice(seat.grid.n_steps, int(seat.rng.integers(4, 9)), replace=False).tolist()
+        )
     offsets = seat.rng.choice([0, 0, 0, 1, 2, 3, 4, -1], len(steps))
     low = int(seat.rng.choice([40, 40, 45, 52]))
 
@@ -116,9 +155,18 @@ def riff(seat: Seat) -> Player:
         for i, step in enumerate(steps):
             root = nearest((bar.chord_at(step).root,), low + 6)
             near = min(range(len(scale)), key=lambda k: abs(scale[k] - root))
-            pitch = root if offsets[i] == 0 else scale[max(0, min(len(scale) - 1, near + offsets[i]))]
+            pitch = (
+                root if offsets[i] == 0 else scale[max(0, min(len(scale) - 1, near + offsets[i]))]
+            )
             until = steps[i + 1] if i + 1 < len(steps) else bar.n_steps
-            hits.append(Hit(step, (until - step) * 0.9, pitch, 0.82 if i == 0 else float(bar.rng.uniform(0.6, 0.8))))
+            hits.append(
+                Hit(
+                    step,
+                    (until - step) * 0.9,
+                    pitch,
+                    0.82 if i == 0 else float(bar.rng.uniform(0.6, 0.8)),
+                )
+            )
         return hits
 
     return play
@@ -132,15 +180,24 @@ def sustain(seat: Seat) -> Player:
         hits = []
         for start, n_steps, chord in bar.spans():
             hits += _sweep(
-                _in_range(fretted(chord, position), seat.instrument), start, n_steps, 0.7, bar.rng.uniform(0.01, 0.05)
+                _in_range(fretted(chord, position), seat.instrument),
+                start,
+                n_steps,
+                0.7,
+                bar.rng.uniform(0.01, 0.05),
             )
         return hits
 
     return play
 
 
-def _sweep(held: list[int], step: float, length: float, velocity: float, spread_seconds: float) -> list[Hit]:
-    return [Hit(step, length, pitch, velocity * (1 - 0.02 * i), i * spread_seconds) for i, pitch in enumerate(held)]
+def _sweep(
+    held: list[int], step: float, length: float, velocity: float, spread_seconds: float
+) -> list[Hit]:
+    return [
+        Hit(step, length, pitch, velocity * (1 - 0.02 * i), i * spread_seconds)
+        for i, pitch in enumerate(held)
+    ]
 
 
 def _in_range(held: list[int], instrument: Instrument) -> list[int]:

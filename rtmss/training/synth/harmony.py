@@ -17,11 +17,39 @@ MODES = {
 """Semitones above the tonic."""
 
 PROGRESSIONS = {
-    "major": ("1 5 6 4", "1 4 5 4", "6 4 1 5", "1 6 4 5", "1 6 2 5", "4 1 5 6", "1 3 4 5", "2 5 1 1", "1 1 4 5",
-              "1 4 1 5", "1 4 2 5", "1 5 6 3 4 1 4 5", "1 1 1 1 4 4 1 1 5 4 1 5", "3 6 2 5", "4 4 1 1"),
-    "minor": ("1 6 3 7", "1 7 6 7", "1 4 5 1", "1 4 7 3", "6 7 1 1", "1 3 7 4", "1 1 6 7", "1 6 4 5", "2 5 1 1",
-              "1 1 1 1 4 4 1 1 5 4 1 1", "1 1 1 1", "4 1 5 1", "1 5 6 4"),
-}  # fmt: skip
+    "major": (
+        "1 5 6 4",
+        "1 4 5 4",
+        "6 4 1 5",
+        "1 6 4 5",
+        "1 6 2 5",
+        "4 1 5 6",
+        "1 3 4 5",
+        "2 5 1 1",
+        "1 1 4 5",
+        "1 4 1 5",
+        "1 4 2 5",
+        "1 5 6 3 4 1 4 5",
+        "1 1 1 1 4 4 1 1 5 4 1 5",
+        "3 6 2 5",
+        "4 4 1 1",
+    ),
+    "minor": (
+        "1 6 3 7",
+        "1 7 6 7",
+        "1 4 5 1",
+        "1 4 7 3",
+        "6 7 1 1",
+        "1 3 7 4",
+        "1 1 6 7",
+        "1 6 4 5",
+        "2 5 1 1",
+        "1 1 1 1 4 4 1 1 5 4 1 1",
+        "1 1 1 1",
+        "4 1 5 1",
+        "1 5 6 4",
+    ),
+}
 """Degrees, one a chord; minor-like modes take the second row."""
 
 NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
@@ -77,23 +105,35 @@ def pitches(classes: tuple[int, ...], low: int, high: int) -> list[int]:
 
 def nearest(classes: tuple[int, ...], pitch: float) -> int:
     """The pitch of one of these classes that is nearest."""
-    return min(pitches(classes, int(pitch) - 12, int(pitch) + 12), key=lambda p: (abs(p - pitch), p))
+    return min(
+        pitches(classes, int(pitch) - 12, int(pitch) + 12), key=lambda p: (abs(p - pitch), p)
+    )
 
 
 def voicing(chord: Chord, centre: float, n_notes: int = 3) -> list[int]:
-    """Chord notes around a pitch, low to high; the nearest ones, so that successive chords lead smoothly."""
-    among = sorted(pitches(chord.classes, int(centre) - 11, int(centre) + 12), key=lambda p: abs(p - centre))
+    """Chord notes around a pitch, low to high; the nearest ones, so that successive chords lead
+    smoothly.
+    """
+    among = sorted(
+        pitches(chord.classes, int(centre) - 11, int(centre) + 12), key=lambda p: abs(p - centre)
+    )
     kept: list[int] = []
     for pitch in among:
-        if len(kept) < n_notes and (pitch % 12 not in {p % 12 for p in kept} or len(kept) >= len(chord.classes)):
+        if len(kept) < n_notes and (
+            pitch % 12 not in {p % 12 for p in kept} or len(kept) >= len(chord.classes)
+        ):
             kept.append(pitch)
     return sorted(kept)
 
 
 def fretted(chord: Chord, position: int) -> list[int]:
-    """How a guitarist would hold a chord: on each string the first chord note from a fret on, the root lowest."""
-    held = [open_ + next(f for f in range(position, position + 12) if (open_ + f) % 12 in chord.classes)
-            for open_ in STRINGS]  # fmt: skip
+    """How a guitarist would hold a chord: on each string the first chord note from a fret on, the
+    root lowest.
+    """
+    held = [
+        open_ + next(f for f in range(position, position + 12) if (open_ + f) % 12 in chord.classes)
+        for open_ in STRINGS
+    ]
     start = next((i for i, pitch in enumerate(held[:4]) if pitch % 12 == chord.root), 0)
     return sorted(set(held[start:]))
 

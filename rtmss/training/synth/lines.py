@@ -24,7 +24,9 @@ def bass(kind: str) -> MakePlayer:
     """The maker of a bass player of one kind; see `BASS_KINDS`."""
 
     def make(seat: Seat) -> Player:
-        return _walk(seat.instrument) if kind == "walking" else _bass(kind, seat.instrument, seat.rng)
+        return (
+            _walk(seat.instrument) if kind == "walking" else _bass(kind, seat.instrument, seat.rng)
+        )
 
     return make
 
@@ -49,7 +51,11 @@ def _bass(kind: str, instrument: Instrument, rng: Rng) -> Player:
             until = steps[i + 1] if i + 1 < len(steps) else bar.n_steps
             while pitch > instrument.high:
                 pitch -= 12
-            hits.append(Hit(step, max(0.6, (until - step) * touch), pitch, float(bar.rng.uniform(0.68, 0.9))))
+            hits.append(
+                Hit(
+                    step, max(0.6, (until - step) * touch), pitch, float(bar.rng.uniform(0.68, 0.9))
+                )
+            )
         return hits
 
     return play
@@ -64,7 +70,13 @@ def _walk(instrument: Instrument) -> Player:
         for step in range(0, bar.n_steps, 4):
             chord = bar.chord_at(step)
             starts = step in {start for start, _ in bar.chords}
-            among = (chord.root,) if starts else chord.classes if bar.rng.random() < 0.5 else bar.key.classes
+            among = (
+                (chord.root,)
+                if starts
+                else chord.classes
+                if bar.rng.random() < 0.5
+                else bar.key.classes
+            )
             pitch = nearest(among, pitch + bar.rng.choice([-4, -2, 2, 4]))
             pitch += 12 * (pitch < instrument.low) - 12 * (pitch > instrument.high)
             hits.append(Hit(step, 3.7, pitch, float(bar.rng.uniform(0.65, 0.85))))
@@ -86,7 +98,9 @@ def melody(seat: Seat) -> Player:
     def play(bar: Bar) -> list[Hit]:
         if bar.rng.random() < rests:
             return []
-        scale = pitches(bar.key.pentatonic if pentatonic else bar.key.classes, low - 3, min(low + 19, highest))
+        scale = pitches(
+            bar.key.pentatonic if pentatonic else bar.key.classes, low - 3, min(low + 19, highest)
+        )
         hits = []
         for step, length, offset in motifs[order[bar.index % 4]]:
             near = min(range(len(scale)), key=lambda k: abs(scale[k] - centre)) + offset
@@ -95,7 +109,12 @@ def melody(seat: Seat) -> Player:
                 pitch = nearest(bar.chord_at(step).classes, pitch)
             last = bar.index % 4 == 3 and step + length >= bar.n_steps - 2
             hits.append(
-                Hit(step, bar.n_steps - step if last else length * 0.95, pitch, float(bar.rng.uniform(0.6, 0.9)))
+                Hit(
+                    step,
+                    bar.n_steps - step if last else length * 0.95,
+                    pitch,
+                    float(bar.rng.uniform(0.6, 0.9)),
+                )
             )
         return [hit for hit in hits if lowest <= hit.pitch <= highest]
 
@@ -120,7 +139,11 @@ def _motif(grid: Grid, rng: Rng) -> list[tuple[int, int, int]]:
 def arp(seat: Seat) -> Player:
     """Chord notes up, down or by chance, mostly in sixteenths."""
     every = int(seat.rng.choice([1, 1, 1, 2]))
-    low = int(seat.rng.integers(seat.instrument.low, max(seat.instrument.low + 1, min(68, seat.instrument.high - 16))))
+    low = int(
+        seat.rng.integers(
+            seat.instrument.low, max(seat.instrument.low + 1, min(68, seat.instrument.high - 16))
+        )
+    )
     reach = int(seat.rng.choice([12, 19, 24]))
     order = str(seat.rng.choice(["up", "down", "both", "any"]))
     gate = seat.rng.uniform(0.3, 1.2)
@@ -130,8 +153,12 @@ def arp(seat: Seat) -> Player:
         hits = []
         for i, step in enumerate(range(0, bar.n_steps, every)):
             notes = pitches(bar.chord_at(step).classes, low, min(low + reach, seat.instrument.high))
-            turn = {"up": i, "down": -1 - i, "both": min(i % (2 * len(notes)), -1 - i % (2 * len(notes))),
-                    "any": int(bar.rng.integers(99))}[order]  # fmt: skip
+            turn = {
+                "up": i,
+                "down": -1 - i,
+                "both": min(i % (2 * len(notes)), -1 - i % (2 * len(notes))),
+                "any": int(bar.rng.integers(99)),
+            }[order]
             if rhythm[i % 16]:
                 velocity = 0.8 if step % seat.grid.pulse == 0 else 0.6
                 hits.append(Hit(step, every * gate, notes[turn % len(notes)], velocity))

@@ -23,14 +23,18 @@ def write_midi(part: Part, seconds: float, path: Path) -> None:
     channel = _DRUMS if instrument.bank == 128 else 0
     track = mido.MidiTrack()
     if instrument.bank != 128:
-        track.append(mido.Message("control_change", channel=channel, control=0, value=instrument.bank))
+        track.append(
+            mido.Message("control_change", channel=channel, control=0, value=instrument.bank)
+        )
     track.append(mido.Message("program_change", channel=channel, program=instrument.program))
     now = 0
     for at, _, kind, values in sorted(_events(part), key=lambda event: event[:2]):
         ticks = round(at * TICKS_PER_SECOND)
         track.append(mido.Message(kind, channel=channel, time=ticks - now, **values))
         now = ticks
-    track.append(mido.MetaMessage("end_of_track", time=max(0, round(seconds * TICKS_PER_SECOND) - now)))
+    track.append(
+        mido.MetaMessage("end_of_track", time=max(0, round(seconds * TICKS_PER_SECOND) - now))
+    )
     file = mido.MidiFile(ticks_per_beat=960)
     file.tracks.append(track)
     file.save(path)

@@ -15,16 +15,28 @@ from rtmss.training.synth.score import Part, Rng, Song
 
 CEILING = 0.88
 """Highest peak of the mix; lossy coding adds up to a tenth."""
-_LEVELS_DB = {"drums": (-19.5, 4.5), "percussion": (-27, 4), "bass": (-20.5, 3), "sub": (-19.5, 3), "pad": (-26, 3.5),
-              "second pad": (-27, 3.5), "rhythm guitar": (-22, 3.5), "second guitar": (-24, 3.5), "riser": (-27, 3),
-              "lead guitar": (-21.5, 3), "lead": (-21.5, 3), "keys": (-23.5, 3.5)}  # fmt: skip
+_LEVELS_DB = {
+    "drums": (-19.5, 4.5),
+    "percussion": (-27, 4),
+    "bass": (-20.5, 3),
+    "sub": (-19.5, 3),
+    "pad": (-26, 3.5),
+    "second pad": (-27, 3.5),
+    "rhythm guitar": (-22, 3.5),
+    "second guitar": (-24, 3.5),
+    "riser": (-27, 3),
+    "lead guitar": (-21.5, 3),
+    "lead": (-21.5, 3),
+    "keys": (-23.5, 3.5),
+}
 """(mean, standard deviation) of the sounding level by role; the others (-24.5, 3.5)."""
 _DUCKED = ("sub", "bass", "pad", "second pad", "arp", "pluck")
 _KICKS = (35, 36)
 
 
 def mix_stems(song: Song, played: list[Audio], sample_rate: int, rng: Rng) -> dict[str, Audio]:
-    """Effects, levels and places for every part, rooms for every stem, and one gain over time for all stems.
+    """Effects, levels and places for every part, rooms for every stem, and one gain over time for
+    all stems.
 
     Args:
         song: the arrangement.
@@ -43,7 +55,9 @@ def mix_stems(song: Song, played: list[Audio], sample_rate: int, rng: Rng) -> di
         stems[part.instrument.stem] = stems.get(part.instrument.stem, 0) + audio
     room = {"room_size": float(rng.uniform(0.15, 0.85)), "damping": float(rng.uniform(0.2, 0.8))}
     wetness = float(rng.uniform(0.2, 1.3))
-    stems = {name: _bus(name, audio, room, wetness, sample_rate, rng) for name, audio in stems.items()}
+    stems = {
+        name: _bus(name, audio, room, wetness, sample_rate, rng) for name, audio in stems.items()
+    }
     return master(stems, sample_rate, rng)
 
 
@@ -72,21 +86,40 @@ def _channel(part: Part, dry: Audio, step_seconds: float, sample_rate: int, rng:
     return _levelled(placed, float(rng.normal(mean_db, deviation_db)), sample_rate)
 
 
-def _bus(name: str, audio: Audio, room: dict[str, float], wetness: float, sample_rate: int, rng: Rng) -> Audio:
+def _bus(
+    name: str, audio: Audio, room: dict[str, float], wetness: float, sample_rate: int, rng: Rng
+) -> Audio:
     """What a stem's parts share: glue, and their send to the room."""
     if rng.random() < 0.4:
-        audio = Compressor(float(rng.uniform(-26, -14)), float(rng.uniform(1.5, 3)), 10, 150)(audio, sample_rate)
-    usual = {"bass": 0.01, "drums": 0.06, "fx": 0.1, "synth": 0.1, "strings": 0.16, "brass": 0.14}.get(name, 0.1)
+        audio = Compressor(float(rng.uniform(-26, -14)), float(rng.uniform(1.5, 3)), 10, 150)(
+            audio, sample_rate
+        )
+    usual = {
+        "bass": 0.01,
+        "drums": 0.06,
+        "fx": 0.1,
+        "synth": 0.1,
+        "strings": 0.16,
+        "brass": 0.14,
+    }.get(name, 0.1)
     send = usual * wetness * float(rng.uniform(0.3, 1.6))
     if send < 0.01:
         return audio
-    wet = Reverb(**room, wet_level=1.0, dry_level=0.0, width=float(rng.uniform(0.5, 1)))(audio, sample_rate)
+    wet = Reverb(**room, wet_level=1.0, dry_level=0.0, width=float(rng.uniform(0.5, 1)))(
+        audio, sample_rate
+    )
     return audio + HighpassFilter(150)(wet, sample_rate) * np.float32(send)
 
 
 def _pump(song: Song, n_samples: int, sample_rate: int, rng: Rng) -> NDArray[np.float32]:
     """(S,) gain that every kick pulls down and that recovers within a beat."""
-    kicks = [n.start for part in song.parts if part.instrument.stem == "drums" for n in part.notes if n.pitch in _KICKS]
+    kicks = [
+        n.start
+        for part in song.parts
+        if part.instrument.stem == "drums"
+        for n in part.notes
+        if n.pitch in _KICKS
+    ]
     t = np.arange(n_samples) / sample_rate
     starts = np.array([-1e9, *sorted(kicks)])
     since = t - starts[np.searchsorted(starts, t, side="right") - 1]
@@ -97,7 +130,9 @@ def _pump(song: Song, n_samples: int, sample_rate: int, rng: Rng) -> NDArray[np.
 
 
 def master(stems: dict[str, Audio], sample_rate: int, rng: Rng) -> dict[str, Audio]:
-    """Compress and limit the mix by a gain that every stem gets alike, so that their sum stays the mix."""
+    """Compress and limit the mix by a gain that every stem gets alike, so that their sum stays the
+    mix.
+    """
     mix = sum(stems.values(), np.zeros_like(next(iter(stems.values()))))
     loud_db = float(rng.uniform(-20, -11))
     start = np.float32(10 ** (loud_db / 20) / max(1e-6, sounding_level(mix, sample_rate)))
@@ -119,7 +154,11 @@ def master_gain(mix: Audio, ratio: float, sample_rate: int) -> NDArray[np.float3
     n = sample_rate // 200
     n_blocks = -(-mix.shape[1] // n)
     peaks = np.pad(np.abs(mix).max(0), (0, n_blocks * n - mix.shape[1])).reshape(n_blocks, n).max(1)
-    power = np.pad(np.square(mix).mean(0), (0, n_blocks * n - mix.shape[1])).reshape(n_blocks, n).mean(1)
+    power = (
+        np.pad(np.square(mix).mean(0), (0, n_blocks * n - mix.shape[1]))
+        .reshape(n_blocks, n)
+        .mean(1)
+    )
     slow = np.sqrt(np.convolve(power, np.ones(40) / 40, "same"))
     over = np.maximum(1, slow / 10 ** (-14 / 20))
     compressed = over ** (1 / ratio - 1)

@@ -33,7 +33,9 @@ def percussionist(seat: Seat) -> Player:
                 mark = pattern[(step + shift) % 16]
                 if mark in pitches and bar.rng.random() < 0.93:
                     accent = 0.8 if step % seat.grid.pulse == 0 else 0.55
-                    hits.append(Hit(step, 1, pitches[mark], accent * float(bar.rng.uniform(0.8, 1.1))))
+                    hits.append(
+                        Hit(step, 1, pitches[mark], accent * float(bar.rng.uniform(0.8, 1.1)))
+                    )
         return hits
 
     return play

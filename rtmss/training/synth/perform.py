@@ -14,14 +14,37 @@ from rtmss.training.synth.score import Bar, Grid, Hit, MakePlayer, Note, Part, P
 PLAYERS: dict[str, MakePlayer] = {
     **{kind: lines.bass(kind) for kind in lines.BASS_KINDS},
     **{feel: drummer(feel) for feel in FEELS},
-    "strum": guitars.strum, "arpeggio": guitars.arpeggio, "power": guitars.power, "scratch": guitars.scratch,
-    "riff": guitars.riff, "sustain": guitars.sustain, "melody": lines.melody, "arp": lines.arp, "riser": lines.riser,
-    "chords": comping.chords, "stabs": comping.stabs, "broken": comping.broken, "pad": comping.pad,
-    "ostinato": comping.ostinato, "harmony": comping.harmony, "percussionist": percussionist,
-}  # fmt: skip
+    "strum": guitars.strum,
+    "arpeggio": guitars.arpeggio,
+    "power": guitars.power,
+    "scratch": guitars.scratch,
+    "riff": guitars.riff,
+    "sustain": guitars.sustain,
+    "melody": lines.melody,
+    "arp": lines.arp,
+    "riser": lines.riser,
+    "chords": comping.chords,
+    "stabs": comping.stabs,
+    "broken": comping.broken,
+    "pad": comping.pad,
+    "ostinato": comping.ostinato,
+    "harmony": comping.harmony,
+    "percussionist": percussionist,
+}
 _DISTORTED = (29, 30)
-_WIDTH = {"rhythm guitar": 0.7, "second guitar": 0.8, "keys": 0.4, "arp": 0.5, "pluck": 0.5, "percussion": 0.6,
-          "lead": 0.3, "second lead": 0.5, "lead guitar": 0.35, "brass": 0.4, "section": 0.3}  # fmt: skip
+_WIDTH = {
+    "rhythm guitar": 0.7,
+    "second guitar": 0.8,
+    "keys": 0.4,
+    "arp": 0.5,
+    "pluck": 0.5,
+    "percussion": 0.6,
+    "lead": 0.3,
+    "second lead": 0.5,
+    "lead guitar": 0.35,
+    "brass": 0.4,
+    "section": 0.3,
+}
 """How far from the middle a role may stand; the others stay in it."""
 _BENDS = ("guitar", "strings", "winds", "brass", "synth")
 
@@ -60,7 +83,9 @@ class Setting:
     is_electronic: bool
 
 
-def perform(chair: Chair, plays: list[bool], sections: list[Section], setting: Setting, rng: Rng) -> list[Part]:
+def perform(
+    chair: Chair, plays: list[bool], sections: list[Section], setting: Setting, rng: Rng
+) -> list[Part]:
     """Play a chair through the song: one part, or two where a guitar is recorded twice.
 
     Args:
@@ -83,7 +108,10 @@ def perform(chair: Chair, plays: list[bool], sections: list[Section], setting: S
             figure = next(iter(players.values())) if again else PLAYERS[kind](seat)
             players[section.name] = figure
         if active:
-            is_power = chair.instrument.program in _DISTORTED and kinds[section.name] in ("strum", "sustain")
+            is_power = chair.instrument.program in _DISTORTED and kinds[section.name] in (
+                "strum",
+                "sustain",
+            )
             for bar in _bars(section, setting, is_power, rng):
                 offset = start + bar.index * setting.grid.n_steps
                 hits += [hit._replace(step=hit.step + offset) for hit in players[section.name](bar)]
@@ -101,22 +129,32 @@ def _bars(section: Section, setting: Setting, is_power: bool, rng: Rng) -> list[
             chord = setting.key.chord(degree, setting.chord_size)
             chords.append((place * half, guitars.powered(chord) if is_power else chord))
         is_last = index == section.n_bars - 1
-        bars.append(Bar(index, setting.grid, setting.key, tuple(chords), section.intensity, is_last, rng))
+        bars.append(
+            Bar(index, setting.grid, setting.key, tuple(chords), section.intensity, is_last, rng)
+        )
     return bars
 
 
-def _record(chair: Chair, hits: list[Hit], kinds: dict[str, str], setting: Setting, rng: Rng) -> list[Part]:
+def _record(
+    chair: Chair, hits: list[Hit], kinds: dict[str, str], setting: Setting, rng: Rng
+) -> list[Part]:
     reach = _WIDTH.get(chair.role, 0.0)
     pan = float(rng.uniform(-reach, reach))
     is_lead = set(kinds.values()) == {"melody"} and chair.instrument.stem in _BENDS
     vibrato = float(rng.uniform(0.05, 0.4)) if is_lead else 0.0
     part = Part(chair.instrument, chair.role, chair.library, (), pan, vibrato)
-    doubled = chair.role == "rhythm guitar" and chair.instrument.label == "electric_guitar" and rng.random() < 0.4
+    doubled = (
+        chair.role == "rhythm guitar"
+        and chair.instrument.label == "electric_guitar"
+        and rng.random() < 0.4
+    )
     sides = [(-1, rng.uniform(0.5, 1)), (1, rng.uniform(0.5, 1))] if doubled else [(1, pan)]
     is_machine = chair.instrument.is_own or (setting.is_electronic and rng.random() < 0.6)
     hits = [hit._replace(pitch=_folded(hit.pitch, chair.instrument)) for hit in hits]
-    return [replace(part, pan=float(side * far), notes=_hands(hits, setting.grid, is_machine, rng))
-            for side, far in sides]  # fmt: skip
+    return [
+        replace(part, pan=float(side * far), notes=_hands(hits, setting.grid, is_machine, rng))
+        for side, far in sides
+    ]
 
 
 def _folded(pitch: int, instrument: Instrument) -> int:
@@ -133,9 +171,17 @@ def _hands(hits: list[Hit], grid: Grid, is_machine: bool, rng: Rng) -> tuple[Not
     uneven = 0.02 if is_machine else float(rng.uniform(0.04, 0.1))
     notes = []
     for hit in hits:
-        start = max(0.0, grid.seconds(hit.step) + hit.delay_seconds + late + jitter * float(rng.standard_normal()))
+        start = max(
+            0.0,
+            grid.seconds(hit.step)
+            + hit.delay_seconds
+            + late
+            + jitter * float(rng.standard_normal()),
+        )
         end = grid.seconds(hit.step + hit.length)
-        velocity = int(min(127, max(1, 127 * (hit.velocity + uneven * float(rng.standard_normal())))))
+        velocity = int(
+            min(127, max(1, 127 * (hit.velocity + uneven * float(rng.standard_normal()))))
+        )
         notes.append(Note(start, max(0.03, end - start), int(hit.pitch), velocity))
     return _trim(sorted(notes))
 

@@ -16,7 +16,10 @@ from rtmss.training.synth.midi import write_midi
 from rtmss.training.synth.score import Part
 from rtmss.training.synth.soundfonts import INSTALL
 
-_OPTIONS = "-n -i -q -R 0 -C 0 -g 0.5 -T wav -O float -z 1024 -o synth.dynamic-sample-loading=1 -o synth.polyphony=256"
+_OPTIONS = (
+    "-n -i -q -R 0 -C 0 -g 0.5 -T wav -O float -z 1024 -o synth.dynamic-sample-loading=1 "
+    "-o synth.polyphony=256"
+)
 """No device, no shell, no effects; only the sounds that a part needs are loaded."""
 
 
@@ -46,11 +49,25 @@ def play_part(part: Part, soundfont: Path, n_samples: int, sample_rate: int) -> 
     with tempfile.TemporaryDirectory(prefix="rtmss-") as folder:
         midi, wav = Path(folder) / "part.mid", Path(folder) / "part.wav"
         write_midi(part, n_samples / sample_rate, midi)
-        command = ["fluidsynth", *_OPTIONS.split(), "-r", str(sample_rate), "-F", str(wav), str(soundfont), str(midi)]
+        command = [
+            "fluidsynth",
+            *_OPTIONS.split(),
+            "-r",
+            str(sample_rate),
+            "-F",
+            str(wav),
+            str(soundfont),
+            str(midi),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        said = [line for line in done.stderr.splitlines() if "error" in line]  # its status is 0 even then
+        said = [
+            line for line in done.stderr.splitlines() if "error" in line
+        ]  # its status is 0 even then
         if done.returncode or said or not wav.exists():
-            raise UserError(f"fluidsynth cannot play {soundfont}: {said[0] if said else f'status {done.returncode}'}")
+            raise UserError(
+                f"fluidsynth cannot play {soundfont}: "
+                f"{said[0] if said else f'status {done.returncode}'}"
+            )
         audio, _ = read_audio(wav)
     out = np.zeros((2, n_samples), np.float32)
     n = min(n_samples, audio.shape[1])

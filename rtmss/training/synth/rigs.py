@@ -1,4 +1,6 @@
-"""Effect chains drawn by chance: guitar amplifiers and their cabinets, equalisers, modulation, echo, worn media."""
+"""Effect chains drawn by chance: guitar amplifiers and their cabinets, equalisers, modulation,
+echo, worn media.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +41,22 @@ def draw_rig(part: Part, step_seconds: float, rng: Rng) -> list[Plugin]:
     if stem == "guitar" and label == "electric_guitar":
         chain += _amplifier(part, rng)
     elif (stem == "bass" or label == "organ") and rng.random() < 0.35:
-        chain += [_driver(float(rng.uniform(3, 16)), rng), LowpassFilter(float(rng.uniform(2500, 8000)))]
+        chain += [
+            _driver(float(rng.uniform(3, 16)), rng),
+            LowpassFilter(float(rng.uniform(2500, 8000))),
+        ]
     elif stem == "synth" and rng.random() < 0.15:
         chain += _worn(rng)
     chain += _equaliser(stem, rng)
     if rng.random() < {"drums": 0.5, "bass": 0.7, "guitar": 0.4}.get(stem, 0.3):
-        chain.append(Compressor(float(rng.uniform(-28, -16)), float(rng.uniform(1.8, 5)),
-                                float(rng.uniform(3, 30)), float(rng.uniform(60, 250))))  # fmt: skip
+        chain.append(
+            Compressor(
+                float(rng.uniform(-28, -16)),
+                float(rng.uniform(1.8, 5)),
+                float(rng.uniform(3, 30)),
+                float(rng.uniform(60, 250)),
+            )
+        )
     if stem not in ("drums", "bass", "percussion", "fx"):
         chain += _modulation(stem, rng)
         if rng.random() < (0.35 if part.role in ("lead", "lead guitar", "arp", "pluck") else 0.12):
@@ -67,18 +78,26 @@ def _amplifier(part: Part, rng: Rng) -> list[Plugin]:
     chain: list[Plugin] = [HighpassFilter(float(rng.uniform(60, 160)))]
     if drive_db > 2:
         pre = Compressor(-24, float(rng.uniform(2, 6)), 5, 120)
-        chain += [pre, PeakFilter(float(rng.uniform(500, 1500)), float(rng.uniform(0, 6)), 0.7), _driver(drive_db, rng)]
+        chain += [
+            pre,
+            PeakFilter(float(rng.uniform(500, 1500)), float(rng.uniform(0, 6)), 0.7),
+            _driver(drive_db, rng),
+        ]
     if is_driven and rng.random() < 0.5:
         return chain
     top_hz = float(rng.uniform(3500, 5800) if drive_db > 10 else rng.uniform(4500, 10000))
     body = PeakFilter(float(rng.uniform(90, 220)), float(rng.uniform(-2, 5)), 0.9)
-    bite = PeakFilter(float(rng.uniform(1600, 3500)), float(rng.uniform(-2, 6)), float(rng.uniform(0.7, 1.5)))
+    bite = PeakFilter(
+        float(rng.uniform(1600, 3500)), float(rng.uniform(-2, 6)), float(rng.uniform(0.7, 1.5))
+    )
     scoop = PeakFilter(float(rng.uniform(400, 900)), float(rng.uniform(-7, 2)), 0.8)
     return [*chain, body, scoop, bite, LowpassFilter(top_hz), LowpassFilter(top_hz)]
 
 
 def _driver(drive_db: float, rng: Rng) -> Plugin:
-    """Soft saturation; from a strong drive on, hard clipping now and then. Loudness is evened out later."""
+    """Soft saturation; from a strong drive on, hard clipping now and then. Loudness is evened out
+    later.
+    """
     if drive_db > 12 and rng.random() < 0.3:
         return Clipping(float(-6 - drive_db))
     return Distortion(float(drive_db))
@@ -88,8 +107,13 @@ def _equaliser(stem: str, rng: Rng) -> list[Plugin]:
     is_low = stem in ("drums", "bass", "percussion")
     chain: list[Plugin] = [HighpassFilter(20.0 if is_low else float(rng.uniform(30, 160)))]
     if rng.random() < 0.6:
-        chain.append(PeakFilter(float(np.exp(rng.uniform(np.log(150), np.log(6000)))), float(rng.normal(0, 3)),
-                                float(rng.uniform(0.5, 1.6))))  # fmt: skip
+        chain.append(
+            PeakFilter(
+                float(np.exp(rng.uniform(np.log(150), np.log(6000)))),
+                float(rng.normal(0, 3)),
+                float(rng.uniform(0.5, 1.6)),
+            )
+        )
     if rng.random() < 0.4:
         chain.append(HighShelfFilter(float(rng.uniform(3500, 9000)), float(rng.normal(0, 3))))
     if rng.random() < 0.3:
@@ -104,10 +128,24 @@ def _modulation(stem: str, rng: Rng) -> list[Plugin]:
     if rng.random() >= chance:
         return []
     if rng.random() < 0.7:
-        return [Chorus(float(rng.uniform(0.2, 2.0)), float(rng.uniform(0.05, 0.3)), float(rng.uniform(5, 12)), 0.0,
-                       float(rng.uniform(0.2, 0.5)))]  # fmt: skip
-    return [Phaser(float(rng.uniform(0.1, 1.2)), float(rng.uniform(0.2, 0.6)), float(rng.uniform(600, 2000)),
-                   float(rng.uniform(0, 0.4)), float(rng.uniform(0.3, 0.5)))]  # fmt: skip
+        return [
+            Chorus(
+                float(rng.uniform(0.2, 2.0)),
+                float(rng.uniform(0.05, 0.3)),
+                float(rng.uniform(5, 12)),
+                0.0,
+                float(rng.uniform(0.2, 0.5)),
+            )
+        ]
+    return [
+        Phaser(
+            float(rng.uniform(0.1, 1.2)),
+            float(rng.uniform(0.2, 0.6)),
+            float(rng.uniform(600, 2000)),
+            float(rng.uniform(0, 0.4)),
+            float(rng.uniform(0.3, 0.5)),
+        )
+    ]
 
 
 def _worn(rng: Rng) -> list[Plugin]:

@@ -1,4 +1,6 @@
-"""Making many songs: in several processes, with a progress bar, going on where an earlier run stopped."""
+"""Making many songs: in several processes, with a progress bar, going on where an earlier run
+stopped.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,8 @@ def synthesize(
     """Make songs of about 80 seconds; the same seed and soundfonts make the same songs.
 
     Args:
-        output: a data folder; songs go to `songs/<split>/synth-<seed>-<number>`. Those that are there are kept.
+        output: a data folder; songs go to `songs/<split>/synth-<seed>-<number>`. Those that are
+            there are kept.
         n_songs: to train on, in all, earlier ones of this seed included.
         n_valid: likewise for the split `valid`, with music of their own.
         seed: of the set; every song in it has music of its own.
@@ -59,7 +62,12 @@ def synthesize(
     for folder in {order.folder.parent for order in orders}:
         folder.mkdir(parents=True, exist_ok=True)
     missing = [order for order in orders if not order.folder.exists()]
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=console, disable=console is None) as bar:
         task = bar.add_task("songs", total=len(orders), completed=len(orders) - len(missing))
         _make_all(missing, n_processes, lambda: bar.advance(task))
@@ -75,7 +83,9 @@ def _make_all(orders: list[Order], n_processes: int, report: Callable[[], None])
             make_song(order)
             report()
         return
-    context = multiprocessing.get_context("spawn")  # plugins may hold threads, which a fork would lose
+    context = multiprocessing.get_context(
+        "spawn"
+    )  # plugins may hold threads, which a fork would lose
     with ProcessPoolExecutor(n_processes, context) as pool:
         try:
             for done in as_completed([pool.submit(make_song, order) for order in orders]):

@@ -1,4 +1,5 @@
-"""Music as data: hits on a grid of sixteenths while it is arranged, notes in seconds once it is played.
+"""Music as data: hits on a grid of sixteenths while it is arranged, notes in seconds once it is
+played.
 
 A *step* is a sixteenth note (in 6/8 a bar has twelve). Pitches are MIDI numbers, 60 is middle C.
 """
@@ -97,7 +98,10 @@ class Bar:
     def spans(self) -> list[tuple[int, int, Chord]]:
         """(first step, steps, chord) of each chord."""
         ends = [start for start, _ in self.chords[1:]] + [self.n_steps]
-        return [(start, end - start, chord) for (start, chord), end in zip(self.chords, ends, strict=True)]
+        return [
+            (start, end - start, chord)
+            for (start, chord), end in zip(self.chords, ends, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,9 @@ class Part:
     pan: float = 0.0
     """-1 left to 1 right."""
     vibrato: float = 0.0
-    """Depth in semitones on long notes of a melody; 0 bends nothing, so that chords stay in tune."""
+    """Depth in semitones on long notes of a melody; 0 bends nothing, so that chords stay in
+    tune.
+    """
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""One song from its seed to its folder: stems and song.yaml, under its final name only when all is there."""
+"""One song from its seed to its folder: stems and song.yaml, under its final name only when all is
+there.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def make_song(order: Order) -> float:
     Raises:
         UserError: fluidsynth fails.
     """
-    song = arrange(order.seed, {font.name: font.sounds for font in order.soundfonts}, order.leave_out)
+    song = arrange(
+        order.seed, {font.name: font.sounds for font in order.soundfonts}, order.leave_out
+    )
     n_samples = int(min(song.seconds, order.max_seconds) * SAMPLE_RATE)
     played = [_play(part, i, order, n_samples) for i, part in enumerate(song.parts)]
     stems = mix_stems(song, played, SAMPLE_RATE, np.random.default_rng([order.seed, 1]))
@@ -62,7 +66,9 @@ def make_song(order: Order) -> float:
     partial.mkdir(parents=True)
     _write_stems(partial, stems)
     described = describe(song, order, list(stems), n_samples / SAMPLE_RATE)
-    (partial / "song.yaml").write_text(yaml.safe_dump(described, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    (partial / "song.yaml").write_text(
+        yaml.safe_dump(described, sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
     order.folder.parent.mkdir(parents=True, exist_ok=True)
     partial.rename(order.folder)
     return n_samples / SAMPLE_RATE
@@ -96,8 +102,12 @@ def _write(folder: Path, stems: Mapping[str, Audio], gain: float) -> float:
 def describe(song: Song, order: Order, stems: list[str], seconds: float) -> dict[str, Any]:
     """The content of song.yaml."""
     licences = {font.name: font.licence for font in order.soundfonts}
-    by_stem = {name: [part for part in song.parts if part.instrument.stem == name] for name in stems}
-    described = {name: _describe_stem(parts, licences, order.folder.name) for name, parts in by_stem.items()}
+    by_stem = {
+        name: [part for part in song.parts if part.instrument.stem == name] for name in stems
+    }
+    described = {
+        name: _describe_stem(parts, licences, order.folder.name) for name, parts in by_stem.items()
+    }
     used = {licence for stem in described.values() for licence in stem["licence"].split(" AND ")}
     return {
         "id": order.folder.name,
@@ -119,10 +129,13 @@ def describe(song: Song, order: Order, stems: list[str], seconds: float) -> dict
 
 
 def _describe_stem(parts: list[Part], licences: Mapping[str, str], song_id: str) -> dict[str, Any]:
-    """Label, library and licence of a stem; two parts of one label are one instrument to the bank."""
+    """Label, library and licence of a stem; two parts of one label are one instrument to the
+    bank.
+    """
     labels = {part.instrument.label for part in parts}
     rows = [
-        {"instrument": part.instrument.name, "role": part.role, "library": _library(part, song_id)} for part in parts
+        {"instrument": part.instrument.name, "role": part.role, "library": _library(part, song_id)}
+        for part in parts
     ]
     used = sorted({licences[part.library] if part.library else OWN_LICENCE for part in parts})
     return {

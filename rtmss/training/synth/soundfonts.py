@@ -45,15 +45,23 @@ def find_soundfonts(paths: Iterable[Path] = ()) -> list[Soundfont]:
     """The soundfonts at `paths`, or else of the SOUNDFONT variable, or else of the system.
 
     Raises:
-        UserError: one cannot be read, or there is none that has the General MIDI piano; says what to install.
+        UserError: one cannot be read, or there is none that has the General MIDI piano; says what
+            to install.
     """
-    chosen = list(paths) or [Path(part) for part in os.environ.get("SOUNDFONT", "").split(os.pathsep) if part]
-    found = chosen or [path for folder in FOLDERS for path in sorted(Path(folder).glob("*.[sS][fF][23]"))]
+    chosen = list(paths) or [
+        Path(part) for part in os.environ.get("SOUNDFONT", "").split(os.pathsep) if part
+    ]
+    found = chosen or [
+        path for folder in FOLDERS for path in sorted(Path(folder).glob("*.[sS][fF][23]"))
+    ]
     unique = sorted({path.resolve() if path.exists() else path for path in found})
     fonts = [font for path in unique if (font := read_soundfont(path)).sounds & {(0, 0), (0, 80)}]
     if not any((0, 0) in font.sounds for font in fonts):
         where = ", ".join(str(path) for path in chosen) or ", ".join(FOLDERS)
-        raise UserError(f"no General MIDI soundfont in {where}; give one with --soundfont, or install some ({INSTALL})")
+        raise UserError(
+            f"no General MIDI soundfont in {where}; give one with --soundfont, or install some "
+            f"({INSTALL})"
+        )
     return fonts
 
 
@@ -67,7 +75,9 @@ def read_soundfont(path: Path) -> Soundfont:
         sounds = _presets(_preset_data(path))
     except (OSError, struct.error, ValueError) as error:
         raise UserError(f"{path}: not a readable soundfont (sf2 or sf3 is expected)") from error
-    return Soundfont(path, _LICENCES.get(path.stem, "see the soundfont"), sounds & _FM.get(path.stem, sounds))
+    return Soundfont(
+        path, _LICENCES.get(path.stem, "see the soundfont"), sounds & _FM.get(path.stem, sounds)
+    )
 
 
 def _preset_data(path: Path) -> bytes:

@@ -1,4 +1,5 @@
-"""Teachers: big offline separators that split finished songs into parts, from which a small one can learn.
+"""Teachers: big offline separators that split finished songs into parts, from which a small one can
+learn.
 
 Each is a file of its own with a function `load(model, device)`, imported only when it is asked for.
 """

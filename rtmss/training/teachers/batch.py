@@ -1,4 +1,6 @@
-"""Many songs: each whole or not there at all, those that are there skipped, a damaged one no end for the others."""
+"""Many songs: each whole or not there at all, those that are there skipped, a damaged one no end
+for the others.
+"""
 
 from __future__ import annotations
 
@@ -43,15 +45,22 @@ def find_songs(inputs: Sequence[Path]) -> list[Path]:
     """
     found: dict[Path, Path] = {}
     for path in inputs:
-        files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        files = (
+            sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            if path.is_dir()
+            else [path]
+        )
         if not files:
-            raise ConfigError(f"{path}: holds no audio; expected any of {', '.join(sorted(SUFFIXES))}")
+            raise ConfigError(
+                f"{path}: holds no audio; expected any of {', '.join(sorted(SUFFIXES))}"
+            )
         found |= {file.resolve(): file for file in files}
     return list(found.values())
 
 
 def read_about(table: Path) -> dict[str, dict[str, str]]:
-    """What a CSV table knows of songs, by file name: its columns are `path`, and any of `licence`, `artist`, `title`.
+    """What a CSV table knows of songs, by file name: its columns are `path`, and any of `licence`,
+    `artist`, `title`.
 
     Raises:
         ConfigError: it cannot be read, or has no such column.
@@ -62,9 +71,15 @@ def read_about(table: Path) -> dict[str, dict[str, str]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{table}: not a readable table ({error})") from error
     if rows and "path" not in rows[0]:
-        raise ConfigError(f"{table}: no column `path`; expected path, and any of licence, artist, title")
+        raise ConfigError(
+            f"{table}: no column `path`; expected path, and any of licence, artist, title"
+        )
     known = ("licence", "artist", "title")
-    return {Path(row["path"]).name: {key: row.get(key) or "" for key in known} for row in rows if row["path"]}
+    return {
+        Path(row["path"]).name: {key: row.get(key) or "" for key in known}
+        for row in rows
+        if row["path"]
+    }
 
 
 def split_songs(
@@ -79,7 +94,8 @@ def split_songs(
 ) -> Outcome:
     """Split songs into `output/songs/<split>/<name>`.
 
-    A song that is there, by its content and from the same teacher, is kept; others of its name get another name.
+    A song that is there, by its content and from the same teacher, is kept; others of its name get
+    another name.
 
     Args:
         songs: files.
@@ -96,12 +112,20 @@ def split_songs(
     if split not in SPLITS:
         raise UserError(f"no split '{split}'; known: {', '.join(SPLITS)}")
     outcome = Outcome()
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), TextColumn("{task.percentage:>3.0f} %")
-    with Progress(*columns, TimeRemainingColumn(), console=console, disable=console is None, transient=True) as bar:
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+    )
+    with Progress(
+        *columns, TimeRemainingColumn(), console=console, disable=console is None, transient=True
+    ) as bar:
         task = bar.add_task("", total=len(songs))
         for number, song in enumerate(songs):
             bar.update(task, description=song.name, completed=number)
-            known = {"licence": licence} | {k: v for k, v in (about or {}).get(song.name, {}).items() if v}
+            known = {"licence": licence} | {
+                k: v for k, v in (about or {}).get(song.name, {}).items() if v
+            }
             try:
                 names = song.stem, f"{song.stem}-{(digest := _digest(song))[:8]}"
                 there = _find(song, digest, names, output, split, teacher)
@@ -122,7 +146,9 @@ def _tell(bar: Progress, task: TaskID, number: int, done: float) -> None:
     bar.update(task, completed=number + done)
 
 
-def _find(song: Path, digest: str, names: Sequence[str], output: Path, split: str, teacher: Teacher) -> Path | None:
+def _find(
+    song: Path, digest: str, names: Sequence[str], output: Path, split: str, teacher: Teacher
+) -> Path | None:
     """The folder of a song that is there, known by its content.
 
     Raises:
@@ -133,10 +159,13 @@ def _find(song: Path, digest: str, names: Sequence[str], output: Path, split: st
         if header.get("digest") != digest:
             continue
         if other != split:
-            raise AudioFileError(f"{song}: is in '{other}' already, as {folder.name}; a song belongs to one split")
+            raise AudioFileError(
+                f"{song}: is in '{other}' already, as {folder.name}; a song belongs to one split"
+            )
         if header["teacher"] != teacher.version:
             raise AudioFileError(
-                f"{song}: was split by {header['teacher']}; choose another output, or take {folder} away"
+                f"{song}: was split by {header['teacher']}; choose another output, or take "
+                f"{folder} away"
             )
         return folder
     return None
@@ -151,20 +180,29 @@ def _free_folder(folder: Path, names: Sequence[str]) -> Path:
     for name in names:
         if not (folder / name).exists():
             return folder / name
-    raise AudioFileError(f"{folder / names[-1]}: is there, and no song that was split; take it away")
+    raise AudioFileError(
+        f"{folder / names[-1]}: is there, and no song that was split; take it away"
+    )
 
 
 def _folders(output: Path, names: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """Songs of these names that are there, with their splits."""
     for split in SPLITS:
-        yield from ((split, folder) for name in names if (folder := output / "songs" / split / name).is_dir())
+        yield from (
+            (split, folder)
+            for name in names
+            if (folder := output / "songs" / split / name).is_dir()
+        )
 
 
 def _header(folder: Path) -> dict[str, str]:
     """Digest and teacher of a song that was split, nothing of another."""
     try:
         content = yaml.safe_load((folder / "song.yaml").read_text(encoding="utf-8"))
-        return {"digest": str(content["file"]["blake2b"]), "teacher": str(content["teacher"]["version"])}
+        return {
+            "digest": str(content["file"]["blake2b"]),
+            "teacher": str(content["teacher"]["version"]),
+        }
     except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
         return {}
 

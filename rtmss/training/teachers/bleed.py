@@ -36,7 +36,8 @@ class Gain(NamedTuple):
 
 
 def gains_without_bleed(parts: RawAudio, song: RawAudio, rate: int) -> list[Gain]:
-    """For each part the gain that leaves out what lies 22 dB or more under the song for half a second.
+    """For each part the gain that leaves out what lies 22 dB or more under the song for half a
+    second.
 
     Fades lie within what is left out.
 

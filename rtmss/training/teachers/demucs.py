@@ -1,7 +1,8 @@
 """The teacher `demucs`: Hybrid Transformer Demucs, four stems, or six with `demucs:htdemucs_6s`.
 
-Source: Rouard, Massa, Défossez, "Hybrid transformers for music source separation", ICASSP 2023; models, weights and
-their normalisation by the package `demucs`, which downloads the weights when it first needs them.
+Source: Rouard, Massa, Défossez, "Hybrid transformers for music source separation", ICASSP 2023;
+models, weights and their normalisation by the package `demucs`, which downloads the weights when it
+first needs them.
 
 Axes: C channels, S samples.
 """
@@ -38,7 +39,9 @@ def load(model: str, device: str) -> Teacher:
 
 
 class Demucs:
-    """A model of demucs, applied segment by segment, without random shifts: the same song gives the same parts."""
+    """A model of demucs, applied segment by segment, without random shifts: the same song gives the
+    same parts.
+    """
 
     name = "demucs"
     licence = "MIT"
@@ -59,6 +62,11 @@ class Demucs:
         song = torch.from_numpy(np.ascontiguousarray(audio))
         mono = song.mean(0)
         mean, scale = mono.mean(), mono.std() + 1e-8
-        parts = apply_model(self._net, ((song - mean) / scale)[None], shifts=0, device=self._device)[0]
+        parts = apply_model(
+            self._net, ((song - mean) / scale)[None], shifts=0, device=self._device
+        )[0]
         parts = (parts * scale + mean).cpu().numpy()
-        return {stem: np.asarray(part, np.float32) for stem, part in zip(self._net.sources, parts, strict=True)}
+        return {
+            stem: np.asarray(part, np.float32)
+            for stem, part in zip(self._net.sources, parts, strict=True)
+        }

@@ -1,7 +1,9 @@
-"""The teacher `openunmix`: Open-Unmix, four stems, by `umxhq`, or `openunmix:umxl`, which is not for commercial use.
+"""The teacher `openunmix`: Open-Unmix, four stems, by `umxhq`, or `openunmix:umxl`, which is not
+for commercial use.
 
-Source: Stöter, Uhlich, Liutkus, Mitsufuji, "Open-Unmix: a reference implementation for music source separation", JOSS
-2019; models and weights by the package `openunmix`, which downloads the weights when it first needs them.
+Source: Stöter, Uhlich, Liutkus, Mitsufuji, "Open-Unmix: a reference implementation for music source
+separation", JOSS 2019; models and weights by the package `openunmix`, which downloads the weights
+when it first needs them.
 
 Axes: C channels, S samples.
 """
@@ -39,7 +41,9 @@ def load(model: str, device: str) -> Teacher:
     except (OSError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise ConfigError(f"openunmix cannot load its model '{wanted}' ({reason})") from error
-    return OpenUnmix(net, wanted, f"openunmix {version_of('openunmix', 'openunmix')} {wanted}", device)
+    return OpenUnmix(
+        net, wanted, f"openunmix {version_of('openunmix', 'openunmix')} {wanted}", device
+    )
 
 
 class OpenUnmix:

@@ -49,7 +49,9 @@ class RawAudio:
         """(S, N, C) samples from `first` to `last`, or to the end."""
         last = min(last, len(self))
         count = (last - first) * math.prod(self._shape)
-        return np.fromfile(self._path, np.float32, count, offset=first * self._size).reshape(-1, *self._shape)
+        return np.fromfile(self._path, np.float32, count, offset=first * self._size).reshape(
+            -1, *self._shape
+        )
 
     def add(self, first: int, audio: NDArray[np.float32]) -> None:
         """Mix (S, N, C) samples into those from `first` on."""

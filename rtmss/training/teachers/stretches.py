@@ -1,4 +1,5 @@
-"""A teacher over a song of any length: in stretches of a minute, each faded into the next, so that memory stays flat.
+"""A teacher over a song of any length: in stretches of a minute, each faded into the next, so that
+memory stays flat.
 
 Axes: N parts, C channels, S samples.
 """
@@ -20,7 +21,11 @@ MARGIN_SECONDS = 4
 
 
 def separate_long(
-    song: RawAudio, rate: int, teacher: Teacher, parts: RawAudio, report: Callable[[float], None] = lambda _: None
+    song: RawAudio,
+    rate: int,
+    teacher: Teacher,
+    parts: RawAudio,
+    report: Callable[[float], None] = lambda _: None,
 ) -> None:
     """Let a teacher separate a song at the song's sample rate.
 
@@ -38,14 +43,20 @@ def separate_long(
         heard = np.ascontiguousarray(song.read(first, last)[:, 0].T)
         found = teacher.separate(resample(_as_stereo(heard), rate, teacher.sample_rate))
         named = [resample(found[stem], teacher.sample_rate, rate) for stem in teacher.stems[:-1]]
-        fitted = np.stack([_fitted(part, last - first, song.n_channels).T for part in named], axis=1)
+        fitted = np.stack(
+            [_fitted(part, last - first, song.n_channels).T for part in named], axis=1
+        )
         weight = _weight(np.arange(first, last), begin, begin + stretch, margin, n)
         parts.add(first, weight[:, None, None] * fitted)
         report(min(1.0, (begin + stretch) / n))
 
 
-def _weight(places: NDArray[np.int64], begin: int, end: int, margin: int, n: int) -> NDArray[np.float32]:
-    """(S,) straight fades of the length of a margin around both ends of a stretch; none at the ends of the song."""
+def _weight(
+    places: NDArray[np.int64], begin: int, end: int, margin: int, n: int
+) -> NDArray[np.float32]:
+    """(S,) straight fades of the length of a margin around both ends of a stretch; none at the ends
+    of the song.
+    """
     rise = np.clip((places + 0.5 - begin) / margin + 0.5, 0, 1) if begin else np.ones(len(places))
     fall = np.clip((end - places - 0.5) / margin + 0.5, 0, 1) if end < n else np.ones(len(places))
     return np.asarray(rise * fall, np.float32)

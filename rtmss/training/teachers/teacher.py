@@ -33,7 +33,9 @@ class Teacher(Protocol):
 
     @property
     def rest(self) -> str:
-        """Label of the last stem, by which `taxonomy.HIDES` knows what may sound in it and is not taught as absent."""
+        """Label of the last stem, by which `taxonomy.HIDES` knows what may sound in it and is not
+        taught as absent.
+        """
 
     @property
     def sample_rate(self) -> int:
@@ -57,4 +59,6 @@ def version_of(package: str, teacher: str) -> str:
 
 def missing(package: str, teacher: str) -> ConfigError:
     """One line that says what a teacher needs."""
-    return ConfigError(f"the teacher '{teacher}' needs the package {package}: pip install {package}")
+    return ConfigError(
+        f"the teacher '{teacher}' needs the package {package}: pip install {package}"
+    )

@@ -1,6 +1,7 @@
 """A session of Open Stage Control for a preset: strips with meters, and a button for each preset.
 
-Properties that are left out take Open Stage Control's defaults (openstagecontrol.ammd.net/docs/widgets).
+Properties that are left out take Open Stage Control's defaults
+(openstagecontrol.ammd.net/docs/widgets).
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ function hello() {
 hello()
 setInterval('hello', hello, 10000)
 """
-"""A subscription ends 30 s after the last message; asking again, rather than a ping, finds a new host too."""
+"""A subscription ends 30 s after the last message; asking again, rather than a ping, finds a new
+host too.
+"""
 KNOBS = {
     setting.leaf: {"min": setting.low, "max": setting.high}
     for _, kind, setting in settings(Strip)
@@ -38,15 +41,27 @@ WITHOUT_NAME = {"remainder", "master"}
 
 def surface(stems: Iterable[str], presets: Iterable[str]) -> str:
     """The session as JSON, to be loaded with `--load`."""
-    strips = _panel("strips", "horizontal", [_strip(name) for name in (*stems, "remainder", "master")])
+    strips = _panel(
+        "strips", "horizontal", [_strip(name) for name in (*stems, "remainder", "master")]
+    )
     root = _panel("root", "vertical", [_head(sorted(presets)), strips | {"expand": True}])
     root |= {"type": "root", "onCreate": HELLO}
-    session = {"createdWith": "Open Stage Control", "version": VERSION, "type": "session", "content": root}
+    session = {
+        "createdWith": "Open Stage Control",
+        "version": VERSION,
+        "type": "session",
+        "content": root,
+    }
     return json.dumps(session, indent=2) + "\n"
 
 
 def _head(presets: list[str]) -> Widget:
-    choice = {**_widget("switch", "preset", "/rtmss/preset"), "values": presets, "layout": "horizontal", "width": "60%"}
+    choice = {
+        **_widget("switch", "preset", "/rtmss/preset"),
+        "values": presets,
+        "layout": "horizontal",
+        "width": "60%",
+    }
     buttons = [
         {**_button("bypass", "/rtmss/bypass", "bypass"), "expand": True},
         {**_button("unsolo", "/rtmss/unsolo", "unsolo"), "mode": "tap", "expand": True},
@@ -61,7 +76,12 @@ def _strip(name: str) -> Widget:
     known = {row.address for row in TABLE}
     marks = {f"{100 * at:g}%": {f"{db:g}": at} for at, db in zip(FADERS, DECIBELS, strict=True)}
     marks["min"], marks["max"] = marks.pop("0%"), marks.pop("100%")
-    fader = {**_widget("fader", f"{name}_fader", f"{owner}/fader"), "range": marks, "pips": True, "decimals": 4}
+    fader = {
+        **_widget("fader", f"{name}_fader", f"{owner}/fader"),
+        "range": marks,
+        "pips": True,
+        "decimals": 4,
+    }
     meter = {
         **_widget("fader", f"{name}_meter", f"/rtmss/meter/{name}/peak"),
         "design": "compact",
@@ -72,18 +92,27 @@ def _strip(name: str) -> Widget:
         "width": 20,
     }
     label = {**_widget("text", f"{name}_label", "auto"), "value": name, "height": 30}
-    levels = _panel(f"{name}_levels", "horizontal", [fader | {"expand": True}, meter]) | {"expand": True}
+    levels = _panel(f"{name}_levels", "horizontal", [fader | {"expand": True}, meter]) | {
+        "expand": True
+    }
     switches = [
         {**_button(f"{name}_{what}", f"{owner}/{what}", letter), "height": 50}
         for what, letter in SWITCHES.items()
         if f"{pattern}/{what}" in known
     ]
     knobs = [
-        {**_widget("knob", f"{name}_{what}", f"{owner}/{what}"), "range": ends, "default": 0, "height": 60}
+        {
+            **_widget("knob", f"{name}_{what}", f"{owner}/{what}"),
+            "range": ends,
+            "default": 0,
+            "height": 60,
+        }
         for what, ends in KNOBS.items()
         if f"{pattern}/{what}" in known
     ]
-    return _panel(f"{name}_strip", "vertical", [label, levels, *knobs, *switches]) | {"expand": True}
+    return _panel(f"{name}_strip", "vertical", [label, levels, *knobs, *switches]) | {
+        "expand": True
+    }
 
 
 def _button(name: str, address: str, label: str) -> Widget:

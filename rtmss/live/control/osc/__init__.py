@@ -1,1 +1,3 @@
-"""Remote control over Open Sound Control: a table of addresses, a dispatcher without sockets, a server around it."""
+"""Remote control over Open Sound Control: a table of addresses, a dispatcher without sockets, a
+server around it.
+"""

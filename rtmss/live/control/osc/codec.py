@@ -1,6 +1,7 @@
 """OSC bytes to messages and back, for datagrams and for streams. The one door to python-osc.
 
-python-osc guesses where it cannot read (a cut-off float is 0, an unknown type is left out); here that is refused.
+python-osc guesses where it cannot read (a cut-off float is 0, an unknown type is left out); here
+that is refused.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class Packet(NamedTuple):
 
 
 def decode(data: bytes) -> list[Packet]:
-    """Read a datagram. Bundles in bundles are flattened: one packet for each time tag in it, in order.
+    """Read a datagram. Bundles in bundles are flattened: one packet for each time tag in it, in
+    order.
 
     Raises:
         WireError: it is malformed, too large, or has arguments of other types than `TAGS`.
@@ -80,7 +82,9 @@ def bundle(messages: list[bytes]) -> bytes:
 
 
 def bundles(messages: Iterable[bytes]) -> list[bytes]:
-    """As few packets as will carry the messages in `BUNDLE_BYTES` each; a message that is alone in one goes bare."""
+    """As few packets as will carry the messages in `BUNDLE_BYTES` each; a message that is alone in
+    one goes bare.
+    """
     groups: list[list[bytes]] = []
     size = BUNDLE_BYTES
     for data in messages:
@@ -114,7 +118,10 @@ def _walk(data: bytes, when: float | None, depth: int) -> Iterator[tuple[float |
         size = int.from_bytes(data[index : index + 4], "big")
         index += 4
         if not 0 < size <= len(data) - index:
-            raise OscDecodeError(f"a bundle names an element of {size} bytes and has {max(0, len(data) - index)} left")
+            raise OscDecodeError(
+                f"a bundle names an element of {size} bytes and has {max(0, len(data) - index)} "
+                "left"
+            )
         yield from _walk(data[index : index + size], when, depth + 1)
         index += size
 
@@ -125,20 +132,28 @@ def _read(data: bytes) -> Message:
     tags = _tags(data)
     unknown = set(tags) - set(TAGS)
     if unknown:
-        raise OscDecodeError(f"arguments of type '{min(unknown)}' are not taken; known types: {' '.join(TAGS)}")
+        raise OscDecodeError(
+            f"arguments of type '{min(unknown)}' are not taken; known types: {' '.join(TAGS)}"
+        )
     try:
         parsed = OscMessage(data)
     except Exception as error:  # python-osc raises many kinds, UnicodeDecodeError among them
-        raise OscDecodeError("a message cannot be read: cut off, or not text where text should be") from error
+        raise OscDecodeError(
+            "a message cannot be read: cut off, or not text where text should be"
+        ) from error
     address, args = parsed.address, tuple(parsed.params)
     if not (address.isascii() and address.isprintable()) or " " in address:
         raise OscDecodeError("an address has printable ASCII characters and no spaces")
     if b"" in args:
         raise OscDecodeError("an empty blob is not taken")  # python-osc could not send it back
     sizes = [_padded(tag, value) for tag, value in zip(tags, args, strict=True)]
-    head = _padded("s", address) + (_padded("s", "," + tags) if len(data) > _padded("s", address) else 0)
+    head = _padded("s", address) + (
+        _padded("s", "," + tags) if len(data) > _padded("s", address) else 0
+    )
     if head + sum(sizes) != len(data):
-        raise OscDecodeError(f"arguments of types '{tags}' do not fill a message of {len(data)} bytes")
+        raise OscDecodeError(
+            f"arguments of types '{tags}' do not fill a message of {len(data)} bytes"
+        )
     return Message(address, args, tags)
 
 
@@ -172,7 +187,9 @@ def _build(address: str, args: tuple[Argument, ...], tags: str) -> OscMessage:
 
 
 class Framer:
-    """Cuts a TCP stream into packets, by length prefix (OSC 1.0) or by SLIP (OSC 1.1), as its first byte shows."""
+    """Cuts a TCP stream into packets, by length prefix (OSC 1.0) or by SLIP (OSC 1.1), as its first
+    byte shows.
+    """
 
     def __init__(self) -> None:
         self._buffer = bytearray()
@@ -216,4 +233,6 @@ class Framer:
                 try:
                     yield slip.decode(bytes(packet))
                 except slip.ProtocolError as error:
-                    raise OscDecodeError("a SLIP escape is followed by something else than 0xDC or 0xDD") from error
+                    raise OscDecodeError(
+                        "a SLIP escape is followed by something else than 0xDC or 0xDD"
+                    ) from error

@@ -1,7 +1,7 @@
 """Messages to changes of the scene and answers, without sockets.
 
-A packet is all or nothing: every message in it is checked before the first one acts, its changes are heard at the same
-hop, and its queries see what it has changed.
+A packet is all or nothing: every message in it is checked before the first one acts, its changes
+are heard at the same hop, and its queries see what it has changed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,16 @@ from rtmss.live.control.osc.pattern import covers, is_pattern, select
 from rtmss.live.control.osc.peers import Peer, Peers
 from rtmss.live.control.osc.pending import Pending
 from rtmss.live.control.osc.song import PREFIX, SongFeedback, song_change, song_values
-from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, TABLE, TTL, Mode, RefusedError, Row, Value, gain_of
+from rtmss.live.control.osc.table import (
+    MAX_AHEAD_SECONDS,
+    TABLE,
+    TTL,
+    Mode,
+    RefusedError,
+    Row,
+    Value,
+    gain_of,
+)
 from rtmss.live.shared.song_state import NO_SONG, TransportChange
 
 MAX_TARGETS = 1024
@@ -34,7 +43,11 @@ Effect = Callable[[], list[bytes] | None]
 
 _ROWS = {row.address: row for row in TABLE if row.mode is not Mode.SENT}
 _SENT = {row.address for row in TABLE if row.mode is Mode.SENT}
-_STEM_ROWS = {row.address.rsplit("/", 1)[1]: row for row in TABLE if row.address.startswith("/rtmss/stem/<name>/")}
+_STEM_ROWS = {
+    row.address.rsplit("/", 1)[1]: row
+    for row in TABLE
+    if row.address.startswith("/rtmss/stem/<name>/")
+}
 _STATUS_ROW = _ROWS["/rtmss/status/<field>"]
 _STRIP_NAMES = {setting.leaf: name for name, _, setting in settings(Strip)}
 _MIX_NAMES = {setting.leaf: name for name, _, setting in settings(Scene)}
@@ -70,16 +83,23 @@ class Dispatcher:
     def handle(self, messages: list[Message], when: float | None, peer: Peer) -> list[bytes]:
         """Act on one packet, due at once or at a Unix time, and return the answers to its sender.
 
-        Whatever of it can be refused is answered with `/rtmss/fail`, and then nothing else of it is done.
+        Whatever of it can be refused is answered with `/rtmss/fail`, and then nothing else of it is
+        done.
         """
         # Answers of another host are not answered: two could fail at each other for ever.
         messages = [one for one in messages if one.address not in _SENT]
         for one in messages:
-            if one.address == "/rtmss/panic" and one.args in {(), (1,)}:  # True and 1.0 are equal to 1
+            if one.address == "/rtmss/panic" and one.args in {
+                (),
+                (1,),
+            }:  # True and 1.0 are equal to 1
                 self.controller.shared.panic = True
         ahead = None if when is None else when - time.time()
         if ahead is not None and ahead > MAX_AHEAD_SECONDS:
-            text = f"due in {ahead:.0f} s, at most {MAX_AHEAD_SECONDS} s ahead; are the clocks in step?"
+            text = (
+                f"due in {ahead:.0f} s, at most {MAX_AHEAD_SECONDS} s ahead; are the clocks "
+                "in step?"
+            )
             return [_fail("#bundle", "time", text)]
         plan, failures = self._plan(messages, peer, is_later=ahead is not None and ahead > 0)
         if not failures:
@@ -90,17 +110,29 @@ class Dispatcher:
                 if command is not None:
                     song.command.write(command)
             except UserError as error:
-                failures = [_fail("#bundle" if len(messages) > 1 else messages[0].address, "refused", str(error))]
+                failures = [
+                    _fail(
+                        "#bundle" if len(messages) > 1 else messages[0].address,
+                        "refused",
+                        str(error),
+                    )
+                ]
         return failures or [answer for effect in plan.effects for answer in effect() or ()]
 
     def _change(self, changes: list[SceneChange], ahead: float | None) -> None:
         if ahead is not None and ahead <= 0:
             self.late_bundles += 1
-        hop = self.controller.hop_at(time.monotonic() + ahead) if ahead is not None and ahead > 0 else 0
+        hop = (
+            self.controller.hop_at(time.monotonic() + ahead)
+            if ahead is not None and ahead > 0
+            else 0
+        )
         if changes:
             self.controller.change(lambda scene: _apply(changes, scene), hop)
 
-    def _plan(self, messages: list[Message], peer: Peer, *, is_later: bool) -> tuple[PacketPlan, list[bytes]]:
+    def _plan(
+        self, messages: list[Message], peer: Peer, *, is_later: bool
+    ) -> tuple[PacketPlan, list[bytes]]:
         plan = PacketPlan([], [], [])
         failures = []
         n_targets = n_loads = n_syncs = 0
@@ -112,7 +144,9 @@ class Dispatcher:
                 n_syncs += one.address == "/rtmss/sync"
                 self.pending.check_room(n_loads, n_syncs)
                 if n_targets > MAX_TARGETS:
-                    raise RefusedError("busy", f"one packet reaches more than {MAX_TARGETS} addresses")  # noqa: TRY301
+                    raise RefusedError(  # noqa: TRY301
+                        "busy", f"one packet reaches more than {MAX_TARGETS} addresses"
+                    )
                 self._plan_one(plan, one, targets, peer, is_later=is_later)
             except RefusedError as error:
                 failures.append(_fail(one.address, error.code, str(error)))
@@ -120,24 +154,33 @@ class Dispatcher:
                 failures.append(_fail(one.address, "name", str(error)))
         return plan, failures
 
-    def _plan_one(self, plan: PacketPlan, one: Message, targets: list[Target], peer: Peer, *, is_later: bool) -> None:
+    def _plan_one(
+        self, plan: PacketPlan, one: Message, targets: list[Target], peer: Peer, *, is_later: bool
+    ) -> None:
         asked = []
         for row, address in targets:
             if address == "/rtmss/ping":
                 plan.effects.append(partial(self._pong, one))
                 continue
-            if address == "/rtmss/subscribe" and one.tags[:1] in {"i", "h"}:  # a pattern may be left out
+            if address == "/rtmss/subscribe" and one.tags[:1] in {
+                "i",
+                "h",
+            }:  # a pattern may be left out
                 one = Message(address, ("/rtmss", *one.args), "s" + one.tags)
             values = row.check(one)
             if not values and row.mode in {Mode.VALUE, Mode.QUERY}:
                 asked.append(address)
             elif address in self._commands:
                 if is_later and address in {"/rtmss/preset", "/rtmss/sync"}:
-                    raise RefusedError("time", f"{address} cannot be put off; send it without a time tag")
+                    raise RefusedError(
+                        "time", f"{address} cannot be put off; send it without a time tag"
+                    )
                 plan.effects.append(self._commands[address](self, values, peer))
             elif address.startswith(PREFIX):
                 if is_later:
-                    raise RefusedError("time", f"{address} cannot be put off; send it without a time tag")
+                    raise RefusedError(
+                        "time", f"{address} cannot be put off; send it without a time tag"
+                    )
                 plan.transport_changes.append(song_change(address, values[0]))
             else:
                 plan.changes.append(self._scene_change(address, values))
@@ -145,7 +188,8 @@ class Dispatcher:
             plan.effects.append(partial(self._answer, asked, peer))
 
     def _targets(self, one: Message) -> list[Target]:
-        """What an address means now; a pattern reaches values only, so that none sets off a panic by accident.
+        """What an address means now; a pattern reaches values only, so that none sets off a panic
+        by accident.
 
         Raises:
             RefusedError: nothing.
@@ -161,21 +205,35 @@ class Dispatcher:
         targets = [target for target in targets if not one.args or target.row.mode is Mode.VALUE]
         if not targets:
             what = "can be set" if one.args else "is there"
-            raise RefusedError("address", f"nothing that {what} matches; rtmss osc lists all addresses")
+            raise RefusedError(
+                "address", f"nothing that {what} matches; rtmss osc lists all addresses"
+            )
         return targets
 
     def _addresses(self) -> tuple[str, ...]:
         """All addresses that can be asked now."""
-        stems = tuple(f"/rtmss/stem/{stem.name}/{name}" for stem in self.controller.scene.stems for name in _STEM_ROWS)
+        stems = tuple(
+            f"/rtmss/stem/{stem.name}/{name}"
+            for stem in self.controller.scene.stems
+            for name in _STEM_ROWS
+        )
         fixed = tuple(row.address for row in _ROWS.values() if row.mode in {Mode.VALUE, Mode.QUERY})
         status = tuple(f"/rtmss/status/{name}" for name in state.status_names(self.controller))
         has_song = bool(self.controller.shared.transport.song)
-        fixed = tuple(address for address in fixed if "<" not in address and (has_song or PREFIX not in address))
+        fixed = tuple(
+            address
+            for address in fixed
+            if "<" not in address and (has_song or PREFIX not in address)
+        )
         return fixed + status + stems
 
     def _row(self, address: str) -> Row:
         row = _ROWS.get(address)
-        if row is not None and address.startswith(PREFIX) and not self.controller.shared.transport.song:
+        if (
+            row is not None
+            and address.startswith(PREFIX)
+            and not self.controller.shared.transport.song
+        ):
             raise RefusedError("song", NO_SONG)
         if row is not None and "<" not in address:
             return row
@@ -215,12 +273,18 @@ class Dispatcher:
 
     def _answer(self, addresses: list[str], peer: Peer) -> list[bytes]:
         status = state.status_values(self.controller, self.late_bundles)
-        values = state.scene_values(self.controller) | status | state.latency_values(self.controller)
+        values = (
+            state.scene_values(self.controller) | status | state.latency_values(self.controller)
+        )
         values |= song_values(self.controller.shared.transport)
         values["/rtmss/meters"] = (self.peers.meters_hz(peer),)
         if not {"/rtmss/presets", "/rtmss/conditions"}.isdisjoint(addresses):
             values |= state.name_values(self.controller)
-        answers = [message(address, *values[address]) for address in addresses if address != "/rtmss/status"]
+        answers = [
+            message(address, *values[address])
+            for address in addresses
+            if address != "/rtmss/status"
+        ]
         if "/rtmss/status" in addresses:
             answers.append(bundle([message(address, *value) for address, value in status.items()]))
         return answers
@@ -237,7 +301,10 @@ class Dispatcher:
         return partial(self.pending.sync, int(values[0]), peer)
 
     def _subscribe(self, values: tuple[Value, ...], peer: Peer) -> Effect:
-        pattern, ttl = (str(values[0]) if values else "/rtmss"), (float(values[1]) if len(values) > 1 else TTL)
+        pattern, ttl = (
+            (str(values[0]) if values else "/rtmss"),
+            (float(values[1]) if len(values) > 1 else TTL),
+        )
         self.peers.check_room(peer)
         try:
             covers(pattern, "/rtmss")

@@ -1,4 +1,5 @@
-"""OSC 1.0 address patterns: `*`, `?`, `[a-z]`, `[!abc]` and `{this,that}`, none of which matches a '/'.
+"""OSC 1.0 address patterns: `*`, `?`, `[a-z]`, `[!abc]` and `{this,that}`, none of which matches a
+'/'.
 
 No regular expressions: a pattern comes from the network, and those can be made to take hours.
 """
@@ -35,12 +36,15 @@ def select(pattern: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=256)
 def covers(pattern: str, address: str) -> bool:
-    """Whether a pattern matches an address or one above it, as `/rtmss/stem/vocals` does for all of that stem.
+    """Whether a pattern matches an address or one above it, as `/rtmss/stem/vocals` does for all of
+    that stem.
 
     Raises:
         ValueError: it is no pattern.
     """
-    return any(end == len(address) or address[end] == "/" for end in _ends(_compile(pattern), address))
+    return any(
+        end == len(address) or address[end] == "/" for end in _ends(_compile(pattern), address)
+    )
 
 
 def _compile(pattern: str) -> list[_Token]:
@@ -62,13 +66,17 @@ def _token(found: re.Match[str]) -> _Token:
         return _star
     if choices is not None:
         words = choices.split(",")
-        return lambda address, at: {at + len(word) for word in words if address.startswith(word, at)}
+        return lambda address, at: {
+            at + len(word) for word in words if address.startswith(word, at)
+        }
     if text == "?":
         return lambda address, at: {at + 1} if address[at : at + 1] not in {"", "/"} else set()
     if letters is not None:
         accepted = _letters(letters)
         return lambda address, at: (
-            {at + 1} if address[at : at + 1] not in {"", "/"} and (address[at] in accepted) != bool(negated) else set()
+            {at + 1}
+            if address[at : at + 1] not in {"", "/"} and (address[at] in accepted) != bool(negated)
+            else set()
         )
     return lambda address, at: {at + 1} if address[at : at + 1] == text else set()
 

@@ -47,13 +47,19 @@ class Peers:
             self.subscribers[peer].expires = now + self.subscribers[peer].ttl
 
     def subscribe(self, peer: Peer, pattern: str, ttl: float, now: float) -> None:
-        """Tell a peer all values under a pattern, then changes. Another time replaces the pattern and tells all again.
+        """Tell a peer all values under a pattern, then changes. Another time replaces the pattern
+        and tells all again.
 
         Raises:
             RefusedError: there are `MAX_PEERS` already.
         """
         subscriber = self._find(peer, now)
-        subscriber.pattern, subscriber.ttl, subscriber.expires, subscriber.sent = pattern, ttl, now + ttl, {}
+        subscriber.pattern, subscriber.ttl, subscriber.expires, subscriber.sent = (
+            pattern,
+            ttl,
+            now + ttl,
+            {},
+        )
 
     def unsubscribe(self, peer: Peer) -> None:
         """Tell a peer nothing more, meters included."""
@@ -94,15 +100,27 @@ class Peers:
         packets = []
         for peer, one in self.subscribers.items():
             if one.pattern:
-                wanted = {address: value for address, value in values.items() if covers(one.pattern, address)}
-                news = [message(address, *v) for address, v in wanted.items() if one.sent.get(address) != v]
+                wanted = {
+                    address: value
+                    for address, value in values.items()
+                    if covers(one.pattern, address)
+                }
+                news = [
+                    message(address, *v)
+                    for address, v in wanted.items()
+                    if one.sent.get(address) != v
+                ]
                 one.sent = wanted
                 packets += [(peer, packet) for packet in bundles(news)]
         return packets
 
     def meters(self, values: Callable[[], Values], now: float) -> list[tuple[Peer, bytes]]:
         """Levels for those whose time has come; what was missed is left out."""
-        due = [(peer, one) for peer, one in self.subscribers.items() if one.meters_hz > 0 and one.meters_due <= now]
+        due = [
+            (peer, one)
+            for peer, one in self.subscribers.items()
+            if one.meters_hz > 0 and one.meters_due <= now
+        ]
         if not due:
             return []
         packets = bundles(message(address, *value) for address, value in values().items())
@@ -113,7 +131,9 @@ class Peers:
 
     def next_meters(self) -> float | None:
         """When levels are due next."""
-        return min((one.meters_due for one in self.subscribers.values() if one.meters_hz > 0), default=None)
+        return min(
+            (one.meters_due for one in self.subscribers.values() if one.meters_hz > 0), default=None
+        )
 
     def _find(self, peer: Peer, now: float) -> Subscriber:
         self.check_room(peer)

@@ -40,7 +40,9 @@ class Waiting(NamedTuple):
 
 
 class Pending:
-    """Answers that peers wait for. Presets are loaded one after the other: the last one asked for plays in the end."""
+    """Answers that peers wait for. Presets are loaded one after the other: the last one asked for
+    plays in the end.
+    """
 
     def __init__(self, controller: MixerController) -> None:
         self._controller = controller
@@ -61,7 +63,9 @@ class Pending:
             RefusedError: there is not.
         """
         if n_loads and len(self._loads) + n_loads > MAX_LOADS:
-            raise RefusedError("busy", f"at most {MAX_LOADS} presets are loaded one after the other")
+            raise RefusedError(
+                "busy", f"at most {MAX_LOADS} presets are loaded one after the other"
+            )
         if n_syncs and len(self._new_syncs) + len(self._waiting) + n_syncs > MAX_WAITING:
             raise RefusedError("busy", f"{MAX_WAITING} answers are waiting for the engine already")
 
@@ -77,10 +81,14 @@ class Pending:
         self._new_syncs.append((peer, number, self._n_asked))
 
     def step(self, loaded: list[PresetLoaded], now: float) -> Answers:
-        """Give answers that are due; `loaded` are presets that were read and sent to the engine since the last call."""
+        """Give answers that are due; `loaded` are presets that were read and sent to the engine
+        since the last call.
+        """
         answers = [answer for one in loaded for answer in self._finish(one, now)]
         if self._loads and now > self._load_ends:
-            answers.append(_failure(self._loads[0].peer, "/rtmss/preset", f"no preset after {WAIT_SECONDS} s"))
+            answers.append(
+                _failure(self._loads[0].peer, "/rtmss/preset", f"no preset after {WAIT_SECONDS} s")
+            )
             self._next(now)
         self._take_up_syncs(now)
         return answers + self._due(self._controller.status, now)
@@ -90,7 +98,9 @@ class Pending:
         ends = now + WAIT_SECONDS + (MAX_AHEAD_SECONDS if hop else 0)
         for peer, number, n_loads in self._new_syncs:
             if self._n_loaded >= n_loads:
-                self._waiting.append(Waiting(peer, "/rtmss/synced", (number,), self._controller.number, hop, ends))
+                self._waiting.append(
+                    Waiting(peer, "/rtmss/synced", (number,), self._controller.number, hop, ends)
+                )
         self._new_syncs = [one for one in self._new_syncs if self._n_loaded < one[2]]
 
     def _start(self, now: float) -> None:
@@ -111,7 +121,9 @@ class Pending:
         if loaded.error is not None:
             return [_failure(peer, "/rtmss/preset", str(loaded.error), "refused")]
         number, ends = self._controller.number_now, now + WAIT_SECONDS
-        self._waiting.append(Waiting(peer, "/rtmss/done", ("/rtmss/preset", loaded.name), number, 0, ends))
+        self._waiting.append(
+            Waiting(peer, "/rtmss/done", ("/rtmss/preset", loaded.name), number, 0, ends)
+        )
         return []
 
     def _due(self, status: Status, now: float) -> Answers:
@@ -124,7 +136,11 @@ class Pending:
                 answers.append((one.peer, message(one.address, *one.args, *hop)))
             elif now > one.ends:
                 asked = "/rtmss/sync" if one.address == "/rtmss/synced" else "/rtmss/preset"
-                answers.append(_failure(one.peer, asked, "the engine has not taken it up in time; is it running?"))
+                answers.append(
+                    _failure(
+                        one.peer, asked, "the engine has not taken it up in time; is it running?"
+                    )
+                )
             else:
                 self._waiting.append(one)
         return answers

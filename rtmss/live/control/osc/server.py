@@ -1,4 +1,6 @@
-"""The OSC server: one UDP socket and one TCP port of the same number, one thread, no waiting for anybody."""
+"""The OSC server: one UDP socket and one TCP port of the same number, one thread, no waiting for
+anybody.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ MAX_UNSENT = 262_144
 """Bytes that a TCP peer may leave unread before it is dropped."""
 RECEIVE_BYTES = 16_384
 ACTIVE_SECONDS = 0.005
-"""How often the engine is looked at while an answer depends on it, or a change is due at a hop to come."""
+"""How often the engine is looked at while an answer depends on it, or a change is due at a hop to
+come.
+"""
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,13 +65,16 @@ class Connection:
 
 
 class OscServer:
-    """Lets peers change the mix. Call `receive` and `answer` in a loop, and flush the controller in between.
+    """Lets peers change the mix. Call `receive` and `answer` in a loop, and flush the controller in
+    between.
 
     Raises:
         UserError: the port is taken, or the address is not this machine's.
     """
 
-    def __init__(self, controller: MixerController, host: str = "127.0.0.1", port: int = PORT) -> None:
+    def __init__(
+        self, controller: MixerController, host: str = "127.0.0.1", port: int = PORT
+    ) -> None:
         self.dispatcher = Dispatcher(controller, __version__)
         self._udp, self._tcp = _listen(host, port)
         self.host, self.port = self._udp.getsockname()[:2]
@@ -93,7 +100,8 @@ class OscServer:
         if ipaddress.ip_address(self.host.partition("%")[0]).is_loopback:
             return f"{where}: programs on this machine only"
         return (
-            f"{where}: whoever reaches this address can change the mix, there is no password; use a network you trust"
+            f"{where}: whoever reaches this address can change the mix, there is no "
+            "password; use a network you trust"
         )
 
     def receive(self, timeout: float) -> None:
@@ -122,7 +130,9 @@ class OscServer:
         answers = dispatcher.pending.step(loaded, now)
         dispatcher.peers.expire(now)
         if dispatcher.peers.subscribers:
-            answers += dispatcher.peers.changes(state.scene_values(controller) | dispatcher.song.values(now))
+            answers += dispatcher.peers.changes(
+                state.scene_values(controller) | dispatcher.song.values(now)
+            )
             answers += dispatcher.peers.meters(lambda: state.meter_values(controller), now)
         for peer, packet in answers:
             self._send(peer, packet)
@@ -181,7 +191,9 @@ class OscServer:
         try:
             packets = decode(data)
             answers = [
-                answer for packet in packets for answer in self.dispatcher.handle(packet.messages, packet.when, peer)
+                answer
+                for packet in packets
+                for answer in self.dispatcher.handle(packet.messages, packet.when, peer)
             ]
         except OscDecodeError as error:
             answers = [message("/rtmss/fail", "", "wire", str(error))]
@@ -193,7 +205,9 @@ class OscServer:
 
     def _send(self, peer: Peer, packet: bytes, name: Any = None) -> None:
         if peer.transport == "udp":
-            with contextlib.suppress(OSError):  # a datagram that cannot be sent is lost, like any other
+            with contextlib.suppress(
+                OSError
+            ):  # a datagram that cannot be sent is lost, like any other
                 self._udp.sendto(packet, name or (peer.host, peer.port))
             return
         connection = self._connections.get(peer)
@@ -230,12 +244,19 @@ def _listen(host: str, port: int) -> tuple[socket.socket, socket.socket]:
         UserError: there is no such address here, or the port is taken.
     """
     try:
-        family, _, _, _, name = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)[0]
+        family, _, _, _, name = socket.getaddrinfo(
+            host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
+        )[0]
     except (OSError, UnicodeError, OverflowError) as error:
-        raise UserError(f"OSC cannot listen on '{host}' port {port}: no such address; try 127.0.0.1") from error
+        raise UserError(
+            f"OSC cannot listen on '{host}' port {port}: no such address; try 127.0.0.1"
+        ) from error
     n_tries = 1 if port else 8
     for n_left in reversed(range(n_tries)):
-        udp, tcp = socket.socket(family, socket.SOCK_DGRAM), socket.socket(family, socket.SOCK_STREAM)
+        udp, tcp = (
+            socket.socket(family, socket.SOCK_DGRAM),
+            socket.socket(family, socket.SOCK_STREAM),
+        )
         try:
             udp.bind(name)
             if os.name == "posix":  # elsewhere it would let two programs have the port
@@ -261,5 +282,11 @@ def _explain(host: str, port: int, error: Exception) -> str:
     if code == errno.EACCES:
         return f"OSC port {port} is not for everybody; choose one above 1023 with --osc-port"
     if code == errno.EADDRNOTAVAIL:
-        return f"OSC cannot listen on '{host}': it is no address of this machine; try --osc-bind 127.0.0.1"
-    return f"OSC cannot listen on '{host}' port {port}: {error}; try --osc-bind 127.0.0.1 and --osc-port {PORT}"
+        return (
+            f"OSC cannot listen on '{host}': it is no address of this machine; try "
+            "--osc-bind 127.0.0.1"
+        )
+    return (
+        f"OSC cannot listen on '{host}' port {port}: {error}; try --osc-bind 127.0.0.1 and "
+        f"--osc-port {PORT}"
+    )

@@ -54,8 +54,13 @@ class SongFeedback:
         self._due = 0.0
 
     def values(self, now: float) -> Values:
-        """The same, with a position that stands still in between; `now` is in seconds of `time.monotonic()`."""
+        """The same, with a position that stands still in between; `now` is in seconds of
+        `time.monotonic()`.
+        """
         values = song_values(self._transport)
         if values and now >= self._due:
-            self._place, self._due = {PREFIX + "position": values[PREFIX + "position"]}, now + FEEDBACK_SECONDS
+            self._place, self._due = (
+                {PREFIX + "position": values[PREFIX + "position"]},
+                now + FEEDBACK_SECONDS,
+            )
         return values | (self._place if values else {})

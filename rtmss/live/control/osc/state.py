@@ -14,9 +14,24 @@ Values = dict[str, tuple[Argument, ...]]
 
 SILENT_DB = -120.0
 STATUS = (
-    "state", "preset", "load", "late", "fallbacks", "xruns", "sample_rate", "block", "p50_ms", "p99_ms", "p999_ms",
-    "max_ms", "bad_samples", "late_bundles", "hop", "device_latency", "realtime",
-)  # fmt: skip
+    "state",
+    "preset",
+    "load",
+    "late",
+    "fallbacks",
+    "xruns",
+    "sample_rate",
+    "block",
+    "p50_ms",
+    "p99_ms",
+    "p999_ms",
+    "max_ms",
+    "bad_samples",
+    "late_bundles",
+    "hop",
+    "device_latency",
+    "realtime",
+)
 """Fields of `/rtmss/status` that are always there."""
 
 
@@ -49,7 +64,11 @@ def status_names(controller: MixerController) -> tuple[str, ...]:
 
 def status_values(controller: MixerController, late_bundles: int) -> Values:
     """Everything under `/rtmss/status`; the drift in ppm."""
-    others = {"preset": controller.preset, "late_bundles": late_bundles, "drift": controller.status.drift_ppm}
+    others = {
+        "preset": controller.preset,
+        "late_bundles": late_bundles,
+        "drift": controller.status.drift_ppm,
+    }
     state, seconds, lost = controller.shared.recording
     recording = dict(zip(RECORDING, (state, seconds, lost), strict=True))
     fields = controller.status._asdict() | others | recording
@@ -73,7 +92,9 @@ def name_values(controller: MixerController) -> Values:
 def meter_values(controller: MixerController) -> Values:
     """Levels in dBFS."""
     meters = controller.meters().items()
-    peaks: Values = {f"/rtmss/meter/{name}/peak": (_decibels(meter.peak),) for name, meter in meters}
+    peaks: Values = {
+        f"/rtmss/meter/{name}/peak": (_decibels(meter.peak),) for name, meter in meters
+    }
     return peaks | {f"/rtmss/meter/{name}/rms": (_decibels(meter.rms),) for name, meter in meters}
 
 

@@ -77,7 +77,13 @@ class Arg(NamedTuple):
             raise RefusedError("type", f"expected {self.describe()}, got {value:g}")
         if not self.low <= value <= self.high:
             raise RefusedError("range", f"expected {self.describe()}, got {value:g}")
-        return bool(value) if self.kind == "bool" else int(value) if self.kind == "int" else float(value)
+        return (
+            bool(value)
+            if self.kind == "bool"
+            else int(value)
+            if self.kind == "int"
+            else float(value)
+        )
 
     def describe(self) -> str:
         """`a number from -120 to 12 dB`."""
@@ -113,7 +119,9 @@ class Row(NamedTuple):
         if not n_least <= len(message.args) <= len(self.args):
             least = f"{n_least} to " if n_least < len(self.args) else ""
             noun = "argument" if len(self.args) == 1 else "arguments"
-            raise RefusedError("arity", f"expected {least}{len(self.args)} {noun}, got {len(message.args)}")
+            raise RefusedError(
+                "arity", f"expected {least}{len(self.args)} {noun}, got {len(message.args)}"
+            )
         rows = zip(self.args, message.args, message.tags, strict=False)
         return tuple(arg.check(value, tag) for arg, value, tag in rows)
 
@@ -147,7 +155,9 @@ def _fader(owner: str) -> Row:
 
 
 _MIX = {
-    named.setting.leaf: Row(f"/rtmss/{named.setting.leaf}", Mode.VALUE, (_arg(named),), named.setting.effect)
+    named.setting.leaf: Row(
+        f"/rtmss/{named.setting.leaf}", Mode.VALUE, (_arg(named),), named.setting.effect
+    )
     for named in settings(Scene)
 }
 """Rows of the settings that hold for the whole scene."""
@@ -155,22 +165,61 @@ _MIX = {
 
 _PLACE = (Arg("float", "s", 0, MAX_SECONDS),)
 _SONG = (
-    Row("/rtmss/transport/play", Mode.VALUE, (SWITCH,), "Play the song of --file, or hold it where it is"),
-    Row("/rtmss/transport/position", Mode.VALUE, _PLACE, "Where it is; it falls silent for a moment to get elsewhere"),
-    Row("/rtmss/transport/length", Mode.QUERY, (), "Its length in s; 0 while it is being read", "f"),
+    Row(
+        "/rtmss/transport/play",
+        Mode.VALUE,
+        (SWITCH,),
+        "Play the song of --file, or hold it where it is",
+    ),
+    Row(
+        "/rtmss/transport/position",
+        Mode.VALUE,
+        _PLACE,
+        "Where it is; it falls silent for a moment to get elsewhere",
+    ),
+    Row(
+        "/rtmss/transport/length", Mode.QUERY, (), "Its length in s; 0 while it is being read", "f"
+    ),
     Row("/rtmss/transport/loop", Mode.VALUE, (SWITCH,), "Go back to A whenever it comes to B"),
     Row("/rtmss/transport/a", Mode.VALUE, _PLACE, "Beginning of the loop"),
-    Row("/rtmss/transport/b", Mode.VALUE, _PLACE, "End of the loop; set A and B in one bundle to move both"),
-    Row("/rtmss/transport/loops", Mode.VALUE, (Arg("int", "", 0, MAX_LOOPS),),
-        "How many times the loop is played before the song goes on; 0 for ever"),
+    Row(
+        "/rtmss/transport/b",
+        Mode.VALUE,
+        _PLACE,
+        "End of the loop; set A and B in one bundle to move both",
+    ),
+    Row(
+        "/rtmss/transport/loops",
+        Mode.VALUE,
+        (Arg("int", "", 0, MAX_LOOPS),),
+        "How many times the loop is played before the song goes on; 0 for ever",
+    ),
     Row("/rtmss/transport/passes", Mode.QUERY, (), "How many times it has gone back to A", "i"),
-)  # fmt: skip
+)
 
 TABLE: tuple[Row, ...] = (
-    Row("/rtmss/ping", Mode.COMMAND, (), "Answers /rtmss/pong: the version, and whatever came", "any"),
+    Row(
+        "/rtmss/ping",
+        Mode.COMMAND,
+        (),
+        "Answers /rtmss/pong: the version, and whatever came",
+        "any",
+    ),
     Row("/rtmss/status", Mode.QUERY, (), "A bundle of all that is under /rtmss/status", "bundle"),
-    Row("/rtmss/status/<field>", Mode.QUERY, (), "State, load, late hops, and other figures of the engine", "s i f"),
-    Row("/rtmss/latency", Mode.QUERY, (), "Samples and ms from input to output, without the device", "i f"),
+    Row(
+        "/rtmss/status/<field>",
+        Mode.QUERY,
+        (),
+        "State, load, late hops, and other figures of the engine",
+        "s i f",
+    ),
+    Row(
+        "/rtmss/latency",
+        Mode.QUERY,
+        (),
+        "Samples and ms from input to output, without the device",
+        "i f",
+    ),
     Row("/rtmss/preset", Mode.VALUE, (NAME,), "Switch the scene; /rtmss/done when it plays"),
     Row("/rtmss/presets", Mode.QUERY, (), "Names of all presets", "s..."),
     Row("/rtmss/conditions", Mode.QUERY, (), "Names of all conditions", "s..."),
@@ -184,22 +233,52 @@ TABLE: tuple[Row, ...] = (
     Row("/rtmss/unsolo", Mode.TRIGGER, (PUSH,), "End every solo; 0 does nothing"),
     _MIX["fade"],
     _MIX["bypass"],
-    Row("/rtmss/panic", Mode.TRIGGER, (PUSH,), "Silence, before all else in a packet; 0 ends it, a new preset too"),
+    Row(
+        "/rtmss/panic",
+        Mode.TRIGGER,
+        (PUSH,),
+        "Silence, before all else in a packet; 0 ends it, a new preset too",
+    ),
     *_SONG,
-    Row("/rtmss/sync", Mode.COMMAND, (Arg("int", "", -MAX_INT, MAX_INT),),
-        "/rtmss/synced when all that came before is heard"),
-    Row("/rtmss/subscribe", Mode.COMMAND,
+    Row(
+        "/rtmss/sync",
+        Mode.COMMAND,
+        (Arg("int", "", -MAX_INT, MAX_INT),),
+        "/rtmss/synced when all that came before is heard",
+    ),
+    Row(
+        "/rtmss/subscribe",
+        Mode.COMMAND,
         (Arg("text", is_optional=True), Arg("int", "s", 1, MAX_TTL, is_optional=True)),
-        f"All values under a pattern (/rtmss), then every change, for {TTL} s after each message from here"),
+        f"All values under a pattern (/rtmss), then every change, for {TTL} s after each message "
+        "from here",
+    ),
     Row("/rtmss/unsubscribe", Mode.TRIGGER, (PUSH,), "End that, and the meters"),
-    Row("/rtmss/meters", Mode.VALUE, (Arg("float", "Hz", 0, MAX_HZ),), "Levels to this peer, so often; 0 ends it"),
+    Row(
+        "/rtmss/meters",
+        Mode.VALUE,
+        (Arg("float", "Hz", 0, MAX_HZ),),
+        "Levels to this peer, so often; 0 ends it",
+    ),
     Row("/rtmss/pong", Mode.SENT, (), "Version, and what the ping carried", "s any"),
     Row("/rtmss/done", Mode.SENT, (), "Address and name: what was asked for plays", "s s"),
-    Row("/rtmss/fail", Mode.SENT, (), "Address, code, text: it was refused, and nothing has changed", "s s s"),
+    Row(
+        "/rtmss/fail",
+        Mode.SENT,
+        (),
+        "Address, code, text: it was refused, and nothing has changed",
+        "s s s",
+    ),
     Row("/rtmss/synced", Mode.SENT, (), "The number of the sync, and the hop", "i i"),
-    Row("/rtmss/meter/<name>/peak", Mode.SENT, (), "Peak of a stem, of remainder or of master in dBFS", "f"),
+    Row(
+        "/rtmss/meter/<name>/peak",
+        Mode.SENT,
+        (),
+        "Peak of a stem, of remainder or of master in dBFS",
+        "f",
+    ),
     Row("/rtmss/meter/<name>/rms", Mode.SENT, (), "RMS of the same in dBFS", "f"),
-)  # fmt: skip
+)
 
 
 class Reference(NamedTuple):
@@ -215,7 +294,13 @@ class Reference(NamedTuple):
 def reference() -> list[Reference]:
     """The table as text."""
     return [
-        Reference(row.address, row.mode.value, _types(row), "; ".join(filter(None, map(_range, row.args))), row.effect)
+        Reference(
+            row.address,
+            row.mode.value,
+            _types(row),
+            "; ".join(filter(None, map(_range, row.args))),
+            row.effect,
+        )
         for row in TABLE
     ]
 
@@ -223,7 +308,9 @@ def reference() -> list[Reference]:
 def markdown() -> str:
     """The table for the README."""
     lines = ["| address | use | types | range | effect |", "|---|---|---|---|---|"]
-    lines += [f"| `{r.address}` | {r.use} | {r.args} | {r.range} | {r.effect} |" for r in reference()]
+    lines += [
+        f"| `{r.address}` | {r.use} | {r.args} | {r.range} | {r.effect} |" for r in reference()
+    ]
     return "\n".join([*lines, "", f"Fader taper: {TAPER} dB, straight lines in dB between."])
 
 
@@ -247,7 +334,9 @@ def _text(value: Argument) -> str:
 
 def _types(row: Row) -> str:
     letters = {"float": "f", "int": "i", "bool": "i/T/F", "text": "s"}
-    return row.sent or " ".join(f"[{letters[a.kind]}]" if a.is_optional else letters[a.kind] for a in row.args)
+    return row.sent or " ".join(
+        f"[{letters[a.kind]}]" if a.is_optional else letters[a.kind] for a in row.args
+    )
 
 
 def _range(arg: Arg) -> str:
