@@ -80,9 +80,8 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
         shared = started[0]
         status, meters = shared.read()
         now = time.monotonic() + 60  # it plays from now on, and is never missed
-        shared.report(
-            status._replace(state="running", hop_seconds=now, realtime=int(is_realtime)), meters
-        )  # type: ignore[arg-type]
+        playing = status._replace(state="running", hop_seconds=now, realtime=int(is_realtime))
+        shared.report(playing, meters)  # type: ignore[arg-type]
         engines.append(Dummy())
         return engines[-1]
 
