@@ -23,11 +23,11 @@ from rtmss.live.shared.state import SharedState
 from rtmss.model.dual_path import DualPath
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
-from rtmss.training.bank import Bank, load_bank
+from rtmss.training.mixtures.bank import Bank, load_bank
 
 if TYPE_CHECKING:  # they need conftest themselves, or a JACK server
-    from jack_rig import Host
-    from osc_rig import Studio
+    from helpers.jack import Host
+    from helpers.osc_server import Studio
 
 Noise = Callable[..., Audio]
 MakeCondition = Callable[..., Condition]
@@ -244,7 +244,7 @@ def solos(
 @pytest.fixture
 def studio(make_condition: MakeCondition) -> Iterator[Studio]:
     """An OSC server that a test talks to."""
-    from osc_rig import Studio
+    from helpers.osc_server import Studio
 
     shared = SharedState.create(12)
     studio = Studio(shared, make_condition)
@@ -258,7 +258,7 @@ def studio(make_condition: MakeCondition) -> Iterator[Studio]:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
     """server(period) starts a JACK server of this test's own; the latest counts."""
-    from jack_rig import jack_server
+    from helpers.jack import jack_server
 
     with jack_server(monkeypatch) as start:
         yield start
@@ -267,7 +267,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], subproce
 @pytest.fixture
 def host() -> Iterator[Callable[..., Host]]:
     """host(*options) starts `rtmss live` and waits until it plays."""
-    from jack_rig import live_host
+    from helpers.jack import live_host
 
     with live_host() as start:
         yield start

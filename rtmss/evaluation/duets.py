@@ -15,6 +15,7 @@ import numpy as np
 
 from rtmss.conditions.preset import find
 from rtmss.config import ConfigError
+from rtmss.datasets.taxonomy import FAMILIES, FAMILY_OF, HIDES
 from rtmss.evaluation.clips import SPOKEN, Recording
 from rtmss.evaluation.exam import Examiner, Result
 from rtmss.evaluation.exams import Exam, Material
@@ -32,7 +33,6 @@ from rtmss.evaluation.songs import (
 )
 from rtmss.evaluation.voices import VOICE_BELOW_DB
 from rtmss.files import Audio
-from rtmss.training.datasets.taxonomy import FAMILIES, FAMILY_OF, HIDES
 
 SHORTEST_SECONDS = 2.0
 """Of what is judged, and of what its clips are taken from."""

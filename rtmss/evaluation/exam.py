@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from rtmss.conditions.condition import Condition, ConditionHeader
+from rtmss.datasets.taxonomy import FAMILY_OF
 from rtmss.evaluation.baselines import (
     centre_cut,
     ideal_binary_mask,
@@ -39,7 +40,6 @@ from rtmss.evaluation.targets import ALONE, TARGETS, exactly, family_of, fits
 from rtmss.files import Audio
 from rtmss.separator import Separator
 from rtmss.training.classify import class_embedding
-from rtmss.training.datasets.taxonomy import FAMILY_OF
 
 N_TOGETHER = 8
 """Targets that the separator takes at once."""

@@ -24,6 +24,7 @@ from rich.progress import (
 
 from rtmss.conditions.preset import find
 from rtmss.config import ConfigError
+from rtmss.datasets.take import SPLITS
 from rtmss.evaluation.chart import draw_edges
 from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.duets import find_duets
@@ -36,7 +37,6 @@ from rtmss.evaluation.stems import find_stems_exams, stem_set
 from rtmss.evaluation.tables import print_report
 from rtmss.evaluation.targets import JUDGED
 from rtmss.separator import Separator
-from rtmss.training.datasets.take import SPLITS
 
 
 def evaluate(
