@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise
 from rich.console import Console
 
+from helpers.makers import MakeCondition, Noise
 from rtmss import demo
 from rtmss.conditions.condition import Condition
 from rtmss.conditions.preset import Library, shipped

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from conftest import MakeCondition, Noise, make_open
 from pedalboard.io import AudioFile
 
+from helpers.makers import MakeCondition, Noise
+from helpers.models import make_open
 from rtmss import render as render_module
 from rtmss.conditions.preset import Effect
 from rtmss.config import ConfigError

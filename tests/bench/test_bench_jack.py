@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from helpers import jack  # noqa: F401 (it skips where there is no JACK)
 from typer.testing import CliRunner
 
 from rtmss.bench.callback import measure_callback
 from rtmss.bench.rig import Rig
 from rtmss.cli import app
 from rtmss.config import UserError
+
+pytestmark = pytest.mark.jack
 
 
 @pytest.mark.usefixtures("shipped_graph")

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.encoded import encode, music
 
+from helpers.encoded import encode, music
 from rtmss.cli import main
 from rtmss.files import read_audio
 

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from helpers.encoded import encode, music
 
+from helpers.encoded import encode, music
 from rtmss.cli import main
 from rtmss.conditions.condition import ConditionError, load_condition, save_condition
 from rtmss.conditions.preset import shipped

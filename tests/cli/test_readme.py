@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from test_cli import home  # noqa: F401 (a fixture)
 
 from rtmss.cli import main
 from rtmss.conditions.preset import Library, Preset, shipped

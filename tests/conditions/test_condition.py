@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import MakeCondition, Noise
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
+from helpers.makers import MakeCondition, Noise, WriteAudio
 from rtmss.conditions.condition import (
     ClipRecord,
     Condition,
@@ -24,8 +23,6 @@ from rtmss.conditions.condition import (
 from rtmss.conditions.encode import check_clip, create_condition, encode_clips
 from rtmss.files import Audio
 from rtmss.model.separator import SeparatorModel
-
-WriteAudio = Callable[[Path, Audio, int], Path]
 
 
 def test_loading_gives_back_what_was_saved(tmp_path: Path, make_condition: MakeCondition) -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import MakeCondition
 
+from helpers.makers import MakeCondition
 from rtmss.conditions.condition import ConditionError, save_condition
 from rtmss.conditions.preset import MAX_STEMS, Library, Preset, find
 from rtmss.config import ConfigError, read_yaml

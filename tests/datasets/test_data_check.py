@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Noise
 from pedalboard.io import AudioFile
 from rich.console import Console
-from test_datasets import musdb18, tone, write_moises, write_slakh  # noqa: F401 (a fixture)
 
+from helpers.datasets import tone, write_moises, write_slakh
+from helpers.makers import Noise, WriteAudio
 from rtmss.cli import main
 from rtmss.datasets.check import Findings, check, clipped_share, relative_residual_db
 from rtmss.datasets.report import print_findings, to_json
 from rtmss.files import Audio
 
-WriteAudio = Callable[[Path, Audio, int], Path]
 RATE = 44100
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import MakeCondition, Noise
 
+from helpers.makers import MakeCondition, Noise
 from rtmss.cli.base import choose_backend
 from rtmss.conditions.preset import Library, shipped
 from rtmss.config import PROFILES, StftConfig

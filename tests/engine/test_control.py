@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import FrozenInstanceError
 
 import pytest
-from conftest import MakeCondition
 
+from helpers.makers import MakeCondition
 from rtmss.config import ConfigError
 from rtmss.engine.control import Scene, Stem
 

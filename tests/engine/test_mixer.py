@@ -5,8 +5,8 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise
 
+from helpers.makers import MakeCondition, Noise
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.mixer import Mixer, amplitude, gain_matrix, pan_gains
 from rtmss.files import Audio

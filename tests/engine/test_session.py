@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise, make_open
 
+from helpers.makers import MakeCondition, Noise
+from helpers.models import make_open
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import LOUDEST, Output, Session
 from rtmss.files import Audio

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise
 
+from helpers.makers import MakeCondition, Noise
 from rtmss.bench.streams import measure_streams
 from rtmss.engine.backends.streams import StreamBatch
 from rtmss.engine.control import Scene, Stem

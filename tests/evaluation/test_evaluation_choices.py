@@ -13,17 +13,15 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
-from test_evaluation import (
+
+from helpers.evaluation import (
     PITCHES,
     SAMPLE_RATE,
-    data,  # noqa: F401 (a fixture)
     examiner_of,
     judge,
     read,
-    weights,  # noqa: F401 (a fixture)
     write,
 )
-
 from rtmss.cli import main
 from rtmss.cli.research import numbers
 from rtmss.conditions.condition import Condition
@@ -39,8 +37,6 @@ from rtmss.evaluation.songs import Piece, master
 from rtmss.evaluation.tables import print_report
 from rtmss.files import Audio, read_audio
 from rtmss.separator import Separator
-
-# ruff: noqa: F811 (fixtures from the other file)
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_datasets import WriteAudio
-from test_evaluation import SAMPLE_RATE, judge, weights  # noqa: F401 (one is a fixture)
 
+from helpers.evaluation import SAMPLE_RATE, judge
+from helpers.makers import WriteAudio
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
 from rtmss.evaluation.duets import DuetExam, _hear, find_duets
@@ -19,8 +19,6 @@ from rtmss.evaluation.report import BOTH, DUETS, OWN
 from rtmss.evaluation.songs import Excerpt
 from rtmss.files import Audio, read_audio
 from rtmss.separator import Separator
-
-# ruff: noqa: F811 (fixtures from the other file)
 
 
 @pytest.fixture(scope="module")

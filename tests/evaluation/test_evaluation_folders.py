@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from test_evaluation import SAMPLE_RATE, data, examiner_of, judge, read, weights, write  # noqa: F401 (fixtures)
 
+from helpers.evaluation import SAMPLE_RATE, examiner_of, judge, read, write
 from rtmss.config import ConfigError
 from rtmss.evaluation.exam import other_sounds
 from rtmss.evaluation.options import Options
@@ -17,8 +17,6 @@ from rtmss.evaluation.report import UNKNOWN_VOICES
 from rtmss.evaluation.run import evaluate
 from rtmss.evaluation.songs import Piece
 from rtmss.evaluation.targets import exactly, fits
-
-# ruff: noqa: F811 (fixtures from the other file)
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from rich.console import Console
-from test_datasets import WriteAudio, write_medley, write_moises, write_slakh, write_stem_mp4
-from test_evaluation import SAMPLE_RATE, judge, weights, write  # noqa: F401 (one is a fixture)
 
+from helpers.datasets import write_medley, write_moises, write_slakh, write_stem_mp4
+from helpers.evaluation import SAMPLE_RATE, judge, write
+from helpers.makers import WriteAudio
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
 from rtmss.datasets.take import split_of
@@ -24,9 +25,6 @@ from rtmss.evaluation.stems import stem_set
 from rtmss.evaluation.tables import print_report
 from rtmss.files import Audio, read_audio
 from rtmss.separator import Separator
-
-# ruff: noqa: F811 (fixtures from the other file)
-
 
 STEMS = ("vocals", "drums", "bass", "other")
 FIGURES = {"SDR": "bss_sdr_db", "ISR": "bss_isr_db", "SIR": "bss_sir_db", "SAR": "bss_sar_db"}

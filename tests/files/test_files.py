@@ -14,9 +14,9 @@ import av
 import numpy as np
 import psutil
 import pytest
-from helpers.encoded import encode, ffmpeg_decodes, music
 from pedalboard.io import AudioFile
 
+from helpers.encoded import encode, ffmpeg_decodes, music
 from rtmss.files import AudioFileError, open_audio, read_audio
 
 LOSSLESS = [

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.encoded import encode, music
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from helpers.encoded import encode, music
 from rtmss.config import DamagedFileWarning
 from rtmss.files import Audio, AudioFileError, Damage, open_audio, read_audio, refuse_damage
 

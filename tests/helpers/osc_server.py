@@ -11,23 +11,20 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from conftest import MakeCondition
 from pythonosc import slip
 
+from helpers.dispatcher import tell
+from helpers.makers import MakeCondition
 from rtmss.conditions.preset import Library
 from rtmss.engine.control import Scene, Stem
 from rtmss.live.control.controller import MixerController
-from rtmss.live.control.osc.codec import Argument, Framer, decode, message
+from rtmss.live.control.osc.codec import Argument, Framer, message
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.process import Lines, take_turn
 from rtmss.live.shared.state import N_METERS, SharedState, Status
 
 Told = tuple[Any, ...]
 Socket = socket.socket
-
-
-def tell(data: bytes) -> list[Told]:
-    return [(one.address, *one.args) for packet in decode(data) for one in packet.messages]
 
 
 class Studio:
@@ -72,7 +69,7 @@ class Studio:
         told = []
         while True:
             try:
-                told += tell((sock or self.udp).recv(65536))
+                told += tell([(sock or self.udp).recv(65536)])
             except BlockingIOError:
                 return told
 
@@ -130,7 +127,7 @@ class Client:
         except ConnectionResetError:
             data = b""
         return (
-            [one for packet in self.framer.feed(data) for one in tell(packet)]
+            [one for packet in self.framer.feed(data) for one in tell([packet])]
             if data
             else [("end",)]
         )

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise
-from helpers.osc_server import Studio, Told
 
+from helpers.makers import MakeCondition, Noise
+from helpers.osc_server import Studio, Told
 from rtmss.conditions.condition import save_condition
 from rtmss.conditions.preset import Library
 from rtmss.engine.control import Scene, Stem, Strip

@@ -17,10 +17,12 @@ from typing import Any
 
 import psutil
 import pytest
-from helpers.jack import Host
 
+from helpers.live_host import Host
 from rtmss.bench.rig import free_port
 from rtmss.separator import default_weights
+
+pytestmark = pytest.mark.jack
 
 
 @pytest.mark.parametrize("option", ["--device", "--output"])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from helpers.supervised import Dummy
 from rtmss.live import host
 from rtmss.live.host import CALM_SECONDS, PAUSES_SECONDS, RefusedError, Supervised
 from rtmss.live.options import EXIT_REFUSED
@@ -20,19 +21,6 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now
-
-
-class Dummy:
-    """A process that ends when told."""
-
-    def __init__(self) -> None:
-        self.code: int | None = None
-
-    def exit_code(self) -> int | None:
-        return self.code
-
-    def kill(self) -> None:
-        self.code = -9
 
 
 @pytest.fixture

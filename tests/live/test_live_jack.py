@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.jack import Host
 
+from helpers.live_host import Host, jack_client
 from rtmss.bench.rig import host_processes
 from rtmss.files import Audio
+
+pytestmark = pytest.mark.jack
 
 
 @dataclass
@@ -61,12 +63,10 @@ class Listener:
 @pytest.fixture
 def listener(server: Callable[[int], subprocess.Popen[bytes]]) -> Iterator[Callable[[], Listener]]:
     """listener() joins the JACK server that runs."""
-    import jack
-
     made: list[Listener] = []
 
     def make() -> Listener:
-        made.append(Listener(jack.Client("tester")))
+        made.append(Listener(jack_client("tester")))
         return made[-1]
 
     yield make

@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jack
 import numpy as np
 import psutil
 import pytest
-from helpers.jack import Host, jack_server, live_host
 from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
-from test_recorder import small_disk  # noqa: F401 (a fixture)
 
+from helpers.live_host import Host, jack_client, jack_server, live_host
 from rtmss.files import Audio, read_audio
+
+pytestmark = pytest.mark.jack
 
 Recording = Callable[..., Host]
 
@@ -47,7 +47,7 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
 
 
 def _play_noise() -> Any:
-    client = jack.Client("noise")
+    client = jack_client("noise")
     source = client.outports.register("out")
     rng = np.random.default_rng(0)
 
@@ -159,7 +159,7 @@ def test_a_killed_recorder_goes_on_where_it_was(recording: Recording, tmp_path: 
 
 def test_a_full_disk_ends_the_recording_and_neither_sound_nor_control(
     recording: Recording,
-    small_disk: Path,  # noqa: F811
+    small_disk: Path,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     host = recording(small_disk)

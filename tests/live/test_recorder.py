@@ -7,7 +7,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import MakeCondition, Noise
-from test_song_source import publish_song
 
+from helpers.makers import MakeCondition, Noise
+from helpers.song import publish_song
 from rtmss.config import UserError
 from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.control import Scene, Stem, Strip
@@ -431,22 +430,6 @@ def test_a_full_disk_ends_the_recording_once_and_the_sound_goes_on(
     studio.start_recorder()  # another one does not begin anew
     studio.play(20)
     assert (len(studio.said), len(list(studio.folder.iterdir()))) == (1, 1)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 200 kB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.name != "posix" or os.geteuid() != 0:
-        pytest.skip("only root can make a small disk")
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], check=False
-    )
-    if made.returncode:
-        pytest.skip("no small disk can be made here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 def test_a_disk_that_is_really_full_leaves_files_that_play(

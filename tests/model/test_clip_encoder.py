@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import Noise
 
+from helpers.makers import Noise
 from rtmss.conditions.condition import ConditionError
 from rtmss.conditions.encode import encode_clips
 from rtmss.model.clip_encoder import mel_filterbank, segment_clip

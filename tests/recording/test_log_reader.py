@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise
 
+from helpers.makers import MakeCondition, Noise, WriteAudio
 from rtmss.cli import main
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
-from rtmss.files import Audio, AudioFileError, read_audio
+from rtmss.files import AudioFileError, read_audio
 from rtmss.model.separator import SeparatorModel
 from rtmss.recording.log import LOG, VECTORS, Event, EventKind, Header, Vectors, versions
 from rtmss.recording.log_reader import SessionLog, SessionLogError
@@ -22,7 +21,6 @@ from rtmss.recording.replay import replay
 from rtmss.separator import Separator
 
 HOP, MODEL_ID = 64, "0123456789ab"
-WriteAudio = Callable[[Path, Audio, int], Path]
 
 
 @pytest.fixture

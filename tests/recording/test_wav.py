@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import Noise
 
+from helpers.makers import Noise
 from rtmss.files import read_audio
 from rtmss.recording.wav import HEADER_BYTES, WavFile
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from conftest import Noise
 from numpy.typing import NDArray
 from pedalboard.io import AudioFile
 from rich.console import Console
 
+from helpers.makers import Noise, WriteAudio
 from rtmss.cli import main
 from rtmss.config import ConfigError, SeparatorConfig, UserError
 from rtmss.datasets import find_takes
@@ -28,7 +28,6 @@ from rtmss.training.mixtures.bank import load_bank
 from rtmss.training.mixtures.draw import Episodes
 from rtmss.training.recipe import EpisodeRecipe, Recipe
 
-WriteAudio = Callable[[Path, Audio, int], Path]
 RATE = 8000
 
 

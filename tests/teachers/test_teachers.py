@@ -13,10 +13,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from conftest import Noise
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
+from helpers.makers import Noise
 from rtmss.config import ConfigError
 from rtmss.files import Audio
 from rtmss.teachers import TEACHERS, load_teacher

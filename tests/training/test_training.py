@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
-from conftest import make_open
 from numpy.typing import NDArray
 from pydantic import ValidationError
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 
+from helpers.models import make_open
 from rtmss.config import ConfigError, SeparatorConfig, read_yaml
 from rtmss.datasets.taxonomy import FAMILIES, FAMILY_OF
 from rtmss.model.checkpoint import load_model

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeCondition
 
+from helpers.makers import MakeCondition
 from rtmss.conditions.condition import save_condition
 from rtmss.conditions.preset import Library
 from rtmss.config import UserError

@@ -13,22 +13,22 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from conftest import Noise
-from helpers.jack import Host, jack_server, live_host
 
+from helpers.live_host import Host, jack_server, live_host
+from helpers.makers import Noise, WriteAudio
 from rtmss import __version__
 from rtmss.bench.rig import RATE, free_port
-from rtmss.files import Audio
 from rtmss.live.control import layouts
 from rtmss.live.control.osc.state import STATUS
 from rtmss.live.control.osc.table import TABLE, Arg, Mode, Row
 
-WriteAudio = Callable[[Path, Audio, int], Path]
+pytestmark = pytest.mark.jack
+
 LAYOUT_FOLDER = Path(layouts.__file__).parent
 SECONDS = 10.0
 """How long an answer may take on a busy machine."""

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from helpers.osc_server import Client, Studio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pythonosc import slip
 
+from helpers.osc_server import Client, Studio
 from rtmss.config import UserError
 from rtmss.live.control.osc import server as server_module
 from rtmss.live.control.osc.codec import Framer, bundle, message

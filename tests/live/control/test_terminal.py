@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeCondition
-from rich.console import Console, RenderableType
+from rich.console import Console
 
+from helpers.makers import MakeCondition
+from helpers.terminal import STATUS, draw, press
 from rtmss.conditions.preset import Library
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem, Strip
@@ -21,25 +22,6 @@ from rtmss.live.control.keys import Keys, split_keys
 from rtmss.live.control.terminal import Terminal, dbfs, statistics_line, status_line, view
 from rtmss.live.shared.state import N_METERS, Meter, Recording, SharedState, Status
 
-STATUS = Status(
-    "running",
-    4711,
-    1.5,
-    3,
-    late=12,
-    fallbacks=5,
-    xruns=7,
-    bad_samples=2,
-    load=0.43,
-    p50_ms=4.91,
-    p99_ms=6.28,
-    p999_ms=8.37,
-    max_ms=19.46,
-    sample_rate=44100,
-    block=128,
-    latency=1664,
-    device_latency=256,
-)
 WORST = STATUS._replace(
     state="reopening",
     late=10**8,
@@ -72,21 +54,8 @@ def controller(tmp_path: Path, make_condition: MakeCondition) -> Iterator[MixerC
     shared.close(unlink=True)
 
 
-def draw(shown: RenderableType, *, is_terminal: bool = False) -> list[str]:
-    """Lines at 80 by 24."""
-    file = io.StringIO()
-    Console(width=80, height=24, file=file, force_terminal=is_terminal).print(shown)
-    return file.getvalue().splitlines()
-
-
 def row_of(lines: list[str], name: str) -> str:
     return next(line for line in lines if name in line)
-
-
-def press(controller: MixerController, keys: str) -> list[str]:
-    """Messages of keys pressed one after the other."""
-    pressed = Keys(controller)
-    return [pressed.press(key) for key in split_keys(keys)[0]]
 
 
 @pytest.fixture

@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.jack import Host
 
+from helpers.live_host import Host, jack_client
 from rtmss.bench.rig import RATE
 from rtmss.files import Audio
+
+pytestmark = pytest.mark.jack
 
 PERIOD = RATE // 10
 """Samples of a period of the tone."""
@@ -24,9 +26,7 @@ class Player:
     """A JACK client with a tone of 10 Hz on its output, which keeps what comes to its input."""
 
     def __init__(self) -> None:
-        import jack
-
-        self.client: Any = jack.Client("tester")
+        self.client: Any = jack_client("tester")
         source, self.sink = self.client.outports.register("out"), self.client.inports.register("in")
         self.heard: list[Audio] = []
         self.n_played = 0

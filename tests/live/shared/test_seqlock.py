@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from helpers import shared_writers
 from helpers.shared_writers import N_CONDITION, SHAPE
-
 from rtmss.live.shared import recorder_ring, seqlock
 from rtmss.live.shared.recorder_ring import RecorderRing
 from rtmss.live.shared.seqlock import SeqLock, Slots, record, record_lock, snapshot

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import MakeCondition
 
+from helpers.makers import MakeCondition
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.live.shared.state import N_METERS, N_SLOTS, Meter, Recording, SharedState, Status
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import MakeCondition
-from test_osc_dispatch import ME, Room, tell
-from test_terminal import STATUS, draw, press
 
+from helpers.dispatcher import ME, Room, tell
+from helpers.makers import MakeCondition, WriteAudio
+from helpers.terminal import STATUS, draw, press
 from rtmss.cli import main
 from rtmss.conditions.preset import Library
 from rtmss.config import UserError
@@ -422,7 +422,7 @@ def test_lines_for_logs_and_scripts_say_where_the_song_is(controller: MixerContr
 )
 def test_a_song_that_cannot_be_played_so_is_refused_before_anything_starts(
     tmp_path: Path,
-    write_audio: Callable[[Path, Audio, int], Path],
+    write_audio: WriteAudio,
     noise: Callable[..., Audio],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 from pedalboard.io import AudioFile
 
+from helpers.makers import WriteAudio
 from rtmss.config import UserError
 from rtmss.files import Audio, AudioFileError, AudioReader, read_audio
 from rtmss.live.shared.song_state import Playback, TransportCommand
 from rtmss.live.shared.state import SharedState
 from rtmss.live.song.decode import Loader, decode_song, song_seconds
 from rtmss.live.song.samples import DecodedSong
-
-Write = Callable[[Path, Audio, int], Path]
 
 
 def tones(rate: int, channels: int, seconds: float = 2.0) -> Audio:
@@ -40,7 +39,7 @@ def wait_for(done: Callable[[], Any]) -> None:
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("rate", [22050, 44100, 48000, 96000])
 def test_a_song_of_any_rate_is_resampled_to_that_of_the_stream(
-    tmp_path: Path, write_audio: Write, rate: int, channels: int
+    tmp_path: Path, write_audio: WriteAudio, rate: int, channels: int
 ) -> None:
     song = write_audio(tmp_path / "song.wav", tones(rate, channels), rate)
     info = decode_song(song, tmp_path / "decoded", 44100)
@@ -63,7 +62,9 @@ def test_every_format_is_played_as_it_is_read_elsewhere(tmp_path: Path, suffix: 
     assert np.array_equal(DecodedSong(tmp_path / "decoded", info).read(0, info.n_samples), expected)
 
 
-def test_around_the_song_the_decoded_song_is_silent(tmp_path: Path, write_audio: Write) -> None:
+def test_around_the_song_the_decoded_song_is_silent(
+    tmp_path: Path, write_audio: WriteAudio
+) -> None:
     audio = tones(8000, 2)
     decoded = DecodedSong(
         tmp_path / "decoded",
@@ -77,7 +78,9 @@ def test_around_the_song_the_decoded_song_is_silent(tmp_path: Path, write_audio:
     assert not decoded.read(20000, 10).any()
 
 
-def test_looking_ahead_changes_nothing_that_is_read(tmp_path: Path, write_audio: Write) -> None:
+def test_looking_ahead_changes_nothing_that_is_read(
+    tmp_path: Path, write_audio: WriteAudio
+) -> None:
     audio = tones(44100, 2, seconds=20)
     info = decode_song(write_audio(tmp_path / "a.wav", audio, 44100), tmp_path / "decoded", 44100)
     decoded = DecodedSong(tmp_path / "decoded", info)
@@ -87,7 +90,9 @@ def test_looking_ahead_changes_nothing_that_is_read(tmp_path: Path, write_audio:
     assert np.array_equal(decoded.read(0, info.n_samples), before)
 
 
-def test_what_has_been_played_leaves_the_memory_again(tmp_path: Path, write_audio: Write) -> None:
+def test_what_has_been_played_leaves_the_memory_again(
+    tmp_path: Path, write_audio: WriteAudio
+) -> None:
     psutil = pytest.importorskip("psutil")
     info = decode_song(
         write_audio(tmp_path / "a.wav", tones(44100, 2, 120), 44100), tmp_path / "decoded", 44100
@@ -103,7 +108,7 @@ def test_what_has_been_played_leaves_the_memory_again(tmp_path: Path, write_audi
     assert most - before < 8_000_000 < info.n_samples * 8
 
 
-def test_decoding_keeps_little_in_memory(tmp_path: Path, write_audio: Write) -> None:
+def test_decoding_keeps_little_in_memory(tmp_path: Path, write_audio: WriteAudio) -> None:
     song = write_audio(tmp_path / "a.wav", tones(48000, 2, 60), 48000)
     tracemalloc.start()
     try:
@@ -141,7 +146,7 @@ def _write(path: Path, audio: Audio) -> None:
 
 
 def test_a_disk_that_is_full_is_named_with_what_would_do(
-    tmp_path: Path, write_audio: Write
+    tmp_path: Path, write_audio: WriteAudio
 ) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no full device here")
@@ -154,7 +159,7 @@ def test_a_disk_that_is_full_is_named_with_what_would_do(
 
 @pytest.fixture
 def loaded(
-    shared: SharedState, tmp_path: Path, write_audio: Write
+    shared: SharedState, tmp_path: Path, write_audio: WriteAudio
 ) -> Iterator[tuple[SharedState, list[str], Loader]]:
     """A loader at work for a song of two seconds, and what it said."""
     song = write_audio(tmp_path / "song.wav", tones(44100, 1), 44100)
@@ -209,7 +214,7 @@ def test_closing_the_loader_removes_the_decoded_song(
 
 
 def test_closing_does_not_wait_for_the_end_of_a_long_song(
-    shared: SharedState, tmp_path: Path, write_audio: Write, monkeypatch: pytest.MonkeyPatch
+    shared: SharedState, tmp_path: Path, write_audio: WriteAudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     song = write_audio(tmp_path / "song.wav", tones(44100, 1, 30), 44100)
     read = AudioReader.read
@@ -243,7 +248,7 @@ def test_a_song_that_cannot_be_decoded_ends_the_host_and_is_named(
 
 
 def test_the_decoded_song_is_put_where_tmpdir_says(
-    shared: SharedState, tmp_path: Path, write_audio: Write, monkeypatch: pytest.MonkeyPatch
+    shared: SharedState, tmp_path: Path, write_audio: WriteAudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     song = write_audio(tmp_path / "song.wav", tones(44100, 1), 44100)
     monkeypatch.setenv("TMPDIR", str(tmp_path))

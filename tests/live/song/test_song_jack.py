@@ -11,16 +11,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jack
 import numpy as np
 import psutil
 import pytest
-from helpers.jack import Host, jack_server, live_host
 from pedalboard.io import AudioFile
 
+from helpers.live_host import Host, jack_client, jack_server, live_host
 from rtmss.bench.rig import RATE
 from rtmss.files import Audio
 from rtmss.live.buffers.declick import FADE
+
+pytestmark = pytest.mark.jack
 
 SECONDS, HOP = 30, 512
 POSITION = "/rtmss/transport/position"
@@ -39,7 +40,7 @@ class Ear:
     """A JACK client that records the host's first output."""
 
     def __init__(self) -> None:
-        self.client = jack.Client("ear")
+        self.client = jack_client("ear")
         self.blocks: list[Audio] = []
         sink = self.client.inports.register("in")
         self.client.set_process_callback(lambda _: self.blocks.append(sink.get_array().copy()))

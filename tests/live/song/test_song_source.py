@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise
 
+from helpers.makers import MakeCondition, Noise
+from helpers.song import publish_song
 from rtmss.config import PROFILES, SeparatorConfig
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
@@ -110,14 +111,6 @@ def show(
         )
 
     yield make
-
-
-def publish_song(shared: SharedState, path: Path, song: Audio) -> None:
-    """A decoded for the engine."""
-    path.write_bytes(np.ascontiguousarray(song.T).tobytes())
-    shared.transport.samples_path = path
-    number = shared.transport.info.read().number + 1
-    shared.transport.info.write(SongInfo(number, RATE, song.shape[1], len(song)))
 
 
 def rms(audio: Audio) -> float:

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import Noise
 from torch import Tensor
 
+from helpers.makers import Noise
 from rtmss.training.mixtures.augment import (
     DRY,
     FADE,

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Noise
 
+from helpers.makers import Noise, WriteAudio
 from rtmss.config import ConfigError
-from rtmss.files import Audio
 from rtmss.training.mixtures.bank import (
     FAMILIES,
     FAMILY_OF,
@@ -19,7 +17,6 @@ from rtmss.training.mixtures.bank import (
     load_bank,
 )
 
-WriteAudio = Callable[[Path, Audio, int], Path]
 RATE = 8000
 
 

@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import write_takes
 from numpy.typing import NDArray
 
+from helpers.makers import WriteAudio
+from helpers.takes import write_takes
 from rtmss.config import SeparatorConfig
-from rtmss.files import Audio
 from rtmss.signal.dynamics import UNMASTERED
 from rtmss.training.mixtures.bank import Bank, choose_share, load_bank
 from rtmss.training.mixtures.draw import DOUBLED, Episodes
@@ -270,7 +269,7 @@ def test_a_bank_without_songs_is_enough(tmp_path: Path, solos: Bank, recipe: Rec
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_a_song_without_a_singer_is_given_one(
-    tmp_path: Path, recipe: Recipe, write_audio: Callable[[Path, Audio, int], Path], share: float
+    tmp_path: Path, recipe: Recipe, write_audio: WriteAudio, share: float
 ) -> None:
     paths = ["songs/train/x/drums.wav", "songs/train/x/guitar.wav", "voice/train/cy/1.wav"]
     bank = load_bank(
@@ -324,7 +323,7 @@ def test_rivals_are_drawn_without_regard_to_their_weight_as_targets(
 def test_synthesizers_growl_and_others_do_not(
     tmp_path: Path,
     recipe: Recipe,
-    write_audio: Callable[[Path, Audio, int], Path],
+    write_audio: WriteAudio,
     stem: str,
     is_heard: bool,
     disguise: str,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from conftest import Noise
 from torch import Tensor
 
+from helpers.makers import Noise
 from rtmss.config import SeparatorConfig
 from rtmss.signal.dynamics import UNCOMPRESSED, UNMASTERED
 from rtmss.training.mixtures.augment import DRY, FADE, PLAIN

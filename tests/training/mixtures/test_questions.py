@@ -5,16 +5,15 @@ at once.
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import write_takes
 from numpy.typing import NDArray
 
+from helpers.makers import WriteAudio
+from helpers.takes import write_takes
 from rtmss.config import SeparatorConfig
-from rtmss.files import Audio
 from rtmss.training.mixtures.bank import Bank, load_bank
 from rtmss.training.mixtures.draw import CROWD, Episodes
 from rtmss.training.mixtures.mixdown import Mixdown
@@ -34,9 +33,7 @@ VOICES = [f"voice/train/{name}/{number}.wav" for name in ("eve", "fay") for numb
 
 
 @pytest.fixture(scope="module")
-def records(
-    tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]
-) -> Bank:
+def records(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) -> Bank:
     """A record split in two, a guitar over a backing that may hold guitars, lead and choir, solos,
     two singers.
     """

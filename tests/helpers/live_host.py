@@ -1,14 +1,12 @@
 """What the tests of the live host stand on: a JACK server without hardware, and a host to talk to.
 
-Importing it skips a test file on a machine that has no JACK.
+Tests that need them are marked `jack`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes.util
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -25,14 +23,12 @@ from rtmss.bench.rig import free_port, start_jack_server
 from rtmss.cli.base import choose_backend
 from rtmss.separator import Separator
 
-try:
-    import jack  # noqa: F401
-except (ImportError, OSError) as error:
-    pytest.skip(f"no JACK to test with ({error}); Debian: jackd2", allow_module_level=True)
-if shutil.which("jackd") is None or ctypes.util.find_library("portaudio") is None:
-    pytest.skip(
-        "no JACK server to test with; Debian: jackd2 libportaudio2", allow_module_level=True
-    )
+
+def jack_client(name: str) -> Any:
+    """A client of the JACK server that `jack_server` has started."""
+    import jack
+
+    return jack.Client(name)
 
 
 @dataclass
