@@ -14,12 +14,12 @@ from pedalboard.io import AudioFile
 from helpers.makers import MakeCondition, Noise, WriteAudio
 from helpers.models import CLIP_ENCODER, TINY, make_model, make_open
 from helpers.takes import write_takes
+from rtmss.audio import Audio
 from rtmss.cli.base import cache_folder
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.config import PROFILES, SeparatorConfig, UNetConfig
 from rtmss.engine.backends.choose import choose
 from rtmss.engine.backends.graph import export_graph
-from rtmss.files import Audio
 from rtmss.live.shared.state import SharedState
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator

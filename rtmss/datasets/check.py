@@ -15,10 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from rtmss.audio import Audio
 from rtmss.datasets import recognize
 from rtmss.datasets.take import SPLITS, Dataset, Problem, Take, add, read_file
 from rtmss.datasets.taxonomy import MIXTURE
-from rtmss.files import Audio, AudioFileError, Damage, resample
+from rtmss.files import AudioFileError, Damage, resample
 
 SAMPLE_RATE = 44100
 """Hz, at which the default model works."""

@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.datasets.taxonomy import FAMILY_OF
-from rtmss.files import Audio, AudioFileError, OnDamage, read_audio, warn_of_damage
+from rtmss.files import AudioFileError, OnDamage, read_audio, warn_of_damage
 
 SUFFIXES = {
     ".aif",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.datasets.taxonomy import FAMILY_OF
 from rtmss.evaluation.baselines import (
@@ -37,7 +38,6 @@ from rtmss.evaluation.report import (
 )
 from rtmss.evaluation.songs import Piece, master
 from rtmss.evaluation.targets import ALONE, TARGETS, exactly, family_of, fits
-from rtmss.files import Audio
 from rtmss.separator import Separator
 from rtmss.training.classify import class_embedding
 

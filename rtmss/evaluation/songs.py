@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rtmss.conditions.preset import find
+from rtmss.audio import Audio
 from rtmss.config import ConfigError
 from rtmss.datasets import Take, find_takes, recognize
 from rtmss.datasets.folder import FOLDER
@@ -23,7 +23,7 @@ from rtmss.datasets.taxonomy import FAMILY_OF, HIDES, MIXTURE
 from rtmss.evaluation.metrics import block_levels
 from rtmss.evaluation.report import SONGS
 from rtmss.evaluation.targets import TARGETS, family_of, fits
-from rtmss.files import Audio
+from rtmss.lookup import find
 from rtmss.signal.dynamics import master_gains
 
 MASTER = (4.0, 3.0, 0.01, 0.15, 8.0, 0.06)

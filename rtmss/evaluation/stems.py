@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtmss.conditions.preset import find
+from rtmss.audio import Audio
 from rtmss.datasets import recognize
 from rtmss.datasets.moisesdb import MOISESDB
 from rtmss.datasets.musdb import MUSDB18, MUSDB18_HQ
@@ -30,7 +30,7 @@ from rtmss.evaluation.metrics import measure
 from rtmss.evaluation.report import OWN, Absence, Score, Shots
 from rtmss.evaluation.songs import Excerpt, Piece, Song, add, master, read_song
 from rtmss.evaluation.targets import JUDGED, fits
-from rtmss.files import Audio
+from rtmss.lookup import find
 
 REMAINDER = "other"
 """What is left when all other stems are taken out of the mixture."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pedalboard import HighpassFilter, LowpassFilter
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 from rtmss.synth.score import Note, Rng
 
 Samples = NDArray[np.float32]

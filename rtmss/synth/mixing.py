@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pedalboard import Chain, Compressor, HighpassFilter, Reverb
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 from rtmss.synth.rigs import draw_rig
 from rtmss.synth.score import Part, Rng, Song
 

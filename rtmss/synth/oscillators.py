@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pedalboard import LadderFilter
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 from rtmss.synth.score import Note, Rng
 
 _TABLE = 4096

@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from pedalboard import HighpassFilter
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 from rtmss.synth.drum_machine import play_drums
 from rtmss.synth.lines import RISE
 from rtmss.synth.oscillators import Patch, sweep_filter, synthesize_notes

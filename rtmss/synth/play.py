@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.config import UserError
-from rtmss.files import Audio, read_audio
+from rtmss.files import read_audio
 from rtmss.synth.midi import write_midi
 from rtmss.synth.score import Part
 from rtmss.synth.soundfonts import INSTALL

@@ -14,7 +14,8 @@ import numpy as np
 import yaml
 from pedalboard.io import AudioFile
 
-from rtmss.files import Audio, read_audio
+from rtmss.audio import Audio
+from rtmss.files import read_audio
 from rtmss.synth.arrange import arrange
 from rtmss.synth.instruments import LEFT_OUT
 from rtmss.synth.mixing import mix_stems

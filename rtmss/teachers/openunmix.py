@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from rtmss.audio import Audio
 from rtmss.config import ConfigError
-from rtmss.files import Audio
 from rtmss.teachers.teacher import Teacher, missing, version_of
 
 LICENCES = {"umxhq": "MIT", "umxl": "CC-BY-NC-SA-4.0"}

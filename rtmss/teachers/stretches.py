@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from rtmss.files import Audio, resample
+from rtmss.audio import Audio
+from rtmss.files import resample
 from rtmss.teachers.raw import RawAudio
 from rtmss.teachers.teacher import Teacher
 

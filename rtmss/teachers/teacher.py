@@ -8,8 +8,8 @@ from __future__ import annotations
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
+from rtmss.audio import Audio
 from rtmss.config import ConfigError
-from rtmss.files import Audio
 
 
 class Teacher(Protocol):

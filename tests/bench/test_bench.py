@@ -17,6 +17,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from rtmss.audio import Audio
 from rtmss.bench import whole, work
 from rtmss.bench.paced import measure_paced
 from rtmss.bench.steps import N_TURN, StepRow, measure_steps
@@ -26,7 +27,6 @@ from rtmss.bench.work import macs_per_hop, peak_macs_per_second
 from rtmss.cli import app
 from rtmss.config import UserError
 from rtmss.engine.backends.torch import TorchBackend
-from rtmss.files import Audio
 from rtmss.live.realtime.priority import is_permitted
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator

@@ -13,7 +13,7 @@ import pytest
 from helpers.encoded import encode, music
 from rtmss.cli import main
 from rtmss.conditions.condition import ConditionError, load_condition, save_condition
-from rtmss.conditions.preset import shipped
+from rtmss.conditions.library import shipped
 
 
 @pytest.fixture

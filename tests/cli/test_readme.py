@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from rtmss.cli import main
-from rtmss.conditions.preset import Library, Preset, shipped
+from rtmss.conditions.library import Library, shipped
+from rtmss.conditions.preset import Preset
 from rtmss.config import validate
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session

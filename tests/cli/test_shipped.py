@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from rtmss.conditions.preset import Library, shipped
+from rtmss.conditions.library import Library, shipped
 from rtmss.engine.control import Scene
 from rtmss.separator import Separator, default_weights
 

@@ -10,6 +10,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from helpers.makers import MakeCondition, Noise, WriteAudio
+from rtmss.audio import Audio
 from rtmss.conditions.condition import (
     ClipRecord,
     Condition,
@@ -21,7 +22,6 @@ from rtmss.conditions.condition import (
     save_condition,
 )
 from rtmss.conditions.encode import check_clip, create_condition, encode_clips
-from rtmss.files import Audio
 from rtmss.model.separator import SeparatorModel
 
 

@@ -6,9 +6,11 @@ import pytest
 
 from helpers.makers import MakeCondition
 from rtmss.conditions.condition import ConditionError, save_condition
-from rtmss.conditions.preset import MAX_STEMS, Library, Preset, find
+from rtmss.conditions.library import Library
+from rtmss.conditions.preset import MAX_STEMS, Preset
 from rtmss.config import ConfigError, read_yaml
 from rtmss.engine.control import Scene
+from rtmss.lookup import find
 
 
 def read(tmp_path: Path, text: str) -> Preset:

@@ -13,10 +13,10 @@ from rich.console import Console
 
 from helpers.datasets import tone, write_moises, write_slakh
 from helpers.makers import Noise, WriteAudio
+from rtmss.audio import Audio
 from rtmss.cli import main
 from rtmss.datasets.check import Findings, check, clipped_share, relative_residual_db
 from rtmss.datasets.report import print_findings, to_json
-from rtmss.files import Audio
 
 RATE = 44100
 

@@ -19,11 +19,12 @@ from helpers.datasets import (
     write_stem_mp4,
 )
 from helpers.makers import Noise, WriteAudio
+from rtmss.audio import Audio
 from rtmss.config import ConfigError
 from rtmss.datasets import find_takes, medleydb, moisesdb, musdb, recognize, slakh
 from rtmss.datasets.take import Take, read_take, split_of
 from rtmss.datasets.taxonomy import FAMILY_OF, HIDES, MIXTURE, common_label
-from rtmss.files import Audio, AudioFileError, read_audio
+from rtmss.files import AudioFileError, read_audio
 from rtmss.training.mixtures.bank import load_bank, load_banks
 
 MOISES_STEMS = (

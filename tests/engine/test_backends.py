@@ -12,8 +12,9 @@ import pytest
 import torch
 
 from helpers.makers import MakeCondition, Noise
+from rtmss.audio import Audio
 from rtmss.cli.base import choose_backend
-from rtmss.conditions.preset import Library, shipped
+from rtmss.conditions.library import Library, shipped
 from rtmss.config import PROFILES, StftConfig
 from rtmss.engine.backends.graph import Analysis, Synthesis, factors
 from rtmss.engine.backends.onnx import OnnxBackend
@@ -21,7 +22,7 @@ from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.backends.torch import TorchBackend
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
-from rtmss.files import Audio, read_audio
+from rtmss.files import read_audio
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 from rtmss.signal.stft import analyze, synthesize

@@ -12,13 +12,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from rtmss.audio import Audio
 from rtmss.config import PROFILES, UserError
 from rtmss.engine.backends import choose as choosing
 from rtmss.engine.backends.choose import BackendChoice, BackendTimes, choose, compare, graph_path
 from rtmss.engine.backends.graph import GraphError, export_graph
 from rtmss.engine.backends.onnx import OnnxBackend
 from rtmss.engine.backends.torch import TorchBackend
-from rtmss.files import Audio
 from rtmss.model.separator import SeparatorModel
 
 MODEL_ID = "0123456789ab"

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from helpers.makers import MakeCondition, Noise
+from rtmss.audio import Audio
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.mixer import Mixer, amplitude, gain_matrix, pan_gains
-from rtmss.files import Audio
 
 
 def scene_of(make_condition: MakeCondition, *strips: Strip, **fields: object) -> Scene:

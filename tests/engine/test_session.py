@@ -8,9 +8,9 @@ import pytest
 
 from helpers.makers import MakeCondition, Noise
 from helpers.models import make_open
+from rtmss.audio import Audio
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import LOUDEST, Output, Session
-from rtmss.files import Audio
 from rtmss.model.separator import SeparatorModel
 
 HOP = 64

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from helpers.makers import MakeCondition, Noise
+from rtmss.audio import Audio
 from rtmss.bench.streams import measure_streams
 from rtmss.engine.backends.streams import StreamBatch
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
-from rtmss.files import Audio
 from rtmss.model.separator import SeparatorModel
 
 HOP = 64

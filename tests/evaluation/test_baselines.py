@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from rtmss.audio import Audio
 from rtmss.config import PROFILES, ConfigError, StftConfig
 from rtmss.evaluation.baselines import (
     centre_cut,
@@ -15,7 +16,6 @@ from rtmss.evaluation.baselines import (
     percussive_part,
 )
 from rtmss.evaluation.metrics import level_db, sdr_db
-from rtmss.files import Audio
 
 SAMPLE_RATE = 22050
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rtmss.audio import Audio
 from rtmss.config import ConfigError
 from rtmss.evaluation.bss import BssFigures, measure_bss
-from rtmss.files import Audio
 
 SAMPLE_RATE = 4000
 N_TAPS = 512

@@ -20,6 +20,7 @@ from helpers.evaluation import (
     read,
     write,
 )
+from rtmss.audio import Audio
 from rtmss.config import ConfigError
 from rtmss.datasets.take import Take
 from rtmss.evaluation.clips import ClipLibrary, Recording, find_recordings
@@ -31,7 +32,7 @@ from rtmss.evaluation.report import OWN, UNKNOWN_VOICES, Report, Score
 from rtmss.evaluation.run import evaluate
 from rtmss.evaluation.songs import Excerpt, Piece, Song, find_songs
 from rtmss.evaluation.voices import Voice, find_voices, lay_voice, lends, name_of, pair_voices
-from rtmss.files import Audio, read_audio
+from rtmss.files import read_audio
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 

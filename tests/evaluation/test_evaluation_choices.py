@@ -22,6 +22,7 @@ from helpers.evaluation import (
     read,
     write,
 )
+from rtmss.audio import Audio
 from rtmss.cli import main
 from rtmss.cli.research import numbers
 from rtmss.conditions.condition import Condition
@@ -35,7 +36,7 @@ from rtmss.evaluation.report import OWN, RIVAL, Absence, Report, Score, Shots
 from rtmss.evaluation.run import evaluate, prepare
 from rtmss.evaluation.songs import Piece, master
 from rtmss.evaluation.tables import print_report
-from rtmss.files import Audio, read_audio
+from rtmss.files import read_audio
 from rtmss.separator import Separator
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from helpers.evaluation import SAMPLE_RATE, judge
 from helpers.makers import WriteAudio
+from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
 from rtmss.evaluation.duets import DuetExam, _hear, find_duets
@@ -17,7 +18,7 @@ from rtmss.evaluation.exam import Examiner
 from rtmss.evaluation.exams import Material
 from rtmss.evaluation.report import BOTH, DUETS, OWN
 from rtmss.evaluation.songs import Excerpt
-from rtmss.files import Audio, read_audio
+from rtmss.files import read_audio
 from rtmss.separator import Separator
 
 

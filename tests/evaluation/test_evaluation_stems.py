@@ -15,6 +15,7 @@ from rich.console import Console
 from helpers.datasets import write_medley, write_moises, write_slakh, write_stem_mp4
 from helpers.evaluation import SAMPLE_RATE, judge, write
 from helpers.makers import WriteAudio
+from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
 from rtmss.datasets.take import split_of
@@ -23,7 +24,7 @@ from rtmss.evaluation.bss import BssFigures
 from rtmss.evaluation.report import OWN, Report, Score
 from rtmss.evaluation.stems import stem_set
 from rtmss.evaluation.tables import print_report
-from rtmss.files import Audio, read_audio
+from rtmss.files import read_audio
 from rtmss.separator import Separator
 
 STEMS = ("vocals", "drums", "bass", "other")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rtmss.audio import Audio
 from rtmss.evaluation.metrics import (
     block_levels,
     level_db,
@@ -12,7 +13,6 @@ from rtmss.evaluation.metrics import (
     si_sdr_db,
     sounding_level,
 )
-from rtmss.files import Audio
 
 
 @pytest.fixture

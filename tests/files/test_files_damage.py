@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from helpers.encoded import encode, music
+from rtmss.audio import Audio
 from rtmss.config import DamagedFileWarning
-from rtmss.files import Audio, AudioFileError, Damage, open_audio, read_audio, refuse_damage
+from rtmss.files import AudioFileError, Damage, open_audio, read_audio, refuse_damage
 
 RATE = 44100
 SECONDS = 1.0

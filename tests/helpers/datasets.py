@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from helpers.makers import WriteAudio
+from rtmss.audio import Audio
 from rtmss.datasets import musdb
 from rtmss.datasets.take import split_of
-from rtmss.files import Audio
 
 RATE = 44100
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from helpers.makers import MakeCondition
 from rtmss.conditions.condition import Condition
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
 from rtmss.config import ConfigError
 from rtmss.engine.control import Scene, Stem
 from rtmss.live.control.controller import MixerController

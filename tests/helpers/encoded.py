@@ -8,7 +8,7 @@ import av
 import numpy as np
 from av.audio.frame import AudioFrame
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 
 DEEP = {"wavpack": "s16p", "tta": "s16"}
 """Sample formats of encoders whose first choice has 8 bits."""

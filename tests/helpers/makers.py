@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition
-from rtmss.files import Audio
 
 Noise = Callable[..., Audio]
 MakeCondition = Callable[..., Condition]

@@ -15,7 +15,7 @@ from pythonosc import slip
 
 from helpers.dispatcher import tell
 from helpers.makers import MakeCondition
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
 from rtmss.engine.control import Scene, Stem
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import Argument, Framer, message

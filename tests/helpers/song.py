@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 from rtmss.live.shared.song_state import SongInfo
 from rtmss.live.shared.state import SharedState
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 
 if TYPE_CHECKING:  # they need conftest themselves, or a JACK server
     pass

@@ -17,11 +17,11 @@ import pytest
 
 from helpers.makers import MakeCondition, Noise
 from helpers.osc_server import Studio, Told
+from rtmss.audio import Audio
 from rtmss.conditions.condition import save_condition
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
-from rtmss.files import Audio
 from rtmss.live.buffers.timeline import Timeline
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import bundle, message

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from helpers.live_host import Host, jack_client
+from rtmss.audio import Audio
 from rtmss.bench.rig import host_processes
-from rtmss.files import Audio
 
 pytestmark = pytest.mark.jack
 

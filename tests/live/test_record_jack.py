@@ -21,7 +21,8 @@ from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
 
 from helpers.live_host import Host, jack_client, jack_server, live_host
-from rtmss.files import Audio, read_audio
+from rtmss.audio import Audio
+from rtmss.files import read_audio
 
 pytestmark = pytest.mark.jack
 

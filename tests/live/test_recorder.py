@@ -18,11 +18,12 @@ import torch
 
 from helpers.makers import MakeCondition, Noise
 from helpers.song import publish_song
+from rtmss.audio import Audio
 from rtmss.config import UserError
 from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
-from rtmss.files import Audio, read_audio
+from rtmss.files import read_audio
 from rtmss.live.buffers.timeline import MOST_WAITING, Timeline
 from rtmss.live.realtime.player import DeviceState, Player
 from rtmss.live.realtime.source import DeviceSource

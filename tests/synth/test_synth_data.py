@@ -16,11 +16,12 @@ import numpy as np
 import pytest
 import yaml
 
+from rtmss.audio import Audio
 from rtmss.cli import main
 from rtmss.config import UserError, read_yaml
 from rtmss.datasets import find_takes
 from rtmss.datasets.taxonomy import FAMILY_OF
-from rtmss.files import Audio, read_audio
+from rtmss.files import read_audio
 from rtmss.synth import mixing, run, song, soundfonts
 from rtmss.synth.arrange import arrange
 from rtmss.synth.drum_machine import make_kit, play_drums

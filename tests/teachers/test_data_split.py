@@ -15,11 +15,12 @@ from pedalboard.io import AudioFile
 from rich.console import Console
 
 from helpers.makers import Noise, WriteAudio
+from rtmss.audio import Audio
 from rtmss.cli import main
 from rtmss.config import ConfigError, SeparatorConfig, UserError
 from rtmss.datasets import find_takes
 from rtmss.datasets.check import check
-from rtmss.files import Audio, read_audio
+from rtmss.files import read_audio
 from rtmss.teachers.batch import find_songs, read_about, split_songs
 from rtmss.teachers.bleed import gains_without_bleed
 from rtmss.teachers.raw import RawAudio

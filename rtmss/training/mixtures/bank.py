@@ -22,11 +22,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import track
 
+from rtmss.audio import Audio
 from rtmss.config import ConfigError
 from rtmss.datasets import find_takes
 from rtmss.datasets.take import SUFFIXES, Take, read_take
 from rtmss.datasets.taxonomy import FAMILIES, FAMILY_OF
-from rtmss.files import Audio
 from rtmss.training.mixtures.bandwidth import bandwidth_hz
 
 __all__ = [

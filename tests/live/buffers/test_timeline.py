@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from rtmss.audio import Audio
 from rtmss.conditions.preset import Fallback
 from rtmss.config import UserError
-from rtmss.files import Audio
 from rtmss.live.buffers.declick import FADE
 from rtmss.live.buffers.timeline import HOLD_HOPS, Timeline, adaptation, blocks_per_hop
 

@@ -11,7 +11,7 @@ import pytest
 
 from helpers.makers import MakeCondition
 from rtmss.conditions.condition import save_condition
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.live.control.controller import AHEAD_HOPS, MAX_SCHEDULED, MixerController, PresetLoaded

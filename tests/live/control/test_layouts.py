@@ -12,7 +12,8 @@ import yaml
 from typer.testing import CliRunner
 
 from rtmss.cli import app
-from rtmss.conditions.preset import Library, Preset
+from rtmss.conditions.library import Library
+from rtmss.conditions.preset import Preset
 from rtmss.config import ConfigError, validate
 from rtmss.live.control import layouts
 from rtmss.live.control.layouts import FILES, LAYOUTS, SURFACE, layout_text

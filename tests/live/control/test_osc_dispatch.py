@@ -8,7 +8,7 @@ import pytest
 
 from helpers.dispatcher import ME, YOU, Room, Told, tell
 from helpers.makers import MakeCondition
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
 from rtmss.config import ConfigError
 from rtmss.engine.control import Scene
 from rtmss.live.control.osc.codec import Argument, Message, message

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from helpers.makers import MakeCondition
 from helpers.terminal import STATUS, draw, press
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.live.control.controller import MixerController

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from rtmss.audio import Audio
 from rtmss.config import UserError
-from rtmss.files import Audio
 from rtmss.live.buffers.declick import FADE
 from rtmss.live.device.clock import Clock
 from rtmss.live.device.resampler import TAPS, AdaptiveResampler, interpolate

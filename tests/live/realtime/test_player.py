@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from helpers.makers import MakeCondition, Noise
+from rtmss.audio import Audio
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
-from rtmss.files import Audio
 from rtmss.live.buffers.timeline import Timeline
 from rtmss.live.realtime.player import Player
 from rtmss.live.realtime.source import DeviceSource

@@ -14,11 +14,11 @@ import pytest
 from helpers.dispatcher import ME, Room, tell
 from helpers.makers import MakeCondition, WriteAudio
 from helpers.terminal import STATUS, draw, press
+from rtmss.audio import Audio
 from rtmss.cli import main
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem
-from rtmss.files import Audio
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import Argument, message
 from rtmss.live.control.osc.song import FEEDBACK_SECONDS, PREFIX

@@ -13,8 +13,9 @@ import pytest
 from pedalboard.io import AudioFile
 
 from helpers.makers import WriteAudio
+from rtmss.audio import Audio
 from rtmss.config import UserError
-from rtmss.files import Audio, AudioFileError, AudioReader, read_audio
+from rtmss.files import AudioFileError, AudioReader, read_audio
 from rtmss.live.shared.song_state import Playback, TransportCommand
 from rtmss.live.shared.state import SharedState
 from rtmss.live.song.decode import Loader, decode_song, song_seconds

@@ -17,8 +17,8 @@ import pytest
 from pedalboard.io import AudioFile
 
 from helpers.live_host import Host, jack_client, jack_server, live_host
+from rtmss.audio import Audio
 from rtmss.bench.rig import RATE
-from rtmss.files import Audio
 from rtmss.live.buffers.declick import FADE
 
 pytestmark = pytest.mark.jack

@@ -14,10 +14,10 @@ import pytest
 
 from helpers.makers import MakeCondition, Noise
 from helpers.song import publish_song
+from rtmss.audio import Audio
 from rtmss.config import PROFILES, SeparatorConfig
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
-from rtmss.files import Audio
 from rtmss.live.buffers.declick import FADE
 from rtmss.live.buffers.timeline import MOST_WAITING, Timeline
 from rtmss.live.realtime.player import Player
