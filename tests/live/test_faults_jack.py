@@ -6,20 +6,16 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from helpers.live_host import Host
-from rtmss.bench.rig import free_port
 from rtmss.separator import default_weights
 
 pytestmark = pytest.mark.jack
@@ -56,62 +52,23 @@ def weights(tmp_path: Path) -> Path:
     return Path(shutil.copy(default_weights(), tmp_path / "mine.safetensors"))
 
 
-@pytest.fixture
-def live(server: Callable[..., Any], weights: Path, tmp_path: Path) -> Iterator[Host]:
-    """A host that plays with these weights and writes what it says to `said.txt`."""
-    server(1024)
-    port, channel = free_port(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    channel.settimeout(0.5)
-    command = [
-        sys.executable,
-        "-m",
-        "rtmss",
-        "live",
-        "--quiet",
-        "--backend",
-        "torch",
-        "--osc-port",
-        str(port),
-    ]
-    with (tmp_path / "said.txt").open("wb") as said:
-        host = Host(
-            subprocess.Popen([*command, "--weights", str(weights)], stderr=said), channel, port
-        )
-        try:
-            assert host.ask("/rtmss/status/state", seconds=60) == ["running"]
-            yield host
-        finally:
-            host.process.terminate()
-            host.process.wait(10)
-            channel.close()
-
-
-def _kill_engine(host: Host) -> None:
-    """End the grandchild: the host's child is the server that its engines are forked from."""
-    for child in psutil.Process(host.process.pid).children(recursive=True):
-        if "forkserver" in " ".join(child.cmdline()) and child.ppid() != host.process.pid:
-            os.kill(child.pid, signal.SIGKILL)
-
-
 def test_weights_truncated_under_a_running_host_are_said_and_tried_again_until_they_are_whole(
-    live: Host, weights: Path, tmp_path: Path
+    server: Callable[..., Any], host: Callable[..., Host], weights: Path
 ) -> None:
+    server(1024)
+    live = host("--backend", "torch", "--weights", str(weights))
     whole = weights.read_bytes()
     hop = live.ask("/rtmss/status/hop")[0]
     os.truncate(weights, len(whole) // 2)
     time.sleep(0.5)
     assert live.ask("/rtmss/status/hop")[0] > hop, "an engine that plays needs the file no more"
-    _kill_engine(live)
-    said, deadline = tmp_path / "said.txt", time.monotonic() + 30
-    while said.read_text().count(f"rtmss: {weights}: not a safetensors file") < 2:
-        assert time.monotonic() < deadline
-        assert live.ask("/rtmss/ping", 5, answer="/rtmss/pong")[1] == 5
-        time.sleep(0.1)
-    assert "rtmss: the engine cannot start; starting it again in 1 s" in said.read_text()
+    live.kill_engine()
+    refusal = f"rtmss: {weights}: not a safetensors file"
+    live.wait_until(lambda: live.errors().count(refusal) >= 2, "the engine is refused twice")
+    assert live.ask("/rtmss/ping", 5, answer="/rtmss/pong")[1] == 5
+    pause = "rtmss: the engine cannot start; starting it again in 1 s"
+    live.wait_until(lambda: pause in live.errors(), "the supervisor pauses for a second")
     assert live.ask("/rtmss/status/state") == ["reopening"]
     weights.write_bytes(whole)
-    deadline = time.monotonic() + 30
-    while live.ask("/rtmss/status/state") != ["running"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    live.wait_until(lambda: live.ask("/rtmss/status/state") == ["running"], "the engine plays")
     assert live.process.poll() is None

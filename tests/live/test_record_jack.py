@@ -62,11 +62,6 @@ def _play_noise() -> Any:
     return client
 
 
-def _end(host: Host) -> None:
-    host.process.terminate()
-    host.process.wait(20)
-
-
 def _events(take: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (take / "session.jsonl").read_text().splitlines()[1:]]
 
@@ -109,7 +104,7 @@ def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
     host.sync()
     time.sleep(0.5)
     assert host.ask("/rtmss/status/recording") == ["recording"]
-    _end(host)
+    host.end()
     command = [sys.executable, "-m", "rtmss", "render", str(take / "input.wav")]
     command += [
         "--automation",
@@ -143,12 +138,13 @@ def test_a_killed_recorder_goes_on_where_it_was(recording: Recording, tmp_path: 
     )
     os.kill(victim.pid, signal.SIGKILL)
     seconds = host.ask("/rtmss/status/recording_seconds")[0]
-    deadline = time.monotonic() + 60
-    while host.ask("/rtmss/status/recording_seconds")[0] < seconds + 1:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    host.wait_until(
+        lambda: host.ask("/rtmss/status/recording_seconds")[0] >= seconds + 1,
+        "a second more is recorded",
+        60,
+    )
     (n_lost,) = host.ask("/rtmss/status/recording_lost")
-    _end(host)
+    host.end()
     assert [path.name for path in tmp_path.iterdir()] == ["take-001"]
     recorded = _audio(take)
     assert len({audio.shape[1] for audio in recorded.values()}) == 1
@@ -159,20 +155,17 @@ def test_a_killed_recorder_goes_on_where_it_was(recording: Recording, tmp_path: 
 
 
 def test_a_full_disk_ends_the_recording_and_neither_sound_nor_control(
-    recording: Recording,
-    small_disk: Path,
-    capfd: pytest.CaptureFixture[str],
+    recording: Recording, small_disk: Path
 ) -> None:
     host = recording(small_disk)
-    deadline = time.monotonic() + 60
-    while host.ask("/rtmss/status/recording") != ["stopped"]:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    host.wait_until(
+        lambda: host.ask("/rtmss/status/recording") == ["stopped"], "the recording stops", 60
+    )
     hop = host.ask("/rtmss/status/hop")[0]
     host.send("/rtmss/stem/vocals/gain", -3.0)
     host.sync()
     assert host.ask("/rtmss/ping", 5, answer="/rtmss/pong")[1] == 5
     assert host.ask("/rtmss/status/hop")[0] > hop
-    _end(host)
-    assert capfd.readouterr().err.count("recording stopped: No space left on device") == 1
+    host.end()
+    assert host.errors().count("recording stopped: No space left on device") == 1
     assert len({audio.shape[1] for audio in _audio(small_disk / "take-001").values()}) == 1

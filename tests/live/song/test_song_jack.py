@@ -4,19 +4,15 @@ wherever it is sent.
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from pedalboard.io import AudioFile
 
-from helpers.live_host import Host, jack_client, jack_server, live_host
+from helpers.live_host import Host, jack_client, jack_server, live_host, undisturbed
 from rtmss.audio import Audio
 from rtmss.bench.rig import RATE
 from rtmss.live.buffers.declick import FADE
@@ -77,17 +73,6 @@ def start(monkeypatch: pytest.MonkeyPatch, song: Audio, tmp_path: Path) -> Itera
             ear.client.close()
 
 
-def _undisturbed(live: Host, what: Callable[[], Any]) -> Any:
-    """What comes of a run in which no block was lost and no hop late, on however busy a machine."""
-    trouble = ("/rtmss/status/xruns", "/rtmss/status/late")
-    for _ in range(10):
-        before = [live.ask(address) for address in trouble]
-        result = what()
-        if before == [live.ask(address) for address in trouble]:
-            return result
-    pytest.skip("this machine is too busy to play for two seconds without losing a block")
-
-
 def _place(song: Audio, heard: Audio) -> int:
     """Where a piece of the song begins."""
     for place in np.flatnonzero(song[0] == heard[0]):
@@ -105,7 +90,7 @@ def test_a_seek_goes_to_its_place_and_the_song_goes_on_from_there_to_the_sample(
         live.send(POSITION, 12.5)
         return ear.listen(1.5)
 
-    heard = _undisturbed(live, jump)
+    heard = undisturbed(live, jump)
     silent = np.flatnonzero(heard == 0)
     assert 0.05 < len(silent) / RATE < 0.5
     after = heard[silent[-1] + 1 + FADE :]
@@ -121,7 +106,7 @@ def test_a_loop_keeps_its_length_to_the_sample_and_has_no_gap(start: Start, song
     live, ear = start("--loop", f"{a}:{a + length / RATE}")
     while live.ask("/rtmss/transport/passes")[0] < 1:
         time.sleep(0.1)
-    heard = _undisturbed(live, lambda: ear.listen(3 * length / RATE))
+    heard = undisturbed(live, lambda: ear.listen(3 * length / RATE))
     differ = np.flatnonzero(heard[length:] != heard[:-length])
     assert len(differ) <= 2 * (
         HOP + FADE
@@ -146,18 +131,19 @@ def test_a_killed_engine_comes_back_to_its_place(start: Start, song: Audio) -> N
     live, ear = start("--start", "8")
     time.sleep(1)
     [place] = live.ask(POSITION)
-    for child in psutil.Process(live.process.pid).children(recursive=True):
-        if "forkserver" in " ".join(child.cmdline()) and child.ppid() != live.process.pid:
-            os.kill(child.pid, signal.SIGKILL)
+    live.kill_engine()
     time.sleep(0.2)
     hop = live.ask("/rtmss/status/hop")[0]
-    deadline = time.monotonic() + 20
-    while live.ask("/rtmss/status/state") != ["running"] or live.ask("/rtmss/status/hop")[0] == hop:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    live.wait_until(
+        lambda: (
+            live.ask("/rtmss/status/state") == ["running"]
+            and live.ask("/rtmss/status/hop")[0] != hop
+        ),
+        "the engine plays again",
+    )
     ear.client.connect(ear.client.get_ports("rtmss:out.*")[0], ear.client.inports[0])
     time.sleep(1)
-    heard = _undisturbed(live, lambda: ear.listen(0.3))
+    heard = undisturbed(live, lambda: ear.listen(0.3))
     assert place * RATE < _place(song, heard[-2000:]) < (place + 20) * RATE
 
 
