@@ -14,6 +14,7 @@ import numpy as np
 from conftest import MakeCondition
 from pythonosc import slip
 
+from rtmss import __version__
 from rtmss.conditions.preset import Library
 from rtmss.engine.control import Scene, Stem
 from rtmss.live.control.controller import MixerController
@@ -83,7 +84,7 @@ class Studio:
 
     def pong(self) -> bool:
         """Whether the next ping is answered, whatever else is."""
-        return ("/rtmss/pong", "0.1.0", 99) in self.ask("/rtmss/ping", 99)
+        return ("/rtmss/pong", __version__, 99) in self.ask("/rtmss/ping", 99)
 
     def until(self, done: Callable[[], Any]) -> Any:
         end = time.monotonic() + 5
