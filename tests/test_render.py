@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from conftest import MakeCondition, Noise, make_open
 from pedalboard.io import AudioFile
 
-from rtmss import render as render_module
+from rtmss import rendering
 from rtmss.conditions.preset import Effect
 from rtmss.config import ConfigError
 from rtmss.engine.control import Scene, Stem, Strip
@@ -232,7 +233,7 @@ def test_a_full_disk_is_said_and_leaves_no_file(
             pass
 
     source = write(noise(44100))
-    monkeypatch.setattr(render_module, "AudioFile", FullDisk)
+    monkeypatch.setattr(rendering, "AudioFile", FullDisk)
     with pytest.raises(AudioFileError, match="is the disk full"):
         render(source, source.parent / "out", profiles["default"], RenderPlan(scene))
     assert list((source.parent / "out").iterdir()) == []
@@ -257,13 +258,8 @@ def test_memory_does_not_grow_with_the_file(
         source = write(np.tile(noise(44100), (1, seconds)), name=f"{seconds}.wav", bit_depth=16)
         plan = RenderPlan(scene)
         render(source, source.parent / "warm", profiles["default"], plan)
-        peaks.append(
-            _peak_memory(
-                lambda: render(
-                    source, source.parent / "out", profiles["default"], RenderPlan(scene)
-                )
-            )
-        )
+        run = partial(render, source, source.parent / "out", profiles["default"], plan)
+        peaks.append(_peak_memory(run))
     assert peaks[1] - peaks[0] < 20e6
 
 
