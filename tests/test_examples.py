@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Noise
+from conftest import MakeCondition, Noise
 from osc_rig import Studio
 from pedalboard.io import AudioFile
 
 from rtmss import Library, Scene, Separator, Session, Stem
 from rtmss.cli import main
+from rtmss.conditions.condition import save_condition
 from rtmss.conditions.preset import shipped
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -63,10 +64,16 @@ def test_a_session_switches_while_it_plays(run: Run, capsys: pytest.CaptureFixtu
 
 
 def test_an_osc_client_rides_a_gain_and_switches(
-    run: Run, studio: Studio, capsys: pytest.CaptureFixture[str]
+    run: Run,
+    studio: Studio,
+    make_condition: MakeCondition,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    separator = Separator.load()
-    studio.controller.model_id = separator.model_id
+    save_condition(tmp_path / "conditions/vocals.safetensors", make_condition())
+    preset = "stems: {vocals: {condition: vocals}}\n"
+    (tmp_path / "four-stems.yaml").write_text(preset, encoding="utf-8")
+    studio.controller.library = Library([tmp_path])
     client = threading.Thread(target=run, args=("osc_client.py", str(studio.server.port)))
     client.start()
     while client.is_alive():

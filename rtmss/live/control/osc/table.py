@@ -309,9 +309,14 @@ def markdown() -> str:
     """The table of `docs/osc.md`."""
     lines = ["| address | use | types | range | effect |", "|---|---|---|---|---|"]
     lines += [
-        f"| `{r.address}` | {r.use} | {r.args} | {r.range} | {r.effect} |" for r in reference()
+        f"| `{r.address}` | {r.use} | {_code(r.args)} | {r.range} | {r.effect} |"
+        for r in reference()
     ]
     return "\n".join([*lines, "", f"Fader taper: {TAPER} dB, straight lines in dB between."])
+
+
+def _code(text: str) -> str:
+    return text and f"`{text}`"
 
 
 def gain_of(fader: float) -> float:
