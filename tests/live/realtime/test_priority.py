@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
-from test_host import Dummy
 
+from helpers.supervised import Dummy
 from rtmss.engine.control import Scene
 from rtmss.live import host
 from rtmss.live.host import HostOptions, run_host
@@ -18,8 +19,9 @@ from rtmss.live.options import ControlOptions, EngineOptions
 from rtmss.live.realtime import priority
 from rtmss.live.shared.state import SharedState
 
-if sys.platform != "linux":
-    pytest.skip("SCHED_FIFO is asked for on Linux only", allow_module_level=True)
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="SCHED_FIFO is asked for on Linux only"
+)
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
         status, meters = shared.read()
         now = time.monotonic() + 60  # it plays from now on, and is never missed
         playing = status._replace(state="running", hop_seconds=now, realtime=int(is_realtime))
-        shared.report(playing, meters)  # type: ignore[arg-type]
+        shared.report(playing, np.zeros((len(meters), 2), np.float32))
         engines.append(Dummy())
         return engines[-1]
 
