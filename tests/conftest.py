@@ -12,11 +12,10 @@ import pytest
 from pedalboard.io import AudioFile
 
 from helpers.makers import MakeCondition, Noise, WriteAudio
-from helpers.models import CLIP_ENCODER, TINY, make_model, make_open
+from helpers.models import CLIP_ENCODER, TINY, make_condition, make_model, make_open
 from helpers.takes import write_takes
 from rtmss.audio import Audio
 from rtmss.cli.base import cache_folder
-from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.config import PROFILES, SeparatorConfig, UNetConfig
 from rtmss.engine.backends.choose import choose
 from rtmss.engine.backends.graph import export_graph
@@ -116,19 +115,10 @@ def noise() -> Noise:
     return make
 
 
-@pytest.fixture(scope="session")
-def make_condition() -> MakeCondition:
+@pytest.fixture(scope="session", name="make_condition")
+def make_condition_() -> MakeCondition:
     """make_condition(name, seed, n_condition=12) -> a condition with a random vector."""
-
-    def make(name: str = "vocals", seed: int = 0, n_condition: int = 12) -> Condition:
-        rng = np.random.default_rng(seed)
-        vector = np.abs(rng.standard_normal(n_condition, dtype=np.float32)) * 2
-        clips = rng.standard_normal((2, 16), dtype=np.float32)
-        clips /= np.linalg.norm(clips, axis=1, keepdims=True)
-        header = ConditionHeader(name=name, model_id="0123456789ab")
-        return Condition(header, vector, clips, np.zeros((0, 16), np.float32))
-
-    return make
+    return make_condition
 
 
 @pytest.fixture(scope="session")
