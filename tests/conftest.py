@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from pedalboard.io import AudioFile
 
+from helpers.locks import one_at_a_time
 from helpers.makers import MakeCondition, Noise, WriteAudio
 from helpers.models import CLIP_ENCODER, TINY, make_condition, make_model, make_open
 from helpers.takes import write_takes
@@ -52,9 +54,16 @@ def tiny() -> SeparatorModel:
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Networks for ONNX Runtime are made once for all tests, and not in the user's folder."""
+    folder = _common(tmp_path_factory) / "cache"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RTMSS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("RTMSS_CACHE", str(folder))
         yield
+
+
+def _common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A temporary folder of all processes that run tests together."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")
@@ -66,10 +75,11 @@ def tiny_graph(tmp_path_factory: pytest.TempPathFactory, tiny: SeparatorModel) -
 
 
 @pytest.fixture(scope="session")
-def shipped_graph(cache: None) -> Path:
+def shipped_graph(cache: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped weights for ONNX Runtime, where every command looks for them."""
     separator = Separator.load()
-    graph = choose(separator.model, separator.model_id, "onnx", cache_folder() / "onnx").graph
+    with one_at_a_time(_common(tmp_path_factory) / "shipped_graph.lock"):
+        graph = choose(separator.model, separator.model_id, "onnx", cache_folder() / "onnx").graph
     assert graph is not None
     return graph
 
