@@ -7,13 +7,13 @@ from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from rtmss.datasets import DATASETS
 from rtmss.datasets.check import Findings
 from rtmss.datasets.take import SPLITS
 from rtmss.datasets.taxonomy import FAMILIES, FAMILY_OF
+from rtmss.tables import WholeTable
 
 _N_EXAMPLES = 3
 
@@ -85,8 +85,8 @@ def _minutes(
     return {key: round(sums[key], 2) for key in sorted(sums, key=lambda key: -sums[key])}
 
 
-def _counts(findings: Findings) -> Table:
-    table = _table("split", ">songs", ">solo takes", ">minutes of stems")
+def _counts(findings: Findings) -> WholeTable:
+    table = WholeTable("split", ">songs", ">solo takes", ">minutes of stems")
     for split in _splits(findings):
         minutes = sum(_minutes(findings, lambda key: key[0], split).values())
         table.add_row(
@@ -98,9 +98,9 @@ def _counts(findings: Findings) -> Table:
     return table
 
 
-def _instruments(findings: Findings) -> Table:
+def _instruments(findings: Findings) -> WholeTable:
     splits = _splits(findings)
-    table = _table("family", "instrument", *(f">{split}, min" for split in splits))
+    table = WholeTable("family", "instrument", *(f">{split}, min" for split in splits))
     minutes = {split: _minutes(findings, lambda key: key[0], split) for split in splits}
     families = list(FAMILIES)
     shown = ""
@@ -117,8 +117,8 @@ def _instruments(findings: Findings) -> Table:
     return table
 
 
-def _licences(findings: Findings) -> Table:
-    table = _table("licence", ">minutes")
+def _licences(findings: Findings) -> WholeTable:
+    table = WholeTable("licence", ">minutes")
     for licence, minutes in _minutes(findings, lambda key: key[2] or "unknown").items():
         table.add_row(Text(licence), f"{minutes:.1f}")
     return table
@@ -146,13 +146,3 @@ def _print_problems(findings: Findings, console: Console) -> None:
 
 def _number(minutes: float) -> str:
     return f"{minutes:.1f}" if minutes else ""
-
-
-def _table(*columns: str) -> Table:
-    """A table without lines; columns that begin with `>` are flush right."""
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(
-            column.removeprefix(">"), justify="right" if column.startswith(">") else "left"
-        )
-    return table

@@ -22,7 +22,7 @@ from rtmss.bench import whole, work
 from rtmss.bench.paced import measure_paced
 from rtmss.bench.steps import N_TURN, StepRow, measure_steps
 from rtmss.bench.tables import steps_table
-from rtmss.bench.whole import measure_whole
+from rtmss.bench.whole import WholeRow, measure_whole
 from rtmss.bench.work import macs_per_hop, peak_macs_per_second
 from rtmss.cli import app
 from rtmss.config import UserError
@@ -186,14 +186,20 @@ def test_bench_render_measures_by_turns_and_writes_every_round(tmp_path: Path) -
     assert min(row["seconds"]) > 0
 
 
+def _measure_peers(told: list[str]) -> list[WholeRow]:
+    separator = Separator.load()
+    return measure_whole(separator, 1.0, peers=True, say=lambda _: None, tell_missing=told.append)
+
+
 def test_a_peer_that_is_installed_takes_its_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    heard = []
-    monkeypatch.setattr(
-        whole, "_peers", lambda song: iter([("other", (7, lambda: heard.append(song.shape)))])
-    )
-    rows = measure_whole(Separator.load(), 1.0, peers=True, say=lambda _: None)
+    heard: list[tuple[int, ...]] = []
+    told: list[str] = []
+    other = {"other": lambda song: (7, lambda: heard.append(song.shape))}
+    monkeypatch.setattr(whole, "PEERS", other)
+    rows = _measure_peers(told)
     assert [row.name for row in rows] == ["rtmss", "other"]
     assert heard == [(2, 44100)] * 3
+    assert told == []
     assert rows[1].n_parameters == 7
     assert rows[1].real_time_factor < rows[0].real_time_factor
     assert rows[1].first_audio_seconds == rows[1].seconds
@@ -201,11 +207,26 @@ def test_a_peer_that_is_installed_takes_its_turns(monkeypatch: pytest.MonkeyPatc
     assert min(rows[0].first_audio_seconds) < min(rows[0].seconds)
 
 
+def test_a_peer_that_cannot_be_imported_is_named_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(_: object) -> None:
+        raise OSError("libtorchaudio.so: undefined symbol")
+
+    other = {"open-unmix": fail, "other": lambda _: (7, lambda: None)}
+    monkeypatch.setattr(whole, "PEERS", other)
+    told: list[str] = []
+    assert [row.name for row in _measure_peers(told)] == ["rtmss", "other"]
+    assert told == ["open-unmix is not measured: libtorchaudio.so: undefined symbol"]
+
+
 def test_peers_that_are_not_there_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("demucs", "demucs.apply", "openunmix"):
         monkeypatch.setitem(sys.modules, name, None)
+    told: list[str] = []
     with pytest.raises(UserError, match="no peer is installed"):
-        measure_whole(Separator.load(), 1.0, peers=True, say=print)
+        _measure_peers(told)
+    assert [line.split()[0] for line in told] == ["htdemucs", "open-unmix"]
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pythonosc import slip
 
 from helpers.dispatcher import tell
 from helpers.makers import MakeCondition
+from rtmss import __version__
 from rtmss.conditions.library import Library
 from rtmss.engine.control import Scene, Stem
 from rtmss.live.control.controller import MixerController
@@ -80,7 +81,7 @@ class Studio:
 
     def pong(self) -> bool:
         """Whether the next ping is answered, whatever else is."""
-        return ("/rtmss/pong", "0.1.0", 99) in self.ask("/rtmss/ping", 99)
+        return ("/rtmss/pong", __version__, 99) in self.ask("/rtmss/ping", 99)
 
     def until(self, done: Callable[[], Any]) -> Any:
         end = time.monotonic() + 5

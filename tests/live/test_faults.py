@@ -17,6 +17,7 @@ import pytest
 
 from helpers.makers import MakeCondition, Noise
 from helpers.osc_server import Studio, Told
+from rtmss import __version__
 from rtmss.audio import Audio
 from rtmss.conditions.condition import save_condition
 from rtmss.conditions.library import Library
@@ -236,7 +237,7 @@ def test_100_000_fuzzed_datagrams_find_no_bug_and_pings_are_answered(
         OscServer, "_send", lambda _self, _peer, packet, _name=None: answers.append(packet)
     )
     peers = [Peer("127.0.0.1", 40_000 + i) for i in range(40)]
-    ping, pong = message("/rtmss/ping", 99), message("/rtmss/pong", "0.1.0", 99)
+    ping, pong = message("/rtmss/ping", 99), message("/rtmss/pong", __version__, 99)
     for _ in range(200):
         for data in (spoil(rng, rng.choice(known), known) for _ in range(500)):
             studio.server._handle(data, rng.choice(peers))
@@ -283,5 +284,5 @@ def test_a_desk_without_an_engine_answers_and_keeps_what_it_is_told(studio: Stud
     studio.turn(0.05)
     studio.send(message("/rtmss/ping", 1))
     studio.turn(0.05)
-    assert ("/rtmss/pong", "0.1.0", 1) in studio.hear()
+    assert ("/rtmss/pong", __version__, 1) in studio.hear()
     assert MixerController(studio.shared, Library([]), "0123456789ab", 512).scene.bypass

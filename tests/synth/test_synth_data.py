@@ -4,6 +4,7 @@ skipped without it.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import struct
 import sys
@@ -40,9 +41,10 @@ from rtmss.synth.styles import STYLES
 from rtmss.training import run as training
 from rtmss.training.recipe import EncoderRecipe, LoopRecipe
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-BLOCKS = (block.split("```")[0] for block in README.split("```bash\n"))
-(COMMANDS,) = (block for block in BLOCKS if "rtmss data synth" in block)
+EXAMPLE = Path(__file__).parents[2] / "examples/train_small.sh"
+COMMANDS = [
+    line for line in EXAMPLE.read_text(encoding="utf-8").splitlines() if line.startswith("rtmss ")
+]
 RATE = 44100
 EVERYTHING = frozenset((bank, program) for bank in (0, 8, 16, 128) for program in range(128))
 PALETTE = {
@@ -481,7 +483,7 @@ def test_what_fluidsynth_cannot_play_is_told(tmp_path: Path) -> None:
 
 
 @with_fluidsynth
-def test_the_commands_of_the_readme_make_songs_train_and_judge(
+def test_the_commands_of_the_example_make_songs_train_and_judge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     short = song.make_song
@@ -496,11 +498,8 @@ def test_the_commands_of_the_readme_make_songs_train_and_judge(
         lambda path, kind: read_yaml(path, kind).model_copy(update=brief | {"n_workers": 0}),
     )
     font = str(smallest_soundfont().path)
-    synth, train, evaluate = (
-        line.replace("DIR", str(tmp_path / "data")).replace("runs/", f"{tmp_path}/runs/").split()
-        for line in COMMANDS.splitlines()
-        if line.startswith("rtmss ")
-    )
+    where = str(tmp_path)
+    synth, train, evaluate = (shlex.split(line.replace("$folder", where)) for line in COMMANDS)
     synth += ["--songs", "2", "--valid", "1", "--processes", "1", "--soundfont", font]
     for argv in (synth, train, evaluate):
         monkeypatch.setattr(sys, "argv", argv)

@@ -20,6 +20,7 @@ from rtmss.live.control.layouts import FILES, LAYOUTS, SURFACE, layout_text
 from rtmss.live.control.osc.table import TABLE, Mode, Row
 
 FOLDER = Path(layouts.__file__).parent
+RECIPES = Path(__file__).parent.parent / "docs/daw.md"
 STEMS = ("vocals", "kit-2")
 ADDRESS = re.compile(r"/rtmss/[\w/@-]*\w")
 REAPER_LINE = re.compile(r"^(?:# )?\w+ ([nfb])(/rtmss/\S+)$", re.MULTILINE)
@@ -56,7 +57,7 @@ def test_every_address_is_in_the_table(name: str) -> None:
 
 
 def test_the_recipes_name_only_addresses_that_there_are() -> None:
-    addresses = ADDRESS.findall((FOLDER / "README.md").read_text(encoding="utf-8"))
+    addresses = ADDRESS.findall(RECIPES.read_text(encoding="utf-8"))
     assert len(addresses) >= 8
     for address in addresses:
         _row(address)

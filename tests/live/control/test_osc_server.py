@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pythonosc import slip
 
 from helpers.osc_server import Client, Studio
+from rtmss import __version__
 from rtmss.config import UserError
 from rtmss.live.control.osc import server as server_module
 from rtmss.live.control.osc.codec import Framer, bundle, message
@@ -45,7 +46,7 @@ def connect(studio: Studio) -> Iterator[Callable[..., Client]]:
 
 def test_a_ping_comes_back_to_the_port_it_came_from(studio: Studio) -> None:
     other = studio.make_socket()
-    assert studio.ask("/rtmss/ping", 1) == [("/rtmss/pong", "0.1.0", 1)]
+    assert studio.ask("/rtmss/ping", 1) == [("/rtmss/pong", __version__, 1)]
     assert studio.hear(other) == []
     other.close()
 
@@ -218,7 +219,7 @@ def test_tcp_is_answered_in_its_own_framing(
     client.send(message("/rtmss/ping", b"\xc0\xdb"))
     client.send(message("/rtmss/fade"))
     assert studio.collect(client, 2) == [
-        ("/rtmss/pong", "0.1.0", b"\xc0\xdb"),
+        ("/rtmss/pong", __version__, b"\xc0\xdb"),
         ("/rtmss/fade", 30.0),
     ]
     assert client.framer.frame(b"x") == (slip.encode(b"x") if framing == "slip" else b"\0\0\0\1x")
@@ -231,7 +232,7 @@ def test_tcp_garbage_ends_its_own_connection_only(
     bad.sock.sendall(b"GET / HTTP/1.1\r\n\r\n")
     studio.until(bad.is_dropped)
     good.send(message("/rtmss/ping", 1))
-    assert studio.until(good.hear) == [("/rtmss/pong", "0.1.0", 1)]
+    assert studio.until(good.hear) == [("/rtmss/pong", __version__, 1)]
 
 
 def test_a_malformed_packet_keeps_its_connection(
@@ -241,7 +242,7 @@ def test_a_malformed_packet_keeps_its_connection(
     client.send(b"nonsense")
     assert studio.until(client.hear)[0][:3] == ("/rtmss/fail", "", "wire")
     client.send(message("/rtmss/ping"))
-    assert studio.until(client.hear) == [("/rtmss/pong", "0.1.0")]
+    assert studio.until(client.hear) == [("/rtmss/pong", __version__)]
 
 
 @FUZZ

@@ -43,7 +43,7 @@ FORMATS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Plan:
+class RenderPlan:
     """What to write: any of the mix, every stem, the remainder."""
 
     scene: Scene
@@ -55,7 +55,7 @@ class Plan:
     format: str = "wav"
 
     @classmethod
-    def from_preset(cls, preset: Preset, scene: Scene, *, stems: bool, format: str) -> Plan:  # noqa: A002
+    def from_preset(cls, preset: Preset, scene: Scene, *, stems: bool, format: str) -> RenderPlan:  # noqa: A002
         """A render of a preset."""
         effects = {name: stem.effects for name, stem in preset.stems.items()}
         effects |= {"remainder": preset.remainder.effects, "mix": preset.master.effects}
@@ -69,7 +69,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Report:
+class RenderReport:
     """What a render did."""
 
     files: list[Path]
@@ -91,11 +91,11 @@ def render(
     source: Path,
     folder: Path,
     model: SeparatorModel,
-    plan: Plan,
+    plan: RenderPlan,
     report: Callable[[float], None] = lambda _: None,
     *,
     backend: Backend | None = None,
-) -> Report:
+) -> RenderReport:
     """Render a file.
 
     Args:
@@ -128,14 +128,14 @@ def render(
                 files.write(pieces)
             report(1.0)
     seconds = time.monotonic() - started
-    return Report(files.paths, reader.n_read / rate, seconds, files.peak, chain.n_bad_samples)
+    return RenderReport(files.paths, reader.n_read / rate, seconds, files.peak, chain.n_bad_samples)
 
 
 class _Chain:
     """Samples in at the file's rate; aligned pieces of every strip and of the mix out, by name."""
 
     def __init__(
-        self, model: SeparatorModel, plan: Plan, rate: int, backend: Backend | None = None
+        self, model: SeparatorModel, plan: RenderPlan, rate: int, backend: Backend | None = None
     ) -> None:
         self.session = Session(model, plan.scene, backend=backend)
         self.n_bad_samples = 0
