@@ -28,7 +28,8 @@ __all__ = [
 
 if TYPE_CHECKING:
     from rtmss.conditions.condition import Condition
-    from rtmss.conditions.preset import Library, Preset
+    from rtmss.conditions.library import Library
+    from rtmss.conditions.preset import Preset
     from rtmss.conditions.strip import Strip
     from rtmss.config import PROFILES, UserError
     from rtmss.engine.control import Scene, Stem
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "Condition": "rtmss.conditions.condition",
-    "Library": "rtmss.conditions.preset",
+    "Library": "rtmss.conditions.library",
     "Output": "rtmss.engine.session",
     "PROFILES": "rtmss.config",
     "Preset": "rtmss.conditions.preset",

@@ -16,12 +16,13 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from rtmss.conditions.preset import Library, shipped
+from rtmss.audio import Audio
+from rtmss.conditions.library import Library, shipped
 from rtmss.engine.backends.choose import BackendChoice
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Output, Session
 from rtmss.evaluation.metrics import measure, sdr_db
-from rtmss.files import Audio, AudioFileError, read_audio
+from rtmss.files import AudioFileError, read_audio
 from rtmss.separator import Separator, play_whole
 from rtmss.spectrograms import draw_spectrograms
 from rtmss.tables import WholeTable

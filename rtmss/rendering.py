@@ -20,6 +20,7 @@ import numpy as np
 import soxr
 from pedalboard.io import AudioFile, WriteableAudioFile
 
+from rtmss.audio import Audio
 from rtmss.conditions.preset import Effect, Preset
 from rtmss.config import ConfigError
 from rtmss.effects import Lane
@@ -27,7 +28,7 @@ from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Scene
 from rtmss.engine.mixer import Mixer
 from rtmss.engine.session import Session, make_sane
-from rtmss.files import Audio, AudioFileError, open_audio
+from rtmss.files import AudioFileError, open_audio
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 from rtmss.separator import BLOCK_HOPS
 

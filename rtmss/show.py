@@ -10,11 +10,13 @@ from rich.console import Group, RenderableType
 
 from rtmss import __version__
 from rtmss.conditions.condition import Condition, clip_similarities, load_condition, nearest
-from rtmss.conditions.preset import Library, StripPreset, find
+from rtmss.conditions.library import Library
+from rtmss.conditions.preset import StripPreset
 from rtmss.engine.backends.choose import BackendChoice
 from rtmss.live.control.osc.table import reference
 from rtmss.live.device.portaudio import PortAudioError, devices
 from rtmss.live.realtime.priority import describe
+from rtmss.lookup import find
 from rtmss.separator import Separator
 from rtmss.tables import WholeTable
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise
-from osc_rig import Studio
 from pedalboard.io import AudioFile
 
+from helpers.makers import MakeCondition, Noise
+from helpers.osc_server import Studio
 from rtmss import Library, Scene, Separator, Session, Stem
 from rtmss.cli import main
 from rtmss.conditions.condition import save_condition
-from rtmss.conditions.preset import shipped
+from rtmss.conditions.library import shipped
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 TESTED = {

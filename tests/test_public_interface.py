@@ -93,7 +93,7 @@ def test_the_profiles_are_those_of_the_command_line() -> None:
 
 def test_a_name_that_is_not_public_is_refused() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Mixer'"):
-        _ = rtmss.Mixer  # type: ignore[attr-defined]
+        _ = rtmss.Mixer
 
 
 def test_a_public_function_stays_itself_after_its_module_is_imported() -> None:

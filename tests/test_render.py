@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from conftest import MakeCondition, Noise, make_open
 from pedalboard.io import AudioFile
 
+from helpers.makers import MakeCondition, Noise
+from helpers.models import make_open
 from rtmss import rendering
+from rtmss.audio import Audio
 from rtmss.conditions.preset import Effect
 from rtmss.config import ConfigError
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
-from rtmss.files import Audio, AudioFileError, read_audio
+from rtmss.files import AudioFileError, read_audio
 from rtmss.model.separator import SeparatorModel
 from rtmss.rendering import RenderPlan, render
 

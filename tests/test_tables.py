@@ -17,10 +17,10 @@ from rtmss import show
 from rtmss.bench.sizes import latencies
 from rtmss.bench.steps import StepRow
 from rtmss.bench.tables import latency_table, steps_table
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
+from rtmss.datasets.report import print_datasets
 from rtmss.study import Edge, edges_table
 from rtmss.tables import WholeTable
-from rtmss.training.datasets.report import print_datasets
 
 PACKAGE = Path(show.__file__).parent
 OWN_TABLES = {"tables.py", "demo.py", "live/control/terminal.py"}

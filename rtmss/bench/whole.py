@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rtmss.audio import Audio
 from rtmss.bench.song import demo_song
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Session
-from rtmss.files import Audio
 from rtmss.separator import Separator, play_whole
 
 N_ROUNDS = 3

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.session import Session
-from rtmss.files import Audio, AudioReader, ignore_damage, open_audio
+from rtmss.files import AudioReader, ignore_damage, open_audio
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 from rtmss.recording.log_reader import ReplayStep, SessionLog, SessionLogError
 from rtmss.rendering import Files, RenderReport

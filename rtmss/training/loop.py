@@ -26,10 +26,10 @@ from torch.utils.data import DataLoader
 
 from rtmss.model.checkpoint import grow_model, load_model, save_model
 from rtmss.model.separator import SeparatorModel
-from rtmss.training.bank import Bank
-from rtmss.training.episodes import Episode, Episodes, Plan
-from rtmss.training.mixdown import Mixdown, Mixed
-from rtmss.training.pool import revisit, visits
+from rtmss.training.mixtures.bank import Bank
+from rtmss.training.mixtures.draw import Episode, Episodes, Plan
+from rtmss.training.mixtures.mixdown import Mixdown, Mixed
+from rtmss.training.mixtures.pool import revisit, visits
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import LoopRecipe, Recipe
 from rtmss.training.windows import Crop, Memory, Passes, window_loss
