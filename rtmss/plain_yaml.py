@@ -17,6 +17,9 @@ MAX_VALUES = 10_000
 """In one document, those that aliases repeat counted again."""
 
 
+_MERGE = "tag:yaml.org,2002:merge"
+
+
 class _BoundedLoader(yaml.SafeLoader):
     """YAML that is refused as soon as it is too deep or too large."""
 
@@ -57,6 +60,8 @@ class _StrictLoader(_BoundedLoader):
 def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
+        if key_node.tag == _MERGE:
+            continue
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, Hashable):
             raise yaml.YAMLError(

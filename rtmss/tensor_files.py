@@ -66,6 +66,8 @@ def _notes(length: bytes, rest: bytes) -> dict[str, str]:
         header = parse_json(rest[:n_header].decode("utf-8"), MAX_HEADER_BYTES)
     except UnicodeDecodeError as error:
         raise UnreadableError("not a safetensors file (its header is no text)") from error
+    except UnreadableError as error:
+        raise UnreadableError(f"not a safetensors file (its header: {error})") from error
     notes = header.get("__metadata__", {}) if isinstance(header, dict) else None
     if not isinstance(notes, dict):
         raise UnreadableError("not a safetensors file (its header is no table)")

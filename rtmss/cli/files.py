@@ -268,3 +268,9 @@ def _summarise(report: Report, format: str) -> None:  # noqa: A002
         console.print(
             f"{report.n_bad_samples} input samples were not finite or absurdly loud", style="yellow"
         )
+    if report.n_bad_outputs:
+        console.print(
+            f"{report.n_bad_outputs} samples of stems, effects or mix were not finite and are "
+            "silence",
+            style="yellow",
+        )

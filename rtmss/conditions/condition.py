@@ -58,6 +58,18 @@ class ConditionHeader(Config):
         words += [word for clip in self.negative for word in ("--negative", clip.file)]
         return shlex.join(words)
 
+    def check_model(self, model_id: str) -> None:
+        """Refuse a condition of other weights than these.
+
+        Raises:
+            ConditionError: it was made for others; the message holds the command that rebuilds it.
+        """
+        if self.model_id != model_id:
+            raise ConditionError(
+                f"condition '{self.name}' was made for weights {self.model_id}, these are "
+                f"{model_id}; rebuild it: {self.rebuild_command}"
+            )
+
 
 @dataclass(frozen=True, eq=False)
 class Condition:
@@ -72,6 +84,18 @@ class Condition:
     """(number of positive clips, E) embeddings, unit length."""
     negative: NDArray[np.float32]
     """(number of negative clips, E)."""
+
+    def __post_init__(self) -> None:
+        """Keep vectors of other number types as 32-bit floats.
+
+        Raises:
+            ConditionError: one is no array of numbers.
+        """
+        for name in ("vector", "positive", "negative"):
+            array = np.asarray(getattr(self, name))
+            if array.dtype.kind not in "fiu":
+                raise ConditionError(f"condition '{self.name}': its {name} holds no numbers")
+            object.__setattr__(self, name, np.ascontiguousarray(array, np.float32))
 
     @property
     def name(self) -> str:
@@ -187,12 +211,8 @@ def load_condition(path: Path, model_id: str | None = None) -> Condition:
         raise ConditionError(
             f"{path}: a condition of version {header.version}, this rtmss reads {VERSION}"
         )
-    if model_id is not None and header.model_id != model_id:
-        raise ConditionError(
-            f"condition '{header.name}' was made for weights {header.model_id}, these are "
-            f"{model_id}; "
-            f"rebuild it: {header.rebuild_command}"
-        )
+    if model_id is not None:
+        header.check_model(model_id)
     check_shape(tensors, str(path))
     return Condition(header, tensors["vector"], tensors["positive"], tensors["negative"])
 

@@ -84,6 +84,19 @@ def encode_clips(
     return vector.numpy(), sides[0].numpy(), sides[1].numpy()
 
 
+def _paths(clips: Sequence[str | Path]) -> list[Path]:
+    """The paths of one side.
+
+    Raises:
+        ConditionError: they are one path instead of a list.
+    """
+    if isinstance(clips, str | Path):
+        raise ConditionError(
+            f"expected a list of clips, got '{clips}'; put it into one: ['{clips}']"
+        )
+    return [Path(clip) for clip in clips]
+
+
 def _shipped_clip(path: Path) -> Path:
     return shipped() / path if (shipped() / path).exists() else path
 
@@ -92,8 +105,8 @@ def create_condition(
     model: SeparatorModel,
     model_id: str,
     name: str,
-    positive: Sequence[Path],
-    negative: Sequence[Path],
+    positive: Sequence[str | Path],
+    negative: Sequence[str | Path],
 ) -> Condition:
     """Make a condition from clip files of any length from half a second, at any rate.
 
@@ -106,7 +119,8 @@ def create_condition(
     audios: list[list[Audio]] = []
     records: list[tuple[ClipRecord, ...]] = []
     rate = model.config.sample_rate
-    for paths in (positive, negative):
+    for given_paths in (positive, negative):
+        paths = _paths(given_paths)
         found = [path if path.exists() else _shipped_clip(path) for path in paths]
         audios.append([read_audio(path, rate)[0] for path in found])
         for path, audio in zip(paths, audios[-1], strict=True):

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from rtmss.conditions.condition import Condition, ConditionError, load_condition
 from rtmss.conditions.strip import GainDb, Strip
@@ -19,6 +19,7 @@ from rtmss.config import Config, ConfigError, read_yaml
 MAX_STEMS = 8
 MAX_NAME = 64
 Fallback = Literal["dry", "silence", "hold"]
+FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)
 RESERVED = {"remainder", "master", "mix"}
 
 
@@ -29,7 +30,7 @@ class Effect(Config):
     """`Reverb`, `Compressor`, ... or `Plugin`."""
     path: Path | None = None
     """The VST3 or Audio Unit of a `Plugin`."""
-    parameters: dict[str, float | bool | str] = Field(default_factory=dict)
+    parameters: dict[str, FiniteFloat | bool | str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

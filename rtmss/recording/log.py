@@ -96,6 +96,7 @@ EventKind = Literal[
     "lost",
     "late",
     "bad_samples",
+    "bad_outputs",
     "xruns",
     "panic",
     "transport",
@@ -115,6 +116,8 @@ class Event(Config):
         was played.
     bad_samples: input samples that were not finite or absurdly loud; they were replaced, in the
         file too.
+    bad_outputs: samples of targets and outputs that were not finite; silence was played in their
+        place, and is in the files.
     xruns: blocks that the device itself lost.
     panic: the outputs were silenced, or no longer; the files go on.
     transport: from here on a song is paused, started, stopped or on its way to another place, or no

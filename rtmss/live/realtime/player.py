@@ -154,6 +154,7 @@ class Player:
         info = StepInfo(
             step=block.shape[1] // self.timeline.hop,
             n_bad_samples=session.n_bad_samples,
+            n_bad_outputs=session.n_bad_outputs,
             n_xruns=self.device.n_xruns,
             is_panic=self.shared.panic,
             is_transport=not self.source.is_plain,
@@ -188,6 +189,7 @@ class Player:
             fallbacks=self.timeline.n_fallbacks,
             xruns=self.device.n_xruns,
             bad_samples=session.n_bad_samples,
+            bad_outputs=session.n_bad_outputs,
             load=self._load,
             p50_ms=p50,
             p99_ms=p99,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from rtmss.conditions.condition import Condition
-from rtmss.conditions.preset import MAX_NAME, MAX_STEMS, Fallback
+from rtmss.conditions.preset import FALLBACKS, MAX_NAME, MAX_STEMS
 from rtmss.conditions.strip import Strip, settings
 from rtmss.engine.control import Scene, Stem
 
 NAME_BYTES = MAX_NAME
 """Names of presets given as files may be longer, and are cut."""
-FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)
 _TYPES = {float: "f8", bool: "?"}
 _STRIP_SETTINGS = settings(Strip)
 _MIX_SETTINGS = settings(Scene)

@@ -83,6 +83,8 @@ class Status(NamedTuple):
     """By how many millionths the clock of the input's device is faster than the output's."""
     realtime: int = 0
     """1 if the engine's thread has real-time priority."""
+    bad_outputs: int = 0
+    """Samples of targets and outputs that were not finite, and were played as silence."""
 
 
 class Recording(NamedTuple):

@@ -27,6 +27,7 @@ STATUS = (
     "p999_ms",
     "max_ms",
     "bad_samples",
+    "bad_outputs",
     "late_bundles",
     "hop",
     "device_latency",
