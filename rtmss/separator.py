@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rtmss.conditions.condition import Condition, ConditionError, ConditionHeader
+from rtmss.conditions.condition import Condition, ConditionError, ConditionHeader, ConditionLimits
 from rtmss.conditions.encode import check_clip, create_condition, encode_clips
 from rtmss.conditions.preset import find
 from rtmss.config import PROFILES
 from rtmss.engine.control import Scene, Stem
-from rtmss.engine.session import Output, Session
+from rtmss.engine.session import Output, Session, limits_of
 from rtmss.files import Audio, AudioArrayError, as_audio, check_rate, resample, silence_bad
 from rtmss.model.checkpoint import load_model
 from rtmss.model.separator import SeparatorModel
@@ -57,6 +57,11 @@ class Separator:
         """
         stft = None if profile is None else find(profile, PROFILES, "profile")
         return cls(*load_model(Path(path) if path else default_weights(), stft))
+
+    @property
+    def limits(self) -> ConditionLimits:
+        """What the model takes of a condition."""
+        return limits_of(self.model)
 
     def condition(
         self,

@@ -27,6 +27,7 @@ from rtmss.tensor_files import all_finite, read_arrays
 
 KIND = "rtmss-condition"
 VERSION = 1
+MAX_NAME = 64
 
 
 class ConditionError(UserError):
@@ -207,6 +208,8 @@ def load_condition(path: Path, model_id: str | None = None) -> Condition:
             f"{path}: damaged: holds {', '.join(sorted(tensors)) or 'nothing'}; make it again"
         )
     header = _header(metadata["condition"], path)
+    if len(header.name) > MAX_NAME or not header.name.isprintable():
+        raise ConditionError(f"{path}: damaged: its name is none; make it again")
     if header.version != VERSION:
         raise ConditionError(
             f"{path}: a condition of version {header.version}, this rtmss reads {VERSION}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Iterator
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +19,11 @@ from rtmss.config import Config, ConfigError, read_yaml
 
 MAX_STEMS = 8
 MAX_NAME = 64
+MAX_KEPT = 64
+"""Conditions that a library keeps in memory."""
+MAX_NAMED, MAX_ALIKE = 40, 200
+"""Names that an error lists, and that it compares with the wrong one: a library may be huge."""
+_Stamp = tuple[int, int, int] | None
 Fallback = Literal["dry", "silence", "hold"]
 FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)
 RESERVED = {"remainder", "master", "mix"}
@@ -107,7 +113,8 @@ class Library:
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self.folders = [*folders, shipped()]
-        self._loaded: dict[tuple[Path, int], Condition] = {}
+        self._loaded: OrderedDict[Path, tuple[_Stamp, Condition]] = OrderedDict()
+        """Conditions that were read lately, and of which file each of them is."""
 
     def presets(self) -> dict[str, Path]:
         """Every preset by name."""
@@ -144,9 +151,17 @@ class Library:
             ConfigError: there is none of this name (names near misses), or it is not valid.
         """
         path = Path(name)
-        if path.suffix not in {".yaml", ".yml"}:
-            path = find(name, self.presets(), "preset")
-        return read_yaml(path, Preset)
+        if path.suffix in {".yaml", ".yml"}:
+            return read_yaml(path, Preset)
+        return self.preset_named(name)
+
+    def preset_named(self, name: str) -> Preset:
+        """Read a preset by name; no name opens a file elsewhere.
+
+        Raises:
+            ConfigError: there is none of this name (names near misses), or it is not valid.
+        """
+        return read_yaml(find(name, self.presets(), "preset"), Preset)
 
     def load_condition(self, name: str, model_id: str | None = None) -> Condition:
         """Read a condition by name; the same object for the same file, so that a stem that stays is
@@ -157,13 +172,28 @@ class Library:
             ConditionError: it was made for other weights than `model_id`.
         """
         path = find(name, self.conditions(), "condition")
-        key = (path, path.stat().st_mtime_ns)
-        if key not in self._loaded or model_id not in {None, self._loaded[key].header.model_id}:
-            self._loaded[key] = load_condition(path, model_id)
-        return self._loaded[key]
+        stamp, kept = _stamp(path), self._loaded.get(path)
+        if kept is None or kept[0] != stamp or stamp is None:
+            self._loaded[path] = stamp, load_condition(path)
+        self._loaded.move_to_end(path)
+        while len(self._loaded) > MAX_KEPT:
+            self._loaded.popitem(last=False)
+        condition = self._loaded[path][1]
+        if model_id is not None:
+            condition.header.check_model(model_id)
+        return condition
 
 
-def find(name: str, known: dict[str, Any], kind: str) -> Any:
+def _stamp(path: Path) -> _Stamp:
+    """What changes when a file is written anew; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def find(name: str, known: Mapping[str, Any], kind: str) -> Any:
     """Look a name up.
 
     Raises:
@@ -171,9 +201,13 @@ def find(name: str, known: dict[str, Any], kind: str) -> Any:
     """
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    names = sorted(known)
+    alike = [other for other in names if other[:1] == name[:1]] if len(names) > MAX_ALIKE else names
+    near = difflib.get_close_matches(name, alike[:MAX_ALIKE], n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
-    raise ConfigError(f"no {kind} '{name}'; {hint}known: {', '.join(sorted(known)) or 'none'}")
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    listed = ", ".join(names[:MAX_NAMED]) or "none"
+    raise ConfigError(f"no {kind} '{name}'; {hint}known: {listed}{more}")
 
 
 __all__ = [

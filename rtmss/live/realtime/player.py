@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.engine.mixer import gain_matrix
 from rtmss.engine.session import Output, make_sane
@@ -133,7 +134,10 @@ class Player:
             if due > hop:
                 return due
             entry = self._waiting.pop(due)
-            self.source.scene = entry.scene
+            try:
+                self.source.scene = entry.scene
+            except UserError:  # the scene before stays, and nobody is told that this one plays
+                continue
             self.timeline.fallback = entry.scene.fallback
             self._applied = entry.number
         return hop + MOST_AT_ONCE

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rtmss.conditions.condition import Condition
+from rtmss.conditions.condition import Condition, ConditionLimits
 from rtmss.conditions.preset import FALLBACKS, MAX_NAME, MAX_STEMS
 from rtmss.conditions.strip import Strip, settings
 from rtmss.engine.control import Scene, Stem
@@ -26,7 +26,12 @@ def scene_fields(n_condition: int) -> list[Any]:
 
 
 def write_scene(row: Any, scene: Scene) -> None:
-    """Put a scene into a row that has those fields."""
+    """Put a scene into a row that has those fields.
+
+    Raises:
+        ConditionError: a condition has another length; nothing is written then.
+    """
+    scene.check(ConditionLimits(int(row["stems"]["vector"].shape[-1])))
     row["n_stems"] = len(scene.stems)
     for place, stem in zip(row["stems"], scene.stems, strict=False):
         place["name"] = encode_name(stem.name)
@@ -55,7 +60,7 @@ def read_scene(row: Any) -> Scene:
 
 def encode_name(text: str) -> bytes:
     """A name as it stands in a row."""
-    return text.encode()[:NAME_BYTES]
+    return text.encode(errors="replace")[:NAME_BYTES]
 
 
 def decode_name(name: Any) -> str:

@@ -133,6 +133,12 @@ class SharedState:
         """Open memory that another process made."""
         return cls(Block(path, _layout(n_condition)))
 
+    @property
+    def n_condition(self) -> int:
+        """Numbers of a condition vector."""
+        stems: Any = self._fields["slots"]["stems"]
+        return int(stems["vector"].shape[-1])
+
     def close(self, *, unlink: bool = False) -> None:
         """Let go of the memory, for good with `unlink`."""
         del self._fields, self._slots, self._report, self._recording, self.transport
