@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rtmss.conditions.condition import Condition, ConditionError, ConditionHeader, ConditionLimits
-from rtmss.conditions.encode import check_clip, create_condition, encode_clips
+from rtmss.conditions.encode import check_clip, create_condition, encode_clips, limits_of
 from rtmss.conditions.preset import find
 from rtmss.config import PROFILES
 from rtmss.engine.control import Scene, Stem
-from rtmss.engine.session import Output, Session, limits_of
+from rtmss.engine.session import Output, Session
 from rtmss.files import Audio, AudioArrayError, as_audio, check_rate, resample, silence_bad
 from rtmss.model.checkpoint import load_model
 from rtmss.model.separator import SeparatorModel

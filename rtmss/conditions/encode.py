@@ -14,6 +14,7 @@ from rtmss.conditions.condition import (
     Condition,
     ConditionError,
     ConditionHeader,
+    ConditionLimits,
     describe_clip,
 )
 from rtmss.conditions.preset import shipped
@@ -22,6 +23,8 @@ from rtmss.model.separator import SeparatorModel
 
 SHORTEST_SECONDS = 0.5
 SILENCE_DBFS = -60.0
+NORM_MARGIN = 4.0
+"""A condition may be longer than any of clips, as when it is made by hand, but not absurdly."""
 
 
 def check_clip(audio: Audio, sample_rate: int, name: str) -> None:
@@ -47,6 +50,12 @@ def check_clip(audio: Audio, sample_rate: int, name: str) -> None:
         raise ConditionError(
             f"{name}: silent ({level:.0f} dBFS), give a clip in which the sound is heard"
         )
+
+
+def limits_of(model: SeparatorModel) -> ConditionLimits:
+    """What a model takes of a condition."""
+    longest = NORM_MARGIN * model.condition_head.largest_norm
+    return ConditionLimits(model.config.unet.n_condition, longest)
 
 
 def encode_clips(

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rtmss.conditions.condition import ConditionLimits
+from rtmss.conditions.encode import limits_of
 from rtmss.config import UserError
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.backends.torch import TorchBackend
@@ -26,8 +26,6 @@ from rtmss.files import Audio, as_block, check_rate
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 
 MAX_OUTPUTS = 64
-NORM_MARGIN = 4.0
-"""A condition may be longer than any of clips, as when it is made by hand, but not absurdly."""
 LOUDEST = 16.0
 """Input beyond 24 dB over full scale is no music; it is clipped and counted."""
 
@@ -260,12 +258,6 @@ class Session:
         ]
         self._mixer.drop_tails(len(self._tails) - len(left))
         self._tails = left
-
-
-def limits_of(model: SeparatorModel) -> ConditionLimits:
-    """What a model takes of a condition."""
-    longest = NORM_MARGIN * model.condition_head.largest_norm
-    return ConditionLimits(model.config.unet.n_condition, longest)
 
 
 def _stereo(block: Audio) -> Audio:
