@@ -26,7 +26,7 @@ from rtmss.config import ConfigError
 from rtmss.effects import Lane
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Scene
-from rtmss.engine.mixer import Mixer
+from rtmss.engine.mixer import Mixer, replace_bad
 from rtmss.engine.session import Session, make_sane
 from rtmss.files import AudioFileError, open_audio
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
@@ -80,6 +80,8 @@ class RenderReport:
     """Largest sample written, full scale 1; formats other than wav clip what is above."""
     n_bad_samples: int
     """Input samples that were not finite or absurdly loud."""
+    n_bad_outputs: int = 0
+    """Samples of targets, effects and outputs that were not finite, and were written as silence."""
 
     @property
     def real_time_factor(self) -> float:
@@ -88,8 +90,8 @@ class RenderReport:
 
 
 def render(
-    source: Path,
-    folder: Path,
+    source: str | Path,
+    folder: str | Path,
     model: SeparatorModel,
     plan: RenderPlan,
     report: Callable[[float], None] = lambda _: None,
@@ -112,6 +114,7 @@ def render(
         AudioFileError: the input cannot be used, or an output cannot be written.
         ConfigError: an effect cannot be made, or the format is unknown.
     """
+    source, folder = Path(source), Path(folder)
     if plan.format not in FORMATS:
         raise ConfigError(f"no format '{plan.format}'; known: {', '.join(FORMATS)}")
     started = time.monotonic()
@@ -128,7 +131,14 @@ def render(
                 files.write(pieces)
             report(1.0)
     seconds = time.monotonic() - started
-    return RenderReport(files.paths, reader.n_read / rate, seconds, files.peak, chain.n_bad_samples)
+    return RenderReport(
+        files.paths,
+        reader.n_read / rate,
+        seconds,
+        files.peak,
+        chain.n_bad_samples,
+        chain.n_bad_outputs,
+    )
 
 
 class _Chain:
@@ -139,6 +149,8 @@ class _Chain:
     ) -> None:
         self.session = Session(model, plan.scene, backend=backend)
         self.n_bad_samples = 0
+        self._n_bad_effects = 0
+        """Samples that were not finite after an effect."""
         self._mixer = Mixer(N_CHANNELS, rate)
         self._mixer.snap(plan.scene)
         names = [stem.name for stem in plan.scene.stems]
@@ -154,6 +166,11 @@ class _Chain:
         }
         self._master = Lane(N_CHANNELS, rate, plan.effects.get("mix", ()), "mix")
         self._n_mixed = self._n_out = 0
+
+    @property
+    def n_bad_outputs(self) -> int:
+        """Samples of targets, effects and outputs that were not finite."""
+        return self.session.n_bad_outputs + self._n_bad_effects
 
     def push(self, block: Audio) -> dict[str, Audio]:
         """Take (1 or 2, S) more samples of the file, give what is ready."""
@@ -178,7 +195,13 @@ class _Chain:
             strip.flush(n_total - self._n_mixed)
         yield self._advance()
         self._master.flush(n_total - self._n_out)
-        yield {"mix": self._master.take(n_total - self._n_out)}
+        yield {"mix": self._take(self._master, n_total - self._n_out)}
+
+    def _take(self, lane: Lane, n: int) -> Audio:
+        """(C, n) of what effects have made, all of it finite."""
+        audio, n_bad = replace_bad(lane.take(n))
+        self._n_bad_effects += n_bad
+        return audio
 
     def _separate(self, samples: Audio, last: bool = False) -> None:
         hop = self.session.hop_length
@@ -201,12 +224,13 @@ class _Chain:
         for lane, audio in zip(self._strips.values(), strips, strict=True):
             lane.push(audio)
         n = min(lane.n_ready for lane in self._strips.values())
-        pieces = {name: lane.take(n) for name, lane in self._strips.items()}
+        pieces = {name: self._take(lane, n) for name, lane in self._strips.items()}
         self._master.push(
             self._mixer.mix(np.stack([*pieces.values(), np.zeros((N_CHANNELS, n), np.float32)]))
         )
+        self._n_bad_effects += self._mixer.n_bad
         self._n_mixed += n
-        pieces["mix"] = self._master.take(self._master.n_ready)
+        pieces["mix"] = self._take(self._master, self._master.n_ready)
         self._n_out += pieces["mix"].shape[-1]
         return pieces
 

@@ -134,6 +134,7 @@ def render(
     loaded = library.load_preset(str(preset))
     separator = load_separator(weights, threads, profile)
     scene = Scene.from_preset(loaded, library, separator.model_id)
+    scene.check(separator.limits)
     tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
     _render(
         inputs,
@@ -162,7 +163,6 @@ def _render(
     Raises:
         UserError: one of them could not be rendered, or two of several have the same name.
     """
-    from rtmss.files import AudioFileError
     from rtmss.rendering import render as run
 
     model, choice = separator.model, choose_backend(separator, wanted)
@@ -178,11 +178,12 @@ def _render(
             _show(
                 source.name, partial(run, source, folder, model, plan, backend=backend), plan.format
             )
-        except AudioFileError as error:
+        except (UserError, OSError, MemoryError, RuntimeError) as error:
             if len(sources) == 1:
                 raise
             n_failed += 1
-            complain(str(error))
+            told = str(error) if isinstance(error, UserError) else f"{source}: {error}"
+            complain(told)
     if n_failed:
         raise UserError(f"{n_failed} of {len(sources)} files could not be rendered")
 
@@ -271,4 +272,10 @@ def _summarise(report: RenderReport, format: str) -> None:  # noqa: A002
     if report.n_bad_samples:
         console.print(
             f"{report.n_bad_samples} input samples were not finite or absurdly loud", style="yellow"
+        )
+    if report.n_bad_outputs:
+        console.print(
+            f"{report.n_bad_outputs} samples of stems, effects or mix were not finite and are "
+            "silence",
+            style="yellow",
         )

@@ -112,6 +112,7 @@ def live(
     library, separator = load_library(), load_separator(weights, profile=profile)
     loaded = library.load_preset(preset)
     scene = Scene.from_preset(loaded, library, separator.model_id)
+    scene.check(separator.limits)
     if not quiet:
         tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
     config = separator.model.config
@@ -149,6 +150,7 @@ def live(
         n_condition=n_condition,
         model_id=separator.model_id,
         hop_length=hop_length,
+        largest_norm=separator.limits.largest_norm,
         library=user_folder(),
         osc_bind=osc_bind,
         osc_port=osc_port,

@@ -6,7 +6,9 @@ Imports no torch, which takes seconds.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from rtmss.config import Config
 
@@ -83,6 +85,8 @@ class ControlOptions(ProcessOptions):
 
     model_id: str
     hop_length: int
+    largest_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """No condition may be longer; None where that is not known."""
     library: Path
     """The user's folder of presets."""
     osc_bind: str

@@ -108,6 +108,7 @@ class Recorder:
             scene=hop.scene_number,
             n_lost=self._position.n_lost + n_lost,
             n_bad_samples=hop.info.n_bad_samples,
+            n_bad_outputs=hop.info.n_bad_outputs,
             n_xruns=hop.info.n_xruns,
             is_panic=int(hop.info.is_panic),
             is_transport=int(hop.info.is_transport),

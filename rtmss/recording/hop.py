@@ -28,6 +28,7 @@ class StepInfo(NamedTuple):
     step: int = 0
     """Hops stepped together, at the first of them; else 0."""
     n_bad_samples: int = 0
+    n_bad_outputs: int = 0
     n_xruns: int = 0
     is_panic: bool = False
     is_transport: bool = False
@@ -71,6 +72,7 @@ class Position(NamedTuple):
     scene: int = 0
     n_lost: int = 0
     n_bad_samples: int = 0
+    n_bad_outputs: int = 0
     n_xruns: int = 0
     is_panic: int = 0
     is_transport: int = 0

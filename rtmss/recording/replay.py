@@ -71,7 +71,14 @@ def replay(
                 {name: np.zeros((n, session.delay), np.float32) for name, n in channels.items()}
             )
     seconds, wall_seconds = n_total / header.sample_rate, time.monotonic() - started
-    return RenderReport(files.paths, seconds, wall_seconds, files.peak, session.n_bad_samples)
+    return RenderReport(
+        files.paths,
+        seconds,
+        wall_seconds,
+        files.peak,
+        session.n_bad_samples,
+        session.n_bad_outputs,
+    )
 
 
 def _check(source: Path, log: SessionLog) -> int:

@@ -133,8 +133,8 @@ def test_half_a_line_at_the_end_is_left_out(log: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nonsense}\n", r"session.jsonl, line 10: Expecting value"),
-        ("[1]}\n", r"line 10: Extra data"),
+        ("nonsense}\n", r"session.jsonl, line 10: not valid JSON: Expecting value"),
+        ("[1]}\n", r"line 10: not valid JSON: Extra data"),
         ('{"event":"late","hop":-1}\n', r"line 10: 'hop': .* greater than or equal to 0"),
         (
             '{"event":"late","hop":1,"hopps":2}\n',

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtmss.audio import Audio
+from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.engine.mixer import gain_matrix
 from rtmss.engine.session import Output, make_sane
@@ -133,7 +134,10 @@ class Player:
             if due > hop:
                 return due
             entry = self._waiting.pop(due)
-            self.source.scene = entry.scene
+            try:
+                self.source.scene = entry.scene
+            except UserError:  # the scene before stays, and nobody is told that this one plays
+                continue
             self.timeline.fallback = entry.scene.fallback
             self._applied = entry.number
         return hop + MOST_AT_ONCE
@@ -154,6 +158,7 @@ class Player:
         info = StepInfo(
             step=block.shape[1] // self.timeline.hop,
             n_bad_samples=session.n_bad_samples,
+            n_bad_outputs=session.n_bad_outputs,
             n_xruns=self.device.n_xruns,
             is_panic=self.shared.panic,
             is_transport=not self.source.is_plain,
@@ -188,6 +193,7 @@ class Player:
             fallbacks=self.timeline.n_fallbacks,
             xruns=self.device.n_xruns,
             bad_samples=session.n_bad_samples,
+            bad_outputs=session.n_bad_outputs,
             load=self._load,
             p50_ms=p50,
             p99_ms=p99,
