@@ -131,15 +131,9 @@ class Separator:
         Raises:
             ValueError: the samples are not floating point.
         """
-        model_rate = self.model.config.sample_rate
-        session = Session(
-            self.model, Scene(tuple(Stem(str(i), c) for i, c in enumerate(conditions)))
-        )
-        targets = play_whole(session, resample(_checked(audio), sample_rate, model_rate)).stems
-        if sample_rate != model_rate:
-            targets = np.stack([resample(target, model_rate, sample_rate) for target in targets])
-        targets = targets[..., : audio.shape[-1]]
-        return np.pad(targets, ((0, 0), (0, 0), (0, audio.shape[-1] - targets.shape[-1])))
+        scene = Scene(tuple(Stem(str(i), c) for i, c in enumerate(conditions)))
+        session = Session(self.model, scene, sample_rate=sample_rate)
+        return play_whole(session, _checked(audio)).stems
 
 
 def play_whole(session: Session, audio: Audio) -> Output:

@@ -51,6 +51,7 @@ class Studio:
     ring: RecorderRing
     folder: Path
     graph: Path | None = None
+    sample_rate: int = 8000
     said: list[str] = field(default_factory=list)
     heard: list[Audio] = field(default_factory=list)
     """Blocks of the input."""
@@ -61,17 +62,22 @@ class Studio:
         self.start_engine()
         self.start_recorder()
 
+    def start_session(self) -> Session:
+        """A stream of its own."""
+        backend = start_backend(self.model, self.graph)
+        return Session(self.model, None, 4, self.sample_rate, backend)
+
     def start_engine(self) -> None:
         """Another engine, whose hops count from 0."""
-        session = Session(self.model, n_outputs=4, backend=start_backend(self.model, self.graph))
-        timeline = Timeline(4, HOP, HOP, session.delay)
+        session = self.start_session()
+        timeline = Timeline(4, session.hop_length, HOP, session.delay)
         self.player = Player(DeviceSource(session, timeline), timeline, self.shared, self.ring)
         self.heard.clear()
 
     def start_song_engine(self, song: Audio) -> None:
         """Another engine, to which a song is offered after ten blocks."""
-        session, spare = Session(self.model, n_outputs=4), Session(self.model, n_outputs=4)
-        timeline = Timeline(4, HOP, HOP, session.delay)
+        session, spare = self.start_session(), self.start_session()
+        timeline = Timeline(4, session.hop_length, HOP, session.delay)
         self.shared.transport.insert(Path("song.wav"), TransportCommand())
         self.player = Player(
             SongSource(session, spare, timeline, self.shared.transport),
@@ -80,12 +86,12 @@ class Studio:
             self.ring,
         )
         self.play(10)
-        publish_song(self.shared, self.folder.with_name("decoded.f32"), song)
+        publish_song(self.shared, self.folder.with_name("decoded.f32"), song, self.sample_rate)
 
     def start_recorder(self, open_audio: OpenAudio = WavFile) -> None:
         """Another recorder; the one before it is not asked to close anything."""
         ring = RecorderRing.attach(self.ring.path, self.ring.shape)
-        model_info = ModelInfo(MODEL_ID, "shipped", self.player.source.session.config.stft.delay)
+        model_info = ModelInfo(MODEL_ID, "shipped")
         self.recorder = Recorder(
             ring, self.shared, self.folder, model_info, self.said.append, open_audio
         )

@@ -112,12 +112,12 @@ def show(
     yield make
 
 
-def publish_song(shared: SharedState, path: Path, song: Audio) -> None:
+def publish_song(shared: SharedState, path: Path, song: Audio, rate: int = RATE) -> None:
     """A decoded for the engine."""
     path.write_bytes(np.ascontiguousarray(song.T).tobytes())
     shared.transport.samples_path = path
     number = shared.transport.info.read().number + 1
-    shared.transport.info.write(SongInfo(number, RATE, song.shape[1], len(song)))
+    shared.transport.info.write(SongInfo(number, rate, song.shape[1], len(song)))
 
 
 def rms(audio: Audio) -> float:

@@ -82,7 +82,6 @@ class ControlOptions(ProcessOptions):
     """What the control side is started with."""
 
     model_id: str
-    hop_length: int
     library: Path
     """The user's folder of presets."""
     osc_bind: str
@@ -97,9 +96,8 @@ class RecorderOptions(ProcessOptions):
     folder: Path
     """Takes go into it."""
     hop_length: int
+    """Of the model."""
     n_outputs: int
     model_id: str
     weights: str
     """Where the model came from, for the log."""
-    delay: int
-    """Samples by which outputs lag behind the input."""

@@ -22,18 +22,20 @@ from safetensors.numpy import load_file, save
 from rtmss.conditions.condition import Condition
 from rtmss.conditions.preset import Fallback
 from rtmss.conditions.strip import Strip, plain_strip
-from rtmss.config import Config
+from rtmss.config import Config, SeparatorConfig
 from rtmss.engine.control import Scene, Stem
+from rtmss.engine.frames import StreamFrames
 
 LOG, VECTORS = "session.jsonl", "conditions.safetensors"
-VERSION = 1
+VERSION = 2
+"""What is written. In logs of version 1 the model heard another rate as if it were its own."""
 
 
 class Header(Config):
     """The first line of a log."""
 
     kind: Literal["rtmss-session"] = "rtmss-session"
-    version: int = VERSION
+    version: int = Field(VERSION, ge=1)
     model_id: str
     weights: str = ""
     """Where the model came from."""
@@ -58,6 +60,16 @@ class Header(Config):
     """Of rtmss, torch, numpy and the backend: with others, samples may differ in their last
     bits.
     """
+
+    @property
+    def is_resampled(self) -> bool:
+        """Whether the model heard its own rate, whatever that of the stream."""
+        return self.version > 1
+
+    def fits(self, config: SeparatorConfig) -> bool:
+        """Whether a session of this configuration steps by the same hops, as late."""
+        rate = self.sample_rate if self.is_resampled else config.sample_rate
+        return (self.hop_length, self.delay) == StreamFrames.at(rate, config)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,13 +46,10 @@ class MixerController:
     hop.
     """
 
-    def __init__(
-        self, shared: SharedState, library: Library, model_id: str, hop_length: int
-    ) -> None:
+    def __init__(self, shared: SharedState, library: Library, model_id: str) -> None:
         self.shared = shared
         self.library = library
         self.model_id = model_id
-        self.hop_length = hop_length
         self.scene = Scene()
         """As it is once everything asked for at once is heard."""
         self.preset = ""
@@ -171,7 +168,7 @@ class MixerController:
         if not status.sample_rate:
             return 0
         return status.hop + math.ceil(
-            (seconds - status.hop_seconds) * status.sample_rate / self.hop_length
+            (seconds - status.hop_seconds) * status.sample_rate / status.hop_length
         )
 
     def _load(self, name: str) -> PresetLoaded:

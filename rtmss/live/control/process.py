@@ -31,9 +31,7 @@ def run_control(options: ControlOptions) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the terminal is left as it was
     supervisor = os.getppid()
     shared = SharedState.attach(options.memory, options.n_condition)
-    controller = MixerController(
-        shared, Library([options.library]), options.model_id, options.hop_length
-    )
+    controller = MixerController(shared, Library([options.library]), options.model_id)
     server = OscServer(controller, options.osc_bind, options.osc_port)
     with contextlib.closing(server), _shown(controller, options.output) as shown:
         shown.say(server.describe())
