@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rtmss.threads import let_waiting_threads_sleep
+
 __version__ = "0.1.0"
 __all__ = ["Scene", "Separator", "Session", "Stem", "Strip"]
 
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
     from rtmss.engine.control import Scene, Stem, Strip
     from rtmss.engine.session import Session
     from rtmss.separator import Separator
+
+let_waiting_threads_sleep()  # before torch is imported, which the names below do
 
 _HOMES = {
     "Scene": "rtmss.engine.control",
