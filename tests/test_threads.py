@@ -17,22 +17,19 @@ from rtmss.threads import free_cores
 
 BY_TURNS = """
 import time, numpy
+from rtmss.cli.base import load_separator
 from rtmss.conditions.condition import Condition
-from rtmss.separator import Separator
-import torch
-separator = Separator.load()
-n = separator.model.config.unet.n_condition
-condition = Condition.bare("x", numpy.linspace(0, 1, n, dtype=numpy.float32))
-audio = numpy.random.default_rng(0).standard_normal((2, 44100), numpy.float32)
-seconds = {}
-for n_threads in (1, max(2, torch.get_num_threads())):
-    torch.set_num_threads(n_threads)
-    separator.separate(audio[:, :22050], 44100, condition)
+audio = numpy.random.default_rng(0).standard_normal((2, 22050), numpy.float32)
+seconds = []
+for n_threads in (1, 0):
+    separator = load_separator(None, n_threads)
+    n = separator.model.config.unet.n_condition
+    condition = Condition.bare("x", numpy.linspace(0, 1, n, dtype=numpy.float32))
+    separator.separate(audio[:, :4096], 44100, condition)
     begun = time.perf_counter()
     separator.separate(audio, 44100, condition)
-    seconds[n_threads] = time.perf_counter() - begun
-one, many = seconds.values()
-print(many / one)
+    seconds.append(time.perf_counter() - begun)
+print(seconds[1] / seconds[0])
 """
 
 
@@ -78,14 +75,14 @@ def test_who_wants_threads_to_spin_can_have_it() -> None:
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="there is one core")
 @pytest.mark.usefixtures("busy_machine")
-def test_many_threads_on_a_busy_machine_are_no_slower_than_one() -> None:
+def test_the_default_on_a_busy_machine_is_no_slower_than_one_thread() -> None:
     """Spinning, they took 5 to 150 times as long."""
     done = subprocess.run(
         [sys.executable, "-c", BY_TURNS],
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=300,
         check=True,
     )
     assert float(done.stdout) < 3
