@@ -7,25 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pedalboard.io import AudioFile
-from test_recorder import HOP, MODEL_ID, Studio, _assert_same_again, _read
 
+from helpers.makers import MakeCondition, Noise
+from helpers.studio import HOP, MODEL_ID, Studio, assert_same_again, read_take
+from rtmss.audio import Audio
 from rtmss.config import SeparatorConfig
 from rtmss.engine.backends.resampled import ResampledBackend
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.frames import StreamFrames
 from rtmss.engine.session import Session
-from rtmss.files import Audio, read_audio
+from rtmss.files import read_audio
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.state import SharedState
 from rtmss.model.separator import SeparatorModel
 from rtmss.recording.log import LOG, VECTORS, Event, Header, Vectors
 from rtmss.recording.log_reader import SessionLog
 from rtmss.recording.replay import replay
-from rtmss.render import Plan, render
+from rtmss.rendering import RenderPlan, render
 from rtmss.separator import Separator, play_whole
 
 RATES = (32000, 48000, 88200, 96000, 192000)
@@ -206,7 +207,7 @@ def test_a_render_at_any_rate_is_what_is_played_hop_by_hop(
     audio = noise(14 * hop)
     with AudioFile(str(tmp_path / "in.wav"), "w", rate, 2, bit_depth=32) as file:
         file.write(audio)
-    render(tmp_path / "in.wav", tmp_path / "out", model, Plan(two, stems=True))
+    render(tmp_path / "in.wav", tmp_path / "out", model, RenderPlan(two, stems=True))
     pieces = [session.step(block) for block in np.split(audio, 14, axis=1)]
     live = np.concatenate([piece.mix for piece in pieces], axis=-1)[:, delay:]
     stem = np.concatenate([piece.stems[0] for piece in pieces], axis=-1)[:, delay:]
@@ -248,11 +249,11 @@ def test_a_recording_at_any_rate_is_the_same_again_to_the_bit(
     studio.play(140)
     take = studio.end()
     assert studio.player.timeline.n_late == 0
-    _assert_same_again(take, tmp_path / "again", studio.model)
+    assert_same_again(take, tmp_path / "again", studio.model)
     header = SessionLog.load(take / LOG, MODEL_ID).header
     frames = StreamFrames.at(rate, studio.model.config)
     assert (header.sample_rate, header.hop_length, header.delay) == (rate, *frames)
-    audio, heard = _read(take), np.concatenate(studio.heard, axis=1)
+    audio, heard = read_take(take), np.concatenate(studio.heard, axis=1)
     n = audio["input"].shape[1]
     assert np.array_equal(audio["input"], heard[:, :n])
     total = audio["one"] + audio["two"] + audio["new"] + audio["remainder"]
@@ -269,8 +270,8 @@ def test_a_song_at_any_rate_is_the_same_again_to_the_bit(
     studio.start_song_engine(song)
     studio.play(200)
     take = studio.end()
-    _assert_same_again(take, tmp_path / "again", studio.model)
-    heard = _read(take)["input"]
+    assert_same_again(take, tmp_path / "again", studio.model)
+    heard = read_take(take)["input"]
     begun = int(np.argmax(np.abs(heard[0]) > 0))
     assert np.array_equal(heard[:, begun:], song[:, : heard.shape[1] - begun])
     studio.ring.close(unlink=True)
@@ -286,7 +287,7 @@ def test_a_recorder_follows_an_engine_to_another_rate(studio_at: StudioAt, tmp_p
         studio.play(60)
         take = studio.folder / f"take-{number:03d}"
         assert SessionLog.load(take / LOG, MODEL_ID).header.sample_rate == rate
-    _assert_same_again(studio.end(), tmp_path / "again", studio.model)
+    assert_same_again(studio.end(), tmp_path / "again", studio.model)
     studio.ring.close(unlink=True)
 
 

@@ -22,7 +22,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]
+from rtmss.audio import Audio
 
 SIDE = 30
 """Samples of the lower rate, on either side, that a sample is made of."""
@@ -68,11 +68,11 @@ class HopResampler:
         self._weights = _filter(distances, float(half), CUTOFF * min(1.0, n_out / n_in))
         """(groups, span, GROUP)."""
 
-    def init_state(self, n_rows: int) -> Samples:
+    def init_state(self, n_rows: int) -> Audio:
         """(R, n_past) silence."""
         return np.zeros((n_rows, self.n_past), np.float32)
 
-    def __call__(self, audio: Samples, past: Samples) -> tuple[Samples, Samples]:
+    def __call__(self, audio: Audio, past: Audio) -> tuple[Audio, Audio]:
         """Resample the next hops.
 
         Args:
@@ -94,7 +94,7 @@ class HopResampler:
         return out, samples[:, samples.shape[-1] - self.n_past :]
 
 
-def _filter(distances: NDArray[np.float64], half: float, cutoff: float) -> Samples:
+def _filter(distances: NDArray[np.float64], half: float, cutoff: float) -> Audio:
     """Weights of samples at these distances; those for one output sample add up to 1."""
     window = np.i0(BETA * np.sqrt(np.clip(1 - (distances / half) ** 2, 0, None)))
     weights = np.sinc(cutoff * distances) * window * (np.abs(distances) < half)

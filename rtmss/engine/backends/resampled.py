@@ -12,9 +12,9 @@ from fractions import Fraction
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Stem
-from rtmss.files import Audio
 from rtmss.model.separator import N_CHANNELS
 from rtmss.signal.hop_resampler import HopResampler, resampling_delay
 
