@@ -1,8 +1,7 @@
 """Files through the session: streamed, with flat memory, aligned to the input to the sample.
 
-The separator hears the file at its own rate; targets come back to the file's rate, and everything
-else happens there:
-the remainder is the untouched input less the targets, so it keeps the input's full bandwidth.
+The session runs at the file's rate, as it does live: the remainder is the untouched input less the
+targets, so it keeps the input's full bandwidth.
 
 Axes: N stems, C channels, S samples.
 """
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 from pedalboard.io import AudioFile, WriteableAudioFile
 
 from rtmss.audio import Audio
@@ -147,15 +145,13 @@ class _Chain:
     def __init__(
         self, model: SeparatorModel, plan: RenderPlan, rate: int, backend: Backend | None = None
     ) -> None:
-        self.session = Session(model, plan.scene, backend=backend)
+        self.session = Session(model, plan.scene, sample_rate=rate, backend=backend)
         self.n_bad_samples = 0
         self._n_bad_effects = 0
         """Samples that were not finite after an effect."""
         self._mixer = Mixer(N_CHANNELS, rate)
         self._mixer.snap(plan.scene)
         names = [stem.name for stem in plan.scene.stems]
-        self._to_model = _Resampler(rate, self.session.sample_rate, N_CHANNELS)
-        self._from_model = _Resampler(self.session.sample_rate, rate, N_CHANNELS * len(names))
         self._waiting: Audio = np.zeros((N_CHANNELS, 0), np.float32)
         self._skip = self.session.delay
         self._dry = Lane(N_CHANNELS, rate)
@@ -178,18 +174,15 @@ class _Chain:
         self.n_bad_samples += n_bad
         block = np.repeat(block, N_CHANNELS, axis=0) if block.shape[0] == 1 else block
         self._dry.push(block)
-        self._separate(self._to_model(block))
+        self._separate(block)
         return self._advance()
 
     def finish(self, n_total: int) -> Iterator[dict[str, Audio]]:
         """Push silence until everything has come out, `n_total` samples in all."""
-        self._separate(self._to_model(np.zeros((N_CHANNELS, 0), np.float32), last=True))
         hop = self.session.hop_length
-        n_hops = (
-            -(-(self._waiting.shape[-1] + self.session.delay) // hop) + 1
-        )  # one more: resamplers round either way
+        n_hops = -(-(self._waiting.shape[-1] + self.session.delay) // hop)
         silence = np.zeros((N_CHANNELS, n_hops * hop - self._waiting.shape[-1]), np.float32)
-        self._separate(silence, last=True)
+        self._separate(silence)
         yield self._advance()
         for strip in self._strips.values():
             strip.flush(n_total - self._n_mixed)
@@ -203,7 +196,7 @@ class _Chain:
         self._n_bad_effects += n_bad
         return audio
 
-    def _separate(self, samples: Audio, last: bool = False) -> None:
+    def _separate(self, samples: Audio) -> None:
         hop = self.session.hop_length
         samples = np.concatenate([self._waiting, samples], axis=-1)
         n = samples.shape[-1] // hop * hop
@@ -215,7 +208,7 @@ class _Chain:
             )
             kept = targets[:, self._skip :]
             self._skip -= targets.shape[-1] - kept.shape[-1]
-            self._targets.push(self._from_model(kept, last=last and end == n))
+            self._targets.push(kept)
 
     def _advance(self) -> dict[str, Audio]:
         n = min(self._dry.n_ready, self._targets.n_ready)
@@ -233,26 +226,6 @@ class _Chain:
         pieces["mix"] = self._take(self._master, self._master.n_ready)
         self._n_out += pieces["mix"].shape[-1]
         return pieces
-
-
-class _Resampler:
-    """A stream from one rate to another, aligned; nothing at all when the rates are equal."""
-
-    def __init__(self, rate: int, new_rate: int, n_channels: int) -> None:
-        same = rate == new_rate
-        self._stream = (
-            None
-            if same
-            else soxr.ResampleStream(rate, new_rate, n_channels, dtype="float32", quality="VHQ")
-        )
-
-    def __call__(self, audio: Audio, last: bool = False) -> Audio:
-        """(C, S) -> (C, S'), as many samples as are certain by now; all with `last`."""
-        if self._stream is None:
-            return audio
-        return np.ascontiguousarray(
-            self._stream.resample_chunk(np.ascontiguousarray(audio.T), last=last).T
-        )
 
 
 class Files:

@@ -137,14 +137,10 @@ class Separator:
             AudioArrayError: it is no audio, or there is no such sample rate.
             ConditionError: a condition was made for other weights, or does not fit the model.
         """
-        model_rate, sample_rate = self.model.config.sample_rate, check_rate(sample_rate)
         sound = silence_bad(as_audio(audio))
-        session = Session(self.model, Scene(self._stems(conditions)))
-        targets = play_whole(session, resample(sound, sample_rate, model_rate)).stems
-        if sample_rate != model_rate:
-            targets = np.stack([resample(target, model_rate, sample_rate) for target in targets])
-        targets = targets[..., : sound.shape[-1]]
-        return np.pad(targets, ((0, 0), (0, 0), (0, sound.shape[-1] - targets.shape[-1])))
+        scene = Scene(self._stems(conditions))
+        session = Session(self.model, scene, sample_rate=check_rate(sample_rate))
+        return play_whole(session, sound).stems
 
     def _stems(self, conditions: Sequence[Condition]) -> tuple[Stem, ...]:
         """A stem for each condition.

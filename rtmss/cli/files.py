@@ -32,6 +32,8 @@ from rtmss.cli.base import (
 from rtmss.config import PROFILES, UserError
 
 if TYPE_CHECKING:
+    from rtmss.config import SeparatorConfig
+    from rtmss.recording.log import Header
     from rtmss.rendering import RenderPlan, RenderReport
     from rtmss.separator import Separator
 
@@ -197,14 +199,12 @@ def _replay(
 
     separator = load_separator(weights, threads=1)
     automation = SessionLog.load(log, separator.model_id)
-    config, frames = separator.model.config, (automation.header.hop_length, automation.header.delay)
-    if frames != (config.stft.hop_length, config.delay):
-        profile = {(stft.hop_length, stft.delay): name for name, stft in PROFILES.items()}.get(
-            frames
-        )
+    if not automation.header.fits(separator.model.config):
+        profile = _profile_of(automation.header, separator.model.config)
         if profile is None:
+            hop_length, delay = automation.header.hop_length, automation.header.delay
             raise UserError(
-                f"{log}: hops of {frames[0]} samples, {frames[1]} late, are those of no profile"
+                f"{log}: hops of {hop_length} samples, {delay} late, are those of no profile"
             )
         separator = load_separator(weights, threads=1, profile=profile)
     backend = choose_backend(separator, wanted or automation.header.backend).start(separator.model)
@@ -228,6 +228,14 @@ def _replay(
             style="yellow",
             markup=False,
         )
+
+
+def _profile_of(header: Header, config: SeparatorConfig) -> str | None:
+    """The latency profile that a log was recorded with; None for another."""
+    for name, stft in PROFILES.items():
+        if header.fits(config.model_copy(update={"stft": stft})):
+            return name
+    return None
 
 
 def _show(

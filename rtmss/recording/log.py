@@ -22,12 +22,14 @@ from rtmss.bounded import UnreadableError
 from rtmss.conditions.condition import Condition
 from rtmss.conditions.preset import Fallback
 from rtmss.conditions.strip import Strip, plain_strip
-from rtmss.config import Config
+from rtmss.config import Config, SeparatorConfig
 from rtmss.engine.control import Scene, Stem
+from rtmss.engine.frames import StreamFrames
 from rtmss.tensor_files import read_arrays
 
 LOG, VECTORS = "session.jsonl", "conditions.safetensors"
-VERSION = 1
+VERSION = 2
+"""What is written. In logs of version 1 the model heard another rate as if it were its own."""
 MAX_VECTORS_BYTES = 1 << 26
 """Of some 100,000 vectors."""
 
@@ -36,7 +38,7 @@ class Header(Config):
     """The first line of a log."""
 
     kind: Literal["rtmss-session"] = "rtmss-session"
-    version: int = VERSION
+    version: int = Field(VERSION, ge=1)
     model_id: str
     weights: str = ""
     """Where the model came from."""
@@ -61,6 +63,16 @@ class Header(Config):
     """Of rtmss, torch, numpy and the backend: with others, samples may differ in their last
     bits.
     """
+
+    @property
+    def is_resampled(self) -> bool:
+        """Whether the model heard its own rate, whatever that of the stream."""
+        return self.version > 1
+
+    def fits(self, config: SeparatorConfig) -> bool:
+        """Whether a session of this configuration steps by the same hops, as late."""
+        rate = self.sample_rate if self.is_resampled else config.sample_rate
+        return (self.hop_length, self.delay) == StreamFrames.at(rate, config)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -134,9 +134,9 @@ def _read(path: Path) -> tuple[Header, list[Event]]:
     if len(lines) > 1 and not lines[-1].endswith("}"):
         lines.pop()  # half a line is what a recorder leaves that was killed
     header = _parse(lines[0], Header, f"{path}, line 1")
-    if header.version != VERSION:
+    if header.version > VERSION:
         raise SessionLogError(
-            f"{path}: a log of version {header.version}, this rtmss reads {VERSION}"
+            f"{path}: a log of version {header.version}, this rtmss reads up to {VERSION}"
         )
     return header, [
         _parse(line, Event, f"{path}, line {number}") for number, line in enumerate(lines[1:], 2)

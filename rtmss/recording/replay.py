@@ -56,7 +56,14 @@ def replay(
     n_total = _check(source, log)
     with open_audio(source, on_damage=ignore_damage) as reader:
         hop = header.hop_length
-        session = Session(model, None, header.n_outputs, header.sample_rate, backend)
+        session = Session(
+            model,
+            None,
+            header.n_outputs,
+            header.sample_rate,
+            backend,
+            resample=header.is_resampled,
+        )
         strips = [*log.stems, "remainder"] if stems else []
         channels = {"mix": header.n_outputs} | dict.fromkeys(strips, N_CHANNELS)
         n_skipped = session.delay

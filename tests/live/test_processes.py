@@ -54,7 +54,6 @@ def started(
         ControlOptions(
             n_condition=12,
             model_id="x",
-            hop_length=64,
             library=Path("/l"),
             osc_bind="::1",
             osc_port=9,
@@ -66,7 +65,6 @@ def started(
             n_outputs=4,
             model_id="x",
             weights="",
-            delay=1,
         ),
     ],
 )
@@ -87,7 +85,6 @@ def test_the_control_side_answers_and_ends_when_it_is_told_to(
     options = ControlOptions(
         n_condition=12,
         model_id="0123456789ab",
-        hop_length=64,
         library=tmp_path,
         osc_bind="127.0.0.1",
         osc_port=port,
@@ -126,7 +123,6 @@ def test_the_recorder_reads_its_ring_and_ends_when_it_is_told_to(
         n_outputs=4,
         model_id="x",
         weights="w",
-        delay=64,
     )
     shared.recording = shared.recording._replace(state="stopped")
     with started(

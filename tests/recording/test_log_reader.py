@@ -158,8 +158,8 @@ def test_a_log_of_other_weights_is_refused(log: Path) -> None:
 
 
 def test_a_log_of_another_version_is_refused(log: Path) -> None:
-    log.write_text(log.read_text().replace('"version":1', '"version":9', 1))
-    with pytest.raises(SessionLogError, match="a log of version 9, this rtmss reads 1"):
+    log.write_text(log.read_text().replace('"version":2', '"version":9', 1))
+    with pytest.raises(SessionLogError, match="a log of version 9, this rtmss reads up to 2"):
         SessionLog.load(log, MODEL_ID)
 
 

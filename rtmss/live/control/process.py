@@ -38,7 +38,6 @@ def run_control(options: ControlOptions) -> None:
         shared,
         Library([options.library]),
         options.model_id,
-        options.hop_length,
         ConditionLimits(options.n_condition, longest),
     )
     server = OscServer(controller, options.osc_bind, options.osc_port)

@@ -72,6 +72,8 @@ class Status(NamedTuple):
     p999_ms: float = 0.0
     max_ms: float = 0.0
     sample_rate: int = 0
+    hop_length: int = 0
+    """Samples per hop, at that rate."""
     block: int = 0
     latency: int = 0
     """Samples from the arrival of a sound to its output, without what the device adds."""
