@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from rtmss.config import DamagedFileWarning, UserError
-from rtmss.console import make_console, one_line, show_all_names
+from rtmss.console import can_take, make_console, one_line, show_all_names
 
 if TYPE_CHECKING:
     from rtmss.conditions.preset import Library
@@ -135,8 +135,9 @@ def complain(line: str, style: str = "red") -> None:
 
 
 def tell(line: str) -> None:
-    """Say on standard error what goes on, on one line."""
-    make_console(stderr=True).print(f"rtmss: {one_line(line)}", soft_wrap=True)
+    """Say on standard error what goes on, on one line; what nobody reads holds nothing up."""
+    if can_take(sys.stderr):
+        make_console(stderr=True).print(f"rtmss: {one_line(line)}", soft_wrap=True)
 
 
 def load_separator(weights: Path | None, threads: int = 0, profile: str | None = None) -> Separator:

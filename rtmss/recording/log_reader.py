@@ -52,7 +52,7 @@ class SessionLog:
             AutomationError: it is no log, it is damaged, or it was written with other weights than
                 `model_id`.
         """
-        header, events = _read(path)
+        header, events = read_log(path)
         if header.model_id != model_id:
             raise SessionLogError(
                 f"{path}: was recorded with weights {header.model_id} ({header.weights}), these "
@@ -122,7 +122,12 @@ class SessionLog:
             hop += n
 
 
-def _read(path: Path) -> tuple[Header, list[Event]]:
+def read_log(path: Path) -> tuple[Header, list[Event]]:
+    """The lines of a log.
+
+    Raises:
+        SessionLogError: it is none, or it is damaged.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
