@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from rtmss import __version__
+from rtmss.cli.endings import orderly_end
 from rtmss.config import DamagedFileWarning, UserError
 from rtmss.console import can_take, make_console, one_line, show_all_names
 
@@ -81,12 +83,31 @@ Strict = Annotated[
 Threads = Annotated[int, typer.Option(help="Processor threads for the model; 0 takes all.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rtmss {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """What stands before a command."""
+
+
 def main() -> None:
     """Run the command line; what a user can mend is one line, without a traceback."""
     show_all_names()
     with warnings.catch_warnings():
         damaged = _tell_of_damage()
-        status = _run()
+        with orderly_end():
+            status = _run()
     sys.exit(DAMAGED_STATUS if damaged and not status else status)
 
 
