@@ -58,8 +58,10 @@ class Family:
             self.known |= {child.pid: child for child in found}
         return [child for child in self.known.values() if _runs(child)]
 
-    def part(self, words: str) -> psutil.Process:
-        return next(one for one in self.processes() if words in " ".join(one.cmdline()))
+    def servers(self) -> list[psutil.Process]:
+        """Those that fork engines."""
+        children = [one for one in self.processes() if one.ppid() == self.process.pid]
+        return [one for one in children if "forkserver" in " ".join(one.cmdline())]
 
     def signal(self, number: int) -> None:
         """To the whole group, as a terminal does."""
@@ -206,14 +208,12 @@ def test_a_forkserver_that_is_killed_takes_its_engine_along_and_another_plays(
     family: Start,
 ) -> None:
     one, host = family()
-    before = one.part("forkserver")
+    [before] = one.servers()
     engine = psutil.Process(host_processes(one.process.pid)["engine"])
     before.kill()
     until(lambda: not _runs(engine), "its engine plays on")
     until(lambda: "engine" in host_processes(one.process.pid), "no engine", 30)
     until(lambda: host.ask("/rtmss/status/state") == ["running"], "no sound", 30)
-    servers = [child for child in one.processes() if "forkserver" in " ".join(child.cmdline())]
-    assert len(servers) == 2
-    assert before not in servers
+    assert one.servers() != [before]
     one.signal(signal.SIGTERM)
     one.assert_gone()

@@ -26,6 +26,8 @@ from rtmss.config import Config
 from rtmss.engine.control import Scene, Stem
 
 LOG, VECTORS = "session.jsonl", "conditions.safetensors"
+PARTIAL = ".partial"
+"""How the vectors' file ends while it is being written."""
 VERSION = 1
 
 
@@ -183,7 +185,7 @@ class Vectors:
         return Condition.bare(key.rpartition("-")[0], self._vectors[key])
 
     def _save(self, vectors: dict[str, NDArray[np.float32]]) -> None:
-        partial = self._path.with_suffix(".partial")
+        partial = self._path.with_suffix(PARTIAL)
         partial.write_bytes(save(vectors))
         partial.replace(self._path)
         self._vectors = vectors

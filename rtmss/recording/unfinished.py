@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rtmss.ownership import orphan
 from rtmss.recording.files import Take
-from rtmss.recording.log import LOG, Header
+from rtmss.recording.log import LOG, PARTIAL, VECTORS, Header
 from rtmss.recording.log_reader import SessionLogError, read_log
 from rtmss.recording.wav import HEADER_BYTES
 
@@ -48,6 +48,7 @@ def _close(folder: Path, header: Header) -> None:
     take = Take(folder, header.hop_length, header.delay)
     take.begin(header)
     take.close(_whole_hops(folder, header), KILLED)
+    (folder / VECTORS).with_suffix(PARTIAL).unlink(missing_ok=True)
 
 
 def _whole_hops(folder: Path, header: Header) -> int:

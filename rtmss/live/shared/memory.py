@@ -30,6 +30,10 @@ KIND_VARIABLE = "RTMSS_MEMORY"
 class MemoryKind(Protocol):
     """How a system shares memory between processes."""
 
+    @property
+    def place(self) -> str:
+        """Where it is, for messages."""
+
     def create(self, name: str, n_bytes: int) -> tuple[Path, mmap.mmap]:
         """Make memory, all zeros; others find it by the path.
 
@@ -49,6 +53,8 @@ class MemoryKind(Protocol):
 
 class UnnamedMemory:
     """Of Linux: a file in memory that has no name; others open it through its maker's in /proc."""
+
+    place = "the system's memory"
 
     def create(self, name: str, n_bytes: int) -> tuple[Path, mmap.mmap]:
         """Make memory; its descriptor stays open, for others to find it."""
@@ -77,6 +83,7 @@ class UnnamedMemory:
 class ListedMemory:
     """Of POSIX, as macOS has it: a name in a list of the system, which a lease stands for."""
 
+    place = "the system's list of memory"
     _leases: ClassVar[dict[Path, Lease]] = {}
 
     def create(self, name: str, n_bytes: int) -> tuple[Path, mmap.mmap]:
@@ -125,6 +132,8 @@ class ListedMemory:
 
 class PagedMemory:
     """Of Windows: a named part of the paging file, which goes with the last process that has it."""
+
+    place = "the paging file"
 
     def create(self, name: str, n_bytes: int) -> tuple[Path, mmap.mmap]:
         """Make memory; nobody else has the name."""
@@ -193,11 +202,13 @@ class Block:
         Raises:
             UserError: there is not enough of it.
         """
+        kind = memory_kind()
         try:
-            path, memory = memory_kind().create(name, layout.itemsize)
+            path, memory = kind.create(name, layout.itemsize)
         except OSError as error:
             raise UserError(
-                f"{purpose} needs {layout.itemsize >> 20} MiB of shared memory: {error.strerror}"
+                f"{purpose} needs {layout.itemsize >> 20} MiB of shared memory in {kind.place}: "
+                f"{error.strerror}"
             ) from error
         return cls(path, layout, memory)
 
