@@ -43,7 +43,13 @@ class UnnamedScratch:
     """Files without a name, found through this process."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        """See that files can be made there.
+
+        Raises:
+            OSError: they cannot.
+        """
+        with tempfile.TemporaryFile(dir=folder):
+            self.folder = folder
         self._files: dict[Path, BinaryIO] = {}
 
     def make(self) -> Path:
