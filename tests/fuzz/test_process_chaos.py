@@ -16,16 +16,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import jack
 import numpy as np
 import psutil
 import pytest
-from jack_rig import Host
-from live_family import Family, events, until
 
+from helpers.live_family import Family, events, until
+from helpers.live_host import Host
 from rtmss.bench.rig import free_port, host_processes
 from rtmss.files import read_audio
 from rtmss.recording.unfinished import end_unfinished
+
+pytestmark = pytest.mark.jack
 
 SECONDS = float(os.environ.get("RTMSS_CHAOS_SECONDS", "20"))
 SEED = int(os.environ.get("RTMSS_CHAOS_SEED", "0"))
@@ -39,7 +40,10 @@ class Listener:
     """A JACK client that plays noise into the host, and hears whether there is sound."""
 
     def __init__(self) -> None:
+        import jack
+
         self.client = jack.Client("chaos")
+        self._gone = jack.JackError
         self.source = self.client.outports.register("out")
         self.sink = self.client.inports.register("in")
         self.heard = time.monotonic()
@@ -59,7 +63,7 @@ class Listener:
             for source in self.client.get_ports("rtmss:out.*")[:1]:
                 if not self._is_joined(source, self.sink):
                     self.client.connect(source, self.sink)
-        except jack.JackError:  # it has gone meanwhile
+        except self._gone:  # it has gone meanwhile
             return
 
     def _is_joined(self, source: Any, sink: Any) -> bool:
@@ -164,7 +168,7 @@ def chaos(server: Callable[..., Any], tmp_path: Path) -> Iterator[Chaos]:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
             channel.settimeout(0.5)
             process: subprocess.Popen[bytes] = family.process
-            host = Host(process, channel, port)
+            host = Host(process, channel, port, family.said)
             assert host.ask("/rtmss/status/state", seconds=60) == ["running"]
             yield Chaos(family, host, listener)
     finally:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.console import can_take
 from rtmss.live.control.controller import MixerController
