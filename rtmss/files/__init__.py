@@ -8,6 +8,7 @@ from rtmss.files.damage import (
     refuse_damage,
     warn_of_damage,
 )
+from rtmss.files.digest import digest_file
 from rtmss.files.reader import Audio, AudioReader, open_audio, read_audio, resample
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "AudioReader",
     "Damage",
     "OnDamage",
+    "digest_file",
     "ignore_damage",
     "open_audio",
     "read_audio",
