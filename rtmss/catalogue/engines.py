@@ -6,6 +6,8 @@ that dies is replaced, and its songs are given to another.
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -74,10 +76,9 @@ class _Process:
     def give(self, batch: Sequence[Song]) -> None:
         """Let it work on a batch."""
         self.batch = batch
-        try:
+        # If it has died, `take` will say so.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             self.pipe.send(batch)
-        except (BrokenPipeError, ConnectionResetError):
-            pass  # it died; `take` will say so
 
     def take(self) -> list[Outcome] | None:
         """What it did, or None if it died."""
@@ -155,8 +156,8 @@ def on_ray(
         UserError: Ray is not installed, or there is no cluster at the address.
     """
     try:
-        import ray
-        from ray.data import ActorPoolStrategy
+        ray: Any = importlib.import_module("ray")
+        data: Any = importlib.import_module("ray.data")
     except ImportError as error:
         raise UserError("--ray needs Ray: pip install 'rtmss[ray]'") from error
     _connect(ray, address, n_workers)
@@ -164,16 +165,16 @@ def on_ray(
         kind = "GPU" if n_gpus else "CPU"
         n_workers = n_workers or max(1, int(ray.cluster_resources().get(kind, 1)))
         items = [{"batch": pickle.dumps(list(batch))} for batch in batches]
-        data = ray.data.from_items(items, override_num_blocks=min(len(items), _MOST_BLOCKS))
-        done = data.map_batches(
+        paths = data.from_items(items, override_num_blocks=min(len(items), _MOST_BLOCKS))
+        done = paths.map_batches(
             _Actor,
             fn_constructor_args=(start,),
             batch_size=1,
-            compute=ActorPoolStrategy(size=min(n_workers, len(items))),
+            compute=data.ActorPoolStrategy(size=min(n_workers, len(items))),
             num_cpus=1,
             num_gpus=n_gpus,
         )
-        for row in done.iter_rows(prefetch_batches=0):
+        for row in done.iter_rows():
             yield from pickle.loads(row["outcomes"])
     finally:
         ray.shutdown()
@@ -201,5 +202,4 @@ def _connect(ray: Any, address: str, n_workers: int) -> None:
             ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(f"--ray {address}: {str(error).splitlines()[0]}") from error
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
+    ray.data.DataContext.get_current().enable_progress_bars = False

@@ -56,10 +56,35 @@ def run_catalogue(
     Raises:
         UserError: another run is at work there, or nothing more can be done.
     """
-    store.claim()
-    journal = Journal(store, run)
+    with store.claim():
+        journal = Journal(store, run)
+        summary, todo = _sort_out(songs, journal, places(store), force, retry_failed)
+        lengths = Lengths()
+        todo.sort(key=lengths.guess, reverse=True)
+        batches = [todo[start : start + batch] for start in range(0, len(todo), batch)]
+        tell = show(todo, lengths) if show else None
+        try:
+            for outcome in engine(batches) if batches else ():
+                journal.add(outcome.rows)
+                _count(outcome, summary)
+                lengths.learn(outcome.song, outcome.seconds)
+                if tell:
+                    tell(outcome)
+        finally:
+            journal.flush()
+        summary.report = journal.finish()
+    return summary
+
+
+def _sort_out(
+    songs: Sequence[Song],
+    journal: Journal,
+    there: Collection[str],
+    force: bool,
+    retry_failed: bool,
+) -> tuple[Summary, list[Song]]:
+    """Songs of which nothing is to be done, counted, and the others."""
     summary = Summary()
-    there = places(store)
     todo = []
     for song in songs:
         rows = [journal.get(song, making) for making in song.makings]
@@ -70,21 +95,7 @@ def run_catalogue(
             summary.failed.append(failed)
         else:
             summary.n_kept += 1
-    lengths = Lengths()
-    todo.sort(key=lengths.guess, reverse=True)
-    batches = [todo[start : start + batch] for start in range(0, len(todo), batch)]
-    tell = show(todo, lengths) if show else None
-    try:
-        for outcome in engine(batches) if batches else ():
-            journal.add(outcome.rows)
-            _count(outcome, summary)
-            lengths.learn(outcome.song, outcome.seconds)
-            if tell:
-                tell(outcome)
-    finally:
-        journal.flush()
-    summary.report = journal.finish()
-    return summary
+    return summary, todo
 
 
 def _is_settled(row: Row | None, there: Collection[str], retry_failed: bool) -> bool:

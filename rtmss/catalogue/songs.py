@@ -82,7 +82,8 @@ def _expand(name: str) -> Iterator[Song]:
     elif Path(name).is_dir():
         yield from map(_local, _audio_in(name))
     elif not Path(name).exists() and glob.has_magic(name):
-        yield from map(_local, sorted(glob.glob(name, recursive=True)))
+        found = glob.glob(name, recursive=True)  # noqa: PTH207 (also of whole paths)
+        yield from map(_local, sorted(found))
     else:
         yield _local(name)
 
@@ -97,9 +98,9 @@ def _audio_in(folder: str) -> Iterator[str]:
 
 def _local(path: str) -> Song:
     """A file of this machine; one that is not there is found out when it is to be read."""
-    place = os.path.abspath(path)
+    place = str(Path(path).absolute())
     try:
-        stat = os.stat(place)
+        stat = Path(place).stat()
     except (OSError, ValueError):
         return Song(path, place)
     return Song(path, place, stat.st_size, f"{stat.st_size}-{stat.st_mtime_ns}")

@@ -13,7 +13,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Protocol
 
 from rtmss.catalogue.songs import is_address
 from rtmss.config import UserError
@@ -52,11 +52,11 @@ class Store(Protocol):
     def scratch(self) -> contextlib.AbstractContextManager[Path]:
         """An empty folder to work in, taken away afterwards."""
 
-    def claim(self) -> None:
-        """Keep others out as long as this process lives, and sweep up what dead ones left.
+    def claim(self) -> contextlib.AbstractContextManager[None]:
+        """Keep others out meanwhile, and sweep up what dead ones left.
 
         Raises:
-            UserError: another process is at work here.
+            UserError: another run is at work here.
         """
 
 
@@ -72,7 +72,6 @@ class FolderStore:
         if root.exists() and not root.is_dir():
             raise UserError(f"{root}: is a file, expected a folder for the output")
         self.root = root
-        self._lock: Any = None
 
     def read(self, name: str) -> str | None:
         """See `Store`."""
@@ -131,18 +130,23 @@ class FolderStore:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def claim(self) -> None:
+    @contextlib.contextmanager
+    def claim(self) -> Iterator[None]:
         """See `Store`."""
         self.root.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.root / ".lock").open("w")
-        with contextlib.suppress(ImportError):
+        with (self.root / ".lock").open("w") as lock:
+            self._take(lock)
+            shutil.rmtree(self.root / PARTIAL, ignore_errors=True)
+            yield
+
+    def _take(self, lock: IO[str]) -> None:
+        with contextlib.suppress(ImportError):  # there are systems without such locks
             import fcntl
 
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UserError(f"{self.root}: another run is at work there") from error
-        shutil.rmtree(self.root / PARTIAL, ignore_errors=True)
 
     def _new_partial(self) -> Path:
         return self.root / PARTIAL / uuid.uuid4().hex
@@ -201,8 +205,9 @@ class ObjectStore:
         with tempfile.TemporaryDirectory(prefix="rtmss-", ignore_cleanup_errors=True) as folder:
             yield Path(folder)
 
-    def claim(self) -> None:
+    def claim(self) -> contextlib.AbstractContextManager[None]:
         """Object storage has no locks: two runs would do the same work twice, and harm nothing."""
+        return contextlib.nullcontext()
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"

@@ -13,14 +13,12 @@ from rtmss.cli.base import (
     Profile,
     Weights,
     app,
-    complain,
     console,
     find_device,
     load_library,
     load_separator,
     tell,
 )
-from rtmss.config import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
