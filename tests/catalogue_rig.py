@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from conftest import MakeCondition
 from pedalboard.io import AudioFile
 
+from rtmss.catalogue.engines import on_ray, on_this_machine
 from rtmss.catalogue.makings import Makings, Style
 from rtmss.catalogue.rows import REPORT, Row
 from rtmss.catalogue.run import Summary, run_catalogue
@@ -36,7 +41,7 @@ class Room:
     folder: Path
     weights: Path
     model_id: str
-    runs: Iterator[str] = field(default_factory=lambda: (f"run-{i:03d}" for i in range(1000)))
+    runs: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def songs(self) -> Path:
@@ -58,7 +63,7 @@ class Room:
         makings = Makings(Library([self.library]), style)
         known = [makings.of(song, presets) for song in songs]
         output = output if "://" in output else str(self.folder / output)
-        return known, Task(output, style, makings.by_name, next(self.runs), self.weights)
+        return known, Task(output, style, makings.by_name, f"run-{next(self.runs):03d}", self.weights)
 
     def render(
         self,
@@ -134,3 +139,23 @@ def write_song(path: Path, seconds: float = 1.0, seed: int = 0, rate: int = RATE
     ):
         file.write(audio)
     return path
+
+
+class Mortal(Worker):
+    """A worker that dies over songs with `deadly` in their names."""
+
+    def _rows(self, song: Song) -> tuple[list[Row], float]:
+        if "deadly" in song.path:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super()._rows(song)
+
+
+def render_elsewhere(room: Room, output: str, engine: str) -> None:
+    """A whole run with mortal workers, in processes of this machine or on Ray."""
+    known, task = room.task(find_songs([str(room.songs)]), output=output)
+    start = partial(Mortal, task)
+    engines = {
+        "processes": partial(on_this_machine, start=start, n_workers=2),
+        "ray": partial(on_ray, start=start, n_workers=2, address="local"),
+    }
+    run_catalogue(known, open_store(task.output), engines[engine], task.run)
