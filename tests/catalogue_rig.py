@@ -63,7 +63,9 @@ class Room:
         makings = Makings(Library([self.library]), style)
         known = [makings.of(song, presets) for song in songs]
         output = output if "://" in output else str(self.folder / output)
-        return known, Task(output, style, makings.by_name, f"run-{next(self.runs):03d}", self.weights)
+        return known, Task(
+            output, style, makings.by_name, f"run-{next(self.runs):03d}", self.weights
+        )
 
     def render(
         self,
@@ -87,9 +89,7 @@ class Room:
                 yield from work(batch)
 
         store = open_store(task.output)
-        return run_catalogue(
-            known, store, engine, task.run, force=force, retry_failed=retry_failed
-        )
+        return run_catalogue(known, store, engine, task.run, force=force, retry_failed=retry_failed)
 
     def rows(self, output: str = "out") -> list[Row]:
         """The report."""

@@ -112,9 +112,7 @@ def test_a_run_that_is_killed_three_times_ends_as_one_that_is_not(crowd: Room) -
 
     rows = crowd.rows()
     assert len(rows) == 2 * N_SONGS
-    assert sorted(map(told, rows), key=str) == sorted(
-        map(told, crowd.rows("undisturbed")), key=str
-    )
+    assert sorted(map(told, rows), key=str) == sorted(map(told, crowd.rows("undisturbed")), key=str)
     assert not any((crowd.folder / "out" / ".partial").glob("*"))
     assert not any((crowd.folder / "out" / "journal").iterdir())
 

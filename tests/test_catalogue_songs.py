@@ -7,7 +7,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from catalogue_rig import Room, make_room, write_song
+from catalogue_rig import Room, make_room
 from conftest import MakeCondition
 
 from rtmss.catalogue.lengths import Lengths

@@ -20,9 +20,7 @@ def measure(audio: Audio, rate: int, *cuts: int) -> Levels:
 
 @pytest.mark.parametrize("rate", [22050, 44100, 48000, 96000])
 @pytest.mark.parametrize("channels", [1, 2])
-def test_loudness_is_that_of_another_implementation(
-    noise: Noise, rate: int, channels: int
-) -> None:
+def test_loudness_is_that_of_another_implementation(noise: Noise, rate: int, channels: int) -> None:
     swell = np.linspace(0.001, 1, 5 * rate + 777, dtype=np.float32)  # the gates have work
     audio = noise(len(swell), channels) * swell
     expected = pyloudnorm.Meter(rate, filter_class="DeMan").integrated_loudness(audio.T)

@@ -5,7 +5,7 @@ failed.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -31,7 +31,9 @@ class Display:
         columns = TextColumn("{task.description}", markup=False), BarColumn()
         self._bar = Progress(*columns, console=console, transient=True)
         self._started = self._spoken = time.monotonic()
-        self._waiting: dict[str, Song] = {}
+        self._n_waiting = 0
+        self._bytes_waiting: Counter[str] = Counter()
+        """By the suffixes of songs."""
         self._lengths = Lengths()
         self._seconds = 0.0
         self._n_done = self._n_failed = 0
@@ -40,7 +42,9 @@ class Display:
 
     def begin(self, todo: Sequence[Song], lengths: Lengths) -> Display:
         """Know what is to be done."""
-        self._waiting = {song.path: song for song in todo}
+        self._n_waiting = len(todo)
+        for song in todo:
+            self._bytes_waiting[song.suffix] += song.n_bytes
         self._lengths = lengths
         self._started = time.monotonic()
         self._task = self._bar.add_task("", total=1.0)
@@ -55,7 +59,8 @@ class Display:
 
     def __call__(self, outcome: Outcome) -> None:
         """Show that a song is done."""
-        self._waiting.pop(outcome.song.path, None)
+        self._n_waiting -= 1
+        self._bytes_waiting[outcome.song.suffix] -= outcome.song.n_bytes
         self._n_done += 1
         self._n_failed += any(row.status == "failed" for row in outcome.rows)
         self._seconds += outcome.seconds
@@ -67,7 +72,7 @@ class Display:
         self._show()
 
     def _show(self) -> None:
-        left = sum(map(self._lengths.guess, self._waiting.values()))
+        left = sum(self._lengths.guess_all(*kind) for kind in self._bytes_waiting.items())
         text = self.line(left)
         share = self._seconds / max(1e-9, self._seconds + left)
         self._bar.update(self._task, description=text, completed=share)
@@ -82,7 +87,7 @@ class Display:
         done, total = self._seconds / 3600, (self._seconds + left) / 3600
         return (
             f"{done:.2f} of about {total:.2f} h of audio, {self._n_done} songs, {self._n_failed} "
-            f"failed, {len(self._waiting)} to go, {speed:.1f} x real time, {eta} left"
+            f"failed, {self._n_waiting} to go, {speed:.1f} x real time, {eta} left"
         )
 
     def summarise(self, summary: Summary) -> None:

@@ -29,7 +29,11 @@ class Lengths:
 
     def guess(self, song: Song) -> float:
         """Seconds that a song may have."""
-        known = self._seconds[song.suffix]
+        return self.guess_all(song.suffix, song.n_bytes)
+
+    def guess_all(self, suffix: str, n_bytes: int) -> float:
+        """Seconds that songs of a kind may have, by their size together."""
+        known = self._seconds.get(suffix)
         if known:
-            return song.n_bytes * known / self._bytes[song.suffix]
-        return song.n_bytes / _USUAL.get(song.suffix, _USUAL_OTHER)
+            return n_bytes * known / self._bytes[suffix]
+        return n_bytes / _USUAL.get(suffix, _USUAL_OTHER)
