@@ -127,10 +127,12 @@ def test_a_song_that_kills_its_worker_is_given_up_and_the_others_are_made(
     write_song(room.songs / "deadly.wav", 2.0)
     places = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", places)
+    for patience in ("raylet_start_wait_time_s", "worker_register_timeout_seconds"):
+        monkeypatch.setenv(f"RAY_{patience}", "300")  # on a busy machine
     context = multiprocessing.get_context("spawn")  # whose warnings are none of pytest's business
     process = context.Process(target=render_elsewhere, args=(room, "out", engine))
     process.start()
-    process.join(300)
+    process.join(900)
     assert process.exitcode == 0
     rows = {Path(row.path).stem: row for row in room.rows()}
     assert rows["deadly"].error == "its worker died twice"

@@ -29,6 +29,8 @@ _MOST_DEATHS = 4
 """Workers that may die over the same songs before it is not the songs' fault."""
 _MOST_BLOCKS = 10_000
 """Ray Data keeps books for every block."""
+_STORE_BYTES = 200 << 20
+"""For what goes through Ray on this machine, which is little."""
 
 
 def n_cores() -> int:
@@ -197,9 +199,14 @@ def _connect(ray: Any, address: str, n_workers: int) -> None:
     quiet = {"logging_level": logging.WARNING, "log_to_driver": False}
     try:
         if address == "local":
-            ray.init(num_cpus=n_workers or n_cores(), include_dashboard=False, **quiet)
+            ray.init(
+                num_cpus=n_workers or n_cores(),
+                object_store_memory=_STORE_BYTES,
+                include_dashboard=False,
+                **quiet,
+            )
         else:
             ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # some are no more than that
         raise UserError(f"--ray {address}: {str(error).splitlines()[0]}") from error
     ray.data.DataContext.get_current().enable_progress_bars = False

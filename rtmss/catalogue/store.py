@@ -110,8 +110,9 @@ class FolderStore:
         goal.parent.mkdir(parents=True, exist_ok=True)
         for file in files.iterdir():
             _flush(file)
-        if replace and goal.exists():
-            goal.rename(self._new_partial())
+        if replace:
+            with contextlib.suppress(FileNotFoundError):
+                goal.rename(self._new_partial())
         try:
             files.rename(goal)
         except OSError:

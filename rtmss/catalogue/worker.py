@@ -247,8 +247,8 @@ class Worker:
         (folder / RECORD).write_text(f"{row.to_json()}\n", encoding="utf-8")
         if self.store.publish(folder, goal, replace=self.task.force):
             return row
-        text = self.store.read(f"{goal}/{RECORD}")
-        return row if text is None else replace(Row.from_json(text), id=row.id, path=row.path)
+        theirs = Row.from_json(self.store.read(f"{goal}/{RECORD}") or row.to_json())
+        return replace(theirs, id=row.id, path=row.path, stamp=row.stamp)
 
 
 def fetch(song: Song, scratch: Path) -> Path:
