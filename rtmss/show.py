@@ -90,7 +90,7 @@ def _add_clips(table: Table, condition: Condition, side: str) -> None:
     records = getattr(condition.header, side)
     similarities = clip_similarities(getattr(condition, side))
     odd = int(np.argmin(similarities)) if len(similarities) > 1 else -1
-    for i, (record, similarity) in enumerate(zip(records, similarities, strict=True)):
+    for i, (record, similarity) in enumerate(zip(records, similarities, strict=False)):
         is_outlier = i == odd and similarity < OUTLIER_SIMILARITY
         shown = (
             f"{similarity:.2f}{'  the outlier' if is_outlier else ''}"
