@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition, ConditionError, ConditionHeader, ConditionLimits
 from rtmss.conditions.encode import check_clip, create_condition, encode_clips, limits_of
-from rtmss.conditions.preset import find
 from rtmss.config import PROFILES
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Output, Session
-from rtmss.files import Audio, AudioArrayError, as_audio, check_rate, resample, silence_bad
+from rtmss.files import AudioArrayError, as_audio, check_rate, resample, silence_bad
+from rtmss.lookup import find
 from rtmss.model.checkpoint import load_model
 from rtmss.model.separator import SeparatorModel
 
@@ -136,14 +137,10 @@ class Separator:
             AudioArrayError: it is no audio, or there is no such sample rate.
             ConditionError: a condition was made for other weights, or does not fit the model.
         """
-        model_rate, sample_rate = self.model.config.sample_rate, check_rate(sample_rate)
         sound = silence_bad(as_audio(audio))
-        session = Session(self.model, Scene(self._stems(conditions)))
-        targets = play_whole(session, resample(sound, sample_rate, model_rate)).stems
-        if sample_rate != model_rate:
-            targets = np.stack([resample(target, model_rate, sample_rate) for target in targets])
-        targets = targets[..., : sound.shape[-1]]
-        return np.pad(targets, ((0, 0), (0, 0), (0, sound.shape[-1] - targets.shape[-1])))
+        scene = Scene(self._stems(conditions))
+        session = Session(self.model, scene, sample_rate=check_rate(sample_rate))
+        return play_whole(session, sound).stems
 
     def _stems(self, conditions: Sequence[Condition]) -> tuple[Stem, ...]:
         """A stem for each condition.

@@ -18,6 +18,7 @@ from rtmss.cli.base import (
     console,
     find_device,
     load_separator,
+    tell,
 )
 
 bench_app = typer.Typer(
@@ -236,7 +237,7 @@ def render(
 
     separator = load_separator(weights, threads)
     with console.status("Separating") as status:
-        rows = measure_whole(separator, seconds, peers=peers, say=status.update)
+        rows = measure_whole(separator, seconds, peers=peers, say=status.update, tell_missing=tell)
     console.print(whole_table(rows))
     if output is not None:
         write_json(output, rows, model_id=separator.model_id)
@@ -301,6 +302,43 @@ def memory(
         options = ["--backend", backend]
         rows = measure_memory(minutes, every, speed, options, status.update)
     console.print(memory_table(rows))
+    if output is not None:
+        write_json(output, rows)
+
+
+@bench_app.command("soak")
+def soak(
+    minutes: Annotated[float, typer.Option(min=0, help="Real time.")] = 60,
+    every: Annotated[float, typer.Option(min=0.01, help="Minutes between two looks.")] = 15,
+    period: Annotated[
+        int, typer.Option(min=16, max=4096, help="Samples per block of the JACK server.")
+    ] = 512,
+    realtime: Annotated[
+        bool,
+        typer.Option(
+            "--realtime/--no-realtime", help="Let the JACK server ask for real-time priority."
+        ),
+    ] = True,
+    backend: BackendName = "auto",
+    output: Json = None,
+) -> None:
+    """A long show on a JACK server without hardware: meters, subscriptions, a preset every second
+    and a recorder; late hops, memory and open files at begin and end. The recording takes 9 GB an
+    hour in this folder, and is removed.
+    """
+    from rtmss.bench.soak import measure_soak
+    from rtmss.bench.tables import soak_table, write_json
+
+    with console.status("Starting") as status:
+        rows = measure_soak(
+            minutes,
+            every,
+            period,
+            ["--backend", backend],
+            is_realtime=realtime,
+            say=status.update,
+        )
+    console.print(soak_table(rows))
     if output is not None:
         write_json(output, rows)
 

@@ -9,17 +9,11 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from rtmss.conditions.condition import Condition, ConditionLimits
-from rtmss.conditions.preset import (
-    FALLBACKS,
-    MAX_STEMS,
-    Fallback,
-    Library,
-    Preset,
-    check_name,
-    find,
-)
+from rtmss.conditions.library import Library
+from rtmss.conditions.preset import FALLBACKS, MAX_STEMS, Fallback, Preset, check_name
 from rtmss.conditions.strip import NEUTRAL, Setting, Strip, check_settings, plain_strip
 from rtmss.config import UserError
+from rtmss.lookup import find
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rtmss.audio import Audio
 from rtmss.conditions.encode import limits_of
 from rtmss.config import UserError
 from rtmss.engine.backends.protocol import Backend
+from rtmss.engine.backends.resampled import ResampledBackend
 from rtmss.engine.backends.torch import TorchBackend
 from rtmss.engine.control import Scene, Stem
+from rtmss.engine.frames import StreamFrames
 from rtmss.engine.mixer import Mixer, replace_bad
-from rtmss.files import Audio, as_block, check_rate
+from rtmss.files import as_block, check_rate
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 
 MAX_OUTPUTS = 64
@@ -65,6 +68,8 @@ class Session:
         n_outputs: int = 2,
         sample_rate: int | None = None,
         backend: Backend | None = None,
+        *,
+        resample: bool = True,
     ) -> None:
         """Start a stream.
 
@@ -72,12 +77,14 @@ class Session:
             model: the weights.
             scene: what plays at first; None passes the input on as the remainder.
             n_outputs: output channels.
-            sample_rate: Hz, if the stream runs at another rate than the model was trained at; the
-                model then hears everything a little higher or lower.
+            sample_rate: Hz, of the stream; None for the model's. The model always hears its own.
             backend: what runs the model, for this stream alone; None for eager torch.
+            resample: False lets the model hear another rate as if it were its own, everything
+                higher or lower, as recordings of before were made.
 
         Raises:
-            ValueError: fewer than 2 outputs or more than 64, or no sample rate.
+            ValueError: fewer than 2 outputs or more than 64, no sample rate, or one of less than a
+                sample per hop.
             ConditionError: the scene has a condition that the model does not take.
         """
         if n_outputs < 2:
@@ -94,10 +101,15 @@ class Session:
         """Samples of targets and outputs that were not finite, and are silence, since the start."""
         self.n_starts = 0
         """Streams begun."""
-        self.backend: Backend = backend or TorchBackend(model)
-        own_rate = model.config.sample_rate
-        self.sample_rate = own_rate if sample_rate is None else check_rate(sample_rate)
+        model_rate = model.config.sample_rate
+        self.sample_rate = model_rate if sample_rate is None else check_rate(sample_rate)
         """Hz."""
+        self._frames = StreamFrames.at(self.sample_rate if resample else model_rate, model.config)
+        self.backend: Backend = backend or TorchBackend(model)
+        if resample and self.sample_rate != model_rate:
+            self.backend = ResampledBackend(
+                self.backend, self._frames.hop_length, model.config.stft.hop_length
+            )
         self._mixer = Mixer(n_outputs, self.sample_rate)
         self.reset()
 
@@ -121,21 +133,21 @@ class Session:
     @property
     def hop_length(self) -> int:
         """Samples the session steps by; blocks are multiples of it."""
-        return self.config.stft.hop_length
+        return self._frames.hop_length
 
     @property
     def latency(self) -> int:
         """Samples from the arrival of a sound to its output, the wait for its hop to fill included;
         constant.
         """
-        return self.config.latency
+        return self.delay + self.hop_length
 
     @property
     def delay(self) -> int:
         """Samples by which output arrays lag behind input arrays: the latency less one hop;
         constant.
         """
-        return self.config.delay
+        return self._frames.delay
 
     def reset(self) -> None:
         """Start a new stream: silence before it, the scene as it is, no glide under way."""

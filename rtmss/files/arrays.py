@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from rtmss.audio import Audio
 from rtmss.config import UserError
-from rtmss.files.reader import Audio
 
 MAX_CHANNELS = 2
 LOWEST_RATE, HIGHEST_RATE = 1000, 1 << 21

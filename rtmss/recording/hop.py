@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rtmss.audio import Audio
 from rtmss.engine.control import Scene
-from rtmss.files import Audio
 
 
 class EngineRun(NamedTuple):
@@ -16,6 +16,8 @@ class EngineRun(NamedTuple):
 
     number: int = 0
     sample_rate: int = 0
+    hop_length: int = 0
+    delay: int = 0
     n_outputs: int = 0
     block: int = 0
     latency: int = 0

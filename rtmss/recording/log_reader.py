@@ -54,10 +54,10 @@ class SessionLog:
         """Read a log and the vectors beside it.
 
         Raises:
-            AutomationError: it is no log, it is damaged, or it was written with other weights than
+            SessionLogError: it is no log, it is damaged, or it was written with other weights than
                 `model_id`.
         """
-        header, events = _read(path)
+        header, events = read_log(path)
         if header.model_id != model_id:
             raise SessionLogError(
                 f"{path}: was recorded with weights {header.model_id} ({header.weights}), these "
@@ -127,16 +127,21 @@ class SessionLog:
             hop += n
 
 
-def _read(path: Path) -> tuple[Header, list[Event]]:
+def read_log(path: Path) -> tuple[Header, list[Event]]:
+    """The lines of a log.
+
+    Raises:
+        SessionLogError: it is none, or it is damaged.
+    """
     lines = _lines(path)
     if not lines:
         raise SessionLogError(f"{path}: is no log; expected the {LOG} of a recording")
     if len(lines) > 1 and not lines[-1].endswith("}"):
         lines.pop()  # half a line is what a recorder leaves that was killed
     header = _parse(lines[0], Header, f"{path}, line 1")
-    if header.version != VERSION:
+    if header.version > VERSION:
         raise SessionLogError(
-            f"{path}: a log of version {header.version}, this rtmss reads {VERSION}"
+            f"{path}: a log of version {header.version}, this rtmss reads up to {VERSION}"
         )
     return header, [
         _parse(line, Event, f"{path}, line {number}") for number, line in enumerate(lines[1:], 2)

@@ -17,7 +17,7 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from rtmss.conditions.condition import Condition, ConditionLimits
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.live.shared.state import Meter, SharedState, Status
@@ -51,7 +51,6 @@ class MixerController:
         shared: SharedState,
         library: Library,
         model_id: str,
-        hop_length: int,
         limits: ConditionLimits | None = None,
     ) -> None:
         """Take up the latest scene that was sent.
@@ -60,13 +59,11 @@ class MixerController:
             shared: where the scenes go.
             library: presets and conditions come from it.
             model_id: of the engine's weights.
-            hop_length: samples.
             limits: what the engine's model takes of a condition; None for all that fits.
         """
         self.shared = shared
         self.library = library
         self.model_id = model_id
-        self.hop_length = hop_length
         self.limits = limits or ConditionLimits(shared.n_condition)
         self.scene = Scene()
         """As it is once everything asked for at once is heard."""
@@ -199,7 +196,7 @@ class MixerController:
         if not status.sample_rate:
             return 0
         return status.hop + math.ceil(
-            (seconds - status.hop_seconds) * status.sample_rate / self.hop_length
+            (seconds - status.hop_seconds) * status.sample_rate / status.hop_length
         )
 
     def _load(self, name: str) -> PresetLoaded:

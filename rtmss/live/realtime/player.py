@@ -13,12 +13,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rtmss.audio import Audio
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.engine.mixer import gain_matrix
 from rtmss.engine.session import Output, make_sane
-from rtmss.files import Audio
-from rtmss.live.buffers.timeline import MOST_WAITING, N_LATE, Timeline
+from rtmss.live.buffers.timeline import N_LATE, Timeline
 from rtmss.live.realtime.source import Source
 from rtmss.live.realtime.step_times import StepTimes
 from rtmss.live.shared.recorder_ring import RecorderRing
@@ -98,7 +98,7 @@ class Player:
         first, n = self.timeline.hops()
         if not n:
             return False
-        if n * self.timeline.hop > MOST_WAITING:
+        if n * self.timeline.hop > self.timeline.most_waiting:
             first, n = first + n - CATCH_UP, CATCH_UP
             self.timeline.skip_to(first)
         due = self._take_up(first)
@@ -146,6 +146,8 @@ class Player:
         session = self.source.session
         return EngineRun(
             sample_rate=session.sample_rate,
+            hop_length=session.hop_length,
+            delay=session.delay,
             n_outputs=session.n_outputs,
             block=self.timeline.block,
             latency=self.timeline.latency,
@@ -200,6 +202,7 @@ class Player:
             p999_ms=p999,
             max_ms=longest,
             sample_rate=session.sample_rate,
+            hop_length=session.hop_length,
             block=self.timeline.block,
             latency=self.timeline.latency,
             device_latency=self.device.latency,

@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from rtmss.conditions.preset import find
 from rtmss.conditions.strip import Strip, settings
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
@@ -35,6 +34,7 @@ from rtmss.live.control.osc.table import (
     gain_of,
 )
 from rtmss.live.shared.song_state import NO_SONG, TransportChange
+from rtmss.lookup import find
 
 MAX_TARGETS = 1024
 """Addresses that one packet may reach through patterns."""
