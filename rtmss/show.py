@@ -106,7 +106,8 @@ def clip_warnings(condition: Condition) -> list[str]:
     for side in ("positive", "negative"):
         odd = _outlier(condition, side)
         if odd is not None:
-            file = getattr(condition.header, side)[odd].file
+            records = getattr(condition.header, side)
+            file = records[odd].file if odd < len(records) else f"clip {odd + 1}"
             found.append(f"{file}: unlike the other {side} clips")
     return found
 
@@ -127,7 +128,7 @@ def _add_clips(table: WholeTable, condition: Condition, side: str) -> None:
     records = getattr(condition.header, side)
     similarities = clip_similarities(getattr(condition, side))
     odd = _outlier(condition, side)
-    for i, (record, similarity) in enumerate(zip(records, similarities, strict=True)):
+    for i, (record, similarity) in enumerate(zip(records, similarities, strict=False)):
         alike = f"{similarity:.2f}" if len(records) > 1 else "the only one"
         left = "" if record.left_over_db is None else f"{record.left_over_db:.0f} dB"
         is_doubtful = i == odd or _is_mixed(record)

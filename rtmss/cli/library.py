@@ -85,6 +85,8 @@ def condition_rebuild(
             path = _own_file(name)
             save_condition(path, separator.condition_from_files(name, *sides))
         except UserError as error:
+            if len(asked) == 1:
+                raise
             failed += 1
             complain(f"{name}: {error}")
             continue
