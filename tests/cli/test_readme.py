@@ -57,6 +57,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
         assert not stop.code, command
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("page", [page for page in PAGES if _commands(page)], ids=_name)
 def test_the_commands_of_a_page_run_in_their_order(
