@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,12 +12,12 @@ import numpy as np
 import pytest
 from pedalboard.io import AudioFile
 
+from helpers.locks import one_at_a_time
 from helpers.makers import MakeCondition, Noise, WriteAudio
-from helpers.models import CLIP_ENCODER, TINY, make_model, make_open
+from helpers.models import CLIP_ENCODER, TINY, make_condition, make_model, make_open
 from helpers.takes import write_takes
 from rtmss.audio import Audio
 from rtmss.cli.base import cache_folder
-from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.config import PROFILES, SeparatorConfig, UNetConfig
 from rtmss.engine.backends.choose import choose
 from rtmss.engine.backends.graph import export_graph
@@ -53,9 +54,16 @@ def tiny() -> SeparatorModel:
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Networks for ONNX Runtime are made once for all tests, and not in the user's folder."""
+    folder = _common(tmp_path_factory) / "cache"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RTMSS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("RTMSS_CACHE", str(folder))
         yield
+
+
+def _common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A temporary folder of all processes that run tests together."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")
@@ -67,10 +75,11 @@ def tiny_graph(tmp_path_factory: pytest.TempPathFactory, tiny: SeparatorModel) -
 
 
 @pytest.fixture(scope="session")
-def shipped_graph(cache: None) -> Path:
+def shipped_graph(cache: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped weights for ONNX Runtime, where every command looks for them."""
     separator = Separator.load()
-    graph = choose(separator.model, separator.model_id, "onnx", cache_folder() / "onnx").graph
+    with one_at_a_time(_common(tmp_path_factory) / "shipped_graph.lock"):
+        graph = choose(separator.model, separator.model_id, "onnx", cache_folder() / "onnx").graph
     assert graph is not None
     return graph
 
@@ -116,19 +125,10 @@ def noise() -> Noise:
     return make
 
 
-@pytest.fixture(scope="session")
-def make_condition() -> MakeCondition:
+@pytest.fixture(scope="session", name="make_condition")
+def make_condition_() -> MakeCondition:
     """make_condition(name, seed, n_condition=12) -> a condition with a random vector."""
-
-    def make(name: str = "vocals", seed: int = 0, n_condition: int = 12) -> Condition:
-        rng = np.random.default_rng(seed)
-        vector = np.abs(rng.standard_normal(n_condition, dtype=np.float32)) * 2
-        clips = rng.standard_normal((2, 16), dtype=np.float32)
-        clips /= np.linalg.norm(clips, axis=1, keepdims=True)
-        header = ConditionHeader(name=name, model_id="0123456789ab")
-        return Condition(header, vector, clips, np.zeros((0, 16), np.float32))
-
-    return make
+    return make_condition
 
 
 @pytest.fixture(scope="session")

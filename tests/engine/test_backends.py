@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from helpers.makers import MakeCondition, Noise
+from helpers.streaming import verify_streaming
 from rtmss.audio import Audio
 from rtmss.cli.base import choose_backend
 from rtmss.conditions.library import Library, shipped
@@ -113,6 +114,30 @@ def test_both_say_the_same_of_music_with_the_shipped_weights(profile: str) -> No
     assert (
         np.abs(play(Session(separator.model, backend=backend), audio, scenes) - expected).max()
         <= 1e-4
+    )
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("torch", 1e-5), ("onnx", 0.0)])
+def test_a_backend_is_the_same_however_its_input_is_cut(
+    tiny: SeparatorModel,
+    tiny_graph: Path,
+    noise: Noise,
+    stems: list[Stem],
+    name: str,
+    tolerance: float,
+) -> None:
+    def start() -> Backend:
+        backend = OnnxBackend(tiny, tiny_graph) if name == "onnx" else TorchBackend(tiny)
+        backend.arrange([None, None], stems[:2])
+        return backend
+
+    verify_streaming(
+        start,
+        lambda block, backend: (torch.from_numpy(backend.step(block.numpy())), backend),
+        torch.from_numpy(noise(24 * HOP)),
+        unit=HOP,
+        delay=tiny.config.delay,
+        tolerance=tolerance,
     )
 
 

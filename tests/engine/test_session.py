@@ -5,9 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from helpers.makers import MakeCondition, Noise
 from helpers.models import make_open
+from helpers.streaming import verify_streaming
 from rtmss.audio import Audio
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import LOUDEST, Output, Session
@@ -84,6 +86,22 @@ def test_at_unity_the_mix_is_the_delayed_mixture_through_every_switch(
     outputs = play(session, audio, show=show)
     assert np.abs(outputs[0].stems).max() > 0.001
     assert np.abs(joined(outputs, "mix") - delayed(session, audio)).max() <= 1e-6
+
+
+@pytest.mark.parametrize("field", ["mix", "stems", "remainder", "dry"])
+def test_a_session_is_the_same_however_its_input_is_cut(
+    tiny: SeparatorModel, noise: Noise, scenes: list[Scene], field: str
+) -> None:
+    verify_streaming(
+        lambda: Session(tiny, scenes[0]),
+        lambda block, session: (
+            torch.from_numpy(getattr(session.step(block.numpy()), field)),
+            session,
+        ),
+        torch.from_numpy(noise(24 * HOP)),
+        unit=HOP,
+        delay=tiny.config.delay,
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
-"""Tiny models with random weights."""
+"""Tiny models with random weights, and conditions out of thin air."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import nn
 
+from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.config import ClipEncoderConfig, SeparatorConfig, StftConfig, UNetConfig
 from rtmss.model.dual_path import DualPath
 from rtmss.model.separator import SeparatorModel
@@ -66,3 +68,13 @@ def make_open(look_ahead: int) -> SeparatorModel:
     model.unet.merge.bias.zero_()
     model.unet.merge.bias[:2] = 30.0
     return model
+
+
+def make_condition(name: str = "vocals", seed: int = 0, n_condition: int = 12) -> Condition:
+    """A condition with a random vector."""
+    rng = np.random.default_rng(seed)
+    vector = np.abs(rng.standard_normal(n_condition, dtype=np.float32)) * 2
+    clips = rng.standard_normal((2, 16), dtype=np.float32)
+    clips /= np.linalg.norm(clips, axis=1, keepdims=True)
+    header = ConditionHeader(name=name, model_id="0123456789ab")
+    return Condition(header, vector, clips, np.zeros((0, 16), np.float32))

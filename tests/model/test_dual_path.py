@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from helpers.streaming import verify_streaming
 from rtmss.config import SeparatorConfig
 from rtmss.model.checkpoint import CheckpointError, grow_model, save_model
 from rtmss.model.dual_path import DualPath
@@ -74,6 +75,12 @@ def test_interleaved_sequences_know_nothing_of_each_other() -> None:
     for first in (0, 1):
         alone, _ = plain(x[:, :, first::2], plain.init_state(2))
         assert torch.allclose(whole[:, :, first::2], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_a_block_is_the_same_however_it_is_cut(dilation: int) -> None:
+    block = make(dilation).requires_grad_(False)
+    verify_streaming(lambda: block.init_state(2), block, torch.randn(2, 5, 12, 6), axis=2)
 
 
 def larger(config: SeparatorConfig, n: int) -> SeparatorConfig:

@@ -7,15 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from helpers.streaming import leaves, verify_streaming
 from rtmss.config import StftConfig
 from rtmss.model.separator import SeparatorModel, apply_masks, compress, to_planes
 from rtmss.model.unet import UNet, bound_masks
-
-
-def leaves(state: Any) -> list[Tensor]:
-    return (
-        [state] if isinstance(state, Tensor) else [leaf for part in state for leaf in leaves(part)]
-    )
 
 
 @pytest.fixture
@@ -158,6 +153,23 @@ def test_retimed_every_second_frame_is_the_next_one_to_the_same_weights(
     assert both.std() > 0.01
     assert (both[:, :, :, ::2] - even).abs().max() <= 1e-5
     assert (both[:, :, :, 1::2] - odd).abs().max() <= 1e-5
+
+
+def test_masks_are_the_same_however_the_frames_are_cut(unet: UNet) -> None:
+    condition = torch.rand(1, 2, 12)
+
+    def step(planes: Tensor, state: Any) -> tuple[Tensor, Any]:
+        features, encoder = unet.encode(planes, state[0])
+        masks, decoder = unet.decode(features, condition, state[1])
+        return masks, (encoder, decoder)
+
+    verify_streaming(
+        lambda: (unet.init_encoder_state(1), unet.init_decoder_state(1, 2)),
+        step,
+        torch.randn(1, 4, 12, 128),
+        axis=2,
+        out_axis=3,
+    )
 
 
 def test_masks_are_bounded() -> None:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from helpers.streaming import verify_streaming
 from rtmss.config import PROFILES, StftConfig
 from rtmss.signal.stft import analyze, synthesize
 from rtmss.signal.windows import analysis_window, synthesis_window
@@ -61,15 +62,6 @@ def test_nothing_sounds_before_the_delay_is_over(config: StftConfig) -> None:
 
 
 @every_config
-@pytest.mark.parametrize("hops", [(1,) * 24, (5, 19), (1, 7, 16)])
-def test_cutting_into_blocks_changes_nothing(config: StftConfig, hops: tuple[int, ...]) -> None:
-    audio = loud_noise(config)
-    for whole, cut in zip(run(audio, config, (24,)), run(audio, config, hops), strict=True):
-        assert whole.abs().max() > 0.5, "an all-zero output would pass any comparison"
-        assert (whole - cut).abs().max() <= 1e-5
-
-
-@every_config
 def test_a_frame_is_the_fourier_transform_of_its_windowed_samples(config: StftConfig) -> None:
     audio = loud_noise(config)
     frames, _ = run(audio, config, (24,))
@@ -92,11 +84,26 @@ def test_a_part_of_a_hop_is_refused() -> None:
         analyze(torch.zeros(1, 2, 513), past, analysis_window(config), config)
 
 
-def test_calls_leave_their_arguments_alone() -> None:
-    config = StftConfig(n_fft=256, n_synthesis=128, hop_length=64)
-    audio, past = torch.randn(1, 2, 128), torch.randn(1, 2, 192)
-    overlap = torch.randn(1, 2, 64)
-    copies = [x.clone() for x in (audio, past, overlap)]
-    frames, _ = analyze(audio, past, analysis_window(config), config)
-    synthesize(frames, overlap, synthesis_window(config), config)
-    assert all(torch.equal(a, b) for a, b in zip((audio, past, overlap), copies, strict=True))
+@every_config
+def test_analysis_is_the_same_however_it_is_cut(config: StftConfig) -> None:
+    verify_streaming(
+        lambda: torch.zeros(3, 2, config.n_fft - config.hop_length),
+        lambda audio, past: analyze(audio, past, analysis_window(config), config),
+        loud_noise(config),
+        unit=config.hop_length,
+        out_unit=1,
+        out_axis=2,
+    )
+
+
+@every_config
+def test_synthesis_is_the_same_however_it_is_cut(config: StftConfig) -> None:
+    frames, _ = run(loud_noise(config), config, (24,))
+    verify_streaming(
+        lambda: torch.zeros(3, 2, config.n_synthesis - config.hop_length),
+        lambda frames, past: synthesize(frames, past, synthesis_window(config), config),
+        frames,
+        axis=2,
+        out_unit=config.hop_length,
+        out_axis=3,
+    )
