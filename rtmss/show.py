@@ -162,7 +162,7 @@ def preset_table(name: str, library: Library) -> RenderableType:
         ConfigError: there is none of this name, or it is not valid.
     """
     preset = library.load_preset(name)
-    table = WholeTable("strip", "condition", "gain", "state", "channels", "effects")
+    table = WholeTable("strip", "condition", "gain", "pan", "state", "channels", "effects")
     strips: dict[str, StripPreset] = {**preset.stems, "remainder": preset.remainder}
     for strip_name, strip in strips.items():
         state = " ".join(
@@ -174,13 +174,14 @@ def preset_table(name: str, library: Library) -> RenderableType:
             strip_name,
             getattr(strip, "condition", ""),
             f"{strip.gain_db:+.1f} dB",
+            f"{strip.pan:+.1f}" if strip.pan else "",
             state,
             channels,
             effects,
         )
     master = ", ".join(effect.type for effect in preset.master.effects)
     state = "mute" if preset.master.mute else ""
-    table.add_row("master", "", f"{preset.master.gain_db:+.1f} dB", state, "1 2", master)
+    table.add_row("master", "", f"{preset.master.gain_db:+.1f} dB", "", state, "1 2", master)
     note = f"Changes glide over {preset.fade_ms:g} ms; a late hop plays: {preset.fallback}."
     return Group(preset.description, table, note)
 
