@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import MakeCondition, Noise
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from conftest import MakeCondition, Noise
 from rtmss.conditions.condition import Condition
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem

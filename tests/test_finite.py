@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise
 from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
+from conftest import MakeCondition, Noise
 from rtmss.conditions.condition import Condition, ConditionError, load_condition
 from rtmss.conditions.strip import Strip
 from rtmss.config import UserError

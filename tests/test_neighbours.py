@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise
 from osc_rig import Studio, Told
 from safetensors.numpy import save
 from test_bounded import ODDITIES, bomb_of_aliases
 
+from conftest import MakeCondition, Noise
 from rtmss.cli import main
 from rtmss.conditions.condition import Condition, ConditionHeader, ConditionLimits, save_condition
 from rtmss.conditions.preset import Library, find
