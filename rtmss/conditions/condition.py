@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import stat
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from rtmss.config import Config, UserError, validate
+from rtmss.ownership import whole_file
 
 KIND = "rtmss-condition"
 VERSION = 1
@@ -109,16 +109,12 @@ def save_condition(path: Path, condition: Condition) -> None:
     content = save(
         tensors, metadata={"kind": KIND, "condition": condition.header.model_dump_json()}
     )
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole_file(path) as partial:
             partial.write_bytes(content)
             if path.exists():
                 partial.chmod(stat.S_IMODE(path.stat().st_mode))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise ConditionError(f"{path}: cannot be written ({error.strerror or error})") from error
 
