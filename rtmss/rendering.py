@@ -1,8 +1,7 @@
 """Files through the session: streamed, with flat memory, aligned to the input to the sample.
 
-The separator hears the file at its own rate; targets come back to the file's rate, and everything
-else happens there:
-the remainder is the untouched input less the targets, so it keeps the input's full bandwidth.
+The session runs at the file's rate, as it does live: the remainder is the untouched input less the
+targets, so it keeps the input's full bandwidth.
 
 Axes: N stems, C channels, S samples.
 """
@@ -17,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 from pedalboard.io import AudioFile, WriteableAudioFile
 
 from rtmss.audio import Audio
@@ -26,7 +24,7 @@ from rtmss.config import ConfigError
 from rtmss.effects import Lane
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Scene
-from rtmss.engine.mixer import Mixer
+from rtmss.engine.mixer import Mixer, replace_bad
 from rtmss.engine.session import Session, make_sane
 from rtmss.files import AudioFileError, open_audio
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
@@ -81,6 +79,8 @@ class RenderReport:
     """Largest sample written, full scale 1; formats other than wav clip what is above."""
     n_bad_samples: int
     """Input samples that were not finite or absurdly loud."""
+    n_bad_outputs: int = 0
+    """Samples of targets, effects and outputs that were not finite, and were written as silence."""
 
     @property
     def real_time_factor(self) -> float:
@@ -89,8 +89,8 @@ class RenderReport:
 
 
 def render(
-    source: Path,
-    folder: Path,
+    source: str | Path,
+    folder: str | Path,
     model: SeparatorModel,
     plan: RenderPlan,
     report: Callable[[float], None] = lambda _: None,
@@ -113,6 +113,7 @@ def render(
         AudioFileError: the input cannot be used, or an output cannot be written.
         ConfigError: an effect cannot be made, or the format is unknown.
     """
+    source, folder = Path(source), Path(folder)
     if plan.format not in FORMATS:
         raise ConfigError(f"no format '{plan.format}'; known: {', '.join(FORMATS)}")
     started = time.monotonic()
@@ -129,7 +130,14 @@ def render(
                 files.write(pieces)
             report(1.0)
     seconds = time.monotonic() - started
-    return RenderReport(files.paths, reader.n_read / rate, seconds, files.peak, chain.n_bad_samples)
+    return RenderReport(
+        files.paths,
+        reader.n_read / rate,
+        seconds,
+        files.peak,
+        chain.n_bad_samples,
+        chain.n_bad_outputs,
+    )
 
 
 class _Chain:
@@ -138,13 +146,13 @@ class _Chain:
     def __init__(
         self, model: SeparatorModel, plan: RenderPlan, rate: int, backend: Backend | None = None
     ) -> None:
-        self.session = Session(model, plan.scene, backend=backend)
+        self.session = Session(model, plan.scene, sample_rate=rate, backend=backend)
         self.n_bad_samples = 0
+        self._n_bad_effects = 0
+        """Samples that were not finite after an effect."""
         self._mixer = Mixer(N_CHANNELS, rate)
         self._mixer.snap(plan.scene)
         names = [stem.name for stem in plan.scene.stems]
-        self._to_model = _Resampler(rate, self.session.sample_rate, N_CHANNELS)
-        self._from_model = _Resampler(self.session.sample_rate, rate, N_CHANNELS * len(names))
         self._waiting: Audio = np.zeros((N_CHANNELS, 0), np.float32)
         self._skip = self.session.delay
         self._dry = Lane(N_CHANNELS, rate)
@@ -156,32 +164,40 @@ class _Chain:
         self._master = Lane(N_CHANNELS, rate, plan.effects.get("mix", ()), "mix")
         self._n_mixed = self._n_out = 0
 
+    @property
+    def n_bad_outputs(self) -> int:
+        """Samples of targets, effects and outputs that were not finite."""
+        return self.session.n_bad_outputs + self._n_bad_effects
+
     def push(self, block: Audio) -> dict[str, Audio]:
         """Take (1 or 2, S) more samples of the file, give what is ready."""
         block, n_bad = make_sane(block)
         self.n_bad_samples += n_bad
         block = np.repeat(block, N_CHANNELS, axis=0) if block.shape[0] == 1 else block
         self._dry.push(block)
-        self._separate(self._to_model(block))
+        self._separate(block)
         return self._advance()
 
     def finish(self, n_total: int) -> Iterator[dict[str, Audio]]:
         """Push silence until everything has come out, `n_total` samples in all."""
-        self._separate(self._to_model(np.zeros((N_CHANNELS, 0), np.float32), last=True))
         hop = self.session.hop_length
-        n_hops = (
-            -(-(self._waiting.shape[-1] + self.session.delay) // hop) + 1
-        )  # one more: resamplers round either way
+        n_hops = -(-(self._waiting.shape[-1] + self.session.delay) // hop)
         silence = np.zeros((N_CHANNELS, n_hops * hop - self._waiting.shape[-1]), np.float32)
-        self._separate(silence, last=True)
+        self._separate(silence)
         yield self._advance()
         for strip in self._strips.values():
             strip.flush(n_total - self._n_mixed)
         yield self._advance()
         self._master.flush(n_total - self._n_out)
-        yield {"mix": self._master.take(n_total - self._n_out)}
+        yield {"mix": self._take(self._master, n_total - self._n_out)}
 
-    def _separate(self, samples: Audio, last: bool = False) -> None:
+    def _take(self, lane: Lane, n: int) -> Audio:
+        """(C, n) of what effects have made, all of it finite."""
+        audio, n_bad = replace_bad(lane.take(n))
+        self._n_bad_effects += n_bad
+        return audio
+
+    def _separate(self, samples: Audio) -> None:
         hop = self.session.hop_length
         samples = np.concatenate([self._waiting, samples], axis=-1)
         n = samples.shape[-1] // hop * hop
@@ -193,7 +209,7 @@ class _Chain:
             )
             kept = targets[:, self._skip :]
             self._skip -= targets.shape[-1] - kept.shape[-1]
-            self._targets.push(self._from_model(kept, last=last and end == n))
+            self._targets.push(kept)
 
     def _advance(self) -> dict[str, Audio]:
         n = min(self._dry.n_ready, self._targets.n_ready)
@@ -202,34 +218,15 @@ class _Chain:
         for lane, audio in zip(self._strips.values(), strips, strict=True):
             lane.push(audio)
         n = min(lane.n_ready for lane in self._strips.values())
-        pieces = {name: lane.take(n) for name, lane in self._strips.items()}
+        pieces = {name: self._take(lane, n) for name, lane in self._strips.items()}
         self._master.push(
             self._mixer.mix(np.stack([*pieces.values(), np.zeros((N_CHANNELS, n), np.float32)]))
         )
+        self._n_bad_effects += self._mixer.n_bad
         self._n_mixed += n
-        pieces["mix"] = self._master.take(self._master.n_ready)
+        pieces["mix"] = self._take(self._master, self._master.n_ready)
         self._n_out += pieces["mix"].shape[-1]
         return pieces
-
-
-class _Resampler:
-    """A stream from one rate to another, aligned; nothing at all when the rates are equal."""
-
-    def __init__(self, rate: int, new_rate: int, n_channels: int) -> None:
-        same = rate == new_rate
-        self._stream = (
-            None
-            if same
-            else soxr.ResampleStream(rate, new_rate, n_channels, dtype="float32", quality="VHQ")
-        )
-
-    def __call__(self, audio: Audio, last: bool = False) -> Audio:
-        """(C, S) -> (C, S'), as many samples as are certain by now; all with `last`."""
-        if self._stream is None:
-            return audio
-        return np.ascontiguousarray(
-            self._stream.resample_chunk(np.ascontiguousarray(audio.T), last=last).T
-        )
 
 
 class Files:

@@ -80,7 +80,9 @@ Strict = Annotated[
         help="Refuse damaged files. Without, what can be read is used, and the status is 3.",
     ),
 ]
-Threads = Annotated[int, typer.Option(help="Processor threads for the model; 0 takes all.")]
+Threads = Annotated[
+    int, typer.Option(min=0, help="Processor threads for the model; 0 takes those that are free.")
+]
 
 
 def _print_version(wanted: bool) -> None:
@@ -171,13 +173,13 @@ def tell(line: str) -> None:
 
 
 def load_separator(weights: Path | None, threads: int = 0, profile: str | None = None) -> Separator:
-    """The separator with its weights; `threads` processor threads, 0 leaves it to torch."""
+    """The separator with its weights; `threads` processor threads, 0 for as many as are free."""
     import torch
 
     from rtmss.separator import Separator
+    from rtmss.threads import free_cores
 
-    if threads:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or min(torch.get_num_threads(), free_cores()))
     return Separator.load(weights, profile)
 
 

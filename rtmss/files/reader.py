@@ -26,11 +26,13 @@ BLOCK = 1 << 16
 class AudioReader:
     """An audio file, decoded from its beginning to its end."""
 
-    def __init__(self, path: Path, stream: int = 0, on_damage: OnDamage = warn_of_damage) -> None:
+    def __init__(
+        self, path: str | Path, stream: int = 0, on_damage: OnDamage = warn_of_damage
+    ) -> None:
         """Open a file; see `open_audio`."""
         from rtmss.files.decoder import DecodeError, Decoder  # whoever only plays needs no FFmpeg
 
-        self.path = path
+        path = self.path = Path(path)
         self.is_damaged = False
         self._on_damage = on_damage
         self._file = _open(path)
@@ -89,7 +91,7 @@ class AudioReader:
 
 
 def open_audio(
-    path: Path,
+    path: str | Path,
     *,
     stream: int = 0,
     most_channels: int | None = None,
@@ -117,7 +119,7 @@ def open_audio(
 
 
 def read_audio(
-    path: Path,
+    path: str | Path,
     sample_rate: int | None = None,
     *,
     stream: int = 0,

@@ -10,15 +10,17 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from rtmss.bounded import MAX_TABLE_BYTES, UnreadableError, read_text
 from rtmss.config import ConfigError, UserError
 from rtmss.datasets.take import SPLITS, SUFFIXES
 from rtmss.files import AudioFileError
+from rtmss.plain_yaml import load_description
 from rtmss.teachers.song import Order, split_song
 from rtmss.teachers.teacher import Teacher
 
@@ -66,9 +68,8 @@ def read_about(table: Path) -> dict[str, dict[str, str]]:
         ConfigError: it cannot be read, or has no such column.
     """
     try:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(StringIO(read_text(table, MAX_TABLE_BYTES), newline="")))
+    except (UnreadableError, csv.Error) as error:
         raise ConfigError(f"{table}: not a readable table ({error})") from error
     if rows and "path" not in rows[0]:
         raise ConfigError(
@@ -198,12 +199,12 @@ def _folders(output: Path, names: Sequence[str]) -> Iterator[tuple[str, Path]]:
 def _header(folder: Path) -> dict[str, str]:
     """Digest and teacher of a song that was split, nothing of another."""
     try:
-        content = yaml.safe_load((folder / "song.yaml").read_text(encoding="utf-8"))
+        content = load_description(folder / "song.yaml")
         return {
             "digest": str(content["file"]["blake2b"]),
             "teacher": str(content["teacher"]["version"]),
         }
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+    except (UnreadableError, KeyError, TypeError):
         return {}
 
 

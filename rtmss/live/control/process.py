@@ -7,6 +7,7 @@ Started by the supervisor as `python -m rtmss.live.control.process OPTIONS`.
 from __future__ import annotations
 
 import contextlib
+import math
 import signal
 import sys
 import time
@@ -14,6 +15,7 @@ from typing import Protocol
 
 from rich.console import Console
 
+from rtmss.conditions.condition import ConditionLimits
 from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.console import can_take
@@ -33,9 +35,13 @@ def run_control(options: ControlOptions) -> None:
     ignore_group_signals()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the terminal is left as it was
     shared = SharedState.attach(options.memory, options.n_condition)
+    longest = math.inf if options.largest_norm is None else options.largest_norm
     supervision = Supervision(shared, options.supervisor, signal.SIGTERM)
     controller = MixerController(
-        shared, Library([options.library]), options.model_id, options.hop_length
+        shared,
+        Library([options.library]),
+        options.model_id,
+        ConditionLimits(options.n_condition, longest),
     )
     server = OscServer(controller, options.osc_bind, options.osc_port)
     with contextlib.closing(server), _shown(controller, options.output) as shown:
@@ -72,12 +78,13 @@ def take_turn(
     """
     server.receive(timeout)
     goes_on = shown.poll()
+    loaded = controller.finish_loading()
     try:
-        loaded = controller.finish_loading()
         controller.flush()
     except Exception as error:  # the sound plays on, and so does the control side
         server.report_bug(error)
-        loaded = []
+        refused = UserError(f"it cannot be played: {error}")
+        loaded = [one._replace(scene=None, error=one.error or refused) for one in loaded]
     server.answer(loaded)
     for preset in loaded:
         shown.say(str(preset.error) if preset.error else f"preset {preset.name}")

@@ -109,7 +109,6 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
     control = ControlOptions(
         n_condition=12,
         model_id="x",
-        hop_length=64,
         library=Path("none"),
         osc_bind="127.0.0.1",
         osc_port=1,
