@@ -4,6 +4,7 @@ Usage: python osc_client.py [PORT]
 """
 
 import sys
+from contextlib import closing
 
 from pythonosc.udp_client import SimpleUDPClient
 

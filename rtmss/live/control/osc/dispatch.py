@@ -123,7 +123,7 @@ class Dispatcher:
         if ahead is not None and ahead <= 0:
             self.late_bundles += 1
         hop = (
-            self.controller.hop_at(time.monotonic() + ahead)
+            self.controller.hop_at(time.perf_counter() + ahead)
             if ahead is not None and ahead > 0
             else 0
         )
