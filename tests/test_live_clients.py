@@ -25,8 +25,9 @@ from rtmss import __version__
 from rtmss.bench.rig import RATE, free_port
 from rtmss.files import Audio
 from rtmss.live.control import layouts
+from rtmss.live.control.osc.arguments import Arg
 from rtmss.live.control.osc.state import STATUS
-from rtmss.live.control.osc.table import TABLE, Arg, Mode, Row
+from rtmss.live.control.osc.table import TABLE, Mode, Row
 
 WriteAudio = Callable[[Path, Audio, int], Path]
 LAYOUT_FOLDER = Path(layouts.__file__).parent

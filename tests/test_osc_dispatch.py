@@ -16,7 +16,8 @@ from rtmss.engine.control import Scene, Stem
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import Argument, Message, decode, message
 from rtmss.live.control.osc.dispatch import Dispatcher
-from rtmss.live.control.osc.peers import MAX_PEERS, Peer
+from rtmss.live.control.osc.fairness import Peer
+from rtmss.live.control.osc.peers import MAX_PEERS
 from rtmss.live.control.osc.state import meter_values, scene_values
 from rtmss.live.shared.state import N_METERS, Recording, SharedState, Status
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import NamedTuple
 
 from rtmss.live.control.controller import MixerController, PresetLoaded
+from rtmss.live.control.osc.arguments import RefusedError
 from rtmss.live.control.osc.codec import Argument, message
-from rtmss.live.control.osc.peers import Peer
-from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, RefusedError
+from rtmss.live.control.osc.fairness import Peer, gives_way
+from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS
 from rtmss.live.shared.state import Status
 
 MAX_LOADS = 8
-MAX_WAITING = 256
+MAX_SYNCS = 64
+"""Both of one peer."""
+MAX_ALL_LOADS = 32
+MAX_ALL_SYNCS = 256
 WAIT_SECONDS = 30
 
 Answers = list[tuple[Peer, bytes]]
@@ -22,6 +26,7 @@ class Load(NamedTuple):
     """A preset that was asked for."""
 
     name: str
+    """Empty once it has given way."""
     peer: Peer
 
 
@@ -52,25 +57,39 @@ class Pending:
         self._new_syncs: list[tuple[Peer, int, int]] = []
         """Peer, number, and the loads that have to be over first."""
         self._waiting: list[Waiting] = []
+        self._given_up: Answers = []
+        """Told at the next step to peers whose place somebody else needed more."""
 
     def __len__(self) -> int:
-        return len(self._loads) + len(self._new_syncs) + len(self._waiting)
+        n_told = len(self._given_up)
+        return len(self._loads) + len(self._new_syncs) + len(self._waiting) + n_told
 
-    def check_room(self, n_loads: int, n_syncs: int) -> None:
+    def check_room(self, peer: Peer, n_loads: int, n_syncs: int) -> None:
         """See whether there is room for more.
 
         Raises:
             RefusedError: there is not.
         """
-        if n_loads and len(self._loads) + n_loads > MAX_LOADS:
+        loads = self._loads_held()
+        if n_loads and loads[peer] + n_loads > MAX_LOADS:
             raise RefusedError(
                 "busy", f"at most {MAX_LOADS} presets are loaded one after the other"
             )
-        if n_syncs and len(self._new_syncs) + len(self._waiting) + n_syncs > MAX_WAITING:
-            raise RefusedError("busy", f"{MAX_WAITING} answers are waiting for the engine already")
+        syncs = self._syncs_held()
+        if n_syncs and syncs[peer] + n_syncs > MAX_SYNCS:
+            raise RefusedError("busy", f"{MAX_SYNCS} answers are waiting for the engine already")
+        is_full = loads.total() >= MAX_ALL_LOADS and gives_way(loads, peer) is None
+        if n_loads and is_full:
+            raise RefusedError("busy", f"{MAX_ALL_LOADS} presets are waiting already")
+        is_full = syncs.total() >= MAX_ALL_SYNCS and gives_way(syncs, peer) is None
+        if n_syncs and is_full:
+            raise RefusedError("busy", f"{MAX_ALL_SYNCS} answers are waiting already")
 
     def load(self, name: str, peer: Peer, now: float) -> None:
         """Load a preset and let it play."""
+        held = self._loads_held()
+        if held.total() >= MAX_ALL_LOADS:
+            self._give_up_load(gives_way(held, peer))
         self._loads.append(Load(name, peer))
         self._n_asked += 1
         if len(self._loads) == 1:
@@ -78,13 +97,18 @@ class Pending:
 
     def sync(self, number: int, peer: Peer) -> None:
         """Answer when all that was asked for up to now is heard."""
+        held = self._syncs_held()
+        if held.total() >= MAX_ALL_SYNCS:
+            self._give_up_sync(gives_way(held, peer))
         self._new_syncs.append((peer, number, self._n_asked))
 
     def step(self, loaded: list[PresetLoaded], now: float) -> Answers:
         """Give answers that are due; `loaded` are presets that were read and sent to the engine
         since the last call.
         """
-        answers = [answer for one in loaded for answer in self._finish(one, now)]
+        answers = self._given_up
+        self._given_up = []
+        answers += [answer for one in loaded for answer in self._finish(one, now)]
         if self._loads and now > self._load_ends:
             answers.append(
                 _failure(self._loads[0].peer, "/rtmss/preset", f"no preset after {WAIT_SECONDS} s")
@@ -92,6 +116,47 @@ class Pending:
             self._next(now)
         self._take_up_syncs(now)
         return answers + self._due(self._controller.status, now)
+
+    def _loads_held(self) -> Counter[Peer]:
+        held = Counter(one.peer for one in self._loads if one.name)
+        held.update(one.peer for one in self._waiting if one.address == "/rtmss/done")
+        return held
+
+    def _syncs_held(self) -> Counter[Peer]:
+        held = Counter(one[0] for one in self._new_syncs)
+        held.update(one.peer for one in self._waiting if one.address == "/rtmss/synced")
+        return held
+
+    def _give_up_load(self, peer: Peer | None) -> None:
+        """The latest preset of a peer will not be loaded, or not be told of; the one that is being
+        read will.
+        """
+        for place in range(len(self._loads) - 1, 0, -1):
+            if self._loads[place].peer == peer and self._loads[place].name:
+                self._loads[place] = self._loads[place]._replace(name="")
+                self.tell(self._loads[place].peer, "/rtmss/preset")
+                return
+        self._give_up_waiting(peer, "/rtmss/done", "/rtmss/preset")
+
+    def _give_up_sync(self, peer: Peer | None) -> None:
+        for new in self._new_syncs:
+            if new[0] == peer:
+                self._new_syncs.remove(new)
+                self.tell(new[0], "/rtmss/sync")
+                return
+        self._give_up_waiting(peer, "/rtmss/synced", "/rtmss/sync")
+
+    def _give_up_waiting(self, peer: Peer | None, address: str, asked: str) -> None:
+        for waiting in self._waiting:
+            if waiting.peer == peer and waiting.address == address:
+                self._waiting.remove(waiting)
+                self.tell(waiting.peer, asked)
+                return
+
+    def tell(self, peer: Peer, address: str) -> None:
+        """Tell a peer at the next step that what it asked for has made room for another's."""
+        text = "another peer that has less waiting needed the place"
+        self._given_up.append(_failure(peer, address, text, "busy"))
 
     def _take_up_syncs(self, now: float) -> None:
         hop = max((due for due, _ in self._controller.scheduled), default=0)
@@ -110,6 +175,9 @@ class Pending:
     def _next(self, now: float) -> None:
         self._loads.popleft()
         self._n_loaded += 1
+        while self._loads and not self._loads[0].name:
+            self._loads.popleft()
+            self._n_loaded += 1
         if self._loads:
             self._start(now)
 
