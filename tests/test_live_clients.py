@@ -65,6 +65,11 @@ EXCHANGES = {
     ],
     "/rtmss/sync": ["> /rtmss/sync i 7", "< /rtmss/synced ii 7 *"],
     "/rtmss/synced": ["> /rtmss/sync i -8", "< /rtmss/synced ii -8 *"],
+    "/rtmss/preset/<name>": [
+        "> /rtmss/preset/no-drums f 1",
+        "< /rtmss/done ss /rtmss/preset no-drums",
+    ],
+    "/rtmss/echo": ["> /rtmss/echo i 5", "< /rtmss/done ss /rtmss/echo *"],
     "/rtmss/subscribe": [
         "> /rtmss/subscribe si /rtmss/stem/drums 5",
         "< /rtmss/stem/drums/gain f 0",

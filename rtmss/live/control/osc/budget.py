@@ -9,12 +9,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 
-from rtmss.live.control.osc.fairness import (
-    Holder,
-    Peer,
-    first_to_go,
-    is_local,
-)
+from rtmss.live.control.osc.fairness import Peer, is_local
 
 WORK_SECONDS = 0.5
 """Processor time that a peer may use at once."""
@@ -28,8 +23,7 @@ AMPLIFICATION = 3
 """Bytes for each byte that came from an address which nobody has shown to be the sender's."""
 MAX_CREDIT = 1 << 16
 MAX_ACCOUNTS = 512
-FORGET_SECONDS = 60.0
-"""An account is closed after so long without a packet."""
+"""Beyond that, whoever was silent for longest is forgotten."""
 PROOF_SECONDS = 3600.0
 """So long an address counts as the sender's."""
 MAX_PROOFS = 256
@@ -66,7 +60,6 @@ class Bucket:
 class Account:
     """What one peer has used up."""
 
-    heard: float
     work: Bucket = field(default_factory=lambda: Bucket(WORK_SECONDS, WORK_SHARE))
     answers: Bucket = field(default_factory=lambda: Bucket(ANSWER_BYTES, ANSWER_RATE))
     credit: int = 0
@@ -95,42 +88,42 @@ class Ledger:
         self.n_refused = 0
         """Packets, answers and places that were refused."""
 
-    def account(self, peer: Peer, now: float) -> Account:
+    def account(self, peer: Peer) -> Account:
         """A peer's account, opened where there is none."""
         if peer not in self._accounts:
             if len(self._accounts) >= MAX_ACCOUNTS:
-                self._make_room(now)
-            self._accounts[peer] = Account(now)
+                del self._accounts[next(iter(self._accounts))]
+            self._accounts[peer] = Account()
         return self._accounts[peer]
 
-    def receive(self, peer: Peer, n_bytes: int, now: float) -> None:
+    def receive(self, peer: Peer, n_bytes: int) -> None:
         """Something came from a peer."""
-        account = self.account(peer, now)
-        account.heard = now
+        account = self.account(peer)
+        self._accounts[peer] = self._accounts.pop(peer)  # the last one to be forgotten
         account.credit = min(MAX_CREDIT, account.credit + AMPLIFICATION * n_bytes)
 
     def is_over(self, peer: Peer, now: float) -> bool:
         """Whether a peer has used up its work or its answers."""
-        account = self.account(peer, now)
+        account = self.account(peer)
         if account.work.left(now) <= 0 or account.answers.left(now) <= 0:
             return True
         return not self.is_proven(peer, now) and self._strangers.left(now) <= 0
 
     def spend_work(self, peer: Peer, seconds: float, now: float) -> None:
         """A peer's packet took processor time."""
-        self.account(peer, now).work.spend(seconds, now)
+        self.account(peer).work.spend(seconds, now)
         if not self.is_proven(peer, now):
             self._strangers.spend(seconds, now)
 
     def spend_answer(self, peer: Peer, n_bytes: int, now: float) -> None:
         """A peer is sent something."""
-        account = self.account(peer, now)
+        account = self.account(peer)
         account.answers.spend(n_bytes, now)
         account.credit = max(0, account.credit - n_bytes)
 
     def room(self, peer: Peer, now: float) -> int:
         """Bytes that a peer may be sent now."""
-        account = self.account(peer, now)
+        account = self.account(peer)
         if not self.is_proven(peer, now):
             return account.credit
         return max(0, int(account.answers.left(now)))
@@ -148,11 +141,3 @@ class Ledger:
         self._proofs[whom] = now + PROOF_SECONDS
         if len(self._proofs) > MAX_PROOFS:
             del self._proofs[next(iter(self._proofs))]
-
-    def _make_room(self, now: float) -> None:
-        old = [peer for peer, one in self._accounts.items() if now - one.heard > FORGET_SECONDS]
-        for peer in old:
-            del self._accounts[peer]
-        if not old:
-            holders = (Holder(peer, False, one.heard) for peer, one in self._accounts.items())
-            del self._accounts[first_to_go(holders)]

@@ -267,7 +267,7 @@ class Dispatcher:
     def _echo(self, values: tuple[Value, ...], peer: Peer) -> Effect:
         now = time.monotonic()
         if not self.ledger.is_proven(peer, now):
-            if self.ledger.account(peer, now).token != values[0]:
+            if self.ledger.account(peer).token != values[0]:
                 raise RefusedError("token", "not the number that was sent to this address")
             self.ledger.prove(peer, now)
         return lambda: [message("/rtmss/done", "/rtmss/echo", f"{peer.host} {peer.port}")]

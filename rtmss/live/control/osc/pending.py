@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, deque
 from typing import NamedTuple
 
@@ -26,8 +27,9 @@ class Load(NamedTuple):
     """A preset that was asked for."""
 
     name: str
-    """Empty once it has given way."""
     peer: Peer
+    number: int
+    """Counts all that were asked for."""
 
 
 class Waiting(NamedTuple):
@@ -53,9 +55,9 @@ class Pending:
         self._controller = controller
         self._loads: deque[Load] = deque()
         self._load_ends = 0.0
-        self._n_asked = self._n_loaded = 0
+        self._n_asked = 0
         self._new_syncs: list[tuple[Peer, int, int]] = []
-        """Peer, number, and the loads that have to be over first."""
+        """Peer, number, and the number of the last load that has to be over first."""
         self._waiting: list[Waiting] = []
         self._given_up: Answers = []
         """Told at the next step to peers whose place somebody else needed more."""
@@ -78,7 +80,8 @@ class Pending:
         syncs = self._syncs_held()
         if n_syncs and syncs[peer] + n_syncs > MAX_SYNCS:
             raise RefusedError("busy", f"{MAX_SYNCS} answers are waiting for the engine already")
-        is_full = loads.total() >= MAX_ALL_LOADS and gives_way(loads, peer) is None
+        movable = self._loads_held(1)
+        is_full = movable.total() >= MAX_ALL_LOADS and gives_way(movable, peer) is None
         if n_loads and is_full:
             raise RefusedError("busy", f"{MAX_ALL_LOADS} presets are waiting already")
         is_full = syncs.total() >= MAX_ALL_SYNCS and gives_way(syncs, peer) is None
@@ -87,11 +90,11 @@ class Pending:
 
     def load(self, name: str, peer: Peer, now: float) -> None:
         """Load a preset and let it play."""
-        held = self._loads_held()
+        held = self._loads_held(1)
         if held.total() >= MAX_ALL_LOADS:
             self._give_up_load(gives_way(held, peer))
-        self._loads.append(Load(name, peer))
         self._n_asked += 1
+        self._loads.append(Load(name, peer, self._n_asked))
         if len(self._loads) == 1:
             self._start(now)
 
@@ -117,8 +120,9 @@ class Pending:
         self._take_up_syncs(now)
         return answers + self._due(self._controller.status, now)
 
-    def _loads_held(self) -> Counter[Peer]:
-        held = Counter(one.peer for one in self._loads if one.name)
+    def _loads_held(self, first: int = 0) -> Counter[Peer]:
+        """Presets that peers wait for; from 1 on, those that are not being read yet."""
+        held = Counter(one.peer for one in itertools.islice(self._loads, first, None))
         held.update(one.peer for one in self._waiting if one.address == "/rtmss/done")
         return held
 
@@ -132,9 +136,9 @@ class Pending:
         read will.
         """
         for place in range(len(self._loads) - 1, 0, -1):
-            if self._loads[place].peer == peer and self._loads[place].name:
-                self._loads[place] = self._loads[place]._replace(name="")
+            if self._loads[place].peer == peer:
                 self.tell(self._loads[place].peer, "/rtmss/preset")
+                del self._loads[place]
                 return
         self._give_up_waiting(peer, "/rtmss/done", "/rtmss/preset")
 
@@ -161,12 +165,13 @@ class Pending:
     def _take_up_syncs(self, now: float) -> None:
         hop = max((due for due, _ in self._controller.scheduled), default=0)
         ends = now + WAIT_SECONDS + (MAX_AHEAD_SECONDS if hop else 0)
-        for peer, number, n_loads in self._new_syncs:
-            if self._n_loaded >= n_loads:
+        first = self._loads[0].number if self._loads else self._n_asked + 1
+        for peer, number, last in self._new_syncs:
+            if last < first:
                 self._waiting.append(
                     Waiting(peer, "/rtmss/synced", (number,), self._controller.number, hop, ends)
                 )
-        self._new_syncs = [one for one in self._new_syncs if self._n_loaded < one[2]]
+        self._new_syncs = [one for one in self._new_syncs if one[2] >= first]
 
     def _start(self, now: float) -> None:
         self._load_ends = now + WAIT_SECONDS
@@ -174,10 +179,6 @@ class Pending:
 
     def _next(self, now: float) -> None:
         self._loads.popleft()
-        self._n_loaded += 1
-        while self._loads and not self._loads[0].name:
-            self._loads.popleft()
-            self._n_loaded += 1
         if self._loads:
             self._start(now)
 

@@ -239,13 +239,13 @@ class OscServer:
 
     def _cost(self, peer: Peer) -> float:
         now = time.monotonic()
-        return self.dispatcher.ledger.account(peer, now).work.spent(now)
+        return self.dispatcher.ledger.account(peer).work.spent(now)
 
     def _handle(self, data: bytes, peer: Peer) -> None:
         """Act on one packet; its answers go back to where it came from."""
         now = time.monotonic()
         ledger = self.dispatcher.ledger
-        ledger.receive(peer, len(data), now)
+        ledger.receive(peer, len(data))
         self.dispatcher.peers.touch(peer, now)
         if ledger.is_over(peer, now):
             self._refuse(peer, data, "over the budget of one peer: send less, and ask for less")
@@ -272,7 +272,7 @@ class OscServer:
         """Count a packet that is not looked at, and say so, at most once a second."""
         now = time.monotonic()
         self.dispatcher.ledger.n_refused += 1
-        if self.dispatcher.ledger.account(peer, now).may_notice(now):
+        if self.dispatcher.ledger.account(peer).may_notice(now):
             self._send(peer, fail(_address(data), "busy", why))
 
     def _room(self, peer: Peer) -> int:
@@ -289,7 +289,7 @@ class OscServer:
         return ledger.room(peer, now)
 
     def _ask_for_proof(self, peer: Peer, now: float) -> None:
-        account = self.dispatcher.ledger.account(peer, now)
+        account = self.dispatcher.ledger.account(peer)
         packet = message("/rtmss/echo", account.token)
         if len(packet) <= account.credit and account.may_notice(now):
             self._send(peer, packet)
