@@ -12,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.conditions.encode import check_clip, create_condition, encode_clips
-from rtmss.conditions.preset import find
 from rtmss.config import PROFILES
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Output, Session
-from rtmss.files import Audio, resample
+from rtmss.files import resample
+from rtmss.lookup import find
 from rtmss.model.checkpoint import load_model
 from rtmss.model.separator import SeparatorModel
 

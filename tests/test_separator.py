@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise
 
+from helpers.makers import MakeCondition, Noise
 from rtmss.conditions.condition import ConditionError
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session

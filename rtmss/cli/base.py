@@ -15,7 +15,7 @@ from rtmss.config import DamagedFileWarning, UserError
 from rtmss.console import make_console, one_line, show_all_names
 
 if TYPE_CHECKING:
-    from rtmss.conditions.preset import Library
+    from rtmss.conditions.library import Library
     from rtmss.engine.backends.choose import BackendChoice
     from rtmss.separator import Separator
 
@@ -191,7 +191,7 @@ def choose_backend(separator: Separator, wanted: str, *, may_export: bool = True
 
 def load_library() -> Library:
     """The user's presets and conditions, and those that come with rtmss."""
-    from rtmss.conditions.preset import Library
+    from rtmss.conditions.library import Library
 
     return Library([user_folder()])
 

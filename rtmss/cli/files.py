@@ -32,7 +32,7 @@ from rtmss.cli.base import (
 from rtmss.config import PROFILES, UserError
 
 if TYPE_CHECKING:
-    from rtmss.render import Plan, Report
+    from rtmss.rendering import RenderPlan, RenderReport
     from rtmss.separator import Separator
 
 
@@ -75,12 +75,12 @@ def separate(
 ) -> None:
     """Split files by example into target and remainder."""
     from rtmss.engine.control import Scene, Stem
-    from rtmss.render import Plan
+    from rtmss.rendering import RenderPlan
 
     refuse_damaged(strict)
     separator = load_separator(weights, threads, profile)
     condition = separator.condition_from_files("target", positive or [], negative or [])
-    plan = Plan(Scene((Stem("target", condition),)), mix=False, stems=True, format=format)
+    plan = RenderPlan(Scene((Stem("target", condition),)), mix=False, stems=True, format=format)
     _render(inputs, output, separator, plan)
 
 
@@ -115,7 +115,7 @@ def render(
 ) -> None:
     """Play files into mix.wav, through a preset's mixer or as it was played live."""
     from rtmss.engine.control import Scene
-    from rtmss.render import Plan
+    from rtmss.rendering import RenderPlan
 
     refuse_damaged(strict)
     if (preset is None) == (automation is None):
@@ -139,7 +139,7 @@ def render(
         inputs,
         output,
         separator,
-        Plan.from_preset(loaded, scene, stems=stems, format=format),
+        RenderPlan.from_preset(loaded, scene, stems=stems, format=format),
         backend or "torch",
     )
 
@@ -154,7 +154,7 @@ def info(profile: Profile = None, weights: Weights = None) -> None:
 
 
 def _render(
-    sources: list[Path], output: Path, separator: Separator, plan: Plan, wanted: str = "torch"
+    sources: list[Path], output: Path, separator: Separator, plan: RenderPlan, wanted: str = "torch"
 ) -> None:
     """Render one file into a folder, or several into folders of their names; one that cannot be is
     no end for others.
@@ -163,7 +163,7 @@ def _render(
         UserError: one of them could not be rendered, or two of several have the same name.
     """
     from rtmss.files import AudioFileError
-    from rtmss.render import render as run
+    from rtmss.rendering import render as run
 
     model, choice = separator.model, choose_backend(separator, wanted)
     folders = {source: output / source.stem if len(sources) > 1 else output for source in sources}
@@ -229,7 +229,11 @@ def _replay(
         )
 
 
-def _show(name: str, run: Callable[[Callable[[float], None]], Report], format: str = "wav") -> None:  # noqa: A002
+def _show(
+    name: str,
+    run: Callable[[Callable[[float], None]], RenderReport],
+    format: str = "wav",  # noqa: A002
+) -> None:
     from rich.progress import (
         BarColumn,
         Progress,
@@ -251,7 +255,7 @@ def _show(name: str, run: Callable[[Callable[[float], None]], Report], format: s
     _summarise(report, format)
 
 
-def _summarise(report: Report, format: str) -> None:  # noqa: A002
+def _summarise(report: RenderReport, format: str) -> None:  # noqa: A002
     for path in report.files:
         console.print(f"  {path}", highlight=False)
     console.print(

@@ -65,7 +65,7 @@ def condition_rebuild(
     own library.
     """
     from rtmss.conditions.condition import load_condition, save_condition
-    from rtmss.conditions.preset import find
+    from rtmss.lookup import find
 
     separator, library = load_separator(weights), load_library()
     known = library.conditions()

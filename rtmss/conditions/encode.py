@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rtmss.audio import Audio
 from rtmss.conditions.condition import (
     ClipRecord,
     Condition,
@@ -16,8 +17,8 @@ from rtmss.conditions.condition import (
     ConditionHeader,
     describe_clip,
 )
-from rtmss.conditions.preset import shipped
-from rtmss.files import Audio, read_audio
+from rtmss.conditions.library import shipped
+from rtmss.files import read_audio
 from rtmss.model.separator import SeparatorModel
 
 SHORTEST_SECONDS = 0.5

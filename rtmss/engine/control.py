@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from rtmss.conditions.condition import Condition
-from rtmss.conditions.preset import MAX_STEMS, Fallback, Library, Preset, find
+from rtmss.conditions.library import Library
+from rtmss.conditions.preset import MAX_STEMS, Fallback, Preset
 from rtmss.conditions.strip import NEUTRAL, Setting, Strip, plain_strip
+from rtmss.lookup import find
 
 
 @dataclass(frozen=True)

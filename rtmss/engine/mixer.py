@@ -12,8 +12,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from rtmss.audio import Audio
 from rtmss.engine.control import Scene, Strip
-from rtmss.files import Audio
 
 Matrix = NDArray[np.float32]
 

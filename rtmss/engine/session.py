@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.backends.torch import TorchBackend
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.mixer import Mixer
-from rtmss.files import Audio
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 
 LOUDEST = 16.0

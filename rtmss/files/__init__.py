@@ -8,10 +8,9 @@ from rtmss.files.damage import (
     refuse_damage,
     warn_of_damage,
 )
-from rtmss.files.reader import Audio, AudioReader, open_audio, read_audio, resample
+from rtmss.files.reader import AudioReader, open_audio, read_audio, resample
 
 __all__ = [
-    "Audio",
     "AudioFileError",
     "AudioReader",
     "Damage",

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
+from rtmss.audio import Audio
 from rtmss.files.damage import AudioFileError, Damage, OnDamage, warn_of_damage
 
 if TYPE_CHECKING:
     from rtmss.files.decoder import Decoder
 
-Audio = NDArray[np.float32]
 BLOCK = 1 << 16
 """Samples decoded at once."""
 

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 from rtmss.recording.hop import Hop, Position
 from rtmss.recording.log import LOG, VECTORS, Event, Header, Vectors
 from rtmss.recording.wav import WavFile

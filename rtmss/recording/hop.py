@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from rtmss.audio import Audio
 from rtmss.engine.control import Scene
-from rtmss.files import Audio
 
 
 class EngineRun(NamedTuple):

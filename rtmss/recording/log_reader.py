@@ -49,7 +49,7 @@ class SessionLog:
         """Read a log and the vectors beside it.
 
         Raises:
-            AutomationError: it is no log, it is damaged, or it was written with other weights than
+            SessionLogError: it is no log, it is damaged, or it was written with other weights than
                 `model_id`.
         """
         header, events = _read(path)

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rtmss.audio import Audio
 from rtmss.engine.backends.tree import map_tree
 from rtmss.engine.control import Stem
-from rtmss.files import Audio
 from rtmss.model.separator import SeparatorModel, TargetState
 
 

@@ -19,9 +19,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.conditions.preset import Fallback
 from rtmss.config import UserError
-from rtmss.files import Audio
 from rtmss.live.buffers.declick import FADE, Declicker
 
 HOLD_HOPS = 8

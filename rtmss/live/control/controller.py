@@ -18,10 +18,11 @@ from queue import SimpleQueue
 from typing import NamedTuple
 
 from rtmss.conditions.condition import Condition
-from rtmss.conditions.preset import Library, find
+from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.live.shared.state import Meter, SharedState, Status
+from rtmss.lookup import find
 
 SceneChange = Callable[[Scene], Scene]
 MAX_SCHEDULED = 512

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from rich.console import Console
 
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.server import OscServer

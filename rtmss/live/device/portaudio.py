@@ -12,8 +12,8 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.config import UserError
-from rtmss.files import Audio
 
 INSTALL_HINT = "PortAudio is not installed; on Debian or Ubuntu: apt install libportaudio2"
 Ways = Literal["input", "output", "both"]

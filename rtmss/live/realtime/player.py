@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rtmss.audio import Audio
 from rtmss.engine.control import Scene
 from rtmss.engine.mixer import gain_matrix
 from rtmss.engine.session import Output, make_sane
-from rtmss.files import Audio
 from rtmss.live.buffers.timeline import MOST_WAITING, N_LATE, Timeline
 from rtmss.live.realtime.source import Source
 from rtmss.live.realtime.step_times import StepTimes

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.conditions.preset import MAX_STEMS
 from rtmss.engine.control import Scene
-from rtmss.files import Audio
 from rtmss.live.shared.memory import Block
 from rtmss.live.shared.scene_rows import (
     NAME_BYTES,

@@ -18,9 +18,9 @@ from enum import Enum, auto
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Output, Session
-from rtmss.files import Audio
 from rtmss.live.buffers.declick import FADE
 from rtmss.live.buffers.timeline import Timeline
 from rtmss.live.shared.song_state import Playback, Transport, TransportCommand

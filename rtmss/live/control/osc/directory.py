@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from rtmss.conditions.preset import find
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc import state
 from rtmss.live.control.osc.arguments import RefusedError
@@ -17,6 +16,7 @@ from rtmss.live.control.osc.pattern import is_pattern, select
 from rtmss.live.control.osc.song import PREFIX
 from rtmss.live.control.osc.table import TABLE, Mode, Row
 from rtmss.live.shared.song_state import NO_SONG
+from rtmss.lookup import find
 
 MAX_ADDRESS = 1024
 """Letters of an address; that of a button for a preset with a long name has the most."""

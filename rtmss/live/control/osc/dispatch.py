@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from rtmss.conditions.preset import find
 from rtmss.config import UserError
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc import buttons
@@ -29,6 +28,7 @@ from rtmss.live.control.osc.readings import Readings
 from rtmss.live.control.osc.song import PREFIX, SongFeedback, song_change
 from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, SWITCH, TABLE, TTL, Mode
 from rtmss.live.shared.song_state import TransportChange
+from rtmss.lookup import find
 
 MAX_TARGETS = 1024
 """Addresses that one packet may reach through patterns."""
