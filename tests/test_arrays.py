@@ -13,12 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from conftest import MakeCondition, Noise
+from helpers.makers import MakeCondition, Noise
+from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
-from rtmss.files import Audio, BadSamplesWarning, as_audio, check_rate
+from rtmss.files import BadSamplesWarning, as_audio, check_rate
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator, play_whole
 

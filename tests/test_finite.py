@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from conftest import MakeCondition, Noise
+from helpers.makers import MakeCondition, Noise
+from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition, ConditionError, load_condition
 from rtmss.conditions.strip import Strip
 from rtmss.config import UserError
@@ -23,7 +24,6 @@ from rtmss.engine.backends.torch import TorchBackend
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.mixer import Mixer
 from rtmss.engine.session import Session
-from rtmss.files import Audio
 from rtmss.live.shared.state import SharedState
 from rtmss.model.separator import SeparatorModel
 

@@ -14,17 +14,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from osc_rig import Studio, Told
 from safetensors.numpy import save
 from test_bounded import ODDITIES, bomb_of_aliases
 
-from conftest import MakeCondition, Noise
+from helpers.makers import MakeCondition, Noise
+from helpers.osc_server import Studio, Told
+from rtmss.audio import Audio
 from rtmss.cli import main
 from rtmss.conditions.condition import Condition, ConditionHeader, ConditionLimits, save_condition
-from rtmss.conditions.preset import Library, find
+from rtmss.conditions.library import Library
 from rtmss.config import UserError
-from rtmss.files import Audio
 from rtmss.live.control.osc.codec import BUNDLE_BYTES, decode, message, texts
+from rtmss.lookup import find
 
 MODEL_ID = "0123456789ab"
 

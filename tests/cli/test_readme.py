@@ -83,6 +83,7 @@ def test_what_a_page_includes_is_tested_or_another_page() -> None:
     there = {path.name for path in (ROOT / "examples").iterdir() if path.is_file()}
     assert examples == there
     assert set(found) - {f"examples/{name}" for name in there} == {
+        "ARCHITECTURE.md",
         "CHANGELOG.md",
         "rtmss/weights/MODEL_CARD.md",
     }

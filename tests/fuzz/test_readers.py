@@ -22,7 +22,8 @@ from safetensors.numpy import save
 
 from rtmss.bounded import UnreadableError, json_depth, parse_json
 from rtmss.conditions.condition import ConditionLimits, load_condition
-from rtmss.conditions.preset import Preset, shipped
+from rtmss.conditions.library import shipped
+from rtmss.conditions.preset import Preset
 from rtmss.config import UserError, read_yaml
 from rtmss.engine.control import Scene
 from rtmss.files import open_audio

@@ -26,7 +26,7 @@ from rtmss.engine.session import Session
 from rtmss.live.buffers.timeline import Timeline
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import bundle, message
-from rtmss.live.control.osc.peers import Peer
+from rtmss.live.control.osc.fairness import Peer
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.realtime.player import Player
 from rtmss.live.realtime.source import DeviceSource

@@ -16,8 +16,12 @@ from pathlib import Path
 import pytest
 
 from rtmss.bench.rig import free_port
-from rtmss.live import processes
+from rtmss.conditions.library import Library
+from rtmss.live import host, processes
+from rtmss.live.control import process as control
+from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import decode, message
+from rtmss.live.control.process import Lines
 from rtmss.live.options import (
     EXIT_REFUSED,
     ControlOptions,
@@ -223,3 +227,27 @@ def test_a_server_that_stands_still_does_not_hold_up_the_next_engine(
     assert _code(server.start(broken)) == -signal.SIGKILL
     assert _code(server.start(broken)) == EXIT_REFUSED
     server.close()
+
+
+def test_statistics_that_nobody_reads_hold_the_control_side_up_for_no_moment(
+    shared: SharedState, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = Lines(MixerController(shared, Library([]), "x"), is_quiet=False)
+    monkeypatch.setattr(control, "can_take", lambda _: False)
+    assert lines.poll()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(control, "can_take", lambda _: True)
+    lines._due = 0.0
+    assert lines.poll()
+    assert capsys.readouterr().out.startswith("{")
+
+
+def test_a_supervisor_whose_line_cannot_be_printed_goes_on() -> None:
+    def refuse(_: str) -> None:
+        raise BrokenPipeError
+
+    def end(_: str) -> None:
+        raise SystemExit(1)  # as rich does when nobody reads
+
+    for say in (refuse, end):
+        host._careful(say)("the engine ended")
