@@ -229,7 +229,7 @@ def test_a_server_that_stands_still_does_not_hold_up_the_next_engine(
 def test_statistics_that_nobody_reads_hold_the_control_side_up_for_no_moment(
     shared: SharedState, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = Lines(MixerController(shared, Library([]), 64), is_quiet=False)
+    lines = Lines(MixerController(shared, Library([]), "x"), is_quiet=False)
     monkeypatch.setattr(control, "can_take", lambda _: False)
     assert lines.poll()
     assert capsys.readouterr().out == ""
