@@ -161,7 +161,7 @@ def chaos(server: Callable[..., Any], tmp_path: Path) -> Iterator[Chaos]:
     server(1024)
     port = free_port()
     command = [sys.executable, "-m", "rtmss", "live", "--quiet", "--osc-port", str(port)]
-    command += ["--preset", "four-stems", "--backend", "torch", "--record", str(tmp_path / "rec")]
+    command += ["--preset", "karaoke", "--backend", "torch", "--record", str(tmp_path / "rec")]
     family = Family(command, tmp_path)
     listener = Listener()
     try:
@@ -169,7 +169,7 @@ def chaos(server: Callable[..., Any], tmp_path: Path) -> Iterator[Chaos]:
             channel.settimeout(0.5)
             process: subprocess.Popen[bytes] = family.process
             host = Host(process, channel, port, family.said)
-            assert host.ask("/rtmss/status/state", seconds=60) == ["running"]
+            assert host.ask("/rtmss/status/state", seconds=120) == ["running"]
             yield Chaos(family, host, listener)
     finally:
         listener.client.close()
