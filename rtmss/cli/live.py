@@ -212,12 +212,16 @@ def osc(
     ] = "four-stems",
 ) -> None:
     """Every OSC address, what it takes and what it does; or a layout for a controller."""
+    library = load_library()
     if layout is None:
+        from rtmss.live.control.osc.buttons import preset_address
         from rtmss.show import osc_table
 
         console.print(osc_table())
+        typer.echo("\nButtons of the presets:\n")
+        for name in sorted(library.presets()):
+            typer.echo(preset_address(name))
         return
     from rtmss.live.control.layouts import layout_text
 
-    library = load_library()
     typer.echo(layout_text(layout, library.load_preset(preset).stems, library.presets()), nl=False)

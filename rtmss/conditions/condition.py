@@ -40,6 +40,9 @@ class ClipRecord(Config):
     file: str
     seconds: float
     sha256: str
+    left_over_db: float | None = None
+    """What the condition leaves of a positive clip when it takes out what is wanted, over the clip;
+    near 0 where a clip holds other sounds too. None where it was not measured."""
 
 
 class ConditionHeader(Config):

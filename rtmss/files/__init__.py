@@ -16,6 +16,7 @@ from rtmss.files.damage import (
     refuse_damage,
     warn_of_damage,
 )
+from rtmss.files.digest import digest_file
 from rtmss.files.reader import AudioReader, open_audio, read_audio, resample
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "as_audio",
     "as_block",
     "check_rate",
+    "digest_file",
     "ignore_damage",
     "open_audio",
     "read_audio",

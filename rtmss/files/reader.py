@@ -49,10 +49,15 @@ class AudioReader:
         self.n_read = 0
 
     @property
+    def seconds_announced(self) -> float:
+        """Length as the header says it; not to be relied upon."""
+        return self._decoder.seconds_announced
+
+    @property
     def progress(self) -> float:
         """Share of the file that was read, as far as its header can be believed."""
         seconds = self.n_read / self.sample_rate
-        return min(1.0, seconds / max(self._decoder.seconds_announced, 1e-3))
+        return min(1.0, seconds / max(self.seconds_announced, 1e-3))
 
     def read(self, n: int) -> Audio:
         """(C, S) the next `n` samples, fewer at the end, then none.

@@ -91,6 +91,7 @@ def test_options_without_memory_start_nothing() -> None:
         _ = EngineOptions(n_condition=12).memory
 
 
+@pytest.mark.slow
 def test_the_control_side_answers_and_ends_when_it_is_told_to(
     shared: SharedState, tmp_path: Path
 ) -> None:
@@ -125,6 +126,7 @@ def test_the_control_side_answers_and_ends_when_it_is_told_to(
     assert answers == ["/rtmss/pong"]
 
 
+@pytest.mark.slow
 def test_the_recorder_reads_its_ring_and_ends_when_it_is_told_to(
     shared: SharedState, tmp_path: Path
 ) -> None:
@@ -145,6 +147,7 @@ def test_the_recorder_reads_its_ring_and_ends_when_it_is_told_to(
     ring.close(unlink=True)
 
 
+@pytest.mark.slow
 def test_an_engine_that_cannot_load_its_weights_is_refused_in_one_line(
     shared: SharedState, tmp_path: Path
 ) -> None:

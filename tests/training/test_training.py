@@ -7,15 +7,19 @@ import itertools
 import json
 import multiprocessing
 import os
+import re
 import signal
 import socket
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 import torch.distributed as dist
@@ -24,6 +28,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
+from torch._dynamo.utils import counters
 
 from helpers.models import make_open
 from rtmss.config import ConfigError, SeparatorConfig, read_yaml
@@ -304,6 +309,7 @@ def _windowed(recipe: Recipe, **changes: object) -> Recipe:
     return recipe.model_copy(update={"loop": changed})
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_it_had_not_been(
     tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -318,6 +324,24 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
     assert len({row["loss"] for row in _curve(whole)}) == 8
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.* is deprecated:DeprecationWarning")
+def test_a_compiled_run_has_the_curve_of_an_eager_one(
+    tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
+) -> None:
+    torch.compiler.reset()
+    counters.clear()
+    for is_compiled in (False, True):
+        changed = recipe.model_copy(update={"compile": is_compiled})
+        _train(0, tiny, band, changed, tmp_path / str(is_compiled), 0, 0)
+        assert bool(counters["stats"]["unique_graphs"]) == is_compiled
+    eager, compiled = _curve(tmp_path / "False"), _curve(tmp_path / "True")
+    assert len(eager) == len(compiled) == 2
+    for one, other in zip(eager, compiled, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], rel=0.01)
+
+
+@pytest.mark.slow
 def test_the_next_crop_of_a_stream_is_heard_with_the_memory_of_the_last(
     tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -362,6 +386,7 @@ def test_a_recipe_that_goes_on_has_the_model_that_comes_with_rtmss(name: str) ->
     assert model.config == Separator.load().model.config
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_that_accumulates_two_batches(
     tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -381,6 +406,55 @@ def test_two_processes_are_one_that_accumulates_two_batches(
             continue
         moved = (models[0][name] - value).abs().max()
         assert (models[0][name] - models[1][name]).abs().max() <= 0.02 * moved + 1e-6, name
+
+
+def _torchrun(recipe: Path, data: Path, folder: Path) -> subprocess.Popen[str]:
+    """`rtmss train` in two processes that are started again when one is lost."""
+    line = "-m torch.distributed.run --standalone --nproc-per-node 2 --max-restarts 3 -m rtmss"
+    train = ["train", str(recipe), "--data", str(data), "--output", str(folder), "--device", "cpu"]
+    return subprocess.Popen(
+        [sys.executable, *line.split(), *train], stdout=subprocess.PIPE, text=True
+    )
+
+
+def _last_of_two(agent: subprocess.Popen[str]) -> psutil.Process:
+    """The process that writes nothing."""
+    ranks = {
+        int(child.environ()["RANK"]): child
+        for child in psutil.Process(agent.pid).children(recursive=True)
+        if "RANK" in child.environ()
+    }
+    return ranks[1]
+
+
+def test_a_run_of_two_processes_that_loses_one_goes_on_from_its_checkpoint(
+    recipe: Recipe, band_folder: Path, tmp_path: Path
+) -> None:
+    """Prepared by one of them, killed in the middle, and as good as a run that accumulates."""
+    for name, accumulate in (("one", 2), ("two", 1)):
+        loop = LoopRecipe(
+            n_steps=24, batch=1, warmup_steps=1, checkpoint_minutes=0, accumulate=accumulate
+        )
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(recipe.model_copy(update={"loop": loop}).model_dump_json())
+    agent = _torchrun(tmp_path / "two.yaml", band_folder, tmp_path / "two")
+    while not (tmp_path / "two" / "checkpoint.safetensors").exists():
+        assert agent.poll() is None
+        time.sleep(0.01)
+    _last_of_two(agent).kill()
+    said, _ = agent.communicate(timeout=600)
+    assert agent.returncode == 0
+    assert re.findall(r"Going on at step (\d+)", said), "only what came after it is lost"
+    train(tmp_path / "one.yaml", [band_folder], tmp_path / "one", Console(quiet=True))
+    one, two = (
+        load_model(tmp_path / name / "weights.safetensors")[0].state_dict()
+        for name in ("one", "two")
+    )
+    start = start_model(recipe, tmp_path)[0].state_dict()
+    for name, value in start.items():
+        if name.startswith("unet") and value.is_floating_point():
+            moved = (one[name] - value).abs().max()
+            assert (one[name] - two[name]).abs().max() <= 0.02 * moved + 1e-6, name
 
 
 def test_segments_come_with_their_instrument_and_player(band: Bank, recipe: Recipe) -> None:
@@ -418,6 +492,7 @@ def test_a_long_take_gives_no_more_embeddings_than_asked(tiny: SeparatorModel, b
     assert {len(rows) for rows in embed_bank(tiny.clip_encoder, band, max_segments=2)} == {2}
 
 
+@pytest.mark.slow
 def test_a_run_from_a_recipe_gives_weights_that_load(
     tmp_path: Path, band_folder: Path, recipe: Recipe
 ) -> None:
@@ -433,6 +508,7 @@ def test_a_run_from_a_recipe_gives_weights_that_load(
     )
 
 
+@pytest.mark.slow
 def test_a_run_may_be_told_the_class_alone(
     tmp_path: Path, band_folder: Path, recipe: Recipe
 ) -> None:
@@ -459,6 +535,7 @@ def test_a_run_may_be_told_the_class_alone(
     assert names <= {"vocals", "drums", "bass", "guitar", "strings", "brass"}
 
 
+@pytest.mark.slow
 def test_a_run_is_not_gone_on_with_other_data(
     tmp_path: Path, band_folder: Path, recipe: Recipe
 ) -> None:
