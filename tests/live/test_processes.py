@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from rtmss.bench.rig import free_port
+from rtmss.bench.harness import free_port
 from rtmss.live.control.osc.codec import decode, message
 from rtmss.live.options import ControlOptions, EngineOptions, ProcessOptions, RecorderOptions
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
