@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rtmss.bench.callback import measure_callback
-from rtmss.bench.rig import Rig
+from rtmss.bench.harness import LiveHarness
 from rtmss.cli import app
 from rtmss.config import UserError
 
@@ -93,7 +93,7 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
             UserError,
             match=r"this needs jackd, jack_lsp \(Debian: apt install jackd2 libportaudio2\)",
         ),
-        Rig([], 512),
+        LiveHarness([], 512),
     ):
         pass
 
