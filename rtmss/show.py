@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +15,8 @@ from rtmss import __version__
 from rtmss.conditions.condition import Condition, clip_similarities, load_condition, nearest
 from rtmss.conditions.library import Library
 from rtmss.conditions.preset import StripPreset
+from rtmss.config import UserError
+from rtmss.console import one_line
 from rtmss.engine.backends.choose import BackendChoice
 from rtmss.live.control.osc.table import reference
 from rtmss.live.device.portaudio import PortAudioError, devices
@@ -29,7 +34,11 @@ def conditions_table(library: Library) -> WholeTable:
     table = WholeTable("condition", "positive", "negative", "seconds", "weights", "folder")
     own = library.own_instead_of_shipped()
     for name, path in sorted(library.conditions().items()):
-        header = load_condition(path).header
+        try:
+            header = load_condition(path).header
+        except UserError as error:
+            table.add_row(name, "", "", "", "", _unusable(error), style="red")
+            continue
         seconds = sum(clip.seconds for clip in (*header.positive, *header.negative))
         counts = (str(len(header.positive)), str(len(header.negative)))
         instead = " (instead of the shipped one)" if name in own else ""
@@ -48,8 +57,8 @@ def condition_details(name: str, library: Library) -> RenderableType:
     """
     known = library.conditions()
     condition = load_condition(find(name, known, "condition"))
-    others = [load_condition(path) for other, path in known.items() if other != name]
-    same = [other for other in others if other.header.model_id == condition.header.model_id]
+    others = _readable(path for other, path in sorted(known.items()) if other != name)
+    same = [other for other in others if _is_comparable(condition, other)]
     clips = WholeTable("clip", "side", "seconds", "similarity to the other clips")
     for side in ("positive", "negative"):
         _add_clips(clips, condition, side)
@@ -61,6 +70,22 @@ def condition_details(name: str, library: Library) -> RenderableType:
         f"{condition.header.model_id}"
     )
     return Group(title, clips, near)
+
+
+def _unusable(error: UserError) -> str:
+    return f"cannot be used: {one_line(str(error))}"
+
+
+def _readable(paths: Iterable[Path]) -> Iterator[Condition]:
+    """Those of the conditions that can be read; the list of all says what is wrong with others."""
+    for path in paths:
+        with contextlib.suppress(UserError):
+            yield load_condition(path)
+
+
+def _is_comparable(one: Condition, other: Condition) -> bool:
+    same_weights = other.header.model_id == one.header.model_id
+    return same_weights and other.vector.shape == one.vector.shape
 
 
 def _add_clips(table: WholeTable, condition: Condition, side: str) -> None:
@@ -87,7 +112,11 @@ def presets_table(library: Library) -> WholeTable:
     """Every preset with its description."""
     table = WholeTable("preset", "stems", "description")
     for name in sorted(library.presets()):
-        preset = library.load_preset(name)
+        try:
+            preset = library.preset_named(name)
+        except UserError as error:
+            table.add_row(name, "", _unusable(error), style="red")
+            continue
         table.add_row(name, ", ".join(preset.stems), preset.description)
     return table
 

@@ -54,7 +54,7 @@ class Room:
             name: make_condition(name, seed)
             for seed, name in enumerate(("vocals", "drums", "choir"))
         }
-        self.controller = MixerController(shared, Shelf(conditions), "0123456789ab", 512)
+        self.controller = MixerController(shared, Shelf(conditions), "0123456789ab")
         stems = (Stem("vocals", conditions["vocals"]), Stem("drums", conditions["drums"]))
         self.controller.scene = Scene(stems)
         self.controller.preset = "start"
@@ -68,6 +68,7 @@ class Room:
         defaults: dict[str, Any] = {
             "state": "running",
             "sample_rate": 44100,
+            "hop_length": 512,
             "block": 256,
             "latency": 1024,
         }

@@ -285,4 +285,4 @@ def test_a_desk_without_an_engine_answers_and_keeps_what_it_is_told(studio: Stud
     studio.send(message("/rtmss/ping", 1))
     studio.turn(0.05)
     assert ("/rtmss/pong", __version__, 1) in studio.hear()
-    assert MixerController(studio.shared, Library([]), "0123456789ab", 512).scene.bypass
+    assert MixerController(studio.shared, Library([]), "0123456789ab").scene.bypass

@@ -18,7 +18,7 @@ from rtmss.live.control.osc import buttons
 from rtmss.live.control.osc.arguments import RefusedError, Value
 from rtmss.live.control.osc.budget import Ledger
 from rtmss.live.control.osc.changes import PacketChange
-from rtmss.live.control.osc.codec import Message, message
+from rtmss.live.control.osc.codec import Message, failure, message
 from rtmss.live.control.osc.directory import Directory, Target, UnknownAddressError
 from rtmss.live.control.osc.fairness import Peer, gives_way
 from rtmss.live.control.osc.pattern import check_pattern
@@ -36,7 +36,6 @@ MAX_FAILURES = 16
 """Of one packet that are named; what comes after them is not looked at."""
 MAX_SCHEDULED = 256
 """Changes of one peer that wait for their time."""
-MAX_FAIL_TEXT = 400
 
 Effect = Callable[[], list[bytes] | None]
 
@@ -89,14 +88,14 @@ class Dispatcher:
                 f"due in {ahead:.0f} s, at most {MAX_AHEAD_SECONDS} s ahead; are the clocks in "
                 "step?"
             )
-            return [fail("#bundle", "time", text)]
+            return [failure("#bundle", "time", text)]
         plan, failures = self._plan(messages, peer, is_later=ahead is not None and ahead > 0)
         if not failures:
             try:
                 self._act(plan, ahead)
             except UserError as error:
                 address = "#bundle" if len(messages) > 1 else messages[0].address
-                failures = [fail(address, "refused", str(error))]
+                failures = [failure(address, "refused", str(error))]
         return failures or [answer for effect in plan.effects for answer in effect() or ()]
 
     def _panic_first(self, messages: list[Message]) -> None:
@@ -153,17 +152,17 @@ class Dispatcher:
         for one in messages:
             if len(failures) == MAX_FAILURES:
                 text = f"after {MAX_FAILURES} failures the rest was not looked at"
-                failures.append(fail("#bundle", "busy", text))
+                failures.append(failure("#bundle", "busy", text))
                 break
             try:
                 self._plan_one(plan, one)
             except UnknownAddressError as error:
                 like = "" if failures else directory.like(one.address)
-                failures.append(fail(one.address, error.code, error.with_hint(like)))
+                failures.append(failure(one.address, error.code, error.with_hint(like)))
             except RefusedError as error:
-                failures.append(fail(one.address, error.code, str(error)))
+                failures.append(failure(one.address, error.code, str(error)))
             except UserError as error:
-                failures.append(fail(one.address, "name", str(error)))
+                failures.append(failure(one.address, "name", str(error)))
         return plan, failures
 
     def _plan_one(self, plan: PacketPlan, one: Message) -> None:
@@ -231,12 +230,13 @@ class Dispatcher:
 
     def _answer(self, addresses: list[str], plan: PacketPlan) -> list[bytes]:
         meters_hz = self.peers.meters_hz(plan.peer)
-        return [
-            message(address, meters_hz)
-            if address == "/rtmss/meters"
-            else plan.readings.packet(address)
-            for address in addresses
-        ]
+        answers: list[bytes] = []
+        for address in addresses:
+            if address == "/rtmss/meters":
+                answers.append(message(address, meters_hz))
+            else:
+                answers += plan.readings.packets(address)
+        return answers
 
     def _panic(self, values: tuple[Value, ...], _: Peer) -> Effect:
         return partial(self._set_panic, bool(values[0]) if values else True)
@@ -303,8 +303,3 @@ def _button(one: Message) -> bool | None:
         return bool(SWITCH.check(one.args[0], one.tags)) if len(one.args) == 1 else None
     except RefusedError:
         return None
-
-
-def fail(address: str, code: str, text: str) -> bytes:
-    """The answer to what was refused."""
-    return message("/rtmss/fail", address[:MAX_FAIL_TEXT], code, text[:MAX_FAIL_TEXT])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from rtmss.live.control.controller import MixerController, PresetLoaded
 from rtmss.live.control.osc.arguments import RefusedError
-from rtmss.live.control.osc.codec import Argument, message
+from rtmss.live.control.osc.codec import Argument, failure, message
 from rtmss.live.control.osc.fairness import Peer, gives_way
 from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS
 from rtmss.live.shared.state import Status
@@ -216,4 +216,4 @@ class Pending:
 
 
 def _failure(peer: Peer, address: str, text: str, code: str = "timeout") -> tuple[Peer, bytes]:
-    return peer, message("/rtmss/fail", address, code, text)
+    return peer, failure(address, code, text)

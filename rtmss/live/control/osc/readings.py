@@ -10,7 +10,7 @@ from collections.abc import Callable
 from rtmss.conditions.condition import Condition
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc import state
-from rtmss.live.control.osc.codec import bundle, message
+from rtmss.live.control.osc.codec import bundle, message, texts
 from rtmss.live.control.osc.song import song_values
 from rtmss.live.control.osc.state import Values
 
@@ -27,24 +27,25 @@ class Readings:
         self._counts = counts
         self.condition = functools.cache(self._condition)
         """A condition by name. Raises UserError."""
-        self.packet = functools.cache(self._packet)
-        """The answer to a query of an address."""
+        self.packets = functools.cache(self._packets)
+        """The answer to a query of an address; long lists of names take several packets."""
 
     def _condition(self, name: str) -> Condition:
         return self._controller.load_condition(name)
 
-    def _packet(self, address: str) -> bytes:
+    def _packets(self, address: str) -> list[bytes]:
         if address == "/rtmss/status":
-            return bundle([message(field, *value) for field, value in self._status.items()])
-        values = self._names if address in _IN_FOLDERS else self._values
-        return message(address, *values[address])
+            return [bundle([message(field, *value) for field, value in self._status.items()])]
+        if address in _IN_FOLDERS:
+            return texts(address, self._names[address])
+        return [message(address, *self._values[address])]
 
     @functools.cached_property
     def _status(self) -> Values:
         return state.status_values(self._controller, self._counts())
 
     @functools.cached_property
-    def _names(self) -> Values:
+    def _names(self) -> dict[str, tuple[str, ...]]:
         return state.name_values(self._controller)
 
     @functools.cached_property

@@ -15,9 +15,9 @@ import time
 from rtmss import __version__
 from rtmss.live.control.controller import MixerController, PresetLoaded
 from rtmss.live.control.osc import state
-from rtmss.live.control.osc.codec import MAX_BYTES, OscDecodeError, decode, message
+from rtmss.live.control.osc.codec import MAX_BYTES, OscDecodeError, decode, failure, message
 from rtmss.live.control.osc.connection import DEFAULT_PORT, Connection, DatagramSocket, listen
-from rtmss.live.control.osc.dispatch import Dispatcher, fail
+from rtmss.live.control.osc.dispatch import Dispatcher
 from rtmss.live.control.osc.fairness import Holder, Peer, first_to_go
 from rtmss.live.control.osc.inbox import Inbox
 
@@ -132,7 +132,7 @@ class OscServer:
         for peer in dispatcher.peers.take_displaced():
             dispatcher.ledger.n_refused += 1
             text = "others needed the place more; subscribe again"
-            self._send(peer, fail("/rtmss/subscribe", "busy", text))
+            self._send(peer, failure("/rtmss/subscribe", "busy", text))
         dispatcher.peers.expire(now)
         if dispatcher.peers.subscribers:
             self._tell_subscribers(now)
@@ -263,17 +263,17 @@ class OscServer:
                 for answer in self.dispatcher.handle(packet.messages, packet.when, peer)
             ]
         except OscDecodeError as error:
-            return [fail("", "wire", str(error))]
+            return [failure("", "wire", str(error))]
         except Exception as error:  # a bug of ours must not end the show
             self.report_bug(error)
-            return [fail("", "bug", f"{type(error).__name__}: {error}"[:200])]
+            return [failure("", "bug", f"{type(error).__name__}: {error}"[:200])]
 
     def _refuse(self, peer: Peer, data: bytes, why: str) -> None:
         """Count a packet that is not looked at, and say so, at most once a second."""
         now = time.monotonic()
         self.dispatcher.ledger.n_refused += 1
         if self.dispatcher.ledger.account(peer).may_notice(now):
-            self._send(peer, fail(_address(data), "busy", why))
+            self._send(peer, failure(_address(data), "busy", why))
 
     def _room(self, peer: Peer) -> int:
         """Bytes that a peer may be sent now without being asked; for one that has yet to read what
@@ -303,7 +303,7 @@ class OscServer:
             return
         if len(packet) > MAX_DATAGRAM_BYTES:
             text = f"the answer has {len(packet)} bytes; ask over TCP"
-            packet = fail(_address(packet), "size", text)
+            packet = failure(_address(packet), "size", text)
         if not ledger.is_proven(peer, now) and len(packet) > ledger.room(peer, now):
             packet = shortened(packet, ledger.room(peer, now))
             if not packet:
@@ -361,8 +361,8 @@ def shortened(packet: bytes, room: int) -> bytes:
     if not packet.startswith(b"/rtmss/fail\0"):
         return b""
     address, code, text = decode(packet)[0].messages[0].args
-    spare = room - len(fail(str(address), str(code), "")) - 4
-    return fail(str(address), str(code), str(text)[:spare]) if spare >= 0 else b""
+    spare = room - len(failure(str(address), str(code), "")) - 4
+    return failure(str(address), str(code), str(text)[:spare]) if spare >= 0 else b""
 
 
 def _address(data: bytes) -> str:
