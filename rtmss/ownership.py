@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import importlib
 import os
 import stat
@@ -16,6 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, Self
 
+PARTIAL = ".partial"
+"""How the names of files end that are being written."""
 LEASE = ".lease"
 """How the names of leases end."""
 N_TRIES = 8
@@ -125,3 +128,34 @@ def _sweep_one(lease: Path, remove: Callable[[Path], object]) -> bool:
         with contextlib.suppress(OSError):
             lease.unlink()
     return is_orphan
+
+
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A hidden file beside `path` to write to, which takes its place if nothing goes wrong.
+
+    What killed writers have left of theirs is removed.
+
+    Raises:
+        OSError: it cannot be written there.
+    """
+    remove_orphans(path.parent, f".{glob.escape(path.name)}.*{PARTIAL}")
+    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
+    try:
+        with partial.open("xb") as file:
+            try_lock(file)
+            yield partial
+            if os.name == "posix":  # nobody can take it for one that was left
+                partial.replace(path)
+        if os.name != "posix":  # which forbids it while the file is open
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def remove_orphans(folder: Path, pattern: str) -> None:
+    """Remove files of such names whose owners have ended."""
+    for path in folder.glob(pattern):
+        with orphan(path) as is_orphan, contextlib.suppress(OSError):
+            if is_orphan:
+                path.unlink()

@@ -24,6 +24,7 @@ from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Scene, Stem
 from rtmss.files import AudioFileError, AudioReader, OnDamage, open_audio, warn_of_damage
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
+from rtmss.ownership import remove_orphans, try_lock
 
 BLOCK = 1 << 15
 """Samples read from the file at once."""
@@ -254,6 +255,7 @@ class Files:
     def __enter__(self) -> Files:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            remove_orphans(self.folder, ".*.partial.*")
             for name, path in self._partial.items():
                 self._open[name] = self._create(path, self._channels[name])
         except (OSError, RuntimeError, ValueError) as error:
@@ -264,6 +266,7 @@ class Files:
     def _create(self, path: Path, n_channels: int) -> WriteableAudioFile:
         """A file to write to: opened here, as pedalboard knows only names that are Unicode."""
         raw = self._raw.enter_context(path.open("w+b"))
+        try_lock(raw)  # so that nobody takes it for one that was left behind
         return AudioFile(
             raw, "w", self._rate, n_channels, format=self._format, **FORMATS[self._format]
         )

@@ -19,6 +19,8 @@ from rtmss.cli import main
 from rtmss.conditions.condition import save_condition
 from rtmss.conditions.library import shipped
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 TESTED = {
     "separate_arrays.py",

@@ -93,14 +93,23 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
-    version: Annotated[
+    version: Annotated[  # noqa: ARG001
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Print the version."
         ),
     ] = False,
 ) -> None:
-    """What stands before a command."""
+    """What stands before a command.
+
+    Raises:
+        UserError: rtmss does not run on this system.
+    """
+    if sys.platform == "darwin" and os.uname().machine == "x86_64":
+        raise UserError(
+            "Intel Macs are not supported: torch ends at 2.2.2 there. On Apple silicon, use a "
+            "Python for arm64, not one under Rosetta"
+        )
 
 
 def main() -> None:

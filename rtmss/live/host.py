@@ -139,6 +139,11 @@ class Watched(Supervised):
         self._pulse, self._patience = pulse, patience
         self._seen = self.process
 
+    def has_begun(self) -> bool:
+        """Whether it has given a sign of life."""
+        self._pulse.still_seconds()
+        return self._pulse.has_begun
+
     def problem(self) -> str:
         """What is wrong with it although it runs; nothing if it gets on."""
         if self.process is not self._seen:
@@ -301,8 +306,7 @@ class _Host:
         """Wait for the first hop, and advise on how it runs; false, and said why, if there will be
         none.
         """
-        shared = self._shared
-        while shared.read()[0].hop_seconds < engine.started:
+        while not engine.has_begun():
             code, problem = engine.process.exit_code(), engine.problem()
             if code is not None and code != EXIT_REFUSED:
                 problem = ENDINGS.get(code, f"ended with status {code}")
@@ -311,7 +315,7 @@ class _Host:
                     self._say(f"{engine.name} {problem}")
                 return False
             time.sleep(POLL_SECONDS)
-        if advice := hint(is_realtime=bool(shared.read()[0].realtime)):
+        if advice := hint(is_realtime=bool(self._shared.read()[0].realtime)):
             self._say(advice)
         return True
 

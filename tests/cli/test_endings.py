@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
+
+from rtmss import __version__
+from rtmss.cli import app
+from rtmss.config import UserError
 
 SCRIPT = """
 import time
@@ -34,6 +41,19 @@ def _end(*numbers: int, before: str = "") -> tuple[int, str]:
             process.send_signal(number)
             time.sleep(0.1)
         return process.wait(20), process.stdout.read()
+
+
+def test_the_version_is_told_and_nothing_else() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"rtmss {__version__}\n")
+
+
+def test_intel_macs_are_named_as_not_supported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine="x86_64"))
+    result = CliRunner().invoke(app, ["devices"])
+    assert isinstance(result.exception, UserError)
+    assert "Intel Macs are not supported" in str(result.exception)
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT"])

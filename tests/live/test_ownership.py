@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from rtmss import ownership
-from rtmss.ownership import LEASE, Lease, orphan, sweep, try_lock
+from rtmss.ownership import LEASE, Lease, orphan, sweep, try_lock, whole_file
 
 TAKE = """
 import sys, time
@@ -106,3 +106,26 @@ def test_where_nothing_can_be_locked_no_lease_is_taken_and_nothing_is_left(
     with pytest.raises(OSError, match="no file can be locked there"):
         Lease.take(tmp_path, "mine-")
     assert [*tmp_path.iterdir()] == []
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    with whole_file(path) as partial:
+        partial.write_text("first")
+        assert not path.exists()
+    with pytest.raises(SystemExit), whole_file(path) as partial:
+        partial.write_text("half")
+        raise SystemExit
+    assert path.read_text() == "first"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_what_a_killed_writer_left_goes_and_what_another_writes_stays(tmp_path: Path) -> None:
+    left, other = tmp_path / ".a.txt.1.partial", tmp_path / ".a.txt.2.partial"
+    left.write_text("half")
+    with other.open("w") as file:
+        assert try_lock(file)
+        with whole_file(tmp_path / "a.txt") as partial:
+            partial.write_text("whole")
+        assert other.exists()
+    assert not left.exists()

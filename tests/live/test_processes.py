@@ -16,8 +16,12 @@ from pathlib import Path
 import pytest
 
 from rtmss.bench.rig import free_port
-from rtmss.live import processes
+from rtmss.conditions.library import Library
+from rtmss.live import host, processes
+from rtmss.live.control import process as control
+from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import decode, message
+from rtmss.live.control.process import Lines
 from rtmss.live.options import (
     EXIT_REFUSED,
     ControlOptions,
@@ -87,6 +91,7 @@ def test_options_without_memory_start_nothing() -> None:
         _ = EngineOptions(n_condition=12).memory
 
 
+@pytest.mark.slow
 def test_the_control_side_answers_and_ends_when_it_is_told_to(
     shared: SharedState, tmp_path: Path
 ) -> None:
@@ -121,6 +126,7 @@ def test_the_control_side_answers_and_ends_when_it_is_told_to(
     assert answers == ["/rtmss/pong"]
 
 
+@pytest.mark.slow
 def test_the_recorder_reads_its_ring_and_ends_when_it_is_told_to(
     shared: SharedState, tmp_path: Path
 ) -> None:
@@ -141,6 +147,7 @@ def test_the_recorder_reads_its_ring_and_ends_when_it_is_told_to(
     ring.close(unlink=True)
 
 
+@pytest.mark.slow
 def test_an_engine_that_cannot_load_its_weights_is_refused_in_one_line(
     shared: SharedState, tmp_path: Path
 ) -> None:
@@ -220,3 +227,27 @@ def test_a_server_that_stands_still_does_not_hold_up_the_next_engine(
     assert _code(server.start(broken)) == -signal.SIGKILL
     assert _code(server.start(broken)) == EXIT_REFUSED
     server.close()
+
+
+def test_statistics_that_nobody_reads_hold_the_control_side_up_for_no_moment(
+    shared: SharedState, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = Lines(MixerController(shared, Library([]), "x"), is_quiet=False)
+    monkeypatch.setattr(control, "can_take", lambda _: False)
+    assert lines.poll()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(control, "can_take", lambda _: True)
+    lines._due = 0.0
+    assert lines.poll()
+    assert capsys.readouterr().out.startswith("{")
+
+
+def test_a_supervisor_whose_line_cannot_be_printed_goes_on() -> None:
+    def refuse(_: str) -> None:
+        raise BrokenPipeError
+
+    def end(_: str) -> None:
+        raise SystemExit(1)  # as rich does when nobody reads
+
+    for say in (refuse, end):
+        host._careful(say)("the engine ended")

@@ -201,7 +201,7 @@ class MixerController:
         return condition
 
     def hop_at(self, seconds: float) -> int:
-        """The hop that is stepped at a moment of `time.monotonic()`."""
+        """The hop that is stepped at a moment of `time.perf_counter()`."""
         status = self.status
         if not status.sample_rate:
             return 0

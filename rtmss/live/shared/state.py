@@ -54,7 +54,9 @@ class Status(NamedTuple):
     hop: int = 0
     """Hops stepped since the stream began."""
     hop_seconds: float = 0.0
-    """`time.monotonic()` at that step."""
+    """`time.perf_counter()` at that step: one clock for all processes, and on Windows a finer one
+    than `time.monotonic()`.
+    """
     applied: int = 0
     """Number of the latest scene that is audible."""
     late: int = 0

@@ -91,6 +91,7 @@ def test_looking_ahead_changes_nothing_that_is_read(
     assert np.array_equal(decoded.read(0, info.n_samples), before)
 
 
+@pytest.mark.slow
 def test_what_has_been_played_leaves_the_memory_again(
     tmp_path: Path, write_audio: WriteAudio
 ) -> None:

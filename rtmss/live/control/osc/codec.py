@@ -21,10 +21,10 @@ MAX_BYTES = 65_536
 """Of one packet."""
 MAX_MESSAGES = 256
 """In one packet."""
-MAX_ARGUMENTS = 4096
-"""Of all messages in one packet."""
 MAX_FAIL = 400
 """Characters of the address and of the text of a failure."""
+MAX_ARGUMENTS = 4096
+"""Of all messages in one packet."""
 MAX_DEPTH = 8
 """Of bundles in bundles."""
 BUNDLE_BYTES = 1400
@@ -210,7 +210,6 @@ def _padded(tag: str, value: object) -> int:
 def _build(address: str, args: tuple[Argument, ...], tags: str) -> OscMessage:
     builder = OscMessageBuilder(address)
     for value, tag in zip(args, tags or [None] * len(args), strict=True):
-        # A text ends at its first NUL in OSC; what followed would be read as something else.
         builder.add_arg(_sendable(value) if isinstance(value, str) else value, tag)
     return builder.build()
 

@@ -36,7 +36,6 @@ MAX_FAILURES = 16
 """Of one packet that are named; what comes after them is not looked at."""
 MAX_SCHEDULED = 256
 """Changes of one peer that wait for their time."""
-
 Effect = Callable[[], list[bytes] | None]
 
 _SENT = {row.address for row in TABLE if row.mode is Mode.SENT}
@@ -115,7 +114,7 @@ class Dispatcher:
         if ahead is not None and ahead <= 0:
             self.late_bundles += 1
         is_ahead = ahead is not None and ahead > 0
-        hop = self.controller.hop_at(time.monotonic() + ahead) if ahead and is_ahead else 0
+        hop = self.controller.hop_at(time.perf_counter() + ahead) if ahead and is_ahead else 0
         if plan.change:
             if hop > self.controller.status.hop:
                 self._make_room(plan.change)

@@ -28,7 +28,7 @@ class Readings:
         self.condition = functools.cache(self._condition)
         """A condition by name. Raises UserError."""
         self.packets = functools.cache(self._packets)
-        """The answer to a query of an address; long lists of names take several packets."""
+        """The answers to a query of an address: several where a list fits into no packet."""
 
     def _condition(self, name: str) -> Condition:
         return self._controller.load_condition(name)
