@@ -1,8 +1,7 @@
 """From a file's samples to its strips and mixes, in pieces as they become ready.
 
-The separator hears the file at its own rate, once for all plans; targets come back to the file's
-rate, and everything else happens there: the remainder is the untouched input less the targets, so
-it keeps the input's full bandwidth.
+The session runs at the file's rate, as it does live, once for all plans: the remainder is the
+untouched input less the targets, so it keeps the input's full bandwidth.
 
 Axes: N targets, C channels, S samples.
 """
@@ -13,15 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
-import soxr
 
+from rtmss.audio import Audio
 from rtmss.conditions.preset import Effect
 from rtmss.effects import Lane
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Scene
-from rtmss.engine.mixer import Mixer
+from rtmss.engine.mixer import Mixer, replace_bad
 from rtmss.engine.session import Session, make_sane
-from rtmss.files import Audio
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 from rtmss.separator import BLOCK_HOPS
 
@@ -49,16 +47,18 @@ class Separation:
             rate: of the file, in Hz.
             backend: what runs the model; None for eager torch.
         """
-        self.session = Session(model, scene, backend=backend)
+        self.session = Session(model, scene, sample_rate=rate, backend=backend)
         self.n_bad_samples = 0
         self.n_targets = len(scene.stems)
-        self._to_model = _Resampler(rate, self.session.sample_rate, N_CHANNELS)
-        n_rows = N_CHANNELS * self.n_targets
-        self._from_model = _Resampler(self.session.sample_rate, rate, n_rows)
         self._waiting: Audio = np.zeros((N_CHANNELS, 0), np.float32)
         self._skip = self.session.delay
         self._dry = Lane(N_CHANNELS, rate)
-        self._targets = Lane(n_rows, rate)
+        self._targets = Lane(N_CHANNELS * self.n_targets, rate)
+
+    @property
+    def n_bad_outputs(self) -> int:
+        """Samples of targets that were not finite."""
+        return self.session.n_bad_outputs
 
     def push(self, block: Audio) -> Piece:
         """Take (1 or 2, S) more samples of the file, give what is ready."""
@@ -66,20 +66,18 @@ class Separation:
         self.n_bad_samples += n_bad
         block = np.repeat(block, N_CHANNELS, axis=0) if block.shape[0] == 1 else block
         self._dry.push(block)
-        self._separate(self._to_model(block))
+        self._separate(block)
         return self._take()
 
     def finish(self) -> Piece:
         """Push silence until everything has come out."""
-        self._separate(self._to_model(np.zeros((N_CHANNELS, 0), np.float32), last=True))
         hop = self.session.hop_length
         n_hops = -(-(self._waiting.shape[-1] + self.session.delay) // hop)
-        n_hops += 1  # resamplers round either way
         silence = np.zeros((N_CHANNELS, n_hops * hop - self._waiting.shape[-1]), np.float32)
-        self._separate(silence, last=True)
+        self._separate(silence)
         return self._take()
 
-    def _separate(self, samples: Audio, last: bool = False) -> None:
+    def _separate(self, samples: Audio) -> None:
         hop = self.session.hop_length
         samples = np.concatenate([self._waiting, samples], axis=-1)
         n = samples.shape[-1] // hop * hop
@@ -91,7 +89,7 @@ class Separation:
             )
             kept = targets[:, self._skip :]
             self._skip -= targets.shape[-1] - kept.shape[-1]
-            self._targets.push(self._from_model(kept, last=last and end == n))
+            self._targets.push(kept)
 
     def _take(self) -> Piece:
         n = min(self._dry.n_ready, self._targets.n_ready)
@@ -130,6 +128,8 @@ class Desk:
         }
         self._master = Lane(N_CHANNELS, rate, effects.get("mix", ()), "mix")
         self._n_mixed = self._n_out = 0
+        self.n_bad = 0
+        """Samples of effects and of the mix that were not finite."""
 
     def push(self, piece: Piece) -> dict[str, Audio]:
         """Take more samples, give what is ready."""
@@ -145,35 +145,22 @@ class Desk:
             strip.flush(n_total - self._n_mixed)
         yield self._advance()
         self._master.flush(n_total - self._n_out)
-        yield {"mix": self._master.take(n_total - self._n_out)}
+        yield {"mix": self._take(self._master, n_total - self._n_out)}
 
     def _advance(self) -> dict[str, Audio]:
         n = min(lane.n_ready for lane in self._strips.values())
-        pieces = {name: lane.take(n) for name, lane in self._strips.items()}
+        pieces = {name: self._take(lane, n) for name, lane in self._strips.items()}
         silence = np.zeros((1, N_CHANNELS, n), np.float32)
         strips = np.stack([*pieces.values()])
         self._master.push(self._mixer.mix(np.concatenate([strips, silence])))
+        self.n_bad += self._mixer.n_bad
         self._n_mixed += n
-        pieces["mix"] = self._master.take(self._master.n_ready)
+        pieces["mix"] = self._take(self._master, self._master.n_ready)
         self._n_out += pieces["mix"].shape[-1]
         return pieces
 
-
-class _Resampler:
-    """A stream from one rate to another, aligned; nothing at all when the rates are equal."""
-
-    def __init__(self, rate: int, new_rate: int, n_channels: int) -> None:
-        same = rate == new_rate
-        self._stream = (
-            None
-            if same
-            else soxr.ResampleStream(rate, new_rate, n_channels, dtype="float32", quality="VHQ")
-        )
-
-    def __call__(self, audio: Audio, last: bool = False) -> Audio:
-        """(C, S) -> (C, S'), as many samples as are certain by now; all with `last`."""
-        if self._stream is None:
-            return audio
-        return np.ascontiguousarray(
-            self._stream.resample_chunk(np.ascontiguousarray(audio.T), last=last).T
-        )
+    def _take(self, lane: Lane, n: int) -> Audio:
+        """(C, n) of what effects have made, all of it finite."""
+        audio, n_bad = replace_bad(lane.take(n))
+        self.n_bad += n_bad
+        return audio

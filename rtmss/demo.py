@@ -16,14 +16,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from rtmss.conditions.preset import Library, shipped
+from rtmss.audio import Audio
+from rtmss.conditions.library import Library, shipped
 from rtmss.engine.backends.choose import BackendChoice
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Output, Session
 from rtmss.evaluation.metrics import measure, sdr_db
-from rtmss.files import Audio, AudioFileError, read_audio
+from rtmss.files import AudioFileError, read_audio
 from rtmss.separator import Separator, play_whole
 from rtmss.spectrograms import draw_spectrograms
+from rtmss.tables import WholeTable
 
 SONG = ("vocals", "drums", "bass", "guitar")
 """The bundled song's true stems; the mixture is their sum."""
@@ -178,12 +180,12 @@ def _meter(audio: Audio) -> tuple[str, str]:
 
 def _stream_table(
     separator: Separator, choice: BackendChoice, live: LiveReport, difference: float
-) -> Table:
+) -> WholeTable:
     config = separator.model.config
     latency, rate = config.latency, config.sample_rate
     hop_ms = 1000 * config.stft.hop_length / rate
     p50, p99 = np.percentile(live.step_ms, [50, 99])
-    table = Table(show_header=False, box=None)
+    table = WholeTable("", "", show_header=False)
     table.add_row("algorithmic latency", f"{latency} samples = {1000 * latency / rate:.1f} ms")
     table.add_row("backend", str(choice))
     table.add_row("real-time factor", f"{sum(live.step_ms) / len(live.step_ms) / hop_ms:.2f}")
@@ -199,9 +201,7 @@ def _stream_table(
 
 def _print_quality(console: Console, mixture: Audio, truths: Audio, stems: Audio) -> list[float]:
     """Print SDR per stem before and after; return each stem's edge over mixture and silence."""
-    table = Table(box=None, header_style="bold")
-    for column in ("SDR in dB", "mixture", "silence", "separated", "edge"):
-        table.add_column(column, justify="left" if column == "SDR in dB" else "right")
+    table = WholeTable("SDR in dB", ">mixture", ">silence", ">separated", ">edge")
     edges = []
     for name, truth, stem in zip(SONG, truths, stems, strict=True):
         figures = measure(truth, stem, mixture)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pedalboard
 
+from rtmss.audio import Audio
 from rtmss.conditions.preset import Effect
 from rtmss.config import ConfigError
-from rtmss.files import Audio
 
 _pedalboard: Any = pedalboard  # its type stubs leave out half of what it exports
 FLUSH_SECONDS = 10.0

@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Group, RenderableType
-from rich.table import Table
 
 from rtmss import __version__
 from rtmss.conditions.condition import Condition, clip_similarities, load_condition, nearest
-from rtmss.conditions.preset import Library, StripPreset, find
+from rtmss.conditions.library import Library
+from rtmss.conditions.preset import StripPreset
+from rtmss.config import UserError
+from rtmss.console import one_line
 from rtmss.engine.backends.choose import BackendChoice
 from rtmss.live.control.osc.table import reference
 from rtmss.live.device.portaudio import PortAudioError, devices
 from rtmss.live.realtime.priority import describe
+from rtmss.lookup import find
 from rtmss.separator import Separator
+from rtmss.tables import WholeTable
 
 OUTLIER_SIMILARITY = 0.5
 """A clip less like the others than this is named as an outlier."""
 
 
-def conditions_table(library: Library) -> Table:
+def conditions_table(library: Library) -> WholeTable:
     """Every condition with its clips and the weights it was made for."""
-    table = _table("condition", "positive", "negative", "seconds", "weights", "folder")
+    table = WholeTable("condition", "positive", "negative", "seconds", "weights", "folder")
     own = library.own_instead_of_shipped()
     for name, path in sorted(library.conditions().items()):
-        header = load_condition(path).header
+        try:
+            header = load_condition(path).header
+        except UserError as error:
+            table.add_row(name, "", "", "", "", _unusable(error), style="red")
+            continue
         seconds = sum(clip.seconds for clip in (*header.positive, *header.negative))
         counts = (str(len(header.positive)), str(len(header.negative)))
         instead = " (instead of the shipped one)" if name in own else ""
@@ -46,12 +57,12 @@ def condition_details(name: str, library: Library) -> RenderableType:
     """
     known = library.conditions()
     condition = load_condition(find(name, known, "condition"))
-    others = [load_condition(path) for other, path in known.items() if other != name]
-    same = [other for other in others if other.header.model_id == condition.header.model_id]
-    clips = _table("clip", "side", "seconds", "similarity to the other clips")
+    others = _readable(path for other, path in sorted(known.items()) if other != name)
+    same = [other for other in others if _is_comparable(condition, other)]
+    clips = WholeTable("clip", "side", "seconds", "similarity to the other clips")
     for side in ("positive", "negative"):
         _add_clips(clips, condition, side)
-    near = _table("nearest conditions", "similarity")
+    near = WholeTable("nearest conditions", "similarity")
     for other, score in nearest(condition, same)[:5]:
         near.add_row(other, f"{score:.2f}")
     title = (
@@ -61,7 +72,23 @@ def condition_details(name: str, library: Library) -> RenderableType:
     return Group(title, clips, near)
 
 
-def _add_clips(table: Table, condition: Condition, side: str) -> None:
+def _unusable(error: UserError) -> str:
+    return f"cannot be used: {one_line(str(error))}"
+
+
+def _readable(paths: Iterable[Path]) -> Iterator[Condition]:
+    """Those of the conditions that can be read; the list of all says what is wrong with others."""
+    for path in paths:
+        with contextlib.suppress(UserError):
+            yield load_condition(path)
+
+
+def _is_comparable(one: Condition, other: Condition) -> bool:
+    same_weights = other.header.model_id == one.header.model_id
+    return same_weights and other.vector.shape == one.vector.shape
+
+
+def _add_clips(table: WholeTable, condition: Condition, side: str) -> None:
     records = getattr(condition.header, side)
     similarities = clip_similarities(getattr(condition, side))
     odd = int(np.argmin(similarities)) if len(similarities) > 1 else -1
@@ -81,11 +108,15 @@ def _add_clips(table: Table, condition: Condition, side: str) -> None:
         )
 
 
-def presets_table(library: Library) -> Table:
+def presets_table(library: Library) -> WholeTable:
     """Every preset with its description."""
-    table = _table("preset", "stems", "description")
+    table = WholeTable("preset", "stems", "description")
     for name in sorted(library.presets()):
-        preset = library.load_preset(name)
+        try:
+            preset = library.preset_named(name)
+        except UserError as error:
+            table.add_row(name, "", _unusable(error), style="red")
+            continue
         table.add_row(name, ", ".join(preset.stems), preset.description)
     return table
 
@@ -97,7 +128,7 @@ def preset_table(name: str, library: Library) -> RenderableType:
         ConfigError: there is none of this name, or it is not valid.
     """
     preset = library.load_preset(name)
-    table = _table("strip", "condition", "gain", "state", "channels", "effects")
+    table = WholeTable("strip", "condition", "gain", "state", "channels", "effects")
     strips: dict[str, StripPreset] = {**preset.stems, "remainder": preset.remainder}
     for strip_name, strip in strips.items():
         state = " ".join(
@@ -120,11 +151,11 @@ def preset_table(name: str, library: Library) -> RenderableType:
     return Group(preset.description, table, note)
 
 
-def info_table(separator: Separator, choice: BackendChoice) -> Table:
+def info_table(separator: Separator, choice: BackendChoice) -> WholeTable:
     """Versions, processor, sound devices, the model and its latency."""
     config = separator.model.config
     n_parameters = sum(p.numel() for p in separator.model.parameters())
-    table = Table(show_header=False, box=None)
+    table = WholeTable("", "", show_header=False)
     table.add_row("rtmss", __version__)
     table.add_row("Python, torch", f"{platform.python_version()}, {torch.__version__}")
     table.add_row(
@@ -147,13 +178,13 @@ def info_table(separator: Separator, choice: BackendChoice) -> Table:
     return table
 
 
-def devices_table() -> Table:
+def devices_table() -> WholeTable:
     """Every sound device.
 
     Raises:
         PortAudioError: PortAudio is not installed.
     """
-    table = _table("device", "host API", "in", "out", "default rate", "option")
+    table = WholeTable("device", "host API", "in", "out", "default rate", "option")
     options = {"both": "--device", "input": "--input only", "output": "--output only"}
     for device in devices():
         channels = str(device.n_inputs), str(device.n_outputs)
@@ -162,16 +193,9 @@ def devices_table() -> Table:
     return table
 
 
-def osc_table() -> Table:
+def osc_table() -> WholeTable:
     """Every OSC address."""
-    table = _table("address", "use", "types", "range", "effect")
+    table = WholeTable("address", "use", "types", "range", "effect")
     for row in reference():
         table.add_row(*row)
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
     return table

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 
 N_FFT, HOP = 4096, 1024
 

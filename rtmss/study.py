@@ -22,14 +22,13 @@ import numpy as np
 import torch
 import yaml
 from pydantic import Field, model_validator
-from rich import box
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from rtmss.config import Config, ConfigError, find_yaml, read_yaml, validate
 from rtmss.evaluation.options import Options
 from rtmss.evaluation.run import evaluate
+from rtmss.tables import WholeTable
 from rtmss.training.recipe import Recipe
 from rtmss.training.run import PREPARED, prepare, train
 
@@ -134,22 +133,19 @@ def run_study(
     return edges
 
 
-def edges_table(title: str, edges: Sequence[Edge]) -> Table:
+N_KEYS = 3
+"""Columns that tell rows of a study's tables apart: target, place, clips."""
+
+
+def edges_table(title: str, edges: Sequence[Edge]) -> WholeTable:
     """One row per target and numbers of clips, one column per variant: mean over seeds, and half
     their range.
     """
-    table = Table(
-        title=f"{title}: mean edge (dB)", box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True
-    )
     headings, rows = _cells(edges)
-    for number, heading in enumerate(headings):
-        is_figure = number > 2
-        # In a narrow terminal headings and places break, figures do not.
-        table.add_column(
-            heading.replace("-", " ") if is_figure else heading,
-            justify="right" if is_figure else "left",
-            min_width=len("0.0 ± 0.0") if is_figure else None,
-        )
+    variants = (f">{heading}" for heading in headings[N_KEYS:])
+    table = WholeTable(
+        *headings[:N_KEYS], *variants, title=f"{title}: mean edge (dB)", n_keys=N_KEYS
+    )
     has_many = len({row[2] for row in rows}) > 1
     for row, following in zip_longest(rows, rows[1:]):
         table.add_row(
@@ -163,7 +159,7 @@ def edges_page(edges: Sequence[Edge]) -> str:
     parts = []
     for title in dict.fromkeys(edge.question for edge in edges):
         headings, rows = _cells([edge for edge in edges if edge.question == title])
-        lines = [headings, ["---"] * 3 + ["---:"] * (len(headings) - 3), *rows]
+        lines = [headings, ["---"] * N_KEYS + ["---:"] * (len(headings) - N_KEYS), *rows]
         parts.append(f"## {title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines))
     return "\n".join(parts)
 

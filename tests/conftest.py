@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,65 +10,34 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import torch
 from pedalboard.io import AudioFile
-from torch import nn
 
+from helpers.locks import one_at_a_time
+from helpers.makers import MakeCondition, Noise, WriteAudio
+from helpers.models import CLIP_ENCODER, TINY, make_condition, make_model, make_open
+from helpers.takes import write_takes
+from rtmss.audio import Audio
 from rtmss.cli.base import cache_folder
-from rtmss.conditions.condition import Condition, ConditionHeader
-from rtmss.config import PROFILES, ClipEncoderConfig, SeparatorConfig, StftConfig, UNetConfig
+from rtmss.config import PROFILES, SeparatorConfig, UNetConfig
 from rtmss.engine.backends.choose import choose
 from rtmss.engine.backends.graph import export_graph
-from rtmss.files import Audio
 from rtmss.live.shared.state import SharedState
-from rtmss.model.dual_path import DualPath
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
-from rtmss.training.bank import Bank, load_bank
+from rtmss.training.mixtures.bank import Bank, load_bank
 
 if TYPE_CHECKING:  # they need conftest themselves, or a JACK server
-    from jack_rig import Host
-    from osc_rig import Studio
-
-Noise = Callable[..., Audio]
-MakeCondition = Callable[..., Condition]
-
-CLIP_ENCODER = ClipEncoderConfig(
-    n_fft=512, hop_length=256, n_mels=24, channels=(4, 8), n_embedding=16, segment_seconds=1.0
-)
-TINY = SeparatorConfig(
-    sample_rate=8000,
-    stft=StftConfig(n_fft=256, n_synthesis=128, hop_length=64),
-    unet=UNetConfig(
-        bands=((16, 2), (8, 12)),
-        channels=(6, 8, 10),
-        n_hidden=16,
-        n_paths=1,
-        n_target_paths=1,
-        path_width=6,
-        n_condition=12,
-    ),
-    clip_encoder=CLIP_ENCODER,
-)
+    from helpers.live_host import Host
+    from helpers.osc_server import Studio
 
 
-def make_model(config: SeparatorConfig) -> SeparatorModel:
-    """Random weights in which norms and biases do something, ready to infer."""
-    torch.manual_seed(0)
-    model = SeparatorModel(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                assert module.running_mean is not None
-                assert module.running_var is not None
-                module.running_mean.normal_(0, 0.1)
-                module.running_var.uniform_(0.5, 1.5)
-            if isinstance(module, DualPath):
-                # Of some hops, so that what a test spoils is forgotten before it ends.
-                module.over_frames.bias[:, : module.n_hidden].clamp_(max=0.0)
-    return model.eval().requires_grad_(False)
+pytest_plugins = [
+    "helpers.command_line",
+    "helpers.datasets",
+    "helpers.disks",
+    "helpers.evaluation",
+    "helpers.required",
+]
 
 
 @pytest.fixture(scope="session")
@@ -84,9 +54,16 @@ def tiny() -> SeparatorModel:
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Networks for ONNX Runtime are made once for all tests, and not in the user's folder."""
+    folder = _common(tmp_path_factory) / "cache"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RTMSS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("RTMSS_CACHE", str(folder))
         yield
+
+
+def _common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A temporary folder of all processes that run tests together."""
+    folder = tmp_path_factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(scope="session")
@@ -98,10 +75,11 @@ def tiny_graph(tmp_path_factory: pytest.TempPathFactory, tiny: SeparatorModel) -
 
 
 @pytest.fixture(scope="session")
-def shipped_graph(cache: None) -> Path:
+def shipped_graph(cache: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped weights for ONNX Runtime, where every command looks for them."""
     separator = Separator.load()
-    graph = choose(separator.model, separator.model_id, "onnx", cache_folder() / "onnx").graph
+    with one_at_a_time(_common(tmp_path_factory) / "shipped_graph.lock"):
+        graph = choose(separator.model, separator.model_id, "onnx", cache_folder() / "onnx").graph
     assert graph is not None
     return graph
 
@@ -126,19 +104,6 @@ def open_model() -> SeparatorModel:
     return make_open(0)
 
 
-def make_open(look_ahead: int) -> SeparatorModel:
-    """Another one, which may look ahead."""
-    unet = UNetConfig(
-        channels=(4, 4), dilations=(1, 1), n_hidden=8, n_condition=12, look_ahead=look_ahead
-    )
-    model = make_model(SeparatorConfig(unet=unet, clip_encoder=CLIP_ENCODER))
-    for weight in model.unet.merge.weights:
-        weight.zero_()
-    model.unet.merge.bias.zero_()
-    model.unet.merge.bias[:2] = 30.0
-    return model
-
-
 @pytest.fixture
 def shared() -> Iterator[SharedState]:
     """Shared memory for conditions of 12 numbers."""
@@ -160,23 +125,14 @@ def noise() -> Noise:
     return make
 
 
-@pytest.fixture(scope="session")
-def make_condition() -> MakeCondition:
+@pytest.fixture(scope="session", name="make_condition")
+def make_condition_() -> MakeCondition:
     """make_condition(name, seed, n_condition=12) -> a condition with a random vector."""
-
-    def make(name: str = "vocals", seed: int = 0, n_condition: int = 12) -> Condition:
-        rng = np.random.default_rng(seed)
-        vector = np.abs(rng.standard_normal(n_condition, dtype=np.float32)) * 2
-        clips = rng.standard_normal((2, 16), dtype=np.float32)
-        clips /= np.linalg.norm(clips, axis=1, keepdims=True)
-        header = ConditionHeader(name=name, model_id="0123456789ab")
-        return Condition(header, vector, clips, np.zeros((0, 16), np.float32))
-
-    return make
+    return make_condition
 
 
 @pytest.fixture(scope="session")
-def write_audio() -> Callable[[Path, Audio, int], Path]:
+def write_audio() -> WriteAudio:
     """write_audio(path, audio, sample_rate) writes a file and returns its path."""
 
     def write(path: Path, audio: Audio, sample_rate: int) -> Path:
@@ -188,20 +144,8 @@ def write_audio() -> Callable[[Path, Audio, int], Path]:
     return write
 
 
-def write_takes(folder: Path, paths: list[str], write: Callable[[Path, Audio, int], Path]) -> Path:
-    """Tones with a little noise, every take at a pitch of its own, 3 s at 8 kHz."""
-    for seed, path in enumerate(paths):
-        rng = np.random.default_rng(seed)
-        t = np.arange(24000) / 8000
-        tone = 0.2 * np.sin(2 * np.pi * (200 + 173 * seed) * t) + 0.02 * rng.standard_normal(24000)
-        write(folder / path, tone[None].astype(np.float32), 8000)
-    return folder
-
-
 @pytest.fixture(scope="session")
-def band_folder(
-    tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]
-) -> Path:
+def band_folder(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) -> Path:
     """Two songs of four, a violin, a trumpet, and a voice."""
     songs = [
         f"songs/train/{song}/{stem}.wav"
@@ -222,9 +166,7 @@ def band(tmp_path_factory: pytest.TempPathFactory, band_folder: Path) -> Bank:
 
 
 @pytest.fixture(scope="session")
-def duo(
-    tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]
-) -> Bank:
+def duo(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) -> Bank:
     """Two songs of a voice and drums."""
     paths = [f"songs/train/{song}/{stem}.wav" for song in "ab" for stem in ("vocals", "drums")]
     folder = write_takes(tmp_path_factory.mktemp("duo"), paths, write_audio)
@@ -232,9 +174,7 @@ def duo(
 
 
 @pytest.fixture(scope="session")
-def solos(
-    tmp_path_factory: pytest.TempPathFactory, write_audio: Callable[[Path, Audio, int], Path]
-) -> Bank:
+def solos(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) -> Bank:
     """Three instruments, no song."""
     paths = [f"performances/train/{name}/x__1.wav" for name in ("violin", "trumpet", "piano")]
     folder = write_takes(tmp_path_factory.mktemp("solos"), paths, write_audio)
@@ -244,7 +184,7 @@ def solos(
 @pytest.fixture
 def studio(make_condition: MakeCondition) -> Iterator[Studio]:
     """An OSC server that a test talks to."""
-    from osc_rig import Studio
+    from helpers.osc_server import Studio
 
     shared = SharedState.create(12)
     studio = Studio(shared, make_condition)
@@ -258,7 +198,7 @@ def studio(make_condition: MakeCondition) -> Iterator[Studio]:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
     """server(period) starts a JACK server of this test's own; the latest counts."""
-    from jack_rig import jack_server
+    from helpers.live_host import jack_server
 
     with jack_server(monkeypatch) as start:
         yield start
@@ -267,7 +207,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], subproce
 @pytest.fixture
 def host() -> Iterator[Callable[..., Host]]:
     """host(*options) starts `rtmss live` and waits until it plays."""
-    from jack_rig import live_host
+    from helpers.live_host import live_host
 
     with live_host() as start:
         yield start

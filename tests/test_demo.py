@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MakeCondition, Noise
 from rich.console import Console
 
+from helpers.makers import MakeCondition, Noise
 from rtmss import demo
 from rtmss.conditions.condition import Condition
-from rtmss.conditions.preset import Library, shipped
+from rtmss.conditions.library import Library, shipped
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
 from rtmss.files import read_audio

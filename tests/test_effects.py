@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Noise
 
+from helpers.makers import Noise
 from rtmss.conditions.preset import Effect
 from rtmss.config import ConfigError
 from rtmss.effects import Lane, build_effect

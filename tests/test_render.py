@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
-from conftest import MakeCondition, Noise, make_open
 from pedalboard.io import AudioFile
 
-from rtmss import render as render_module
+from helpers.makers import MakeCondition, Noise
+from helpers.models import make_open
+from rtmss import rendering
+from rtmss.audio import Audio
 from rtmss.conditions.preset import Effect
 from rtmss.config import ConfigError
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
-from rtmss.files import Audio, AudioFileError, read_audio
+from rtmss.files import AudioFileError, read_audio
 from rtmss.model.separator import SeparatorModel
-from rtmss.render import Plan, render
+from rtmss.rendering import RenderPlan, render
 
 
 @pytest.fixture
@@ -69,7 +72,7 @@ def test_stems_and_remainder_null_at_any_rate(
 ) -> None:
     audio = noise(2 * rate + 123, channels)
     source = write(audio, rate)
-    report = render(source, source.parent / "out", profiles[profile], Plan(scene, stems=True))
+    report = render(source, source.parent / "out", profiles[profile], RenderPlan(scene, stems=True))
     files = load(source.parent / "out")
     assert sorted(files) == ["a", "b", "mix", "remainder"]
     assert {piece.shape for piece in files.values()} == {audio.shape}
@@ -99,7 +102,7 @@ def test_stems_are_aligned_to_the_sample(
         source,
         source.parent / "out",
         make_open(look_ahead),
-        Plan(Scene((Stem("all", make_condition()),)), stems=True),
+        RenderPlan(Scene((Stem("all", make_condition()),)), stems=True),
     )
     stem = load(source.parent / "out")["all"][:, 4000:-4000]
     wanted = 1.1 * audio[:, 4000:-4000]
@@ -116,7 +119,7 @@ def test_a_render_equals_the_session(
 ) -> None:
     audio = noise(512 * 60)
     source = write(audio)
-    render(source, source.parent / "out", profiles["default"], Plan(scene))
+    render(source, source.parent / "out", profiles["default"], RenderPlan(scene))
     session = Session(profiles["default"], scene)
     hops = [session.step(audio[:, i : i + 512]).mix for i in range(0, audio.shape[1], 512)]
     live = np.concatenate(hops, axis=-1)[:, session.delay :]
@@ -131,7 +134,7 @@ def test_the_remainder_keeps_the_full_bandwidth(
     t = np.arange(96000) / 96000
     audio = np.repeat(0.3 * np.sin(2 * np.pi * 30000 * t)[None], 2, 0).astype(np.float32)
     source = write(audio, 96000)
-    render(source, source.parent / "out", profiles["default"], Plan(scene, stems=True))
+    render(source, source.parent / "out", profiles["default"], RenderPlan(scene, stems=True))
     remainder = load(source.parent / "out")["remainder"]
     assert np.abs(remainder - audio)[:, 20000:-2000].max() < 1e-4
 
@@ -146,12 +149,12 @@ def test_effects_with_latency_stay_aligned(
     source = write(audio)
     scene = Scene((Stem("a", make_condition()),))
     late = (Effect(type="PitchShift", parameters={"semitones": 0.0}),)
-    render(source, source.parent / "plain", profiles["default"], Plan(scene, stems=True))
+    render(source, source.parent / "plain", profiles["default"], RenderPlan(scene, stems=True))
     render(
         source,
         source.parent / "late",
         profiles["default"],
-        Plan(scene, {"a": late, "mix": late}, stems=True),
+        RenderPlan(scene, {"a": late, "mix": late}, stems=True),
     )
     plain, shifted = load(source.parent / "plain"), load(source.parent / "late")
     for name in ("a", "mix"):
@@ -165,9 +168,12 @@ def test_an_effect_changes_its_own_strip_only(
 ) -> None:
     source = write(noise(44100))
     gain = (Effect(type="Gain", parameters={"gain_db": -20.0}),)
-    render(source, source.parent / "plain", profiles["default"], Plan(scene, stems=True))
+    render(source, source.parent / "plain", profiles["default"], RenderPlan(scene, stems=True))
     render(
-        source, source.parent / "gain", profiles["default"], Plan(scene, {"a": gain}, stems=True)
+        source,
+        source.parent / "gain",
+        profiles["default"],
+        RenderPlan(scene, {"a": gain}, stems=True),
     )
     plain, changed = load(source.parent / "plain"), load(source.parent / "gain")
     assert np.allclose(changed["a"], plain["a"] * 0.1, atol=1e-6)
@@ -186,7 +192,7 @@ def test_other_formats_hold_the_same(
 ) -> None:
     source = write(noise(44100))
     for format in ("wav", suffix):  # noqa: A001
-        render(source, source.parent / "out", profiles["default"], Plan(scene, format=format))
+        render(source, source.parent / "out", profiles["default"], RenderPlan(scene, format=format))
     other, wav = load(source.parent / "out", suffix)["mix"], load(source.parent / "out")["mix"]
     assert np.abs(other - wav).max() < tolerance
 
@@ -202,7 +208,11 @@ def test_an_interrupted_render_leaves_no_file(
 
     with pytest.raises(KeyboardInterrupt):
         render(
-            source, source.parent / "out", profiles["default"], Plan(scene, stems=True), interrupt
+            source,
+            source.parent / "out",
+            profiles["default"],
+            RenderPlan(scene, stems=True),
+            interrupt,
         )
     assert list((source.parent / "out").iterdir()) == []
 
@@ -225,9 +235,9 @@ def test_a_full_disk_is_said_and_leaves_no_file(
             pass
 
     source = write(noise(44100))
-    monkeypatch.setattr(render_module, "AudioFile", FullDisk)
+    monkeypatch.setattr(rendering, "AudioFile", FullDisk)
     with pytest.raises(AudioFileError, match="is the disk full"):
-        render(source, source.parent / "out", profiles["default"], Plan(scene))
+        render(source, source.parent / "out", profiles["default"], RenderPlan(scene))
     assert list((source.parent / "out").iterdir()) == []
 
 
@@ -237,7 +247,7 @@ def test_samples_that_are_no_sound_are_counted(
     audio = noise(44100)
     audio[0, 1000], audio[1, 2000] = np.nan, 1e9
     source = write(audio)
-    report = render(source, source.parent / "out", profiles["default"], Plan(scene))
+    report = render(source, source.parent / "out", profiles["default"], RenderPlan(scene))
     assert report.n_bad_samples == 2
     assert np.isfinite(load(source.parent / "out")["mix"]).all()
 
@@ -248,12 +258,10 @@ def test_memory_does_not_grow_with_the_file(
     peaks = []
     for seconds in (10, 60):
         source = write(np.tile(noise(44100), (1, seconds)), name=f"{seconds}.wav", bit_depth=16)
-        render(source, source.parent / "warm", profiles["default"], Plan(scene))
-        peaks.append(
-            _peak_memory(
-                lambda: render(source, source.parent / "out", profiles["default"], Plan(scene))  # noqa: B023
-            )
-        )
+        plan = RenderPlan(scene)
+        render(source, source.parent / "warm", profiles["default"], plan)
+        run = partial(render, source, source.parent / "out", profiles["default"], plan)
+        peaks.append(_peak_memory(run))
     assert peaks[1] - peaks[0] < 20e6
 
 
@@ -278,7 +286,7 @@ def test_the_input_is_never_written_over(
 ) -> None:
     source = write(noise(44100), name="mix.wav")
     with pytest.raises(AudioFileError, match="is the input itself"):
-        render(source, source.parent, profiles["default"], Plan(scene))
+        render(source, source.parent, profiles["default"], RenderPlan(scene))
 
 
 def test_more_than_two_channels_are_refused(
@@ -286,7 +294,7 @@ def test_more_than_two_channels_are_refused(
 ) -> None:
     source = write(noise(44100, 4))
     with pytest.raises(AudioFileError, match="4 channels; mix it down"):
-        render(source, source.parent / "out", profiles["default"], Plan(scene))
+        render(source, source.parent / "out", profiles["default"], RenderPlan(scene))
 
 
 def test_a_file_where_the_folder_should_be_is_named(
@@ -294,11 +302,11 @@ def test_a_file_where_the_folder_should_be_is_named(
 ) -> None:
     source = write(noise(44100))
     with pytest.raises(AudioFileError, match="expected a folder"):
-        render(source, source, profiles["default"], Plan(scene))
+        render(source, source, profiles["default"], RenderPlan(scene))
 
 
 def test_an_unknown_format_is_refused(
     profiles: dict[str, SeparatorModel], scene: Scene, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="no format 'mp3'; known: wav, flac, ogg"):
-        render(tmp_path / "in.wav", tmp_path, profiles["default"], Plan(scene, format="mp3"))
+        render(tmp_path / "in.wav", tmp_path, profiles["default"], RenderPlan(scene, format="mp3"))

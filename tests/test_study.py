@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,14 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import write_takes
 from rich.console import Console
 
+from helpers.makers import WriteAudio
+from helpers.takes import write_takes
 from rtmss import study as studies
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError, SeparatorConfig, read_yaml
 from rtmss.evaluation.exam import Examiner
-from rtmss.files import Audio
 from rtmss.model.checkpoint import load_model
 from rtmss.study import Edge, Study, edges_page, edges_table, merged, run_study
 from rtmss.training.classify import class_embedding
@@ -27,7 +26,7 @@ from rtmss.training.recipe import Recipe
 
 
 @pytest.fixture
-def data(tmp_path: Path, write_audio: Callable[[Path, Audio, int], Path]) -> Path:
+def data(tmp_path: Path, write_audio: WriteAudio) -> Path:
     stems = ("drums", "bass", "guitar")
     songs = [
         f"songs/{song}/{stem}.wav" for song in ("train/a", "train/b", "valid/c") for stem in stems

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from rtmss.bench.rig import RATE, jack_environment, start_jack_server
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.control import Scene

@@ -23,10 +23,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from rtmss.audio import Audio
 from rtmss.bench.steps import N_TURN, N_WARM, noise_hops, random_scene
 from rtmss.engine.backends.onnx import OnnxBackend
 from rtmss.engine.session import Session
-from rtmss.files import Audio
 from rtmss.model.separator import SeparatorModel
 
 MIXER, ANALYSIS, CALL = "session and mixer (numpy)", "analysis", "call of the runtime"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtmss.conditions.preset import shipped
-from rtmss.files import Audio, read_audio
+from rtmss.audio import Audio
+from rtmss.conditions.library import shipped
+from rtmss.files import read_audio
 
 
 def demo_song(n_samples: int | None = None) -> Audio:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rtmss.audio import Audio
 from rtmss.bench.realtime_thread import realtime_thread
 from rtmss.bench.work import macs_per_hop
 from rtmss.conditions.condition import Condition, ConditionHeader
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
-from rtmss.files import Audio
 from rtmss.live.realtime.process import NAP_SECONDS
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 

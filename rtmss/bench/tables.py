@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.table import Table
 
 from rtmss import __version__
 from rtmss.bench.callback import CallbackRow
@@ -27,6 +26,7 @@ from rtmss.bench.streams import StreamRow
 from rtmss.bench.training import PartRow, TrainingStep
 from rtmss.bench.whole import WholeRow
 from rtmss.live.realtime.priority import hint
+from rtmss.tables import WholeTable
 
 Row = (
     StepRow
@@ -41,7 +41,7 @@ Row = (
 )
 
 
-def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> Table:
+def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> WholeTable:
     """Step times; `limit` is what the products alone would take at the measured peak of one thread.
 
     `one more` is what a target more costs, on the way from the fewest.
@@ -52,22 +52,23 @@ def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> Table:
     )
     if rows[0].is_paced:
         title += f"; paced, {'with' if rows[0].has_priority else 'without'} real-time priority"
-    table = Table(title=title, caption=hint(is_realtime=rows[0].has_priority is not False))
-    for name in (
-        "targets",
+    table = WholeTable(
+        ">targets",
         "backend",
-        "p50 ms",
-        "p99",
-        "p99.9",
-        "max",
-        "p99.9 / hop",
-        "late",
-        "MMAC",
-        "p50 / limit",
-    ):
-        table.add_column(name, justify="left" if name == "backend" else "right")
-    for name in ("speed-up", "one more ms"):
-        table.add_column(name, justify="right")
+        ">p50 ms",
+        ">p99",
+        ">p99.9",
+        ">max",
+        ">p99.9 / hop",
+        ">late",
+        ">MMAC",
+        ">p50 / limit",
+        ">speed-up",
+        ">one more ms",
+        title=title,
+        caption=hint(is_realtime=rows[0].has_priority is not False),
+        n_keys=2,
+    )
     for row in rows:
         fewest = min((r for r in rows if r.backend == row.backend), key=lambda r: r.n_targets)
         more = row.n_targets - fewest.n_targets
@@ -91,7 +92,7 @@ def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> Table:
     return table
 
 
-def operators_table(anatomy: Anatomy, macs_per_second: float) -> Table:
+def operators_table(anatomy: Anatomy, macs_per_second: float) -> WholeTable:
     """Kinds of operators, the longest first; rates beside the measured peak of one thread."""
     rows = anatomy.rows
     n = rows[0].n_targets
@@ -106,13 +107,18 @@ def operators_table(anatomy: Anatomy, macs_per_second: float) -> Table:
         f"Products take {sum(row.share for row in products):.0%} of the step; at the peak "
         "they would take"
     )
-    table = Table(
+    table = WholeTable(
+        "",
+        ">calls",
+        ">µs",
+        ">share",
+        ">MMAC",
+        ">GMAC/s",
+        ">of the peak",
         title=title,
         caption=f"{told} {limit:.0%}. Less {anatomy.overhead:.1f} µs of the profiler for every "
         "call.",
     )
-    for name in ("", "calls", "µs", "share", "MMAC", "GMAC/s", "of the peak"):
-        table.add_column(name, justify="right" if name else "left")
     for row in rows:
         rate = row.macs_per_second
         counted = (
@@ -126,24 +132,24 @@ def operators_table(anatomy: Anatomy, macs_per_second: float) -> Table:
     return table
 
 
-def paced_table(rows: Sequence[PacedRow]) -> Table:
+def paced_table(rows: Sequence[PacedRow]) -> WholeTable:
     """Late hops of the live host."""
     told = "; ".join(f"{row.disturbance}: {DISTURBANCES[row.disturbance]}" for row in rows)
     title = f"rtmss live, four-stems, blocks of {rows[0].block}, latency {rows[0].latency} samples"
-    table = Table(title=title, caption=told)
-    for name in (
+    table = WholeTable(
         "",
-        "hops",
-        "late",
-        "fallbacks",
-        "xruns",
-        "server's",
-        "p50 ms",
-        "p99",
-        "p99.9",
-        "max",
-    ):
-        table.add_column(name, justify="right" if name else "left")
+        ">hops",
+        ">late",
+        ">fallbacks",
+        ">xruns",
+        ">server's",
+        ">p50 ms",
+        ">p99",
+        ">p99.9",
+        ">max",
+        title=title,
+        caption=told,
+    )
     for row in rows:
         times = [f"{ms:.2f}" for ms in (row.p50_ms, row.p99_ms, row.p999_ms, row.max_ms)]
         counts = (row.n_hops, row.n_late, row.n_fallbacks, row.n_xruns, row.n_server_xruns)
@@ -151,19 +157,19 @@ def paced_table(rows: Sequence[PacedRow]) -> Table:
     return table
 
 
-def callback_table(rows: Sequence[CallbackRow]) -> Table:
+def callback_table(rows: Sequence[CallbackRow]) -> WholeTable:
     """Losses of the two kinds of callback."""
-    table = Table(title="PortAudio's callback in Python and in C")
-    for name in (
-        "period",
+    table = WholeTable(
+        ">period",
         "callback",
-        "blocks",
-        "server's xruns",
-        "flags",
-        "late",
-        "longest gap ms",
-    ):
-        table.add_column(name, justify="left" if name == "callback" else "right")
+        ">blocks",
+        ">server's xruns",
+        ">flags",
+        ">late",
+        ">longest gap ms",
+        title="PortAudio's callback in Python and in C",
+        n_keys=2,
+    )
     for row in rows:
         gap = "" if row.longest_gap_ms is None else f"{row.longest_gap_ms:.1f}"
         counts = (row.n_blocks, row.n_server_xruns, row.n_flags, row.n_late)
@@ -171,22 +177,19 @@ def callback_table(rows: Sequence[CallbackRow]) -> Table:
     return table
 
 
-def whole_table(rows: Sequence[WholeRow]) -> Table:
+def whole_table(rows: Sequence[WholeRow]) -> WholeTable:
     """Real-time factors, and how many times as long as rtmss each takes."""
-    table = Table(
-        title=f"Four stems of {rows[0].audio_seconds:g} s of music, {rows[0].n_threads} threads, "
-        "medians"
-    )
-    for name in (
+    table = WholeTable(
         "separator",
-        "parameters",
-        "real-time factor",
-        "shortest",
-        "longest",
-        "times rtmss",
-        "first audio s",
-    ):
-        table.add_column(name, justify="left" if name == "separator" else "right")
+        ">parameters",
+        ">real-time factor",
+        ">shortest",
+        ">longest",
+        ">times rtmss",
+        ">first audio s",
+        title=f"Four stems of {rows[0].audio_seconds:g} s of music, {rows[0].n_threads} threads, "
+        "medians",
+    )
     for row in rows:
         factors = (
             row.real_time_factor,
@@ -202,16 +205,23 @@ def whole_table(rows: Sequence[WholeRow]) -> Table:
     return table
 
 
-def streams_table(rows: Sequence[StreamRow]) -> Table:
+def streams_table(rows: Sequence[StreamRow]) -> WholeTable:
     """Steps of many streams."""
     served = max((row.n_streams for row in rows if row.is_served), default=0)
     title = (
         f"Streams of {rows[0].n_targets} targets on {rows[0].device}; a hop lasts "
         f"{rows[0].hop_ms:.2f} ms"
     )
-    table = Table(title=title, caption=f"served, 99 of 100 steps in time: {served}")
-    for name in ("streams", "p50 ms", "p99", "max", "late", "p50 / stream"):
-        table.add_column(name, justify="right")
+    table = WholeTable(
+        ">streams",
+        ">p50 ms",
+        ">p99",
+        ">max",
+        ">late",
+        ">p50 / stream",
+        title=title,
+        caption=f"served, 99 of 100 steps in time: {served}",
+    )
     for row in rows:
         times = [f"{ms:.2f}" for ms in (row.p50_ms, row.p99_ms, row.max_ms)]
         table.add_row(
@@ -223,7 +233,7 @@ def streams_table(rows: Sequence[StreamRow]) -> Table:
     return table
 
 
-def training_table(step: TrainingStep) -> Table:
+def training_table(step: TrainingStep) -> WholeTable:
     """Parts of a training step, and how near the whole is to the machine's peak."""
     speed = f"{step.audio_seconds_per_second:.1f} audio-s/s"
     peak = (
@@ -231,9 +241,14 @@ def training_table(step: TrainingStep) -> Table:
         f"{step.precision}"
     )
     title = f"A step of {step.audio_seconds:g} s of mixtures, {step.n_threads} threads: {speed}"
-    table = Table(title=title, caption=f"{step.macs / 1e9:.1f} GMAC a step: {peak}")
-    for name in ("part", "median ms", "least ms", "share"):
-        table.add_column(name, justify="left" if name == "part" else "right")
+    table = WholeTable(
+        "part",
+        ">median ms",
+        ">least ms",
+        ">share",
+        title=title,
+        caption=f"{step.macs / 1e9:.1f} GMAC a step: {peak}",
+    )
     for row in (*step.rows, PartRow("whole", step.p50_ms, step.least_ms)):
         table.add_row(
             row.part, f"{row.p50_ms:.0f}", f"{row.least_ms:.0f}", f"{row.p50_ms / step.p50_ms:.0%}"
@@ -241,11 +256,15 @@ def training_table(step: TrainingStep) -> Table:
     return table
 
 
-def memory_table(rows: Sequence[MemoryRow]) -> Table:
+def memory_table(rows: Sequence[MemoryRow]) -> WholeTable:
     """MiB of every process."""
-    table = Table(title="Memory that is not shared, MiB")
-    for name in ("minutes of audio", "hops", "late", *rows[0].mib):
-        table.add_column(name, justify="right")
+    table = WholeTable(
+        ">minutes of audio",
+        ">hops",
+        ">late",
+        *(f">{name}" for name in rows[0].mib),
+        title="Memory that is not shared, MiB",
+    )
     for row in rows:
         table.add_row(
             f"{row.minutes:.1f}",
@@ -256,21 +275,22 @@ def memory_table(rows: Sequence[MemoryRow]) -> Table:
     return table
 
 
-def start_table(rows: Sequence[StartRow], help_seconds: float) -> Table:
+def start_table(rows: Sequence[StartRow], help_seconds: float) -> WholeTable:
     """Seconds since the start of a process, and its memory."""
     title = f"A fresh process, medians of {rows[0].n_rounds}; seconds since its start"
-    table = Table(title=title, caption=f"rtmss --help takes {help_seconds:.2f} s.")
-    for name in (
-        "targets",
+    table = WholeTable(
+        ">targets",
         "backend",
-        "imported",
-        "weights loaded",
-        "backend ready",
-        "first hop",
-        "peak MiB",
+        ">imported",
+        ">weights loaded",
+        ">backend ready",
+        ">first hop",
+        ">peak MiB",
         "plays",
-    ):
-        table.add_column(name, justify="left" if name in ("backend", "plays") else "right")
+        title=title,
+        caption=f"rtmss --help takes {help_seconds:.2f} s.",
+        n_keys=2,
+    )
     for row in rows:
         marks = (row.imported_seconds, row.loaded_seconds, row.chosen_seconds, row.heard_seconds)
         peak = "" if row.peak_mib is None else f"{row.peak_mib:.0f}"
@@ -280,11 +300,14 @@ def start_table(rows: Sequence[StartRow], help_seconds: float) -> Table:
     return table
 
 
-def size_table(rows: Sequence[SizeRow], n_bytes: int) -> Table:
+def size_table(rows: Sequence[SizeRow], n_bytes: int) -> WholeTable:
     """Parameters by part."""
-    table = Table(title=f"The weights are a file of {n_bytes / 2**20:.1f} MiB")
-    for name in ("part", "parameters", "MiB in memory"):
-        table.add_column(name, justify="left" if name == "part" else "right")
+    table = WholeTable(
+        "part",
+        ">parameters",
+        ">MiB in memory",
+        title=f"The weights are a file of {n_bytes / 2**20:.1f} MiB",
+    )
     for row in [
         *rows,
         SizeRow("all", sum(r.n_parameters for r in rows), sum(r.n_bytes for r in rows)),
@@ -293,11 +316,19 @@ def size_table(rows: Sequence[SizeRow], n_bytes: int) -> Table:
     return table
 
 
-def latency_table(rows: Sequence[LatencyRow]) -> Table:
+def latency_table(rows: Sequence[LatencyRow]) -> WholeTable:
     """Latency of the live host by profile and block, without the device's own."""
-    table = Table(title="Latency of the live host in samples, without the device's own")
-    for name in ("profile", "hop", "block", "algorithmic", "+ waiting for blocks", "= total", "ms"):
-        table.add_column(name, justify="left" if name == "profile" else "right")
+    table = WholeTable(
+        "profile",
+        ">hop",
+        ">block",
+        ">algorithmic",
+        ">+ waiting for blocks",
+        ">= total",
+        ">ms",
+        title="Latency of the live host in samples, without the device's own",
+        n_keys=3,
+    )
     for row in rows:
         numbers = (row.hop, row.block, row.algorithmic, row.waiting, row.total)
         table.add_row(row.profile, *map(str, numbers), f"{row.milliseconds:.1f}")

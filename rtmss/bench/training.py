@@ -15,13 +15,13 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 import rtmss.model.gru  # noqa: F401 (registers the operators that are counted below)
+from rtmss.datasets.take import Take
 from rtmss.model.clip_encoder import ClipEncoder
-from rtmss.training.bank import Bank, load_banks
 from rtmss.training.classify import embed_bank
-from rtmss.training.datasets.take import Take
-from rtmss.training.episodes import Episode, Episodes
 from rtmss.training.loop import Trainer, start_model
-from rtmss.training.mixdown import Mixdown
+from rtmss.training.mixtures.bank import Bank, load_banks
+from rtmss.training.mixtures.draw import Episode, Episodes
+from rtmss.training.mixtures.mixdown import Mixdown
 from rtmss.training.recipe import Recipe
 from rtmss.training.windows import Crop, Memory, Passes, half_precision, window_loss
 

@@ -8,22 +8,21 @@ with random ones, of the published sizes, through the function that their own do
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rtmss.audio import Audio
 from rtmss.bench.song import demo_song
-from rtmss.conditions.preset import Library
+from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Session
-from rtmss.files import Audio
 from rtmss.separator import Separator, play_whole
 
-PEERS = ("htdemucs", "open-unmix")
 N_ROUNDS = 3
 
 
@@ -50,7 +49,12 @@ class WholeRow:
 
 
 def measure_whole(
-    separator: Separator, audio_seconds: float, *, peers: bool, say: Callable[[str], None]
+    separator: Separator,
+    audio_seconds: float,
+    *,
+    peers: bool,
+    say: Callable[[str], None],
+    tell_missing: Callable[[str], None],
 ) -> list[WholeRow]:
     """Separate the demo song, as often as it takes to be so long, into four stems, by turns.
 
@@ -59,6 +63,7 @@ def measure_whole(
         audio_seconds: length of the song.
         peers: measure those of PEERS that are installed as well.
         say: told which one it is.
+        tell_missing: told of every peer that is not measured, and why.
 
     Raises:
         UserError: peers are wanted and none is installed.
@@ -71,13 +76,7 @@ def measure_whole(
         "rtmss": (n_parameters, lambda: play_whole(Session(separator.model, scene), song))
     }
     if peers:
-        found = dict(_peers(torch.from_numpy(song)))
-        if not found:
-            raise UserError(
-                "no peer is installed: pip install demucs openunmix, best in an environment of "
-                "their own"
-            )
-        runs |= found
+        runs |= _find_peers(torch.from_numpy(song), tell_missing)
     taken: dict[str, list[float]] = {name: [] for name in runs}
     begun: list[float] = []
     for number in range(N_ROUNDS):
@@ -103,28 +102,50 @@ def _first_hop(session: Session, song: Audio) -> object:
     return session.step(song[:, : session.hop_length])
 
 
-def _peers(song: Tensor) -> Iterator[tuple[str, tuple[int, Callable[[], object]]]]:
-    """Those that can be imported: name, parameters, and a run over (C, S) audio."""
-    try:
-        from demucs.apply import apply_model
-        from demucs.htdemucs import HTDemucs
-    except (ImportError, OSError):
-        pass
-    else:
-        # The published model's one setting that is not its class's default.
-        model = HTDemucs(sources=["drums", "bass", "other", "vocals"], bottom_channels=512).eval()
-        yield "htdemucs", (_size(model), lambda: apply_model(model, song[None]))
-    try:
-        from openunmix import umxhq
-    except (ImportError, OSError):
-        return
-    umx = umxhq(pretrained=False).eval()
+def _find_peers(
+    song: Tensor, tell_missing: Callable[[str], None]
+) -> dict[str, tuple[int, Callable[[], object]]]:
+    """Parameters of every peer that can be imported, and a run over (C, S) audio.
+
+    Raises:
+        UserError: there is none.
+    """
+    found = {}
+    for name, make in PEERS.items():
+        try:
+            found[name] = make(song)
+        except (ImportError, OSError) as error:
+            tell_missing(f"{name} is not measured: {error}")
+    if not found:
+        raise UserError(
+            "no peer is installed: pip install demucs openunmix, best in an environment of their "
+            "own"
+        )
+    return found
+
+
+def _htdemucs(song: Tensor) -> tuple[int, Callable[[], object]]:
+    from demucs.apply import apply_model
+    from demucs.htdemucs import HTDemucs
+
+    # The published model's one setting that is not its class's default.
+    model = HTDemucs(sources=["drums", "bass", "other", "vocals"], bottom_channels=512).eval()
+    return _size(model), lambda: apply_model(model, song[None])
+
+
+def _open_unmix(song: Tensor) -> tuple[int, Callable[[], object]]:
+    from openunmix import umxhq
+
+    model = umxhq(pretrained=False).eval()
 
     def unmix() -> object:
         with torch.no_grad():
-            return umx(song[None])
+            return model(song[None])
 
-    yield "open-unmix", (_size(umx), unmix)
+    return _size(model), unmix
+
+
+PEERS = {"htdemucs": _htdemucs, "open-unmix": _open_unmix}
 
 
 def _size(model: nn.Module) -> int:

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
 
 from rtmss.catalogue.lengths import Lengths
 from rtmss.catalogue.run import Summary
 from rtmss.catalogue.songs import Song
 from rtmss.catalogue.worker import Outcome
+from rtmss.tables import WholeTable
 
 _N_SLOWEST = 3
 _N_FAILED = 10
@@ -107,15 +107,15 @@ class Display:
             f"{len(summary.failed)} failed"
         )
 
-    def _worker_table(self) -> Table:
-        table = Table("worker", "songs", "hours", "x real time", box=None)
+    def _worker_table(self) -> WholeTable:
+        table = WholeTable("worker", ">songs", ">hours", ">x real time")
         for name, (n, seconds, wall_seconds) in sorted(self._workers.items()):
             speed = seconds / max(1e-9, wall_seconds)
             table.add_row(name, str(n), f"{seconds / 3600:.2f}", f"{speed:.2f}")
         return table
 
-    def _slowest_table(self) -> Table:
-        table = Table("slowest", "seconds", "took", box=None)
+    def _slowest_table(self) -> WholeTable:
+        table = WholeTable("slowest", ">seconds", ">took")
         for outcome in reversed(self._slowest):
             if outcome.seconds:
                 took = f"{outcome.wall_seconds:.1f}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rtmss.files import open_audio
-from rtmss.render import Files
+from rtmss.rendering import Files
 from rtmss.signal.loudness import Levels, Meter
 
 HIGHEST_DB = -1.0

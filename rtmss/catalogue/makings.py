@@ -15,10 +15,12 @@ from pathlib import Path
 
 from rtmss.catalogue.songs import Song
 from rtmss.conditions.condition import Condition
-from rtmss.conditions.preset import MAX_STEMS, Library, Preset, find
+from rtmss.conditions.library import Library
+from rtmss.conditions.preset import MAX_STEMS, Preset
 from rtmss.config import ConfigError
 from rtmss.engine.control import Scene, Stem
-from rtmss.render import FORMATS, Plan, all_conditions
+from rtmss.lookup import find
+from rtmss.rendering import FORMATS, RenderPlan, all_conditions
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Making:
     """One way to render a song."""
 
     preset: str
-    plan: Plan
+    plan: RenderPlan
     name: str
 
 
@@ -88,12 +90,12 @@ class Makings:
             changed[stem] = replace(find(stem, changed, "stem"), condition=condition)
         preset = preset.model_copy(update={"stems": changed})
         scene = Scene.from_preset(preset, self.library, style.model_id)
-        plan = Plan.from_preset(preset, scene, stems=style.stems, format=style.format)
+        plan = RenderPlan.from_preset(preset, scene, stems=style.stems, format=style.format)
         label = Path(name).stem
         return Making(label, bare(plan), f"{label}.{style.model_id}.{_digest(preset, plan, style)}")
 
 
-def bare(plan: Plan) -> Plan:
+def bare(plan: RenderPlan) -> RenderPlan:
     """The plan without what only tells where its conditions came from: it travels."""
     stems = tuple(
         Stem(stem.name, Condition.bare(stem.condition.name, stem.condition.vector), stem.strip)
@@ -116,7 +118,7 @@ def passes(makings: Iterable[Making]) -> list[list[Making]]:
     return groups
 
 
-def _digest(preset: Preset, plan: Plan, style: Style) -> str:
+def _digest(preset: Preset, plan: RenderPlan, style: Style) -> str:
     content = {
         "preset": preset.model_dump(mode="json", exclude={"description"}),
         "conditions": [stem.condition.key for stem in plan.scene.stems],

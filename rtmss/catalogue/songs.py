@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rtmss.config import ConfigError
-from rtmss.training.datasets.take import SUFFIXES
+from rtmss.datasets.take import SUFFIXES
 
 MANIFESTS = {".csv", ".jsonl"}
 COLUMNS = ("id", "path", "preset", "conditions")

@@ -30,7 +30,7 @@ from rtmss.config import UserError
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.backends.together import Member, Together
 from rtmss.files import AudioFileError, Damage, digest_file, refuse_damage
-from rtmss.render import Order, Report, render_all
+from rtmss.rendering import Order, RenderReport, render_all
 from rtmss.separator import Separator
 
 
@@ -201,6 +201,7 @@ class Worker:
                 wall_seconds=round(report.wall_seconds, 3),
                 real_time_factor=round(report.real_time_factor, 4),
                 n_bad_samples=report.n_bad_samples,
+                n_bad_outputs=report.n_bad_outputs,
                 damage="; ".join(f"from {d.seconds:.2f} s on: {d.text}" for d in damages),
                 content=content,
                 version=__version__,
@@ -212,7 +213,7 @@ class Worker:
     def _backend(self) -> contextlib.AbstractContextManager[Backend | None]:
         return contextlib.nullcontext() if self._together is None else Member(self._together)
 
-    def _level(self, row: Row, report: Report) -> Row:
+    def _level(self, row: Row, report: RenderReport) -> Row:
         """Measure the mix, and give all files the gain that is asked for, into the folder `done`.
 
         The row knows afterwards how loud it is.

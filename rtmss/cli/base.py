@@ -15,7 +15,7 @@ from rtmss.config import DamagedFileWarning, UserError
 from rtmss.console import make_console, one_line, show_all_names
 
 if TYPE_CHECKING:
-    from rtmss.conditions.preset import Library
+    from rtmss.conditions.library import Library
     from rtmss.engine.backends.choose import BackendChoice
     from rtmss.separator import Separator
 
@@ -78,7 +78,9 @@ Strict = Annotated[
         help="Refuse damaged files. Without, what can be read is used, and the status is 3.",
     ),
 ]
-Threads = Annotated[int, typer.Option(help="Processor threads for the model; 0 takes all.")]
+Threads = Annotated[
+    int, typer.Option(min=0, help="Processor threads for the model; 0 takes those that are free.")
+]
 
 
 def main() -> None:
@@ -140,13 +142,13 @@ def tell(line: str) -> None:
 
 
 def load_separator(weights: Path | None, threads: int = 0, profile: str | None = None) -> Separator:
-    """The separator with its weights; `threads` processor threads, 0 leaves it to torch."""
+    """The separator with its weights; `threads` processor threads, 0 for as many as are free."""
     import torch
 
     from rtmss.separator import Separator
+    from rtmss.threads import free_cores
 
-    if threads:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(threads or min(torch.get_num_threads(), free_cores()))
     return Separator.load(weights, profile)
 
 
@@ -191,7 +193,7 @@ def choose_backend(separator: Separator, wanted: str, *, may_export: bool = True
 
 def load_library() -> Library:
     """The user's presets and conditions, and those that come with rtmss."""
-    from rtmss.conditions.preset import Library
+    from rtmss.conditions.library import Library
 
     return Library([user_folder()])
 

@@ -18,6 +18,7 @@ from rtmss.cli.base import (
     console,
     find_device,
     load_separator,
+    tell,
 )
 
 bench_app = typer.Typer(
@@ -236,7 +237,7 @@ def render(
 
     separator = load_separator(weights, threads)
     with console.status("Separating") as status:
-        rows = measure_whole(separator, seconds, peers=peers, say=status.update)
+        rows = measure_whole(separator, seconds, peers=peers, say=status.update, tell_missing=tell)
     console.print(whole_table(rows))
     if output is not None:
         write_json(output, rows, model_id=separator.model_id)

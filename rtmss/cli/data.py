@@ -37,8 +37,8 @@ def data_check(
         TimeRemainingColumn,
     )
 
-    from rtmss.training.datasets.check import check
-    from rtmss.training.datasets.report import print_findings, to_json
+    from rtmss.datasets.check import check
+    from rtmss.datasets.report import print_findings, to_json
 
     columns = BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
     shown = make_console(stderr=True)
@@ -62,7 +62,7 @@ def data_sets() -> None:
     """Datasets that rtmss reads as they are unpacked: their files, where to get them, under which
     licence.
     """
-    from rtmss.training.datasets.report import print_datasets
+    from rtmss.datasets.report import print_datasets
 
     print_datasets(console)
 
@@ -101,8 +101,8 @@ def data_synth(
     """
     import os
 
-    from rtmss.training.synth.instruments import LEFT_OUT
-    from rtmss.training.synth.run import synthesize
+    from rtmss.synth.instruments import LEFT_OUT
+    from rtmss.synth.run import synthesize
 
     made = synthesize(
         output,
@@ -153,8 +153,8 @@ def data_split(
     ] = "auto",
 ) -> None:
     """Split finished songs into stems to train on, by a big separator; goes on where it stopped."""
-    from rtmss.training.teachers import load_teacher
-    from rtmss.training.teachers.batch import find_songs, read_about, split_songs
+    from rtmss.teachers import load_teacher
+    from rtmss.teachers.batch import find_songs, read_about, split_songs
 
     songs, known = find_songs(inputs), read_about(about) if about else {}
     teacher = load_teacher(by, find_device(device))

@@ -54,7 +54,7 @@ def live(
         ),
     ] = None,
     sample_rate: Annotated[
-        int | None, typer.Option(metavar="HZ", help="44100 or 48000; else the device's own.")
+        int | None, typer.Option(metavar="HZ", help="Of the devices; else their own.")
     ] = None,
     queue: Annotated[
         int | None,
@@ -112,6 +112,7 @@ def live(
     library, separator = load_library(), load_separator(weights, profile=profile)
     loaded = library.load_preset(preset)
     scene = Scene.from_preset(loaded, library, separator.model_id)
+    scene.check(separator.limits)
     if not quiet:
         tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
     config = separator.model.config
@@ -119,18 +120,17 @@ def live(
     choice = choose_backend(separator, backend)
     if not quiet:
         tell(f"backend {choice}")
-    n_condition, hop_length = config.unet.n_condition, config.stft.hop_length
+    n_condition = config.unet.n_condition
     recorder = None
     if record is not None:
         check_folder(record)
         recorder = RecorderOptions(
             n_condition=n_condition,
             folder=record,
-            hop_length=hop_length,
+            hop_length=config.stft.hop_length,
             n_outputs=n_outputs,
             model_id=separator.model_id,
             weights=str(weights or "shipped"),
-            delay=config.delay,
         )
     engine = EngineOptions(
         n_condition=n_condition,
@@ -148,7 +148,7 @@ def live(
     control = ControlOptions(
         n_condition=n_condition,
         model_id=separator.model_id,
-        hop_length=hop_length,
+        largest_norm=separator.limits.largest_norm,
         library=user_folder(),
         osc_bind=osc_bind,
         osc_port=osc_port,

@@ -9,19 +9,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from rtmss.audio import Audio
 from rtmss.conditions.condition import (
     ClipRecord,
     Condition,
     ConditionError,
     ConditionHeader,
+    ConditionLimits,
     describe_clip,
 )
-from rtmss.conditions.preset import shipped
-from rtmss.files import Audio, read_audio
+from rtmss.conditions.library import shipped
+from rtmss.files import read_audio
 from rtmss.model.separator import SeparatorModel
 
 SHORTEST_SECONDS = 0.5
 SILENCE_DBFS = -60.0
+NORM_MARGIN = 4.0
+"""A condition may be longer than any of clips, as when it is made by hand, but not absurdly."""
 
 
 def check_clip(audio: Audio, sample_rate: int, name: str) -> None:
@@ -47,6 +51,12 @@ def check_clip(audio: Audio, sample_rate: int, name: str) -> None:
         raise ConditionError(
             f"{name}: silent ({level:.0f} dBFS), give a clip in which the sound is heard"
         )
+
+
+def limits_of(model: SeparatorModel) -> ConditionLimits:
+    """What a model takes of a condition."""
+    longest = NORM_MARGIN * model.condition_head.largest_norm
+    return ConditionLimits(model.config.unet.n_condition, longest)
 
 
 def encode_clips(
@@ -84,6 +94,19 @@ def encode_clips(
     return vector.numpy(), sides[0].numpy(), sides[1].numpy()
 
 
+def _paths(clips: Sequence[str | Path]) -> list[Path]:
+    """The paths of one side.
+
+    Raises:
+        ConditionError: they are one path instead of a list.
+    """
+    if isinstance(clips, str | Path):
+        raise ConditionError(
+            f"expected a list of clips, got '{clips}'; put it into one: ['{clips}']"
+        )
+    return [Path(clip) for clip in clips]
+
+
 def _shipped_clip(path: Path) -> Path:
     return shipped() / path if (shipped() / path).exists() else path
 
@@ -92,8 +115,8 @@ def create_condition(
     model: SeparatorModel,
     model_id: str,
     name: str,
-    positive: Sequence[Path],
-    negative: Sequence[Path],
+    positive: Sequence[str | Path],
+    negative: Sequence[str | Path],
 ) -> Condition:
     """Make a condition from clip files of any length from half a second, at any rate.
 
@@ -106,7 +129,8 @@ def create_condition(
     audios: list[list[Audio]] = []
     records: list[tuple[ClipRecord, ...]] = []
     rate = model.config.sample_rate
-    for paths in (positive, negative):
+    for given_paths in (positive, negative):
+        paths = _paths(given_paths)
         found = [path if path.exists() else _shipped_clip(path) for path in paths]
         audios.append([read_audio(path, rate)[0] for path in found])
         for path, audio in zip(paths, audios[-1], strict=True):

@@ -1,24 +1,20 @@
-"""A preset: a mixer scene in YAML, and finding presets and conditions by name."""
+"""A preset: a mixer scene in YAML."""
 
 from __future__ import annotations
 
-import contextlib
-import difflib
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
-from rtmss.conditions.condition import Condition, ConditionError, load_condition
 from rtmss.conditions.strip import GainDb, Strip
-from rtmss.config import Config, ConfigError, read_yaml
+from rtmss.config import Config, ConfigError
 
 MAX_STEMS = 8
 MAX_NAME = 64
 Fallback = Literal["dry", "silence", "hold"]
+FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)
 RESERVED = {"remainder", "master", "mix"}
 
 
@@ -29,7 +25,7 @@ class Effect(Config):
     """`Reverb`, `Compressor`, ... or `Plugin`."""
     path: Path | None = None
     """The VST3 or Audio Unit of a `Plugin`."""
-    parameters: dict[str, float | bool | str] = Field(default_factory=dict)
+    parameters: dict[str, FiniteFloat | bool | str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -92,97 +88,3 @@ def check_name(name: str, kind: str) -> None:
         taken = ", ".join(sorted(RESERVED))
         rule = f"at most {MAX_NAME} letters, digits, '-' and '_', and not {taken}"
         raise ConfigError(f"'{name}' cannot name a {kind}: {rule}")
-
-
-def shipped() -> Path:
-    """The folder of presets, conditions and clips that come with rtmss."""
-    package = Path(str(files("rtmss")))
-    inside = package / "presets"
-    return inside if inside.is_dir() else package.parent / "presets"
-
-
-class Library:
-    """Presets and conditions by name: the user's folder first, then those shipped with rtmss."""
-
-    def __init__(self, folders: Iterable[Path]) -> None:
-        self.folders = [*folders, shipped()]
-        self._loaded: dict[tuple[Path, int], Condition] = {}
-
-    def presets(self) -> dict[str, Path]:
-        """Every preset by name."""
-        return self._by_name("*.yaml")
-
-    def readable_presets(self) -> Iterator[Preset]:
-        """Every preset that can be read; a broken one is in nobody's way before it is asked for."""
-        for path in self.presets().values():
-            with contextlib.suppress(ConfigError):
-                yield read_yaml(path, Preset)
-
-    def conditions(self) -> dict[str, Path]:
-        """Every condition by name."""
-        return self._by_name("conditions/*.safetensors")
-
-    def own_instead_of_shipped(self) -> set[str]:
-        """Names of conditions that come with rtmss and are found in another folder first."""
-        folder = shipped() / "conditions"
-        ours = {path.stem for path in folder.glob("*.safetensors")}
-        return {
-            name
-            for name, path in self.conditions().items()
-            if name in ours and path.parent != folder
-        }
-
-    def _by_name(self, pattern: str) -> dict[str, Path]:
-        found = (path for folder in reversed(self.folders) for path in sorted(folder.glob(pattern)))
-        return {path.stem: path for path in found}
-
-    def load_preset(self, name: str) -> Preset:
-        """Read a preset by name or by file.
-
-        Raises:
-            ConfigError: there is none of this name (names near misses), or it is not valid.
-        """
-        path = Path(name)
-        if path.suffix not in {".yaml", ".yml"}:
-            path = find(name, self.presets(), "preset")
-        return read_yaml(path, Preset)
-
-    def load_condition(self, name: str, model_id: str | None = None) -> Condition:
-        """Read a condition by name; the same object for the same file, so that a stem that stays is
-        known to stay.
-
-        Raises:
-            ConfigError: there is none of this name.
-            ConditionError: it was made for other weights than `model_id`.
-        """
-        path = find(name, self.conditions(), "condition")
-        key = (path, path.stat().st_mtime_ns)
-        if key not in self._loaded or model_id not in {None, self._loaded[key].header.model_id}:
-            self._loaded[key] = load_condition(path, model_id)
-        return self._loaded[key]
-
-
-def find(name: str, known: dict[str, Any], kind: str) -> Any:
-    """Look a name up.
-
-    Raises:
-        ConfigError: `no preset 'karaoka'; did you mean 'karaoke'? known: ...`
-    """
-    if name in known:
-        return known[name]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
-    raise ConfigError(f"no {kind} '{name}'; {hint}known: {', '.join(sorted(known)) or 'none'}")
-
-
-__all__ = [
-    "ConditionError",
-    "Effect",
-    "Fallback",
-    "Library",
-    "MasterPreset",
-    "Preset",
-    "StemPreset",
-    "StripPreset",
-    "find",
-]

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rtmss.audio import Audio
 from rtmss.config import ConfigError, StftConfig
-from rtmss.files import Audio
 from rtmss.signal.stft import analyze, synthesize
 from rtmss.signal.windows import analysis_window, synthesis_window
 

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rtmss.audio import Audio
 from rtmss.config import ConfigError
 from rtmss.evaluation.metrics import FLOOR, energy
-from rtmss.files import Audio
 
 DITHER_DB = -90.0
 """RMS of the noise under the true sources, in dB of full scale: about what 16 bits have."""

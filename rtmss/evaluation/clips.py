@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.config import ConfigError
+from rtmss.datasets import NoTakesError, Take, find_takes
+from rtmss.datasets.take import read_take
 from rtmss.evaluation.metrics import block_levels
 from rtmss.evaluation.targets import fits
-from rtmss.files import Audio
-from rtmss.training.datasets import NoTakesError, Take, find_takes
-from rtmss.training.datasets.take import read_take
 
 CLIP_SECONDS = 6.0
 SPOKEN = "spoken"

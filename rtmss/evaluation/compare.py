@@ -6,7 +6,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rtmss.conditions.preset import find
 from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.exam import other_sounds
 from rtmss.evaluation.metrics import measure
@@ -14,6 +13,7 @@ from rtmss.evaluation.report import Score
 from rtmss.evaluation.songs import find_songs, read_song
 from rtmss.evaluation.tables import print_scores
 from rtmss.evaluation.targets import TARGETS
+from rtmss.lookup import find
 from rtmss.separator import Separator
 
 

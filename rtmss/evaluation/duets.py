@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtmss.conditions.preset import find
+from rtmss.audio import Audio
 from rtmss.config import ConfigError
+from rtmss.datasets.taxonomy import FAMILIES, FAMILY_OF, HIDES
 from rtmss.evaluation.clips import SPOKEN, Recording
 from rtmss.evaluation.exam import Examiner, Result
 from rtmss.evaluation.exams import Exam, Material
@@ -31,8 +32,7 @@ from rtmss.evaluation.songs import (
     read_song,
 )
 from rtmss.evaluation.voices import VOICE_BELOW_DB
-from rtmss.files import Audio
-from rtmss.training.datasets.taxonomy import FAMILIES, FAMILY_OF, HIDES
+from rtmss.lookup import find
 
 SHORTEST_SECONDS = 2.0
 """Of what is judged, and of what its clips are taken from."""

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition, ConditionHeader
+from rtmss.datasets.taxonomy import FAMILY_OF
 from rtmss.evaluation.baselines import (
     centre_cut,
     ideal_binary_mask,
@@ -36,10 +38,8 @@ from rtmss.evaluation.report import (
 )
 from rtmss.evaluation.songs import Piece, master
 from rtmss.evaluation.targets import ALONE, TARGETS, exactly, family_of, fits
-from rtmss.files import Audio
 from rtmss.separator import Separator
 from rtmss.training.classify import class_embedding
-from rtmss.training.datasets.taxonomy import FAMILY_OF
 
 N_TOGETHER = 8
 """Targets that the separator takes at once."""

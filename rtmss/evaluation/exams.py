@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
-from rtmss.conditions.preset import find
 from rtmss.config import ConfigError
 from rtmss.evaluation.clips import ClipLibrary, Recording, find_recordings
 from rtmss.evaluation.exam import Examiner, Result
 from rtmss.evaluation.songs import Excerpt, Song, choose_songs, find_songs, read_song
 from rtmss.evaluation.targets import JUDGED, TARGETS
 from rtmss.evaluation.voices import Voice, find_voices, lay_voice, name_of, pair_voices
+from rtmss.lookup import find
 
 
 class Exam(Protocol):

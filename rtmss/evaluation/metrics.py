@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 
 FLOOR = 1e-10
 """Energies below this count as this: silence has a level of some -100 to -200 dB, not of minus

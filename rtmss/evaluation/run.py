@@ -22,8 +22,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from rtmss.conditions.preset import find
 from rtmss.config import ConfigError
+from rtmss.datasets.take import SPLITS
 from rtmss.evaluation.chart import draw_edges
 from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.duets import find_duets
@@ -35,8 +35,8 @@ from rtmss.evaluation.songs import Excerpt
 from rtmss.evaluation.stems import find_stems_exams, stem_set
 from rtmss.evaluation.tables import print_report
 from rtmss.evaluation.targets import JUDGED
+from rtmss.lookup import find
 from rtmss.separator import Separator
-from rtmss.training.datasets.take import SPLITS
 
 
 def evaluate(

@@ -14,20 +14,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from rtmss.conditions.preset import find
+from rtmss.audio import Audio
 from rtmss.config import ConfigError
+from rtmss.datasets import Take, find_takes, recognize
+from rtmss.datasets.folder import FOLDER
+from rtmss.datasets.take import read_take
+from rtmss.datasets.taxonomy import FAMILY_OF, HIDES, MIXTURE
 from rtmss.evaluation.metrics import block_levels
 from rtmss.evaluation.report import SONGS
 from rtmss.evaluation.targets import TARGETS, family_of, fits
-from rtmss.files import Audio
-from rtmss.training.datasets import Take, find_takes, recognize
-from rtmss.training.datasets.folder import FOLDER
-from rtmss.training.datasets.take import read_take
-from rtmss.training.datasets.taxonomy import FAMILY_OF, HIDES, MIXTURE
-from rtmss.training.dynamics import master_gains
+from rtmss.lookup import find
+from rtmss.signal.dynamics import master_gains
 
 MASTER = (4.0, 3.0, 0.01, 0.15, 8.0, 0.06)
-"""A loud record's compressor and limiter, as `training.dynamics.draw_master` gives them."""
+"""A loud record's compressor and limiter, as `training.mixtures.augment.draw_master` gives them."""
 
 HIDING: dict[str, Iterable[str]] = {
     "backing": TARGETS,

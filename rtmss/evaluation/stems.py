@@ -18,7 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from rtmss.conditions.preset import find
+from rtmss.audio import Audio
+from rtmss.datasets import recognize
+from rtmss.datasets.moisesdb import MOISESDB
+from rtmss.datasets.musdb import MUSDB18, MUSDB18_HQ
+from rtmss.datasets.slakh import SLAKH
 from rtmss.evaluation.bss import BssFigures, measure_stems
 from rtmss.evaluation.exam import Examiner, Result, absence
 from rtmss.evaluation.exams import Exam, Material
@@ -26,11 +30,7 @@ from rtmss.evaluation.metrics import measure
 from rtmss.evaluation.report import OWN, Absence, Score, Shots
 from rtmss.evaluation.songs import Excerpt, Piece, Song, add, master, read_song
 from rtmss.evaluation.targets import JUDGED, fits
-from rtmss.files import Audio
-from rtmss.training.datasets import recognize
-from rtmss.training.datasets.moisesdb import MOISESDB
-from rtmss.training.datasets.musdb import MUSDB18, MUSDB18_HQ
-from rtmss.training.datasets.slakh import SLAKH
+from rtmss.lookup import find
 
 REMAINDER = "other"
 """What is left when all other stems are taken out of the mixture."""

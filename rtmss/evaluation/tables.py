@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from rtmss.evaluation.bss import BssFigures
 from rtmss.evaluation.metrics import Figures
@@ -26,6 +24,7 @@ from rtmss.evaluation.report import (
     clips_of,
     mean_figures,
 )
+from rtmss.tables import WholeTable
 
 HEADS = {
     "sdr_db": "SDR",
@@ -66,28 +65,24 @@ def print_report(report: Report, console: Console) -> None:
 
 def print_scores(scores: Sequence[Score], title: str, console: Console) -> None:
     """Print one row per score, named by its method."""
-    table = Table("conditions", "target", title=title, box=box.SIMPLE_HEAD)
-    for name in OWN_HEADS:
-        table.add_column(HEADS[name], justify="right")
+    heads = (f">{HEADS[name]}" for name in OWN_HEADS)
+    table = WholeTable("conditions", "target", *heads, title=title, n_keys=2)
     for score in scores:
         table.add_row(score.method, score.target, *_cells(score, OWN_HEADS))
     console.print(table)
 
 
-def _song_table(title: str, target: str, scores: Sequence[Score]) -> Table:
+def _song_table(title: str, target: str, scores: Sequence[Score]) -> WholeTable:
     """One row per song or voice, the other methods' edges beside it, and the mean."""
     known = {score.method for score in scores}
     beside = [
         method for method in (RIVAL, BASELINES.get(target, ""), ORACLE, BINARY) if method in known
     ]
-    table = Table(
-        title=f"{target}, {title} (dB)", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
-    table.add_column("\nvoice" if scores[0].voice else "\nsong", overflow="fold")
-    heads = [HEADS[name] for name in OWN_HEADS]
-    heads = [f"{OWN}\n{heads[0]}", *(f"\n{head}" for head in heads[1:])]
-    for head in (*heads, *(f"{method}\nedge" for method in beside)):
-        table.add_column(head, justify="right", no_wrap=True)
+    key = "\nvoice" if scores[0].voice else "\nsong"
+    first, *others = (HEADS[name] for name in OWN_HEADS)
+    own = (f">{OWN}\n{first}", *(f">\n{head}" for head in others))
+    methods = (f">{method}\nedge" for method in beside)
+    table = WholeTable(key, *own, *methods, title=f"{target}, {title} (dB)")
     for name in dict.fromkeys(score.voice or score.song for score in scores):
         table.add_row(
             name, *_row([score for score in scores if (score.voice or score.song) == name], beside)
@@ -106,15 +101,11 @@ def _row(scores: Sequence[Score], beside: Sequence[str]) -> list[str]:
     ]
 
 
-def _edge_table(report: Report) -> Table:
+def _edge_table(report: Report) -> WholeTable:
     """One row per target, one column per number of clips."""
-    table = Table(
-        title="Mean edge (dB) by positive + negative clips", box=box.SIMPLE_HEAD, pad_edge=False
-    )
-    for name in ("target", "on"):
-        table.add_column(name, no_wrap=True)
-    for shots in report.shots():
-        table.add_column(str(shots), justify="right", no_wrap=True)
+    title = "Mean edge (dB) by positive + negative clips"
+    heads = (f">{shots}" for shots in report.shots())
+    table = WholeTable("target", "on", *heads, title=title, n_keys=2)
     for row in report.edges():
         table.add_row(
             row["target"], row["on"], *(_number(row[str(shots)]) for shots in report.shots())
@@ -122,7 +113,7 @@ def _edge_table(report: Report) -> Table:
     return table
 
 
-def _method_table(report: Report) -> Table:
+def _method_table(report: Report) -> WholeTable:
     """One row per target, method and number of clips, with all figures that there are."""
     rows = report.means()
     names = [
@@ -135,10 +126,8 @@ def _method_table(report: Report) -> Table:
         + ("; BSSEval v4: medians" if len(names) > len(OWN_HEADS) else "")
         + " (dB)"
     )
-    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("target, method", no_wrap=True)
-    for name in names:
-        table.add_column(HEADS[name], justify="right", no_wrap=True)
+    heads = (f">{HEADS[name]}" for name in names)
+    table = WholeTable("target, method", *heads, title=title)
     several = len(report.shots()) > 1
     for target, on in report.groups():
         table.add_section()
@@ -166,16 +155,13 @@ STEMS_HEADS = {
 }
 
 
-def _stems_table(report: Report) -> Table:
+def _stems_table(report: Report) -> WholeTable:
     """One row per stem in the order of publications, and the mean of the stems."""
     rows = report.means()
     names = [name for name in STEMS_HEADS if any(row[name] is not None for row in rows)]
     title = "Stems together (dB); museval: medians over seconds, then songs"
-    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("\nstem", no_wrap=True)
-    table.add_column("\nsongs", justify="right")
-    for name in names:
-        table.add_column(STEMS_HEADS[name], justify="right", no_wrap=True)
+    heads = (f">{STEMS_HEADS[name]}" for name in names)
+    table = WholeTable("\nstem", ">\nsongs", *heads, title=title)
     groups: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         clips = clips_of(row["shots"], row["negatives"], row["own_clips"])
@@ -197,13 +183,11 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return fmean(known) if known and len(known) == len(values) else None
 
 
-def _absence_table(absences: Sequence[Absence]) -> Table:
+def _absence_table(absences: Sequence[Absence]) -> WholeTable:
     """One row per absent target, the loudest output of all numbers of clips, and the worst."""
-    table = Table(
-        "target", "song", title="Absent targets: level of the output", box=box.SIMPLE_HEAD
-    )
-    for name in ("dB of the mixture", "dBFS"):
-        table.add_column(name, justify="right")
+    title = "Absent targets: level of the output"
+    heads = (">dB of the mixture", ">dBFS")
+    table = WholeTable("target", "song", *heads, title=title, n_keys=2)
     loudest: dict[tuple[str, str], Absence] = {}
     for row in sorted(absences, key=lambda row: (row.target, row.song, row.leakage_db)):
         loudest[row.target, row.song] = row

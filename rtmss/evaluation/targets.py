@@ -7,7 +7,7 @@ without its choir.
 
 from __future__ import annotations
 
-from rtmss.training.datasets.taxonomy import FAMILY_OF
+from rtmss.datasets.taxonomy import FAMILY_OF
 
 TARGETS = ("vocals", "drums", "bass", "guitar")
 """The usual ones."""

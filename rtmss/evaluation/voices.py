@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from rtmss.datasets.taxonomy import FAMILY_OF
 from rtmss.evaluation.clips import Recording
 from rtmss.evaluation.metrics import sounding_level
 from rtmss.evaluation.report import UNKNOWN_VOICES
 from rtmss.evaluation.songs import Piece, Song, add, as_stereo
-from rtmss.training.datasets.taxonomy import FAMILY_OF
 
 VOICE_BELOW_DB = 2.0
 BACKINGS_PER_VOICE = 2

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
+from rtmss.audio import Audio
 from rtmss.files.damage import AudioFileError, Damage, OnDamage, warn_of_damage
 
 if TYPE_CHECKING:
     from rtmss.files.decoder import Decoder
 
-Audio = NDArray[np.float32]
 BLOCK = 1 << 16
 """Samples decoded at once."""
 
@@ -27,11 +26,13 @@ BLOCK = 1 << 16
 class AudioReader:
     """An audio file, decoded from its beginning to its end."""
 
-    def __init__(self, path: Path, stream: int = 0, on_damage: OnDamage = warn_of_damage) -> None:
+    def __init__(
+        self, path: str | Path, stream: int = 0, on_damage: OnDamage = warn_of_damage
+    ) -> None:
         """Open a file; see `open_audio`."""
         from rtmss.files.decoder import DecodeError, Decoder  # whoever only plays needs no FFmpeg
 
-        self.path = path
+        path = self.path = Path(path)
         self.is_damaged = False
         self._on_damage = on_damage
         self._file = _open(path)
@@ -95,7 +96,7 @@ class AudioReader:
 
 
 def open_audio(
-    path: Path,
+    path: str | Path,
     *,
     stream: int = 0,
     most_channels: int | None = None,
@@ -123,7 +124,7 @@ def open_audio(
 
 
 def read_audio(
-    path: Path,
+    path: str | Path,
     sample_rate: int | None = None,
     *,
     stream: int = 0,

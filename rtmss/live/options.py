@@ -6,7 +6,9 @@ Imports no torch, which takes seconds.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from rtmss.config import Config
 
@@ -82,7 +84,8 @@ class ControlOptions(ProcessOptions):
     """What the control side is started with."""
 
     model_id: str
-    hop_length: int
+    largest_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """No condition may be longer; None where that is not known."""
     library: Path
     """The user's folder of presets."""
     osc_bind: str
@@ -97,9 +100,8 @@ class RecorderOptions(ProcessOptions):
     folder: Path
     """Takes go into it."""
     hop_length: int
+    """Of the model."""
     n_outputs: int
     model_id: str
     weights: str
     """Where the model came from, for the log."""
-    delay: int
-    """Samples by which outputs lag behind the input."""

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.session import Session
-from rtmss.files import Audio, AudioReader, ignore_damage, open_audio
+from rtmss.files import AudioReader, ignore_damage, open_audio
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 from rtmss.recording.log_reader import ReplayStep, SessionLog, SessionLogError
-from rtmss.render import Files, Report
+from rtmss.rendering import Files, RenderReport
 
 
 def replay(
@@ -29,7 +30,7 @@ def replay(
     stems: bool = False,
     backend: Backend | None = None,
     report: Callable[[float], None] = lambda _: None,
-) -> Report:
+) -> RenderReport:
     """Render a file as a log says, hop by hop.
 
     With one thread, on the same machine and on the input that was recorded, every sample is that of
@@ -49,13 +50,20 @@ def replay(
 
     Raises:
         AudioFileError: the input cannot be used, or an output cannot be written.
-        AutomationError: the input has another sample rate than the log.
+        SessionLogError: the input has another sample rate than the log.
     """
     header, started = log.header, time.monotonic()
     n_total = _check(source, log)
     with open_audio(source, on_damage=ignore_damage) as reader:
         hop = header.hop_length
-        session = Session(model, None, header.n_outputs, header.sample_rate, backend)
+        session = Session(
+            model,
+            None,
+            header.n_outputs,
+            header.sample_rate,
+            backend,
+            resample=header.is_resampled,
+        )
         strips = [*log.stems, "remainder"] if stems else []
         channels = {"mix": header.n_outputs} | dict.fromkeys(strips, N_CHANNELS)
         n_skipped = session.delay
@@ -70,7 +78,14 @@ def replay(
                 {name: np.zeros((n, session.delay), np.float32) for name, n in channels.items()}
             )
     seconds, wall_seconds = n_total / header.sample_rate, time.monotonic() - started
-    return Report(files.paths, seconds, wall_seconds, files.peak, session.n_bad_samples)
+    return RenderReport(
+        files.paths,
+        seconds,
+        wall_seconds,
+        files.peak,
+        session.n_bad_samples,
+        session.n_bad_outputs,
+    )
 
 
 def _check(source: Path, log: SessionLog) -> int:

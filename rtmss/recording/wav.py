@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 
 HEADER_BYTES = 92
 IEEE_FLOAT = 3

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from rtmss.datasets.taxonomy import FAMILIES, FAMILY_OF
 from rtmss.model.clip_encoder import ClipEncoder, segment_clip
-from rtmss.training.bank import Bank, Urn, draw_take
-from rtmss.training.datasets.taxonomy import FAMILIES, FAMILY_OF
+from rtmss.training.mixtures.bank import Bank, Urn, draw_take
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import EncoderRecipe, Recipe
 from rtmss.training.segments import Segments

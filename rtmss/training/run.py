@@ -22,9 +22,9 @@ from rtmss.config import ConfigError, find_yaml, read_yaml
 from rtmss.model.checkpoint import save_model
 from rtmss.model.clip_encoder import ClipEncoder
 from rtmss.model.separator import SeparatorModel
-from rtmss.training.bank import Bank, load_banks
 from rtmss.training.classify import class_embedding, embed_bank, train_clip_encoder
 from rtmss.training.loop import Trainer, start_model
+from rtmss.training.mixtures.bank import Bank, load_banks
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import EncoderRecipe, Recipe
 from rtmss.training.tune import tune_clip_encoder

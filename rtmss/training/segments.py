@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rtmss.training.augment import (
+from rtmss.training.mixtures.augment import (
     FADE,
     draw_drive,
     draw_equaliser,
@@ -21,7 +21,7 @@ from rtmss.training.augment import (
     saturate,
     smooth_length,
 )
-from rtmss.training.bank import Bank, Urn, draw_start
+from rtmss.training.mixtures.bank import Bank, Urn, draw_start
 from rtmss.training.recipe import EncoderRecipe
 
 

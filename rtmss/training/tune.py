@@ -14,8 +14,8 @@ from torch import Tensor
 
 from rtmss.model.clip_encoder import ConditionHead
 from rtmss.model.separator import SeparatorModel
-from rtmss.training.bank import Bank
 from rtmss.training.classify import embed_bank, train_clip_encoder
+from rtmss.training.mixtures.bank import Bank
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import Recipe
 

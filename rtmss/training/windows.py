@@ -19,8 +19,8 @@ from rtmss.engine.backends.tree import map_tree
 from rtmss.model.separator import SeparatorModel, apply_masks, compress_planes, to_planes
 from rtmss.model.unet import DecoderState, EncoderState, bound_masks
 from rtmss.signal.stft import analyze
-from rtmss.training.episodes import Episode
 from rtmss.training.losses import spectral_errors, tamed, waveform_errors
+from rtmss.training.mixtures.draw import Episode
 from rtmss.training.recipe import LoopRecipe
 
 

@@ -16,9 +16,11 @@ from typing import Annotated, Self
 import torch
 from pydantic import Field, ValidationError
 
+from rtmss.bounded import UnreadableError, parse_json, read_text
 from rtmss.config import Config
 from rtmss.model.separator import SeparatorModel
 
+MAX_BYTES = 1 << 16
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
@@ -35,8 +37,9 @@ class Comparison(Config):
     def find(cls, graph: Path, situation: dict[str, str]) -> Self | None:
         """That of a network in this situation, or None."""
         try:
-            cached = cls.model_validate_json(_path(graph).read_bytes())
-        except (OSError, ValidationError):
+            text = read_text(_path(graph), MAX_BYTES)
+            cached = cls.model_validate(parse_json(text))
+        except (UnreadableError, ValidationError):
             return None
         return cached if cached.situation == situation else None
 

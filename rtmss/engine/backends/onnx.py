@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rtmss.audio import Audio
 from rtmss.engine.backends.graph import MASKS, NEXT, GraphError
 from rtmss.engine.backends.torch import conditions_of, rearrange
 from rtmss.engine.backends.tree import map_tree, named_leaves
 from rtmss.engine.control import Stem
-from rtmss.files import Audio
 from rtmss.model.separator import N_CHANNELS, SeparatorModel, SeparatorState, TargetState
 from rtmss.model.unet import EncoderState
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from rtmss.audio import Audio
 from rtmss.engine.control import Stem
-from rtmss.files import Audio
 
 
 class Backend(Protocol):

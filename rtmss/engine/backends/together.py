@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rtmss.audio import Audio
 from rtmss.engine.backends.torch import TorchBackend
 from rtmss.engine.backends.tree import map_tree
-from rtmss.files import Audio
 from rtmss.model.separator import SeparatorModel
 
 

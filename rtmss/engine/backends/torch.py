@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rtmss.audio import Audio
 from rtmss.engine.backends.tree import map_tree
 from rtmss.engine.control import Stem
-from rtmss.files import Audio
 from rtmss.model.separator import SeparatorModel, TargetState
 
 
@@ -69,7 +69,7 @@ def rearrange(order: Sequence[int | None], old: TargetState, model: SeparatorMod
 
 def conditions_of(stems: Sequence[Stem], model: SeparatorModel) -> Tensor:
     """(1, N, n_condition)."""
-    vectors = [torch.from_numpy(stem.condition.vector) for stem in stems]
+    vectors = [torch.tensor(stem.condition.vector) for stem in stems]
     return (
         torch.stack(vectors)[None] if vectors else torch.zeros(1, 0, model.config.unet.n_condition)
     )

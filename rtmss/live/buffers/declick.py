@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 
 FADE = 64
 """Samples over which sound and fallback pass into each other."""

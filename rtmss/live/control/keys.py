@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from rtmss.conditions.preset import find
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Strip
 from rtmss.live.control.controller import MixerController
 from rtmss.live.shared.song_state import MIN_LOOP_SECONDS, loop, play, seek
+from rtmss.lookup import find
 
 LOWEST_DB, HIGHEST_DB = -120.0, 12.0
 PAN_STEP = 0.1

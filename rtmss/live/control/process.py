@@ -7,6 +7,7 @@ Started by the supervisor as `python -m rtmss.live.control.process OPTIONS`.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -15,7 +16,8 @@ from typing import Protocol
 
 from rich.console import Console
 
-from rtmss.conditions.preset import Library
+from rtmss.conditions.condition import ConditionLimits
+from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.server import OscServer
@@ -31,8 +33,12 @@ def run_control(options: ControlOptions) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the terminal is left as it was
     supervisor = os.getppid()
     shared = SharedState.attach(options.memory, options.n_condition)
+    longest = math.inf if options.largest_norm is None else options.largest_norm
     controller = MixerController(
-        shared, Library([options.library]), options.model_id, options.hop_length
+        shared,
+        Library([options.library]),
+        options.model_id,
+        ConditionLimits(options.n_condition, longest),
     )
     server = OscServer(controller, options.osc_bind, options.osc_port)
     with contextlib.closing(server), _shown(controller, options.output) as shown:
@@ -68,12 +74,13 @@ def take_turn(
     """
     server.receive(timeout)
     goes_on = shown.poll()
+    loaded = controller.finish_loading()
     try:
-        loaded = controller.finish_loading()
         controller.flush()
     except Exception as error:  # the sound plays on, and so does the control side
         server.report_bug(error)
-        loaded = []
+        refused = UserError(f"it cannot be played: {error}")
+        loaded = [one._replace(scene=None, error=one.error or refused) for one in loaded]
     server.answer(loaded)
     for preset in loaded:
         shown.say(str(preset.error) if preset.error else f"preset {preset.name}")

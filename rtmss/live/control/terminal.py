@@ -170,6 +170,8 @@ def _foot(status: Status) -> list[Text]:
     steps = f"   step ms: p50 {p50:.2f}  p99 {p99:.2f}  p99.9 {p999:.2f}  max {longest:.2f}"
     counts = {"late hops": status.late, "fallbacks": status.fallbacks, "xruns": status.xruns}
     counts["bad samples"] = status.bad_samples
+    if status.bad_outputs:
+        counts["bad outputs"] = status.bad_outputs
     shown = [(f"{name} {count}  ", "bold red" if count else "") for name, count in counts.items()]
     return [
         _line("load ", (f"{status.load:.0%}", "bold red" if status.load >= 1 else "bold"), steps),

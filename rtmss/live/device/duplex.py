@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 from rtmss.live.device.portaudio import (
     Device,
     DeviceStream,

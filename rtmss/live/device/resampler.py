@@ -20,8 +20,8 @@ import math
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.config import UserError
-from rtmss.files import Audio
 from rtmss.live.buffers.declick import Declicker
 from rtmss.live.device.clock import RATIO_LIMIT, Clock
 

@@ -69,7 +69,7 @@ def _play(options: EngineOptions) -> int:
     ]
     timeline = Timeline(
         duplex.n_outputs,
-        model.config.stft.hop_length,
+        sessions[0].hop_length,
         duplex.block,
         sessions[0].delay,
         options.n_queued,

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from rtmss.audio import Audio
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Output, Session
-from rtmss.files import Audio
 from rtmss.live.buffers.timeline import Timeline
 
 

@@ -72,6 +72,8 @@ class Status(NamedTuple):
     p999_ms: float = 0.0
     max_ms: float = 0.0
     sample_rate: int = 0
+    hop_length: int = 0
+    """Samples per hop, at that rate."""
     block: int = 0
     latency: int = 0
     """Samples from the arrival of a sound to its output, without what the device adds."""
@@ -83,6 +85,8 @@ class Status(NamedTuple):
     """By how many millionths the clock of the input's device is faster than the output's."""
     realtime: int = 0
     """1 if the engine's thread has real-time priority."""
+    bad_outputs: int = 0
+    """Samples of targets and outputs that were not finite, and were played as silence."""
 
 
 class Recording(NamedTuple):
@@ -130,6 +134,12 @@ class SharedState:
     def attach(cls, path: Path, n_condition: int) -> Self:
         """Open memory that another process made."""
         return cls(Block(path, _layout(n_condition)))
+
+    @property
+    def n_condition(self) -> int:
+        """Numbers of a condition vector."""
+        stems: Any = self._fields["slots"]["stems"]
+        return int(stems["vector"].shape[-1])
 
     def close(self, *, unlink: bool = False) -> None:
         """Let go of the memory, for good with `unlink`."""

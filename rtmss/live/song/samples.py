@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rtmss.files import Audio
+from rtmss.audio import Audio
 from rtmss.live.shared.song_state import SongInfo
 
 LOOK_SECONDS = 4

@@ -18,9 +18,9 @@ from enum import Enum, auto
 
 import numpy as np
 
+from rtmss.audio import Audio
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Output, Session
-from rtmss.files import Audio
 from rtmss.live.buffers.declick import FADE
 from rtmss.live.buffers.timeline import Timeline
 from rtmss.live.shared.song_state import Playback, Transport, TransportCommand
@@ -248,6 +248,7 @@ class SongSource:
         hop = self.timeline.hop
         self._outgoing = self._song.read(self._position, hop) if self._is_audible else None
         self._spare.n_bad_samples = self.session.n_bad_samples
+        self._spare.n_bad_outputs = self.session.n_bad_outputs
         self.session, self._spare = self._spare, self.session
         self._position, self._jump, self._is_cold = jump.target, None, not jump.n_warm
         self._n_passes += jump.is_loop

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from importlib.resources import files
 
-from rtmss.conditions.preset import find
 from rtmss.live.control.layouts.surface import surface
+from rtmss.lookup import find
 
 FILES = {"pd": "rtmss.pd", "reaper": "rtmss.ReaperOSC", "supercollider": "rtmss.scd"}
 """Layouts that are the same for every preset."""

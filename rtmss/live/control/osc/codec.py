@@ -21,6 +21,8 @@ MAX_BYTES = 65_536
 """Of one packet."""
 MAX_MESSAGES = 256
 """In one packet."""
+MAX_FAIL = 400
+"""Characters of the address and of the text of a failure."""
 MAX_DEPTH = 8
 """Of bundles in bundles."""
 BUNDLE_BYTES = 1400
@@ -71,6 +73,25 @@ def decode(data: bytes) -> list[Packet]:
 def message(address: str, *args: Argument, tags: str = "") -> bytes:
     """A message; without `tags` integers go as i or h, floats as f, booleans as T or F."""
     return _build(address, args, tags).dgram
+
+
+def failure(address: str, code: str, text: str) -> bytes:
+    """The message that something was refused, short enough for one packet."""
+    return message("/rtmss/fail", address[:MAX_FAIL], code, text[:MAX_FAIL])
+
+
+def texts(address: str, names: Iterable[str]) -> list[bytes]:
+    """Messages that carry all names, in order, none larger than `BUNDLE_BYTES` if it can be."""
+    groups: list[list[str]] = [[]]
+    size = head = _padded("s", address) + 4  # the comma of the type tags, and their end
+    for name in names:
+        added = _padded("s", _sendable(name)) + 1  # and its type tag
+        if groups[-1] and size + added > BUNDLE_BYTES:
+            groups.append([])
+            size = head
+        groups[-1].append(name)
+        size += added
+    return [message(address, *group) for group in groups]
 
 
 def bundle(messages: list[bytes]) -> bytes:
@@ -182,8 +203,13 @@ def _build(address: str, args: tuple[Argument, ...], tags: str) -> OscMessage:
     builder = OscMessageBuilder(address)
     for value, tag in zip(args, tags or [None] * len(args), strict=True):
         # A text ends at its first NUL in OSC; what followed would be read as something else.
-        builder.add_arg(value.split("\0")[0] if isinstance(value, str) else value, tag)
+        builder.add_arg(_sendable(value) if isinstance(value, str) else value, tag)
     return builder.build()
+
+
+def _sendable(text: str) -> str:
+    """A text as OSC can carry it: bytes of file names that are no Unicode become question marks."""
+    return text.split("\0", maxsplit=1)[0].encode(errors="replace").decode()
 
 
 class Framer:

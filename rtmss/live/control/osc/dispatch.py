@@ -13,13 +13,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from rtmss.conditions.preset import find
 from rtmss.conditions.strip import Strip, settings
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.live.control.controller import MixerController, SceneChange
 from rtmss.live.control.osc import state
-from rtmss.live.control.osc.codec import Message, bundle, message
+from rtmss.live.control.osc.codec import Message, bundle, failure, message, texts
 from rtmss.live.control.osc.pattern import covers, is_pattern, select
 from rtmss.live.control.osc.peers import Peer, Peers
 from rtmss.live.control.osc.pending import Pending
@@ -35,6 +34,7 @@ from rtmss.live.control.osc.table import (
     gain_of,
 )
 from rtmss.live.shared.song_state import NO_SONG, TransportChange
+from rtmss.lookup import find
 
 MAX_TARGETS = 1024
 """Addresses that one packet may reach through patterns."""
@@ -100,7 +100,7 @@ class Dispatcher:
                 f"due in {ahead:.0f} s, at most {MAX_AHEAD_SECONDS} s ahead; are the clocks "
                 "in step?"
             )
-            return [_fail("#bundle", "time", text)]
+            return [failure("#bundle", "time", text)]
         plan, failures = self._plan(messages, peer, is_later=ahead is not None and ahead > 0)
         if not failures:
             try:
@@ -111,7 +111,7 @@ class Dispatcher:
                     song.command.write(command)
             except UserError as error:
                 failures = [
-                    _fail(
+                    failure(
                         "#bundle" if len(messages) > 1 else messages[0].address,
                         "refused",
                         str(error),
@@ -149,9 +149,9 @@ class Dispatcher:
                     )
                 self._plan_one(plan, one, targets, peer, is_later=is_later)
             except RefusedError as error:
-                failures.append(_fail(one.address, error.code, str(error)))
+                failures.append(failure(one.address, error.code, str(error)))
             except UserError as error:
-                failures.append(_fail(one.address, "name", str(error)))
+                failures.append(failure(one.address, "name", str(error)))
         return plan, failures
 
     def _plan_one(
@@ -278,13 +278,15 @@ class Dispatcher:
         )
         values |= song_values(self.controller.shared.transport)
         values["/rtmss/meters"] = (self.peers.meters_hz(peer),)
-        if not {"/rtmss/presets", "/rtmss/conditions"}.isdisjoint(addresses):
-            values |= state.name_values(self.controller)
+        lists = {"/rtmss/presets", "/rtmss/conditions"}.intersection(addresses)
         answers = [
             message(address, *values[address])
             for address in addresses
-            if address != "/rtmss/status"
+            if address not in lists | {"/rtmss/status"}
         ]
+        names = state.name_values(self.controller) if lists else {}
+        for address in sorted(lists):
+            answers += texts(address, names[address])
         if "/rtmss/status" in addresses:
             answers.append(bundle([message(address, *value) for address, value in status.items()]))
         return answers
@@ -347,7 +349,3 @@ def _apply(changes: list[SceneChange], scene: Scene) -> Scene:
     for change in changes:
         scene = change(scene)
     return scene
-
-
-def _fail(address: str, code: str, text: str) -> bytes:
-    return message("/rtmss/fail", address, code, text)

@@ -6,7 +6,7 @@ from collections import deque
 from typing import NamedTuple
 
 from rtmss.live.control.controller import MixerController, PresetLoaded
-from rtmss.live.control.osc.codec import Argument, message
+from rtmss.live.control.osc.codec import Argument, failure, message
 from rtmss.live.control.osc.peers import Peer
 from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, RefusedError
 from rtmss.live.shared.state import Status
@@ -147,4 +147,4 @@ class Pending:
 
 
 def _failure(peer: Peer, address: str, text: str, code: str = "timeout") -> tuple[Peer, bytes]:
-    return peer, message("/rtmss/fail", address, code, text)
+    return peer, failure(address, code, text)

@@ -18,7 +18,7 @@ from rtmss import __version__
 from rtmss.config import UserError
 from rtmss.live.control.controller import MixerController, PresetLoaded
 from rtmss.live.control.osc import state
-from rtmss.live.control.osc.codec import MAX_BYTES, Framer, OscDecodeError, decode, message
+from rtmss.live.control.osc.codec import MAX_BYTES, Framer, OscDecodeError, decode, failure
 from rtmss.live.control.osc.dispatch import Dispatcher
 from rtmss.live.control.osc.peers import Peer
 
@@ -29,6 +29,7 @@ MAX_CONNECTIONS = 64
 MAX_UNSENT = 262_144
 """Bytes that a TCP peer may leave unread before it is dropped."""
 RECEIVE_BYTES = 16_384
+TOO_LARGE = "the answer is larger than UDP carries; ask over TCP"
 ACTIVE_SECONDS = 0.005
 """How often the engine is looked at while an answer depends on it, or a change is due at a hop to
 come.
@@ -196,19 +197,20 @@ class OscServer:
                 for answer in self.dispatcher.handle(packet.messages, packet.when, peer)
             ]
         except OscDecodeError as error:
-            answers = [message("/rtmss/fail", "", "wire", str(error))]
+            answers = [failure("", "wire", str(error))]
         except Exception as error:  # a bug of ours must not end the show
             self.report_bug(error)
-            answers = [message("/rtmss/fail", "", "bug", f"{type(error).__name__}: {error}"[:200])]
+            answers = [failure("", "bug", f"{type(error).__name__}: {error}"[:200])]
         for answer in answers:
             self._send(peer, answer, name)
 
     def _send(self, peer: Peer, packet: bytes, name: Any = None) -> None:
         if peer.transport == "udp":
-            with contextlib.suppress(
-                OSError
-            ):  # a datagram that cannot be sent is lost, like any other
+            try:
                 self._udp.sendto(packet, name or (peer.host, peer.port))
+            except OSError as error:  # lost like any other, but if it is ours to mend
+                if error.errno == errno.EMSGSIZE:
+                    self._send(peer, failure("", "size", TOO_LARGE), name)
             return
         connection = self._connections.get(peer)
         if connection is not None:

@@ -27,6 +27,7 @@ STATUS = (
     "p999_ms",
     "max_ms",
     "bad_samples",
+    "bad_outputs",
     "late_bundles",
     "hop",
     "device_latency",
@@ -81,7 +82,7 @@ def latency_values(controller: MixerController) -> Values:
     return {"/rtmss/latency": (status.latency, 1000.0 * status.latency / (status.sample_rate or 1))}
 
 
-def name_values(controller: MixerController) -> Values:
+def name_values(controller: MixerController) -> dict[str, tuple[str, ...]]:
     """What could be chosen. Looks into folders."""
     return {
         "/rtmss/presets": tuple(sorted(controller.library.presets())),

@@ -1,6 +1,6 @@
 """The one table of OSC addresses: what is taken, in which units and ranges, and what it does.
 
-Validation, `rtmss osc` and the README's reference all come from here.
+Validation, `rtmss osc` and the reference in `docs/osc.md` all come from here.
 """
 
 from __future__ import annotations
@@ -306,12 +306,17 @@ def reference() -> list[Reference]:
 
 
 def markdown() -> str:
-    """The table for the README."""
+    """The table of `docs/osc.md`."""
     lines = ["| address | use | types | range | effect |", "|---|---|---|---|---|"]
     lines += [
-        f"| `{r.address}` | {r.use} | {r.args} | {r.range} | {r.effect} |" for r in reference()
+        f"| `{r.address}` | {r.use} | {_code(r.args)} | {r.range} | {r.effect} |"
+        for r in reference()
     ]
     return "\n".join([*lines, "", f"Fader taper: {TAPER} dB, straight lines in dB between."])
+
+
+def _code(text: str) -> str:
+    return text and f"`{text}`"
 
 
 def gain_of(fader: float) -> float:

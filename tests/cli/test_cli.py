@@ -1,0 +1,215 @@
+"""The command line as its users meet it."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.command_line import run
+from rtmss.cli.base import find_device
+from rtmss.conditions.condition import load_condition
+from rtmss.config import UserError
+from rtmss.files import read_audio
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("render song.wav --preset karaoka -o out", "no preset 'karaoka'; did you mean 'karaoke'?"),
+        ("render missing.wav --preset karaoke -o out", "missing.wav: no such file"),
+        ("render library --preset karaoke -o out", "library: "),
+        ("render song.wav --preset karaoke -o song.wav", "song.wav: is a file, expected a folder"),
+        (
+            "render song.wav --preset karaoke -o out --format mp3",
+            "no format 'mp3'; known: wav, flac, ogg",
+        ),
+        (
+            "render song.wav --preset karaoke -o out --backend cuda",
+            "no backend 'cuda'; known: auto, torch, onnx",
+        ),
+        ("export onnx -o .", ".: is a folder; name a file in it"),
+        ("separate song.wav -o out", "at least one clip, positive or negative"),
+        ("separate song.wav -o out -p short.wav", "short.wav: 0.10 s is too short"),
+        ("separate song.wav -o out -p silent.wav", "silent.wav: silent"),
+        ("condition inspect vocal", "no condition 'vocal'; did you mean 'vocals'?"),
+        ("condition create remainder -p clip-1.wav", "'remainder' cannot name a condition"),
+        ("info --weights song.wav", "song.wav: not a safetensors file"),
+        ("info --profile tigth", "no profile 'tigth'; did you mean 'tight' or 'tighter'?"),
+        (
+            "live --device a --input b",
+            "--device is for both ways; name either it, or --input and --output",
+        ),
+        ("train nonsense --data .", "no recipe 'nonsense'; known: default"),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_what_to_do(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    line: str,
+    said: str,
+) -> None:
+    status, printed = run(monkeypatch, capsys, line)
+    assert status == 1
+    assert said in printed
+    assert "Traceback" not in printed
+    assert len(printed.strip().splitlines()) == 1
+
+
+def test_separate_splits_a_file_in_two(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _ = run(
+        monkeypatch, capsys, "separate song.wav -p clip-1.wav -p clip-2.wav -n other.wav -o out"
+    )
+    assert status == 0
+    target, remainder = (
+        read_audio(Path("out") / f"{name}.wav")[0] for name in ("target", "remainder")
+    )
+    assert np.abs(target + remainder - read_audio(Path("song.wav"))[0]).max() <= 1e-6
+
+
+@pytest.mark.usefixtures("shipped_graph")
+def test_render_says_the_same_with_either_backend(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for backend in ("torch", "onnx"):
+        line = f"render song.wav --preset vocals-only -o {backend} --backend {backend}"
+        assert run(monkeypatch, capsys, line)[0] == 0
+    torch, onnx = (read_audio(Path(backend) / "mix.wav")[0] for backend in ("torch", "onnx"))
+    assert np.abs(torch).max() > 0.01
+    assert 0 < np.abs(onnx - torch).max() <= 1e-4, (
+        "exactly nothing would mean that torch played twice"
+    )
+
+
+def test_a_condition_can_be_made_listed_inspected_and_used(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        run(monkeypatch, capsys, "condition create mine -p clip-1.wav -p clip-2.wav -n other.wav")[
+            0
+        ]
+        == 0
+    )
+    assert "mine" in run(monkeypatch, capsys, "condition list")[1]
+    inspected = run(monkeypatch, capsys, "condition inspect mine")[1]
+    assert "clip-1.wav" in inspected
+    assert "nearest conditions" in inspected
+    Path("scene.yaml").write_text("stems:\n  x: {condition: mine, mute: true}\n")
+    assert run(monkeypatch, capsys, "render song.wav --preset scene.yaml -o out")[0] == 0
+    assert Path("out/mix.wav").exists()
+
+
+def test_a_rebuilt_condition_is_the_same(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(monkeypatch, capsys, "condition create mine -p clip-1.wav")
+    file = home / "library" / "conditions" / "mine.safetensors"
+    before = load_condition(file)
+    assert run(monkeypatch, capsys, "condition rebuild mine")[0] == 0
+    after = load_condition(file)
+    assert after.header == before.header
+    assert np.array_equal(after.vector, before.vector)
+
+
+def test_several_files_get_a_folder_each_and_sound_as_alone(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("render {} --preset karaoke", "separate {} -p clip-1.wav"):
+        name = "mix" if command.startswith("render") else "target"
+        together, alone = home / f"together-{name}", home / f"alone-{name}"
+        assert (
+            run(monkeypatch, capsys, f"{command.format('song.wav clip-2.wav')} -o {together}")[0]
+            == 0
+        )
+        assert run(monkeypatch, capsys, f"{command.format('clip-2.wav')} -o {alone}")[0] == 0
+        assert {path.name for path in together.iterdir()} == {"song", "clip-2"}
+        assert (together / f"clip-2/{name}.wav").read_bytes() == (
+            alone / f"{name}.wav"
+        ).read_bytes()
+        assert (together / f"song/{name}.wav").exists()
+
+
+def test_a_file_that_cannot_be_rendered_is_told_and_the_others_are_rendered(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = "render missing.wav song.wav --preset karaoke -o out"
+    status, printed = run(monkeypatch, capsys, line)
+    assert status == 1
+    assert "missing.wav: no such file" in printed
+    assert "1 of 2 files could not be rendered" in printed
+    assert (home / "out/song/mix.wav").exists()
+    status, printed = run(
+        monkeypatch, capsys, "render song.wav sub/song.ogg --preset karaoke -o out"
+    )
+    assert status == 1
+    assert "inputs of the same name" in printed
+
+
+@pytest.mark.parametrize(
+    "line", ["preset list", "preset show four-stems", "condition list", "info"]
+)
+def test_a_look_succeeds(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
+) -> None:
+    status, printed = run(monkeypatch, capsys, line)
+    assert status == 0
+    assert len(printed.splitlines()) > 4
+
+
+@pytest.mark.parametrize(
+    ("options", "latency"),
+    [
+        ("", "1024 samples = 23.2 ms, hop 512"),
+        (" --profile tight", "512 samples = 11.6 ms, hop 256"),
+    ],
+)
+def test_info_tells_the_latency_of_the_profile(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: str,
+    latency: str,
+) -> None:
+    status, printed = run(monkeypatch, capsys, f"info{options}")
+    assert status == 0
+    assert latency in printed
+
+
+def test_help_comes_without_torch() -> None:
+    code = (
+        "import sys; from rtmss.cli import app; assert 'torch' not in sys.modules; assert "
+        "'numpy' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_help_takes_less_than_half_a_second_of_the_processor() -> None:
+    fastest = 9.0
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "rtmss", "--help"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        fastest = min(fastest, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert fastest < 0.5
+
+
+@pytest.mark.parametrize(("name", "says"), [("cuda", "finds no GPU"), ("tpu", "auto, cpu or cuda")])
+def test_a_device_that_is_not_there_is_named(
+    name: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert find_device("auto") == find_device("cpu") == "cpu"
+    with pytest.raises(UserError, match=says):
+        find_device(name)
+
+
+def test_the_automatic_device_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    assert [find_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]

@@ -1,0 +1,45 @@
+"""The command line in a folder of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pedalboard.io import AudioFile
+
+from helpers.makers import Noise
+from rtmss.cli import main
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: Noise) -> Path:
+    """An empty library, a working folder with a song and clips."""
+    monkeypatch.setenv("RTMSS_LIBRARY", str(tmp_path / "library"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+    for seed, name in enumerate(("song", "clip-1", "clip-2", "other")):
+        write(tmp_path / f"{name}.wav", noise(44100, 2, seed))
+    write(tmp_path / "short.wav", noise(4410))
+    write(tmp_path / "silent.wav", np.zeros((2, 44100), np.float32))
+    return tmp_path
+
+
+def write(path: Path, audio: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
+    with AudioFile(str(path), "w", 44100, audio.shape[0], bit_depth=16) as file:
+        file.write(audio)
+
+
+def run(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
+) -> tuple[int, str]:
+    """Run `rtmss LINE`; exit status, and all that it printed."""
+    monkeypatch.setattr(sys, "argv", ["rtmss", *line.split()])
+    try:
+        main()
+        status = 0
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    printed = capsys.readouterr()
+    return status, printed.out + printed.err

@@ -1,0 +1,210 @@
+"""What the tests of the live host stand on: a JACK server without hardware, and a host to talk to.
+
+Tests that need them are marked `jack`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+import pytest
+from pythonosc.osc_message_builder import OscMessageBuilder
+from pythonosc.osc_packet import OscPacket
+
+from rtmss.bench.rig import free_port, host_processes, start_jack_server
+from rtmss.cli.base import choose_backend
+from rtmss.separator import Separator
+
+T = TypeVar("T")
+
+START_SECONDS = 60.0
+"""A host that does not play by then is taken to hang."""
+TRIES = 30
+"""Runs in which a busy machine may lose something."""
+LOSSES = ("/rtmss/status/xruns", "/rtmss/status/late")
+"""Counters that stand still while no block is lost and no hop is late."""
+
+
+@dataclass
+class Host:
+    """A running `rtmss live`, and a socket to ask it."""
+
+    process: subprocess.Popen[bytes]
+    socket: socket.socket
+    port: int
+    log: Path
+    """The file that takes its standard error."""
+
+    def errors(self) -> str:
+        """What it has written to its standard error so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def send(self, address: str, *args: int | float | str) -> None:
+        builder = OscMessageBuilder(address)
+        for arg in args:
+            builder.add_arg(arg)
+        self.socket.sendto(builder.build().dgram, ("127.0.0.1", self.port))
+
+    def ask(
+        self, address: str, *args: int | float | str, answer: str = "", seconds: float = 20.0
+    ) -> list[Any]:
+        """Ask until there is an answer.
+
+        Raises:
+            AssertionError: there is none in time, or the host has ended; says what the host wrote.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.check(address)
+            self.send(address, *args)
+            try:
+                while True:
+                    for timed in OscPacket(self.socket.recv(65536)).messages:
+                        if timed.message.address == (answer or address):
+                            return list(timed.message.params)
+            except (TimeoutError, ConnectionError):
+                time.sleep(0.05)
+        raise AssertionError(
+            f"no answer to {address} in {seconds:g} s; {_processes(self.process.pid)}; "
+            f"its standard error:\n{self.errors()}"
+        )
+
+    def check(self, what: str) -> None:
+        """See that it runs.
+
+        Raises:
+            AssertionError: it has ended; says how.
+        """
+        status = self.process.poll()
+        if status is not None:
+            raise AssertionError(
+                f"the host has ended with exit status {status} before it answered {what}; "
+                f"its standard error:\n{self.errors()}"
+            )
+
+    def sync(self) -> None:
+        """Wait until all that was sent has taken effect."""
+        self.ask("/rtmss/sync", 1, answer="/rtmss/synced")
+
+    def wait_until(self, done: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+        """Look until something is so.
+
+        Raises:
+            AssertionError: it is not in time, or the host has ended.
+        """
+        deadline = time.monotonic() + seconds
+        while not done():
+            self.check(what)
+            assert time.monotonic() < deadline, f"not in {seconds:g} s: {what}\n{self.errors()}"
+            time.sleep(0.05)
+
+    def kill_engine(self) -> None:
+        """End the process that plays, at once."""
+        os.kill(host_processes(self.process.pid)["engine"], signal.SIGKILL)
+
+    def end(self) -> int:
+        """Ask it to stop; returns its exit status."""
+        self.process.terminate()
+        return self.process.wait(20)
+
+
+def undisturbed(
+    host: Host, listen: Callable[[], T], is_whole: Callable[[T], bool] = lambda _: True
+) -> T:
+    """What comes of a run in which no block was lost and no hop was late.
+
+    A busy machine loses blocks, and only a run without loss says anything about the sound. A
+    machine on which every run has some fails the test.
+
+    Args:
+        host: plays.
+        listen: makes one run.
+        is_whole: false where the listener itself has missed something.
+    """
+    for _ in range(TRIES):
+        before = [host.ask(address) for address in LOSSES]
+        result = listen()
+        if is_whole(result) and before == [host.ask(address) for address in LOSSES]:
+            return result
+    pytest.fail(f"a block was lost or a hop was late in each of {TRIES} runs: too busy a machine")
+
+
+def jack_client(name: str) -> Any:
+    """A client of the JACK server that `jack_server` has started."""
+    import jack
+
+    return jack.Client(name)
+
+
+@contextlib.contextmanager
+def jack_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
+    """start(period) starts a JACK server of this test's own; the latest counts."""
+    name = f"rtmss-test-{os.getpid()}"
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", name)
+    monkeypatch.setenv("JACK_NO_START_SERVER", "1")
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(period: int) -> subprocess.Popen[bytes]:
+        started.append(start_jack_server(name, period))
+        return started[-1]
+
+    try:
+        yield start
+    finally:
+        for process in started:
+            process.terminate()
+            process.wait(10)
+
+
+@contextlib.contextmanager
+def live_host() -> Iterator[Callable[..., Host]]:
+    """start(*options) starts `rtmss live` and waits until it plays."""
+    # Made now if it is not there yet, and not while a test waits for a host.
+    choose_backend(Separator.load(), "auto")
+    started: list[Host] = []
+
+    def start(*options: str) -> Host:
+        port = free_port()
+        command = [sys.executable, "-m", "rtmss", "live", "--quiet", "--osc-port", str(port)]
+        channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        channel.settimeout(0.5)
+        with (folder / f"{len(started)}.txt").open("wb") as log:
+            process = subprocess.Popen([*command, *options], stderr=log)
+        started.append(Host(process, channel, port, Path(log.name)))
+        assert started[-1].ask("/rtmss/status/state", seconds=START_SECONDS) == ["running"]
+        return started[-1]
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        try:
+            yield start
+        finally:
+            for running in started:
+                running.end()
+                running.socket.close()
+
+
+def _processes(pid: int) -> str:
+    """Status and processor time of a process and those below it."""
+    process = psutil.Process(pid)
+    lines = []
+    for one in [process, *process.children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = one.cpu_times()
+            words = " ".join(one.cmdline())[:80]
+            lines.append(f"{one.pid} {one.status()} {times.user + times.system:.1f} s {words}")
+    return "its processes:\n" + "\n".join(lines)

@@ -1,0 +1,373 @@
+"""Programs of others talk to the live host: `oscsend` says every row of the table, and `oscdump`
+reads the answers.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import queue
+import shlex
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from helpers.live_host import Host, jack_server, live_host
+from helpers.makers import Noise, WriteAudio
+from rtmss import __version__
+from rtmss.bench.rig import RATE, free_port
+from rtmss.live.control import layouts
+from rtmss.live.control.osc.state import STATUS
+from rtmss.live.control.osc.table import TABLE, Arg, Mode, Row
+
+pytestmark = pytest.mark.jack
+
+LAYOUT_FOLDER = Path(layouts.__file__).parent
+SECONDS = 10.0
+"""How long an answer may take on a busy machine."""
+SONG_SECONDS = 60
+VALUES = {
+    "/rtmss/preset": "practice-bass",
+    "/rtmss/stem/<name>/condition": "piano",
+    "/rtmss/transport/position": "12.5",
+    "/rtmss/transport/a": "5",
+    "/rtmss/transport/b": "20",
+}
+"""What to say where the table does not tell it: names that are there, places in the song."""
+BEFORE = {"/rtmss/transport/position": "/rtmss/transport/play i 0"}
+"""What to say first, so that a value stays as it is set."""
+EXCHANGES = {
+    "/rtmss/ping": ["> /rtmss/ping if 5 0.5", f"< /rtmss/pong sif {__version__} 5 0.5"],
+    "/rtmss/pong": ["> /rtmss/ping", f"< /rtmss/pong s {__version__}"],
+    "/rtmss/unsolo": [
+        "> /rtmss/stem/vocals/solo i 1",
+        "> /rtmss/stem/vocals/solo",
+        "< /rtmss/stem/vocals/solo i 1",
+        "> /rtmss/unsolo",
+        "> /rtmss/stem/vocals/solo",
+        "< /rtmss/stem/vocals/solo i 0",
+    ],
+    "/rtmss/panic": [
+        "> /rtmss/subscribe s /rtmss/panic",
+        "< /rtmss/panic i 0",
+        "> /rtmss/panic",
+        "< /rtmss/panic i 1",
+        "> /rtmss/panic i 0",
+        "< /rtmss/panic i 0",
+    ],
+    "/rtmss/sync": ["> /rtmss/sync i 7", "< /rtmss/synced ii 7 *"],
+    "/rtmss/synced": ["> /rtmss/sync i -8", "< /rtmss/synced ii -8 *"],
+    "/rtmss/subscribe": [
+        "> /rtmss/subscribe si /rtmss/stem/drums 5",
+        "< /rtmss/stem/drums/gain f 0",
+        "> /rtmss/stem/drums/gain f -3",
+        "< /rtmss/stem/drums/gain f -3",
+    ],
+    "/rtmss/unsubscribe": [
+        "> /rtmss/meters f 30",
+        "> /rtmss/meters",
+        "< /rtmss/meters f 30",
+        "> /rtmss/unsubscribe",
+        "> /rtmss/meters",
+        "< /rtmss/meters f 0",
+    ],
+    "/rtmss/done": ["> /rtmss/preset s no-drums", "< /rtmss/done ss /rtmss/preset no-drums"],
+    "/rtmss/fail": [
+        "> /rtmss/stem/vocals/gain f 99",
+        "< /rtmss/fail sss /rtmss/stem/vocals/gain range *",
+    ],
+    "/rtmss/meter/<name>/peak": ["> /rtmss/meters f 30", "< /rtmss/meter/vocals/peak f *"],
+    "/rtmss/meter/<name>/rms": ["> /rtmss/meters f 30", "< /rtmss/meter/vocals/rms f *"],
+}
+"""What is said (>) and heard (<) of the rows that are neither set nor asked; * is anything."""
+
+
+class Heard(NamedTuple):
+    """One line of oscdump."""
+
+    address: str
+    types: str
+    values: tuple[str, ...]
+
+
+class Wire:
+    """`oscsend` and `oscdump` in talk with a host.
+
+    An answer goes to the port that has spoken, and oscsend listens at none. So the packets that it
+    has made pass through a socket which stays, and what comes back to that is handed on to oscdump
+    as it is.
+    """
+
+    def __init__(self, host: Host) -> None:
+        self._host = ("127.0.0.1", host.port)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._reader = ("127.0.0.1", free_port())
+        self._dump = subprocess.Popen(
+            ["oscdump", "-L", str(self._reader[1])], stdout=subprocess.PIPE, text=True
+        )
+        self._heard: queue.Queue[Heard] = queue.Queue()
+        self._threads = [
+            threading.Thread(target=work, daemon=True) for work in (self._relay, self._read)
+        ]
+        for thread in self._threads:
+            thread.start()
+        self.ask_until("/rtmss/status/state s running")  # and oscdump has shown it
+
+    def _relay(self) -> None:
+        while True:
+            packet, sender = self._socket.recvfrom(65536)
+            if not packet:
+                return
+            self._socket.sendto(packet, self._reader if sender == self._host else self._host)
+
+    def _read(self) -> None:
+        assert self._dump.stdout is not None
+        for line in self._dump.stdout:
+            _, address, *rest = shlex.split(line)
+            self._heard.put(Heard(address, rest[0] if rest else "", tuple(rest[1:])))
+
+    def say(self, line: str) -> None:
+        """`/rtmss/stem/vocals/gain f -6`, as one types it behind `oscsend HOST PORT`."""
+        port = str(self._socket.getsockname()[1])
+        subprocess.run(
+            ["oscsend", "127.0.0.1", port, *shlex.split(line)], check=True, timeout=SECONDS
+        )
+
+    def hear(self, line: str, seconds: float = SECONDS) -> Heard:
+        """Read until this comes."""
+        address, types, *values = shlex.split(line)
+        others = []
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                heard = self._heard.get(timeout=left)
+            except queue.Empty:
+                break
+            if heard.address == address:
+                if types in {"*", heard.types} and _agree(values, heard.values):
+                    return heard
+                others.append(heard)
+        raise AssertionError(f"expected '{line}', heard {others[-3:] or 'nothing'} at {address}")
+
+    def ask_until(self, line: str) -> None:
+        """Ask what stands at an address until this comes."""
+        deadline = time.monotonic() + SECONDS
+        while True:
+            self.say(line.split(maxsplit=1)[0])
+            try:
+                self.hear(line, 0.5)
+                return
+            except AssertionError:
+                if time.monotonic() > deadline:
+                    raise
+
+    def reset(self) -> None:
+        """`four-stems` as it is in the file, and nothing more to come from before."""
+        self.say("/rtmss/unsubscribe")
+        self.say("/rtmss/preset s four-stems")
+        self.hear("/rtmss/done ss /rtmss/preset four-stems")
+        while not self._heard.empty():
+            self._heard.get()
+
+    def close(self) -> None:
+        self._dump.terminate()
+        self._socket.sendto(b"", self._socket.getsockname())
+        for thread in self._threads:
+            thread.join(10)
+        self._dump.wait(10)
+        assert self._dump.stdout is not None
+        self._dump.stdout.close()
+        self._socket.close()
+
+
+def _agree(wanted: list[str], got: tuple[str, ...]) -> bool:
+    """Whether values are the same, numbers but for their digits."""
+    if wanted == ["*"]:
+        return bool(got)
+
+    def same(want: str, have: str) -> bool:
+        try:
+            return abs(float(want) - float(have)) < 1e-4
+        except ValueError:
+            return want in {"*", have}
+
+    return len(wanted) == len(got) and all(map(same, wanted, got))
+
+
+@pytest.fixture(scope="module")
+def live(
+    tmp_path_factory: pytest.TempPathFactory, noise: Noise, write_audio: WriteAudio
+) -> Iterator[Host]:
+    """One host for all of these tests, with a song, for the rows that are about one."""
+    song = write_audio(
+        tmp_path_factory.mktemp("song") / "song.wav", noise(SONG_SECONDS * RATE), RATE
+    )
+    with pytest.MonkeyPatch.context() as patch, jack_server(patch) as server, live_host() as host:
+        server(1024)
+        yield host("--preset", "four-stems", "--file", str(song))
+
+
+@pytest.fixture(scope="module")
+def talk(live: Host) -> Iterator[Wire]:
+    """oscsend and oscdump, for all of these tests."""
+    if shutil.which("oscsend") is None or shutil.which("oscdump") is None:
+        pytest.skip("no oscsend and oscdump; Debian: liblo-tools")
+    wire = Wire(live)
+    yield wire
+    wire.close()
+
+
+@pytest.fixture
+def wire(talk: Wire) -> Wire:
+    """The same, and a host that plays `four-stems` as it is in the file."""
+    talk.reset()
+    return talk
+
+
+def _rows(*modes: Mode) -> list[Row]:
+    return [row for row in TABLE if row.mode in modes]
+
+
+def _addresses(row: Row) -> list[str]:
+    """Those that a row stands for now."""
+    if row.address.endswith("<field>"):
+        return [row.address.replace("<field>", field) for field in STATUS]
+    return [row.address.replace("<name>", "vocals")]
+
+
+def _samples(row: Row, arg: Arg) -> list[tuple[str, str]]:
+    """Types and values to say for an argument, one after the other."""
+    letter = {"float": "f", "int": "i", "text": "s", "bool": "i"}[arg.kind]
+    if row.address in VALUES:
+        return [(letter, VALUES[row.address])]
+    if arg.kind == "bool":
+        return [("i", "1"), ("F", ""), ("T", ""), ("i", "0"), ("f", "1")]
+    if not math.isfinite(arg.high - arg.low):
+        pytest.fail(
+            f"'{row.address}' is new, and the table has no range: add to VALUES what it accepts"
+        )
+    samples = [arg.low + part * (arg.high - arg.low) for part in (0.7, 0.2)]
+    return [(letter, f"{sample:.4f}" if letter == "f" else f"{sample:.0f}") for sample in samples]
+
+
+@pytest.mark.parametrize("row", _rows(Mode.VALUE), ids=lambda row: row.address)
+def test_oscsend_sets_a_value_and_oscdump_shows_it_asked_for(wire: Wire, row: Row) -> None:
+    (address,) = _addresses(row)
+    if row.address in BEFORE:
+        wire.say(BEFORE[row.address])
+    for spoken in zip(*(_samples(row, arg) for arg in row.args), strict=True):
+        values = [value for _, value in spoken if value]
+        wire.say(" ".join([address, "".join(tag for tag, _ in spoken), *values]))
+        wanted = [value or str("TF".index(tag) ^ 1) for tag, value in spoken]
+        wire.ask_until(f"{address} * {' '.join(wanted)}")
+
+
+@pytest.mark.parametrize("row", _rows(Mode.QUERY), ids=lambda row: row.address)
+def test_oscsend_asks_and_oscdump_shows_the_answer(wire: Wire, row: Row) -> None:
+    for address in _addresses(row):
+        wire.say(address)
+        if row.sent == "bundle":
+            for field in STATUS:
+                wire.hear(f"{address}/{field} * *")
+            continue
+        heard = wire.hear(f"{address} * *")
+        letters = row.sent.replace(" ", "").replace("h", "i")
+        if "..." in letters or "<" in row.address:  # several of a type, or one of several types
+            assert heard.types, heard
+            assert set(heard.types) <= set(letters), heard
+        else:
+            assert heard.types == letters, heard
+
+
+@pytest.mark.parametrize(
+    "row", _rows(Mode.COMMAND, Mode.TRIGGER, Mode.SENT), ids=lambda row: row.address
+)
+def test_oscsend_makes_it_happen_and_oscdump_sees_it(wire: Wire, row: Row) -> None:
+    if row.address not in EXCHANGES:
+        pytest.fail(f"'{row.address}' is new: add to EXCHANGES what to say and what is heard then")
+    for line in EXCHANGES[row.address]:
+        (wire.say if line[0] == ">" else wire.hear)(line[2:])
+
+
+def test_the_pure_data_patch_asks_sets_follows_and_bundles(live: Host) -> None:
+    if shutil.which("pd") is None:
+        pytest.skip("no Pure Data; Debian: puredata-core")
+    live.ask("/rtmss/preset", "four-stems", answer="/rtmss/done")
+    sent = [
+        f"rtmss-connect 127.0.0.1 {live.port} {free_port()}",
+        "rtmss /rtmss/stem/vocals/gain -6",
+        "rtmss /rtmss/stem/vocals/gain",
+        "rtmss /rtmss/subscribe",
+        "rtmss-add /rtmss/stem/drums/mute 1",
+        "rtmss-add /rtmss/stem/bass/gain -3",
+        "rtmss-send bang",
+    ]
+    options = [option for line in sent for option in ("-send", line)]
+    _see(
+        [
+            "pd",
+            "-nogui",
+            "-noaudio",
+            "-nomidi",
+            "-stderr",
+            *options,
+            str(LAYOUT_FOLDER / "rtmss.pd"),
+        ],
+        "rtmss: stem vocals gain -6",  # asked
+        "rtmss: stems vocals drums bass guitar",  # all values
+        "rtmss: stem drums mute 1",  # then every change
+        "rtmss: stem bass gain -3",
+    )
+
+
+def test_the_supercollider_script_asks_sets_follows_and_bundles(live: Host) -> None:
+    if shutil.which("sclang") is None:
+        pytest.skip("no SuperCollider; Debian: supercollider-language")
+    live.ask("/rtmss/preset", "four-stems", answer="/rtmss/done")
+    _see(
+        ["sclang", "-D", str(LAYOUT_FOLDER / "rtmss.scd"), str(live.port)],
+        "[ /rtmss/stems, vocals, drums, bass, guitar ]",
+        "[ /rtmss/stem/vocals/gain, -6.0 ]",
+        "vocals at -6.0 dB",
+        "[ /rtmss/stem/drums/mute, 1 ]",
+        "[ /rtmss/stem/bass/gain, -3.0 ]",
+    )
+
+
+def _see(command: list[str], *wanted: str) -> None:
+    """Run a program until it has printed these lines in this order, among others."""
+    left = list(wanted)
+    screenless = {"QT_QPA_PLATFORM": "offscreen", "QTWEBENGINE_DISABLE_SANDBOX": "1"}
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | screenless,
+    ) as process:
+        watchdog = threading.Timer(60, process.kill)
+        watchdog.start()
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if left and line.strip() == left[0]:
+                left.pop(0)
+            if not left:
+                break
+        watchdog.cancel()
+        process.kill()
+    assert not left, f"never printed '{left[0]}':\n{''.join(lines)}"
+
+
+def test_examples_are_of_rows_that_there_are() -> None:
+    assert {*VALUES, *BEFORE, *EXCHANGES} <= {row.address for row in TABLE}

@@ -1,0 +1,74 @@
+"""What may go wrong around a running engine, with a JACK server; see also the tests of the live
+host.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers.live_host import Host
+from rtmss.separator import default_weights
+
+pytestmark = pytest.mark.jack
+
+
+@pytest.mark.parametrize("option", ["--device", "--output"])
+def test_a_device_that_refuses_is_one_line_with_its_name_and_exit_status_1(
+    server: Callable[..., Any], option: str
+) -> None:
+    server(1024)
+    command = [
+        sys.executable,
+        "-m",
+        "rtmss",
+        "live",
+        "--quiet",
+        option,
+        "system",
+        "--sample-rate",
+        "48000",
+    ]
+    done = subprocess.run(
+        [*command, "--backend", "torch"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("rtmss: ")]
+    assert line.startswith("rtmss: system (JACK Audio Connection Kit) refuses 48000 Hz")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copy(default_weights(), tmp_path / "mine.safetensors"))
+
+
+def test_weights_truncated_under_a_running_host_are_said_and_tried_again_until_they_are_whole(
+    server: Callable[..., Any], host: Callable[..., Host], weights: Path
+) -> None:
+    server(1024)
+    live = host("--backend", "torch", "--weights", str(weights))
+    whole = weights.read_bytes()
+    hop = live.ask("/rtmss/status/hop")[0]
+    os.truncate(weights, len(whole) // 2)
+    time.sleep(0.5)
+    assert live.ask("/rtmss/status/hop")[0] > hop, "an engine that plays needs the file no more"
+    live.kill_engine()
+    refusal = f"rtmss: {weights}: not a safetensors file"
+    live.wait_until(lambda: live.errors().count(refusal) >= 2, "the engine is refused twice")
+    assert live.ask("/rtmss/ping", 5, answer="/rtmss/pong")[1] == 5
+    pause = "rtmss: the engine cannot start; starting it again in 1 s"
+    live.wait_until(lambda: pause in live.errors(), "the supervisor pauses for a second")
+    assert live.ask("/rtmss/status/state") == ["reopening"]
+    weights.write_bytes(whole)
+    live.wait_until(lambda: live.ask("/rtmss/status/state") == ["running"], "the engine plays")
+    assert live.process.poll() is None

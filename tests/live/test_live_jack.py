@@ -1,0 +1,214 @@
+"""The live host on a real PortAudio stream: a JACK server without hardware, and an independent
+client beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from helpers.live_host import Host, jack_client, undisturbed
+from rtmss.audio import Audio
+from rtmss.bench.rig import host_processes
+
+pytestmark = pytest.mark.jack
+
+
+@dataclass
+class Listener:
+    """A JACK client that plays noise into the host and records what comes back."""
+
+    client: Any
+    sent: list[Audio] = field(default_factory=list)
+    heard: list[Audio] = field(default_factory=list)
+    times: list[int] = field(default_factory=list)
+    """The server's frame at which each block began."""
+
+    def connect(self) -> None:
+        """Join the host's first input and output."""
+        source, sink = self.client.outports.register("out"), self.client.inports.register("in")
+        rng = np.random.default_rng(0)
+
+        def process(n: int) -> None:
+            noise = rng.uniform(-0.5, 0.5, n).astype(np.float32)
+            source.get_array()[:] = noise
+            self.sent.append(noise)
+            self.heard.append(sink.get_array().copy())
+            self.times.append(self.client.last_frame_time)
+
+        self.client.set_process_callback(process)
+        self.client.activate()
+        self.client.connect(source, self.client.get_ports("rtmss:in.*")[0])
+        self.client.connect(self.client.get_ports("rtmss:out.*")[0], sink)
+
+    def listen(self, seconds: float) -> tuple[Audio, Audio, bool]:
+        """What was sent and heard from now on, and whether this client missed no block of it."""
+        first = len(self.times)
+        time.sleep(seconds)
+        last = len(self.times)
+        sent, heard = np.concatenate(self.sent[first:last]), np.concatenate(self.heard[first:last])
+        period = len(self.sent[first])
+        return sent, heard, bool((np.diff(self.times[first:last]) == period).all())
+
+
+@pytest.fixture
+def listener(server: Callable[[int], subprocess.Popen[bytes]]) -> Iterator[Callable[[], Listener]]:
+    """listener() joins the JACK server that runs."""
+    made: list[Listener] = []
+
+    def make() -> Listener:
+        made.append(Listener(jack_client("tester")))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.client.close()
+
+
+def _undisturbed(host: Host, listener: Listener) -> tuple[Audio, Audio]:
+    """One second sent and heard, in which neither the host nor this client lost anything."""
+    sent, heard, _ = undisturbed(host, lambda: listener.listen(1.0), lambda run: run[2])
+    return sent, heard
+
+
+def _lag(sent: Audio, heard: Audio) -> int:
+    """Samples by which `heard` is behind, by its best match."""
+    piece = heard[-4096:]
+    scores = [
+        float(np.abs(piece - sent[len(sent) - 4096 - lag : len(sent) - lag]).max())
+        for lag in range(16000)
+    ]
+    return int(np.argmin(scores))
+
+
+def _overload(host: Host) -> None:
+    """Starve the thread that runs the model, a moment each time, until hops were late; the device's
+    is left alone.
+    """
+    engine, core = host_processes(host.process.pid)["engine"], min(os.sched_getaffinity(0))
+    cores, policy = os.sched_getaffinity(engine), os.sched_getscheduler(engine)
+    parameter, late = os.sched_getparam(engine), host.ask("/rtmss/status/late")[0]
+    hog = subprocess.Popen(
+        [sys.executable, "-c", f"import os\nos.sched_setaffinity(0, {{{core}}})\nwhile True: pass"]
+    )
+    deadline = time.monotonic() + 20
+    while host.ask("/rtmss/status/late")[0] == late:
+        assert time.monotonic() < deadline, "the engine cannot be starved"
+        try:
+            os.sched_setaffinity(
+                engine, {core}
+            )  # of the main thread, whose number is the process's
+            os.sched_setscheduler(engine, os.SCHED_IDLE, os.sched_param(0))
+            time.sleep(0.4)  # after 2 s without a sign of life it would be started anew
+        finally:
+            os.sched_setscheduler(engine, policy, parameter)
+            os.sched_setaffinity(engine, cores)
+        time.sleep(0.5)
+    hog.kill()
+    hog.wait()
+    assert host_processes(host.process.pid)["engine"] == engine  # it was late, not started anew
+
+
+@pytest.mark.parametrize(
+    ("period", "profile"),
+    [*((period, "default") for period in (64, 128, 256, 512, 1024)), (128, "tighter")],
+)
+def test_bypass_is_the_input_delayed_by_the_reported_latency_through_a_switch_and_an_overload(
+    server: Callable[..., Any],
+    host: Callable[..., Host],
+    listener: Callable[[], Listener],
+    period: int,
+    profile: str,
+) -> None:
+    server(period)
+    live, client = (
+        host("--preset", "karaoke", "--profile", profile),
+        listener(),
+    )  # whose blocks are the server's
+    live.send("/rtmss/bypass", 1)
+    live.sync()
+    client.connect()
+    time.sleep(0.5)
+    latency = live.ask("/rtmss/latency")[0] + live.ask("/rtmss/status/device_latency")[0]
+    for trouble in ("none", "a preset", "too little time", "a preset"):
+        if trouble == "a preset":
+            live.ask("/rtmss/preset", "four-stems", answer="/rtmss/done")
+        elif trouble == "too little time":
+            _overload(live)
+        sent, heard = _undisturbed(live, client)
+        assert np.abs(heard).max() > 0.4
+        assert _lag(sent, heard) == latency
+        assert np.array_equal(heard[latency:], sent[:-latency])
+    told = [live.ask(address)[0] for address in ("/rtmss/latency", "/rtmss/status/device_latency")]
+    assert sum(told) == latency
+
+
+@pytest.mark.parametrize(("fate", "seconds"), [(signal.SIGKILL, 2), (signal.SIGSTOP, 4)])
+def test_an_engine_that_is_killed_or_hangs_is_back_with_the_same_scene(
+    server: Callable[..., Any], host: Callable[..., Host], fate: signal.Signals, seconds: float
+) -> None:
+    server(1024)
+    live = host("--preset", "four-stems")
+    live.send("/rtmss/stem/vocals/gain", -7.0)
+    live.sync()
+    hops = live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1]
+    engine = host_processes(live.process.pid)["engine"]
+    started = time.monotonic()
+    os.kill(engine, fate)
+    while live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1] >= hops:
+        time.sleep(0.05)
+    assert time.monotonic() - started < seconds
+    assert host_processes(live.process.pid)["engine"] != engine
+    assert live.ask("/rtmss/stem/vocals/gain") == [-7.0]
+    assert live.ask("/rtmss/preset") == ["four-stems"]
+
+
+def test_killing_the_control_side_does_not_touch_the_engine(
+    server: Callable[..., Any], host: Callable[..., Host]
+) -> None:
+    server(1024)
+    live = host("--preset", "karaoke")
+    before, hop = (
+        host_processes(live.process.pid),
+        live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1],
+    )
+    os.kill(before["control"], signal.SIGKILL)
+    time.sleep(0.1)
+    assert live.ask("/rtmss/ping", 5, answer="/rtmss/pong")[1] == 5
+    assert host_processes(live.process.pid)["engine"] == before["engine"]
+    assert live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1] > hop
+
+
+def test_a_jack_server_that_dies_is_waited_for(
+    server: Callable[..., Any], host: Callable[..., Host]
+) -> None:
+    first = server(1024)
+    live = host("--preset", "karaoke")
+    first.kill()
+    first.wait()
+    time.sleep(2)
+    assert live.ask("/rtmss/ping", 5, answer="/rtmss/pong")[1] == 5
+    server(1024)
+    hop = live.ask("/rtmss/status/hop")
+    live.wait_until(lambda: live.ask("/rtmss/status/hop") != hop, "the engine plays again")
+    assert live.ask("/rtmss/status/state") == ["running"]
+
+
+def test_an_unknown_device_is_one_line_with_those_there_are(server: Callable[..., Any]) -> None:
+    server(1024)
+    command = [sys.executable, "-m", "rtmss", "live", "--quiet", "--device", "nothing"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert result.stderr.splitlines()[-1].startswith(
+        "rtmss: no device 'nothing' with input and stereo output; known: system"
+    )
+    assert "Traceback" not in result.stderr

@@ -1,0 +1,127 @@
+"""Every file in `examples/` runs; that of training is run by the tests of made-up music."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pedalboard.io import AudioFile
+
+from helpers.makers import MakeCondition, Noise
+from helpers.osc_server import Studio
+from rtmss import Library, Scene, Separator, Session, Stem
+from rtmss.cli import main
+from rtmss.conditions.condition import save_condition
+from rtmss.conditions.library import shipped
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+TESTED = {
+    "separate_arrays.py",
+    "live_switch.py",
+    "osc_client.py",
+    "onnx_player.py",
+    "own_condition.py",
+    "train_small.sh",
+}
+
+Run = Callable[..., dict[str, object]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run an example in an empty folder; gives its names."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, *arguments: str) -> dict[str, object]:
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
+        return runpy.run_path(str(EXAMPLES / name))
+
+    return run
+
+
+def test_every_example_is_run_by_a_test() -> None:
+    assert {path.name for path in EXAMPLES.iterdir() if path.is_file()} == TESTED
+
+
+def test_arrays_are_separated(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    names = run("separate_arrays.py")
+    assert isinstance(names["target"], np.ndarray)
+    assert isinstance(names["song"], np.ndarray)
+    assert names["target"].shape == names["song"].shape
+    assert "target (2, 132300)" in capsys.readouterr().out
+
+
+def test_a_session_switches_while_it_plays(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    run("live_switch.py")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "latency 1024 samples, hops of 512"
+    assert [line.split(":")[0] for line in lines[1:]] == ["vocals", "drums", "bass", "guitar"]
+
+
+def test_an_osc_client_rides_a_gain_and_switches(
+    run: Run,
+    studio: Studio,
+    make_condition: MakeCondition,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    save_condition(tmp_path / "conditions/vocals.safetensors", make_condition())
+    preset = "stems: {vocals: {condition: vocals}}\n"
+    (tmp_path / "four-stems.yaml").write_text(preset, encoding="utf-8")
+    studio.controller.library = Library([tmp_path])
+    client = threading.Thread(target=run, args=("osc_client.py", str(studio.server.port)))
+    client.start()
+    while client.is_alive():
+        studio.poll()
+    assert capsys.readouterr().out.splitlines() == [
+        "stems: vocals drums",
+        "/rtmss/stem/vocals/gain -6.0",
+        "plays: /rtmss/preset four-stems",
+    ]
+
+
+def test_the_exported_network_gives_what_a_session_gives(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "presets").symlink_to(shipped())
+    command = "rtmss export onnx --output separator.onnx"
+    assert command in (EXAMPLES / "onnx_player.py").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", command.split())
+    with pytest.raises(SystemExit) as stop:
+        main()
+    assert not stop.value.code
+    names = run("onnx_player.py")
+
+    separator, library = Separator.load(), Library([])
+    scene = Scene((Stem("vocals", library.load_condition("vocals", separator.model_id)),))
+    song, vocals = names["song"], names["vocals"]
+    assert isinstance(song, np.ndarray)
+    assert isinstance(vocals, np.ndarray)
+    expected = Session(separator.model, scene).step(song[0]).stems[0]
+    assert np.abs(expected).max() > 0.001
+    assert np.abs(vocals - expected).max() <= 1e-5
+
+
+def test_a_song_is_rendered_with_an_own_condition(
+    run: Run, tmp_path: Path, noise: Noise, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, name in enumerate(("song", "clip-1", "clip-2")):
+        with AudioFile(str(tmp_path / f"{name}.wav"), "w", 44100, 2) as file:
+            file.write(noise(44100, 2, seed))
+    run("own_condition.py", "song.wav", "clip-1.wav", "clip-2.wav")
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:3] == [
+        str(Path("out") / name) for name in ("mix.wav", "solo.wav", "remainder.wav")
+    ]
+    assert all((tmp_path / line).is_file() for line in printed[:3])
+
+
+def test_an_example_says_in_one_line_what_to_mend(run: Run) -> None:
+    with pytest.raises(SystemExit, match=r"missing\.wav: no such file"):
+        run("own_condition.py", "missing.wav", "missing.wav")

@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from helpers.makers import WriteAudio
+from helpers.takes import write_takes
+from rtmss.config import SeparatorConfig
+from rtmss.signal.dynamics import UNMASTERED
+from rtmss.training.mixtures.bank import Bank, choose_share, load_bank
+from rtmss.training.mixtures.draw import DOUBLED, Episodes
+from rtmss.training.mixtures.mixdown import Mixdown, Mixed
+from rtmss.training.mixtures.plan import Episode, Part
+from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
+
+N_BATCHES = 8
+
+
+@pytest.fixture
+def recipe(tiny_config: SeparatorConfig) -> Recipe:
+    return Recipe(model=tiny_config, loop=LoopRecipe(batch=2), episodes=EpisodeRecipe(seconds=1.0))
+
+
+def embeddings_of(bank: Bank) -> list[NDArray[np.float32]]:
+    """Every take's clips all point where its family points."""
+    families = sorted({take.family for take in bank.takes})
+    return [np.eye(16, dtype=np.float32)[[families.index(take.family)] * 5] for take in bank.takes]
+
+
+def draw(
+    bank: Bank, recipe: Recipe, n: int = N_BATCHES, lane: int = 0, **changes: object
+) -> list[Episode]:
+    changed = recipe.model_copy(update={"episodes": recipe.episodes.model_copy(update=changes)})
+    episodes = mixed(bank, Episodes(bank, embeddings_of(bank), changed, lane))
+    return [episodes[number] for number in range(n)]
+
+
+def mixed(bank: Bank, plans: Episodes) -> Mixed:
+    return Mixed(plans, Mixdown(bank, plans.n_samples, torch.device("cpu")))
+
+
+def test_a_batch_has_the_shapes_of_the_recipe(band: Bank, recipe: Recipe) -> None:
+    mixture, targets, positive, negative = draw(band, recipe, 1)[0]
+    assert mixture.shape == (2, 2, 8000)
+    assert targets.shape == (2, 2, 2, 8000)
+    assert positive.shape == negative.shape == (2, 2, 16)
+
+
+def test_mixtures_sound_and_stay_under_full_scale(band: Bank, recipe: Recipe) -> None:
+    peaks = torch.stack([episode.mixture.abs().amax((1, 2)) for episode in draw(band, recipe)])
+    assert peaks.min() > 0.003
+    assert peaks.max() <= 0.991
+
+
+@pytest.mark.parametrize("coherent", [0.0, 1.0])
+def test_two_truths_of_a_duo_sum_to_the_mixture(duo: Bank, recipe: Recipe, coherent: float) -> None:
+    episodes = draw(
+        duo,
+        recipe,
+        coherent=coherent,
+        replaced_voice=0.0,
+        negatives_only=0.0,
+        absent=0.0,
+        max_parts=2,
+    )
+    n_sums = 0
+    for mixture, targets, _, _ in episodes:
+        for whole, parts in zip(mixture, targets, strict=True):
+            if all(part.abs().max() > 1e-3 for part in parts):
+                assert (parts.sum(0) - whole).abs().max() < 1e-5
+                n_sums += 1
+    assert n_sums >= N_BATCHES
+
+
+def test_negatives_alone_ask_for_what_they_leave(duo: Bank, recipe: Recipe) -> None:
+    """Of two parts the unwanted one is left out, whichever of them the negatives are."""
+    seen = set()
+    for episode in draw(
+        duo, recipe, replaced_voice=0.0, negatives_only=1.0, absent=0.0, max_parts=2
+    ):
+        for whole, (one, other), positive, negative in zip(*episode, strict=True):
+            if min(one.abs().max(), other.abs().max()) > 1e-3 and (one - whole).abs().max() > 1e-3:
+                assert positive.abs().max() == 0
+                assert negative.abs().amax(1).min() > 0
+                same = bool((one - other).abs().max() < 1e-5)
+                assert same or (one + other - whole).abs().max() < 1e-5
+                seen.add(same)
+    assert seen == {True, False}
+
+
+def test_the_truths_of_a_band_are_contained_in_the_mixture(band: Bank, recipe: Recipe) -> None:
+    # Independent sources: taking one out of the sum must lower the energy by about that of the
+    # source.
+    for mixture, targets, _, _ in draw(band, recipe, coherent=0.0, negatives_only=0.0):
+        energy, rest = (
+            mixture.square().sum((1, 2)),
+            (mixture[:, None] - targets).square().sum((2, 3)),
+        )
+        expected = energy[:, None] - targets.square().sum((2, 3))
+        assert ((rest - expected).abs() <= 0.3 * energy[:, None]).all()
+
+
+def test_absent_targets_are_silent_but_have_clips(band: Bank, recipe: Recipe) -> None:
+    for episode in draw(
+        band, recipe, coherent=0.0, absent=1.0, max_parts=2, positives_only=1.0, negatives_only=0.0
+    ):
+        assert not episode.targets.any()
+        assert (episode.positive.norm(dim=-1) > 0.1).all()
+
+
+def test_present_targets_sound(band: Bank, recipe: Recipe) -> None:
+    for episode in draw(band, recipe, absent=0.0, coherent=0.0):
+        assert (episode.targets.abs().amax((2, 3)) > 1e-3).all()
+
+
+def test_positives_only_leaves_the_negative_side_empty(band: Bank, recipe: Recipe) -> None:
+    for episode in draw(band, recipe, positives_only=1.0, negatives_only=0.0):
+        assert not episode.negative.any()
+        assert episode.positive.any(dim=-1).all()
+
+
+def test_negatives_only_leaves_the_positive_side_empty(duo: Bank, recipe: Recipe) -> None:
+    for episode in draw(duo, recipe, negatives_only=1.0, absent=0.0, coherent=0.0, max_parts=2):
+        assert not episode.positive.any()
+        assert episode.negative.any(dim=-1).all()
+
+
+def test_positive_clips_are_of_the_target_and_negative_ones_of_others(
+    duo: Bank, recipe: Recipe
+) -> None:
+    drums, vocals = np.eye(16)[:2]
+    for episode in draw(
+        duo, recipe, positives_only=0.0, negatives_only=0.0, absent=0.0, coherent=0.0, max_parts=2
+    ):
+        for positive, negative in zip(
+            episode.positive.flatten(0, 1), episode.negative.flatten(0, 1), strict=True
+        ):
+            assert {tuple(positive.tolist()), tuple(negative.tolist())} == {
+                tuple(drums),
+                tuple(vocals),
+            }
+
+
+def test_the_two_targets_of_a_mixture_differ(duo: Bank, recipe: Recipe) -> None:
+    for episode in draw(
+        duo, recipe, positives_only=1.0, negatives_only=0.0, absent=0.0, coherent=0.0, max_parts=2
+    ):
+        assert (episode.positive[:, 0] != episode.positive[:, 1]).any(dim=-1).all()
+
+
+def test_the_same_seed_gives_the_same_episodes(band: Bank, recipe: Recipe) -> None:
+    for a, b in zip(draw(band, recipe), draw(band, recipe), strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_another_lane_gets_other_episodes(band: Bank, recipe: Recipe) -> None:
+    assert not torch.equal(
+        draw(band, recipe, 1)[0].mixture, draw(band, recipe, 1, lane=1)[0].mixture
+    )
+
+
+def test_a_batch_is_known_by_its_number(band: Bank, recipe: Recipe) -> None:
+    assert torch.equal(
+        mixed(band, Episodes(band, embeddings_of(band), recipe))[3].mixture,
+        draw(band, recipe, 4)[3].mixture,
+    )
+
+
+def test_a_share_of_the_data_is_all_that_plays(band: Bank, recipe: Recipe) -> None:
+    kept = set(choose_share(band.takes, range(len(band.takes)), 0.5, recipe.seed))
+    episodes = recipe.episodes.model_copy(update={"data_share": 0.5})
+    plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
+    assert len(kept) < len(band.takes)
+    assert {int(take) for number in range(N_BATCHES) for take in plans[number].take} <= kept
+
+
+def test_doubled_parts_are_the_same_take_a_moment_apart_and_wanted_together(
+    band: Bank, recipe: Recipe
+) -> None:
+    episodes = recipe.episodes.model_copy(
+        update={"doubled": 1.0, "negatives_only": 0.0, "coherent": 0.0}
+    )
+    plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
+    n_wanted, speeds = 0, []
+    for plan in (plans[number] for number in range(N_BATCHES)):
+        for mixture in range(len(plan.gain)):
+            parts = (plan.mixture_of == mixture).nonzero()[:, 0].tolist()
+            families = [band.takes[int(plan.take[part])].family for part in parts]
+            for family in DOUBLED & set(families):
+                first, second = (
+                    part for part, name in zip(parts, families, strict=True) if name == family
+                )
+                assert plan.take[first] == plan.take[second]
+                middle = plan.start[[first, second]] + plan.n_in[[first, second]] / 2
+                assert float(middle.diff().abs()) <= 0.03 * band.sample_rate + 1
+                speeds.append(int(plan.n_in[second]) / int(plan.n_in[first]))
+                assert plan.part_gain[second] <= plan.part_gain[first]
+                wanted = [
+                    set(plan.wanted_by[plan.wanted_parts == part].tolist())
+                    for part in (first, second)
+                ]
+                assert wanted[0] == wanted[1]
+                n_wanted += bool(wanted[0])
+    assert n_wanted
+    assert 0.97 < min(speeds) < 0.998
+    assert 1.002 < max(speeds) < 1.03
+
+
+def test_what_plays_twice_has_clips_once(
+    band: Bank, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    episodes = recipe.episodes.model_copy(
+        update={"max_clips": 1, "negatives_only": 0.0, "positives_only": 0.0}
+    )
+    plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
+    part = plans._solo("vocals", rng := np.random.default_rng(1))
+    rest = plans._solo("drums", rng)
+    target = plans.questions.about([part, rest, plans._again(part, rng)], "vocals", rng)
+    assert target.parts == [0, 2]
+    clips: list[int] = []
+
+    def clips_of(parts: list[Part], family: str, rng: np.random.Generator) -> NDArray[np.float32]:
+        clips.append(len(parts))
+        return np.zeros(16, np.float32)
+
+    monkeypatch.setattr(plans.questions, "_clips", clips_of)
+    for _ in range(20):
+        for family in ("drums", "vocals"):
+            plans.questions.about([part, rest, plans._again(part, rng)], family, rng)
+    assert set(clips) == {1}
+
+
+def test_only_voices_have_their_formants_moved(band: Bank, recipe: Recipe) -> None:
+    episodes = recipe.episodes.model_copy(update={"formants": 1.0})
+    plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
+    drawn = [plans[number] for number in range(N_BATCHES)]
+    takes, formants = (
+        torch.cat([getattr(plan, name) for plan in drawn]) for name in ("take", "formants")
+    )
+    are_voices = torch.tensor([band.takes[int(take)].family == "vocals" for take in takes])
+    assert are_voices.any()
+    assert torch.equal(formants != 1, are_voices)
+
+
+def test_shares_of_parts_are_compressed_and_of_mixtures_mastered(
+    band: Bank, recipe: Recipe
+) -> None:
+    for share in (0.0, 0.5, 1.0):
+        episodes = recipe.episodes.model_copy(update={"compressed": share, "mastered": share})
+        plans = Episodes(
+            band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes})
+        )
+        drawn = [plans[number] for number in range(N_BATCHES)]
+        compressed = torch.cat([plan.compressor[:, 1] > 1 for plan in drawn])
+        mastered = torch.cat([(plan.master != torch.tensor(UNMASTERED)).any(1) for plan in drawn])
+        for found in (compressed, mastered):
+            assert {0.0: not found.any(), 0.5: 0.2 < found.float().mean() < 0.8, 1.0: found.all()}[
+                share
+            ]
+
+
+def test_a_bank_without_songs_is_enough(tmp_path: Path, solos: Bank, recipe: Recipe) -> None:
+    assert draw(solos, recipe, 2, coherent=1.0)[1].mixture.any()
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_song_without_a_singer_is_given_one(
+    tmp_path: Path, recipe: Recipe, write_audio: WriteAudio, share: float
+) -> None:
+    paths = ["songs/train/x/drums.wav", "songs/train/x/guitar.wav", "voice/train/cy/1.wav"]
+    bank = load_bank(
+        write_takes(tmp_path / "data", paths, write_audio), "train", tmp_path / "cache", 8000
+    )
+    episodes = draw(
+        bank, recipe, 10, coherent=1.0, added_voice=share, positives_only=1.0, negatives_only=0.0
+    )
+    vocals = [
+        truth.abs().max() > 1e-3
+        for episode in episodes
+        for truth, positive in zip(
+            episode.targets.flatten(0, 1), episode.positive.flatten(0, 1), strict=True
+        )
+        if positive[2] > 0  # families are counted in order of their names
+    ]
+    assert vocals
+    assert any(vocals) == bool(share)
+
+
+def test_rivals_are_drawn_without_regard_to_their_weight_as_targets(
+    band: Bank, recipe: Recipe
+) -> None:
+    # strings and brass are nobody's target, so that as a third part they come only as rivals
+    weights = {
+        "vocals": 1.0,
+        "drums": 1.0,
+        "bass": 1.0,
+        "guitar": 1.0,
+        "strings": 1e-9,
+        "brass": 1e-9,
+    }
+    takes = Episodes(band, embeddings_of(band), recipe).families
+    heard = {}
+    for share in (0.0, 1.0):
+        episode_recipe = recipe.episodes.model_copy(
+            update={"rivals": share, "target_weights": weights, "max_parts": 4}
+        )
+        episodes = Episodes(
+            band, embeddings_of(band), recipe.model_copy(update={"episodes": episode_recipe})
+        )
+        rng = np.random.default_rng(0)
+        parts = [part.take for _ in range(20) for part in episodes._gathering(rng)]
+        heard[share] = sum(take in (*takes["strings"], *takes["brass"]) for take in parts)
+    assert heard[0.0] == 0
+    assert heard[1.0] > 8
+
+
+@pytest.mark.parametrize(("stem", "is_heard"), [("guitar", False), ("synth", True)])
+@pytest.mark.parametrize("disguise", ["growl", "sub_notes"])
+def test_synthesizers_growl_and_others_do_not(
+    tmp_path: Path,
+    recipe: Recipe,
+    write_audio: WriteAudio,
+    stem: str,
+    is_heard: bool,
+    disguise: str,
+) -> None:
+    paths = ["songs/train/x/drums.wav", f"songs/train/x/{stem}.wav"]
+    bank = load_bank(
+        write_takes(tmp_path / "data", paths, write_audio), "train", tmp_path / "cache", 8000
+    )
+    songs: dict[str, object] = {"coherent": 1.0, "growl": 0.0, "sub_notes": 0.0}
+    without, growling = (
+        draw(bank, recipe, 3, 0, **songs | {disguise: share}) for share in (0.0, 1.0)
+    )
+    assert torch.equal(without[2].mixture, growling[2].mixture) != is_heard
