@@ -51,6 +51,8 @@ class Row:
     """That all files were given to reach the loudness."""
     n_bad_samples: int = 0
     """Input samples that were not finite or absurdly loud."""
+    n_bad_outputs: int = 0
+    """Samples of targets, effects and outputs that were not finite, and were written as silence."""
     damage: str = ""
     """Where the input is damaged."""
     error: str = ""

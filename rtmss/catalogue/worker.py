@@ -201,6 +201,7 @@ class Worker:
                 wall_seconds=round(report.wall_seconds, 3),
                 real_time_factor=round(report.real_time_factor, 4),
                 n_bad_samples=report.n_bad_samples,
+                n_bad_outputs=report.n_bad_outputs,
                 damage="; ".join(f"from {d.seconds:.2f} s on: {d.text}" for d in damages),
                 content=content,
                 version=__version__,

@@ -29,9 +29,8 @@ from rtmss.model.separator import SeparatorModel
 from rtmss.training.mixtures.bank import Bank
 from rtmss.training.mixtures.draw import Episode, Episodes, Plan
 from rtmss.training.mixtures.mixdown import Mixdown, Mixed
-from rtmss.training.mixtures.pool import revisit, visits
-from rtmss.training.optimiser import Optimiser
 from rtmss.training.mixtures.replay_buffer import replay, schedule
+from rtmss.training.optimiser import Optimiser
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import LoopRecipe, Recipe
 from rtmss.training.windows import Crop, Memory, Passes, window_loss

@@ -11,10 +11,10 @@ from typing import Any
 
 import psutil
 import pytest
+from rtmss.bench.rig import host_processes
 
 from helpers.live_family import Family, events, runs, until
 from helpers.live_host import Host
-from rtmss.bench.rig import host_processes
 
 pytestmark = pytest.mark.jack
 

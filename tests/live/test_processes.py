@@ -15,12 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from rtmss.bench.rig import free_port
+from rtmss.bench.harness import free_port
 from rtmss.conditions.library import Library
 from rtmss.live import host, processes
 from rtmss.live.control import process as control
 from rtmss.live.control.controller import MixerController
-from rtmss.bench.harness import free_port
 from rtmss.live.control.osc.codec import decode, message
 from rtmss.live.control.process import Lines
 from rtmss.live.options import (
