@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtmss.bench.rig import Rig, host_processes, require_psutil
+from rtmss.bench.harness import LiveHarness, host_processes, require_psutil
 from rtmss.config import UserError
 from rtmss.live.control.osc.codec import OscDecodeError, decode, message
 
@@ -75,10 +75,12 @@ def measure_soak(
     folder = Path(tempfile.mkdtemp(prefix="rtmss-soak-", dir=Path.cwd()))
     try:
         with (
-            Rig([*options, "--record", str(folder)], period, is_realtime=is_realtime) as rig,
-            _Controller(rig) as controller,
+            LiveHarness(
+                [*options, "--record", str(folder)], period, is_realtime=is_realtime
+            ) as harness,
+            _Controller(harness) as controller,
         ):
-            return _Session(rig, controller, say).play(60 * minutes, 60 * every)
+            return _Session(harness, controller, say).play(60 * minutes, 60 * every)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -86,8 +88,8 @@ def measure_soak(
 class _Controller:
     """What a surface with faders and meters does."""
 
-    def __init__(self, rig: Rig) -> None:
-        self._rig = rig
+    def __init__(self, harness: LiveHarness) -> None:
+        self._rig = harness
         self._channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._channel.setblocking(False)
         self._renewal = self._switch = 0.0
@@ -132,8 +134,10 @@ class _Controller:
 class _Session:
     """Plays, and looks now and then."""
 
-    def __init__(self, rig: Rig, controller: _Controller, say: Callable[[str], None]) -> None:
-        self._rig, self._controller, self._say = rig, controller, say
+    def __init__(
+        self, harness: LiveHarness, controller: _Controller, say: Callable[[str], None]
+    ) -> None:
+        self._rig, self._controller, self._say = harness, controller, say
         self._processes: dict[str, int] = {}
         self._began = 0.0
 

@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from rtmss.bench.rig import free_port, host_processes
 
 from helpers.live_family import Family, events, until
 from helpers.live_host import Host
+from rtmss.bench.harness import free_port, host_processes
 from rtmss.files import read_audio
 from rtmss.recording.unfinished import end_unfinished
 

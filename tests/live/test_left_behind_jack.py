@@ -11,10 +11,10 @@ from typing import Any
 
 import psutil
 import pytest
-from rtmss.bench.rig import host_processes
 
 from helpers.live_family import Family, events, runs, until
 from helpers.live_host import Host
+from rtmss.bench.harness import host_processes
 
 pytestmark = pytest.mark.jack
 
@@ -48,7 +48,7 @@ def family(
 def host_socket() -> Iterator[Any]:
     import socket
 
-    from rtmss.bench.rig import free_port
+    from rtmss.bench.harness import free_port
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as channel:
         channel.settimeout(0.5)
