@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rtmss.threads import let_waiting_threads_sleep
+
 __all__ = [
     "PROFILES",
     "Condition",
@@ -40,6 +42,8 @@ if TYPE_CHECKING:
     from rtmss.separator import Separator
 
     __version__: str
+
+let_waiting_threads_sleep()  # before torch is imported, which the names below do
 
 _MODULES = {
     "Condition": "rtmss.conditions.condition",

@@ -1,19 +1,26 @@
-"""Frozen, strict configuration objects, and the one place that reads YAML.
+"""Frozen, strict configuration objects, and how they are read from YAML.
 
 Lengths are in samples unless a name carries another unit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_type_hints
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from rtmss.bounded import UnreadableError
+from rtmss.plain_yaml import load_yaml
+
 Positive = Annotated[int, Field(gt=0)]
+Width = Annotated[int, Field(gt=0, le=4096)]
+"""Of a layer: a header that lies makes no network that no memory holds."""
+FrameLength = Annotated[int, Field(gt=0, le=1 << 16)]
+Few = Annotated[int, Field(ge=0, le=64)]
+Frames = Annotated[int, Field(gt=0, le=1 << 12)]
+"""Of a network's memory."""
 
 
 class UserError(ValueError):
@@ -32,15 +39,17 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """Base of every configuration object: frozen, unknown keys are errors."""
 
 
+MOST_PROBLEMS = 8
+"""That one error tells of."""
 T = TypeVar("T", bound=Config)
 
 
 class StftConfig(Config):
     """Framing of audio into overlapping blocks. Lengths are in samples."""
 
-    n_fft: Positive = 2048
-    n_synthesis: Positive = 1024
-    hop_length: Positive = 512
+    n_fft: FrameLength = 2048
+    n_synthesis: FrameLength = 1024
+    hop_length: FrameLength = 512
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -80,31 +89,31 @@ PROFILES = {
 class UNetConfig(Config):
     """Sizes of the causal conditional U-Net over (frames, bands)."""
 
-    bands: tuple[tuple[Positive, Positive], ...] = ((32, 8), (32, 24))
+    bands: tuple[tuple[Width, Width], ...] = ((32, 8), (32, 24))
     """(number of bands, bins in each), from low to high; DC is left out."""
-    channels: tuple[Positive, ...] = (48, 80, 120)
+    channels: tuple[Width, ...] = (48, 80, 120)
     """Channels of each level; every level halves the bands."""
-    dilations: tuple[Positive, ...] = (1, 2, 4)
+    dilations: tuple[Frames, ...] = (1, 2, 4)
     """Frames between the taps of each level's causal convolution."""
-    n_hidden: Positive = 256
+    n_hidden: Width = 256
     """Width of the recurrent bottleneck."""
-    recurrent_dilation: Positive = 1
+    recurrent_dilation: Frames = 1
     """Frames between the steps of the recurrent layers, of which so many sequences run side by side
     (Chang et al., "Dilated Recurrent Neural Networks", NeurIPS 2017)."""
-    n_paths: Annotated[int, Field(ge=0)] = 0
+    n_paths: Few = 0
     """Dual-path blocks on the deepest level of the encoder, which all targets share."""
-    n_target_paths: Annotated[int, Field(ge=0)] = 0
+    n_target_paths: Few = 0
     """Dual-path blocks on the deepest level of each target's decoder."""
-    path_width: Positive = 96
+    path_width: Width = 96
     """Hidden units of each recurrence in a dual-path block."""
-    n_condition: Positive = 128
+    n_condition: Width = 128
     """Length of the condition vector."""
     compression: Annotated[float, Field(gt=0, le=1)] = 0.4
     """Exponent on the magnitude of the input spectrum."""
     film: Literal["bottleneck", "blocks", "decoder"] = "decoder"
     """Where the condition acts: at the bottleneck alone, in the decoder's blocks too, or also on
     what the encoder says to them."""
-    look_ahead: Annotated[int, Field(ge=0)] = 0
+    look_ahead: Annotated[int, Field(ge=0, le=1 << 12)] = 0
     """Frames after its own that the recurrent encoder has heard when a mask is made; the
     convolutions then look as far ahead as back. Only for torch, and only for patient listeners: see
     `n_ahead`."""
@@ -141,18 +150,18 @@ class UNetConfig(Config):
 class ClipEncoderConfig(Config):
     """Sizes of the encoder that turns an example clip into an embedding."""
 
-    n_fft: Positive = 2048
-    hop_length: Positive = 512
-    n_mels: Positive = 96
-    channels: tuple[Positive, ...] = (24, 48, 72, 96, 128)
-    n_embedding: Positive = 128
-    segment_seconds: Annotated[float, Field(gt=0)] = 1.5
+    n_fft: FrameLength = 2048
+    hop_length: FrameLength = 512
+    n_mels: Width = 96
+    channels: tuple[Width, ...] = (24, 48, 72, 96, 128)
+    n_embedding: Width = 128
+    segment_seconds: Annotated[float, Field(gt=0, le=60)] = 1.5
 
 
 class SeparatorConfig(Config):
     """Everything that fixes the shape of a separator and of its weights."""
 
-    sample_rate: Positive = 44100
+    sample_rate: Annotated[int, Field(gt=0, le=1 << 21)] = 44100
     stft: StftConfig = StftConfig()
     unet: UNetConfig = UNetConfig()
     clip_encoder: ClipEncoderConfig = ClipEncoderConfig()
@@ -204,28 +213,6 @@ class SeparatorConfig(Config):
         return self.stft.delay + self.unet.n_ahead * self.stft.hop_length
 
 
-class _StrictLoader(yaml.SafeLoader):
-    """YAML without duplicate keys, which plain YAML would silently merge."""
-
-
-def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[Any] = set()
-    for key_node, _ in node.value:
-        key = loader.construct_object(key_node, deep=True)
-        if not isinstance(key, Hashable):
-            raise yaml.YAMLError(
-                f"line {key_node.start_mark.line + 1}: a key must be a plain word, got {key}"
-            )
-        if key in seen:
-            raise yaml.YAMLError(f"line {key_node.start_mark.line + 1}: key '{key}' stands twice")
-        seen.add(key)
-    loader.flatten_mapping(node)
-    return dict(loader.construct_mapping(node, deep=True))
-
-
-_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
-
-
 def find_yaml(name: str, folder: Path, kind: str) -> Path:
     """A YAML file that comes with rtmss, by name, or any, by its path.
 
@@ -255,11 +242,9 @@ def read_yaml(path: Path, kind: type[T]) -> T:
             choices.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_StrictLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error})") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+        content = load_yaml(path)
+    except UnreadableError as error:
+        raise ConfigError(f"{path}: {error}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: expected 'key: value' lines, got {type(content).__name__}")
     return validate(content, kind, str(path))
@@ -272,12 +257,14 @@ def validate(content: dict[str, Any], kind: type[T], origin: str) -> T:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(_describe(problem, kind) for problem in error.errors())
-        raise ConfigError(f"{origin}: {problems}") from error
+        found = error.errors()
+        told = [" ".join(_describe(problem, kind).split()) for problem in found[:MOST_PROBLEMS]]
+        more = [f"and {len(found) - MOST_PROBLEMS} more"] if len(found) > MOST_PROBLEMS else []
+        raise ConfigError(f"{origin}: {'; '.join(told + more)}") from error
 
 
 def _describe(problem: Any, kind: type[BaseModel]) -> str:
-    where = ".".join(str(part) for part in problem["loc"]) or "the whole"
+    where = ".".join(f"{part!s:.64}" for part in problem["loc"]) or "the whole"
     if problem["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
         return (
             f"unknown key '{where}'; known here: {', '.join(_choices(kind, problem['loc'][:-1]))}"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
 
 from rtmss.config import ConfigError
 
+MAX_NAMED, MAX_ALIKE = 40, 200
+"""Names that an error lists, and that it compares with the wrong one: a library may be huge."""
 
-def find(name: str, known: dict[str, Any], kind: str) -> Any:
+
+def find(name: str, known: Mapping[str, Any], kind: str) -> Any:
     """Look a name up.
 
     Raises:
@@ -16,6 +20,10 @@ def find(name: str, known: dict[str, Any], kind: str) -> Any:
     """
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    names = sorted(known)
+    alike = [other for other in names if other[:1] == name[:1]] if len(names) > MAX_ALIKE else names
+    near = difflib.get_close_matches(name, alike[:MAX_ALIKE], n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
-    raise ConfigError(f"no {kind} '{name}'; {hint}known: {', '.join(sorted(known)) or 'none'}")
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    listed = ", ".join(names[:MAX_NAMED]) or "none"
+    raise ConfigError(f"no {kind} '{name}'; {hint}known: {listed}{more}")

@@ -1,36 +1,30 @@
 """Files through the session: streamed, with flat memory, aligned to the input to the sample.
 
-The separator hears the file at its own rate; targets come back to the file's rate, and everything
-else happens there:
-the remainder is the untouched input less the targets, so it keeps the input's full bandwidth.
-
-Axes: N stems, C channels, S samples.
+Axes: C channels, S samples.
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soxr
 from pedalboard.io import AudioFile, WriteableAudioFile
 
 from rtmss.audio import Audio
+from rtmss.chain import FileMixer, Piece, Separation
+from rtmss.conditions.condition import Condition
 from rtmss.conditions.preset import Effect, Preset
 from rtmss.config import ConfigError
-from rtmss.effects import Lane
 from rtmss.engine.backends.protocol import Backend
-from rtmss.engine.control import Scene
-from rtmss.engine.mixer import Mixer
-from rtmss.engine.session import Session, make_sane
-from rtmss.files import AudioFileError, open_audio
+from rtmss.engine.control import Scene, Stem
+from rtmss.files import AudioFileError, AudioReader, OnDamage, open_audio, warn_of_damage
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
-from rtmss.separator import BLOCK_HOPS
+from rtmss.ownership import remove_orphans, try_lock
 
 BLOCK = 1 << 15
 """Samples read from the file at once."""
@@ -80,6 +74,8 @@ class RenderReport:
     """Largest sample written, full scale 1; formats other than wav clip what is above."""
     n_bad_samples: int
     """Input samples that were not finite or absurdly loud."""
+    n_bad_outputs: int = 0
+    """Samples of targets, effects and outputs that were not finite, and were written as silence."""
 
     @property
     def real_time_factor(self) -> float:
@@ -87,148 +83,130 @@ class RenderReport:
         return self.wall_seconds / max(self.seconds, 1e-9)
 
 
+@dataclass(frozen=True)
+class Order:
+    """One plan for a file, and where its files go."""
+
+    folder: Path
+    """Made if need be. Files appear under their names only when all are whole."""
+    plan: RenderPlan
+
+
 def render(
-    source: Path,
-    folder: Path,
+    source: str | Path,
+    folder: str | Path,
     model: SeparatorModel,
     plan: RenderPlan,
     report: Callable[[float], None] = lambda _: None,
     *,
     backend: Backend | None = None,
 ) -> RenderReport:
-    """Render a file.
+    """Render a file by one plan; see `render_all`."""
+    order = Order(Path(folder), plan)
+    return render_all(Path(source), [order], model, report, backend=backend)[0]
+
+
+def render_all(
+    source: Path,
+    orders: Sequence[Order],
+    model: SeparatorModel,
+    report: Callable[[float], None] = lambda _: None,
+    *,
+    backend: Backend | None = None,
+    on_damage: OnDamage = warn_of_damage,
+) -> list[RenderReport]:
+    """Render a file by several plans in one pass: it is decoded once, and each condition that
+    occurs in them is separated once.
 
     Args:
         source: any readable format, 1 or 2 channels, any sample rate.
-        folder: where the files go; made if need be. They appear under their names only when all are
-            whole.
+        orders: what to write, with at most `MAX_STEMS` conditions in all.
         model: the weights.
-        plan: what to write.
         report: called with the fraction done.
         backend: what runs the model; None for eager torch, which is as fast as any in long blocks
             and uses all cores.
+        on_damage: called where a damage of the source begins, once.
+
+    Returns:
+        What was done, in the order of `orders`; every report has the time that all took.
 
     Raises:
         AudioFileError: the input cannot be used, or an output cannot be written.
         ConfigError: an effect cannot be made, or the format is unknown.
+        ValueError: the plans have too many conditions.
     """
-    if plan.format not in FORMATS:
-        raise ConfigError(f"no format '{plan.format}'; known: {', '.join(FORMATS)}")
+    for order in orders:
+        if order.plan.format not in FORMATS:
+            raise ConfigError(f"no format '{order.plan.format}'; known: {', '.join(FORMATS)}")
     started = time.monotonic()
-    with open_audio(source, most_channels=N_CHANNELS) as reader:
+    with (
+        open_audio(source, most_channels=N_CHANNELS, on_damage=on_damage) as reader,
+        contextlib.ExitStack() as stack,
+    ):
         rate = reader.sample_rate
-        chain = _Chain(model, plan, rate, backend)
-        channels = dict.fromkeys(plan.names, reader.n_channels)
-        with Files(source, folder, channels, rate, plan.format) as files:
-            for block in reader.blocks(BLOCK):
-                files.write(chain.push(block))
-                report(reader.progress)
-            files.n_total = reader.n_read  # known only now: headers lie
-            for pieces in chain.finish(files.n_total):
-                files.write(pieces)
-            report(1.0)
-    seconds = time.monotonic() - started
-    return RenderReport(files.paths, reader.n_read / rate, seconds, files.peak, chain.n_bad_samples)
+        conditions = all_conditions(order.plan for order in orders)
+        targets = Scene(tuple(Stem(str(i), c) for i, c in enumerate(conditions)))
+        separation = Separation(model, targets, rate, backend)
+        outputs = [_Output(source, order, conditions, reader, stack) for order in orders]
+        for block in reader.blocks(BLOCK):
+            piece = separation.push(block)
+            for output in outputs:
+                output.write(piece)
+            report(reader.progress)
+        piece = separation.finish()
+        for output in outputs:
+            output.finish(piece, reader.n_read)  # known only now: headers lie
+        report(1.0)
+    wall_seconds, seconds = time.monotonic() - started, reader.n_read / rate
+    return [
+        RenderReport(
+            o.files.paths,
+            seconds,
+            wall_seconds,
+            o.files.peak,
+            separation.n_bad_samples,
+            separation.n_bad_outputs + o.n_bad_outputs,
+        )
+        for o in outputs
+    ]
 
 
-class _Chain:
-    """Samples in at the file's rate; aligned pieces of every strip and of the mix out, by name."""
+def all_conditions(plans: Iterable[RenderPlan]) -> list[Condition]:
+    """What the stems of these plans separate by, each once, in the order in which they occur."""
+    stems = (stem for plan in plans for stem in plan.scene.stems)
+    return list(dict.fromkeys(stem.condition for stem in stems))
+
+
+class _Output:
+    """The mix of one plan and its files, which are open until the stack ends."""
 
     def __init__(
-        self, model: SeparatorModel, plan: RenderPlan, rate: int, backend: Backend | None = None
+        self,
+        source: Path,
+        order: Order,
+        conditions: Sequence[Condition],
+        reader: AudioReader,
+        stack: contextlib.ExitStack,
     ) -> None:
-        self.session = Session(model, plan.scene, backend=backend)
-        self.n_bad_samples = 0
-        self._mixer = Mixer(N_CHANNELS, rate)
-        self._mixer.snap(plan.scene)
-        names = [stem.name for stem in plan.scene.stems]
-        self._to_model = _Resampler(rate, self.session.sample_rate, N_CHANNELS)
-        self._from_model = _Resampler(self.session.sample_rate, rate, N_CHANNELS * len(names))
-        self._waiting: Audio = np.zeros((N_CHANNELS, 0), np.float32)
-        self._skip = self.session.delay
-        self._dry = Lane(N_CHANNELS, rate)
-        self._targets = Lane(N_CHANNELS * len(names), rate)
-        self._strips = {
-            name: Lane(N_CHANNELS, rate, plan.effects.get(name, ()), name)
-            for name in (*names, "remainder")
-        }
-        self._master = Lane(N_CHANNELS, rate, plan.effects.get("mix", ()), "mix")
-        self._n_mixed = self._n_out = 0
+        plan, rate = order.plan, reader.sample_rate
+        slots = [conditions.index(stem.condition) for stem in plan.scene.stems]
+        self._mixer = FileMixer(plan.scene, plan.effects, rate, slots)
+        channels = dict.fromkeys(plan.names, reader.n_channels)
+        files = Files(source, order.folder, channels, rate, plan.format)
+        self.files = stack.enter_context(files)
 
-    def push(self, block: Audio) -> dict[str, Audio]:
-        """Take (1 or 2, S) more samples of the file, give what is ready."""
-        block, n_bad = make_sane(block)
-        self.n_bad_samples += n_bad
-        block = np.repeat(block, N_CHANNELS, axis=0) if block.shape[0] == 1 else block
-        self._dry.push(block)
-        self._separate(self._to_model(block))
-        return self._advance()
+    @property
+    def n_bad_outputs(self) -> int:
+        return self._mixer.n_bad_outputs
 
-    def finish(self, n_total: int) -> Iterator[dict[str, Audio]]:
-        """Push silence until everything has come out, `n_total` samples in all."""
-        self._separate(self._to_model(np.zeros((N_CHANNELS, 0), np.float32), last=True))
-        hop = self.session.hop_length
-        n_hops = (
-            -(-(self._waiting.shape[-1] + self.session.delay) // hop) + 1
-        )  # one more: resamplers round either way
-        silence = np.zeros((N_CHANNELS, n_hops * hop - self._waiting.shape[-1]), np.float32)
-        self._separate(silence, last=True)
-        yield self._advance()
-        for strip in self._strips.values():
-            strip.flush(n_total - self._n_mixed)
-        yield self._advance()
-        self._master.flush(n_total - self._n_out)
-        yield {"mix": self._master.take(n_total - self._n_out)}
+    def write(self, piece: Piece) -> None:
+        self.files.write(self._mixer.push(piece))
 
-    def _separate(self, samples: Audio, last: bool = False) -> None:
-        hop = self.session.hop_length
-        samples = np.concatenate([self._waiting, samples], axis=-1)
-        n = samples.shape[-1] // hop * hop
-        self._waiting = samples[:, n:]
-        for start in range(0, n, BLOCK_HOPS * hop):
-            end = min(start + BLOCK_HOPS * hop, n)
-            targets = self.session.step(samples[:, start:end]).stems.reshape(
-                self._targets.n_channels, end - start
-            )
-            kept = targets[:, self._skip :]
-            self._skip -= targets.shape[-1] - kept.shape[-1]
-            self._targets.push(self._from_model(kept, last=last and end == n))
-
-    def _advance(self) -> dict[str, Audio]:
-        n = min(self._dry.n_ready, self._targets.n_ready)
-        stems = self._targets.take(n).reshape(len(self._strips) - 1, N_CHANNELS, n)
-        strips = [*stems, self._dry.take(n) - stems.sum(0)]
-        for lane, audio in zip(self._strips.values(), strips, strict=True):
-            lane.push(audio)
-        n = min(lane.n_ready for lane in self._strips.values())
-        pieces = {name: lane.take(n) for name, lane in self._strips.items()}
-        self._master.push(
-            self._mixer.mix(np.stack([*pieces.values(), np.zeros((N_CHANNELS, n), np.float32)]))
-        )
-        self._n_mixed += n
-        pieces["mix"] = self._master.take(self._master.n_ready)
-        self._n_out += pieces["mix"].shape[-1]
-        return pieces
-
-
-class _Resampler:
-    """A stream from one rate to another, aligned; nothing at all when the rates are equal."""
-
-    def __init__(self, rate: int, new_rate: int, n_channels: int) -> None:
-        same = rate == new_rate
-        self._stream = (
-            None
-            if same
-            else soxr.ResampleStream(rate, new_rate, n_channels, dtype="float32", quality="VHQ")
-        )
-
-    def __call__(self, audio: Audio, last: bool = False) -> Audio:
-        """(C, S) -> (C, S'), as many samples as are certain by now; all with `last`."""
-        if self._stream is None:
-            return audio
-        return np.ascontiguousarray(
-            self._stream.resample_chunk(np.ascontiguousarray(audio.T), last=last).T
-        )
+    def finish(self, piece: Piece, n_total: int) -> None:
+        self.files.n_total = n_total
+        self.write(piece)
+        for pieces in self._mixer.finish(n_total):
+            self.files.write(pieces)
 
 
 class Files:
@@ -277,6 +255,7 @@ class Files:
     def __enter__(self) -> Files:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            remove_orphans(self.folder, ".*.partial.*")
             for name, path in self._partial.items():
                 self._open[name] = self._create(path, self._channels[name])
         except (OSError, RuntimeError, ValueError) as error:
@@ -287,6 +266,7 @@ class Files:
     def _create(self, path: Path, n_channels: int) -> WriteableAudioFile:
         """A file to write to: opened here, as pedalboard knows only names that are Unicode."""
         raw = self._raw.enter_context(path.open("w+b"))
+        try_lock(raw)  # so that nobody takes it for one that was left behind
         return AudioFile(
             raw, "w", self._rate, n_channels, format=self._format, **FORMATS[self._format]
         )

@@ -11,14 +11,15 @@ from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rtmss.audio import Audio
-from rtmss.conditions.condition import Condition, ConditionHeader
-from rtmss.conditions.encode import check_clip, create_condition, encode_clips
+from rtmss.conditions.condition import Condition, ConditionError, ConditionHeader, ConditionLimits
+from rtmss.conditions.encode import check_clip, create_condition, encode_clips, limits_of
 from rtmss.config import PROFILES
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Output, Session
-from rtmss.files import resample
+from rtmss.files import AudioArrayError, as_audio, check_rate, resample, silence_bad
 from rtmss.lookup import find
 from rtmss.model.checkpoint import load_model
 from rtmss.model.separator import SeparatorModel
@@ -42,7 +43,7 @@ class Separator:
     model_id: str
 
     @classmethod
-    def load(cls, path: Path | None = None, profile: str | None = None) -> Separator:
+    def load(cls, path: str | Path | None = None, profile: str | None = None) -> Separator:
         """Load weights; without a path those that come with rtmss.
 
         Args:
@@ -56,12 +57,17 @@ class Separator:
             ConfigError: there is no profile of this name, or the weights cannot play it.
         """
         stft = None if profile is None else find(profile, PROFILES, "profile")
-        return cls(*load_model(path or default_weights(), stft))
+        return cls(*load_model(Path(path) if path else default_weights(), stft))
+
+    @property
+    def limits(self) -> ConditionLimits:
+        """What the model takes of a condition."""
+        return limits_of(self.model)
 
     def condition(
         self,
-        positive: Sequence[Audio] = (),
-        negative: Sequence[Audio] = (),
+        positive: Sequence[ArrayLike] = (),
+        negative: Sequence[ArrayLike] = (),
         *,
         sample_rate: int,
         name: str = "target",
@@ -75,25 +81,23 @@ class Separator:
             name: what to call it.
 
         Raises:
-            ConditionError: a clip is too short or silent, or there are none.
+            ConditionError: a clip is too short, silent or not finite, or there are none.
+            AudioArrayError: a clip is no audio, or there is no such sample rate.
         """
+        rate = check_rate(sample_rate)
         sides: list[list[Audio]] = []
         for side, clips in (("positive", positive), ("negative", negative)):
-            for number, clip in enumerate(clips, 1):
-                check_clip(clip, sample_rate, f"{side} clip {number}")
-            sides.append(
-                [
-                    resample(np.atleast_2d(clip), sample_rate, self.model.config.sample_rate)
-                    for clip in clips
-                ]
-            )
+            taken = _clips(clips, side)
+            for number, clip in enumerate(taken, 1):
+                check_clip(clip, rate, f"{side} clip {number}")
+            sides.append([resample(clip, rate, self.model.config.sample_rate) for clip in taken])
         vector, positives, negatives = encode_clips(self.model, *sides)
         return Condition(
             ConditionHeader(name=name, model_id=self.model_id), vector, positives, negatives
         )
 
     def condition_from_files(
-        self, name: str, positive: Sequence[Path], negative: Sequence[Path] = ()
+        self, name: str, positive: Sequence[str | Path], negative: Sequence[str | Path] = ()
     ) -> Condition:
         """Make a condition from clip files, with their provenance.
 
@@ -103,11 +107,11 @@ class Separator:
         """
         return create_condition(self.model, self.model_id, name, positive, negative)
 
-    def separate(self, audio: Audio, sample_rate: int, condition: Condition) -> Audio:
+    def separate(self, audio: ArrayLike, sample_rate: int, condition: Condition) -> Audio:
         """Separate one target out of a whole piece.
 
         Args:
-            audio: (C, S), 1 or 2 channels.
+            audio: (C, S), 1 or 2 channels; see `rtmss.files.arrays`.
             sample_rate: Hz; other rates than the model's are resampled there and back.
             condition: what to separate.
 
@@ -117,12 +121,12 @@ class Separator:
         return np.asarray(self.separate_all(audio, sample_rate, [condition])[0])
 
     def separate_all(
-        self, audio: Audio, sample_rate: int, conditions: Sequence[Condition]
+        self, audio: ArrayLike, sample_rate: int, conditions: Sequence[Condition]
     ) -> Audio:
         """Separate several targets out of a whole piece in one pass.
 
         Args:
-            audio: (C, S), 1 or 2 channels.
+            audio: (C, S), 1 or 2 channels; see `rtmss.files.arrays`.
             sample_rate: Hz; other rates than the model's are resampled there and back.
             conditions: what to separate, N of them, at most 8.
 
@@ -130,42 +134,61 @@ class Separator:
             (N, 2, S) the targets, each aligned to `audio` to the sample.
 
         Raises:
-            ValueError: the samples are not floating point.
+            AudioArrayError: it is no audio, or there is no such sample rate.
+            ConditionError: a condition was made for other weights, or does not fit the model.
         """
-        model_rate = self.model.config.sample_rate
-        session = Session(
-            self.model, Scene(tuple(Stem(str(i), c) for i, c in enumerate(conditions)))
-        )
-        targets = play_whole(session, resample(_checked(audio), sample_rate, model_rate)).stems
-        if sample_rate != model_rate:
-            targets = np.stack([resample(target, model_rate, sample_rate) for target in targets])
-        targets = targets[..., : audio.shape[-1]]
-        return np.pad(targets, ((0, 0), (0, 0), (0, audio.shape[-1] - targets.shape[-1])))
+        sound = silence_bad(as_audio(audio))
+        scene = Scene(self._stems(conditions))
+        session = Session(self.model, scene, sample_rate=check_rate(sample_rate))
+        return play_whole(session, sound).stems
+
+    def _stems(self, conditions: Sequence[Condition]) -> tuple[Stem, ...]:
+        """A stem for each condition.
+
+        Raises:
+            ConditionError: one is none, or was made for other weights.
+        """
+        if isinstance(conditions, Condition | str):
+            raise ConditionError(f"expected a list of conditions, got {conditions!r:.80}")
+        for condition in conditions:
+            if not isinstance(condition, Condition):
+                raise ConditionError(f"expected a condition, got {condition!r:.80}")
+            if condition.header.model_id and self.model_id:  # else nothing is known
+                condition.header.check_model(self.model_id)
+        return tuple(Stem(str(i), condition) for i, condition in enumerate(conditions))
 
 
-def play_whole(session: Session, audio: Audio) -> Output:
+def _clips(clips: Sequence[ArrayLike], side: str) -> list[Audio]:
+    """The clips of one side as audio.
+
+    Raises:
+        AudioArrayError: one is none, or they are one array instead of a list.
+    """
+    if isinstance(clips, np.ndarray | str | bytes):
+        raise AudioArrayError(f"{side}: expected a list of clips, got {type(clips).__name__}")
+    return [as_audio(clip, f"{side} clip {number}") for number, clip in enumerate(clips, 1)]
+
+
+def play_whole(session: Session, audio: ArrayLike) -> Output:
     """Play a whole piece through a session, in large blocks.
 
     Args:
         session: at the start of its stream.
-        audio: (1 or 2, S) at the session's sample rate.
+        audio: (1 or 2, S) at the session's sample rate; see `rtmss.files.arrays`.
+
+    Raises:
+        AudioArrayError: it is no audio.
 
     Returns:
         Every field aligned to `audio` and as long as it.
     """
-    n, hop = audio.shape[-1], session.hop_length
+    sound = as_audio(audio)
+    n, hop = sound.shape[-1], session.hop_length
     n_padded = -(-(n + session.delay) // hop) * hop
-    padded = np.pad(audio, ((0, 0), (0, n_padded - n)))
+    padded = np.pad(sound, ((0, 0), (0, n_padded - n)))
     steps = [
         session.step(padded[:, i : i + BLOCK_HOPS * hop])
         for i in range(0, n_padded, BLOCK_HOPS * hop)
     ]
     fields = (np.concatenate(pieces, axis=-1) for pieces in zip(*steps, strict=True))
     return Output(*(field[..., session.delay : session.delay + n] for field in fields))
-
-
-def _checked(audio: Audio) -> Audio:
-    audio = np.atleast_2d(audio)
-    if not np.issubdtype(audio.dtype, np.floating):
-        raise ValueError(f"expected floating point audio, full scale 1, got {audio.dtype}")
-    return audio.astype(np.float32)

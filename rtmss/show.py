@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Group, RenderableType
 
 from rtmss import __version__
-from rtmss.conditions.condition import Condition, clip_similarities, load_condition, nearest
+from rtmss.conditions.condition import (
+    ClipRecord,
+    Condition,
+    clip_similarities,
+    load_condition,
+    nearest,
+)
+from rtmss.conditions.encode import MIXED_DB
 from rtmss.conditions.library import Library
 from rtmss.conditions.preset import StripPreset
+from rtmss.config import UserError
+from rtmss.console import one_line
 from rtmss.engine.backends.choose import BackendChoice
 from rtmss.live.control.osc.table import reference
 from rtmss.live.device.portaudio import PortAudioError, devices
@@ -29,7 +41,11 @@ def conditions_table(library: Library) -> WholeTable:
     table = WholeTable("condition", "positive", "negative", "seconds", "weights", "folder")
     own = library.own_instead_of_shipped()
     for name, path in sorted(library.conditions().items()):
-        header = load_condition(path).header
+        try:
+            header = load_condition(path).header
+        except UserError as error:
+            table.add_row(name, "", "", "", "", _unusable(error), style="red")
+            continue
         seconds = sum(clip.seconds for clip in (*header.positive, *header.negative))
         counts = (str(len(header.positive)), str(len(header.negative)))
         instead = " (instead of the shipped one)" if name in own else ""
@@ -48,9 +64,9 @@ def condition_details(name: str, library: Library) -> RenderableType:
     """
     known = library.conditions()
     condition = load_condition(find(name, known, "condition"))
-    others = [load_condition(path) for other, path in known.items() if other != name]
-    same = [other for other in others if other.header.model_id == condition.header.model_id]
-    clips = WholeTable("clip", "side", "seconds", "similarity to the other clips")
+    others = _readable(path for other, path in sorted(known.items()) if other != name)
+    same = [other for other in others if _is_comparable(condition, other)]
+    clips = WholeTable("clip", "side", "seconds", "similarity to the other clips", "left over")
     for side in ("positive", "negative"):
         _add_clips(clips, condition, side)
     near = WholeTable("nearest conditions", "similarity")
@@ -63,23 +79,66 @@ def condition_details(name: str, library: Library) -> RenderableType:
     return Group(title, clips, near)
 
 
+def _unusable(error: UserError) -> str:
+    return f"cannot be used: {one_line(str(error))}"
+
+
+def _readable(paths: Iterable[Path]) -> Iterator[Condition]:
+    """Those of the conditions that can be read; the list of all says what is wrong with others."""
+    for path in paths:
+        with contextlib.suppress(UserError):
+            yield load_condition(path)
+
+
+def _is_comparable(one: Condition, other: Condition) -> bool:
+    same_weights = other.header.model_id == one.header.model_id
+    return same_weights and other.vector.shape == one.vector.shape
+
+
+def clip_warnings(condition: Condition) -> list[str]:
+    """What is doubtful about a condition's clips, a sentence each."""
+    found = [
+        f"{record.file}: the condition leaves {record.left_over_db:.0f} dB of it; it holds other "
+        "sounds too, or one that these weights do not know"
+        for record in condition.header.positive
+        if _is_mixed(record)
+    ]
+    for side in ("positive", "negative"):
+        odd = _outlier(condition, side)
+        if odd is not None:
+            records = getattr(condition.header, side)
+            file = records[odd].file if odd < len(records) else f"clip {odd + 1}"
+            found.append(f"{file}: unlike the other {side} clips")
+    return found
+
+
+def _is_mixed(record: ClipRecord) -> bool:
+    return record.left_over_db is not None and record.left_over_db > MIXED_DB
+
+
+def _outlier(condition: Condition, side: str) -> int | None:
+    """The number of the clip that is unlike the others, if there is one."""
+    similarities = clip_similarities(getattr(condition, side))
+    if len(similarities) < 2 or min(similarities) >= OUTLIER_SIMILARITY:
+        return None
+    return int(np.argmin(similarities))
+
+
 def _add_clips(table: WholeTable, condition: Condition, side: str) -> None:
     records = getattr(condition.header, side)
     similarities = clip_similarities(getattr(condition, side))
-    odd = int(np.argmin(similarities)) if len(similarities) > 1 else -1
-    for i, (record, similarity) in enumerate(zip(records, similarities, strict=True)):
-        is_outlier = i == odd and similarity < OUTLIER_SIMILARITY
-        shown = (
-            f"{similarity:.2f}{'  the outlier' if is_outlier else ''}"
-            if odd >= 0
-            else "the only one"
-        )
+    odd = _outlier(condition, side)
+    for i, (record, similarity) in enumerate(zip(records, similarities, strict=False)):
+        alike = f"{similarity:.2f}" if len(records) > 1 else "the only one"
+        left = "" if record.left_over_db is None else f"{record.left_over_db:.0f} dB"
+        is_doubtful = i == odd or _is_mixed(record)
         table.add_row(
             record.file,
             side,
             f"{record.seconds:.1f}",
-            shown,
-            style="yellow" if is_outlier else None,
+            f"{alike}{'  the outlier' if i == odd else ''}",
+            f"{left}{'  mixed?' if _is_mixed(record) else ''}",
+            style="yellow" if is_doubtful else None,
         )
 
 
@@ -87,7 +146,11 @@ def presets_table(library: Library) -> WholeTable:
     """Every preset with its description."""
     table = WholeTable("preset", "stems", "description")
     for name in sorted(library.presets()):
-        preset = library.load_preset(name)
+        try:
+            preset = library.preset_named(name)
+        except UserError as error:
+            table.add_row(name, "", _unusable(error), style="red")
+            continue
         table.add_row(name, ", ".join(preset.stems), preset.description)
     return table
 
@@ -99,7 +162,7 @@ def preset_table(name: str, library: Library) -> RenderableType:
         ConfigError: there is none of this name, or it is not valid.
     """
     preset = library.load_preset(name)
-    table = WholeTable("strip", "condition", "gain", "state", "channels", "effects")
+    table = WholeTable("strip", "condition", "gain", "pan", "state", "channels", "effects")
     strips: dict[str, StripPreset] = {**preset.stems, "remainder": preset.remainder}
     for strip_name, strip in strips.items():
         state = " ".join(
@@ -111,13 +174,14 @@ def preset_table(name: str, library: Library) -> RenderableType:
             strip_name,
             getattr(strip, "condition", ""),
             f"{strip.gain_db:+.1f} dB",
+            f"{strip.pan:+.1f}" if strip.pan else "",
             state,
             channels,
             effects,
         )
     master = ", ".join(effect.type for effect in preset.master.effects)
     state = "mute" if preset.master.mute else ""
-    table.add_row("master", "", f"{preset.master.gain_db:+.1f} dB", state, "1 2", master)
+    table.add_row("master", "", f"{preset.master.gain_db:+.1f} dB", "", state, "1 2", master)
     note = f"Changes glide over {preset.fade_ms:g} ms; a late hop plays: {preset.fallback}."
     return Group(preset.description, table, note)
 

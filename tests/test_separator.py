@@ -132,8 +132,10 @@ def test_several_targets_in_one_pass_are_those_of_single_passes(
         assert np.abs(target - separator.separate(audio, 48000, condition)).max() <= 1e-5
 
 
-def test_integer_samples_are_refused(
+def test_integer_samples_are_scaled(
     separator: Separator, noise: Noise, make_condition: MakeCondition
 ) -> None:
-    with pytest.raises(ValueError, match="expected floating point audio, full scale 1, got int16"):
-        separator.separate((noise(1000) * 32767).astype(np.int16), 44100, make_condition())
+    whole = (noise(1000) * 32767).astype(np.int16)
+    target = separator.separate(whole, 44100, make_condition())
+    expected = separator.separate(whole / np.float32(32768), 44100, make_condition())
+    assert np.array_equal(target, expected)

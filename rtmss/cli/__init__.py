@@ -2,7 +2,27 @@
 quick.
 """
 
-from rtmss.cli import bench, data, export, files, library, live, research  # each adds its commands
+from rtmss.cli import (  # each adds its commands
+    bench,
+    catalogue,
+    data,
+    export,
+    files,
+    library,
+    live,
+    research,
+)
 from rtmss.cli.base import app, main
 
-__all__ = ["app", "bench", "data", "export", "files", "library", "live", "main", "research"]
+__all__ = [
+    "app",
+    "bench",
+    "catalogue",
+    "data",
+    "export",
+    "files",
+    "library",
+    "live",
+    "main",
+    "research",
+]

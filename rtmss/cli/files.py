@@ -32,6 +32,8 @@ from rtmss.cli.base import (
 from rtmss.config import PROFILES, UserError
 
 if TYPE_CHECKING:
+    from rtmss.config import SeparatorConfig
+    from rtmss.recording.log import Header
     from rtmss.rendering import RenderPlan, RenderReport
     from rtmss.separator import Separator
 
@@ -134,6 +136,7 @@ def render(
     loaded = library.load_preset(str(preset))
     separator = load_separator(weights, threads, profile)
     scene = Scene.from_preset(loaded, library, separator.model_id)
+    scene.check(separator.limits)
     tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
     _render(
         inputs,
@@ -162,7 +165,6 @@ def _render(
     Raises:
         UserError: one of them could not be rendered, or two of several have the same name.
     """
-    from rtmss.files import AudioFileError
     from rtmss.rendering import render as run
 
     model, choice = separator.model, choose_backend(separator, wanted)
@@ -178,11 +180,12 @@ def _render(
             _show(
                 source.name, partial(run, source, folder, model, plan, backend=backend), plan.format
             )
-        except AudioFileError as error:
+        except (UserError, OSError, MemoryError, RuntimeError) as error:
             if len(sources) == 1:
                 raise
             n_failed += 1
-            complain(str(error))
+            told = str(error) if isinstance(error, UserError) else f"{source}: {error}"
+            complain(told)
     if n_failed:
         raise UserError(f"{n_failed} of {len(sources)} files could not be rendered")
 
@@ -196,14 +199,12 @@ def _replay(
 
     separator = load_separator(weights, threads=1)
     automation = SessionLog.load(log, separator.model_id)
-    config, frames = separator.model.config, (automation.header.hop_length, automation.header.delay)
-    if frames != (config.stft.hop_length, config.delay):
-        profile = {(stft.hop_length, stft.delay): name for name, stft in PROFILES.items()}.get(
-            frames
-        )
+    if not automation.header.fits(separator.model.config):
+        profile = _profile_of(automation.header, separator.model.config)
         if profile is None:
+            hop_length, delay = automation.header.hop_length, automation.header.delay
             raise UserError(
-                f"{log}: hops of {frames[0]} samples, {frames[1]} late, are those of no profile"
+                f"{log}: hops of {hop_length} samples, {delay} late, are those of no profile"
             )
         separator = load_separator(weights, threads=1, profile=profile)
     backend = choose_backend(separator, wanted or automation.header.backend).start(separator.model)
@@ -227,6 +228,14 @@ def _replay(
             style="yellow",
             markup=False,
         )
+
+
+def _profile_of(header: Header, config: SeparatorConfig) -> str | None:
+    """The latency profile that a log was recorded with; None for another."""
+    for name, stft in PROFILES.items():
+        if header.fits(config.model_copy(update={"stft": stft})):
+            return name
+    return None
 
 
 def _show(
@@ -271,4 +280,10 @@ def _summarise(report: RenderReport, format: str) -> None:  # noqa: A002
     if report.n_bad_samples:
         console.print(
             f"{report.n_bad_samples} input samples were not finite or absurdly loud", style="yellow"
+        )
+    if report.n_bad_outputs:
+        console.print(
+            f"{report.n_bad_outputs} samples of stems, effects or mix were not finite and are "
+            "silence",
+            style="yellow",
         )

@@ -13,6 +13,7 @@ from rtmss.cli.base import (
     Strict,
     Weights,
     app,
+    complain,
     console,
     load_library,
     load_separator,
@@ -20,6 +21,7 @@ from rtmss.cli.base import (
     tell_of_own,
     user_folder,
 )
+from rtmss.config import UserError
 
 condition_app = typer.Typer(
     no_args_is_help=True, help="Make and look at conditions: what to separate, by example."
@@ -40,6 +42,7 @@ def condition_create(
     """Make a condition from clips and keep it; negatives alone mean "everything except this"."""
     from rtmss.conditions.condition import save_condition
     from rtmss.conditions.preset import check_name
+    from rtmss.show import clip_warnings
 
     refuse_damaged(strict)
     check_name(name, "condition")
@@ -50,6 +53,8 @@ def condition_create(
     console.print(
         f"{'Replaced' if replaced else 'Created'} condition '{name}' in {path}", highlight=False
     )
+    for warning in clip_warnings(condition):
+        console.print(f"Doubtful: {warning}", style="yellow", highlight=False)
     tell_of_own(load_library(), [name])
 
 
@@ -69,15 +74,26 @@ def condition_rebuild(
 
     separator, library = load_separator(weights), load_library()
     known = library.conditions()
-    for name in names or sorted(known):
-        header = load_condition(find(name, known, "condition")).header
-        if not names and header.model_id == separator.model_id:
+    asked = names or sorted(known)
+    failed = 0
+    for name in asked:
+        try:
+            header = load_condition(find(name, known, "condition")).header
+            if not names and header.model_id == separator.model_id:
+                continue
+            sides = [[clip.file for clip in side] for side in (header.positive, header.negative)]
+            path = _own_file(name)
+            save_condition(path, separator.condition_from_files(name, *sides))
+        except UserError as error:
+            if len(asked) == 1:
+                raise
+            failed += 1
+            complain(f"{name}: {error}")
             continue
-        sides = [[Path(clip.file) for clip in side] for side in (header.positive, header.negative)]
-        path = _own_file(name)
-        save_condition(path, separator.condition_from_files(name, *sides))
         console.print(f"Rebuilt condition '{name}' in {path}", highlight=False)
     tell_of_own(library, names or known)
+    if failed:
+        raise UserError(f"{failed} of {len(asked)} conditions could not be rebuilt")
 
 
 def _own_file(name: str) -> Path:

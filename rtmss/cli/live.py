@@ -54,7 +54,7 @@ def live(
         ),
     ] = None,
     sample_rate: Annotated[
-        int | None, typer.Option(metavar="HZ", help="44100 or 48000; else the device's own.")
+        int | None, typer.Option(metavar="HZ", help="Of the devices; else their own.")
     ] = None,
     queue: Annotated[
         int | None,
@@ -102,6 +102,7 @@ def live(
     from rtmss.live.host import HostOptions, run_host
     from rtmss.live.options import ControlOptions, EngineOptions, RecorderOptions
     from rtmss.live.recorder import check_folder
+    from rtmss.recording.unfinished import end_unfinished
 
     if device and (source or sink):
         raise UserError("--device is for both ways; name either it, or --input and --output")
@@ -112,6 +113,7 @@ def live(
     library, separator = load_library(), load_separator(weights, profile=profile)
     loaded = library.load_preset(preset)
     scene = Scene.from_preset(loaded, library, separator.model_id)
+    scene.check(separator.limits)
     if not quiet:
         tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
     config = separator.model.config
@@ -119,18 +121,19 @@ def live(
     choice = choose_backend(separator, backend)
     if not quiet:
         tell(f"backend {choice}")
-    n_condition, hop_length = config.unet.n_condition, config.stft.hop_length
+    n_condition = config.unet.n_condition
     recorder = None
     if record is not None:
         check_folder(record)
+        for take in end_unfinished(record):
+            tell(f"{take}: its recorder was killed with everything else; it has an end now")
         recorder = RecorderOptions(
             n_condition=n_condition,
             folder=record,
-            hop_length=hop_length,
+            hop_length=config.stft.hop_length,
             n_outputs=n_outputs,
             model_id=separator.model_id,
             weights=str(weights or "shipped"),
-            delay=config.delay,
         )
     engine = EngineOptions(
         n_condition=n_condition,
@@ -148,7 +151,7 @@ def live(
     control = ControlOptions(
         n_condition=n_condition,
         model_id=separator.model_id,
-        hop_length=hop_length,
+        largest_norm=separator.limits.largest_norm,
         library=user_folder(),
         osc_bind=osc_bind,
         osc_port=osc_port,
@@ -209,12 +212,16 @@ def osc(
     ] = "four-stems",
 ) -> None:
     """Every OSC address, what it takes and what it does; or a layout for a controller."""
+    library = load_library()
     if layout is None:
+        from rtmss.live.control.osc.buttons import preset_address
         from rtmss.show import osc_table
 
         console.print(osc_table())
+        typer.echo("\nButtons of the presets:\n")
+        for name in sorted(library.presets()):
+            typer.echo(preset_address(name))
         return
     from rtmss.live.control.layouts import layout_text
 
-    library = load_library()
     typer.echo(layout_text(layout, library.load_preset(preset).stems, library.presets()), nl=False)

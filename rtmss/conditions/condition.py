@@ -6,25 +6,28 @@ Axes: E embedding.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
+import math
 import shlex
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from rtmss.config import Config, UserError, validate
+from rtmss.bounded import UnreadableError, parse_json
+from rtmss.config import Config, ConfigError, UserError, validate
+from rtmss.ownership import whole_file
+from rtmss.tensor_files import all_finite, read_arrays
 
 KIND = "rtmss-condition"
 VERSION = 1
+MAX_NAME = 64
 
 
 class ConditionError(UserError):
@@ -37,6 +40,9 @@ class ClipRecord(Config):
     file: str
     seconds: float
     sha256: str
+    left_over_db: float | None = None
+    """What the condition leaves of a positive clip when it takes out what is wanted, over the clip;
+    near 0 where a clip holds other sounds too. None where it was not measured."""
 
 
 class ConditionHeader(Config):
@@ -56,6 +62,18 @@ class ConditionHeader(Config):
         words += [word for clip in self.negative for word in ("--negative", clip.file)]
         return shlex.join(words)
 
+    def check_model(self, model_id: str) -> None:
+        """Refuse a condition of other weights than these.
+
+        Raises:
+            ConditionError: it was made for others; the message holds the command that rebuilds it.
+        """
+        if self.model_id != model_id:
+            raise ConditionError(
+                f"condition '{self.name}' was made for weights {self.model_id}, these are "
+                f"{model_id}; rebuild it: {self.rebuild_command}"
+            )
+
 
 @dataclass(frozen=True, eq=False)
 class Condition:
@@ -70,6 +88,18 @@ class Condition:
     """(number of positive clips, E) embeddings, unit length."""
     negative: NDArray[np.float32]
     """(number of negative clips, E)."""
+
+    def __post_init__(self) -> None:
+        """Keep vectors of other number types as 32-bit floats.
+
+        Raises:
+            ConditionError: one is no array of numbers.
+        """
+        for name in ("vector", "positive", "negative"):
+            array = np.asarray(getattr(self, name))
+            if array.dtype.kind not in "fiu":
+                raise ConditionError(f"condition '{self.name}': its {name} holds no numbers")
+            object.__setattr__(self, name, np.ascontiguousarray(array, np.float32))
 
     @property
     def name(self) -> str:
@@ -94,6 +124,38 @@ class Condition:
         return hash(self.key)
 
 
+class ConditionLimits(NamedTuple):
+    """What a model takes of a condition."""
+
+    n_condition: int
+    """Numbers of a vector."""
+    largest_norm: float = math.inf
+    """No clips make a longer vector with these weights; infinite where they are not known."""
+
+    def check(self, condition: Condition) -> None:
+        """Refuse a condition that the model would not make of any clip.
+
+        Raises:
+            ConditionError: its vector has another shape, is not finite, or is too long.
+        """
+        vector = condition.vector
+        if vector.shape != (self.n_condition,):
+            raise ConditionError(
+                f"condition '{condition.name}': expected a vector of {self.n_condition} numbers, "
+                f"got shape {vector.shape}; make it again"
+            )
+        norm = float(np.linalg.norm(vector.astype(np.float64)))
+        if not math.isfinite(norm):
+            raise ConditionError(
+                f"condition '{condition.name}': holds NaN or infinite numbers; make it again"
+            )
+        if norm > self.largest_norm:
+            raise ConditionError(
+                f"condition '{condition.name}': a vector of length {norm:.3g}, these weights make "
+                f"none beyond {self.largest_norm:.3g}; make it again"
+            )
+
+
 def save_condition(path: Path, condition: Condition) -> None:
     """Write a condition file (safetensors, provenance in the header): whole or not at all, readable
     as others are.
@@ -109,16 +171,12 @@ def save_condition(path: Path, condition: Condition) -> None:
     content = save(
         tensors, metadata={"kind": KIND, "condition": condition.header.model_dump_json()}
     )
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole_file(path) as partial:
             partial.write_bytes(content)
             if path.exists():
                 partial.chmod(stat.S_IMODE(path.stat().st_mode))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise ConditionError(f"{path}: cannot be written ({error.strerror or error})") from error
 
@@ -134,13 +192,11 @@ def load_condition(path: Path, model_id: str | None = None) -> Condition:
         ConditionError: the file is missing or of another kind, or the vector was made for other
             weights; then the message holds the command that rebuilds it.
     """
-    if not path.is_file():
+    if not path.exists():
         raise ConditionError(f"{path}: no such condition file")
     try:
-        with safe_open(path, framework="np") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
+        metadata, tensors = read_arrays(path)
+    except UnreadableError as error:
         raise ConditionError(f"{path}: not a condition file ({error})") from error
     if metadata.get("kind") != KIND:
         raise ConditionError(
@@ -150,18 +206,53 @@ def load_condition(path: Path, model_id: str | None = None) -> Condition:
         raise ConditionError(
             f"{path}: damaged: holds {', '.join(sorted(tensors)) or 'nothing'}; make it again"
         )
-    header = validate(json.loads(metadata["condition"]), ConditionHeader, str(path))
+    header = _header(metadata["condition"], path)
+    if len(header.name) > MAX_NAME or not header.name.isprintable():
+        raise ConditionError(f"{path}: damaged: its name is none; make it again")
     if header.version != VERSION:
         raise ConditionError(
             f"{path}: a condition of version {header.version}, this rtmss reads {VERSION}"
         )
-    if model_id is not None and header.model_id != model_id:
-        raise ConditionError(
-            f"condition '{header.name}' was made for weights {header.model_id}, these are "
-            f"{model_id}; "
-            f"rebuild it: {header.rebuild_command}"
-        )
+    if model_id is not None:
+        header.check_model(model_id)
+    check_shape(tensors, str(path))
     return Condition(header, tensors["vector"], tensors["positive"], tensors["negative"])
+
+
+def check_shape(arrays: Mapping[str, NDArray[Any]], origin: str) -> None:
+    """Refuse arrays of which no condition can be made, whatever the weights.
+
+    Raises:
+        ConditionError: one has another rank, is empty, or holds something else than finite numbers
+            of 32 bits.
+    """
+    for name, rank in (("vector", 1), ("positive", 2), ("negative", 2)):
+        array = arrays[name]
+        if array.ndim != rank or array.dtype != np.float32 or (rank == 1 and not array.size):
+            raise ConditionError(
+                f"{origin}: damaged: its {name} is {array.dtype} of shape {array.shape}; "
+                "make it again"
+            )
+        if not all_finite(array):
+            raise ConditionError(
+                f"{origin}: damaged: its {name} holds NaN or infinite numbers; make it again"
+            )
+
+
+def _header(text: str, path: Path) -> ConditionHeader:
+    """What a condition file says of itself.
+
+    Raises:
+        ConditionError: it cannot be understood.
+    """
+    try:
+        content = parse_json(text)
+    except UnreadableError as error:
+        raise ConditionError(f"{path}: damaged: {error}; make it again") from error
+    try:
+        return validate(content, ConditionHeader, str(path))
+    except ConfigError as error:
+        raise ConditionError(str(error)) from error
 
 
 def describe_clip(name: Path, file: Path, seconds: float) -> ClipRecord:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +12,10 @@ from rtmss.conditions.condition import Condition, load_condition
 from rtmss.conditions.preset import Preset
 from rtmss.config import ConfigError, read_yaml
 from rtmss.lookup import find
+
+MAX_KEPT = 64
+"""Conditions that a library keeps in memory."""
+_Stamp = tuple[int, int, int] | None
 
 
 def shipped() -> Path:
@@ -25,7 +30,8 @@ class Library:
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self.folders = [*folders, shipped()]
-        self._loaded: dict[tuple[Path, int], Condition] = {}
+        self._loaded: OrderedDict[Path, tuple[_Stamp, Condition]] = OrderedDict()
+        """Conditions that were read lately, and of which file each of them is."""
 
     def presets(self) -> dict[str, Path]:
         """Every preset by name."""
@@ -62,9 +68,17 @@ class Library:
             ConfigError: there is none of this name (names near misses), or it is not valid.
         """
         path = Path(name)
-        if path.suffix not in {".yaml", ".yml"}:
-            path = find(name, self.presets(), "preset")
-        return read_yaml(path, Preset)
+        if path.suffix in {".yaml", ".yml"}:
+            return read_yaml(path, Preset)
+        return self.preset_named(name)
+
+    def preset_named(self, name: str) -> Preset:
+        """Read a preset by name; no name opens a file elsewhere.
+
+        Raises:
+            ConfigError: there is none of this name (names near misses), or it is not valid.
+        """
+        return read_yaml(find(name, self.presets(), "preset"), Preset)
 
     def load_condition(self, name: str, model_id: str | None = None) -> Condition:
         """Read a condition by name; the same object for the same file, so that a stem that stays is
@@ -75,7 +89,22 @@ class Library:
             ConditionError: it was made for other weights than `model_id`.
         """
         path = find(name, self.conditions(), "condition")
-        key = (path, path.stat().st_mtime_ns)
-        if key not in self._loaded or model_id not in {None, self._loaded[key].header.model_id}:
-            self._loaded[key] = load_condition(path, model_id)
-        return self._loaded[key]
+        stamp, kept = _stamp(path), self._loaded.get(path)
+        if kept is None or kept[0] != stamp or stamp is None:
+            self._loaded[path] = stamp, load_condition(path)
+        self._loaded.move_to_end(path)
+        while len(self._loaded) > MAX_KEPT:
+            self._loaded.popitem(last=False)
+        condition = self._loaded[path][1]
+        if model_id is not None:
+            condition.header.check_model(model_id)
+        return condition
+
+
+def _stamp(path: Path) -> _Stamp:
+    """What changes when a file is written anew; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, FiniteFloat, model_validator
 
 from rtmss.conditions.strip import GainDb, Strip
 from rtmss.config import Config, ConfigError
@@ -14,6 +14,7 @@ from rtmss.config import Config, ConfigError
 MAX_STEMS = 8
 MAX_NAME = 64
 Fallback = Literal["dry", "silence", "hold"]
+FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)
 RESERVED = {"remainder", "master", "mix"}
 
 
@@ -24,7 +25,7 @@ class Effect(Config):
     """`Reverb`, `Compressor`, ... or `Plugin`."""
     path: Path | None = None
     """The VST3 or Audio Unit of a `Plugin`."""
-    parameters: dict[str, float | bool | str] = Field(default_factory=dict)
+    parameters: dict[str, FiniteFloat | bool | str] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)

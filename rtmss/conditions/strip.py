@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from functools import cache
+from numbers import Integral, Real
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
-from pydantic import ConfigDict, Field
+import numpy as np
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from rtmss.config import UserError
 
 
 @dataclass(frozen=True)
@@ -41,11 +45,18 @@ def number(leaf: str, unit: str, low: float, high: float, effect: str) -> Any:
     return Setting(leaf, unit, low, high, effect), Field(ge=low, le=high)
 
 
-GAIN, GAIN_RANGE = number("gain", "dB", -120, 12, "Gain of {}")
+def _silence(value: Any) -> Any:
+    """Whatever is quieter than the quietest gain is silence as well."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return max(value, SILENCE_DB) if is_number else value
+
+
+SILENCE_DB = -120
+GAIN, GAIN_RANGE = number("gain", "dB", SILENCE_DB, 12, "Gain of {}")
 PAN, PAN_RANGE = number(
     "pan", "", -1, 1, "Pan of {} at constant power: -1 left, 0 as it is, 1 right"
 )
-GainDb = Annotated[float, GAIN, GAIN_RANGE]
+GainDb = Annotated[float, BeforeValidator(_silence), GAIN, GAIN_RANGE]
 Channel = Annotated[int, Field(ge=1, le=64)]
 
 
@@ -62,10 +73,59 @@ class Strip:
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
+    def __post_init__(self) -> None:
+        """Refuse what is no setting.
 
-NEUTRAL = Strip()
-"""A strip that changes nothing."""
-STRIP_NAMES = tuple(field.name for field in fields(Strip))
+        Raises:
+            UserError: a value is of another type, not finite, or out of range.
+        """
+        check_settings(self)
+        if not isinstance(self.channels, tuple | list):
+            raise UserError(f"channels: expected whole numbers, got {self.channels!r:.80}")
+        channels = tuple(_channel(channel) for channel in self.channels)
+        object.__setattr__(self, "channels", channels)
+
+
+def check_settings(owner: Any) -> None:
+    """Refuse settings of a frozen data class that are none; what can be taken is kept as its type.
+
+    A gain at or under the lowest is silence, minus infinity too.
+
+    Raises:
+        UserError: one is of another type, not finite, or out of range.
+    """
+    owner_type: type = type(owner)
+    for name, kind, setting in settings(owner_type):
+        value = getattr(owner, name)
+        taken = _switch(name, value) if kind is bool else _number(name, value, setting)
+        if taken is not value:
+            object.__setattr__(owner, name, taken)
+
+
+def _number(name: str, value: Any, setting: Setting) -> float:
+    expected = f"{name}: expected a number from {setting.low:g} to {setting.high:g}"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        raise UserError(f"{expected}, got {value!r:.80}")
+    number = float(value)
+    if setting.unit == "dB" and number < setting.low:
+        return setting.low
+    if not setting.low <= number <= setting.high:  # true of NaN too
+        raise UserError(f"{expected}, got {number:g}")
+    return number
+
+
+def _switch(name: str, value: Any) -> bool:
+    if isinstance(value, np.bool_):
+        return bool(value)
+    if not isinstance(value, bool):
+        raise UserError(f"{name}: expected True or False, got {value!r:.80}")
+    return value
+
+
+def _channel(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= 64:
+        raise UserError(f"channels: expected whole numbers from 1 to 64, got {value!r:.80}")
+    return int(value)
 
 
 @cache
@@ -79,6 +139,11 @@ def settings(kind: type) -> tuple[Named, ...]:
         value, *extras = get_args(hint)
         found += [Named(name, value, extra) for extra in extras if isinstance(extra, Setting)]
     return tuple(found)
+
+
+NEUTRAL = Strip()
+"""A strip that changes nothing."""
+STRIP_NAMES = tuple(field.name for field in fields(Strip))
 
 
 def plain_strip(strip: Strip) -> Strip:

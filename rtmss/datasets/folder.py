@@ -15,14 +15,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from io import StringIO
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from rtmss.datasets.take import SUFFIXES, Dataset, Note, Problem, Take
+from rtmss.bounded import MAX_TABLE_BYTES, UnreadableError, read_text
+from rtmss.datasets.take import SUFFIXES, Dataset, Note, Problem, Take, takes_of_song
 from rtmss.datasets.taxonomy import FAMILY_OF, MIXTURE
+from rtmss.plain_yaml import load_description
 
 _LABEL_OF_INSTRUMENT = {
     "male voice": "vocals",
@@ -65,7 +66,7 @@ def recognize(folder: Path) -> bool:
 
 def read(folder: Path, split: str, note: Note) -> Iterator[Take]:
     """Takes of a split: stems of songs, performances, voices."""
-    licences = _licences(folder / "index.csv")
+    licences = _licences(folder / "index.csv", note)
     yield from _songs(folder, split, licences, note)
     yield from _performances(folder, split, licences, note)
     for path in _audio_files(folder / "voice" / split):
@@ -87,11 +88,23 @@ def _songs(folder: Path, split: str, licences: dict[str, str], note: Note) -> It
         _audio_files(folder / "songs" / split), key=lambda path: path.parent
     ):
         content = _song_yaml(song, note)
-        described = content.get("stems") or {}
-        for path in paths:
-            name = path.relative_to(folder).as_posix()
-            licence = licences.get(name) or str(content.get("licence", ""))
-            yield from _stem(path, name, described.get(path.stem) or {}, split, licence, note)
+        takes = _stems(folder, list(paths), content, split, licences, note)
+        yield from takes_of_song(takes, song.name, song / "song.yaml", note)
+
+
+def _stems(
+    folder: Path,
+    paths: list[Path],
+    content: dict[str, Any],
+    split: str,
+    licences: dict[str, str],
+    note: Note,
+) -> Iterator[Take]:
+    described = content.get("stems") or {}
+    for path in paths:
+        name = path.relative_to(folder).as_posix()
+        licence = licences.get(name) or str(content.get("licence", ""))
+        yield from _stem(path, name, described.get(path.stem) or {}, split, licence, note)
 
 
 def _stem(
@@ -124,13 +137,9 @@ def _stem(
 def _song_yaml(folder: Path, note: Note) -> dict[str, Any]:
     path = folder / "song.yaml"
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        note(
-            Problem(
-                "unreadable", path.name, f"{path}: not valid YAML ({' '.join(str(error).split())})"
-            )
-        )
+        content = load_description(path) if path.exists() else {}
+    except UnreadableError as error:
+        note(Problem("unreadable", path.name, f"{path}: {error}"))
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -155,15 +164,15 @@ def _audio_files(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("*/*") if p.suffix.lower() in SUFFIXES)
 
 
-def _licences(table: Path) -> dict[str, str]:
+def _licences(table: Path, note: Note) -> dict[str, str]:
     if not table.exists():
         return {}
-    with table.open(encoding="utf-8", newline="") as file:
-        return {
-            row["path"]: row["licence"]
-            for row in csv.DictReader(file)
-            if row.get("path") and row.get("licence")
-        }
+    try:
+        rows = list(csv.DictReader(StringIO(read_text(table, MAX_TABLE_BYTES), newline="")))
+    except (UnreadableError, csv.Error) as error:
+        note(Problem("unreadable", table.name, f"{table}: {error}"))
+        return {}
+    return {row["path"]: row["licence"] for row in rows if row.get("path") and row.get("licence")}
 
 
 def _known() -> str:

@@ -17,10 +17,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from rtmss.datasets.take import Dataset, Note, Problem, Take, split_of
+from rtmss.bounded import UnreadableError
+from rtmss.datasets.take import (
+    Dataset,
+    Note,
+    Problem,
+    Take,
+    split_of,
+    takes_of_song,
+)
 from rtmss.datasets.taxonomy import MIXTURE, common_label
+from rtmss.plain_yaml import load_description
 
 _INSTRUMENTS = {
     "vocals": "male singer, female singer, male speaker, female speaker, male rapper, female "
@@ -88,9 +95,9 @@ def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
     for song in _songs(folder):
         path = _metadata(folder, song)
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8")) if path else None
+            content = load_description(path) if path else None
             stems = dict(content["stems"]) if content else {}
-        except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+        except (UnreadableError, KeyError, TypeError, ValueError):
             note(Problem("unreadable", song.name, f"{path}: not a description of a MedleyDB song"))
             continue
         if content is None:
@@ -104,7 +111,9 @@ def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
             text = f"{song.name}: microphones hear other instruments; left out"
             note(Problem("bleed", song.name, text, spoils=False))
             continue
-        yield from _song(folder, song, artist, stems, split, note)
+        assert path is not None
+        takes = _song(folder, song, artist, stems, split, note)
+        yield from takes_of_song(takes, song.name, path, note)
 
 
 def _metadata(folder: Path, song: Path) -> Path | None:

@@ -11,13 +11,20 @@ official split: by artist.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rtmss.datasets.take import Dataset, Note, Problem, Take, split_of
+from rtmss.bounded import MAX_JSON_BYTES, parse_json, read_text
+from rtmss.datasets.take import (
+    Dataset,
+    Note,
+    Problem,
+    Take,
+    split_of,
+    takes_of_song,
+)
 
 STEMS = {
     "vocals": "vocals",
@@ -108,7 +115,7 @@ def _recognize(folder: Path) -> bool:
 def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
     for path in _descriptions(folder):
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = parse_json(read_text(path, MAX_JSON_BYTES))
             artist = content.get("artist") or path.parent.name
             stems = [(stem["stemName"], stem["tracks"]) for stem in content["stems"]]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -120,8 +127,9 @@ def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
                 )
             )
             continue
-        if split_of(artist) == split:
-            yield from _song(folder, path.parent, artist, stems, split, note)
+        if split_of(str(artist)) == split:
+            takes = _song(folder, path.parent, artist, stems, split, note)
+            yield from takes_of_song(takes, path.parent.name, path, note)
 
 
 def _song(

@@ -11,13 +11,21 @@ that are elsewhere too, and is not read. BabySlakh has wav files and no split: b
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from rtmss.datasets.take import Dataset, Note, Problem, Take, split_of
+from rtmss.bounded import UnreadableError
+from rtmss.datasets.take import (
+    Dataset,
+    Note,
+    Problem,
+    Take,
+    split_of,
+    takes_of_song,
+)
 from rtmss.datasets.taxonomy import MIXTURE
+from rtmss.plain_yaml import load_description
 
 _FOLDERS = {"train": "train", "validation": "valid", "test": "test"}
 
@@ -91,8 +99,8 @@ def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
             continue
         track = path.parent
         try:
-            stems = dict(yaml.safe_load(path.read_text(encoding="utf-8"))["stems"])
-        except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ValueError):
+            stems = dict(load_description(path)["stems"])
+        except (UnreadableError, KeyError, TypeError, ValueError):
             note(Problem("unreadable", track.name, f"{path}: not a description of a Slakh song"))
             continue
         if (mix := _audio(track / "mix")) is not None:
@@ -104,8 +112,10 @@ def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
                 split=split,
                 stem="mix",
             )
-        for name, stem in sorted(stems.items()):
-            yield from _stem(folder, track, name, stem, split, note)
+        takes = chain.from_iterable(
+            _stem(folder, track, name, stem, split, note) for name, stem in stems.items()
+        )
+        yield from takes_of_song(takes, track.name, path, note)
 
 
 def _stem(

@@ -143,6 +143,25 @@ def read_take(folder: Path, take: Take, sample_rate: int) -> Audio:
     return total / np.float32(max(1.0, float(np.abs(total).max(initial=0))))
 
 
+def takes_of_song(takes: Iterator[Take], song: str, path: Path, note: Note) -> Iterator[Take]:
+    """The takes of one song, all or none: a description that is not as it should be is a problem
+    of this song alone.
+
+    Args:
+        takes: made of the description as they are asked for.
+        song: its name.
+        path: of the description.
+        note: told what is wrong.
+    """
+    try:
+        found = list(takes)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        text = f"{path}: not a description as it should be ({type(error).__name__}: {error})"
+        note(Problem("unreadable", song, text))
+        return
+    yield from found
+
+
 def add(parts: list[Audio]) -> Audio:
     """Mix (1 or C, S) parts; shorter ones end in silence."""
     shape = max(part.shape[0] for part in parts), max(part.shape[1] for part in parts)

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from rtmss.conditions.condition import Condition
+from rtmss.conditions.condition import Condition, ConditionLimits
 from rtmss.conditions.library import Library
-from rtmss.conditions.preset import MAX_STEMS, Fallback, Preset
-from rtmss.conditions.strip import NEUTRAL, Setting, Strip, plain_strip
+from rtmss.conditions.preset import FALLBACKS, MAX_STEMS, Fallback, Preset, check_name
+from rtmss.conditions.strip import NEUTRAL, Setting, Strip, check_settings, plain_strip
+from rtmss.config import UserError
 from rtmss.lookup import find
 
 
@@ -22,6 +23,20 @@ class Stem:
     name: str
     condition: Condition
     strip: Strip = NEUTRAL
+
+    def __post_init__(self) -> None:
+        """Refuse what is no stem.
+
+        Raises:
+            UserError: a part is of another type, or the name cannot name a stem.
+        """
+        if not isinstance(self.name, str):
+            raise UserError(f"a stem's name: expected a text, got {self.name!r:.80}")
+        check_name(self.name, "stem")
+        if not isinstance(self.condition, Condition):
+            raise UserError(f"stem '{self.name}': no condition, got {self.condition!r:.80}")
+        if not isinstance(self.strip, Strip):
+            raise UserError(f"stem '{self.name}': no strip, got {self.strip!r:.80}")
 
 
 @dataclass(frozen=True)
@@ -46,11 +61,26 @@ class Scene:
     )
 
     def __post_init__(self) -> None:
+        """Refuse what is no scene.
+
+        Raises:
+            UserError: a part is of another type or out of range, there are too many stems, or two
+                have one name.
+        """
+        object.__setattr__(self, "stems", tuple(self.stems))
+        if not all(isinstance(stem, Stem) for stem in self.stems):
+            raise UserError(f"stems: expected stems, got {self.stems!r:.80}")
+        if not isinstance(self.remainder, Strip):
+            raise UserError(f"remainder: expected a strip, got {self.remainder!r:.80}")
+        if self.fallback not in FALLBACKS:
+            known = ", ".join(FALLBACKS)
+            raise UserError(f"fallback: expected one of {known}, got {self.fallback!r:.80}")
+        check_settings(self)
         names = [stem.name for stem in self.stems]
         if len(names) > MAX_STEMS:
-            raise ValueError(f"{len(names)} stems, at most {MAX_STEMS} at once")
+            raise UserError(f"{len(names)} stems, at most {MAX_STEMS} at once")
         if len(set(names)) < len(names):
-            raise ValueError(f"stem names must differ, got {', '.join(names)}")
+            raise UserError(f"stem names must differ, got {', '.join(names)}")
 
     @classmethod
     def from_preset(cls, preset: Preset, library: Library, model_id: str) -> Scene:
@@ -95,6 +125,15 @@ class Scene:
         """
         stem = find(name, {stem.name: stem for stem in self.stems}, "stem")
         return self._with_stem(replace(stem, condition=condition))
+
+    def check(self, limits: ConditionLimits) -> None:
+        """Refuse conditions that a model does not take.
+
+        Raises:
+            ConditionError: a vector has another shape, is not finite, or is too long.
+        """
+        for stem in self.stems:
+            limits.check(stem.condition)
 
     def without_solos(self) -> Scene:
         """The scene with no strip soloed."""

@@ -62,6 +62,15 @@ def _route(row: Matrix, strip: Strip) -> None:
             row[channel - 1] = amplitude(strip.gain_db) * sides[(channel - 1) % 2]
 
 
+def replace_bad(audio: Audio) -> tuple[Audio, int]:
+    """Silence for samples that are not finite, and how many there were; the same array for none."""
+    is_good = np.isfinite(audio)
+    if is_good.all():
+        return audio, 0
+    n_bad = audio.size - int(np.count_nonzero(is_good))
+    return np.where(is_good, audio, np.float32(0)), n_bad
+
+
 class Mixer:
     """Keeps the current matrix and lets it glide, in a straight line, to the one that is wanted.
 
@@ -77,6 +86,8 @@ class Mixer:
         self._tails: Matrix = self.current[:0]
         self._left = 0
         """Samples until the glide ends."""
+        self.n_bad = 0
+        """Samples that were not finite in the latest mix."""
 
     def snap(self, scene: Scene) -> None:
         """Set the matrix at once, as at the start of a stream."""
@@ -127,10 +138,10 @@ class Mixer:
         out = np.zeros((self.n_outputs, sources.shape[-1]), np.float32)
         for side in (0, 1):
             out[side::2] = self.current[:, side::2].T @ sources[:, side]
-        return out
+        return replace_bad(out)[0]
 
     def mix(self, sources: Audio) -> Audio:
-        """Mix the next samples: (R, C, S) -> (O, S)."""
+        """Mix the next samples: (R, C, S) -> (O, S), all of them finite."""
         n = sources.shape[-1]
         out = np.zeros((self.n_outputs, n), np.float32)
         moving = min(self._left, n)
@@ -143,4 +154,5 @@ class Mixer:
             self.current = gains[..., -1] if self._left else self._wanted
         for side in (0, 1):
             out[side::2, moving:] = self.current[:, side::2].T @ sources[:, side, moving:]
+        out, self.n_bad = replace_bad(out)
         return out

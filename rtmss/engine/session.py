@@ -14,14 +14,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rtmss.audio import Audio
+from rtmss.conditions.encode import limits_of
+from rtmss.config import UserError
 from rtmss.engine.backends.protocol import Backend
+from rtmss.engine.backends.resampled import ResampledBackend
 from rtmss.engine.backends.torch import TorchBackend
 from rtmss.engine.control import Scene, Stem
-from rtmss.engine.mixer import Mixer
+from rtmss.engine.frames import StreamFrames
+from rtmss.engine.mixer import Mixer, replace_bad
+from rtmss.files import as_block, check_rate
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 
+MAX_OUTPUTS = 64
 LOUDEST = 16.0
 """Input beyond 24 dB over full scale is no music; it is clipped and counted."""
 
@@ -61,6 +68,8 @@ class Session:
         n_outputs: int = 2,
         sample_rate: int | None = None,
         backend: Backend | None = None,
+        *,
+        resample: bool = True,
     ) -> None:
         """Start a stream.
 
@@ -68,46 +77,77 @@ class Session:
             model: the weights.
             scene: what plays at first; None passes the input on as the remainder.
             n_outputs: output channels.
-            sample_rate: Hz, if the stream runs at another rate than the model was trained at; the
-                model then hears everything a little higher or lower.
+            sample_rate: Hz, of the stream; None for the model's. The model always hears its own.
             backend: what runs the model, for this stream alone; None for eager torch.
+            resample: False lets the model hear another rate as if it were its own, everything
+                higher or lower, as recordings of before were made.
 
         Raises:
-            ValueError: fewer than 2 outputs.
+            ValueError: fewer than 2 outputs or more than 64, no sample rate, or one of less than a
+                sample per hop.
+            ConditionError: the scene has a condition that the model does not take.
         """
         if n_outputs < 2:
             raise ValueError(f"a session needs at least 2 outputs, got {n_outputs}")
+        if n_outputs > MAX_OUTPUTS:
+            raise ValueError(f"a session has at most {MAX_OUTPUTS} outputs, got {n_outputs}")
         self.config = model.config
         self.n_outputs = n_outputs
+        self.limits = limits_of(model)
         self.scene = scene or Scene()
         self.n_bad_samples = 0
         """Input samples that were not finite or absurdly loud, since the start."""
+        self.n_bad_outputs = 0
+        """Samples of targets and outputs that were not finite, and are silence, since the start."""
         self.n_starts = 0
         """Streams begun."""
-        self.backend: Backend = backend or TorchBackend(model)
-        self.sample_rate = sample_rate or model.config.sample_rate
+        model_rate = model.config.sample_rate
+        self.sample_rate = model_rate if sample_rate is None else check_rate(sample_rate)
         """Hz."""
+        self._frames = StreamFrames.at(self.sample_rate if resample else model_rate, model.config)
+        self.backend: Backend = backend or TorchBackend(model)
+        if resample and self.sample_rate != model_rate:
+            self.backend = ResampledBackend(
+                self.backend, self._frames.hop_length, model.config.stft.hop_length
+            )
         self._mixer = Mixer(n_outputs, self.sample_rate)
         self.reset()
 
     @property
+    def scene(self) -> Scene:
+        """What is to play; it may be set from any thread.
+
+        Raises:
+            UserError: it is no scene.
+            ConditionError: it has a condition that the model does not take. The scene before stays.
+        """
+        return self._scene
+
+    @scene.setter
+    def scene(self, scene: Scene) -> None:
+        if not isinstance(scene, Scene):
+            raise UserError(f"expected a scene, got {scene!r:.80}")
+        scene.check(self.limits)
+        self._scene = scene
+
+    @property
     def hop_length(self) -> int:
         """Samples the session steps by; blocks are multiples of it."""
-        return self.config.stft.hop_length
+        return self._frames.hop_length
 
     @property
     def latency(self) -> int:
         """Samples from the arrival of a sound to its output, the wait for its hop to fill included;
         constant.
         """
-        return self.config.latency
+        return self.delay + self.hop_length
 
     @property
     def delay(self) -> int:
         """Samples by which output arrays lag behind input arrays: the latency less one hop;
         constant.
         """
-        return self.config.delay
+        return self._frames.delay
 
     def reset(self) -> None:
         """Start a new stream: silence before it, the scene as it is, no glide under way."""
@@ -120,24 +160,25 @@ class Session:
         self.backend.arrange([None] * len(self.scene.stems), self.scene.stems)
         self._mixer.snap(self.scene)
 
-    def step(self, block: Audio) -> Output:
+    def step(self, block: ArrayLike) -> Output:
         """Play the next samples.
 
         Args:
-            block: (1 or 2, k * hop_length) float32, full scale 1.
+            block: (1 or 2, k * hop_length), full scale 1; see `rtmss.files.arrays`.
 
         Raises:
-            ValueError: the shape is another.
+            ValueError: it is no audio, or of another shape.
         """
+        sound = self._checked(block)
         self._take_up(self.scene)
-        block = self._checked(block)
-        n = block.shape[-1]
-        stems = self.backend.step(block)
-        samples = np.concatenate([self._past, block], axis=-1)
+        n = sound.shape[-1]
+        stems = self._separate(sound)
+        samples = np.concatenate([self._past, sound], axis=-1)
         dry, self._past = samples[:, :n], samples[:, n:]
         ringing = self._ring_out(n)
         remainder = dry - stems.sum(0) - ringing.sum(0)
         mix = self._mixer.mix(np.concatenate([stems, ringing, remainder[None], dry[None]]))
+        self.n_bad_outputs += self._mixer.n_bad
         names = [stem.name for stem in self._playing.stems]
         for tail, audio in zip(self._tails, ringing, strict=True):
             # A stem's old target belongs to the stem while it rings out; that of a stem that left,
@@ -149,7 +190,7 @@ class Session:
         self._forget_tails(n)
         return Output(mix, stems, remainder, dry)
 
-    def hold(self, block: Audio) -> Audio:
+    def hold(self, block: ArrayLike) -> Audio:
         """(O, S) what the next step would play if masks and gains stayed as they are; changes
         nothing.
 
@@ -158,10 +199,10 @@ class Session:
         Raises:
             ValueError: the shape is another than a step takes.
         """
-        block = make_sane(self._shaped(block))[0]
-        n, ringing = block.shape[-1], self._ring_out(block.shape[-1])
-        stems = self.backend.hold(block)
-        dry = np.concatenate([self._past, block], axis=-1)[:, :n]
+        sound = make_sane(_stereo(as_block(block, self.hop_length)))[0]
+        n, ringing = sound.shape[-1], self._ring_out(sound.shape[-1])
+        stems = replace_bad(self.backend.hold(sound))[0]
+        dry = np.concatenate([self._past, sound], axis=-1)[:, :n]
         remainder = dry - stems.sum(0) - ringing.sum(0)
         return self._mixer.peek(np.concatenate([stems, ringing, remainder[None], dry[None]]))
 
@@ -180,29 +221,37 @@ class Session:
         if order != list(range(len(old.stems))):
             leaving = sorted(set(range(len(old.stems))) - set(order))
             self._tails += [
-                _Tail(self.backend.tail(slot), old.stems[slot].name) for slot in leaving
+                _Tail(replace_bad(self.backend.tail(slot))[0], old.stems[slot].name)
+                for slot in leaving
             ]
             self.backend.arrange(order, scene.stems)
             self._mixer.rearrange(order, leaving, scene)
         self._mixer.glide(scene)
         self._playing = scene
 
-    def _checked(self, block: Audio) -> Audio:
-        n_channels = len(block)
-        block, n_bad = make_sane(self._shaped(block))
-        self.n_bad_samples += n_bad // (N_CHANNELS // n_channels)
-        return block
+    def _separate(self, block: Audio) -> Audio:
+        """(N, C, S) the targets, all of them finite.
 
-    def _shaped(self, block: Audio) -> Audio:
-        """A stereo copy."""
-        if (
-            block.ndim != 2
-            or block.shape[0] not in (1, 2)
-            or block.shape[1] % self.hop_length
-            or not block.shape[1]
-        ):
-            raise ValueError(f"expected (1 or 2, k * {self.hop_length}) samples, got {block.shape}")
-        return np.array(np.broadcast_to(block, (N_CHANNELS, block.shape[1])), np.float32, order="C")
+        A target that was not begins afresh, as its memory may be spoiled; where all were not, what
+        they share begins afresh too.
+        """
+        stems = self.backend.step(block)
+        sound, n_bad = replace_bad(stems)
+        if n_bad:
+            self.n_bad_outputs += n_bad
+            is_whole = [bool(np.isfinite(stem).all()) for stem in stems]
+            if not any(is_whole):
+                self.backend.reset()
+            order = [slot if whole else None for slot, whole in enumerate(is_whole)]
+            self.backend.arrange(order, self._playing.stems)
+        return sound
+
+    def _checked(self, block: ArrayLike) -> Audio:
+        given = as_block(block, self.hop_length)
+        n_channels = len(given)
+        sound, n_bad = make_sane(_stereo(given))
+        self.n_bad_samples += n_bad // (N_CHANNELS // n_channels)
+        return sound
 
     def _ring_out(self, n: int) -> Audio:
         """(tails, C, n) the next samples of every tail."""
@@ -221,6 +270,11 @@ class Session:
         ]
         self._mixer.drop_tails(len(self._tails) - len(left))
         self._tails = left
+
+
+def _stereo(block: Audio) -> Audio:
+    """(1 or 2, S) -> (2, S), a copy."""
+    return np.array(np.broadcast_to(block, (N_CHANNELS, block.shape[1])), np.float32, order="C")
 
 
 def make_sane(audio: Audio) -> tuple[Audio, int]:

@@ -26,11 +26,13 @@ BLOCK = 1 << 16
 class AudioReader:
     """An audio file, decoded from its beginning to its end."""
 
-    def __init__(self, path: Path, stream: int = 0, on_damage: OnDamage = warn_of_damage) -> None:
+    def __init__(
+        self, path: str | Path, stream: int = 0, on_damage: OnDamage = warn_of_damage
+    ) -> None:
         """Open a file; see `open_audio`."""
         from rtmss.files.decoder import DecodeError, Decoder  # whoever only plays needs no FFmpeg
 
-        self.path = path
+        path = self.path = Path(path)
         self.is_damaged = False
         self._on_damage = on_damage
         self._file = _open(path)
@@ -47,10 +49,15 @@ class AudioReader:
         self.n_read = 0
 
     @property
+    def seconds_announced(self) -> float:
+        """Length as the header says it; not to be relied upon."""
+        return self._decoder.seconds_announced
+
+    @property
     def progress(self) -> float:
         """Share of the file that was read, as far as its header can be believed."""
         seconds = self.n_read / self.sample_rate
-        return min(1.0, seconds / max(self._decoder.seconds_announced, 1e-3))
+        return min(1.0, seconds / max(self.seconds_announced, 1e-3))
 
     def read(self, n: int) -> Audio:
         """(C, S) the next `n` samples, fewer at the end, then none.
@@ -89,7 +96,7 @@ class AudioReader:
 
 
 def open_audio(
-    path: Path,
+    path: str | Path,
     *,
     stream: int = 0,
     most_channels: int | None = None,
@@ -117,7 +124,7 @@ def open_audio(
 
 
 def read_audio(
-    path: Path,
+    path: str | Path,
     sample_rate: int | None = None,
     *,
     stream: int = 0,

@@ -5,8 +5,11 @@ Imports no torch, which takes seconds.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
+
+from pydantic import Field
 
 from rtmss.config import Config
 
@@ -28,9 +31,13 @@ class ProcessOptions(Config):
     ring: Path | None = None
     """The recorder ring, if there is a recorder; the supervisor fills it in."""
 
+    supervisor: int = 0
+    """Its process number; it fills it in."""
+
     def in_memory(self, shared: Path, ring: Path | None = None) -> Self:
-        """The same options with the memory that the supervisor has made."""
-        return self.model_copy(update={"shared": shared, "ring": ring})
+        """The same options, from the supervisor, with the memory that it has made."""
+        update = {"shared": shared, "ring": ring, "supervisor": os.getpid()}
+        return self.model_copy(update=update)
 
     @property
     def memory(self) -> Path:
@@ -82,7 +89,8 @@ class ControlOptions(ProcessOptions):
     """What the control side is started with."""
 
     model_id: str
-    hop_length: int
+    largest_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """No condition may be longer; None where that is not known."""
     library: Path
     """The user's folder of presets."""
     osc_bind: str
@@ -97,9 +105,8 @@ class RecorderOptions(ProcessOptions):
     folder: Path
     """Takes go into it."""
     hop_length: int
+    """Of the model."""
     n_outputs: int
     model_id: str
     weights: str
     """Where the model came from, for the log."""
-    delay: int
-    """Samples by which outputs lag behind the input."""

@@ -6,7 +6,6 @@ Started by the supervisor as `python -m rtmss.live.recorder OPTIONS`.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import tempfile
@@ -17,7 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rtmss.config import UserError
+from rtmss.console import can_take
 from rtmss.live.options import RecorderOptions
+from rtmss.live.shared.heartbeat import Supervision
+from rtmss.live.shared.parent import ignore_group_signals
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.state import Recording, SharedState
 from rtmss.recording.files import OpenAudio, Take
@@ -33,7 +35,6 @@ class ModelInfo(NamedTuple):
 
     model_id: str
     weights: str
-    delay: int
 
 
 class Recorder:
@@ -68,7 +69,7 @@ class Recorder:
         self._open_audio = open_audio
         self._take: Take | None = None
         self._position = ring.position
-        self._rate = 0
+        self._seconds_per_hop = 0.0
 
     def poll(self) -> bool:
         """Write what has come in; False if nothing has.
@@ -108,6 +109,7 @@ class Recorder:
             scene=hop.scene_number,
             n_lost=self._position.n_lost + n_lost,
             n_bad_samples=hop.info.n_bad_samples,
+            n_bad_outputs=hop.info.n_bad_outputs,
             n_xruns=hop.info.n_xruns,
             is_panic=int(hop.info.is_panic),
             is_transport=int(hop.info.is_transport),
@@ -126,20 +128,18 @@ class Recorder:
         self._open(run)
 
     def _open(self, run: EngineRun) -> None:
-        self._rate = run.sample_rate
+        self._seconds_per_hop = run.hop_length / run.sample_rate
         folder = self._folder / take_name(self._position.take)
         folder.mkdir(exist_ok=True)
-        self._take = Take(
-            folder, self._ring.shape.hop_length, self._model_info.delay, self._open_audio
-        )
+        self._take = Take(folder, run.hop_length, run.delay, self._open_audio)
         self._take.begin(
             Header(
                 model_id=self._model_info.model_id,
                 weights=self._model_info.weights,
                 backend=run.backend,
                 sample_rate=run.sample_rate,
-                hop_length=self._ring.shape.hop_length,
-                delay=self._model_info.delay,
+                hop_length=run.hop_length,
+                delay=run.delay,
                 n_outputs=run.n_outputs,
                 block=run.block,
                 latency=run.latency,
@@ -169,10 +169,8 @@ class Recorder:
     def _publish(self) -> None:
         position = self._position
         state = "stopped" if position.has_stopped else "recording" if position.take else "off"
-        rate = self._rate or 1
-        self._shared.recording = Recording(
-            state, position.hop * self._ring.shape.hop_length / rate, position.n_lost
-        )
+        seconds = position.hop * self._seconds_per_hop
+        self._shared.recording = Recording(state, seconds, position.n_lost)
 
 
 def take_name(number: int) -> str:
@@ -218,19 +216,17 @@ def run_recorder(options: RecorderOptions) -> None:
     """
     if options.ring is None:
         raise ValueError("a recorder needs a ring to read from")
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # they are meant for the supervisor, which says when to end
-        signal.signal(number, signal.SIG_IGN)
-    supervisor = os.getppid()
+    ignore_group_signals()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service's end sends it to every process
     shared = SharedState.attach(options.memory, options.n_condition)
+    supervision = Supervision(shared, options.supervisor)
     shape = RingShape(options.hop_length, options.n_outputs, options.n_condition)
-    model_info = ModelInfo(options.model_id, options.weights, options.delay)
+    model_info = ModelInfo(options.model_id, options.weights)
     recorder = Recorder(
         RecorderRing.attach(options.ring, shape), shared, options.folder, model_info, _say
     )
-    while not shared.stop and os.getppid() == supervisor:
+    while not shared.stop and not supervision.is_gone():
+        shared.beat("recorder")
         if not recorder.poll():
             time.sleep(TICK_SECONDS)
     recorder.poll()
@@ -238,7 +234,8 @@ def run_recorder(options: RecorderOptions) -> None:
 
 
 def _say(line: str) -> None:
-    print(f"rtmss: {line}", file=sys.stderr, flush=True)
+    if can_take(sys.stderr):
+        print(f"rtmss: {line}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -5,18 +5,21 @@ unpickled.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from rtmss.config import SeparatorConfig, StftConfig, UserError, validate
+from rtmss.bounded import UnreadableError, check_size, open_regular, parse_json
+from rtmss.config import ConfigError, SeparatorConfig, StftConfig, UserError, validate
 from rtmss.model.separator import SeparatorModel
+from rtmss.tensor_files import read_notes
 
 KIND = "rtmss-separator"
 VERSION = 2
+MAX_BYTES = 1 << 30
+"""Of a weights file: those that come with rtmss have a sixtieth of it."""
 
 
 class CheckpointError(UserError):
@@ -63,25 +66,22 @@ def load_model(path: Path, stft: StftConfig | None = None) -> tuple[SeparatorMod
         CheckpointError: the file is missing, of another kind or version, or damaged.
         ConfigError: the weights cannot play such frames.
     """
-    if not path.is_file():
+    if not path.exists():
         raise CheckpointError(f"{path}: no such weights file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
+    header, tensors = _read(path)
     if header.get("kind") != KIND:
         raise CheckpointError(f"{path}: holds '{header.get('kind', 'unknown')}', expected '{KIND}'")
     if header.get("version") != str(VERSION):
         raise CheckpointError(
             f"{path}: weights of version {header.get('version')}, this rtmss reads {VERSION}"
         )
-    config = validate(json.loads(header["config"]), SeparatorConfig, f"{path} (header)")
+    config = _config(path, header.get("config", ""))
     if _model_id(tensors, header["config"]) != header.get("model_id"):
         raise CheckpointError(
             f"{path}: damaged: the weights do not match their model id {header.get('model_id')}"
         )
+    if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise CheckpointError(f"{path}: holds NaN or infinite weights; train or get new ones")
     model = SeparatorModel(config if stft is None else config.retimed(stft))
     try:
         model.load_state_dict(
@@ -92,6 +92,36 @@ def load_model(path: Path, stft: StftConfig | None = None) -> tuple[SeparatorMod
             f"{path}: weights of another network than this rtmss builds; train or get new ones"
         ) from error
     return model.eval().requires_grad_(False), header["model_id"]
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """Header and tensors of a file.
+
+    Raises:
+        CheckpointError: it is no safetensors file, or too large.
+    """
+    try:
+        with open_regular(path) as raw:
+            check_size(raw, MAX_BYTES)
+            notes = read_notes(raw)
+        with safe_open(path, framework="pt") as file:
+            return notes, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except UnreadableError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file ({error})") from error
+
+
+def _config(path: Path, text: str) -> SeparatorConfig:
+    """The configuration in a header.
+
+    Raises:
+        CheckpointError: it cannot be understood.
+    """
+    try:
+        return validate(parse_json(text), SeparatorConfig, f"{path} (header)")
+    except (UnreadableError, ConfigError) as error:
+        raise CheckpointError(f"{path}: damaged: {error}") from error
 
 
 GROWN = ("unet.paths.", "unet.target_paths.", "unet.path_film.")

@@ -83,6 +83,17 @@ class ConditionHead(nn.Module):
         embeddings = torch.cat([positive, negative], dim=-1) * positive.shape[-1] ** 0.5
         return torch.relu(self.project(embeddings))
 
+    @property
+    def largest_norm(self) -> float:
+        """No condition is longer: of two embeddings that are not longer than 1, by the triangle
+        inequality and the largest singular value.
+        """
+        weight, bias = self.project.weight.double(), self.project.bias.double()
+        n_inputs = self.project.in_features
+        with torch.no_grad():
+            longest = torch.linalg.matrix_norm(weight, 2) * n_inputs**0.5 + bias.norm()
+        return 1.001 * float(longest)
+
 
 def segment_clip(audio: Tensor, length: int) -> Tensor:
     """(S,) -> (n, min(S, length)): half-overlapping segments, those 30 dB under the loudest left

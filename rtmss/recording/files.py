@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Protocol
 
 from rtmss.audio import Audio
+from rtmss.ownership import try_lock
 from rtmss.recording.hop import Hop, Position
-from rtmss.recording.log import LOG, VECTORS, Event, Header, Vectors
+from rtmss.recording.log import LOG, VECTORS, Event, EventKind, Header, Vectors
 from rtmss.recording.wav import WavFile
 
 FLUSH_SECONDS = 1.0
@@ -62,6 +63,7 @@ class Take:
         self._vectors = Vectors(folder / VECTORS)
         _drop_half_a_line(folder / LOG)
         self._log = (folder / LOG).open("a", encoding="utf-8", buffering=1)
+        try_lock(self._log.buffer)  # so that nobody else takes it for one that was left behind
         self._files: dict[str, AudioOut] = {}
         self._due = time.monotonic() + FLUSH_SECONDS
 
@@ -143,16 +145,14 @@ class Take:
         info = hop.info
         if info.step > 1:
             self.note(Event(event="step", hop=hop.hop, hops=info.step))
-        if info.n_bad_samples > before.n_bad_samples:
-            self.note(
-                Event(
-                    event="bad_samples",
-                    hop=hop.hop,
-                    count=info.n_bad_samples - before.n_bad_samples,
-                )
-            )
-        if info.n_xruns > before.n_xruns:
-            self.note(Event(event="xruns", hop=hop.hop, count=info.n_xruns - before.n_xruns))
+        counts: dict[EventKind, int] = {
+            "bad_samples": info.n_bad_samples - before.n_bad_samples,
+            "bad_outputs": info.n_bad_outputs - before.n_bad_outputs,
+            "xruns": info.n_xruns - before.n_xruns,
+        }
+        for kind, count in counts.items():
+            if count > 0:
+                self.note(Event(event=kind, hop=hop.hop, count=count))
         if info.is_panic != bool(before.is_panic):
             self.note(Event(event="panic", hop=hop.hop, on=info.is_panic))
         if info.is_transport != bool(before.is_transport):

@@ -16,6 +16,8 @@ class EngineRun(NamedTuple):
 
     number: int = 0
     sample_rate: int = 0
+    hop_length: int = 0
+    delay: int = 0
     n_outputs: int = 0
     block: int = 0
     latency: int = 0
@@ -28,6 +30,7 @@ class StepInfo(NamedTuple):
     step: int = 0
     """Hops stepped together, at the first of them; else 0."""
     n_bad_samples: int = 0
+    n_bad_outputs: int = 0
     n_xruns: int = 0
     is_panic: bool = False
     is_transport: bool = False
@@ -71,6 +74,7 @@ class Position(NamedTuple):
     scene: int = 0
     n_lost: int = 0
     n_bad_samples: int = 0
+    n_bad_outputs: int = 0
     n_xruns: int = 0
     is_panic: int = 0
     is_transport: int = 0

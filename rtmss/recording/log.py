@@ -16,24 +16,31 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import save
 
+from rtmss.bounded import UnreadableError
 from rtmss.conditions.condition import Condition
 from rtmss.conditions.preset import Fallback
 from rtmss.conditions.strip import Strip, plain_strip
-from rtmss.config import Config
+from rtmss.config import Config, SeparatorConfig
 from rtmss.engine.control import Scene, Stem
+from rtmss.engine.frames import StreamFrames
+from rtmss.tensor_files import read_arrays
 
 LOG, VECTORS = "session.jsonl", "conditions.safetensors"
-VERSION = 1
+PARTIAL = ".partial"
+"""How the vectors' file ends while it is being written."""
+VERSION = 2
+"""What is written. In logs of version 1 the model heard another rate as if it were its own."""
+MAX_VECTORS_BYTES = 1 << 26
+"""Of some 100,000 vectors."""
 
 
 class Header(Config):
     """The first line of a log."""
 
     kind: Literal["rtmss-session"] = "rtmss-session"
-    version: int = VERSION
+    version: int = Field(VERSION, ge=1)
     model_id: str
     weights: str = ""
     """Where the model came from."""
@@ -58,6 +65,16 @@ class Header(Config):
     """Of rtmss, torch, numpy and the backend: with others, samples may differ in their last
     bits.
     """
+
+    @property
+    def is_resampled(self) -> bool:
+        """Whether the model heard its own rate, whatever that of the stream."""
+        return self.version > 1
+
+    def fits(self, config: SeparatorConfig) -> bool:
+        """Whether a session of this configuration steps by the same hops, as late."""
+        rate = self.sample_rate if self.is_resampled else config.sample_rate
+        return (self.hop_length, self.delay) == StreamFrames.at(rate, config)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +110,7 @@ EventKind = Literal[
     "lost",
     "late",
     "bad_samples",
+    "bad_outputs",
     "xruns",
     "panic",
     "transport",
@@ -112,6 +130,8 @@ class Event(Config):
         was played.
     bad_samples: input samples that were not finite or absurdly loud; they were replaced, in the
         file too.
+    bad_outputs: samples of targets and outputs that were not finite; silence was played in their
+        place, and is in the files.
     xruns: blocks that the device itself lost.
     panic: the outputs were silenced, or no longer; the files go on.
     transport: from here on a song is paused, started, stopped or on its way to another place, or no
@@ -145,9 +165,9 @@ class Vectors:
         self._vectors: dict[str, NDArray[np.float32]] = {}
         if path.exists():
             try:
-                self._vectors = load_file(path)
-            except SafetensorError as error:
-                raise OSError(f"not a safetensors file ({error})") from error
+                self._vectors = read_arrays(path, MAX_VECTORS_BYTES)[1]
+            except UnreadableError as error:
+                raise OSError(str(error)) from error
 
     def record(self, scene: Scene) -> SceneRecord:
         """A scene as it stands in a log; its vectors are in the file by then.
@@ -183,7 +203,7 @@ class Vectors:
         return Condition.bare(key.rpartition("-")[0], self._vectors[key])
 
     def _save(self, vectors: dict[str, NDArray[np.float32]]) -> None:
-        partial = self._path.with_suffix(".partial")
+        partial = self._path.with_suffix(PARTIAL)
         partial.write_bytes(save(vectors))
         partial.replace(self._path)
         self._vectors = vectors

@@ -5,15 +5,20 @@ where.
 from __future__ import annotations
 
 import bisect
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from rtmss.bounded import UnreadableError, parse_json, read_lines
 from rtmss.config import Config, ConfigError, UserError, validate
 from rtmss.engine.control import Scene
 from rtmss.recording.log import LOG, VECTORS, VERSION, Event, EventKind, Header, Vectors
+
+MAX_LINE_BYTES = 1 << 16
+"""A scene of eight stems takes some 2 KiB."""
+MAX_LINES = 4_000_000
+"""Six hours in which every hop is late, one by one."""
 
 Line = TypeVar("Line", bound=Config)
 
@@ -52,7 +57,7 @@ class SessionLog:
             SessionLogError: it is no log, it is damaged, or it was written with other weights than
                 `model_id`.
         """
-        header, events = _read(path)
+        header, events = read_log(path)
         if header.model_id != model_id:
             raise SessionLogError(
                 f"{path}: was recorded with weights {header.model_id} ({header.weights}), these "
@@ -122,32 +127,49 @@ class SessionLog:
             hop += n
 
 
-def _read(path: Path) -> tuple[Header, list[Event]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise SessionLogError(f"{path}: cannot be read ({error})") from error
+def read_log(path: Path) -> tuple[Header, list[Event]]:
+    """The lines of a log.
+
+    Raises:
+        SessionLogError: it is none, or it is damaged.
+    """
+    lines = _lines(path)
     if not lines:
         raise SessionLogError(f"{path}: is no log; expected the {LOG} of a recording")
     if len(lines) > 1 and not lines[-1].endswith("}"):
         lines.pop()  # half a line is what a recorder leaves that was killed
     header = _parse(lines[0], Header, f"{path}, line 1")
-    if header.version != VERSION:
+    if header.version > VERSION:
         raise SessionLogError(
-            f"{path}: a log of version {header.version}, this rtmss reads {VERSION}"
+            f"{path}: a log of version {header.version}, this rtmss reads up to {VERSION}"
         )
     return header, [
         _parse(line, Event, f"{path}, line {number}") for number, line in enumerate(lines[1:], 2)
     ]
 
 
+def _lines(path: Path) -> list[str]:
+    """The lines of a log, none longer than a line may be.
+
+    Raises:
+        SessionLogError: it cannot be read, or is no text of lines.
+    """
+    try:
+        found = read_lines(path, MAX_LINES, MAX_LINE_BYTES)
+        return [line.decode("utf-8").rstrip("\r\n") for line in found]
+    except UnreadableError as error:
+        raise SessionLogError(f"{path}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise SessionLogError(f"{path}: cannot be read ({error})") from error
+
+
 def _parse(line: str, kind: type[Line], origin: str) -> Line:
     try:
-        content = json.loads(line)
+        content = parse_json(line)
         if not isinstance(content, dict):
             raise SessionLogError(f"{origin}: expected a JSON object")
         return validate(content, kind, origin)
-    except (json.JSONDecodeError, ConfigError) as error:
+    except (UnreadableError, ConfigError) as error:
         raise SessionLogError(
             str(error) if isinstance(error, ConfigError) else f"{origin}: {error}"
         ) from error

@@ -56,7 +56,14 @@ def replay(
     n_total = _check(source, log)
     with open_audio(source, on_damage=ignore_damage) as reader:
         hop = header.hop_length
-        session = Session(model, None, header.n_outputs, header.sample_rate, backend)
+        session = Session(
+            model,
+            None,
+            header.n_outputs,
+            header.sample_rate,
+            backend,
+            resample=header.is_resampled,
+        )
         strips = [*log.stems, "remainder"] if stems else []
         channels = {"mix": header.n_outputs} | dict.fromkeys(strips, N_CHANNELS)
         n_skipped = session.delay
@@ -71,7 +78,14 @@ def replay(
                 {name: np.zeros((n, session.delay), np.float32) for name, n in channels.items()}
             )
     seconds, wall_seconds = n_total / header.sample_rate, time.monotonic() - started
-    return RenderReport(files.paths, seconds, wall_seconds, files.peak, session.n_bad_samples)
+    return RenderReport(
+        files.paths,
+        seconds,
+        wall_seconds,
+        files.peak,
+        session.n_bad_samples,
+        session.n_bad_outputs,
+    )
 
 
 def _check(source: Path, log: SessionLog) -> int:

@@ -1,1 +1,1 @@
-"""Pure functions between audio and spectra."""
+"""Pure functions between audio and spectra, and from one sample rate to another."""

@@ -6,19 +6,20 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from rtmss.bounded import MAX_TABLE_BYTES, UnreadableError, read_text
 from rtmss.config import ConfigError, UserError
 from rtmss.datasets.take import SPLITS, SUFFIXES
-from rtmss.files import AudioFileError
+from rtmss.files import AudioFileError, digest_file
+from rtmss.plain_yaml import load_description
 from rtmss.teachers.song import Order, split_song
 from rtmss.teachers.teacher import Teacher
 
@@ -66,9 +67,8 @@ def read_about(table: Path) -> dict[str, dict[str, str]]:
         ConfigError: it cannot be read, or has no such column.
     """
     try:
-        with table.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = list(csv.DictReader(StringIO(read_text(table, MAX_TABLE_BYTES), newline="")))
+    except (UnreadableError, csv.Error) as error:
         raise ConfigError(f"{table}: not a readable table ({error})") from error
     if rows and "path" not in rows[0]:
         raise ConfigError(
@@ -127,12 +127,12 @@ def split_songs(
                 k: v for k, v in (about or {}).get(song.name, {}).items() if v
             }
             try:
-                names = song.stem, f"{song.stem}-{(digest := _digest(song))[:8]}"
-                there = _find(song, digest, names, output, split, teacher)
+                names = song.stem, f"{song.stem}-{(content := digest_file(song))[:8]}"
+                there = _find(song, content, names, output, split, teacher)
                 if there is not None:
                     outcome.kept.append(there)
                     continue
-                order = Order(song, _free_folder(output / "songs" / split, names), digest, **known)
+                order = Order(song, _free_folder(output / "songs" / split, names), content, **known)
                 outcome.seconds += split_song(order, teacher, partial(_tell, bar, task, number))
                 outcome.made.append(order.folder)
             except AudioFileError as error:
@@ -147,7 +147,7 @@ def _tell(bar: Progress, task: TaskID, number: int, done: float) -> None:
 
 
 def _find(
-    song: Path, digest: str, names: Sequence[str], output: Path, split: str, teacher: Teacher
+    song: Path, content: str, names: Sequence[str], output: Path, split: str, teacher: Teacher
 ) -> Path | None:
     """The folder of a song that is there, known by its content.
 
@@ -156,7 +156,7 @@ def _find(
     """
     for other, folder in _folders(output, names):
         header = _header(folder)
-        if header.get("digest") != digest:
+        if header.get("digest") != content:
             continue
         if other != split:
             raise AudioFileError(
@@ -198,18 +198,10 @@ def _folders(output: Path, names: Sequence[str]) -> Iterator[tuple[str, Path]]:
 def _header(folder: Path) -> dict[str, str]:
     """Digest and teacher of a song that was split, nothing of another."""
     try:
-        content = yaml.safe_load((folder / "song.yaml").read_text(encoding="utf-8"))
+        content = load_description(folder / "song.yaml")
         return {
             "digest": str(content["file"]["blake2b"]),
             "teacher": str(content["teacher"]["version"]),
         }
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+    except (UnreadableError, KeyError, TypeError):
         return {}
-
-
-def _digest(song: Path) -> str:
-    try:
-        with song.open("rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except OSError as error:
-        raise AudioFileError(f"{song}: cannot be read ({error.strerror})") from error

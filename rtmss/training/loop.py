@@ -30,6 +30,7 @@ from rtmss.training.mixtures.bank import Bank
 from rtmss.training.mixtures.draw import Episode, Episodes, Plan
 from rtmss.training.mixtures.mixdown import Mixdown, Mixed
 from rtmss.training.mixtures.replay_buffer import replay, schedule
+from rtmss.training.optimiser import Optimiser
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import LoopRecipe, Recipe
 from rtmss.training.windows import Crop, Memory, Passes, window_loss
@@ -125,15 +126,7 @@ class Trainer:
             [norm.running_var for norm in norms],
         )
         self.statistics = [statistic for statistic in (*means, *variances) if statistic is not None]
-        recurrent = [*model.unet.gru.parameters(), *model.unet.target_gru.parameters()]
-        other = [p for p in self.trained if not any(p is r for r in recurrent)]
-        groups = [
-            {"params": other, "share": 1.0},
-            {"params": recurrent, "share": recipe.loop.recurrent_share},
-        ]
-        self.optimiser = torch.optim.AdamW(
-            groups, betas=(0.9, 0.99), weight_decay=recipe.loop.weight_decay, fused=True
-        )
+        self.optimiser = Optimiser(model, recipe.loop)
         self.rank = dist.get_rank() if dist.is_initialized() else 0
         self.world_size = dist.get_world_size() if dist.is_initialized() else 1
 
@@ -186,8 +179,7 @@ class Trainer:
         Nothing here waits for the device.
         """
         recipe = self.recipe.loop
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.step, recipe) * group["share"]
+        self.optimiser.set_rate(learning_rate(self.step, recipe))
         self.optimiser.zero_grad()
         before = [statistic.clone() for statistic in self.statistics]
         sums = [torch.zeros_like(statistic) for statistic in before]
@@ -215,9 +207,7 @@ class Trainer:
         """Take one step along the gradients, and move the average."""
         recipe = self.recipe.loop
         norm = torch.nn.utils.clip_grad_norm_(self.trained, recipe.clip_norm)
-        # What a gradient scaler would set: the fused optimiser then leaves all as it is.
-        self.optimiser.found_inf = (~torch.isfinite(norm)).float()  # type: ignore[attr-defined]
-        self.optimiser.step()
+        self.optimiser.step(norm)
         self.step += 1
         with torch.no_grad():
             decay = min(recipe.ema_decay, (self.step + 1) / (self.step + 10))
@@ -243,9 +233,7 @@ class Trainer:
         """Write the checkpoint, and the averaged weights beside it."""
         tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
         tensors |= {f"average.{k}": v.contiguous() for k, v in self.average.state_dict().items()}
-        for i, parameter in enumerate(self.trained):
-            for name, value in self.optimiser.state[parameter].items():
-                tensors[f"optimiser.{i}.{name}"] = value.contiguous()
+        tensors |= {f"optimiser.{k}": v for k, v in self.optimiser.state().items()}
         partial = self.checkpoint.with_suffix(".partial")
         save_file(tensors, partial, metadata={"step": str(self.step)})
         partial.replace(self.checkpoint)
@@ -260,17 +248,13 @@ class Trainer:
             module.load_state_dict(
                 {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             )
-        for i, parameter in enumerate(self.trained):
-            state = {
-                k.split(".", 2)[2]: v for k, v in tensors.items() if k.startswith(f"optimiser.{i}.")
+        self.optimiser.load_state(
+            {
+                k.removeprefix("optimiser."): v
+                for k, v in tensors.items()
+                if k.startswith("optimiser.")
             }
-            self.optimiser.state[parameter] = {
-                k: v.to(
-                    self.device,
-                    memory_format=torch.channels_last if v.dim() == 4 else torch.preserve_format,
-                )
-                for k, v in state.items()
-            }
+        )
 
 
 def start_model(recipe: Recipe, folder: Path) -> tuple[SeparatorModel, bool]:

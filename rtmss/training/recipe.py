@@ -147,6 +147,8 @@ class LoopRecipe(Config):
     """Share of crops that are new and join the pool; the others have been heard before. 1 keeps no
     pool.
     """
+    optimiser: Literal["adam", "muon"] = "adam"
+    """Muon learns the matrices inside the U-Net, and Adam the rest (see `optimiser`)."""
     learning_rate: float = 2e-3
     recurrent_share: Probability = 0.3
     """Learning rate of the recurrent layers, as a share of the others'."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from rich.console import Console
@@ -31,6 +34,9 @@ PREPARED = ("encoder.safetensors", "embeddings.safetensors")
 bank.
 """
 
+_LONGEST_PREPARATION = timedelta(days=7)
+"""Decoding the bank and training the clip encoder, for which other processes wait."""
+
 HEAD = "condition_head."
 """What weights of a refitted condition head begin with, among those of the clip encoder."""
 
@@ -52,17 +58,19 @@ def train(
 
     All folders of `data` are drawn from together.
 
-    Under `torchrun` every process takes part and the first one writes. `device` is torch's name of
-    where to train.
+    Under `torchrun` every process takes part; the first one prepares and writes, in folders that
+    all of them see. `device` is torch's name of where to train.
 
     Raises:
         ConfigError: the recipe or the data folder cannot be used.
     """
     recipe = read_yaml(recipe_file, Recipe)
     if "RANK" in os.environ:
-        dist.init_process_group("gloo")
+        _join(device)
     is_first = not dist.is_initialized() or dist.get_rank() == 0
-    bank, model, embeddings = prepare(recipe, recipe_file.parent, data, folder, console, device)
+    console = console if is_first else Console(quiet=True)
+    with _first_alone():
+        bank, model, embeddings = prepare(recipe, recipe_file.parent, data, folder, console, device)
     if recipe.episodes.conditioning == "class":
         embeddings = [
             class_embedding(take.family, model.config.clip_encoder.n_embedding)
@@ -80,6 +88,24 @@ def train(
     if dist.is_initialized():
         dist.destroy_process_group()
     return weights
+
+
+def _join(device: str) -> None:
+    """Take a place among the processes of `torchrun`, each on a GPU of its own if there are any."""
+    if device == "cuda":
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("gloo")
+
+
+@contextlib.contextmanager
+def _first_alone() -> Iterator[None]:
+    """The first process goes ahead; the others follow when it is done, and find its files."""
+    is_shared = dist.is_initialized()
+    if is_shared and dist.get_rank() > 0:
+        dist.monitored_barrier(timeout=_LONGEST_PREPARATION)
+    yield
+    if is_shared and dist.get_rank() == 0:
+        dist.monitored_barrier(timeout=_LONGEST_PREPARATION)
 
 
 def prepare(
@@ -107,11 +133,6 @@ def prepare(
     if encoder_file.exists():
         _take_up_encoder(model, load_file(encoder_file))
     elif recipe.encoder.tune or not has_encoder:
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            raise ValueError(
-                "train the clip encoder in one process first, then start torchrun on the same "
-                "folder"
-            )
         console.print("Clip encoder: learning to tell instruments apart")
         shown = Progress(folder / "encoder.jsonl", console)
         tensors = {}
@@ -122,7 +143,9 @@ def prepare(
             }
         else:
             train_clip_encoder(model.clip_encoder, bank, recipe, shown)
-        save_file(tensors | model.clip_encoder.state_dict(), encoder_file)
+        partial = encoder_file.with_suffix(".partial")
+        save_file(tensors | model.clip_encoder.state_dict(), partial)
+        partial.replace(encoder_file)
     return (
         bank,
         model,

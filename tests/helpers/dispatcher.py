@@ -17,7 +17,7 @@ from rtmss.engine.control import Scene, Stem
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import Argument, decode, message
 from rtmss.live.control.osc.dispatch import Dispatcher
-from rtmss.live.control.osc.peers import Peer
+from rtmss.live.control.osc.fairness import Peer
 from rtmss.live.control.osc.state import scene_values
 from rtmss.live.shared.state import N_METERS, SharedState, Status
 
@@ -54,7 +54,7 @@ class Room:
             name: make_condition(name, seed)
             for seed, name in enumerate(("vocals", "drums", "choir"))
         }
-        self.controller = MixerController(shared, Shelf(conditions), "0123456789ab", 512)
+        self.controller = MixerController(shared, Shelf(conditions), "0123456789ab")
         stems = (Stem("vocals", conditions["vocals"]), Stem("drums", conditions["drums"]))
         self.controller.scene = Scene(stems)
         self.controller.preset = "start"
@@ -68,6 +68,7 @@ class Room:
         defaults: dict[str, Any] = {
             "state": "running",
             "sample_rate": 44100,
+            "hop_length": 512,
             "block": 256,
             "latency": 1024,
         }

@@ -33,7 +33,7 @@ class Studio:
 
     def __init__(self, shared: SharedState, make_condition: MakeCondition) -> None:
         self.shared = shared
-        self.controller = MixerController(shared, Library([]), "0123456789ab", 512)
+        self.controller = MixerController(shared, Library([]), "0123456789ab")
         self.controller.scene = Scene(
             (Stem("vocals", make_condition()), Stem("drums", make_condition("drums", 1)))
         )
@@ -60,7 +60,8 @@ class Studio:
                 "running", self.hop, time.monotonic(), entries[-1].number if entries else 0
             )
             self.shared.report(
-                status._replace(sample_rate=44100), np.full((N_METERS, 2), 0.5, np.float32)
+                status._replace(sample_rate=44100, hop_length=512),
+                np.full((N_METERS, 2), 0.5, np.float32),
             )
 
     def send(self, data: bytes, sock: Socket | None = None) -> None:

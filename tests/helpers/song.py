@@ -13,9 +13,9 @@ from rtmss.live.shared.state import SharedState
 RATE = 8000
 
 
-def publish_song(shared: SharedState, path: Path, song: Audio) -> None:
+def publish_song(shared: SharedState, path: Path, song: Audio, rate: int = RATE) -> None:
     """Hand (C, S) audio to the engine as a song that is decoded."""
     path.write_bytes(np.ascontiguousarray(song.T).tobytes())
     shared.transport.samples_path = path
     number = shared.transport.info.read().number + 1
-    shared.transport.info.write(SongInfo(number, RATE, song.shape[1], len(song)))
+    shared.transport.info.write(SongInfo(number, rate, song.shape[1], len(song)))

@@ -26,7 +26,7 @@ from rtmss.engine.session import Session
 from rtmss.live.buffers.timeline import Timeline
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import bundle, message
-from rtmss.live.control.osc.peers import Peer
+from rtmss.live.control.osc.fairness import Peer
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.realtime.player import Player
 from rtmss.live.realtime.source import DeviceSource
@@ -288,4 +288,4 @@ def test_a_desk_without_an_engine_answers_and_keeps_what_it_is_told(studio: Stud
     studio.send(message("/rtmss/ping", 1))
     studio.turn(0.05)
     assert ("/rtmss/pong", __version__, 1) in studio.hear()
-    assert MixerController(studio.shared, Library([]), "0123456789ab", 512).scene.bypass
+    assert MixerController(studio.shared, Library([]), "0123456789ab").scene.bypass

@@ -8,7 +8,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,96 +17,21 @@ import pytest
 import torch
 
 from helpers.makers import MakeCondition, Noise
-from helpers.song import publish_song
+from helpers.studio import HOP, MODEL_ID, Studio, assert_same_again, read_take
 from rtmss.audio import Audio
 from rtmss.config import UserError
-from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.control import Scene, Stem, Strip
-from rtmss.engine.session import Session
-from rtmss.files import read_audio
-from rtmss.live.buffers.timeline import MOST_WAITING, Timeline
-from rtmss.live.realtime.player import DeviceState, Player
-from rtmss.live.realtime.source import DeviceSource
-from rtmss.live.recorder import ModelInfo, Recorder, check_folder
+from rtmss.live.buffers.timeline import MOST_WAITING
+from rtmss.live.realtime.player import DeviceState
+from rtmss.live.recorder import check_folder
 from rtmss.live.shared import recorder_ring as tap_module
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
-from rtmss.live.shared.song_state import TransportCommand, seek
+from rtmss.live.shared.song_state import seek
 from rtmss.live.shared.state import SharedState
-from rtmss.live.song.source import SongSource
 from rtmss.model.separator import SeparatorModel
-from rtmss.recording.files import OpenAudio
 from rtmss.recording.log_reader import SessionLog
-from rtmss.recording.replay import replay
+from rtmss.recording.unfinished import KILLED, end_unfinished
 from rtmss.recording.wav import WavFile
-
-HOP, MODEL_ID = 64, "0123456789ab"
-
-
-@dataclass
-class Studio:
-    """A player on a device made of noise, and a recorder."""
-
-    model: SeparatorModel
-    shared: SharedState
-    ring: RecorderRing
-    folder: Path
-    graph: Path | None = None
-    said: list[str] = field(default_factory=list)
-    heard: list[Audio] = field(default_factory=list)
-    """Blocks of the input."""
-    recorders: list[Recorder] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.rng = np.random.default_rng(0)
-        self.start_engine()
-        self.start_recorder()
-
-    def start_engine(self) -> None:
-        """Another engine, whose hops count from 0."""
-        session = Session(self.model, n_outputs=4, backend=start_backend(self.model, self.graph))
-        timeline = Timeline(4, HOP, HOP, session.delay)
-        self.player = Player(DeviceSource(session, timeline), timeline, self.shared, self.ring)
-        self.heard.clear()
-
-    def start_song_engine(self, song: Audio) -> None:
-        """Another engine, to which a song is offered after ten blocks."""
-        session, spare = Session(self.model, n_outputs=4), Session(self.model, n_outputs=4)
-        timeline = Timeline(4, HOP, HOP, session.delay)
-        self.shared.transport.insert(Path("song.wav"), TransportCommand())
-        self.player = Player(
-            SongSource(session, spare, timeline, self.shared.transport),
-            timeline,
-            self.shared,
-            self.ring,
-        )
-        self.play(10)
-        publish_song(self.shared, self.folder.with_name("decoded.f32"), song)
-
-    def start_recorder(self, open_audio: OpenAudio = WavFile) -> None:
-        """Another recorder; the one before it is not asked to close anything."""
-        ring = RecorderRing.attach(self.ring.path, self.ring.shape)
-        model_info = ModelInfo(MODEL_ID, "shipped", self.player.source.session.config.stft.delay)
-        self.recorder = Recorder(
-            ring, self.shared, self.folder, model_info, self.said.append, open_audio
-        )
-        self.recorders.append(self.recorder)
-
-    def play(self, n_blocks: int, *, work: bool = True, poll: bool = True) -> None:
-        """Let blocks come in; without `work` the engine is stuck meanwhile."""
-        out = np.zeros((4, HOP), np.float32)
-        for _ in range(n_blocks):
-            self.heard.append(np.asarray(0.2 * self.rng.standard_normal((2, HOP)), np.float32))
-            self.player.timeline.exchange(self.heard[-1], out)
-            if work:
-                self.player.work()
-            if poll:
-                self.recorder.poll()
-
-    def end(self) -> Path:
-        """Close the recording, and give the folder of its latest take."""
-        self.recorder.poll()
-        self.recorder.close()
-        return max(self.folder.glob("take-*"))
 
 
 @pytest.fixture(autouse=True)
@@ -141,25 +66,9 @@ def studio(
         recorder.close()
 
 
-def _read(folder: Path) -> dict[str, Audio]:
-    return {path.stem: read_audio(path)[0] for path in folder.glob("*.wav")}
-
-
 def _events(take: Path, *kinds: str) -> list[dict[str, Any]]:
     events = [json.loads(line) for line in (take / "session.jsonl").read_text().splitlines()[1:]]
     return [event for event in events if event["event"] in kinds]
-
-
-def _assert_same_again(
-    take: Path, folder: Path, model: SeparatorModel, graph: Path | None = None
-) -> None:
-    log = SessionLog.load(take / "session.jsonl", MODEL_ID)
-    replay(take / "input.wav", folder, model, log, stems=True, backend=start_backend(model, graph))
-    recorded, again = _read(take), _read(folder)
-    assert recorded.keys() - {"input"} == again.keys()
-    for name, audio in again.items():
-        assert np.abs(audio).max() > 0.01
-        assert audio.tobytes() == recorded[name].tobytes(), name
 
 
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
@@ -199,7 +108,7 @@ def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
     assert len(_events(take, "scene")) >= 6
     assert {event["hops"] for event in _events(take, "step")} >= {8}
     assert [event["hops"] > 20 for event in _events(take, "gave_up")] == [True]
-    _assert_same_again(take, tmp_path / "again", studio.model, studio.graph)
+    assert_same_again(take, tmp_path / "again", studio.model, studio.graph)
 
 
 def test_a_song_that_was_played_straight_through_is_the_same_again(
@@ -211,8 +120,8 @@ def test_a_song_that_was_played_straight_through_is_the_same_again(
     studio.play(30)
     take = studio.end()
     assert SessionLog.load(take / "session.jsonl", MODEL_ID).n_moves == 0
-    assert not _read(take)["input"][:, : 10 * HOP].any()
-    _assert_same_again(take, tmp_path / "again", studio.model)
+    assert not read_take(take)["input"][:, : 10 * HOP].any()
+    assert_same_again(take, tmp_path / "again", studio.model)
 
 
 def test_a_song_that_was_moved_is_in_the_log(studio: Studio, noise: Noise) -> None:
@@ -230,7 +139,7 @@ def test_a_song_that_was_moved_is_in_the_log(studio: Studio, noise: Noise) -> No
 def test_all_files_are_as_long_as_the_input_and_add_up_to_it(studio: Studio) -> None:
     studio.play(40)
     take, delay = studio.end(), 64
-    audio = _read(take)
+    audio = read_take(take)
     assert {name: samples.shape for name, samples in audio.items()} == {
         "input": (2, 40 * HOP),
         "mix": (4, 40 * HOP),
@@ -249,7 +158,7 @@ def test_a_stem_that_comes_late_begins_with_silence(
     studio.play(20)
     studio.shared.send(Scene((*scene.stems, Stem("kit", make_condition("kit", seed=2)))), "")
     studio.play(20)
-    kit = _read(studio.end())["kit"]
+    kit = read_take(studio.end())["kit"]
     assert not kit[:, : 19 * HOP].any()
     assert kit[:, 20 * HOP : -HOP].any(0).all()
 
@@ -282,10 +191,10 @@ def test_bad_samples_are_counted_and_not_in_the_file(studio: Studio, tmp_path: P
     studio.play(20)
     take = studio.end()
     assert [(event["hop"], event["count"]) for event in _events(take, "bad_samples")] == [(5, 3)]
-    audio = _read(take)["input"]
+    audio = read_take(take)["input"]
     assert np.isfinite(audio).all()
     assert audio[1, 5 * HOP + 7] == 16
-    _assert_same_again(take, tmp_path / "again", studio.model)
+    assert_same_again(take, tmp_path / "again", studio.model)
 
 
 def test_a_recorder_that_falls_behind_loses_hops_and_says_which(
@@ -302,7 +211,7 @@ def test_a_recorder_that_falls_behind_loses_hops_and_says_which(
     studio.play(10)
     studio.play(50, poll=False)
     studio.play(10)
-    take, audio = studio.end(), _read(studio.end())
+    take, audio = studio.end(), read_take(studio.end())
     (lost,) = _events(take, "lost")
     assert lost["hop"] == 10
     assert 30 <= lost["hops"] <= 32
@@ -328,10 +237,10 @@ def test_a_killed_recorder_goes_on_in_the_same_files_and_nothing_is_lost(
     studio.play(20)
     take = studio.end()
     assert take.name == "take-001"
-    assert np.array_equal(_read(take)["input"], np.concatenate(studio.heard, axis=1))
+    assert np.array_equal(read_take(take)["input"], np.concatenate(studio.heard, axis=1))
     assert not _events(take, "lost", "gave_up")
     assert len(_events(take, "scene")) == 1
-    _assert_same_again(take, tmp_path / "again", studio.model)
+    assert_same_again(take, tmp_path / "again", studio.model)
 
 
 def test_late_hops_are_in_the_log_of_their_own_take(studio: Studio) -> None:
@@ -361,7 +270,7 @@ def test_files_of_stems_that_were_gone_by_then_get_as_long_as_the_others(
     studio.play(20)
     studio.start_recorder()
     studio.play(20)
-    audio = _read(studio.end())
+    audio = read_take(studio.end())
     assert {name: samples.shape[1] // HOP for name, samples in audio.items()} == dict.fromkeys(
         ("input", "mix", "remainder", "voice", "kit"), 60
     )
@@ -377,9 +286,9 @@ def test_a_new_engine_begins_a_new_take(studio: Studio, tmp_path: Path) -> None:
     assert _events(first, "end") == [
         {"event": "end", "hop": 20, "reason": "the engine was started again"}
     ]
-    assert _read(first)["input"].shape[1] == 20 * HOP
-    assert np.array_equal(_read(second)["input"], np.concatenate(studio.heard, axis=1))
-    _assert_same_again(second, tmp_path / "again", studio.model)
+    assert read_take(first)["input"].shape[1] == 20 * HOP
+    assert np.array_equal(read_take(second)["input"], np.concatenate(studio.heard, axis=1))
+    assert_same_again(second, tmp_path / "again", studio.model)
 
 
 def test_a_recording_that_is_there_stays_as_it_is(studio: Studio) -> None:
@@ -396,7 +305,9 @@ def test_files_are_readable_while_they_grow(
 ) -> None:
     monkeypatch.setattr("rtmss.recording.files.FLUSH_SECONDS", 0.0)
     studio.play(20)
-    assert {audio.shape[1] for audio in _read(studio.folder / "take-001").values()} == {20 * HOP}
+    assert {audio.shape[1] for audio in read_take(studio.folder / "take-001").values()} == {
+        20 * HOP
+    }
 
 
 class FullDisk(WavFile):
@@ -426,8 +337,8 @@ def test_a_full_disk_ends_the_recording_once_and_the_sound_goes_on(
     assert _events(take, "end") == [
         {"event": "end", "hop": 30, "reason": "No space left on device"}
     ]
-    assert {audio.shape[1] for audio in _read(take).values()} == {30 * HOP}
-    _assert_same_again(take, tmp_path / "again", studio.model)
+    assert {audio.shape[1] for audio in read_take(take).values()} == {30 * HOP}
+    assert_same_again(take, tmp_path / "again", studio.model)
     studio.start_recorder()  # another one does not begin anew
     studio.play(20)
     assert (len(studio.said), len(list(studio.folder.iterdir()))) == (1, 1)
@@ -443,10 +354,10 @@ def test_a_disk_that_is_really_full_leaves_files_that_play(
     assert len(studio.said) == 1
     assert "No space left" in studio.said[0]
     assert studio.player.status.hop == 150
-    lengths = {audio.shape[1] for audio in _read(small_disk / "take-001").values()}
+    lengths = {audio.shape[1] for audio in read_take(small_disk / "take-001").values()}
     assert len(lengths) == 1
     assert lengths.pop() > 20 * HOP
-    _assert_same_again(small_disk / "take-001", tmp_path / "again", studio.model)
+    assert_same_again(small_disk / "take-001", tmp_path / "again", studio.model)
 
 
 def test_a_folder_that_cannot_be_written_is_refused_at_the_start(tmp_path: Path) -> None:
@@ -464,3 +375,53 @@ def test_too_little_shared_memory_is_refused_at_the_start(monkeypatch: pytest.Mo
         UserError, match=r"recording needs [0-9]+ MiB of shared memory in .*: No space left"
     ):
         RecorderRing.create(RingShape(HOP, 4, 12))
+
+
+def _kill_everything(studio: Studio) -> Path:
+    """The recorder ends as it is: the system closes its files."""
+    take = studio.recorder._take
+    assert take is not None
+    for file in take._files.values():
+        file.close()
+    take._log.close()
+    studio.recorder._take = None
+    return take.folder
+
+
+def test_a_take_whose_recorder_was_killed_gets_the_end_that_it_lacks(
+    studio: Studio, tmp_path: Path
+) -> None:
+    studio.play(40)
+    take = _kill_everything(studio)
+    with (take / "input.wav").open("ab") as file:
+        file.write(b"half a hop")
+    (take / "conditions.partial").write_bytes(b"half")
+    assert end_unfinished(studio.folder) == [take]
+    assert _events(take, "end") == [{"event": "end", "hop": 40, "reason": KILLED}]
+    audio = read_take(take)
+    assert {samples.shape[1] for samples in audio.values()} == {40 * HOP}
+    assert np.array_equal(audio["input"], np.concatenate(studio.heard, axis=1))
+    assert not [*take.glob("*.partial")]
+    assert_same_again(take, tmp_path / "again", studio.model)
+    assert end_unfinished(studio.folder) == []
+
+
+def test_a_hop_of_which_a_file_is_missing_is_not_there(studio: Studio) -> None:
+    studio.play(40)
+    take = _kill_everything(studio)
+    os.truncate(take / "mix.wav", (take / "mix.wav").stat().st_size - 4)
+    assert end_unfinished(studio.folder) == [take]
+    assert {samples.shape[1] for samples in read_take(take).values()} == {39 * HOP}
+
+
+def test_a_take_that_is_being_written_is_left_alone(studio: Studio) -> None:
+    studio.play(40)
+    assert end_unfinished(studio.folder) == []
+    assert _events(studio.end(), "end") == [{"event": "end", "hop": 40, "reason": "stopped"}]
+
+
+def test_what_is_no_take_is_left_alone(tmp_path: Path) -> None:
+    for name, text in {"empty": "", "other": "{}\n", "text": "hello\n"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "session.jsonl").write_text(text)
+    assert end_unfinished(tmp_path) == []

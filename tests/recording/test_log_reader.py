@@ -133,8 +133,8 @@ def test_half_a_line_at_the_end_is_left_out(log: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("nonsense}\n", r"session.jsonl, line 10: Expecting value"),
-        ("[1]}\n", r"line 10: Extra data"),
+        ("nonsense}\n", r"session.jsonl, line 10: not valid JSON: Expecting value"),
+        ("[1]}\n", r"line 10: not valid JSON: Extra data"),
         ('{"event":"late","hop":-1}\n', r"line 10: 'hop': .* greater than or equal to 0"),
         (
             '{"event":"late","hop":1,"hopps":2}\n',
@@ -158,8 +158,8 @@ def test_a_log_of_other_weights_is_refused(log: Path) -> None:
 
 
 def test_a_log_of_another_version_is_refused(log: Path) -> None:
-    log.write_text(log.read_text().replace('"version":1', '"version":9', 1))
-    with pytest.raises(SessionLogError, match="a log of version 9, this rtmss reads 1"):
+    log.write_text(log.read_text().replace('"version":2', '"version":9', 1))
+    with pytest.raises(SessionLogError, match="a log of version 9, this rtmss reads up to 2"):
         SessionLog.load(log, MODEL_ID)
 
 

@@ -7,15 +7,19 @@ import itertools
 import json
 import multiprocessing
 import os
+import re
 import signal
 import socket
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 import torch.distributed as dist
@@ -77,7 +81,8 @@ def episode(band: Bank, embeddings: list[NDArray[np.float32]], recipe: Recipe) -
 class Runs:
     """Trainers that share a folder, and what they train on."""
 
-    start: Callable[[], Trainer]
+    start: Callable[..., Trainer]
+    """Takes what is to be changed in the recipe's loop."""
     bank: Bank
     embeddings: list[NDArray[np.float32]]
     progress: Progress
@@ -91,7 +96,12 @@ def runs(
     tiny: SeparatorModel, band: Bank, recipe: Recipe, progress: Progress, tmp_path: Path
 ) -> Runs:
     embeddings = embed_bank(tiny.clip_encoder, band)
-    return Runs(lambda: Trainer(copy.deepcopy(tiny), recipe, tmp_path), band, embeddings, progress)
+
+    def start(**changes: object) -> Trainer:
+        loop = recipe.loop.model_copy(update=changes)
+        return Trainer(copy.deepcopy(tiny), recipe.model_copy(update={"loop": loop}), tmp_path)
+
+    return Runs(start, band, embeddings, progress)
 
 
 def test_the_learning_rate_warms_up_stays_and_falls_to_nothing() -> None:
@@ -216,19 +226,20 @@ def test_without_tensorboard_a_run_goes_without_curves(
     assert runs.progress.log.exists()
 
 
-def test_a_resumed_run_stands_where_the_first_one_stopped(runs: Runs) -> None:
-    first = runs.start()
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_a_resumed_run_stands_where_the_first_one_stopped(runs: Runs, optimiser: str) -> None:
+    first = runs.start(optimiser=optimiser)
     runs.run(first)
-    second = runs.start()
+    second = runs.start(optimiser=optimiser)
     second.resume()
     assert second.step == 2
     for a, b in ((first.model, second.model), (first.average, second.average)):
         pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
         assert all(torch.equal(x, y) for x, y in pairs)
-    for p, q in zip(first.trained, second.trained, strict=True):
-        one, other = first.optimiser.state[p], second.optimiser.state[q]
-        assert one.keys() == other.keys() == {"step", "exp_avg", "exp_avg_sq"}
-        assert all(torch.equal(one[name], other[name]) for name in one)
+    one, other = first.optimiser.state(), second.optimiser.state()
+    assert one.keys() == other.keys()
+    assert len(one) > len(first.trained)
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def _train(
@@ -395,6 +406,55 @@ def test_two_processes_are_one_that_accumulates_two_batches(
             continue
         moved = (models[0][name] - value).abs().max()
         assert (models[0][name] - models[1][name]).abs().max() <= 0.02 * moved + 1e-6, name
+
+
+def _torchrun(recipe: Path, data: Path, folder: Path) -> subprocess.Popen[str]:
+    """`rtmss train` in two processes that are started again when one is lost."""
+    line = "-m torch.distributed.run --standalone --nproc-per-node 2 --max-restarts 3 -m rtmss"
+    train = ["train", str(recipe), "--data", str(data), "--output", str(folder), "--device", "cpu"]
+    return subprocess.Popen(
+        [sys.executable, *line.split(), *train], stdout=subprocess.PIPE, text=True
+    )
+
+
+def _last_of_two(agent: subprocess.Popen[str]) -> psutil.Process:
+    """The process that writes nothing."""
+    ranks = {
+        int(child.environ()["RANK"]): child
+        for child in psutil.Process(agent.pid).children(recursive=True)
+        if "RANK" in child.environ()
+    }
+    return ranks[1]
+
+
+def test_a_run_of_two_processes_that_loses_one_goes_on_from_its_checkpoint(
+    recipe: Recipe, band_folder: Path, tmp_path: Path
+) -> None:
+    """Prepared by one of them, killed in the middle, and as good as a run that accumulates."""
+    for name, accumulate in (("one", 2), ("two", 1)):
+        loop = LoopRecipe(
+            n_steps=24, batch=1, warmup_steps=1, checkpoint_minutes=0, accumulate=accumulate
+        )
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(recipe.model_copy(update={"loop": loop}).model_dump_json())
+    agent = _torchrun(tmp_path / "two.yaml", band_folder, tmp_path / "two")
+    while not (tmp_path / "two" / "checkpoint.safetensors").exists():
+        assert agent.poll() is None
+        time.sleep(0.01)
+    _last_of_two(agent).kill()
+    said, _ = agent.communicate(timeout=600)
+    assert agent.returncode == 0
+    assert re.findall(r"Going on at step (\d+)", said), "only what came after it is lost"
+    train(tmp_path / "one.yaml", [band_folder], tmp_path / "one", Console(quiet=True))
+    one, two = (
+        load_model(tmp_path / name / "weights.safetensors")[0].state_dict()
+        for name in ("one", "two")
+    )
+    start = start_model(recipe, tmp_path)[0].state_dict()
+    for name, value in start.items():
+        if name.startswith("unet") and value.is_floating_point():
+            moved = (one[name] - value).abs().max()
+            assert (one[name] - two[name]).abs().max() <= 0.02 * moved + 1e-6, name
 
 
 def test_segments_come_with_their_instrument_and_player(band: Bank, recipe: Recipe) -> None:

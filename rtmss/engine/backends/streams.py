@@ -20,9 +20,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from rtmss.conditions.condition import Condition
+from rtmss.conditions.encode import limits_of
 from rtmss.engine.backends.tree import map_tree
 from rtmss.model.separator import N_CHANNELS, SeparatorModel, SeparatorState
 
+LOUDEST = 16.0
+"""Input beyond 24 dB over full scale is no music."""
 N_WARM = 3
 """Steps before a capture, in which libraries choose their ways."""
 
@@ -47,6 +51,7 @@ class StreamBatch:
         if n_streams < 1 or n_slots < 1:
             raise ValueError(f"a batch needs a stream and a slot, got {n_streams} and {n_slots}")
         self.model = model if device == "cpu" else copy.deepcopy(model).to(device)
+        self._limits = limits_of(model)
         self.hop_length = model.config.stft.hop_length
         start = model.init_state(n_streams, n_slots)
         self._state: SeparatorState = map_tree(lambda leaf: leaf.to(device), start)
@@ -72,7 +77,12 @@ class StreamBatch:
             stream: from 0.
             slot: from 0.
             vector: (n_condition,).
+
+        Raises:
+            ConditionError: the model does not take it.
         """
+        if vector is not None:
+            self._limits.check(Condition.bare(f"slot {slot}", vector))
         with torch.inference_mode():
             map_tree(lambda leaf: leaf[stream, slot].zero_(), self._state.targets)
             self._is_taken[stream, slot] = float(vector is not None)
@@ -84,9 +94,20 @@ class StreamBatch:
         slots.
 
         They lag behind `audio` by `config.delay` samples.
+
+        Samples that are not finite count as silence: nothing of a stream reaches the next one.
+
+        Raises:
+            ValueError: the shape is another, or they are no floats.
         """
+        if audio.shape != tuple(self._audio.shape) or audio.dtype.kind != "f":
+            expected = tuple(self._audio.shape)
+            raise ValueError(
+                f"expected floats of shape {expected}, got {audio.dtype} of {audio.shape}"
+            )
+        sound = np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0).clip(-LOUDEST, LOUDEST)
         with torch.inference_mode():
-            self._audio.copy_(torch.from_numpy(audio))
+            self._audio.copy_(torch.from_numpy(np.ascontiguousarray(sound, np.float32)))
             if self._graph is None:
                 self._advance()
             else:

@@ -69,7 +69,7 @@ def rearrange(order: Sequence[int | None], old: TargetState, model: SeparatorMod
 
 def conditions_of(stems: Sequence[Stem], model: SeparatorModel) -> Tensor:
     """(1, N, n_condition)."""
-    vectors = [torch.from_numpy(stem.condition.vector) for stem in stems]
+    vectors = [torch.tensor(stem.condition.vector) for stem in stems]
     return (
         torch.stack(vectors)[None] if vectors else torch.zeros(1, 0, model.config.unet.n_condition)
     )

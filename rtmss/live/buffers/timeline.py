@@ -26,11 +26,17 @@ from rtmss.live.buffers.declick import FADE, Declicker
 
 HOLD_HOPS = 8
 """Late hops in a row for which the fallback `hold` is played; then nothing."""
-RING_SAMPLES = 1 << 16
-"""What the rings hold beside twice the engine's delay: more than the longest silence of a jump."""
 MOST_WAITING = 1 << 14
 """Largest backlog in samples. An engine further behind drops older input; settings that need more
 are refused.
+"""
+MOST_WAITING_HOPS = 32
+"""The same in hops, where that is more: at higher rates hops are longer."""
+RING_BACKLOGS = 4
+"""What the rings hold beside twice the engine's delay: more than the longest silence of a jump."""
+LEAST_HOP_SHARE = 0.9
+"""Share of a hop's time that a step is given at the least. At 48 kHz a hop is a little longer than
+two blocks of 256, and a third would only come later.
 """
 N_LATE = 1024
 """Late hops that are remembered."""
@@ -53,8 +59,8 @@ def adaptation(block: int, hop: int, n_queued: int = 0) -> int:
 
 
 def blocks_per_hop(block: int, hop: int) -> int:
-    """The queue that gives every step the time of at least one hop."""
-    return max(1, -(-hop // block))
+    """The queue that gives every step the time of a hop, or nearly so."""
+    return max(1, math.ceil(LEAST_HOP_SHARE * hop / block))
 
 
 class Timeline:
@@ -80,16 +86,18 @@ class Timeline:
             n_before: samples for which a block is on its way before it comes in.
 
         Raises:
-            UserError: that would be more than MOST_WAITING.
+            UserError: that would be more than may wait.
         """
         self.hop, self.block, self.delay = hop, block, delay
         self.n_queued = blocks_per_hop(block, hop) if n_queued is None else n_queued
         self.lag = adaptation(block, hop, self.n_queued)
         self._n_resampler = n_resampler
-        self.n_hops = -(-(RING_SAMPLES + 2 * delay) // hop)
+        self.most_waiting = max(MOST_WAITING, MOST_WAITING_HOPS * hop)
+        """Largest backlog in samples."""
+        self.n_hops = -(-(RING_BACKLOGS * self.most_waiting + 2 * delay) // hop)
         """Length of the rings."""
         self.size = self.n_hops * hop
-        if self.lag + 2 * block > MOST_WAITING:
+        if self.lag + 2 * block > self.most_waiting:
             raise UserError(
                 f"{self.n_queued} blocks of {block} samples are too many to wait for: choose "
                 "fewer or shorter"

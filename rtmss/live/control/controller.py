@@ -7,6 +7,7 @@ applied to the scene of that moment.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import itertools
 import math
@@ -16,15 +17,14 @@ from dataclasses import replace
 from queue import SimpleQueue
 from typing import NamedTuple
 
-from rtmss.conditions.condition import Condition
+from rtmss.conditions.condition import Condition, ConditionLimits
 from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.live.shared.state import Meter, SharedState, Status
-from rtmss.lookup import find
 
 SceneChange = Callable[[Scene], Scene]
-MAX_SCHEDULED = 256
+MAX_SCHEDULED = 512
 AHEAD_HOPS = 32
 """Changes that are due later than this wait on the control side."""
 
@@ -48,12 +48,24 @@ class MixerController:
     """
 
     def __init__(
-        self, shared: SharedState, library: Library, model_id: str, hop_length: int
+        self,
+        shared: SharedState,
+        library: Library,
+        model_id: str,
+        limits: ConditionLimits | None = None,
     ) -> None:
+        """Take up the latest scene that was sent.
+
+        Args:
+            shared: where the scenes go.
+            library: presets and conditions come from it.
+            model_id: of the engine's weights.
+            limits: what the engine's model takes of a condition; None for all that fits.
+        """
         self.shared = shared
         self.library = library
         self.model_id = model_id
-        self.hop_length = hop_length
+        self.limits = limits or ConditionLimits(shared.n_condition)
         self.scene = Scene()
         """As it is once everything asked for at once is heard."""
         self.preset = ""
@@ -72,6 +84,8 @@ class MixerController:
             self.scene, self.preset, self.number = latest.scene, latest.preset, latest.number
             # What the controller before had sent for later is not known here, and is taken back.
             self._is_dirty = True
+        self._sent = self.scene, self.preset
+        """What was sent last, to play at once."""
 
     @property
     def status(self) -> Status:
@@ -93,17 +107,29 @@ class MixerController:
         """
         if hop > self.status.hop:
             change(self.scene)
-            if len(self.scheduled) >= MAX_SCHEDULED:
+            if self.is_full:
                 raise UserError(f"{MAX_SCHEDULED} changes are waiting already")
-            self.scheduled.append((hop, change))
-            self.scheduled.sort(key=lambda row: row[0])
+            bisect.insort(self.scheduled, (hop, change), key=lambda row: row[0])
         else:
             self.scene = change(self.scene)
+        self._is_dirty = True
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more changes can wait for their hop."""
+        return len(self.scheduled) >= MAX_SCHEDULED
+
+    def withdraw(self, change: SceneChange) -> None:
+        """Forget a change that is due at a hop to come."""
+        self.scheduled = [row for row in self.scheduled if row[1] is not change]
         self._is_dirty = True
 
     def flush(self) -> None:
         """Send what has changed. Changes for the next hops go along, made of the scene that will be
         there.
+
+        Raises:
+            UserError: a scene cannot be sent. What was sent before it stays.
         """
         hop = self.status.hop
         if (
@@ -122,7 +148,13 @@ class MixerController:
                 with contextlib.suppress(UserError):  # the stem may be gone by then
                     scene = change(scene)
             later.append((due, scene))
-        self.number = self.shared.send(self.scene, self.preset, later)
+        try:
+            self.number = self.shared.send(self.scene, self.preset, later)
+        except Exception:
+            self.scene, self.preset = self._sent
+            self._is_dirty, self._n_near = False, len(near)
+            raise
+        self._sent = self.scene, self.preset
         self.number_now = self.number - len(later)
         self._is_dirty, self._n_near = False, len(near)
 
@@ -162,24 +194,27 @@ class MixerController:
         """A condition by name.
 
         Raises:
-            UserError: there is none, or it was made for other weights.
+            UserError: there is none, it was made for other weights, or the model does not take it.
         """
-        return self.library.load_condition(name, self.model_id)
+        condition = self.library.load_condition(name, self.model_id)
+        self.limits.check(condition)
+        return condition
 
     def hop_at(self, seconds: float) -> int:
-        """The hop that is stepped at a moment of `time.monotonic()`."""
+        """The hop that is stepped at a moment of `time.perf_counter()`."""
         status = self.status
         if not status.sample_rate:
             return 0
         return status.hop + math.ceil(
-            (seconds - status.hop_seconds) * status.sample_rate / self.hop_length
+            (seconds - status.hop_seconds) * status.sample_rate / status.hop_length
         )
 
     def _load(self, name: str) -> PresetLoaded:
         try:
-            find(name, self.library.presets(), "preset")  # names only: a message never opens a path
-            preset = self.library.load_preset(name)
-            return PresetLoaded(name, Scene.from_preset(preset, self.library, self.model_id), None)
+            preset = self.library.preset_named(name)  # a message never opens a path
+            scene = Scene.from_preset(preset, self.library, self.model_id)
+            scene.check(self.limits)
+            return PresetLoaded(name, scene, None)
         except UserError as error:
             return PresetLoaded(name, None, error)
         except Exception as error:  # whoever waits for it has to hear of it

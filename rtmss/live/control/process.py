@@ -7,7 +7,7 @@ Started by the supervisor as `python -m rtmss.live.control.process OPTIONS`.
 from __future__ import annotations
 
 import contextlib
-import os
+import math
 import signal
 import sys
 import time
@@ -15,12 +15,16 @@ from typing import Protocol
 
 from rich.console import Console
 
+from rtmss.conditions.condition import ConditionLimits
 from rtmss.conditions.library import Library
 from rtmss.config import UserError
+from rtmss.console import can_take
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.terminal import Terminal, statistics_line
 from rtmss.live.options import EXIT_REFUSED, ControlOptions
+from rtmss.live.shared.heartbeat import Supervision
+from rtmss.live.shared.parent import ignore_group_signals
 from rtmss.live.shared.state import SharedState
 
 TICK_SECONDS = 0.005
@@ -28,16 +32,22 @@ TICK_SECONDS = 0.005
 
 def run_control(options: ControlOptions) -> None:
     """Serve until the shared state says stop, or the user does."""
+    ignore_group_signals()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the terminal is left as it was
-    supervisor = os.getppid()
     shared = SharedState.attach(options.memory, options.n_condition)
+    longest = math.inf if options.largest_norm is None else options.largest_norm
+    supervision = Supervision(shared, options.supervisor, signal.SIGTERM)
     controller = MixerController(
-        shared, Library([options.library]), options.model_id, options.hop_length
+        shared,
+        Library([options.library]),
+        options.model_id,
+        ConditionLimits(options.n_condition, longest),
     )
     server = OscServer(controller, options.osc_bind, options.osc_port)
     with contextlib.closing(server), _shown(controller, options.output) as shown:
         shown.say(server.describe())
-        while not shared.stop and os.getppid() == supervisor:
+        while not shared.stop and not supervision.is_gone():
+            shared.beat("control")
             if not take_turn(controller, server, shown, TICK_SECONDS):
                 shared.stop = True
 
@@ -68,12 +78,13 @@ def take_turn(
     """
     server.receive(timeout)
     goes_on = shown.poll()
+    loaded = controller.finish_loading()
     try:
-        loaded = controller.finish_loading()
         controller.flush()
     except Exception as error:  # the sound plays on, and so does the control side
         server.report_bug(error)
-        loaded = []
+        refused = UserError(f"it cannot be played: {error}")
+        loaded = [one._replace(scene=None, error=one.error or refused) for one in loaded]
     server.answer(loaded)
     for preset in loaded:
         shown.say(str(preset.error) if preset.error else f"preset {preset.name}")
@@ -95,6 +106,8 @@ class Lines:
         """Print when it is time."""
         if not self._is_quiet and time.monotonic() >= self._due:
             self._due = time.monotonic() + 1.0
+            if not can_take(sys.stdout):
+                return True  # the next line says what counts then
             try:
                 print(
                     statistics_line(
@@ -117,8 +130,7 @@ def _shown(
 
 if __name__ == "__main__":
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            run_control(ControlOptions.of_text(sys.argv[1]))
+        run_control(ControlOptions.of_text(sys.argv[1]))
     except UserError as error:
         print(f"rtmss: {error}", file=sys.stderr)
         sys.exit(EXIT_REFUSED)

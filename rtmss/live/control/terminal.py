@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from rtmss.console import can_take
 from rtmss.engine.control import Scene
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.keys import Key, Keys, key_lines, rows, split_keys
@@ -170,6 +171,8 @@ def _foot(status: Status) -> list[Text]:
     steps = f"   step ms: p50 {p50:.2f}  p99 {p99:.2f}  p99.9 {p999:.2f}  max {longest:.2f}"
     counts = {"late hops": status.late, "fallbacks": status.fallbacks, "xruns": status.xruns}
     counts["bad samples"] = status.bad_samples
+    if status.bad_outputs:
+        counts["bad outputs"] = status.bad_outputs
     shown = [(f"{name} {count}  ", "bold red" if count else "") for name, count in counts.items()]
     return [
         _line("load ", (f"{status.load:.0%}", "bold red" if status.load >= 1 else "bold"), steps),
@@ -306,6 +309,8 @@ class Terminal:
         return not self.keys.is_done
 
     def _show(self, levels: Mapping[str, Meter]) -> None:
+        if not can_take(self._console.file):
+            return  # Ctrl-S has stopped the terminal, or nobody reads the pipe
         status = self._controller.status
         if self._live is None:
             self._print(status_line(self._controller, status))

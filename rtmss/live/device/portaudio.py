@@ -18,10 +18,8 @@ from rtmss.config import UserError
 INSTALL_HINT = "PortAudio is not installed; on Debian or Ubuntu: apt install libportaudio2"
 Ways = Literal["input", "output", "both"]
 """What a device is to be used for."""
-RATES = (44100, 48000)
-"""Hz at which the separator runs as it is; others would have to be resampled, which costs
-latency.
-"""
+RATES = range(8000, 384001)
+"""Hz that devices may run at."""
 
 
 class PortAudioError(UserError):
@@ -139,8 +137,7 @@ class DeviceStream:
         """
         if sample_rate not in RATES:
             raise PortAudioError(
-                f"{device} runs at {sample_rate} Hz; set it to {' or '.join(map(str, RATES))} Hz: "
-                "resampling on the way would add latency"
+                f"{device} runs at {sample_rate} Hz; set it to {RATES[0]} to {RATES[-1]} Hz"
             )
         sounddevice = _sounddevice()
         self.n_blocks = 0

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtmss.audio import Audio
+from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.engine.mixer import gain_matrix
 from rtmss.engine.session import Output, make_sane
-from rtmss.live.buffers.timeline import MOST_WAITING, N_LATE, Timeline
+from rtmss.live.buffers.timeline import N_LATE, Timeline
 from rtmss.live.realtime.source import Source
 from rtmss.live.realtime.step_times import StepTimes
 from rtmss.live.shared.recorder_ring import RecorderRing
@@ -97,7 +98,7 @@ class Player:
         first, n = self.timeline.hops()
         if not n:
             return False
-        if n * self.timeline.hop > MOST_WAITING:
+        if n * self.timeline.hop > self.timeline.most_waiting:
             first, n = first + n - CATCH_UP, CATCH_UP
             self.timeline.skip_to(first)
         due = self._take_up(first)
@@ -133,7 +134,10 @@ class Player:
             if due > hop:
                 return due
             entry = self._waiting.pop(due)
-            self.source.scene = entry.scene
+            try:
+                self.source.scene = entry.scene
+            except UserError:  # the scene before stays, and nobody is told that this one plays
+                continue
             self.timeline.fallback = entry.scene.fallback
             self._applied = entry.number
         return hop + MOST_AT_ONCE
@@ -142,6 +146,8 @@ class Player:
         session = self.source.session
         return EngineRun(
             sample_rate=session.sample_rate,
+            hop_length=session.hop_length,
+            delay=session.delay,
             n_outputs=session.n_outputs,
             block=self.timeline.block,
             latency=self.timeline.latency,
@@ -154,6 +160,7 @@ class Player:
         info = StepInfo(
             step=block.shape[1] // self.timeline.hop,
             n_bad_samples=session.n_bad_samples,
+            n_bad_outputs=session.n_bad_outputs,
             n_xruns=self.device.n_xruns,
             is_panic=self.shared.panic,
             is_transport=not self.source.is_plain,
@@ -182,18 +189,20 @@ class Player:
         return Status(
             state="running",
             hop=hop,
-            hop_seconds=time.monotonic(),
+            hop_seconds=time.perf_counter(),
             applied=self._applied,
             late=self.timeline.n_late,
             fallbacks=self.timeline.n_fallbacks,
             xruns=self.device.n_xruns,
             bad_samples=session.n_bad_samples,
+            bad_outputs=session.n_bad_outputs,
             load=self._load,
             p50_ms=p50,
             p99_ms=p99,
             p999_ms=p999,
             max_ms=longest,
             sample_rate=session.sample_rate,
+            hop_length=session.hop_length,
             block=self.timeline.block,
             latency=self.timeline.latency,
             device_latency=self.device.latency,

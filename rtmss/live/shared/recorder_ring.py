@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # the recorder needs no torch
     from rtmss.engine.session import Output, Session
 
 RING_SAMPLES = 8 * 48000
-"""Eight seconds, in which a recorder that was killed is back."""
+"""Eight seconds, in which a recorder that was killed is back; two at 192 kHz."""
 N_LATE = 4096
 """Late hops that are remembered for the reader."""
 
@@ -43,13 +43,16 @@ class RingShape(NamedTuple):
     """What decides how much memory a ring needs."""
 
     hop_length: int
+    """Of the model. Hops of an engine at another sample rate are longer or shorter, and fewer or
+    more of them fit.
+    """
     n_outputs: int
     """At most."""
     n_condition: int
 
     @property
     def n_slots(self) -> int:
-        """Hops in the ring."""
+        """Hops of the model in the ring."""
         return -(-RING_SAMPLES // self.hop_length)
 
 
@@ -61,7 +64,7 @@ class RecorderRing:
         self._fields = block.fields
         self.path = block.path
         self.shape = shape
-        self._slots = Slots(self._fields["slots"])
+        self._lay_out()
         self._scenes = Slots(self._fields["scenes"])
         self._late = self._fields["late"]
         self._run = EngineRun()
@@ -91,12 +94,22 @@ class RecorderRing:
         del self._fields, self._slots, self._scenes, self._late
         self._block.close(unlink=unlink)
 
+    def _lay_out(self) -> None:
+        """Divide the memory into as many hops, of the length that the engine has, as fit."""
+        self._hop = int(self._fields["hop_length"]) or self.shape.hop_length
+        slot, memory = _slot_layout(self._hop, self.shape.n_outputs), self._fields["slots"]
+        self._slots = Slots(np.ndarray(memory.nbytes // slot.itemsize, slot, memory))
+
     # The engine's side.
 
     def begin(self, run: EngineRun) -> None:
         """Start a new stream, whose hops count from 0; it is given its number."""
         self._run = run._replace(number=int(self._fields["run"]) + 1)
         self._fields["run"] = self._run.number
+        if run.hop_length and run.hop_length != self._hop:
+            self._fields["slots"][:] = 0  # none of the old hops could be told from a new one
+            self._fields["hop_length"] = run.hop_length
+            self._lay_out()
 
     def put(
         self, first: int, audio: Audio, output: Output, session: Session, info: StepInfo
@@ -116,14 +129,14 @@ class RecorderRing:
         if session.scene is not self._scene:
             self._scene = session.scene
             self._scene_number = self._put_scene(session.scene)
-        for i in range(audio.shape[1] // self.shape.hop_length):
+        for i in range(audio.shape[1] // self._hop):
             self._put_hop(first + i, i, audio, output, info)
             self._start = 0
             info = info._replace(step=0)
 
     def _put_hop(self, hop: int, i: int, audio: Audio, output: Output, info: StepInfo) -> None:
         """The `i`-th hop of a step."""
-        samples = slice(i * self.shape.hop_length, (i + 1) * self.shape.hop_length)
+        samples = slice(i * self._hop, (i + 1) * self._hop)
         number = int(self._fields["written"]) + 1
         with self._slots.writing(number) as slot:
             slot["hop"] = hop
@@ -167,6 +180,8 @@ class RecorderRing:
         """Every hop that is there and has a number above `after`; where numbers are left out, hops
         were lost.
         """
+        if self._hop != (int(self._fields["hop_length"]) or self.shape.hop_length):
+            self._lay_out()
         newest = int(self._fields["written"])
         oldest = newest - len(self._slots) + 1
         for number in range(max(after + 1, oldest), newest + 1):
@@ -211,8 +226,7 @@ class RecorderRing:
         return None if row is None else read_scene(row)
 
 
-def _layout(shape: RingShape) -> np.dtype[Any]:
-    hop = shape.hop_length
+def _slot_layout(hop: int, n_outputs: int) -> np.dtype[Any]:
     slot = [
         VERSION,
         ("hop", "u8"),
@@ -224,19 +238,25 @@ def _layout(shape: RingShape) -> np.dtype[Any]:
         ("input", "f4", (2, hop)),
         ("stems", "f4", (MAX_STEMS, 2, hop)),
         ("remainder", "f4", (2, hop)),
-        ("mix", "f4", (shape.n_outputs, hop)),
+        ("mix", "f4", (n_outputs, hop)),
     ]
+    return np.dtype(slot, align=True)
+
+
+def _layout(shape: RingShape) -> np.dtype[Any]:
+    n_bytes = shape.n_slots * _slot_layout(shape.hop_length, shape.n_outputs).itemsize
     scene = [VERSION, *scene_fields(shape.n_condition)]
     fields: list[Any] = [
         ("written", "u8"),
         ("run", "u8"),
+        ("hop_length", "u8"),
         ("n_scenes", "u8"),
         ("n_late", "u8"),
         ("position", _fields(Position())),
         ("late", "u8", (N_LATE, 2)),
         # A step has one scene at most, and one more where the session begins anew.
         ("scenes", np.dtype(scene, align=True), 2 * shape.n_slots),
-        ("slots", np.dtype(slot, align=True), shape.n_slots),
+        ("slots", "u8", n_bytes // 8),
     ]
     return np.dtype(fields, align=True)
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
-from rtmss.conditions.condition import Condition
-from rtmss.conditions.preset import MAX_NAME, MAX_STEMS, Fallback
+from rtmss.conditions.condition import Condition, ConditionLimits
+from rtmss.conditions.preset import FALLBACKS, MAX_NAME, MAX_STEMS
 from rtmss.conditions.strip import Strip, settings
 from rtmss.engine.control import Scene, Stem
 
 NAME_BYTES = MAX_NAME
 """Names of presets given as files may be longer, and are cut."""
-FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)
 _TYPES = {float: "f8", bool: "?"}
 _STRIP_SETTINGS = settings(Strip)
 _MIX_SETTINGS = settings(Scene)
@@ -27,7 +26,12 @@ def scene_fields(n_condition: int) -> list[Any]:
 
 
 def write_scene(row: Any, scene: Scene) -> None:
-    """Put a scene into a row that has those fields."""
+    """Put a scene into a row that has those fields.
+
+    Raises:
+        ConditionError: a condition has another length; nothing is written then.
+    """
+    scene.check(ConditionLimits(int(row["stems"]["vector"].shape[-1])))
     row["n_stems"] = len(scene.stems)
     for place, stem in zip(row["stems"], scene.stems, strict=False):
         place["name"] = encode_name(stem.name)
@@ -56,7 +60,7 @@ def read_scene(row: Any) -> Scene:
 
 def encode_name(text: str) -> bytes:
     """A name as it stands in a row."""
-    return text.encode()[:NAME_BYTES]
+    return text.encode(errors="replace")[:NAME_BYTES]
 
 
 def decode_name(name: Any) -> str:

@@ -248,6 +248,7 @@ class SongSource:
         hop = self.timeline.hop
         self._outgoing = self._song.read(self._position, hop) if self._is_audible else None
         self._spare.n_bad_samples = self.session.n_bad_samples
+        self._spare.n_bad_outputs = self.session.n_bad_outputs
         self.session, self._spare = self._spare, self.session
         self._position, self._jump, self._is_cold = jump.target, None, not jump.n_warm
         self._n_passes += jump.is_loop

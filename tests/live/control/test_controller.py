@@ -26,7 +26,7 @@ def controller(
     save_condition(tmp_path / "conditions" / "me.safetensors", condition)
     (tmp_path / "solo.yaml").write_text("stems: {me: {condition: me, mute: true}}\nfallback: dry\n")
     (tmp_path / "broken.yaml").write_text("stems: {me: {condition: nobody}}\n")
-    controller = MixerController(shared, Library([tmp_path]), condition.header.model_id, 64)
+    controller = MixerController(shared, Library([tmp_path]), condition.header.model_id)
     controller.play("first", Scene((Stem("voice", condition),)))
     controller.flush()
     return controller
@@ -34,7 +34,8 @@ def controller(
 
 def _reach(shared: SharedState, hop: int, seconds: float = 0.0) -> None:
     shared.report(
-        Status("running", hop, seconds, sample_rate=8000), np.zeros((N_METERS, 2), np.float32)
+        Status("running", hop, seconds, sample_rate=8000, hop_length=64),
+        np.zeros((N_METERS, 2), np.float32),
     )
 
 
@@ -148,7 +149,7 @@ def test_a_desk_that_comes_back_finds_the_scene_that_plays(
 ) -> None:
     controller.change(_gain(-6.0))
     controller.flush()
-    again = MixerController(shared, Library([tmp_path]), "", 64)
+    again = MixerController(shared, Library([tmp_path]), "")
     assert (again.preset, again.number) == ("first", controller.number)
     assert again.scene.stems[0].strip.gain_db == -6.0
 
@@ -158,7 +159,7 @@ def test_a_desk_that_comes_back_takes_back_what_it_no_longer_knows_of(
 ) -> None:
     controller.change(_gain(-9.0), hop=20)
     controller.flush()
-    MixerController(shared, Library([tmp_path]), "", 64).flush()
+    MixerController(shared, Library([tmp_path]), "").flush()
     assert _sent(shared) == [(0, 0.0)]
 
 

@@ -35,7 +35,7 @@ class ControllerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.shared = SharedState.create(12)
-        self.controller = MixerController(self.shared, Library([]), "0123456789ab", 64)
+        self.controller = MixerController(self.shared, Library([]), "0123456789ab")
         stems = tuple(Stem(name, make_condition(name, seed)) for seed, name in enumerate(NAMES))
         self.controller.play("first", Scene(stems))
         self.hop = 0

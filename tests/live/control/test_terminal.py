@@ -45,7 +45,7 @@ def controller(tmp_path: Path, make_condition: MakeCondition) -> Iterator[MixerC
     """Eight stems of long names, and an engine that reports STATUS."""
     shared = SharedState.create(12)
     shared.report(STATUS, np.full((N_METERS, 2), 0.1, np.float32))
-    controller = MixerController(shared, Library([tmp_path]), "0123456789ab", 512)
+    controller = MixerController(shared, Library([tmp_path]), "0123456789ab")
     names = [f"stem-{i}-of-a-very-long-name" for i in range(1, 9)]
     controller.play(
         "four-stems", Scene(tuple(Stem(name, make_condition(f"from-{name}")) for name in names))

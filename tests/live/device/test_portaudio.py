@@ -43,9 +43,10 @@ def test_a_device_without_input_and_output_is_refused_with_those_there_are(query
         find_device(query, KNOWN)
 
 
-def test_a_rate_that_would_need_resampling_is_refused_with_those_that_do() -> None:
-    with pytest.raises(PortAudioError, match="runs at 96000 Hz; set it to 44100 or 48000 Hz"):
-        DeviceStream(INTERFACE, 96000, 256, (2, 2), lambda _block, _out: None)
+@pytest.mark.parametrize("rate", [4000, 768000])
+def test_a_rate_that_no_device_should_have_is_refused_with_those_that_do(rate: int) -> None:
+    with pytest.raises(PortAudioError, match=f"runs at {rate} Hz; set it to 8000 to 384000 Hz"):
+        DeviceStream(INTERFACE, rate, 256, (2, 2), lambda _block, _out: None)
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_the_latest_scene_outlives_its_writer(shared: SharedState, scene: Scene)
 
 def test_a_status_arrives_as_it_was_reported(shared: SharedState) -> None:
     status = Status(
-        "running", 7, 12.5, 3, 1, 1, 2, 4, 0.25, 1.0, 2.0, 3.0, 4.0, 48000, 256, 1280, 512
+        "running", 7, 12.5, 3, 1, 1, 2, 4, 0.25, 1.0, 2.0, 3.0, 4.0, 48000, 557, 256, 1280, 512
     )
     meters = NOTHING.copy()
     meters[1] = 0.5, 0.25

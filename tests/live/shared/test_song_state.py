@@ -63,7 +63,7 @@ def room(shared: SharedState, make_condition: MakeCondition) -> Room:
 @pytest.fixture
 def controller(shared: SharedState, make_condition: MakeCondition) -> MixerController:
     """Eight stems."""
-    controller = MixerController(shared, Library([]), "0123456789ab", 512)
+    controller = MixerController(shared, Library([]), "0123456789ab")
     controller.play(
         "karaoke", Scene(tuple(Stem(f"stem-{i}", make_condition()) for i in range(1, 9)))
     )

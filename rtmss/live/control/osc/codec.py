@@ -21,6 +21,10 @@ MAX_BYTES = 65_536
 """Of one packet."""
 MAX_MESSAGES = 256
 """In one packet."""
+MAX_FAIL = 400
+"""Characters of the address and of the text of a failure."""
+MAX_ARGUMENTS = 4096
+"""Of all messages in one packet."""
 MAX_DEPTH = 8
 """Of bundles in bundles."""
 BUNDLE_BYTES = 1400
@@ -56,14 +60,18 @@ def decode(data: bytes) -> list[Packet]:
     order.
 
     Raises:
-        WireError: it is malformed, too large, or has arguments of other types than `TAGS`.
+        OscDecodeError: it is malformed, too large, or has arguments of other types than `TAGS`.
     """
     if len(data) > MAX_BYTES:
         raise OscDecodeError(f"{len(data)} bytes, at most {MAX_BYTES} in one packet")
     packets: dict[float | None, list[Message]] = {}
+    n_arguments = 0
     for n_messages, (when, message) in enumerate(_walk(data, None, 0), 1):
         if n_messages > MAX_MESSAGES:
             raise OscDecodeError(f"more than {MAX_MESSAGES} messages in one packet")
+        n_arguments += len(message.args)
+        if n_arguments > MAX_ARGUMENTS:
+            raise OscDecodeError(f"more than {MAX_ARGUMENTS} arguments in one packet")
         packets.setdefault(when, []).append(message)
     return [Packet(when, messages) for when, messages in packets.items()]
 
@@ -71,6 +79,25 @@ def decode(data: bytes) -> list[Packet]:
 def message(address: str, *args: Argument, tags: str = "") -> bytes:
     """A message; without `tags` integers go as i or h, floats as f, booleans as T or F."""
     return _build(address, args, tags).dgram
+
+
+def failure(address: str, code: str, text: str) -> bytes:
+    """The message that something was refused, short enough for one packet."""
+    return message("/rtmss/fail", address[:MAX_FAIL], code, text[:MAX_FAIL])
+
+
+def texts(address: str, names: Iterable[str]) -> list[bytes]:
+    """Messages that carry all names, in order, none larger than `BUNDLE_BYTES` if it can be."""
+    groups: list[list[str]] = [[]]
+    size = head = _padded("s", address) + 4  # the comma of the type tags, and their end
+    for name in names:
+        added = _padded("s", _sendable(name)) + 1  # and its type tag
+        if groups[-1] and size + added > BUNDLE_BYTES:
+            groups.append([])
+            size = head
+        groups[-1].append(name)
+        size += added
+    return [message(address, *group) for group in groups]
 
 
 def bundle(messages: list[bytes]) -> bytes:
@@ -135,6 +162,8 @@ def _read(data: bytes) -> Message:
         raise OscDecodeError(
             f"arguments of type '{min(unknown)}' are not taken; known types: {' '.join(TAGS)}"
         )
+    if len(tags) > MAX_ARGUMENTS:
+        raise OscDecodeError(f"more than {MAX_ARGUMENTS} arguments in one packet")
     try:
         parsed = OscMessage(data)
     except Exception as error:  # python-osc raises many kinds, UnicodeDecodeError among them
@@ -181,9 +210,13 @@ def _padded(tag: str, value: object) -> int:
 def _build(address: str, args: tuple[Argument, ...], tags: str) -> OscMessage:
     builder = OscMessageBuilder(address)
     for value, tag in zip(args, tags or [None] * len(args), strict=True):
-        # A text ends at its first NUL in OSC; what followed would be read as something else.
-        builder.add_arg(value.split("\0")[0] if isinstance(value, str) else value, tag)
+        builder.add_arg(_sendable(value) if isinstance(value, str) else value, tag)
     return builder.build()
+
+
+def _sendable(text: str) -> str:
+    """A text as OSC can carry it: bytes of file names that are no Unicode become question marks."""
+    return text.split("\0", maxsplit=1)[0].encode(errors="replace").decode()
 
 
 class Framer:
@@ -194,21 +227,29 @@ class Framer:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._is_slip: bool | None = None
+        self.is_lost = False
+        """Whether what came behind the packets that were returned is neither framing."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take up bytes and return the packets that they complete.
 
         Raises:
-            WireError: this is neither framing, or a packet is too large; the stream is lost.
+            OscDecodeError: this is neither framing, or a packet is too large; the stream is lost.
+                Where packets came before that, they are returned, and `is_lost` says it.
         """
         self._buffer += data
         if self._is_slip is None and self._buffer:
             if self._buffer[0] not in {0, END}:
                 raise OscDecodeError("a stream starts with a length or with the SLIP byte 0xC0")
             self._is_slip = self._buffer[0] == END
-        packets = list(self._slip() if self._is_slip else self._prefixed())
-        if len(self._buffer) > 2 * MAX_BYTES + 4:
-            raise OscDecodeError(f"more than {MAX_BYTES} bytes in one packet")
+        packets: list[bytes] = []
+        try:
+            for packet in self._slip() if self._is_slip else self._prefixed():
+                packets.append(packet)
+        except OscDecodeError:
+            self.is_lost = True
+            if not packets:
+                raise
         return packets
 
     def frame(self, packet: bytes) -> bytes:
@@ -236,3 +277,5 @@ class Framer:
                     raise OscDecodeError(
                         "a SLIP escape is followed by something else than 0xDC or 0xDD"
                     ) from error
+        if len(self._buffer) > 2 * MAX_BYTES + 4:
+            raise OscDecodeError(f"more than {MAX_BYTES} bytes in one packet")

@@ -27,7 +27,9 @@ STATUS = (
     "p999_ms",
     "max_ms",
     "bad_samples",
+    "bad_outputs",
     "late_bundles",
+    "refused",
     "hop",
     "device_latency",
     "realtime",
@@ -62,16 +64,15 @@ def status_names(controller: MixerController) -> tuple[str, ...]:
     return STATUS + drift + (() if controller.shared.recording.state == "off" else RECORDING)
 
 
-def status_values(controller: MixerController, late_bundles: int) -> Values:
-    """Everything under `/rtmss/status`; the drift in ppm."""
+def status_values(controller: MixerController, counts: dict[str, int]) -> Values:
+    """Everything under `/rtmss/status`, with what is counted elsewhere; the drift in ppm."""
     others = {
         "preset": controller.preset,
-        "late_bundles": late_bundles,
         "drift": controller.status.drift_ppm,
     }
     state, seconds, lost = controller.shared.recording
     recording = dict(zip(RECORDING, (state, seconds, lost), strict=True))
-    fields = controller.status._asdict() | others | recording
+    fields = controller.status._asdict() | others | counts | recording
     return {f"/rtmss/status/{name}": (fields[name],) for name in status_names(controller)}
 
 
@@ -81,7 +82,7 @@ def latency_values(controller: MixerController) -> Values:
     return {"/rtmss/latency": (status.latency, 1000.0 * status.latency / (status.sample_rate or 1))}
 
 
-def name_values(controller: MixerController) -> Values:
+def name_values(controller: MixerController) -> dict[str, tuple[str, ...]]:
     """What could be chosen. Looks into folders."""
     return {
         "/rtmss/presets": tuple(sorted(controller.library.presets())),

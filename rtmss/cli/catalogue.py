@@ -1,0 +1,189 @@
+"""A catalogue: everything that somebody has, by one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rtmss.cli.base import (
+    DAMAGED_STATUS,
+    Format,
+    Profile,
+    Weights,
+    app,
+    console,
+    find_device,
+    load_library,
+    load_separator,
+    tell,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rtmss.catalogue.run import Engine
+    from rtmss.catalogue.songs import Song
+    from rtmss.catalogue.worker import Task
+
+
+@app.command()
+def catalogue(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="INPUT...",
+            help="Audio files, folders, globs, addresses such as s3://bucket/songs, or manifests "
+            "in CSV or JSON lines with path, id, preset and conditions.",
+        ),
+    ],
+    output: Annotated[
+        str,
+        typer.Option("--output", "-o", metavar="DIR", help="A folder, or an address to write to."),
+    ],
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|FILE", help="A preset; repeat it: several share one pass over a song."
+        ),
+    ] = None,
+    stems: Annotated[
+        bool, typer.Option("--stems", help="Write every stem and the remainder too.")
+    ] = False,
+    format: Format = "wav",  # noqa: A002
+    loudness: Annotated[
+        float | None,
+        typer.Option(
+            metavar="LUFS",
+            min=-40,
+            max=-5,
+            help="Take every mix to this loudness, its stems with it; no file's true peak exceeds "
+            "-1 dB.",
+        ),
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Songs rendered at once; 0 takes all processors, or GPUs.")
+    ] = 0,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="local|ADDRESS",
+            help="Work on Ray: on this machine, or on the cluster at an address.",
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="auto|cpu|cuda", help="What runs the model.")
+    ] = "cpu",
+    batch: Annotated[
+        int, typer.Option(min=1, help="Songs in one batch of a worker, for a GPU.")
+    ] = 1,
+    force: Annotated[bool, typer.Option("--force", help="Render again what is there.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try again what could not be rendered.")
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Only say how much there is and what it would take, from a sample."
+        ),
+    ] = False,
+    price: Annotated[
+        float | None,
+        typer.Option(min=0, help="Of an hour of one worker, for the cost in --dry-run."),
+    ] = None,
+    profile: Profile = None,
+    weights: Weights = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Count damaged files as failed.")
+    ] = False,
+) -> None:
+    """Render everything, each song once; goes on where it stopped. Status 3 if songs failed."""
+    import datetime
+
+    from rtmss.catalogue.makings import Makings, Style
+    from rtmss.catalogue.songs import find_songs, is_address
+    from rtmss.catalogue.worker import Task
+
+    separator = load_separator(weights, 1, profile)
+    style = Style(separator.model_id, profile, format, stems, loudness)
+    makings = Makings(load_library(), style)
+    songs = [makings.of(song, preset or ()) for song in find_songs(inputs)]
+    task = Task(
+        output=output if is_address(output) else str(Path(output).absolute()),
+        style=style,
+        makings=makings.by_name,
+        run=f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S.%f}",
+        weights=weights.absolute() if weights else None,
+        force=force,
+        strict=strict,
+        device=find_device(device),
+        batch=batch,
+    )
+    del separator
+    if dry_run:
+        _estimate(songs, task, workers, price)
+        return
+    n_failed = _run(songs, task, _engine(task, workers, ray), retry_failed=retry_failed)
+    if n_failed:
+        raise typer.Exit(DAMAGED_STATUS)
+
+
+def _run(songs: Sequence[Song], task: Task, engine: Engine, *, retry_failed: bool) -> int:
+    """Do it; gives the number of songs that failed."""
+    from rtmss.catalogue.display import Display
+    from rtmss.catalogue.run import run_catalogue
+    from rtmss.catalogue.store import open_store
+
+    with Display(console) as display:
+        summary = run_catalogue(
+            songs,
+            open_store(task.output),
+            engine,
+            task.run,
+            force=task.force,
+            retry_failed=retry_failed,
+            batch=task.batch,
+            show=display.begin,
+        )
+    display.summarise(summary)
+    console.print(
+        f"Report: {', '.join(f'{task.output}/{name}' for name in summary.report)}",
+        soft_wrap=True,
+    )
+    if len(summary.report) == 1:
+        tell("no Parquet, as pyarrow is missing: pip install 'rtmss[ray]'")
+    return len(summary.failed)
+
+
+def _engine(task: Task, n_workers: int, ray: str | None) -> Engine:
+    from functools import partial
+
+    from rtmss.catalogue.engines import n_cores, on_ray, on_this_machine
+    from rtmss.catalogue.worker import Worker
+
+    start: Any = partial(Worker, task)
+    is_gpu = task.device != "cpu"
+    if ray is not None:
+        return partial(on_ray, start=start, n_workers=n_workers, address=ray, n_gpus=int(is_gpu))
+    return partial(
+        on_this_machine, start=start, n_workers=n_workers or (1 if is_gpu else n_cores())
+    )
+
+
+def _estimate(songs: Sequence[Song], task: Task, n_workers: int, price: float | None) -> None:
+    from rtmss.catalogue.engines import n_cores
+    from rtmss.catalogue.estimate import estimate
+
+    found = estimate(songs, task)
+    n_workers = n_workers or n_cores()
+    console.print(
+        f"{found.n_songs} songs, about {found.hours:.2f} hours of audio ({found.n_opened} looked "
+        "up)"
+    )
+    console.print(
+        f"One worker renders {found.speed:.1f} seconds a second: about {found.worker_hours:.2f} "
+        f"hours, {found.worker_hours / n_workers:.2f} with {n_workers} workers"
+    )
+    if price is not None:
+        console.print(f"At {price:g} an hour of a worker: about {found.worker_hours * price:.2f}")

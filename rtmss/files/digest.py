@@ -1,0 +1,22 @@
+"""A file's name for what is in it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from rtmss.files.damage import AudioFileError
+
+
+def digest_file(path: Path) -> str:
+    """BLAKE2b of a file's bytes: 32 hexadecimal digits.
+
+    Raises:
+        AudioFileError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise AudioFileError(f"{path}: cannot be read ({reason})") from error
