@@ -4,6 +4,7 @@ Usage: python osc_client.py [PORT]
 """
 
 import sys
+from contextlib import closing
 
 from pythonosc.udp_client import SimpleUDPClient
 
@@ -20,15 +21,15 @@ def wait_for(client: SimpleUDPClient, address: str) -> list[object]:
     raise SystemExit(f"no answer on {address}; does `rtmss live` listen on port {PORT}?")
 
 
-client = SimpleUDPClient("127.0.0.1", PORT)
-client.send_message("/rtmss/stems", [])
-stems = wait_for(client, "/rtmss/stems")
-print("stems:", *stems)
+with closing(SimpleUDPClient("127.0.0.1", PORT)) as client:
+    client.send_message("/rtmss/stems", [])
+    stems = wait_for(client, "/rtmss/stems")
+    print("stems:", *stems)
 
-gain = f"/rtmss/stem/{stems[0]}/gain"
-client.send_message(gain, -6.0)
-client.send_message(gain, [])  # without arguments it is a question
-print(gain, *wait_for(client, gain))
+    gain = f"/rtmss/stem/{stems[0]}/gain"
+    client.send_message(gain, -6.0)
+    client.send_message(gain, [])  # without arguments it is a question
+    print(gain, *wait_for(client, gain))
 
-client.send_message("/rtmss/preset", "four-stems")
-print("plays:", *wait_for(client, "/rtmss/done"))
+    client.send_message("/rtmss/preset", "four-stems")
+    print("plays:", *wait_for(client, "/rtmss/done"))

@@ -73,8 +73,7 @@ class Separation:
         """Push silence until everything has come out."""
         hop = self.session.hop_length
         n_hops = -(-(self._waiting.shape[-1] + self.session.delay) // hop)
-        silence = np.zeros((N_CHANNELS, n_hops * hop - self._waiting.shape[-1]), np.float32)
-        self._separate(silence)
+        self._separate(np.zeros((N_CHANNELS, n_hops * hop - self._waiting.shape[-1]), np.float32))
         return self._take()
 
     def _separate(self, samples: Audio) -> None:
@@ -97,7 +96,7 @@ class Separation:
         return Piece(self._dry.take(n), targets)
 
 
-class Desk:
+class FileMixer:
     """Pieces in; strips with their effects and the mix out, by name."""
 
     def __init__(
@@ -128,8 +127,8 @@ class Desk:
         }
         self._master = Lane(N_CHANNELS, rate, effects.get("mix", ()), "mix")
         self._n_mixed = self._n_out = 0
-        self.n_bad = 0
-        """Samples of effects and of the mix that were not finite."""
+        self.n_bad_outputs = 0
+        """Samples of effects and of the mix that were not finite, and are silence."""
 
     def push(self, piece: Piece) -> dict[str, Audio]:
         """Take more samples, give what is ready."""
@@ -147,20 +146,21 @@ class Desk:
         self._master.flush(n_total - self._n_out)
         yield {"mix": self._take(self._master, n_total - self._n_out)}
 
+    def _take(self, lane: Lane, n: int) -> Audio:
+        """(C, n) of what effects have made, all of it finite."""
+        audio, n_bad = replace_bad(lane.take(n))
+        self.n_bad_outputs += n_bad
+        return audio
+
     def _advance(self) -> dict[str, Audio]:
         n = min(lane.n_ready for lane in self._strips.values())
         pieces = {name: self._take(lane, n) for name, lane in self._strips.items()}
         silence = np.zeros((1, N_CHANNELS, n), np.float32)
         strips = np.stack([*pieces.values()])
         self._master.push(self._mixer.mix(np.concatenate([strips, silence])))
-        self.n_bad += self._mixer.n_bad
+        # The mixer has replaced what is not finite, and counted it, of this piece.
+        self.n_bad_outputs += self._mixer.n_bad
         self._n_mixed += n
         pieces["mix"] = self._take(self._master, self._master.n_ready)
         self._n_out += pieces["mix"].shape[-1]
         return pieces
-
-    def _take(self, lane: Lane, n: int) -> Audio:
-        """(C, n) of what effects have made, all of it finite."""
-        audio, n_bad = replace_bad(lane.take(n))
-        self.n_bad += n_bad
-        return audio

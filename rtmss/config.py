@@ -39,6 +39,8 @@ class Config(BaseModel, frozen=True, extra="forbid"):
     """Base of every configuration object: frozen, unknown keys are errors."""
 
 
+MOST_PROBLEMS = 8
+"""That one error tells of."""
 T = TypeVar("T", bound=Config)
 
 
@@ -255,12 +257,14 @@ def validate(content: dict[str, Any], kind: type[T], origin: str) -> T:
     try:
         return kind.model_validate(content)
     except ValidationError as error:
-        problems = "; ".join(_describe(problem, kind) for problem in error.errors())
-        raise ConfigError(f"{origin}: {problems}") from error
+        found = error.errors()
+        told = [" ".join(_describe(problem, kind).split()) for problem in found[:MOST_PROBLEMS]]
+        more = [f"and {len(found) - MOST_PROBLEMS} more"] if len(found) > MOST_PROBLEMS else []
+        raise ConfigError(f"{origin}: {'; '.join(told + more)}") from error
 
 
 def _describe(problem: Any, kind: type[BaseModel]) -> str:
-    where = ".".join(str(part) for part in problem["loc"]) or "the whole"
+    where = ".".join(f"{part!s:.64}" for part in problem["loc"]) or "the whole"
     if problem["type"] in {"extra_forbidden", "unexpected_keyword_argument"}:
         return (
             f"unknown key '{where}'; known here: {', '.join(_choices(kind, problem['loc'][:-1]))}"

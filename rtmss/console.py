@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -66,6 +67,17 @@ def make_console(*, stderr: bool = False) -> Console:
     is_narrow = stream is not None and stream.isatty()
     options: dict[str, Any] = {} if is_narrow or "COLUMNS" in os.environ else {"width": _PIPE_WIDTH}
     return _PlainConsole(stderr=stderr, markup=False, emoji=False, highlight=False, **options)
+
+
+def can_take(stream: IO[str] | None) -> bool:
+    """Whether a line can be written at once: not into a full pipe, nor to a terminal that stands.
+
+    Where the system does not tell, it can.
+    """
+    try:
+        return stream is not None and bool(select.select([], [stream], [], 0)[1])
+    except (OSError, ValueError, TypeError):
+        return stream is not None and not stream.closed
 
 
 def show_all_names() -> None:

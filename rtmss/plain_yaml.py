@@ -92,7 +92,7 @@ def parse_yaml(text: str, *, is_strict: bool = True) -> Any:
         loader = _StrictLoader(text) if is_strict else _BoundedLoader(text)
         return loader.get_single_data()
     except Exception as error:  # PyYAML raises many kinds: ValueError for the 31st of February
-        raise UnreadableError(f"not valid YAML: {' '.join(str(error).split())}") from error
+        raise UnreadableError(f"not valid YAML: {' '.join(str(error).split()):.300}") from error
     finally:
         if loader is not None:
             loader.dispose()

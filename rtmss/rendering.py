@@ -16,7 +16,7 @@ import numpy as np
 from pedalboard.io import AudioFile, WriteableAudioFile
 
 from rtmss.audio import Audio
-from rtmss.chain import Desk, Piece, Separation
+from rtmss.chain import FileMixer, Piece, Separation
 from rtmss.conditions.condition import Condition
 from rtmss.conditions.preset import Effect, Preset
 from rtmss.config import ConfigError
@@ -24,6 +24,7 @@ from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Scene, Stem
 from rtmss.files import AudioFileError, AudioReader, OnDamage, open_audio, warn_of_damage
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
+from rtmss.ownership import remove_orphans, try_lock
 
 BLOCK = 1 << 15
 """Samples read from the file at once."""
@@ -100,24 +101,9 @@ def render(
     *,
     backend: Backend | None = None,
 ) -> RenderReport:
-    """Render a file by one plan.
-
-    Args:
-        source: any readable format, 1 or 2 channels, any sample rate.
-        folder: where the files go; made if need be. They appear under their names only when all are
-            whole.
-        model: the weights.
-        plan: what to write.
-        report: called with the fraction done.
-        backend: what runs the model; None for eager torch, which is as fast as any in long blocks
-            and uses all cores.
-
-    Raises:
-        AudioFileError: the input cannot be used, or an output cannot be written.
-        ConfigError: an effect cannot be made, or the format is unknown.
-    """
-    orders = [Order(Path(folder), plan)]
-    return render_all(Path(source), orders, model, report, backend=backend)[0]
+    """Render a file by one plan; see `render_all`."""
+    order = Order(Path(folder), plan)
+    return render_all(Path(source), [order], model, report, backend=backend)[0]
 
 
 def render_all(
@@ -174,14 +160,14 @@ def render_all(
     wall_seconds, seconds = time.monotonic() - started, reader.n_read / rate
     return [
         RenderReport(
-            output.files.paths,
+            o.files.paths,
             seconds,
             wall_seconds,
-            output.files.peak,
+            o.files.peak,
             separation.n_bad_samples,
-            separation.n_bad_outputs + output.n_bad,
+            separation.n_bad_outputs + o.n_bad_outputs,
         )
-        for output in outputs
+        for o in outputs
     ]
 
 
@@ -204,23 +190,22 @@ class _Output:
     ) -> None:
         plan, rate = order.plan, reader.sample_rate
         slots = [conditions.index(stem.condition) for stem in plan.scene.stems]
-        self._desk = Desk(plan.scene, plan.effects, rate, slots)
+        self._mixer = FileMixer(plan.scene, plan.effects, rate, slots)
         channels = dict.fromkeys(plan.names, reader.n_channels)
         files = Files(source, order.folder, channels, rate, plan.format)
         self.files = stack.enter_context(files)
 
     @property
-    def n_bad(self) -> int:
-        """Samples of effects and mixes that were not finite."""
-        return self._desk.n_bad
+    def n_bad_outputs(self) -> int:
+        return self._mixer.n_bad_outputs
 
     def write(self, piece: Piece) -> None:
-        self.files.write(self._desk.push(piece))
+        self.files.write(self._mixer.push(piece))
 
     def finish(self, piece: Piece, n_total: int) -> None:
         self.files.n_total = n_total
         self.write(piece)
-        for pieces in self._desk.finish(n_total):
+        for pieces in self._mixer.finish(n_total):
             self.files.write(pieces)
 
 
@@ -270,6 +255,7 @@ class Files:
     def __enter__(self) -> Files:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            remove_orphans(self.folder, ".*.partial.*")
             for name, path in self._partial.items():
                 self._open[name] = self._create(path, self._channels[name])
         except (OSError, RuntimeError, ValueError) as error:
@@ -280,6 +266,7 @@ class Files:
     def _create(self, path: Path, n_channels: int) -> WriteableAudioFile:
         """A file to write to: opened here, as pedalboard knows only names that are Unicode."""
         raw = self._raw.enter_context(path.open("w+b"))
+        try_lock(raw)  # so that nobody takes it for one that was left behind
         return AudioFile(
             raw, "w", self._rate, n_channels, format=self._format, **FORMATS[self._format]
         )

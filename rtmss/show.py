@@ -12,7 +12,14 @@ import torch
 from rich.console import Group, RenderableType
 
 from rtmss import __version__
-from rtmss.conditions.condition import Condition, clip_similarities, load_condition, nearest
+from rtmss.conditions.condition import (
+    ClipRecord,
+    Condition,
+    clip_similarities,
+    load_condition,
+    nearest,
+)
+from rtmss.conditions.encode import MIXED_DB
 from rtmss.conditions.library import Library
 from rtmss.conditions.preset import StripPreset
 from rtmss.config import UserError
@@ -59,7 +66,7 @@ def condition_details(name: str, library: Library) -> RenderableType:
     condition = load_condition(find(name, known, "condition"))
     others = _readable(path for other, path in sorted(known.items()) if other != name)
     same = [other for other in others if _is_comparable(condition, other)]
-    clips = WholeTable("clip", "side", "seconds", "similarity to the other clips")
+    clips = WholeTable("clip", "side", "seconds", "similarity to the other clips", "left over")
     for side in ("positive", "negative"):
         _add_clips(clips, condition, side)
     near = WholeTable("nearest conditions", "similarity")
@@ -88,23 +95,50 @@ def _is_comparable(one: Condition, other: Condition) -> bool:
     return same_weights and other.vector.shape == one.vector.shape
 
 
+def clip_warnings(condition: Condition) -> list[str]:
+    """What is doubtful about a condition's clips, a sentence each."""
+    found = [
+        f"{record.file}: the condition leaves {record.left_over_db:.0f} dB of it; it holds other "
+        "sounds too, or one that these weights do not know"
+        for record in condition.header.positive
+        if _is_mixed(record)
+    ]
+    for side in ("positive", "negative"):
+        odd = _outlier(condition, side)
+        if odd is not None:
+            records = getattr(condition.header, side)
+            file = records[odd].file if odd < len(records) else f"clip {odd + 1}"
+            found.append(f"{file}: unlike the other {side} clips")
+    return found
+
+
+def _is_mixed(record: ClipRecord) -> bool:
+    return record.left_over_db is not None and record.left_over_db > MIXED_DB
+
+
+def _outlier(condition: Condition, side: str) -> int | None:
+    """The number of the clip that is unlike the others, if there is one."""
+    similarities = clip_similarities(getattr(condition, side))
+    if len(similarities) < 2 or min(similarities) >= OUTLIER_SIMILARITY:
+        return None
+    return int(np.argmin(similarities))
+
+
 def _add_clips(table: WholeTable, condition: Condition, side: str) -> None:
     records = getattr(condition.header, side)
     similarities = clip_similarities(getattr(condition, side))
-    odd = int(np.argmin(similarities)) if len(similarities) > 1 else -1
-    for i, (record, similarity) in enumerate(zip(records, similarities, strict=True)):
-        is_outlier = i == odd and similarity < OUTLIER_SIMILARITY
-        shown = (
-            f"{similarity:.2f}{'  the outlier' if is_outlier else ''}"
-            if odd >= 0
-            else "the only one"
-        )
+    odd = _outlier(condition, side)
+    for i, (record, similarity) in enumerate(zip(records, similarities, strict=False)):
+        alike = f"{similarity:.2f}" if len(records) > 1 else "the only one"
+        left = "" if record.left_over_db is None else f"{record.left_over_db:.0f} dB"
+        is_doubtful = i == odd or _is_mixed(record)
         table.add_row(
             record.file,
             side,
             f"{record.seconds:.1f}",
-            shown,
-            style="yellow" if is_outlier else None,
+            f"{alike}{'  the outlier' if i == odd else ''}",
+            f"{left}{'  mixed?' if _is_mixed(record) else ''}",
+            style="yellow" if is_doubtful else None,
         )
 
 
@@ -128,7 +162,7 @@ def preset_table(name: str, library: Library) -> RenderableType:
         ConfigError: there is none of this name, or it is not valid.
     """
     preset = library.load_preset(name)
-    table = WholeTable("strip", "condition", "gain", "state", "channels", "effects")
+    table = WholeTable("strip", "condition", "gain", "pan", "state", "channels", "effects")
     strips: dict[str, StripPreset] = {**preset.stems, "remainder": preset.remainder}
     for strip_name, strip in strips.items():
         state = " ".join(
@@ -140,13 +174,14 @@ def preset_table(name: str, library: Library) -> RenderableType:
             strip_name,
             getattr(strip, "condition", ""),
             f"{strip.gain_db:+.1f} dB",
+            f"{strip.pan:+.1f}" if strip.pan else "",
             state,
             channels,
             effects,
         )
     master = ", ".join(effect.type for effect in preset.master.effects)
     state = "mute" if preset.master.mute else ""
-    table.add_row("master", "", f"{preset.master.gain_db:+.1f} dB", state, "1 2", master)
+    table.add_row("master", "", f"{preset.master.gain_db:+.1f} dB", "", state, "1 2", master)
     note = f"Changes glide over {preset.fade_ms:g} ms; a late hop plays: {preset.fallback}."
     return Group(preset.description, table, note)
 

@@ -40,6 +40,13 @@ pytest_plugins = [
 ]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what waits for the export of the shipped weights as slow."""
+    for item in items:
+        if "shipped_graph" in getattr(item, "fixturenames", ()):
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def tiny_config() -> SeparatorConfig:
     return TINY

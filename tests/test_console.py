@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
 
 import pytest
 from rich.progress import Progress, TextColumn
 from rich.table import Table
 
-from rtmss.console import make_console, one_line, plain, show_all_names
+from rtmss.console import can_take, make_console, one_line, plain, show_all_names
 
 
 @pytest.mark.parametrize(
@@ -64,3 +66,24 @@ def test_no_name_is_more_than_a_stream_can_write(
     sys.stdout.flush()
     assert raw.getvalue().rstrip().endswith("ł".encode(encoding, "backslashreplace"))
     assert b"caf\\xe9" in raw.getvalue()
+
+
+def test_a_pipe_that_nobody_reads_takes_no_line_and_one_with_room_does() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "w") as stream:
+        assert can_take(stream)
+        with contextlib.suppress(BlockingIOError):
+            while os.write(writing, bytes(4096)):
+                pass
+        assert not can_take(stream)
+        reader.read(8192)
+        assert can_take(stream)
+
+
+def test_what_is_no_file_of_the_system_takes_lines_until_it_is_closed() -> None:
+    stream = io.StringIO()
+    assert can_take(stream)
+    stream.close()
+    assert not can_take(stream)
+    assert not can_take(None)

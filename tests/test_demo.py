@@ -78,6 +78,7 @@ def test_a_switch_on_the_way_is_heard(
     assert np.abs(report.played - delayed)[:, -4000:].max() > 0.01
 
 
+@pytest.mark.slow
 def test_the_demo_leaves_its_files_and_says_that_it_helped(tmp_path: Path) -> None:
     said = io.StringIO()
     console = Console(file=said, width=120)

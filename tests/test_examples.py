@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import sys
 import threading
@@ -19,6 +20,8 @@ from rtmss.cli import main
 from rtmss.conditions.condition import save_condition
 from rtmss.conditions.library import shipped
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 TESTED = {
     "separate_arrays.py",
@@ -27,6 +30,7 @@ TESTED = {
     "onnx_player.py",
     "own_condition.py",
     "train_small.sh",
+    "failed_songs.py",
 }
 
 Run = Callable[..., dict[str, object]]
@@ -125,3 +129,16 @@ def test_a_song_is_rendered_with_an_own_condition(
 def test_an_example_says_in_one_line_what_to_mend(run: Run) -> None:
     with pytest.raises(SystemExit, match=r"missing\.wav: no such file"):
         run("own_condition.py", "missing.wav", "missing.wav")
+
+
+def test_the_failed_songs_of_a_catalogue_are_named(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {"id": "good.wav", "status": "done", "error": ""},
+        {"id": "bad.wav", "status": "failed", "error": "bad.wav: is no audio file"},
+    ]
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+    (tmp_path / "report.jsonl").write_text(lines, encoding="utf-8")
+    run("failed_songs.py", str(tmp_path))
+    assert capsys.readouterr().out == "bad.wav: bad.wav: is no audio file\n"

@@ -22,7 +22,7 @@ CALLS = {
     "RenderPlan": "(scene, effects, mix, stems, format)",
     "Scene": "(stems, remainder, master_db, fade_ms, bypass, fallback, master_mute)",
     "Separator": "(model, model_id)",
-    "Session": "(model, scene, n_outputs, sample_rate, backend)",
+    "Session": "(model, scene, n_outputs, sample_rate, backend, *, resample)",
     "SessionLog": "(header, events, scenes)",
     "Stem": "(name, condition, strip)",
     "Strip": "(gain_db, mute, solo, channels, pan)",

@@ -22,7 +22,8 @@ from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Session
 from rtmss.files import AudioFileError, read_audio
 from rtmss.model.separator import SeparatorModel
-from rtmss.rendering import RenderPlan, render
+from rtmss.ownership import try_lock
+from rtmss.rendering import Files, RenderPlan, render
 
 
 @pytest.fixture
@@ -310,3 +311,15 @@ def test_an_unknown_format_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match="no format 'mp3'; known: wav, flac, ogg"):
         render(tmp_path / "in.wav", tmp_path, profiles["default"], RenderPlan(scene, format="mp3"))
+
+
+def test_what_a_killed_render_left_in_the_folder_goes_and_what_another_writes_stays(
+    tmp_path: Path,
+) -> None:
+    left, other = tmp_path / ".voice.partial.wav", tmp_path / ".drums.partial.wav"
+    left.write_bytes(b"half")
+    with other.open("wb") as file:
+        assert try_lock(file)
+        with pytest.raises(SystemExit), Files(tmp_path / "none", tmp_path, {"mix": 2}, 44100):
+            raise SystemExit
+        assert [*tmp_path.iterdir()] == [other]

@@ -61,6 +61,7 @@ def write(tmp_path: Path, content: dict[str, Any]) -> str:
     return str(file)
 
 
+@pytest.mark.slow
 def test_a_study_trains_judges_and_goes_on(
     tmp_path: Path, data: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +109,7 @@ def test_a_study_trains_judges_and_goes_on(
         run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True))
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_find_what_one_after_the_other_does(
     tmp_path: Path, data: Path, content: dict[str, Any]
 ) -> None:
@@ -131,6 +133,7 @@ def test_a_misspelt_variant_is_found_before_anything_is_trained(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_question_for_some_variants_is_asked_of_them_alone(
     tmp_path: Path, data: Path, content: dict[str, Any]
 ) -> None:

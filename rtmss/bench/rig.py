@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes.util
+import importlib
 import importlib.util
 import json
 import os
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import ModuleType
 from typing import Any
 
 from rtmss.config import UserError
@@ -71,23 +73,33 @@ def free_port() -> int:
     return port
 
 
+def require_psutil() -> ModuleType:
+    """What looks at other processes.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        return importlib.import_module("psutil")
+    except ImportError as error:
+        raise UserError("this needs psutil: pip install -c constraints.txt '.[test]'") from error
+
+
 def host_processes(pid: int) -> dict[str, int]:
     """Process numbers of a running `rtmss live` by part: supervisor (`pid` itself), engine,
-    control.
+    control, and recorder if there is one.
 
     Raises:
         UserError: psutil is not installed.
     """
-    try:
-        import psutil
-    except ImportError as error:
-        raise UserError("this needs psutil: pip install -c constraints.txt '.[test]'") from error
     found = {"supervisor": pid}
-    for child in psutil.Process(pid).children(recursive=True):
+    for child in require_psutil().Process(pid).children(recursive=True):
         words = " ".join(child.cmdline())
         if "rtmss.live.control.process" in words:
             found["control"] = child.pid
-        elif "forkserver" in words and child.ppid() != pid:
+        elif "rtmss.live.recorder" in words:
+            found["recorder"] = child.pid
+        elif "realtime.launch" in words or ("forkserver" in words and child.ppid() != pid):
             found["engine"] = child.pid
     return found
 

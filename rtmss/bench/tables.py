@@ -20,6 +20,7 @@ from rtmss.bench.memory import MemoryRow
 from rtmss.bench.operators import Anatomy, OperatorRow
 from rtmss.bench.paced import DISTURBANCES, PacedRow
 from rtmss.bench.sizes import LatencyRow, SizeRow
+from rtmss.bench.soak import SoakRow
 from rtmss.bench.start import StartRow
 from rtmss.bench.steps import StepRow
 from rtmss.bench.streams import StreamRow
@@ -32,6 +33,7 @@ Row = (
     StepRow
     | PacedRow
     | MemoryRow
+    | SoakRow
     | CallbackRow
     | WholeRow
     | StreamRow
@@ -272,6 +274,23 @@ def memory_table(rows: Sequence[MemoryRow]) -> WholeTable:
             str(row.n_late),
             *(f"{m:.1f}" for m in row.mib.values()),
         )
+    return table
+
+
+def soak_table(rows: Sequence[SoakRow]) -> WholeTable:
+    """Counts, and the memory and open files of every process; the first row is the begin."""
+    processes = [f">{name} MiB / files" for name in rows[0].mib]
+    table = WholeTable(
+        *(">minutes", ">hops", ">late", ">fallbacks", ">xruns", ">lost"),
+        *processes,
+        title="A session with meters, subscriptions, a preset every second and a recorder",
+        caption=f"{rows[-1].n_done} of {rows[-1].n_switches} presets were answered, "
+        f"{rows[-1].n_meters} levels told",
+    )
+    for row in rows:
+        counts = [row.n_hops, row.n_late, row.n_fallbacks, row.n_xruns, row.n_lost]
+        sizes = [f"{mib:.1f} / {row.descriptors[name]}" for name, mib in row.mib.items()]
+        table.add_row(f"{row.minutes:.1f}", *map(str, counts), *sizes)
     return table
 
 

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from rtmss import __version__
+from rtmss.cli.endings import orderly_end
 from rtmss.config import DamagedFileWarning, UserError
-from rtmss.console import make_console, one_line, show_all_names
+from rtmss.console import can_take, make_console, one_line, show_all_names
 
 if TYPE_CHECKING:
     from rtmss.conditions.library import Library
@@ -83,12 +85,40 @@ Threads = Annotated[
 ]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rtmss {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[  # noqa: ARG001
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """What stands before a command.
+
+    Raises:
+        UserError: rtmss does not run on this system.
+    """
+    if sys.platform == "darwin" and os.uname().machine == "x86_64":
+        raise UserError(
+            "Intel Macs are not supported: torch ends at 2.2.2 there. On Apple silicon, use a "
+            "Python for arm64, not one under Rosetta"
+        )
+
+
 def main() -> None:
     """Run the command line; what a user can mend is one line, without a traceback."""
     show_all_names()
     with warnings.catch_warnings():
         damaged = _tell_of_damage()
-        status = _run()
+        with orderly_end():
+            status = _run()
     sys.exit(DAMAGED_STATUS if damaged and not status else status)
 
 
@@ -137,8 +167,9 @@ def complain(line: str, style: str = "red") -> None:
 
 
 def tell(line: str) -> None:
-    """Say on standard error what goes on, on one line."""
-    make_console(stderr=True).print(f"rtmss: {one_line(line)}", soft_wrap=True)
+    """Say on standard error what goes on, on one line; what nobody reads holds nothing up."""
+    if can_take(sys.stderr):
+        make_console(stderr=True).print(f"rtmss: {one_line(line)}", soft_wrap=True)
 
 
 def load_separator(weights: Path | None, threads: int = 0, profile: str | None = None) -> Separator:

@@ -306,6 +306,43 @@ def memory(
         write_json(output, rows)
 
 
+@bench_app.command("soak")
+def soak(
+    minutes: Annotated[float, typer.Option(min=0, help="Real time.")] = 60,
+    every: Annotated[float, typer.Option(min=0.01, help="Minutes between two looks.")] = 15,
+    period: Annotated[
+        int, typer.Option(min=16, max=4096, help="Samples per block of the JACK server.")
+    ] = 512,
+    realtime: Annotated[
+        bool,
+        typer.Option(
+            "--realtime/--no-realtime", help="Let the JACK server ask for real-time priority."
+        ),
+    ] = True,
+    backend: BackendName = "auto",
+    output: Json = None,
+) -> None:
+    """A long show on a JACK server without hardware: meters, subscriptions, a preset every second
+    and a recorder; late hops, memory and open files at begin and end. The recording takes 9 GB an
+    hour in this folder, and is removed.
+    """
+    from rtmss.bench.soak import measure_soak
+    from rtmss.bench.tables import soak_table, write_json
+
+    with console.status("Starting") as status:
+        rows = measure_soak(
+            minutes,
+            every,
+            period,
+            ["--backend", backend],
+            is_realtime=realtime,
+            say=status.update,
+        )
+    console.print(soak_table(rows))
+    if output is not None:
+        write_json(output, rows)
+
+
 @bench_app.command("callback")
 def callback(
     period: Annotated[

@@ -42,6 +42,7 @@ def condition_create(
     """Make a condition from clips and keep it; negatives alone mean "everything except this"."""
     from rtmss.conditions.condition import save_condition
     from rtmss.conditions.preset import check_name
+    from rtmss.show import clip_warnings
 
     refuse_damaged(strict)
     check_name(name, "condition")
@@ -52,6 +53,8 @@ def condition_create(
     console.print(
         f"{'Replaced' if replaced else 'Created'} condition '{name}' in {path}", highlight=False
     )
+    for warning in clip_warnings(condition):
+        console.print(f"Doubtful: {warning}", style="yellow", highlight=False)
     tell_of_own(load_library(), [name])
 
 
@@ -82,6 +85,8 @@ def condition_rebuild(
             path = _own_file(name)
             save_condition(path, separator.condition_from_files(name, *sides))
         except UserError as error:
+            if len(asked) == 1:
+                raise
             failed += 1
             complain(f"{name}: {error}")
             continue

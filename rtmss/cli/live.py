@@ -102,6 +102,7 @@ def live(
     from rtmss.live.host import HostOptions, run_host
     from rtmss.live.options import ControlOptions, EngineOptions, RecorderOptions
     from rtmss.live.recorder import check_folder
+    from rtmss.recording.unfinished import end_unfinished
 
     if device and (source or sink):
         raise UserError("--device is for both ways; name either it, or --input and --output")
@@ -124,6 +125,8 @@ def live(
     recorder = None
     if record is not None:
         check_folder(record)
+        for take in end_unfinished(record):
+            tell(f"{take}: its recorder was killed with everything else; it has an end now")
         recorder = RecorderOptions(
             n_condition=n_condition,
             folder=record,
@@ -209,12 +212,16 @@ def osc(
     ] = "four-stems",
 ) -> None:
     """Every OSC address, what it takes and what it does; or a layout for a controller."""
+    library = load_library()
     if layout is None:
+        from rtmss.live.control.osc.buttons import preset_address
         from rtmss.show import osc_table
 
         console.print(osc_table())
+        typer.echo("\nButtons of the presets:\n")
+        for name in sorted(library.presets()):
+            typer.echo(preset_address(name))
         return
     from rtmss.live.control.layouts import layout_text
 
-    library = load_library()
     typer.echo(layout_text(layout, library.load_preset(preset).stems, library.presets()), nl=False)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import shlex
 import stat
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from safetensors.numpy import save
 
 from rtmss.bounded import UnreadableError, parse_json
 from rtmss.config import Config, ConfigError, UserError, validate
+from rtmss.ownership import whole_file
 from rtmss.tensor_files import all_finite, read_arrays
 
 KIND = "rtmss-condition"
@@ -40,6 +40,9 @@ class ClipRecord(Config):
     file: str
     seconds: float
     sha256: str
+    left_over_db: float | None = None
+    """What the condition leaves of a positive clip when it takes out what is wanted, over the clip;
+    near 0 where a clip holds other sounds too. None where it was not measured."""
 
 
 class ConditionHeader(Config):
@@ -168,16 +171,12 @@ def save_condition(path: Path, condition: Condition) -> None:
     content = save(
         tensors, metadata={"kind": KIND, "condition": condition.header.model_dump_json()}
     )
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with whole_file(path) as partial:
             partial.write_bytes(content)
             if path.exists():
                 partial.chmod(stat.S_IMODE(path.stat().st_mode))
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
     except OSError as error:
         raise ConditionError(f"{path}: cannot be written ({error.strerror or error})") from error
 

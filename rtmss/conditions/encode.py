@@ -20,10 +20,18 @@ from rtmss.conditions.condition import (
 )
 from rtmss.conditions.library import shipped
 from rtmss.files import read_audio
-from rtmss.model.separator import SeparatorModel
+from rtmss.model.separator import N_CHANNELS, SeparatorModel
 
 SHORTEST_SECONDS = 0.5
 SILENCE_DBFS = -60.0
+MIXED_DB = -5.0
+"""A clip of which its own condition leaves more than this holds other sounds, or a sound that the
+weights do not know. Of clips of one sound it mostly leaves -10 to -25 dB, of whole mixtures -4 to
+0."""
+LISTENED_SECONDS = 10.0
+"""Of a clip, where it is loudest, to see what its condition leaves of it."""
+START_SECONDS = 0.5
+"""In which the separator gets to know a clip; they are not counted."""
 NORM_MARGIN = 4.0
 """A condition may be longer than any of clips, as when it is made by hand, but not absurdly."""
 
@@ -94,6 +102,44 @@ def encode_clips(
     return vector.numpy(), sides[0].numpy(), sides[1].numpy()
 
 
+@torch.no_grad()
+def left_over_db(model: SeparatorModel, clip: Audio, vector: NDArray[np.float32]) -> float:
+    """What a condition leaves of a clip when it takes out what is wanted.
+
+    Args:
+        model: the weights.
+        clip: (C, S), 1 or 2 channels, at the model's sample rate.
+        vector: (n_condition,) of the condition.
+
+    Returns:
+        dB over the clip, at most 0 unless the separation is worse than none.
+    """
+    config = model.config
+    heard = _loudest(clip, int(LISTENED_SECONDS * config.sample_rate))
+    heard = np.repeat(heard, N_CHANNELS, axis=0) if heard.shape[0] == 1 else heard
+    n_samples = heard.shape[1]
+    hop = config.stft.hop_length
+    n_padded = -(-(n_samples + config.delay) // hop) * hop
+    sound = torch.from_numpy(np.pad(heard, ((0, 0), (0, n_padded - n_samples))))[None]
+    condition = torch.from_numpy(vector)[None, None]
+    targets, _ = model(sound, condition, model.init_state(1, 1))
+    taken = targets[0, 0, :, config.delay : config.delay + n_samples].numpy()
+    start = min(int(START_SECONDS * config.sample_rate), n_samples // 2)
+    left = np.square(heard - taken, dtype=np.float64)[:, start:].sum()
+    whole = np.square(heard, dtype=np.float64)[:, start:].sum()
+    return float(10 * np.log10((left + 1e-12) / (whole + 1e-12)))
+
+
+def _loudest(clip: Audio, n_samples: int) -> Audio:
+    """(C, n_samples) of a clip where it is loudest; the clip itself if it is no longer."""
+    if clip.shape[1] <= n_samples:
+        return clip
+    power = np.square(clip, dtype=np.float64).sum(0)
+    total = np.concatenate([[0.0], np.cumsum(power)])
+    start = int(np.argmax(total[n_samples:] - total[:-n_samples]))
+    return clip[:, start : start + n_samples]
+
+
 def _paths(clips: Sequence[str | Path]) -> list[Path]:
     """The paths of one side.
 
@@ -140,5 +186,9 @@ def create_condition(
             tuple(describe_clip(given, file, audio.shape[-1] / rate) for given, file, audio in rows)
         )
     vector, positives, negatives = encode_clips(model, *audios)
-    header = ConditionHeader(name=name, model_id=model_id, positive=records[0], negative=records[1])
+    wanted = tuple(
+        record.model_copy(update={"left_over_db": round(left_over_db(model, audio, vector), 1)})
+        for record, audio in zip(records[0], audios[0], strict=True)
+    )
+    header = ConditionHeader(name=name, model_id=model_id, positive=wanted, negative=records[1])
     return Condition(header, vector, positives, negatives)

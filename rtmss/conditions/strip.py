@@ -13,7 +13,7 @@ from numbers import Integral, Real
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from rtmss.config import UserError
 
@@ -45,11 +45,18 @@ def number(leaf: str, unit: str, low: float, high: float, effect: str) -> Any:
     return Setting(leaf, unit, low, high, effect), Field(ge=low, le=high)
 
 
-GAIN, GAIN_RANGE = number("gain", "dB", -120, 12, "Gain of {}")
+def _silence(value: Any) -> Any:
+    """Whatever is quieter than the quietest gain is silence as well."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return max(value, SILENCE_DB) if is_number else value
+
+
+SILENCE_DB = -120
+GAIN, GAIN_RANGE = number("gain", "dB", SILENCE_DB, 12, "Gain of {}")
 PAN, PAN_RANGE = number(
     "pan", "", -1, 1, "Pan of {} at constant power: -1 left, 0 as it is, 1 right"
 )
-GainDb = Annotated[float, GAIN, GAIN_RANGE]
+GainDb = Annotated[float, BeforeValidator(_silence), GAIN, GAIN_RANGE]
 Channel = Annotated[int, Field(ge=1, le=64)]
 
 

@@ -7,16 +7,13 @@ the sound; a new engine plays the scene that the old one played.
 
 from __future__ import annotations
 
-import multiprocessing
+import contextlib
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
 
 from rtmss.engine.control import Scene
 from rtmss.live.options import (
@@ -25,15 +22,25 @@ from rtmss.live.options import (
     SILENT_SECONDS,
     ControlOptions,
     EngineOptions,
-    ProcessOptions,
     RecorderOptions,
 )
-from rtmss.live.realtime.launch import launch
+from rtmss.live.processes import (
+    ForkServer,
+    Process,
+    end_all,
+    start_control,
+    start_engine,
+    start_recorder,
+)
 from rtmss.live.realtime.priority import hint
+from rtmss.live.shared.heartbeat import AwakeClock, Pulse
+from rtmss.live.shared.memory import memory_kind
+from rtmss.live.shared.parent import group_signals
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.song_state import TransportCommand
 from rtmss.live.shared.state import SharedState
 from rtmss.live.song.decode import Loader
+from rtmss.live.song.scratch import sweep_songs
 
 POLL_SECONDS = 0.05
 START_SECONDS = 30.0
@@ -44,6 +51,8 @@ ENDINGS = {EXIT_LOST: "lost its sound device", EXIT_REFUSED: "cannot start"}
 """What exit statuses mean."""
 WRITE_SECONDS = 8.0
 """A slow disk has so long in the end to take what is left of a recording."""
+PATIENCE_SECONDS = 20.0
+"""A control side or recorder without a sign of life for so long hangs: longer than a slow disk."""
 CALM_SECONDS = 10.0
 """After so long without a failure the pauses begin anew."""
 
@@ -57,16 +66,6 @@ class HostOptions:
     recorder: RecorderOptions | None = None
     song: tuple[Path, TransportCommand] | None = None
     """A file to play instead of the input, and how it begins."""
-
-
-class Process(Protocol):
-    """What the supervisor needs of a process."""
-
-    def exit_code(self) -> int | None:
-        """None while it runs."""
-
-    def kill(self) -> None:
-        """End it at once."""
 
 
 class RefusedError(Exception):
@@ -97,6 +96,8 @@ class Supervised:
                 return
             if code is None:
                 self.process.kill()
+                if self.process.exit_code() is None:
+                    return  # the system holds it, and there must not be two
             if code == EXIT_REFUSED and not self.n_restarts:
                 raise RefusedError  # it has said why
             self._n_failures = 0 if now - self.started > CALM_SECONDS else self._n_failures + 1
@@ -114,6 +115,47 @@ class Supervised:
             self.n_restarts += 1
 
 
+class Watched(Supervised):
+    """One that is also to get on."""
+
+    def __init__(
+        self,
+        name: str,
+        start: Callable[[], Process],
+        say: Callable[[str], None],
+        pulse: Pulse,
+        patience: float,
+    ) -> None:
+        """Start it.
+
+        Args:
+            name: for messages.
+            start: starts it.
+            say: prints one line for the user.
+            pulse: its signs of life.
+            patience: seconds without any, after which it stands still.
+        """
+        super().__init__(name, start, say)
+        self._pulse, self._patience = pulse, patience
+        self._seen = self.process
+
+    def has_begun(self) -> bool:
+        """Whether it has given a sign of life."""
+        self._pulse.still_seconds()
+        return self._pulse.has_begun
+
+    def problem(self) -> str:
+        """What is wrong with it although it runs; nothing if it gets on."""
+        if self.process is not self._seen:
+            self._seen = self.process
+            self._pulse.restart()
+        still = self._pulse.still_seconds()
+        if not self._pulse.has_begun:
+            return f"did not start within {START_SECONDS:g} s" if still > START_SECONDS else ""
+        # The engine ends itself first if it still can.
+        return f"has been silent for {still:.1f} s" if still > self._patience else ""
+
+
 def run_host(options: HostOptions, scene: Scene, preset: str, say: Callable[[str], None]) -> int:
     """Play until somebody says stop; returns the exit status.
 
@@ -123,164 +165,160 @@ def run_host(options: HostOptions, scene: Scene, preset: str, say: Callable[[str
         preset: its name.
         say: prints one line for the user.
     """
-    shared = SharedState.create(options.engine.n_condition)
-    ring: RecorderRing | None = None
-    recorder: Supervised | None = None
-    loader: Loader | None = None
-    supervised: list[Supervised] = []
-
-    def stop(*_: object) -> None:
-        shared.stop = True
-
-    signals = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    before = [signal.signal(number, stop) for number in signals]
-    try:
+    sweep()
+    with contextlib.ExitStack() as on_exit:
+        # First of all: they are obeyed, and harm nothing, until everything has been put away.
+        stop = on_exit.enter_context(_signals())
+        shared = SharedState.create(options.engine.n_condition)
+        on_exit.callback(shared.close, unlink=True)
         shared.send(scene, preset)
-        loader = _start_loader(options, shared, say)
+        host = _Host(options, shared, stop, _careful(say))
+        on_exit.callback(host.close)
+        return host.run()
+
+
+def sweep() -> None:
+    """Remove what hosts left that were killed."""
+    memory_kind().sweep()
+    sweep_songs()
+
+
+class _Stop:
+    """Whether a signal has asked for the end."""
+
+    is_asked = False
+
+    def __call__(self, *_: object) -> None:
+        self.is_asked = True
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[_Stop]:
+    """However a system says that it is over. What is ignored (by nohup) stays ignored."""
+    stop = _Stop()
+    numbers = [signal.SIGTERM, *group_signals()]
+    before = {number: signal.getsignal(number) for number in numbers}
+    heard = {number: how for number, how in before.items() if how is not signal.SIG_IGN}
+    for number in heard:
+        signal.signal(number, stop)
+    try:
+        yield stop
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
+
+
+def _careful(say: Callable[[str], None]) -> Callable[[str], None]:
+    """The same, but nothing happens where nobody is left to hear it."""
+
+    def said(line: str) -> None:
+        # Rich ends a program whose reader has gone.
+        with contextlib.suppress(OSError, ValueError, SystemExit):
+            say(line)
+
+    return said
+
+
+class _Host:
+    """The processes of a host, and what they need."""
+
+    def __init__(
+        self,
+        options: HostOptions,
+        shared: SharedState,
+        stop: _Stop,
+        say: Callable[[str], None],
+    ) -> None:
+        self._options, self._shared, self._stop, self._say = options, shared, stop, say
+        self._clock = AwakeClock()
+        self._server = ForkServer()
+        self._ring: RecorderRing | None = None
+        self._loader: Loader | None = None
+        self._recorder: Watched | None = None
+        self._watched: list[Watched] = []
+
+    def run(self) -> int:
+        """Start everything, and what has ended again, until the end; the exit status."""
+        try:
+            return self._run()
+        except RefusedError:
+            return 1
+
+    def close(self) -> None:
+        """End everything; the recorder last, which writes what the engine has left."""
+        self._shared.stop = True
+        if self._loader is not None:
+            self._loader.stop()
+        last = [self._recorder] if self._recorder is not None else []
+        end_all([child.process for child in self._watched if child not in last])
+        self._server.close()
+        end_all([child.process for child in last], WRITE_SECONDS)
+        if self._loader is not None:
+            self._loader.close()
+        if self._ring is not None:
+            self._ring.close(unlink=True)
+
+    def _run(self) -> int:
+        options, shared = self._options, self._shared
+        if options.song is not None:
+            shared.transport.insert(*options.song)
+            self._loader = Loader(options.song[0], shared, self._say)
         if options.recorder is not None:
-            ring = RecorderRing.create(_ring_shape(options.recorder))
-            recorder_options = options.recorder.in_memory(shared.path, ring.path)
-            recorder = Supervised("the recorder", partial(_start_recorder, recorder_options), say)
-            supervised.append(recorder)
-        engine_options = options.engine.in_memory(shared.path, ring.path if ring else None)
-        engine = Supervised("the engine", partial(_start_engine, engine_options), say)
-        supervised.append(engine)
-        if not _await_start(engine, shared, say):
-            return 0 if shared.stop else 1
+            self._ring = RecorderRing.create(_ring_shape(options.recorder))
+            recorder_options = options.recorder.in_memory(shared.path, self._ring.path)
+            self._recorder = self._watch(
+                "the recorder", partial(start_recorder, recorder_options), "recorder"
+            )
+        ring = self._ring.path if self._ring else None
+        engine_options = options.engine.in_memory(shared.path, ring)
+        engine = self._watch("the engine", partial(start_engine, engine_options, self._server))
+        if not self._await_start(engine):
+            return self._status() if self._is_over() else 1
         control_options = options.control.in_memory(shared.path)
-        supervised.append(
-            Supervised("the control side", partial(_start_control, control_options), say)
-        )
-        while not shared.stop:
-            for child in supervised:
-                child.check(_stall(engine, shared) if child is engine else "")
+        self._watch("the control side", partial(start_control, control_options), "control")
+        while not self._is_over():
+            for child in self._watched:
+                child.check(child.problem())
             if engine.is_down:
                 shared.announce("reopening")
             time.sleep(POLL_SECONDS)
-    except KeyboardInterrupt:
-        pass
-    except RefusedError:
-        return 1
-    finally:
-        shared.stop = True
-        if loader is not None:
-            loader.close()
-        _end([child.process for child in supervised if child is not recorder])
-        _end([child.process for child in supervised if child is recorder], WRITE_SECONDS)
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
-        shared.close(unlink=True)
-        if ring is not None:
-            ring.close(unlink=True)
-    return int(loader is not None and loader.has_failed)
+        return self._status()
 
+    def _status(self) -> int:
+        """1 if the host has ended because there is no song."""
+        return int(self._loader is not None and self._loader.has_failed)
 
-def _start_loader(
-    options: HostOptions, shared: SharedState, say: Callable[[str], None]
-) -> Loader | None:
-    if options.song is None:
-        return None
-    shared.transport.insert(*options.song)
-    return Loader(options.song[0], shared, say)
+    def _watch(self, name: str, start: Callable[[], Process], beating: str = "") -> Watched:
+        """Start a process whose signs of life are these beats, or the engine's."""
+        shared = self._shared
+        read = partial(shared.n_beats, beating) if beating else lambda: shared.read()[0].hop_seconds
+        patience = PATIENCE_SECONDS if beating else 2 * SILENT_SECONDS
+        child = Watched(name, start, self._say, Pulse(read, self._clock), patience)
+        self._watched.append(child)
+        return child
 
+    def _is_over(self) -> bool:
+        """Whether somebody has said stop. Children see by the beat that this process is there."""
+        self._shared.beat("supervisor")
+        return self._stop.is_asked or self._shared.stop
 
-def _stall(engine: Supervised, shared: SharedState) -> str:
-    """What is wrong with an engine that runs but does not play."""
-    status, now = shared.read()[0], time.monotonic()
-    if status.hop_seconds < engine.started:  # it has not stepped yet
-        return (
-            f"did not start within {START_SECONDS:g} s"
-            if now - engine.started > START_SECONDS
-            else ""
-        )
-    silent = now - status.hop_seconds
-    # The engine ends itself first if it still can.
-    return f"has been silent for {silent:.1f} s" if silent > 2 * SILENT_SECONDS else ""
-
-
-def _await_start(engine: Supervised, shared: SharedState, say: Callable[[str], None]) -> bool:
-    """Wait for the first hop, and advise on how it runs; false, and said why, if there will be
-    none.
-    """
-    while shared.read()[0].hop_seconds < engine.started:
-        code, problem = engine.process.exit_code(), _stall(engine, shared)
-        if code is not None and code != EXIT_REFUSED:
-            problem = ENDINGS.get(code, f"ended with status {code}")
-        if code is not None or problem or shared.stop:
-            if problem:
-                say(f"{engine.name} {problem}")
-            return False
-        time.sleep(POLL_SECONDS)
-    if advice := hint(is_realtime=bool(shared.read()[0].realtime)):
-        say(advice)
-    return True
-
-
-class _Child:
-    """A process of multiprocessing."""
-
-    def __init__(self, process: Any) -> None:
-        self._process = process
-
-    def exit_code(self) -> int | None:
-        code: int | None = self._process.exitcode
-        return code
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.join()
-
-
-class _Command:
-    """A process with a command line, which keeps the terminal."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-
-    def exit_code(self) -> int | None:
-        return self._process.poll()
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
+    def _await_start(self, engine: Watched) -> bool:
+        """Wait for the first hop, and advise on how it runs; false, and said why, if there will be
+        none.
+        """
+        while not engine.has_begun():
+            code, problem = engine.process.exit_code(), engine.problem()
+            if code is not None and code != EXIT_REFUSED:
+                problem = ENDINGS.get(code, f"ended with status {code}")
+            if code is not None or problem or self._is_over():
+                if problem and not self._is_over():
+                    self._say(f"{engine.name} {problem}")
+                return False
+            time.sleep(POLL_SECONDS)
+        if advice := hint(is_realtime=bool(self._shared.read()[0].realtime)):
+            self._say(advice)
+        return True
 
 
 def _ring_shape(options: RecorderOptions) -> RingShape:
     return RingShape(options.hop_length, options.n_outputs, options.n_condition)
-
-
-def _start_engine(options: EngineOptions) -> Process:
-    """A fork of a server that has imported torch already starts in a fraction of the time; not on
-    every system.
-    """
-    methods = multiprocessing.get_all_start_methods()
-    context: Any = multiprocessing.get_context("forkserver" if "forkserver" in methods else "spawn")
-    if "forkserver" in methods:
-        context.set_forkserver_preload(["rtmss.live.realtime.process"])
-    process = context.Process(
-        target=launch, args=(options.to_text(),), name="rtmss-engine", daemon=True
-    )
-    process.start()
-    return _Child(process)
-
-
-def _start_control(options: ControlOptions) -> Process:
-    return _start_module("rtmss.live.control.process", options)
-
-
-def _start_recorder(options: RecorderOptions) -> Process:
-    return _start_module("rtmss.live.recorder", options)
-
-
-def _start_module(module: str, options: ProcessOptions) -> Process:
-    return _Command(subprocess.Popen([sys.executable, "-m", module, options.to_text()]))
-
-
-def _end(processes: list[Process], seconds: float = 2.0) -> None:
-    """Wait a moment for them to end by themselves, then end them."""
-    deadline = time.monotonic() + seconds
-    for process in processes:
-        while process.exit_code() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
-        if process.exit_code() is None:
-            process.kill()

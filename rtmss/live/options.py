@@ -5,6 +5,7 @@ Imports no torch, which takes seconds.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -30,9 +31,13 @@ class ProcessOptions(Config):
     ring: Path | None = None
     """The recorder ring, if there is a recorder; the supervisor fills it in."""
 
+    supervisor: int = 0
+    """Its process number; it fills it in."""
+
     def in_memory(self, shared: Path, ring: Path | None = None) -> Self:
-        """The same options with the memory that the supervisor has made."""
-        return self.model_copy(update={"shared": shared, "ring": ring})
+        """The same options, from the supervisor, with the memory that it has made."""
+        update = {"shared": shared, "ring": ring, "supervisor": os.getpid()}
+        return self.model_copy(update=update)
 
     @property
     def memory(self) -> Path:

@@ -6,7 +6,6 @@ Started by the supervisor as `python -m rtmss.live.recorder OPTIONS`.
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import tempfile
@@ -17,7 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rtmss.config import UserError
+from rtmss.console import can_take
 from rtmss.live.options import RecorderOptions
+from rtmss.live.shared.heartbeat import Supervision
+from rtmss.live.shared.parent import ignore_group_signals
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.state import Recording, SharedState
 from rtmss.recording.files import OpenAudio, Take
@@ -214,19 +216,17 @@ def run_recorder(options: RecorderOptions) -> None:
     """
     if options.ring is None:
         raise ValueError("a recorder needs a ring to read from")
-    for number in (
-        signal.SIGINT,
-        signal.SIGTERM,
-    ):  # they are meant for the supervisor, which says when to end
-        signal.signal(number, signal.SIG_IGN)
-    supervisor = os.getppid()
+    ignore_group_signals()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a service's end sends it to every process
     shared = SharedState.attach(options.memory, options.n_condition)
+    supervision = Supervision(shared, options.supervisor)
     shape = RingShape(options.hop_length, options.n_outputs, options.n_condition)
     model_info = ModelInfo(options.model_id, options.weights)
     recorder = Recorder(
         RecorderRing.attach(options.ring, shape), shared, options.folder, model_info, _say
     )
-    while not shared.stop and os.getppid() == supervisor:
+    while not shared.stop and not supervision.is_gone():
+        shared.beat("recorder")
         if not recorder.poll():
             time.sleep(TICK_SECONDS)
     recorder.poll()
@@ -234,7 +234,8 @@ def run_recorder(options: RecorderOptions) -> None:
 
 
 def _say(line: str) -> None:
-    print(f"rtmss: {line}", file=sys.stderr, flush=True)
+    if can_take(sys.stderr):
+        print(f"rtmss: {line}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rtmss.audio import Audio
+from rtmss.ownership import try_lock
 from rtmss.recording.hop import Hop, Position
 from rtmss.recording.log import LOG, VECTORS, Event, EventKind, Header, Vectors
 from rtmss.recording.wav import WavFile
@@ -62,6 +63,7 @@ class Take:
         self._vectors = Vectors(folder / VECTORS)
         _drop_half_a_line(folder / LOG)
         self._log = (folder / LOG).open("a", encoding="utf-8", buffering=1)
+        try_lock(self._log.buffer)  # so that nobody else takes it for one that was left behind
         self._files: dict[str, AudioOut] = {}
         self._due = time.monotonic() + FLUSH_SECONDS
 

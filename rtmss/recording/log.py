@@ -28,6 +28,8 @@ from rtmss.engine.frames import StreamFrames
 from rtmss.tensor_files import read_arrays
 
 LOG, VECTORS = "session.jsonl", "conditions.safetensors"
+PARTIAL = ".partial"
+"""How the vectors' file ends while it is being written."""
 VERSION = 2
 """What is written. In logs of version 1 the model heard another rate as if it were its own."""
 MAX_VECTORS_BYTES = 1 << 26
@@ -201,7 +203,7 @@ class Vectors:
         return Condition.bare(key.rpartition("-")[0], self._vectors[key])
 
     def _save(self, vectors: dict[str, NDArray[np.float32]]) -> None:
-        partial = self._path.with_suffix(".partial")
+        partial = self._path.with_suffix(PARTIAL)
         partial.write_bytes(save(vectors))
         partial.replace(self._path)
         self._vectors = vectors

@@ -57,7 +57,7 @@ class SessionLog:
             SessionLogError: it is no log, it is damaged, or it was written with other weights than
                 `model_id`.
         """
-        header, events = _read(path)
+        header, events = read_log(path)
         if header.model_id != model_id:
             raise SessionLogError(
                 f"{path}: was recorded with weights {header.model_id} ({header.weights}), these "
@@ -127,7 +127,12 @@ class SessionLog:
             hop += n
 
 
-def _read(path: Path) -> tuple[Header, list[Event]]:
+def read_log(path: Path) -> tuple[Header, list[Event]]:
+    """The lines of a log.
+
+    Raises:
+        SessionLogError: it is none, or it is damaged.
+    """
     lines = _lines(path)
     if not lines:
         raise SessionLogError(f"{path}: is no log; expected the {LOG} of a recording")

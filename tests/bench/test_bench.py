@@ -132,6 +132,7 @@ def test_a_target_more_costs_a_decoder_more_and_no_encoder(tiny: SeparatorModel)
     assert 0 < two - one < one
 
 
+@pytest.mark.slow
 def test_the_peak_is_not_below_a_product_timed_by_hand() -> None:
     a = torch.randn(1024, 1024)
     torch.set_num_threads(1)
@@ -149,6 +150,7 @@ def test_the_peak_is_the_better_of_two_libraries(monkeypatch: pytest.MonkeyPatch
     assert peak_macs_per_second() == 2 * 1024**3
 
 
+@pytest.mark.slow
 def test_bench_step_prints_a_table_and_writes_what_it_was_measured_on(tmp_path: Path) -> None:
     command = [
         "bench",
@@ -173,6 +175,7 @@ def test_bench_step_prints_a_table_and_writes_what_it_was_measured_on(tmp_path: 
     assert np.isfinite([row["p50_ms"], row["p999_ms"]]).all()
 
 
+@pytest.mark.slow
 def test_bench_render_measures_by_turns_and_writes_every_round(tmp_path: Path) -> None:
     result = CliRunner().invoke(
         app, ["bench", "render", "--seconds", "1", "--output", str(tmp_path / "whole.json")]
@@ -242,6 +245,7 @@ def test_what_cannot_be_measured_is_said(options: list[str], message: str) -> No
     assert message in str(result.exception)
 
 
+@pytest.mark.slow
 def test_bench_all_measures_everything_without_a_sound_server(tmp_path: Path) -> None:
     torch.set_num_threads(n_threads := 2)
     command = [
@@ -283,6 +287,7 @@ def test_an_unknown_disturbance_is_refused_before_anything_is_started() -> None:
         measure_paced("cat", 1, 512, [], is_realtime=False, say=print)
 
 
+@pytest.mark.slow
 def test_a_flood_keeps_its_rate() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))

@@ -128,6 +128,7 @@ def test_a_profile_is_read_run_by_run(tiny_graph: Path, tmp_path: Path) -> None:
     assert all(sum(node["dur"] for node in nodes) <= run["dur"] for run, nodes in runs)
 
 
+@pytest.mark.slow
 def test_a_fresh_process_says_when_it_first_sounded_and_what_it_took(tmp_path: Path) -> None:
     order = Order("torch", 1, 2, str(tmp_path), None)
     (row,) = measure_start([order], 1, lambda _: None)
@@ -139,6 +140,7 @@ def test_a_fresh_process_says_when_it_first_sounded_and_what_it_took(tmp_path: P
     assert start_table([row], 0.5).row_count == 1
 
 
+@pytest.mark.slow
 def test_a_process_that_cannot_start_is_one_line(tmp_path: Path) -> None:
     order = Order("torch", 1, 2, str(tmp_path), str(tmp_path / "none.safetensors"))
     with pytest.raises(UserError, match=r"backend torch failed: .*none\.safetensors"):

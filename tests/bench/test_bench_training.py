@@ -13,6 +13,8 @@ from rtmss.cli import app
 from rtmss.config import SeparatorConfig
 from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def recipe(tiny_config: SeparatorConfig) -> Recipe:

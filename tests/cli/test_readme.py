@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import re
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 from rtmss.cli import main
+from rtmss.conditions.library import Library
 from rtmss.conditions.preset import Preset
 from rtmss.config import UserError, validate
 from rtmss.live.control.osc.state import RECORDING, STATUS
 from rtmss.live.control.osc.table import markdown
+from rtmss.show import preset_table
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -57,6 +61,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
         assert not stop.code, command
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("page", [page for page in PAGES if _commands(page)], ids=_name)
 def test_the_commands_of_a_page_run_in_their_order(
@@ -78,6 +83,7 @@ def test_what_a_page_includes_is_tested_or_another_page() -> None:
     there = {path.name for path in (ROOT / "examples").iterdir() if path.is_file()}
     assert examples == there
     assert set(found) - {f"examples/{name}" for name in there} == {
+        "ARCHITECTURE.md",
         "CHANGELOG.md",
         "rtmss/weights/MODEL_CARD.md",
     }
@@ -114,6 +120,13 @@ def test_the_fields_of_the_status_are_those_of_the_code() -> None:
     page = (DOCS / "osc.md").read_text(encoding="utf-8").split("## Fields of the status")[1]
     shown = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
     assert tuple(shown) == (*STATUS, "drift", *RECORDING)
+
+
+def test_the_readme_shows_a_preset_as_the_command_does() -> None:
+    file = io.StringIO()
+    Console(width=80, file=file).print(preset_table("four-stems", Library([])))
+    shown = "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
+    assert f"$ rtmss preset show four-stems\n{shown}" in README.read_text(encoding="utf-8")
 
 
 def test_the_readme_is_short() -> None:

@@ -78,6 +78,7 @@ def play(
     return np.concatenate(pieces)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_targets", [1, 4, 8])
 def test_both_say_the_same_for_a_thousand_hops_with_switches(
     tiny: SeparatorModel, onnx: OnnxBackend, noise: Noise, stems: list[Stem], n_targets: int

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
@@ -75,4 +76,5 @@ class SessionMachine(RuleBasedStateMachine):
 SessionMachine.TestCase.settings = settings(
     max_examples=10, stateful_step_count=20, deadline=None, derandomize=True, database=None
 )
+pytestmark = pytest.mark.slow
 TestSession = SessionMachine.TestCase

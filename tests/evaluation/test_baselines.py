@@ -33,6 +33,7 @@ def clicks() -> Audio:
     return audio
 
 
+@pytest.mark.slow
 def test_hpss_keeps_clicks_and_drops_tones(tone: Audio, clicks: Audio) -> None:
     estimate = percussive_part(tone + clicks)
     assert estimate.shape == tone.shape

@@ -205,6 +205,7 @@ def test_clips_of_the_same_song_are_pieces_of_the_true_stem(
     assert all(np.array_equal(*pair) for pair in pairs)
 
 
+@pytest.mark.slow
 def test_two_processes_find_what_one_finds(
     data: Path, weights: Path, judged: tuple[Report, Path, str]
 ) -> None:

@@ -115,6 +115,7 @@ def test_a_number_of_clips_gives_the_same_alone_as_beside_others(
     assert own.sdr_db == pytest.approx(beside.sdr_db, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_another_profile_is_judged_by_the_same_weights(
     swept: tuple[Report, Path, str], data: Path
 ) -> None:

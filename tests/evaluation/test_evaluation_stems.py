@@ -108,6 +108,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_figures_of_musdb18_are_musevals(
     musdb_hq: Path, weights: Path, museval: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:

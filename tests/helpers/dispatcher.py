@@ -17,7 +17,7 @@ from rtmss.engine.control import Scene, Stem
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import Argument, decode, message
 from rtmss.live.control.osc.dispatch import Dispatcher
-from rtmss.live.control.osc.peers import Peer
+from rtmss.live.control.osc.fairness import Peer
 from rtmss.live.control.osc.state import scene_values
 from rtmss.live.shared.state import N_METERS, SharedState, Status
 

@@ -26,7 +26,7 @@ from rtmss.engine.session import Session
 from rtmss.live.buffers.timeline import Timeline
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import bundle, message
-from rtmss.live.control.osc.peers import Peer
+from rtmss.live.control.osc.fairness import Peer
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.realtime.player import Player
 from rtmss.live.realtime.source import DeviceSource
@@ -228,6 +228,7 @@ def spoil(rng: random.Random, data: bytes, others: list[bytes]) -> bytes:
     return bytes(spoilt)
 
 
+@pytest.mark.slow
 def test_100_000_fuzzed_datagrams_find_no_bug_and_pings_are_answered(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,6 +253,7 @@ def test_100_000_fuzzed_datagrams_find_no_bug_and_pings_are_answered(
     assert len(studio.controller.scheduled) <= 256
 
 
+@pytest.mark.slow
 def test_after_3_000_fuzzed_datagrams_over_a_socket_each_next_ping_is_answered(
     studio: Studio,
 ) -> None:
@@ -263,6 +265,7 @@ def test_after_3_000_fuzzed_datagrams_over_a_socket_each_next_ping_is_answered(
     assert studio.server.n_bugs == 0
 
 
+@pytest.mark.slow
 def test_truncated_weights_are_one_line_at_the_start(tmp_path: Path) -> None:
     from rtmss.separator import default_weights
 

@@ -116,6 +116,7 @@ def test_a_later_start_that_is_refused_is_tried_again(supervise: Supervise, cloc
     assert len(started) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "module",
     [

@@ -4,6 +4,7 @@ without a sound device.
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -15,8 +16,20 @@ from pathlib import Path
 import pytest
 
 from rtmss.bench.rig import free_port
+from rtmss.conditions.library import Library
+from rtmss.live import host, processes
+from rtmss.live.control import process as control
+from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import decode, message
-from rtmss.live.options import ControlOptions, EngineOptions, ProcessOptions, RecorderOptions
+from rtmss.live.control.process import Lines
+from rtmss.live.options import (
+    EXIT_REFUSED,
+    ControlOptions,
+    EngineOptions,
+    ProcessOptions,
+    RecorderOptions,
+)
+from rtmss.live.processes import START_VARIABLE, ForkServer, Process, can_fork, start_engine
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.state import SharedState
 
@@ -78,6 +91,7 @@ def test_options_without_memory_start_nothing() -> None:
         _ = EngineOptions(n_condition=12).memory
 
 
+@pytest.mark.slow
 def test_the_control_side_answers_and_ends_when_it_is_told_to(
     shared: SharedState, tmp_path: Path
 ) -> None:
@@ -112,6 +126,7 @@ def test_the_control_side_answers_and_ends_when_it_is_told_to(
     assert answers == ["/rtmss/pong"]
 
 
+@pytest.mark.slow
 def test_the_recorder_reads_its_ring_and_ends_when_it_is_told_to(
     shared: SharedState, tmp_path: Path
 ) -> None:
@@ -132,6 +147,7 @@ def test_the_recorder_reads_its_ring_and_ends_when_it_is_told_to(
     ring.close(unlink=True)
 
 
+@pytest.mark.slow
 def test_an_engine_that_cannot_load_its_weights_is_refused_in_one_line(
     shared: SharedState, tmp_path: Path
 ) -> None:
@@ -143,3 +159,95 @@ def test_an_engine_that_cannot_load_its_weights_is_refused_in_one_line(
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith(f"rtmss: {weights}: not a safetensors file")
+
+
+@pytest.fixture
+def broken(shared: SharedState, tmp_path: Path) -> EngineOptions:
+    """An engine that has nothing to play with."""
+    weights = tmp_path / "mine.safetensors"
+    weights.write_text("no weights")
+    return EngineOptions(n_condition=12, weights=weights).in_memory(shared.path)
+
+
+def _code(engine: Process) -> int | None:
+    """Exit status, when it has ended."""
+    deadline = time.monotonic() + SECONDS
+    while engine.exit_code() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return engine.exit_code()
+
+
+@pytest.mark.parametrize("how", ["fork", "spawn"])
+def test_an_engine_is_started_either_way_and_its_status_is_known(
+    broken: EngineOptions,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    how: str,
+) -> None:
+    monkeypatch.setenv(START_VARIABLE, how)
+    server = ForkServer()
+    codes = [_code(start_engine(broken, server)) for _ in range(2)]
+    server.close()
+    assert codes == [EXIT_REFUSED, EXIT_REFUSED]
+    assert capfd.readouterr().err.count("not a safetensors file") == 2
+
+
+@pytest.mark.parametrize(
+    ("platform", "forks"), [("linux", True), ("darwin", False), ("win32", False)]
+)
+def test_engines_are_forked_on_linux_alone(
+    monkeypatch: pytest.MonkeyPatch, platform: str, forks: bool
+) -> None:
+    monkeypatch.delenv(START_VARIABLE, raising=False)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert can_fork() == forks
+
+
+def test_a_server_that_was_killed_is_an_engine_that_has_ended_and_another_is_started(
+    broken: EngineOptions,
+) -> None:
+    server = ForkServer()
+    assert _code(server.start(broken)) == EXIT_REFUSED
+    assert server._process is not None
+    engine = server.start(broken)
+    server._process.kill()
+    assert _code(engine) in {-signal.SIGKILL, EXIT_REFUSED}
+    assert _code(server.start(broken)) == EXIT_REFUSED
+    server.close()
+
+
+def test_a_server_that_stands_still_does_not_hold_up_the_next_engine(
+    broken: EngineOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "FORK_SECONDS", 0.2)
+    server = ForkServer()
+    assert _code(server.start(broken)) == EXIT_REFUSED
+    assert server._process is not None
+    server._process.send_signal(signal.SIGSTOP)
+    assert _code(server.start(broken)) == -signal.SIGKILL
+    assert _code(server.start(broken)) == EXIT_REFUSED
+    server.close()
+
+
+def test_statistics_that_nobody_reads_hold_the_control_side_up_for_no_moment(
+    shared: SharedState, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = Lines(MixerController(shared, Library([]), "x"), is_quiet=False)
+    monkeypatch.setattr(control, "can_take", lambda _: False)
+    assert lines.poll()
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(control, "can_take", lambda _: True)
+    lines._due = 0.0
+    assert lines.poll()
+    assert capsys.readouterr().out.startswith("{")
+
+
+def test_a_supervisor_whose_line_cannot_be_printed_goes_on() -> None:
+    def refuse(_: str) -> None:
+        raise BrokenPipeError
+
+    def end(_: str) -> None:
+        raise SystemExit(1)  # as rich does when nobody reads
+
+    for say in (refuse, end):
+        host._careful(say)("the engine ended")

@@ -30,6 +30,7 @@ from rtmss.live.shared.song_state import seek
 from rtmss.live.shared.state import SharedState
 from rtmss.model.separator import SeparatorModel
 from rtmss.recording.log_reader import SessionLog
+from rtmss.recording.unfinished import KILLED, end_unfinished
 from rtmss.recording.wav import WavFile
 
 
@@ -374,3 +375,53 @@ def test_too_little_shared_memory_is_refused_at_the_start(monkeypatch: pytest.Mo
         UserError, match=r"recording needs [0-9]+ MiB of shared memory in .*: No space left"
     ):
         RecorderRing.create(RingShape(HOP, 4, 12))
+
+
+def _kill_everything(studio: Studio) -> Path:
+    """The recorder ends as it is: the system closes its files."""
+    take = studio.recorder._take
+    assert take is not None
+    for file in take._files.values():
+        file.close()
+    take._log.close()
+    studio.recorder._take = None
+    return take.folder
+
+
+def test_a_take_whose_recorder_was_killed_gets_the_end_that_it_lacks(
+    studio: Studio, tmp_path: Path
+) -> None:
+    studio.play(40)
+    take = _kill_everything(studio)
+    with (take / "input.wav").open("ab") as file:
+        file.write(b"half a hop")
+    (take / "conditions.partial").write_bytes(b"half")
+    assert end_unfinished(studio.folder) == [take]
+    assert _events(take, "end") == [{"event": "end", "hop": 40, "reason": KILLED}]
+    audio = read_take(take)
+    assert {samples.shape[1] for samples in audio.values()} == {40 * HOP}
+    assert np.array_equal(audio["input"], np.concatenate(studio.heard, axis=1))
+    assert not [*take.glob("*.partial")]
+    assert_same_again(take, tmp_path / "again", studio.model)
+    assert end_unfinished(studio.folder) == []
+
+
+def test_a_hop_of_which_a_file_is_missing_is_not_there(studio: Studio) -> None:
+    studio.play(40)
+    take = _kill_everything(studio)
+    os.truncate(take / "mix.wav", (take / "mix.wav").stat().st_size - 4)
+    assert end_unfinished(studio.folder) == [take]
+    assert {samples.shape[1] for samples in read_take(take).values()} == {39 * HOP}
+
+
+def test_a_take_that_is_being_written_is_left_alone(studio: Studio) -> None:
+    studio.play(40)
+    assert end_unfinished(studio.folder) == []
+    assert _events(studio.end(), "end") == [{"event": "end", "hop": 40, "reason": "stopped"}]
+
+
+def test_what_is_no_take_is_left_alone(tmp_path: Path) -> None:
+    for name, text in {"empty": "", "other": "{}\n", "text": "hello\n"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "session.jsonl").write_text(text)
+    assert end_unfinished(tmp_path) == []

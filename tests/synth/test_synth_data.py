@@ -464,6 +464,7 @@ def smallest_soundfont() -> Soundfont:
     return min(find_soundfonts(), key=lambda font: font.path.stat().st_size)
 
 
+@pytest.mark.slow
 @with_fluidsynth
 def test_fluidsynth_plays_a_note_when_it_should() -> None:
     part = Part(
@@ -475,6 +476,7 @@ def test_fluidsynth_plays_a_note_when_it_should() -> None:
     assert onset == pytest.approx(0.5, abs=0.012)
 
 
+@pytest.mark.slow
 @with_fluidsynth
 def test_what_fluidsynth_cannot_play_is_told(tmp_path: Path) -> None:
     (tmp_path / "empty.sf2").write_bytes(b"")
@@ -482,6 +484,7 @@ def test_what_fluidsynth_cannot_play_is_told(tmp_path: Path) -> None:
         play_part(parts_of("synth")[0], tmp_path / "empty.sf2", RATE, RATE)
 
 
+@pytest.mark.slow
 @with_fluidsynth
 def test_the_commands_of_the_example_make_songs_train_and_judge(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

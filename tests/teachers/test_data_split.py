@@ -445,6 +445,7 @@ def test_progress_names_the_song(tmp_path: Path, song: Path) -> None:
     assert "tune.wav" in console.export_text()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="measures with getrusage in KiB")
 def test_memory_is_flat(tmp_path: Path, write_audio: WriteAudio, noise: Noise) -> None:
     """Ten minutes at 44.1 kHz are 212 MB of floats, and with one part twice as many."""

@@ -120,6 +120,7 @@ def test_the_instruments_of_a_trained_encoder_stay_where_it_has_them(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tune", [False, True])
 def test_a_run_from_weights_trains_their_clip_encoder_only_where_the_recipe_says_so(
     tiny: SeparatorModel,

@@ -28,6 +28,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
+from torch._dynamo.utils import counters
 
 from helpers.models import make_open
 from rtmss.config import ConfigError, SeparatorConfig, read_yaml
@@ -308,6 +309,7 @@ def _windowed(recipe: Recipe, **changes: object) -> Recipe:
     return recipe.model_copy(update={"loop": changed})
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_as_if_it_had_not_been(
     tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -322,6 +324,24 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
     assert len({row["loss"] for row in _curve(whole)}) == 8
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:.torch.jit.* is deprecated:DeprecationWarning")
+def test_a_compiled_run_has_the_curve_of_an_eager_one(
+    tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
+) -> None:
+    torch.compiler.reset()
+    counters.clear()
+    for is_compiled in (False, True):
+        changed = recipe.model_copy(update={"compile": is_compiled})
+        _train(0, tiny, band, changed, tmp_path / str(is_compiled), 0, 0)
+        assert bool(counters["stats"]["unique_graphs"]) == is_compiled
+    eager, compiled = _curve(tmp_path / "False"), _curve(tmp_path / "True")
+    assert len(eager) == len(compiled) == 2
+    for one, other in zip(eager, compiled, strict=True):
+        assert other["loss"] == pytest.approx(one["loss"], rel=0.01)
+
+
+@pytest.mark.slow
 def test_the_next_crop_of_a_stream_is_heard_with_the_memory_of_the_last(
     tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -366,6 +386,7 @@ def test_a_recipe_that_goes_on_has_the_model_that_comes_with_rtmss(name: str) ->
     assert model.config == Separator.load().model.config
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_that_accumulates_two_batches(
     tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -471,6 +492,7 @@ def test_a_long_take_gives_no_more_embeddings_than_asked(tiny: SeparatorModel, b
     assert {len(rows) for rows in embed_bank(tiny.clip_encoder, band, max_segments=2)} == {2}
 
 
+@pytest.mark.slow
 def test_a_run_from_a_recipe_gives_weights_that_load(
     tmp_path: Path, band_folder: Path, recipe: Recipe
 ) -> None:
@@ -486,6 +508,7 @@ def test_a_run_from_a_recipe_gives_weights_that_load(
     )
 
 
+@pytest.mark.slow
 def test_a_run_may_be_told_the_class_alone(
     tmp_path: Path, band_folder: Path, recipe: Recipe
 ) -> None:
@@ -512,6 +535,7 @@ def test_a_run_may_be_told_the_class_alone(
     assert names <= {"vocals", "drums", "bass", "guitar", "strings", "brass"}
 
 
+@pytest.mark.slow
 def test_a_run_is_not_gone_on_with_other_data(
     tmp_path: Path, band_folder: Path, recipe: Recipe
 ) -> None:

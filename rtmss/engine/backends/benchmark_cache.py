@@ -6,6 +6,7 @@ them changed, or the cache file is damaged, the backends are timed again.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import os
@@ -19,6 +20,7 @@ from pydantic import Field, ValidationError
 from rtmss.bounded import UnreadableError, parse_json, read_text
 from rtmss.config import Config
 from rtmss.model.separator import SeparatorModel
+from rtmss.ownership import whole_file
 
 MAX_BYTES = 1 << 16
 Number = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -47,13 +49,9 @@ class Comparison(Config):
         """Write it, whole or not at all; where nothing can be written the next start measures
         again.
         """
-        path = _path(graph)
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        try:
-            partial.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            partial.replace(path)
-        except OSError:
-            return
+        content = self.model_dump_json(indent=1) + "\n"
+        with contextlib.suppress(OSError), whole_file(_path(graph)) as partial:
+            partial.write_text(content, encoding="utf-8")
 
 
 def situation(model: SeparatorModel, model_id: str, graph: Path) -> dict[str, str]:

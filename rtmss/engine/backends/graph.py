@@ -19,7 +19,6 @@ import importlib.metadata
 import importlib.util
 import logging
 import math
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +40,7 @@ from rtmss.model.separator import (
     apply_masks,
 )
 from rtmss.model.unet import bound_masks
+from rtmss.ownership import whole_file
 
 NEXT = "next."
 """Begins the name of an output that is to be the input of that name at the next hop."""
@@ -276,7 +276,6 @@ def export_graph(
     heard, control, *state = [{1: n_targets} if name in per_target else None for name in inputs]
     if path.is_dir():
         raise GraphError(f"{path}: is a folder; name a file in it")
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with _quietly():
             program = torch.onnx.export(
@@ -291,10 +290,9 @@ def export_graph(
             assert program is not None
             program.model.metadata_props.update(metadata(model, model_id))
             path.parent.mkdir(parents=True, exist_ok=True)
+        with _quietly(), whole_file(path) as partial:
             program.save(partial, external_data=False)
-        partial.replace(path)
     except Exception as error:
-        partial.unlink(missing_ok=True)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise GraphError(f"{path}: the network could not be exported ({reason})") from error
 

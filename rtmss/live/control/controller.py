@@ -7,6 +7,7 @@ applied to the scene of that moment.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import itertools
 import math
@@ -23,7 +24,7 @@ from rtmss.engine.control import Scene
 from rtmss.live.shared.state import Meter, SharedState, Status
 
 SceneChange = Callable[[Scene], Scene]
-MAX_SCHEDULED = 256
+MAX_SCHEDULED = 512
 AHEAD_HOPS = 32
 """Changes that are due later than this wait on the control side."""
 
@@ -106,12 +107,21 @@ class MixerController:
         """
         if hop > self.status.hop:
             change(self.scene)
-            if len(self.scheduled) >= MAX_SCHEDULED:
+            if self.is_full:
                 raise UserError(f"{MAX_SCHEDULED} changes are waiting already")
-            self.scheduled.append((hop, change))
-            self.scheduled.sort(key=lambda row: row[0])
+            bisect.insort(self.scheduled, (hop, change), key=lambda row: row[0])
         else:
             self.scene = change(self.scene)
+        self._is_dirty = True
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more changes can wait for their hop."""
+        return len(self.scheduled) >= MAX_SCHEDULED
+
+    def withdraw(self, change: SceneChange) -> None:
+        """Forget a change that is due at a hop to come."""
+        self.scheduled = [row for row in self.scheduled if row[1] is not change]
         self._is_dirty = True
 
     def flush(self) -> None:
@@ -191,7 +201,7 @@ class MixerController:
         return condition
 
     def hop_at(self, seconds: float) -> int:
-        """The hop that is stepped at a moment of `time.monotonic()`."""
+        """The hop that is stepped at a moment of `time.perf_counter()`."""
         status = self.status
         if not status.sample_rate:
             return 0

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import signal
 import sys
 import time
@@ -19,10 +18,13 @@ from rich.console import Console
 from rtmss.conditions.condition import ConditionLimits
 from rtmss.conditions.library import Library
 from rtmss.config import UserError
+from rtmss.console import can_take
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.terminal import Terminal, statistics_line
 from rtmss.live.options import EXIT_REFUSED, ControlOptions
+from rtmss.live.shared.heartbeat import Supervision
+from rtmss.live.shared.parent import ignore_group_signals
 from rtmss.live.shared.state import SharedState
 
 TICK_SECONDS = 0.005
@@ -30,10 +32,11 @@ TICK_SECONDS = 0.005
 
 def run_control(options: ControlOptions) -> None:
     """Serve until the shared state says stop, or the user does."""
+    ignore_group_signals()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the terminal is left as it was
-    supervisor = os.getppid()
     shared = SharedState.attach(options.memory, options.n_condition)
     longest = math.inf if options.largest_norm is None else options.largest_norm
+    supervision = Supervision(shared, options.supervisor, signal.SIGTERM)
     controller = MixerController(
         shared,
         Library([options.library]),
@@ -43,7 +46,8 @@ def run_control(options: ControlOptions) -> None:
     server = OscServer(controller, options.osc_bind, options.osc_port)
     with contextlib.closing(server), _shown(controller, options.output) as shown:
         shown.say(server.describe())
-        while not shared.stop and os.getppid() == supervisor:
+        while not shared.stop and not supervision.is_gone():
+            shared.beat("control")
             if not take_turn(controller, server, shown, TICK_SECONDS):
                 shared.stop = True
 
@@ -102,6 +106,8 @@ class Lines:
         """Print when it is time."""
         if not self._is_quiet and time.monotonic() >= self._due:
             self._due = time.monotonic() + 1.0
+            if not can_take(sys.stdout):
+                return True  # the next line says what counts then
             try:
                 print(
                     statistics_line(
@@ -124,8 +130,7 @@ def _shown(
 
 if __name__ == "__main__":
     try:
-        with contextlib.suppress(KeyboardInterrupt):
-            run_control(ControlOptions.of_text(sys.argv[1]))
+        run_control(ControlOptions.of_text(sys.argv[1]))
     except UserError as error:
         print(f"rtmss: {error}", file=sys.stderr)
         sys.exit(EXIT_REFUSED)

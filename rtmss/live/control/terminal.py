@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from rtmss.console import can_take
 from rtmss.engine.control import Scene
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.keys import Key, Keys, key_lines, rows, split_keys
@@ -308,6 +309,8 @@ class Terminal:
         return not self.keys.is_done
 
     def _show(self, levels: Mapping[str, Meter]) -> None:
+        if not can_take(self._console.file):
+            return  # Ctrl-S has stopped the terminal, or nobody reads the pipe
         status = self._controller.status
         if self._live is None:
             self._print(status_line(self._controller, status))

@@ -189,7 +189,7 @@ class Player:
         return Status(
             state="running",
             hop=hop,
-            hop_seconds=time.monotonic(),
+            hop_seconds=time.perf_counter(),
             applied=self._applied,
             late=self.timeline.n_late,
             fallbacks=self.timeline.n_fallbacks,

@@ -6,12 +6,16 @@ PortAudio's thread only copies (see `timeline`); the session is stepped by the m
 
 from __future__ import annotations
 
+import contextlib
 import gc
-import multiprocessing
 import os
+import signal
 import sys
+import threading
 import time
 import traceback
+from collections.abc import Iterator
+from functools import partial
 
 import torch
 
@@ -25,6 +29,7 @@ from rtmss.live.options import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOp
 from rtmss.live.realtime.player import DeviceState, Player
 from rtmss.live.realtime.priority import raise_priority
 from rtmss.live.realtime.source import DeviceSource
+from rtmss.live.shared.heartbeat import AwakeClock, Pulse, Supervision
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.state import SharedState
 from rtmss.live.song.source import SongSource
@@ -32,15 +37,21 @@ from rtmss.separator import Separator
 
 NAP_SECONDS = 0.0005
 """Between two looks for sound that has come in."""
+LOOK_SECONDS = 0.25
+"""Between two looks for the supervisor while a device is opened."""
 
 
-def run_engine(options: EngineOptions) -> None:
+def run_engine(options: EngineOptions, parent: int) -> None:
     """Play until the shared state says stop. Ends the process, whatever PortAudio thinks of
     that.
+
+    Args:
+        options: how.
+        parent: number of the process that has started this one, and with which it ends.
     """
     code = 0
     try:
-        code = _play(options)
+        code = _play(options, parent)
     except UserError as error:
         print(f"rtmss: {error}", file=sys.stderr, flush=True)
         code = EXIT_REFUSED
@@ -52,12 +63,14 @@ def run_engine(options: EngineOptions) -> None:
     os._exit(code)  # closing a stream whose server has died would hang for ever
 
 
-def _play(options: EngineOptions) -> int:
+def _play(options: EngineOptions, parent: int) -> int:
     torch.set_num_threads(1)  # a hop is too little work to share
     model = Separator.load(options.weights, options.latency_profile).model
     shared = SharedState.attach(options.memory, model.config.unet.n_condition)
+    supervision = Supervision(shared, parent, signal.SIGKILL)
     has_song = bool(shared.transport.song)
-    duplex = _open_devices(options, has_input=not has_song)
+    with _watched(supervision):
+        duplex = _open_devices(options, has_input=not has_song)
     sessions = [
         Session(
             model,
@@ -84,8 +97,9 @@ def _play(options: EngineOptions) -> int:
     if song:
         song.warm_up()
     player.is_realtime = configure_thread()
-    duplex.start(timeline.exchange)
-    return _run(player, shared, duplex)
+    with _watched(supervision):
+        duplex.start(timeline.exchange)
+    return _run(player, shared, duplex, supervision)
 
 
 def _open_devices(options: EngineOptions, *, has_input: bool) -> DuplexStream:
@@ -104,27 +118,46 @@ def _ring(options: EngineOptions, config: SeparatorConfig) -> RecorderRing | Non
     return RecorderRing.attach(options.ring, shape)
 
 
-def _run(player: Player, shared: SharedState, duplex: DuplexStream) -> int:
-    parent = multiprocessing.parent_process()
+@contextlib.contextmanager
+def _watched(supervision: Supervision) -> Iterator[None]:
+    """End this process with the supervisor also while the system does not come back from a call."""
+    is_done = threading.Event()
+
+    def watch() -> None:
+        while not is_done.wait(LOOK_SECONDS):
+            if supervision.is_gone():
+                os._exit(0)
+
+    thread = threading.Thread(target=watch, name="rtmss-supervision", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_done.set()
+        thread.join()
+
+
+def _run(
+    player: Player, shared: SharedState, duplex: DuplexStream, supervision: Supervision
+) -> int:
     device = DeviceState(n_devices=duplex.n_devices, latency=duplex.device_latency)
-    n_blocks = duplex.n_blocks
-    moved = [time.monotonic()] * len(n_blocks)
-    """When each stream last brought or took something."""
+    clock = AwakeClock()
+    streams = [Pulse(partial(_n_blocks, duplex, i), clock) for i in range(duplex.n_devices)]
     while not shared.stop:
         player.device = device._replace(n_xruns=duplex.n_xruns, drift_ppm=duplex.drift_ppm)
         if player.work():
             continue
-        now, before, n_blocks = time.monotonic(), n_blocks, duplex.n_blocks
-        moved = [
-            now if a != b else then for a, b, then in zip(before, n_blocks, moved, strict=True)
-        ]
-        if now - min(moved) > SILENT_SECONDS:
+        if max([stream.still_seconds() for stream in streams]) > SILENT_SECONDS:
             shared.report(player.status._replace(state="reopening"), player.meters)
             return EXIT_LOST
-        if parent is not None and not parent.is_alive():
+        if supervision.is_gone():
             return 0  # nobody is left to stop us
         time.sleep(NAP_SECONDS)
     return 0
+
+
+def _n_blocks(duplex: DuplexStream, stream: int) -> int:
+    return duplex.n_blocks[stream]
 
 
 def warm_up(session: Session) -> None:

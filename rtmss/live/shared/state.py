@@ -33,6 +33,8 @@ N_SLOTS = 64
 """Scenes on their way; a writer that is further ahead overwrites those that nobody will miss."""
 N_METERS = MAX_STEMS + 2
 """The stems, then the remainder, then the mix."""
+BEATING = ("supervisor", "control", "recorder")
+"""Processes that give signs of life here; the engine's is its status."""
 STATES = ("starting", "running", "reopening")
 RECORDING_STATES = ("off", "recording", "stopped")
 """Stopped: the disk is full, or the like."""
@@ -52,7 +54,9 @@ class Status(NamedTuple):
     hop: int = 0
     """Hops stepped since the stream began."""
     hop_seconds: float = 0.0
-    """`time.monotonic()` at that step."""
+    """`time.perf_counter()` at that step: one clock for all processes, and on Windows a finer one
+    than `time.monotonic()`.
+    """
     applied: int = 0
     """Number of the latest scene that is audible."""
     late: int = 0
@@ -209,6 +213,17 @@ class SharedState:
     def stop(self, on: bool) -> None:
         self._fields["stop"] = on
 
+    # Signs of life.
+
+    def beat(self, name: str) -> None:
+        """One sign of life more of one of BEATING; that process only."""
+        beats = self._fields["beats"]
+        beats[name] = beats[name] + 1
+
+    def n_beats(self, name: str) -> int:
+        """How many there have been."""
+        return int(self._fields["beats"][name])
+
     # From the recorder to everybody.
 
     @property
@@ -282,6 +297,7 @@ def _layout(n_condition: int) -> np.dtype[Any]:
         ("written", "u8"),
         ("panic", "u1"),
         ("stop", "u1"),
+        ("beats", [(name, "u8") for name in BEATING]),
         ("slots", np.dtype(scene, align=True), N_SLOTS),
         ("report", np.dtype(report, align=True)),
         ("recording", np.dtype(recording, align=True)),

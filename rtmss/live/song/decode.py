@@ -6,9 +6,6 @@ Axes: C channels (1 or 2), S samples. In the decoded file, samples of all channe
 from __future__ import annotations
 
 import math
-import os
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +17,7 @@ from rtmss.config import UserError
 from rtmss.files import ignore_damage, open_audio
 from rtmss.live.shared.song_state import SongInfo
 from rtmss.live.shared.state import SharedState
+from rtmss.live.song.scratch import make_scratch
 
 MAX_CHANNELS = 2
 BLOCK = 1 << 16
@@ -45,7 +43,11 @@ def song_seconds(song: Path, enough: float = math.inf) -> float:
 
 
 def decode_song(
-    song: Path, path: Path, sample_rate: int, is_cancelled: Callable[[], bool] = lambda: False
+    song: Path,
+    path: Path,
+    sample_rate: int,
+    is_cancelled: Callable[[], bool] = lambda: False,
+    folder: Path | None = None,
 ) -> SongInfo:
     """Decode a song, block by block.
 
@@ -54,6 +56,7 @@ def decode_song(
         path: the decoded song; four bytes per sample and channel.
         sample_rate: Hz to decode to; soxr resamples if the song has another.
         is_cancelled: asked once per block; the file then ends there.
+        folder: where the file takes room; None if that is the folder in its path.
 
     Returns:
         What was written, with number 1.
@@ -79,8 +82,8 @@ def decode_song(
                     n_samples += len(rows)
         except OSError as error:
             raise UserError(
-                f"{song} does not fit into {path.parent}: {error.strerror}; TMPDIR names another "
-                "folder"
+                f"{song} does not fit into {folder or path.parent}: {error.strerror}; TMPDIR names "
+                "another folder"
             ) from error
     return SongInfo(1, sample_rate, n_samples, n_channels)
 
@@ -96,9 +99,9 @@ class Loader:
         """
         self.has_failed = False
         self._song, self._shared, self._say = song, shared, say
-        self._is_closed = False
+        self._is_stopped = False
         try:
-            self._folder = Path(tempfile.mkdtemp(prefix="rtmss-song-", dir=_roomy_folder()))
+            self._scratch = make_scratch()
         except OSError as error:
             raise UserError(
                 f"no folder for the decoded song: {error.strerror}; TMPDIR names another"
@@ -106,16 +109,20 @@ class Loader:
         self._thread = threading.Thread(target=self._run, name="rtmss-loader", daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """Stop, and remove the file; an engine that has mapped it keeps it."""
-        self._is_closed = True
+    def stop(self) -> None:
+        """Decode no more."""
+        self._is_stopped = True
         self._thread.join()
-        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def close(self) -> None:
+        """Stop, and remove what was decoded. Some systems do so only once no engine has it."""
+        self.stop()
+        self._scratch.close()
 
     def _run(self) -> None:
         pause = threading.Event()
         try:
-            while not self._is_closed:
+            while not self._is_stopped:
                 self._serve()
                 pause.wait(POLL_SECONDS)
         except Exception as error:  # without its song the host has nothing to play
@@ -129,17 +136,12 @@ class Loader:
         info, wanted = transport.info.read(), transport.playback.read().sample_rate
         if not wanted or wanted == info.sample_rate:
             return
-        path = self._folder / f"{info.number + 1}.f32"
-        made = decode_song(self._song, path, wanted, lambda: self._is_closed)
-        if self._is_closed:
+        path = self._scratch.make()
+        folder = self._scratch.folder
+        made = decode_song(self._song, path, wanted, lambda: self._is_stopped, folder)
+        if self._is_stopped:
             return
         before, transport.samples_path = transport.samples_path, path
         transport.info.write(made._replace(number=info.number + 1))
         if info.number:
-            before.unlink(missing_ok=True)
-
-
-def _roomy_folder() -> str | None:
-    """A folder for large files: the usual one for temporary files may be in memory."""
-    on_disk = "/var/tmp"
-    return None if "TMPDIR" in os.environ or not os.access(on_disk, os.W_OK) else on_disk
+            self._scratch.drop(before)

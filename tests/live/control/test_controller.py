@@ -163,17 +163,15 @@ def test_a_desk_that_comes_back_takes_back_what_it_no_longer_knows_of(
     assert _sent(shared) == [(0, 0.0)]
 
 
-_there: list[PresetLoaded] = []
-
-
-def _wait(controller: MixerController) -> PresetLoaded:
-    """The next one to be there."""
+def _wait(controller: MixerController, n: int = 1) -> list[PresetLoaded]:
+    """The next presets to be there, `n` of them."""
+    loaded: list[PresetLoaded] = []
     for _ in range(200):
-        _there.extend(controller.finish_loading())
-        if _there:
-            return _there.pop(0)
+        loaded += controller.finish_loading()
+        if len(loaded) >= n:
+            return loaded
         time.sleep(0.01)
-    raise AssertionError
+    raise AssertionError(f"{len(loaded)} of {n} presets are there")
 
 
 def test_a_preset_loads_in_the_background_and_keeps_the_bypass(
@@ -181,7 +179,7 @@ def test_a_preset_loads_in_the_background_and_keeps_the_bypass(
 ) -> None:
     controller.change(lambda scene: replace(scene, bypass=True))
     controller.start_loading("solo")
-    assert _wait(controller).error is None
+    assert _wait(controller)[0].error is None
     controller.flush()
     entry = shared.receive(0)[-1]
     assert (entry.preset, entry.scene.bypass, entry.scene.fallback) == ("solo", True, "dry")
@@ -209,11 +207,7 @@ def test_a_preset_asked_for_before_a_panic_does_not_end_it(
 def test_presets_are_there_in_the_order_of_asking(controller: MixerController) -> None:
     for name in ("solo", "broken", "solo"):
         controller.start_loading(name)
-    assert [_wait(controller).name, _wait(controller).name, _wait(controller).name] == [
-        "solo",
-        "broken",
-        "solo",
-    ]
+    assert [preset.name for preset in _wait(controller, 3)] == ["solo", "broken", "solo"]
 
 
 @pytest.mark.parametrize(
@@ -229,14 +223,14 @@ def test_a_preset_that_fails_to_load_leaves_the_scene_alone(
 ) -> None:
     before = controller.scene
     controller.start_loading(name)
-    error = _wait(controller).error
+    error = _wait(controller)[0].error
     assert message in str(error)
     assert controller.scene is before
 
 
 def test_a_path_is_no_name_of_a_preset(controller: MixerController, tmp_path: Path) -> None:
     controller.start_loading(str(tmp_path / "solo.yaml"))
-    assert _wait(controller).scene is None
+    assert _wait(controller)[0].scene is None
 
 
 def test_a_moment_falls_into_the_hop_that_is_stepped_then(

@@ -22,6 +22,7 @@ from rtmss.live.control.osc.table import TABLE, Mode, Row
 FOLDER = Path(layouts.__file__).parent
 RECIPES = Path(__file__).parent.parent / "docs/daw.md"
 STEMS = ("vocals", "kit-2")
+PRESETS = ("karaoke", "a-b")
 ADDRESS = re.compile(r"/rtmss/[\w/@-]*\w")
 REAPER_LINE = re.compile(r"^(?:# )?\w+ ([nfb])(/rtmss/\S+)$", re.MULTILINE)
 
@@ -29,6 +30,8 @@ REAPER_LINE = re.compile(r"^(?:# )?\w+ ([nfb])(/rtmss/\S+)$", re.MULTILINE)
 def _row(address: str) -> Row:
     """The row that an address is of; stems are those of STEMS, of `four-stems`, or numbers (@)."""
     names = {*STEMS, *Library([]).load_preset("four-stems").stems, "remainder", "master", "@"}
+    if address.startswith("/rtmss/preset/"):
+        names = {*Library([]).presets(), *PRESETS}
     for row in TABLE:
         pattern = re.escape(row.address).replace("<name>", "([^/]+)").replace("<field>", "[^/]+")
         match = re.fullmatch(pattern, address)
@@ -44,7 +47,7 @@ def _widgets(tree: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def widgets() -> list[dict[str, Any]]:
     """Every widget of the session for STEMS and two presets."""
-    return _widgets(json.loads(layout_text(SURFACE, STEMS, ("karaoke", "a-b")))["content"])
+    return _widgets(json.loads(layout_text(SURFACE, STEMS, PRESETS))["content"])
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -97,6 +100,15 @@ def test_widgets_have_names_of_their_own(widgets: list[dict[str, Any]]) -> None:
 def test_the_surface_has_a_button_for_every_preset(widgets: list[dict[str, Any]]) -> None:
     (choice,) = (widget for widget in widgets if widget.get("address") == "/rtmss/preset")
     assert choice["values"] == ["a-b", "karaoke"]
+    buttons = [w for w in widgets if w.get("address", "").startswith("/rtmss/preset/")]
+    assert [w["address"].rsplit("/")[-1] for w in buttons] == ["a-b", "karaoke"]
+    assert {w["type"] for w in buttons} == {"button"}
+    assert {w["on"] for w in buttons} == {1}
+
+
+@pytest.mark.parametrize("name", ["pd", "supercollider", SURFACE])
+def test_a_layout_says_how_a_button_chooses_a_preset(name: str) -> None:
+    assert "/rtmss/preset/karaoke" in layout_text(name, STEMS, PRESETS)
 
 
 def test_reaper_sends_numbers_where_numbers_are_taken() -> None:
@@ -129,6 +141,14 @@ def test_the_command_makes_the_surface_of_a_preset() -> None:
     addresses = {widget.get("address") for widget in _widgets(json.loads(result.stdout)["content"])}
     assert "/rtmss/stem/vocals/fader" in addresses
     assert "/rtmss/stem/drums/fader" not in addresses
+
+
+def test_the_command_lists_the_buttons_of_all_presets_that_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RTMSS_LIBRARY", str(tmp_path))
+    result = CliRunner().invoke(app, ["osc"])
+    assert "/rtmss/preset/karaoke" in result.stdout.splitlines()
 
 
 def test_help_names_every_layout() -> None:

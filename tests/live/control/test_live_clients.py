@@ -24,8 +24,9 @@ from helpers.makers import Noise, WriteAudio
 from rtmss import __version__
 from rtmss.bench.rig import RATE, free_port
 from rtmss.live.control import layouts
+from rtmss.live.control.osc.arguments import Arg
 from rtmss.live.control.osc.state import STATUS
-from rtmss.live.control.osc.table import TABLE, Arg, Mode, Row
+from rtmss.live.control.osc.table import TABLE, Mode, Row
 
 pytestmark = pytest.mark.jack
 
@@ -64,6 +65,11 @@ EXCHANGES = {
     ],
     "/rtmss/sync": ["> /rtmss/sync i 7", "< /rtmss/synced ii 7 *"],
     "/rtmss/synced": ["> /rtmss/sync i -8", "< /rtmss/synced ii -8 *"],
+    "/rtmss/preset/<name>": [
+        "> /rtmss/preset/no-drums f 1",
+        "< /rtmss/done ss /rtmss/preset no-drums",
+    ],
+    "/rtmss/echo": ["> /rtmss/echo i 5", "< /rtmss/done ss /rtmss/echo *"],
     "/rtmss/subscribe": [
         "> /rtmss/subscribe si /rtmss/stem/drums 5",
         "< /rtmss/stem/drums/gain f 0",

@@ -19,7 +19,7 @@ from rtmss.live.control.osc.codec import (
     message,
     unix_seconds,
 )
-from rtmss.live.control.osc.pattern import covers, is_pattern, select
+from rtmss.live.control.osc.pattern import covered, is_pattern, select
 from rtmss.live.control.osc.table import FADERS, TABLE, fader_of, gain_of, markdown, reference
 
 AT_ONCE = b"\0" * 7 + b"\1"
@@ -241,10 +241,10 @@ def test_what_is_no_pattern_is_said(pattern: str) -> None:
 
 
 def test_a_subscription_covers_what_is_below_it() -> None:
-    assert covers("/rtmss", ADDRESSES[0])
-    assert covers("/rtmss/*/vocals", ADDRESSES[0])
-    assert not covers("/rtmss/stem/voc", ADDRESSES[0])
-    assert not covers("/rtmss/stem/drums", ADDRESSES[0])
+    assert covered("/rtmss", ADDRESSES) == ADDRESSES
+    assert covered("/rtmss/*/vocals", ADDRESSES) == ADDRESSES[:1]
+    assert covered("/rtmss/stem/voc", ADDRESSES) == ()
+    assert covered("/rtmss/stem/drums", ADDRESSES) == ADDRESSES[1:3]
 
 
 def test_a_fader_goes_from_off_over_unity_to_full() -> None:

@@ -12,7 +12,8 @@ from rtmss.conditions.library import Library
 from rtmss.config import ConfigError
 from rtmss.engine.control import Scene
 from rtmss.live.control.osc.codec import Argument, Message, message
-from rtmss.live.control.osc.peers import MAX_PEERS, Peer
+from rtmss.live.control.osc.fairness import Peer
+from rtmss.live.control.osc.peers import MAX_PEERS
 from rtmss.live.control.osc.state import meter_values
 from rtmss.live.shared.state import Recording, SharedState
 
@@ -117,7 +118,7 @@ def test_unsolo_ends_every_solo(room: Room) -> None:
             "range",
             "expected a number from -120 to 12 dB, got nan",
         ),
-        ("/rtmss/stem/vocals/gain", (float("-inf"),), "range", "got -inf"),
+        ("/rtmss/stem/vocals/gain", (float("inf"),), "range", "got inf"),
         ("/rtmss/stem/vocals/gain", (13.0,), "range", "from -120 to 12 dB, got 13"),
         (
             "/rtmss/stem/vocals/gain",
@@ -443,16 +444,15 @@ def test_a_ttl_may_stand_alone(room: Room) -> None:
     ) == (100, "/rtmss")
 
 
-def test_one_peer_too_many_is_refused(room: Room) -> None:
+def test_one_peer_too_many_takes_the_place_of_one_of_the_host_with_most(room: Room) -> None:
+    room.ask("/rtmss/subscribe", peer=YOU)
     for port in range(MAX_PEERS):
         assert room.ask("/rtmss/subscribe", peer=Peer("10.0.0.1", port)) == []
-    assert room.ask("/rtmss/subscribe", peer=YOU)[0][2:] == (
-        "busy",
-        "32 peers are subscribed already",
-    )
-    assert room.ask("/rtmss/meters", 1, peer=YOU)[0][2] == "busy"
-    room.ask("/rtmss/unsubscribe", peer=Peer("10.0.0.1", 0))
-    assert room.ask("/rtmss/subscribe", peer=YOU) == []
+    subscribers = room.dispatcher.peers.subscribers
+    assert len(subscribers) == MAX_PEERS
+    assert YOU in subscribers
+    assert Peer("10.0.0.1", 0) not in subscribers
+    assert room.dispatcher.peers.take_displaced() == [Peer("10.0.0.1", 0)]
 
 
 def test_meters_come_at_their_rate_and_are_never_made_up_for(room: Room) -> None:

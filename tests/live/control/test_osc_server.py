@@ -296,13 +296,18 @@ def test_a_closed_connection_ends_its_subscription(
     studio.until(lambda: not studio.server.dispatcher.peers.subscribers)
 
 
-def test_one_connection_too_many_is_closed(studio: Studio, connect: Callable[..., Client]) -> None:
+def test_one_connection_too_many_closes_the_one_that_was_idle_longest(
+    studio: Studio, connect: Callable[..., Client]
+) -> None:
+    clients = []
     for _ in range(MAX_CONNECTIONS):
-        connect()
+        clients.append(connect())
         studio.poll()
     last = connect()
-    studio.until(last.is_dropped)
-    assert studio.pong()
+    studio.until(clients[0].is_dropped)
+    last.send(message("/rtmss/ping", 1))
+    assert studio.until(last.hear) == [("/rtmss/pong", "0.1.0", 1)]
+    assert not clients[1].is_dropped()
 
 
 def test_a_bug_is_answered_and_logged_once_a_second(

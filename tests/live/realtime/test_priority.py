@@ -78,7 +78,7 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
 ) -> None:
     engines: list[Dummy] = []
 
-    def start_engine(_: EngineOptions) -> Dummy:
+    def start_engine(*_: object) -> Dummy:
         shared = started[0]
         status, meters = shared.read()
         now = time.monotonic() + 60  # it plays from now on, and is never missed
@@ -102,8 +102,8 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
 
     monkeypatch.setattr(SharedState, "create", remember)
     monkeypatch.setattr(host, "PAUSES_SECONDS", (0.0,))
-    monkeypatch.setattr(host, "_start_engine", start_engine)
-    monkeypatch.setattr(host, "_start_control", lambda *_: Dummy())
+    monkeypatch.setattr(host, "start_engine", start_engine)
+    monkeypatch.setattr(host, "start_control", lambda *_: Dummy())
     monkeypatch.setattr(time, "sleep", pause)
     said: list[str] = []
     control = ControlOptions(

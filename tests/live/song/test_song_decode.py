@@ -91,6 +91,7 @@ def test_looking_ahead_changes_nothing_that_is_read(
     assert np.array_equal(decoded.read(0, info.n_samples), before)
 
 
+@pytest.mark.slow
 def test_what_has_been_played_leaves_the_memory_again(
     tmp_path: Path, write_audio: WriteAudio
 ) -> None:
@@ -211,7 +212,7 @@ def test_closing_the_loader_removes_the_decoded_song(
     path = shared.transport.samples_path
     assert path.exists()
     loader.close()
-    assert not path.parent.exists()
+    assert not path.exists()
 
 
 def test_closing_does_not_wait_for_the_end_of_a_long_song(
@@ -257,7 +258,7 @@ def test_the_decoded_song_is_put_where_tmpdir_says(
     loader = Loader(song, shared, lambda _: None)
     ask(shared, 44100)
     wait_for(lambda: shared.transport.seconds)
-    assert tmp_path in shared.transport.samples_path.parents
+    assert tmp_path in shared.transport.samples_path.readlink().parents
     loader.close()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))

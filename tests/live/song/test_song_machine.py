@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
@@ -142,4 +143,5 @@ class SongMachine(RuleBasedStateMachine):
 SongMachine.TestCase.settings = settings(
     max_examples=10, stateful_step_count=14, deadline=None, derandomize=True, database=None
 )
+pytestmark = pytest.mark.slow
 TestSong = SongMachine.TestCase

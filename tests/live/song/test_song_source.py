@@ -168,6 +168,7 @@ def test_a_seek_falls_silent_at_once_and_no_longer_than_it_takes(show: Make) -> 
     assert heard[:, GAP * HOP : (GAP + 1) * HOP].any()
 
 
+@pytest.mark.slow
 def test_no_hop_is_late_for_a_jump(show: Make) -> None:
     one = show()
     for _ in range(5):
@@ -188,6 +189,7 @@ def test_a_slow_engine_is_not_late_while_it_warms_up(show: Make) -> None:
     assert one.player.timeline.n_late == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["seek", "pause", "loop", "loop with a gap", "end"])
 def test_jumps_come_without_a_click(show: Make, kind: str) -> None:
     one = show(has_time=kind == "loop")

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rtmss.conditions.strip import Strip, settings
+from rtmss.live.control.osc.buttons import preset_address
 from rtmss.live.control.osc.table import DECIBELS, FADERS, TABLE
 
 Widget = dict[str, Any]
@@ -44,7 +45,8 @@ def surface(stems: Iterable[str], presets: Iterable[str]) -> str:
     strips = _panel(
         "strips", "horizontal", [_strip(name) for name in (*stems, "remainder", "master")]
     )
-    root = _panel("root", "vertical", [_head(sorted(presets)), strips | {"expand": True}])
+    names = sorted(presets)
+    root = _panel("root", "vertical", [_head(names), _buttons(names), strips | {"expand": True}])
     root |= {"type": "root", "onCreate": HELLO}
     session = {
         "createdWith": "Open Stage Control",
@@ -68,6 +70,15 @@ def _head(presets: list[str]) -> Widget:
         {**_button("panic", "/rtmss/panic", "panic"), "colorWidget": "red", "expand": True},
     ]
     return _panel("head", "horizontal", [choice, *buttons]) | {"height": 60}
+
+
+def _buttons(presets: list[str]) -> Widget:
+    """A button for every preset, which a key or a pad can press too."""
+    buttons = [
+        {**_button(f"preset_{name}", preset_address(name), name), "mode": "tap", "expand": True}
+        for name in presets
+    ]
+    return _panel("buttons", "horizontal", buttons) | {"height": 40}
 
 
 def _strip(name: str) -> Widget:

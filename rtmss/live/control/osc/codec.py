@@ -23,6 +23,8 @@ MAX_MESSAGES = 256
 """In one packet."""
 MAX_FAIL = 400
 """Characters of the address and of the text of a failure."""
+MAX_ARGUMENTS = 4096
+"""Of all messages in one packet."""
 MAX_DEPTH = 8
 """Of bundles in bundles."""
 BUNDLE_BYTES = 1400
@@ -58,14 +60,18 @@ def decode(data: bytes) -> list[Packet]:
     order.
 
     Raises:
-        WireError: it is malformed, too large, or has arguments of other types than `TAGS`.
+        OscDecodeError: it is malformed, too large, or has arguments of other types than `TAGS`.
     """
     if len(data) > MAX_BYTES:
         raise OscDecodeError(f"{len(data)} bytes, at most {MAX_BYTES} in one packet")
     packets: dict[float | None, list[Message]] = {}
+    n_arguments = 0
     for n_messages, (when, message) in enumerate(_walk(data, None, 0), 1):
         if n_messages > MAX_MESSAGES:
             raise OscDecodeError(f"more than {MAX_MESSAGES} messages in one packet")
+        n_arguments += len(message.args)
+        if n_arguments > MAX_ARGUMENTS:
+            raise OscDecodeError(f"more than {MAX_ARGUMENTS} arguments in one packet")
         packets.setdefault(when, []).append(message)
     return [Packet(when, messages) for when, messages in packets.items()]
 
@@ -156,6 +162,8 @@ def _read(data: bytes) -> Message:
         raise OscDecodeError(
             f"arguments of type '{min(unknown)}' are not taken; known types: {' '.join(TAGS)}"
         )
+    if len(tags) > MAX_ARGUMENTS:
+        raise OscDecodeError(f"more than {MAX_ARGUMENTS} arguments in one packet")
     try:
         parsed = OscMessage(data)
     except Exception as error:  # python-osc raises many kinds, UnicodeDecodeError among them
@@ -202,7 +210,6 @@ def _padded(tag: str, value: object) -> int:
 def _build(address: str, args: tuple[Argument, ...], tags: str) -> OscMessage:
     builder = OscMessageBuilder(address)
     for value, tag in zip(args, tags or [None] * len(args), strict=True):
-        # A text ends at its first NUL in OSC; what followed would be read as something else.
         builder.add_arg(_sendable(value) if isinstance(value, str) else value, tag)
     return builder.build()
 
@@ -220,21 +227,29 @@ class Framer:
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._is_slip: bool | None = None
+        self.is_lost = False
+        """Whether what came behind the packets that were returned is neither framing."""
 
     def feed(self, data: bytes) -> list[bytes]:
         """Take up bytes and return the packets that they complete.
 
         Raises:
-            WireError: this is neither framing, or a packet is too large; the stream is lost.
+            OscDecodeError: this is neither framing, or a packet is too large; the stream is lost.
+                Where packets came before that, they are returned, and `is_lost` says it.
         """
         self._buffer += data
         if self._is_slip is None and self._buffer:
             if self._buffer[0] not in {0, END}:
                 raise OscDecodeError("a stream starts with a length or with the SLIP byte 0xC0")
             self._is_slip = self._buffer[0] == END
-        packets = list(self._slip() if self._is_slip else self._prefixed())
-        if len(self._buffer) > 2 * MAX_BYTES + 4:
-            raise OscDecodeError(f"more than {MAX_BYTES} bytes in one packet")
+        packets: list[bytes] = []
+        try:
+            for packet in self._slip() if self._is_slip else self._prefixed():
+                packets.append(packet)
+        except OscDecodeError:
+            self.is_lost = True
+            if not packets:
+                raise
         return packets
 
     def frame(self, packet: bytes) -> bytes:
@@ -262,3 +277,5 @@ class Framer:
                     raise OscDecodeError(
                         "a SLIP escape is followed by something else than 0xDC or 0xDD"
                     ) from error
+        if len(self._buffer) > 2 * MAX_BYTES + 4:
+            raise OscDecodeError(f"more than {MAX_BYTES} bytes in one packet")

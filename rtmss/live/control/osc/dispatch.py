@@ -6,67 +6,58 @@ are heard at the same hop, and its queries see what it has changed.
 
 from __future__ import annotations
 
-import difflib
 import time
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
 
-from rtmss.conditions.strip import Strip, settings
 from rtmss.config import UserError
-from rtmss.engine.control import Scene
-from rtmss.live.control.controller import MixerController, SceneChange
-from rtmss.live.control.osc import state
-from rtmss.live.control.osc.codec import Message, bundle, failure, message, texts
-from rtmss.live.control.osc.pattern import covers, is_pattern, select
-from rtmss.live.control.osc.peers import Peer, Peers
+from rtmss.live.control.controller import MixerController
+from rtmss.live.control.osc import buttons
+from rtmss.live.control.osc.arguments import RefusedError, Value
+from rtmss.live.control.osc.budget import Ledger
+from rtmss.live.control.osc.changes import PacketChange
+from rtmss.live.control.osc.codec import Message, failure, message
+from rtmss.live.control.osc.directory import Directory, Target, UnknownAddressError
+from rtmss.live.control.osc.fairness import Peer, gives_way
+from rtmss.live.control.osc.pattern import check_pattern
+from rtmss.live.control.osc.peers import Peers
 from rtmss.live.control.osc.pending import Pending
-from rtmss.live.control.osc.song import PREFIX, SongFeedback, song_change, song_values
-from rtmss.live.control.osc.table import (
-    MAX_AHEAD_SECONDS,
-    TABLE,
-    TTL,
-    Mode,
-    RefusedError,
-    Row,
-    Value,
-    gain_of,
-)
-from rtmss.live.shared.song_state import NO_SONG, TransportChange
+from rtmss.live.control.osc.readings import Readings
+from rtmss.live.control.osc.song import PREFIX, SongFeedback, song_change
+from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, SWITCH, TABLE, TTL, Mode
+from rtmss.live.shared.song_state import TransportChange
 from rtmss.lookup import find
 
 MAX_TARGETS = 1024
 """Addresses that one packet may reach through patterns."""
-
+MAX_FAILURES = 16
+"""Of one packet that are named; what comes after them is not looked at."""
+MAX_SCHEDULED = 256
+"""Changes of one peer that wait for their time."""
 Effect = Callable[[], list[bytes] | None]
 
-_ROWS = {row.address: row for row in TABLE if row.mode is not Mode.SENT}
 _SENT = {row.address for row in TABLE if row.mode is Mode.SENT}
-_STEM_ROWS = {
-    row.address.rsplit("/", 1)[1]: row
-    for row in TABLE
-    if row.address.startswith("/rtmss/stem/<name>/")
-}
-_STATUS_ROW = _ROWS["/rtmss/status/<field>"]
-_STRIP_NAMES = {setting.leaf: name for name, _, setting in settings(Strip)}
-_MIX_NAMES = {setting.leaf: name for name, _, setting in settings(Scene)}
+_NUMBERS = {"i", "h", "f", "d"}
+_AT_ONCE = {"/rtmss/preset", "/rtmss/sync"}
 
 
-class Target(NamedTuple):
-    """A row, and the address by which it was meant."""
-
-    row: Row
-    address: str
-
-
-class PacketPlan(NamedTuple):
+@dataclass
+class PacketPlan:
     """What a packet will do."""
 
-    changes: list[SceneChange]
-    transport_changes: list[TransportChange]
+    peer: Peer
+    is_later: bool
+    directory: Directory
+    readings: Readings
+    change: PacketChange
+    transport_changes: list[TransportChange] = field(default_factory=list)
     """Of the song."""
-    effects: list[Effect]
+    effects: list[Effect] = field(default_factory=list)
+    n_targets: int = 0
+    n_loads: int = 0
+    n_syncs: int = 0
 
 
 class Dispatcher:
@@ -75,7 +66,8 @@ class Dispatcher:
     def __init__(self, controller: MixerController, version: str) -> None:
         self.controller = controller
         self.version = version
-        self.peers = Peers()
+        self.ledger = Ledger()
+        self.peers = Peers(self.ledger.is_proven)
         self.pending = Pending(controller)
         self.song = SongFeedback(controller.shared.transport)
         self.late_bundles = 0
@@ -88,207 +80,161 @@ class Dispatcher:
         """
         # Answers of another host are not answered: two could fail at each other for ever.
         messages = [one for one in messages if one.address not in _SENT]
-        for one in messages:
-            if one.address == "/rtmss/panic" and one.args in {
-                (),
-                (1,),
-            }:  # True and 1.0 are equal to 1
-                self.controller.shared.panic = True
+        self._panic_first(messages)
         ahead = None if when is None else when - time.time()
         if ahead is not None and ahead > MAX_AHEAD_SECONDS:
             text = (
-                f"due in {ahead:.0f} s, at most {MAX_AHEAD_SECONDS} s ahead; are the clocks "
-                "in step?"
+                f"due in {ahead:.0f} s, at most {MAX_AHEAD_SECONDS} s ahead; are the clocks in "
+                "step?"
             )
             return [failure("#bundle", "time", text)]
         plan, failures = self._plan(messages, peer, is_later=ahead is not None and ahead > 0)
         if not failures:
             try:
-                song = self.controller.shared.transport
-                command = song.plan(plan.transport_changes) if plan.transport_changes else None
-                self._change(plan.changes, ahead)
-                if command is not None:
-                    song.command.write(command)
+                self._act(plan, ahead)
             except UserError as error:
-                failures = [
-                    failure(
-                        "#bundle" if len(messages) > 1 else messages[0].address,
-                        "refused",
-                        str(error),
-                    )
-                ]
+                address = "#bundle" if len(messages) > 1 else messages[0].address
+                failures = [failure(address, "refused", str(error))]
         return failures or [answer for effect in plan.effects for answer in effect() or ()]
 
-    def _change(self, changes: list[SceneChange], ahead: float | None) -> None:
+    def _panic_first(self, messages: list[Message]) -> None:
+        for one in messages:
+            # True and 1.0 are equal to 1.
+            if one.address == "/rtmss/panic" and one.args in {(), (1,)}:
+                self.controller.shared.panic = True
+
+    def _act(self, plan: PacketPlan, ahead: float | None) -> None:
+        """Change the mix and the song.
+
+        Raises:
+            UserError: one of them cannot be changed like that; then neither is.
+        """
+        song = self.controller.shared.transport
+        command = song.plan(plan.transport_changes) if plan.transport_changes else None
         if ahead is not None and ahead <= 0:
             self.late_bundles += 1
-        hop = (
-            self.controller.hop_at(time.monotonic() + ahead)
-            if ahead is not None and ahead > 0
-            else 0
-        )
-        if changes:
-            self.controller.change(lambda scene: _apply(changes, scene), hop)
+        is_ahead = ahead is not None and ahead > 0
+        hop = self.controller.hop_at(time.perf_counter() + ahead) if ahead and is_ahead else 0
+        if plan.change:
+            if hop > self.controller.status.hop:
+                self._make_room(plan.change)
+            self.controller.change(plan.change, hop)
+        if command is not None:
+            song.command.write(command)
+
+    def _make_room(self, change: PacketChange) -> None:
+        """Let a change be scheduled, if need be instead of one of a peer that has more of them.
+
+        Raises:
+            UserError: the peer itself has too many.
+        """
+        waiting = [one for _, one in self.controller.scheduled if isinstance(one, PacketChange)]
+        held = Counter(one.peer for one in waiting)
+        if held[change.peer] >= MAX_SCHEDULED:
+            raise UserError(f"{MAX_SCHEDULED} changes are waiting already")
+        if not self.controller.is_full:
+            return
+        other = gives_way(held, change.peer) if held else None
+        if other is None:
+            raise UserError(f"{len(waiting)} changes are waiting already")
+        self.controller.withdraw(next(one for one in reversed(waiting) if one.peer == other))
+        self.ledger.n_refused += 1
+        self.pending.tell(other, "#bundle")
 
     def _plan(
         self, messages: list[Message], peer: Peer, *, is_later: bool
     ) -> tuple[PacketPlan, list[bytes]]:
-        plan = PacketPlan([], [], [])
-        failures = []
-        n_targets = n_loads = n_syncs = 0
+        readings = Readings(self.controller, self._counts)
+        directory = Directory(self.controller)
+        plan = PacketPlan(peer, is_later, directory, readings, PacketChange(peer))
+        failures: list[bytes] = []
         for one in messages:
+            if len(failures) == MAX_FAILURES:
+                text = f"after {MAX_FAILURES} failures the rest was not looked at"
+                failures.append(failure("#bundle", "busy", text))
+                break
             try:
-                targets = self._targets(one)
-                n_targets += len(targets)
-                n_loads += one.address == "/rtmss/preset" and bool(one.args)
-                n_syncs += one.address == "/rtmss/sync"
-                self.pending.check_room(n_loads, n_syncs)
-                if n_targets > MAX_TARGETS:
-                    raise RefusedError(  # noqa: TRY301
-                        "busy", f"one packet reaches more than {MAX_TARGETS} addresses"
-                    )
-                self._plan_one(plan, one, targets, peer, is_later=is_later)
+                self._plan_one(plan, one)
+            except UnknownAddressError as error:
+                like = "" if failures else directory.like(one.address)
+                failures.append(failure(one.address, error.code, error.with_hint(like)))
             except RefusedError as error:
                 failures.append(failure(one.address, error.code, str(error)))
             except UserError as error:
                 failures.append(failure(one.address, "name", str(error)))
         return plan, failures
 
-    def _plan_one(
-        self, plan: PacketPlan, one: Message, targets: list[Target], peer: Peer, *, is_later: bool
-    ) -> None:
+    def _plan_one(self, plan: PacketPlan, one: Message) -> None:
+        targets = plan.directory.targets(one)
+        self._count(plan, one, len(targets))
         asked = []
-        for row, address in targets:
+        for target in targets:
+            row, address = target
             if address == "/rtmss/ping":
                 plan.effects.append(partial(self._pong, one))
                 continue
-            if address == "/rtmss/subscribe" and one.tags[:1] in {
-                "i",
-                "h",
-            }:  # a pattern may be left out
-                one = Message(address, ("/rtmss", *one.args), "s" + one.tags)
-            values = row.check(one)
+            if address == "/rtmss/subscribe" and _button(one) is False:
+                continue
+            values = row.check(_subscription(one) if address == "/rtmss/subscribe" else one)
             if not values and row.mode in {Mode.VALUE, Mode.QUERY}:
                 asked.append(address)
-            elif address in self._commands:
-                if is_later and address in {"/rtmss/preset", "/rtmss/sync"}:
-                    raise RefusedError(
-                        "time", f"{address} cannot be put off; send it without a time tag"
-                    )
-                plan.effects.append(self._commands[address](self, values, peer))
-            elif address.startswith(PREFIX):
-                if is_later:
-                    raise RefusedError(
-                        "time", f"{address} cannot be put off; send it without a time tag"
-                    )
-                plan.transport_changes.append(song_change(address, values[0]))
             else:
-                plan.changes.append(self._scene_change(address, values))
+                self._plan_target(plan, target, values)
         if asked:
-            plan.effects.append(partial(self._answer, asked, peer))
+            plan.effects.append(partial(self._answer, asked, plan))
 
-    def _targets(self, one: Message) -> list[Target]:
-        """What an address means now; a pattern reaches values only, so that none sets off a panic
-        by accident.
-
-        Raises:
-            RefusedError: nothing.
-            UserError: there is no such stem.
-        """
-        if not is_pattern(one.address):
-            return [Target(self._row(one.address), one.address)]
-        try:
-            found = select(one.address, self._addresses())
-        except ValueError as error:
-            raise RefusedError("address", str(error)) from error
-        targets = [Target(self._row(address), address) for address in found]
-        targets = [target for target in targets if not one.args or target.row.mode is Mode.VALUE]
-        if not targets:
-            what = "can be set" if one.args else "is there"
-            raise RefusedError(
-                "address", f"nothing that {what} matches; rtmss osc lists all addresses"
-            )
-        return targets
-
-    def _addresses(self) -> tuple[str, ...]:
-        """All addresses that can be asked now."""
-        stems = tuple(
-            f"/rtmss/stem/{stem.name}/{name}"
-            for stem in self.controller.scene.stems
-            for name in _STEM_ROWS
-        )
-        fixed = tuple(row.address for row in _ROWS.values() if row.mode in {Mode.VALUE, Mode.QUERY})
-        status = tuple(f"/rtmss/status/{name}" for name in state.status_names(self.controller))
-        has_song = bool(self.controller.shared.transport.song)
-        fixed = tuple(
-            address
-            for address in fixed
-            if "<" not in address and (has_song or PREFIX not in address)
-        )
-        return fixed + status + stems
-
-    def _row(self, address: str) -> Row:
-        row = _ROWS.get(address)
-        if (
-            row is not None
-            and address.startswith(PREFIX)
-            and not self.controller.shared.transport.song
-        ):
-            raise RefusedError("song", NO_SONG)
-        if row is not None and "<" not in address:
-            return row
-        match address.split("/")[1:]:
-            case ["rtmss", "stem", name, last]:
-                find(name, {stem.name: stem for stem in self.controller.scene.stems}, "stem")
-                if last in _STEM_ROWS:
-                    return _STEM_ROWS[last]
-            case ["rtmss", "status", field] if field in state.status_names(self.controller):
-                return _STATUS_ROW
-        near = difflib.get_close_matches(address, self._addresses(), n=1, cutoff=0.7)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise RefusedError("address", f"no address '{address}'; {hint}rtmss osc lists them all")
-
-    def _scene_change(self, address: str, values: tuple[Value, ...]) -> SceneChange:
-        """The change of the scene that an address makes.
+    def _count(self, plan: PacketPlan, one: Message, n_targets: int) -> None:
+        """See whether there is room for what a message asks for.
 
         Raises:
-            UserError: there is no such condition, or it does not fit.
+            RefusedError: there is not.
         """
-        value = values[0] if values else True
-        match address.split("/")[2:]:
-            case ["unsolo"]:
-                return Scene.without_solos if value else lambda scene: scene
-            case ["stem", name, "condition"]:
-                condition = self.controller.load_condition(str(value))
-                return lambda scene: scene.with_condition(name, condition)
-            case [*owner, "fader"]:
-                return _set([*owner, "gain"], gain_of(float(value)))
-            case path:
-                return _set(path, value)
+        plan.n_targets += n_targets
+        plan.n_loads += one.address.startswith(buttons.PREFIX)
+        plan.n_loads += one.address == "/rtmss/preset" and bool(one.args)
+        plan.n_syncs += one.address == "/rtmss/sync"
+        self.pending.check_room(plan.peer, plan.n_loads, plan.n_syncs)
+        if plan.n_targets > MAX_TARGETS:
+            raise RefusedError("busy", f"one packet reaches more than {MAX_TARGETS} addresses")
+
+    def _plan_target(self, plan: PacketPlan, target: Target, values: tuple[Value, ...]) -> None:
+        row, address = target
+        is_button = address.startswith(buttons.PREFIX)
+        if plan.is_later and (is_button or address in _AT_ONCE or address.startswith(PREFIX)):
+            raise RefusedError("time", f"{address} cannot be put off; send it without a time tag")
+        if is_button:
+            if not values or values[0]:
+                plan.effects.append(self._preset((buttons.preset_name(address),), plan.peer))
+        elif address in self._commands:
+            plan.effects.append(self._commands[address](self, values, plan.peer))
+        elif address.startswith(PREFIX):
+            plan.transport_changes.append(song_change(address, values[0]))
+        elif row.mode is Mode.TRIGGER:
+            if not values or values[0]:
+                plan.change.end_solos()
+        elif address.endswith("/condition"):
+            stem = address.split("/")[3]
+            plan.change.conditions[stem] = plan.readings.condition(str(values[0]))
+        else:
+            plan.change.set_value(address, values[0])
+
+    def _counts(self) -> dict[str, int]:
+        """What is counted here, for `/rtmss/status`."""
+        return {"late_bundles": self.late_bundles, "refused": self.ledger.n_refused}
 
     # Effects: checked when a packet is planned, done when all of it is good.
 
     def _pong(self, one: Message) -> list[bytes]:
         return [message("/rtmss/pong", self.version, *one.args, tags="s" + one.tags)]
 
-    def _answer(self, addresses: list[str], peer: Peer) -> list[bytes]:
-        status = state.status_values(self.controller, self.late_bundles)
-        values = (
-            state.scene_values(self.controller) | status | state.latency_values(self.controller)
-        )
-        values |= song_values(self.controller.shared.transport)
-        values["/rtmss/meters"] = (self.peers.meters_hz(peer),)
-        lists = {"/rtmss/presets", "/rtmss/conditions"}.intersection(addresses)
-        answers = [
-            message(address, *values[address])
-            for address in addresses
-            if address not in lists | {"/rtmss/status"}
-        ]
-        names = state.name_values(self.controller) if lists else {}
-        for address in sorted(lists):
-            answers += texts(address, names[address])
-        if "/rtmss/status" in addresses:
-            answers.append(bundle([message(address, *value) for address, value in status.items()]))
+    def _answer(self, addresses: list[str], plan: PacketPlan) -> list[bytes]:
+        meters_hz = self.peers.meters_hz(plan.peer)
+        answers: list[bytes] = []
+        for address in addresses:
+            if address == "/rtmss/meters":
+                answers.append(message(address, meters_hz))
+            else:
+                answers += plan.readings.packets(address)
         return answers
 
     def _panic(self, values: tuple[Value, ...], _: Peer) -> Effect:
@@ -303,13 +249,10 @@ class Dispatcher:
         return partial(self.pending.sync, int(values[0]), peer)
 
     def _subscribe(self, values: tuple[Value, ...], peer: Peer) -> Effect:
-        pattern, ttl = (
-            (str(values[0]) if values else "/rtmss"),
-            (float(values[1]) if len(values) > 1 else TTL),
-        )
-        self.peers.check_room(peer)
+        pattern = str(values[0]) if values else "/rtmss"
+        ttl = float(values[1]) if len(values) > 1 else TTL
         try:
-            covers(pattern, "/rtmss")
+            check_pattern(pattern)
         except ValueError as error:
             raise RefusedError("address", str(error)) from error
         return partial(self.peers.subscribe, peer, pattern, ttl, time.monotonic())
@@ -318,8 +261,15 @@ class Dispatcher:
         return partial(self.peers.unsubscribe, peer) if not values or values[0] else lambda: None
 
     def _meters(self, values: tuple[Value, ...], peer: Peer) -> Effect:
-        self.peers.check_room(peer)
         return partial(self.peers.set_meters, peer, float(values[0]), time.monotonic())
+
+    def _echo(self, values: tuple[Value, ...], peer: Peer) -> Effect:
+        now = time.monotonic()
+        if not self.ledger.is_proven(peer, now):
+            if self.ledger.account(peer).token != values[0]:
+                raise RefusedError("token", "not the number that was sent to this address")
+            self.ledger.prove(peer, now)
+        return lambda: [message("/rtmss/done", "/rtmss/echo", f"{peer.host} {peer.port}")]
 
     def _set_panic(self, on: bool) -> None:
         self.controller.shared.panic = on
@@ -331,21 +281,24 @@ class Dispatcher:
         "/rtmss/subscribe": _subscribe,
         "/rtmss/unsubscribe": _unsubscribe,
         "/rtmss/meters": _meters,
+        "/rtmss/echo": _echo,
     }
 
 
-def _set(path: list[str], value: Value) -> SceneChange:
-    """The change of a setting of the scene or of a strip, by the last parts of its address."""
-    name = _MIX_NAMES.get("/".join(path))
-    if name is not None:
-        mix: dict[str, Any] = {name: value}
-        return lambda scene: replace(scene, **mix)
-    *_, owner, leaf = path
-    changed = {_STRIP_NAMES[leaf]: value}
-    return lambda scene: scene.with_strip(owner, **changed)
+def _subscription(one: Message) -> Message:
+    """A subscription as the table has it: a button subscribes to all, and the pattern may be left
+    out.
+    """
+    if _button(one):
+        return Message(one.address)
+    if one.tags[:1] in _NUMBERS:
+        return Message(one.address, ("/rtmss", *one.args), "s" + one.tags)
+    return one
 
 
-def _apply(changes: list[SceneChange], scene: Scene) -> Scene:
-    for change in changes:
-        scene = change(scene)
-    return scene
+def _button(one: Message) -> bool | None:
+    """Whether a button was pressed or let go; None where it is none."""
+    try:
+        return bool(SWITCH.check(one.args[0], one.tags)) if len(one.args) == 1 else None
+    except RefusedError:
+        return None

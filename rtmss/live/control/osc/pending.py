@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections import deque
+import itertools
+from collections import Counter, deque
 from typing import NamedTuple
 
 from rtmss.live.control.controller import MixerController, PresetLoaded
+from rtmss.live.control.osc.arguments import RefusedError
 from rtmss.live.control.osc.codec import Argument, failure, message
-from rtmss.live.control.osc.peers import Peer
-from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, RefusedError
+from rtmss.live.control.osc.fairness import Peer, gives_way
+from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS
 from rtmss.live.shared.state import Status
 
 MAX_LOADS = 8
-MAX_WAITING = 256
+MAX_SYNCS = 64
+"""Both of one peer."""
+MAX_ALL_LOADS = 32
+MAX_ALL_SYNCS = 256
 WAIT_SECONDS = 30
 
 Answers = list[tuple[Peer, bytes]]
@@ -23,6 +28,8 @@ class Load(NamedTuple):
 
     name: str
     peer: Peer
+    number: int
+    """Counts all that were asked for."""
 
 
 class Waiting(NamedTuple):
@@ -48,43 +55,63 @@ class Pending:
         self._controller = controller
         self._loads: deque[Load] = deque()
         self._load_ends = 0.0
-        self._n_asked = self._n_loaded = 0
+        self._n_asked = 0
         self._new_syncs: list[tuple[Peer, int, int]] = []
-        """Peer, number, and the loads that have to be over first."""
+        """Peer, number, and the number of the last load that has to be over first."""
         self._waiting: list[Waiting] = []
+        self._given_up: Answers = []
+        """Told at the next step to peers whose place somebody else needed more."""
 
     def __len__(self) -> int:
-        return len(self._loads) + len(self._new_syncs) + len(self._waiting)
+        n_told = len(self._given_up)
+        return len(self._loads) + len(self._new_syncs) + len(self._waiting) + n_told
 
-    def check_room(self, n_loads: int, n_syncs: int) -> None:
+    def check_room(self, peer: Peer, n_loads: int, n_syncs: int) -> None:
         """See whether there is room for more.
 
         Raises:
             RefusedError: there is not.
         """
-        if n_loads and len(self._loads) + n_loads > MAX_LOADS:
+        loads = self._loads_held()
+        if n_loads and loads[peer] + n_loads > MAX_LOADS:
             raise RefusedError(
                 "busy", f"at most {MAX_LOADS} presets are loaded one after the other"
             )
-        if n_syncs and len(self._new_syncs) + len(self._waiting) + n_syncs > MAX_WAITING:
-            raise RefusedError("busy", f"{MAX_WAITING} answers are waiting for the engine already")
+        syncs = self._syncs_held()
+        if n_syncs and syncs[peer] + n_syncs > MAX_SYNCS:
+            raise RefusedError("busy", f"{MAX_SYNCS} answers are waiting for the engine already")
+        movable = self._loads_held(1)
+        is_full = movable.total() >= MAX_ALL_LOADS and gives_way(movable, peer) is None
+        if n_loads and is_full:
+            raise RefusedError("busy", f"{MAX_ALL_LOADS} presets are waiting already")
+        is_full = syncs.total() >= MAX_ALL_SYNCS and gives_way(syncs, peer) is None
+        if n_syncs and is_full:
+            raise RefusedError("busy", f"{MAX_ALL_SYNCS} answers are waiting already")
 
     def load(self, name: str, peer: Peer, now: float) -> None:
         """Load a preset and let it play."""
-        self._loads.append(Load(name, peer))
+        held = self._loads_held(1)
+        if held.total() >= MAX_ALL_LOADS:
+            self._give_up_load(gives_way(held, peer))
         self._n_asked += 1
+        self._loads.append(Load(name, peer, self._n_asked))
         if len(self._loads) == 1:
             self._start(now)
 
     def sync(self, number: int, peer: Peer) -> None:
         """Answer when all that was asked for up to now is heard."""
+        held = self._syncs_held()
+        if held.total() >= MAX_ALL_SYNCS:
+            self._give_up_sync(gives_way(held, peer))
         self._new_syncs.append((peer, number, self._n_asked))
 
     def step(self, loaded: list[PresetLoaded], now: float) -> Answers:
         """Give answers that are due; `loaded` are presets that were read and sent to the engine
         since the last call.
         """
-        answers = [answer for one in loaded for answer in self._finish(one, now)]
+        answers = self._given_up
+        self._given_up = []
+        answers += [answer for one in loaded for answer in self._finish(one, now)]
         if self._loads and now > self._load_ends:
             answers.append(
                 _failure(self._loads[0].peer, "/rtmss/preset", f"no preset after {WAIT_SECONDS} s")
@@ -93,15 +120,58 @@ class Pending:
         self._take_up_syncs(now)
         return answers + self._due(self._controller.status, now)
 
+    def _loads_held(self, first: int = 0) -> Counter[Peer]:
+        """Presets that peers wait for; from 1 on, those that are not being read yet."""
+        held = Counter(one.peer for one in itertools.islice(self._loads, first, None))
+        held.update(one.peer for one in self._waiting if one.address == "/rtmss/done")
+        return held
+
+    def _syncs_held(self) -> Counter[Peer]:
+        held = Counter(one[0] for one in self._new_syncs)
+        held.update(one.peer for one in self._waiting if one.address == "/rtmss/synced")
+        return held
+
+    def _give_up_load(self, peer: Peer | None) -> None:
+        """The latest preset of a peer will not be loaded, or not be told of; the one that is being
+        read will.
+        """
+        for place in range(len(self._loads) - 1, 0, -1):
+            if self._loads[place].peer == peer:
+                self.tell(self._loads[place].peer, "/rtmss/preset")
+                del self._loads[place]
+                return
+        self._give_up_waiting(peer, "/rtmss/done", "/rtmss/preset")
+
+    def _give_up_sync(self, peer: Peer | None) -> None:
+        for new in self._new_syncs:
+            if new[0] == peer:
+                self._new_syncs.remove(new)
+                self.tell(new[0], "/rtmss/sync")
+                return
+        self._give_up_waiting(peer, "/rtmss/synced", "/rtmss/sync")
+
+    def _give_up_waiting(self, peer: Peer | None, address: str, asked: str) -> None:
+        for waiting in self._waiting:
+            if waiting.peer == peer and waiting.address == address:
+                self._waiting.remove(waiting)
+                self.tell(waiting.peer, asked)
+                return
+
+    def tell(self, peer: Peer, address: str) -> None:
+        """Tell a peer at the next step that what it asked for has made room for another's."""
+        text = "another peer that has less waiting needed the place"
+        self._given_up.append(_failure(peer, address, text, "busy"))
+
     def _take_up_syncs(self, now: float) -> None:
         hop = max((due for due, _ in self._controller.scheduled), default=0)
         ends = now + WAIT_SECONDS + (MAX_AHEAD_SECONDS if hop else 0)
-        for peer, number, n_loads in self._new_syncs:
-            if self._n_loaded >= n_loads:
+        first = self._loads[0].number if self._loads else self._n_asked + 1
+        for peer, number, last in self._new_syncs:
+            if last < first:
                 self._waiting.append(
                     Waiting(peer, "/rtmss/synced", (number,), self._controller.number, hop, ends)
                 )
-        self._new_syncs = [one for one in self._new_syncs if self._n_loaded < one[2]]
+        self._new_syncs = [one for one in self._new_syncs if one[2] >= first]
 
     def _start(self, now: float) -> None:
         self._load_ends = now + WAIT_SECONDS
@@ -109,7 +179,6 @@ class Pending:
 
     def _next(self, now: float) -> None:
         self._loads.popleft()
-        self._n_loaded += 1
         if self._loads:
             self._start(now)
 

@@ -1,68 +1,55 @@
 """The OSC server: one UDP socket and one TCP port of the same number, one thread, no waiting for
 anybody.
+
+What comes is queued by peer and worked off in turns (`inbox`); what a peer may cost is kept in the
+ledger (`budget`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import ipaddress
 import logging
-import os
 import selectors
-import socket
 import time
-from typing import Any
 
 from rtmss import __version__
-from rtmss.config import UserError
 from rtmss.live.control.controller import MixerController, PresetLoaded
 from rtmss.live.control.osc import state
-from rtmss.live.control.osc.codec import MAX_BYTES, Framer, OscDecodeError, decode, failure
+from rtmss.live.control.osc.codec import MAX_BYTES, OscDecodeError, decode, failure, message
+from rtmss.live.control.osc.connection import DEFAULT_PORT, Connection, DatagramSocket, listen
 from rtmss.live.control.osc.dispatch import Dispatcher
-from rtmss.live.control.osc.peers import Peer
+from rtmss.live.control.osc.fairness import Holder, Peer, first_to_go
+from rtmss.live.control.osc.inbox import Inbox
 
-PORT = 9470
-MAX_DATAGRAMS = 128
-"""Taken up in one `poll`; the rest waits in the system's buffer."""
+PORT = DEFAULT_PORT
+MAX_DATAGRAMS = 256
+"""Taken up in one `receive`; the rest waits in the system's buffer."""
+MAX_DATAGRAM_BYTES = 65_507
+"""Of one that can be sent."""
 MAX_CONNECTIONS = 64
+MAX_ACCEPTED = 16
+"""Connections taken up in one `receive`."""
 MAX_UNSENT = 262_144
 """Bytes that a TCP peer may leave unread before it is dropped."""
+SLOW_SECONDS = 10.0
+"""A TCP peer that has taken nothing for so long of what is left for it is dropped."""
+IDLE_SECONDS = 300.0
+"""A TCP peer without a subscription that has said nothing for so long is dropped."""
 RECEIVE_BYTES = 16_384
-TOO_LARGE = "the answer is larger than UDP carries; ask over TCP"
+SLICE_SECONDS = 0.02
+"""Processor time for what has come, before answers and the mix have their turn again."""
 ACTIVE_SECONDS = 0.005
 """How often the engine is looked at while an answer depends on it, or a change is due at a hop to
 come.
 """
+CHORE_SECONDS = 0.5
+"""How often connections are looked over."""
+PANICS = frozenset(
+    [message("/rtmss/panic"), *(message("/rtmss/panic", on) for on in (1, 1.0, True))]
+)
+"""Heard from whoever is over a budget, too."""
 
 _LOG = logging.getLogger(__name__)
-
-
-class Connection:
-    """One TCP peer."""
-
-    def __init__(self, sock: socket.socket, peer: Peer) -> None:
-        self.sock = sock
-        self.peer = peer
-        self.framer = Framer()
-        self.unsent = bytearray()
-
-    def send(self, packet: bytes) -> None:
-        """Send as much as the peer takes now, and keep the rest.
-
-        Raises:
-            OSError: it is gone, or has not read for too long.
-        """
-        self.unsent += self.framer.frame(packet)
-        self.flush()
-        if len(self.unsent) > MAX_UNSENT:
-            raise OSError(errno.ENOBUFS, "the peer does not read")
-
-    def flush(self) -> None:
-        """Send what is left."""
-        with contextlib.suppress(BlockingIOError):
-            while self.unsent:
-                del self.unsent[: self.sock.send(self.unsent)]
 
 
 class OscServer:
@@ -77,12 +64,15 @@ class OscServer:
         self, controller: MixerController, host: str = "127.0.0.1", port: int = PORT
     ) -> None:
         self.dispatcher = Dispatcher(controller, __version__)
-        self._udp, self._tcp = _listen(host, port)
-        self.host, self.port = self._udp.getsockname()[:2]
+        udp, self._tcp = listen(host, port)
+        self.host, self.port = udp.getsockname()[:2]
+        self._udp = DatagramSocket(udp)
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._udp, selectors.EVENT_READ)
+        self._selector.register(udp, selectors.EVENT_READ)
         self._selector.register(self._tcp, selectors.EVENT_READ)
         self._connections: dict[Peer, Connection] = {}
+        self._inbox = Inbox(self._cost)
+        self._chores_due = 0.0
         self._logged = 0.0
         self.n_bugs = 0
         """Messages that a bug in here has kept from being handled."""
@@ -92,7 +82,7 @@ class OscServer:
         for connection in list(self._connections.values()):
             self._drop(connection)
         self._selector.close()
-        self._udp.close()
+        self._udp.sock.close()
         self._tcp.close()
 
     def describe(self) -> str:
@@ -106,14 +96,20 @@ class OscServer:
         )
 
     def receive(self, timeout: float) -> None:
-        """Wait at most `timeout` seconds for messages, and act on them."""
+        """Wait at most `timeout` seconds for messages, and act on them, or on as many as there is
+        time for.
+        """
         for key, events in self._selector.select(self._patience(timeout)):
-            if key.fileobj is self._udp:
-                self._receive_datagrams()
+            if key.fileobj is self._udp.sock:
+                for data, name in self._udp.receive(MAX_DATAGRAMS, MAX_BYTES):
+                    self._queue(data, Peer(name[0], name[1]))
             elif key.fileobj is self._tcp:
                 self._accept()
             else:
                 self._serve(key.data, events)
+        for host, port in self._udp.gone():
+            self.dispatcher.peers.unsubscribe(Peer(host, port))
+        self._work_off()
 
     def answer(self, loaded: list[PresetLoaded]) -> None:
         """Send what is due: answers that had to wait, values that have changed, levels.
@@ -127,18 +123,38 @@ class OscServer:
             self.report_bug(error)
 
     def _answer(self, loaded: list[PresetLoaded], now: float) -> None:
-        dispatcher, controller = self.dispatcher, self.dispatcher.controller
-        answers = dispatcher.pending.step(loaded, now)
+        dispatcher = self.dispatcher
+        if now >= self._chores_due:
+            self._chores_due = now + CHORE_SECONDS
+            self._drop_the_dead(now)
+        for peer, packet in dispatcher.pending.step(loaded, now):
+            self._send(peer, packet)
+        for peer in dispatcher.peers.take_displaced():
+            dispatcher.ledger.n_refused += 1
+            text = "others needed the place more; subscribe again"
+            self._send(peer, failure("/rtmss/subscribe", "busy", text))
         dispatcher.peers.expire(now)
         if dispatcher.peers.subscribers:
-            answers += dispatcher.peers.changes(
-                state.scene_values(controller) | dispatcher.song.values(now)
-            )
-            answers += dispatcher.peers.meters(lambda: state.meter_values(controller), now)
-        for peer, packet in answers:
+            self._tell_subscribers(now)
+
+    def _tell_subscribers(self, now: float) -> None:
+        peers, controller = self.dispatcher.peers, self.dispatcher.controller
+        began = time.thread_time()
+        values = state.scene_values(controller) | self.dispatcher.song.values(now)
+        packets = peers.changes(values, self._room)
+        for peer, packet in packets:
             self._send(peer, packet)
+        told = {peer for peer, _ in packets}
+        for peer in told:
+            spent = (time.thread_time() - began) / len(told)
+            self.dispatcher.ledger.spend_work(peer, spent, now)
+        for peer, packet in peers.meters(lambda: state.meter_values(controller), now):
+            if len(packet) <= self._room(peer):
+                self._send(peer, packet)
 
     def _patience(self, timeout: float) -> float:
+        if len(self._inbox):
+            return 0.0
         due = self.dispatcher.peers.next_meters()
         if due is not None:
             timeout = min(timeout, due - time.monotonic())
@@ -146,87 +162,186 @@ class OscServer:
             timeout = min(timeout, ACTIVE_SECONDS)
         return max(0.0, timeout)
 
-    def _receive_datagrams(self) -> None:
-        for _ in range(MAX_DATAGRAMS):
-            try:
-                data, name = self._udp.recvfrom(MAX_BYTES)
-            except OSError:  # nothing left, or news of a peer that is gone
-                return
-            self._handle(data, Peer(name[0], name[1]), name)
-
     def _accept(self) -> None:
-        try:
-            sock, name = self._tcp.accept()
-        except OSError:
-            return
-        if len(self._connections) >= MAX_CONNECTIONS:
-            sock.close()
-            return
-        sock.setblocking(False)
-        connection = Connection(sock, Peer(name[0], name[1], "tcp"))
-        self._connections[connection.peer] = connection
-        self._selector.register(sock, selectors.EVENT_READ, connection)
+        for _ in range(MAX_ACCEPTED):
+            try:
+                sock, name = self._tcp.accept()
+            except OSError:
+                return
+            if len(self._connections) >= MAX_CONNECTIONS:
+                self._drop(self._connections[first_to_go(self._holders())])
+                self.dispatcher.ledger.n_refused += 1
+            now = time.monotonic()
+            # Its answers to what was sent there have arrived, or there would be no connection.
+            self.dispatcher.ledger.prove(name[0], now)
+            connection = Connection(sock, Peer(name[0], name[1], "tcp"), now)
+            self._connections[connection.peer] = connection
+            self._selector.register(sock, selectors.EVENT_READ, connection)
+
+    def _holders(self) -> list[Holder]:
+        subscribers = self.dispatcher.peers.subscribers
+        return [
+            Holder(peer, one.has_spoken or peer in subscribers, one.heard)
+            for peer, one in self._connections.items()
+        ]
 
     def _serve(self, connection: Connection, events: int) -> None:
         if self._connections.get(connection.peer) is not connection:
             return  # dropped a moment ago
         try:
             if events & selectors.EVENT_WRITE:
-                connection.flush()
+                connection.flush(time.monotonic())
                 self._watch(connection)
-            if events & selectors.EVENT_READ:
-                data = connection.sock.recv(RECEIVE_BYTES)
-                packets = connection.framer.feed(data)
-                for packet in packets:
-                    self._handle(packet, connection.peer)
-                if not data:
-                    self._drop(connection)
+            # One that has something in the inbox waits: its own system holds the rest back.
+            if events & selectors.EVENT_READ and connection.peer not in self._inbox:
+                self._read(connection)
         except BlockingIOError:
             return
         except (OSError, OscDecodeError):  # gone, or what comes has lost its framing
             self._drop(connection)
 
-    def _handle(self, data: bytes, peer: Peer, name: Any = None) -> None:
+    def _read(self, connection: Connection) -> None:
+        """Take up what a peer has sent.
+
+        Raises:
+            OSError: it is gone.
+            OscDecodeError: that is no framing.
+        """
+        data = connection.sock.recv(RECEIVE_BYTES)
+        for packet in connection.framer.feed(data):
+            connection.heard = time.monotonic()
+            connection.has_spoken = True
+            self._queue(packet, connection.peer)
+        if not data or connection.framer.is_lost:
+            self._finish(connection)
+
+    def _finish(self, connection: Connection) -> None:
+        """Act on what came before the end of a connection, and drop it."""
+        for data in self._inbox.drain(connection.peer):
+            self._handle(data, connection.peer)
+        self._drop(connection)
+
+    def _queue(self, data: bytes, peer: Peer) -> None:
+        if data in PANICS:
+            self.dispatcher.controller.shared.panic = True
+        left_out = self._inbox.put(peer, data)
+        if left_out is not None:
+            self._refuse(left_out, data if left_out == peer else b"", "too much at once")
+
+    def _work_off(self) -> None:
+        began = time.thread_time()
+        while time.thread_time() - began < SLICE_SECONDS:
+            taken = self._inbox.take()
+            if taken is None:
+                return
+            peer, data = taken
+            self._handle(data, peer)
+
+    def _cost(self, peer: Peer) -> float:
+        now = time.monotonic()
+        return self.dispatcher.ledger.account(peer).work.spent(now)
+
+    def _handle(self, data: bytes, peer: Peer) -> None:
         """Act on one packet; its answers go back to where it came from."""
-        self.dispatcher.peers.touch(peer, time.monotonic())
+        now = time.monotonic()
+        ledger = self.dispatcher.ledger
+        ledger.receive(peer, len(data))
+        self.dispatcher.peers.touch(peer, now)
+        if ledger.is_over(peer, now):
+            self._refuse(peer, data, "over the budget of one peer: send less, and ask for less")
+            return
+        began = time.thread_time()
+        for answer in self._answers(data, peer):
+            self._send(peer, answer)
+        ledger.spend_work(peer, time.thread_time() - began, now)
+
+    def _answers(self, data: bytes, peer: Peer) -> list[bytes]:
         try:
-            packets = decode(data)
-            answers = [
+            return [
                 answer
-                for packet in packets
+                for packet in decode(data)
                 for answer in self.dispatcher.handle(packet.messages, packet.when, peer)
             ]
         except OscDecodeError as error:
-            answers = [failure("", "wire", str(error))]
+            return [failure("", "wire", str(error))]
         except Exception as error:  # a bug of ours must not end the show
             self.report_bug(error)
-            answers = [failure("", "bug", f"{type(error).__name__}: {error}"[:200])]
-        for answer in answers:
-            self._send(peer, answer, name)
+            return [failure("", "bug", f"{type(error).__name__}: {error}"[:200])]
 
-    def _send(self, peer: Peer, packet: bytes, name: Any = None) -> None:
-        if peer.transport == "udp":
-            try:
-                self._udp.sendto(packet, name or (peer.host, peer.port))
-            except OSError as error:  # lost like any other, but if it is ours to mend
-                if error.errno == errno.EMSGSIZE:
-                    self._send(peer, failure("", "size", TOO_LARGE), name)
-            return
+    def _refuse(self, peer: Peer, data: bytes, why: str) -> None:
+        """Count a packet that is not looked at, and say so, at most once a second."""
+        now = time.monotonic()
+        self.dispatcher.ledger.n_refused += 1
+        if self.dispatcher.ledger.account(peer).may_notice(now):
+            self._send(peer, failure(_address(data), "busy", why))
+
+    def _room(self, peer: Peer) -> int:
+        """Bytes that a peer may be sent now without being asked; for one that has yet to read what
+        it was sent, none.
+        """
+        now = time.monotonic()
+        ledger = self.dispatcher.ledger
         connection = self._connections.get(peer)
-        if connection is not None:
-            try:
-                connection.send(packet)
-                self._watch(connection)
-            except OSError:
+        if ledger.is_over(peer, now) or (connection is not None and connection.unsent):
+            return 0
+        if not ledger.is_proven(peer, now):
+            self._ask_for_proof(peer, now)
+        return ledger.room(peer, now)
+
+    def _ask_for_proof(self, peer: Peer, now: float) -> None:
+        account = self.dispatcher.ledger.account(peer)
+        packet = message("/rtmss/echo", account.token)
+        if len(packet) <= account.credit and account.may_notice(now):
+            self._send(peer, packet)
+
+    def _send(self, peer: Peer, packet: bytes) -> None:
+        now = time.monotonic()
+        ledger = self.dispatcher.ledger
+        if peer.transport == "tcp":
+            ledger.spend_answer(peer, len(packet), now)
+            self._send_to_connection(peer, packet, now)
+            return
+        if len(packet) > MAX_DATAGRAM_BYTES:
+            text = f"the answer has {len(packet)} bytes; ask over TCP"
+            packet = failure(_address(packet), "size", text)
+        if not ledger.is_proven(peer, now) and len(packet) > ledger.room(peer, now):
+            packet = shortened(packet, ledger.room(peer, now))
+            if not packet:
+                ledger.n_refused += 1
+                self._ask_for_proof(peer, now)
+                return
+        ledger.spend_answer(peer, len(packet), now)
+        self._udp.send(packet, (peer.host, peer.port))
+
+    def _send_to_connection(self, peer: Peer, packet: bytes, now: float) -> None:
+        connection = self._connections.get(peer)
+        if connection is None:
+            return
+        try:
+            connection.send(packet, now)
+            if len(connection.unsent) > MAX_UNSENT:
                 self._drop(connection)
+            else:
+                self._watch(connection)
+        except OSError:
+            self._drop(connection)
 
     def _watch(self, connection: Connection) -> None:
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.unsent else 0)
         self._selector.modify(connection.sock, events, connection)
 
+    def _drop_the_dead(self, now: float) -> None:
+        """Drop connections that do not read, or are there for nothing."""
+        for peer, one in list(self._connections.items()):
+            is_idle = peer not in self.dispatcher.peers.subscribers
+            is_slow = one.unsent and now - one.read > SLOW_SECONDS
+            if is_slow or (is_idle and now - one.heard > IDLE_SECONDS):
+                self._drop(one)
+
     def _drop(self, connection: Connection) -> None:
         if self._connections.pop(connection.peer, None) is not None:
             self.dispatcher.peers.unsubscribe(connection.peer)
+            self._inbox.drain(connection.peer)
             self._selector.unregister(connection.sock)
             connection.sock.close()
 
@@ -239,56 +354,18 @@ class OscServer:
             _LOG.error("OSC: a bug, number %d; the server goes on", self.n_bugs, exc_info=error)
 
 
-def _listen(host: str, port: int) -> tuple[socket.socket, socket.socket]:
-    """A UDP socket and a TCP listener of the same number, any free one for 0.
-
-    Raises:
-        UserError: there is no such address here, or the port is taken.
+def shortened(packet: bytes, room: int) -> bytes:
+    """A failure with as much of its text as there is room for; nothing where it is no failure, or
+    there is no room for one.
     """
-    try:
-        family, _, _, _, name = socket.getaddrinfo(
-            host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (OSError, UnicodeError, OverflowError) as error:
-        raise UserError(
-            f"OSC cannot listen on '{host}' port {port}: no such address; try 127.0.0.1"
-        ) from error
-    n_tries = 1 if port else 8
-    for n_left in reversed(range(n_tries)):
-        udp, tcp = (
-            socket.socket(family, socket.SOCK_DGRAM),
-            socket.socket(family, socket.SOCK_STREAM),
-        )
-        try:
-            udp.bind(name)
-            if os.name == "posix":  # elsewhere it would let two programs have the port
-                tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tcp.bind((name[0], udp.getsockname()[1], *name[2:]))
-            tcp.listen(16)
-        except (OSError, OverflowError) as error:
-            udp.close()
-            tcp.close()
-            if not n_left:
-                raise UserError(_explain(host, port, error)) from error
-            continue
-        udp.setblocking(False)
-        tcp.setblocking(False)
-        return udp, tcp
-    raise AssertionError
+    if not packet.startswith(b"/rtmss/fail\0"):
+        return b""
+    address, code, text = decode(packet)[0].messages[0].args
+    spare = room - len(failure(str(address), str(code), "")) - 4
+    return failure(str(address), str(code), str(text)[:spare]) if spare >= 0 else b""
 
 
-def _explain(host: str, port: int, error: Exception) -> str:
-    code = getattr(error, "errno", None)
-    if code == errno.EADDRINUSE:
-        return f"OSC port {port} is taken; is another rtmss running? choose another with --osc-port"
-    if code == errno.EACCES:
-        return f"OSC port {port} is not for everybody; choose one above 1023 with --osc-port"
-    if code == errno.EADDRNOTAVAIL:
-        return (
-            f"OSC cannot listen on '{host}': it is no address of this machine; try "
-            "--osc-bind 127.0.0.1"
-        )
-    return (
-        f"OSC cannot listen on '{host}' port {port}: {error}; try --osc-bind 127.0.0.1 and "
-        f"--osc-port {PORT}"
-    )
+def _address(data: bytes) -> str:
+    """The address of a packet that is not read: `#bundle` for a bundle."""
+    address = data[:128].partition(b"\0")[0]
+    return address.decode("ascii", "replace")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rtmss.live.control.osc.arguments import Value
 from rtmss.live.control.osc.state import Values
-from rtmss.live.control.osc.table import Value
 from rtmss.live.shared.song_state import Transport, TransportChange, loop, play, seek
 
 PREFIX = "/rtmss/transport/"

@@ -29,6 +29,7 @@ STATUS = (
     "bad_samples",
     "bad_outputs",
     "late_bundles",
+    "refused",
     "hop",
     "device_latency",
     "realtime",
@@ -63,16 +64,15 @@ def status_names(controller: MixerController) -> tuple[str, ...]:
     return STATUS + drift + (() if controller.shared.recording.state == "off" else RECORDING)
 
 
-def status_values(controller: MixerController, late_bundles: int) -> Values:
-    """Everything under `/rtmss/status`; the drift in ppm."""
+def status_values(controller: MixerController, counts: dict[str, int]) -> Values:
+    """Everything under `/rtmss/status`, with what is counted elsewhere; the drift in ppm."""
     others = {
         "preset": controller.preset,
-        "late_bundles": late_bundles,
         "drift": controller.status.drift_ppm,
     }
     state, seconds, lost = controller.shared.recording
     recording = dict(zip(RECORDING, (state, seconds, lost), strict=True))
-    fields = controller.status._asdict() | others | recording
+    fields = controller.status._asdict() | others | counts | recording
     return {f"/rtmss/status/{name}": (fields[name],) for name in status_names(controller)}
 
 

@@ -5,7 +5,6 @@ Validation, `rtmss osc` and the reference in `docs/osc.md` all come from here.
 
 from __future__ import annotations
 
-import math
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -13,7 +12,8 @@ import numpy as np
 
 from rtmss.conditions.strip import Named, Strip, settings
 from rtmss.engine.control import Scene
-from rtmss.live.control.osc.codec import Argument, Message
+from rtmss.live.control.osc.arguments import MAX_INT, Arg, RefusedError, Value
+from rtmss.live.control.osc.codec import Message
 from rtmss.live.shared.song_state import MAX_LOOPS
 
 MAX_HZ = 30
@@ -21,21 +21,9 @@ MAX_TTL = 3600
 MAX_SECONDS = 86400
 TTL = 30
 MAX_AHEAD_SECONDS = 60
-MAX_TEXT = 128
-MAX_INT = 2**31 - 1
 FADERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 DECIBELS = (-120.0, -40.0, -14.0, 0.0, 12.0)
 """The fader's taper: straight lines in dB between these."""
-
-Value = float | bool | str
-
-
-class RefusedError(ValueError):
-    """A message that is answered with `/rtmss/fail` and changes nothing. `code` is one word."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
 
 
 class Mode(StrEnum):
@@ -48,57 +36,10 @@ class Mode(StrEnum):
     SENT = "sent"
 
 
-class Arg(NamedTuple):
-    """One argument. `kind` is float, int, bool or text."""
-
-    kind: str
-    unit: str = ""
-    low: float = -math.inf
-    high: float = math.inf
-    is_optional: bool = False
-
-    def check(self, value: Argument, tag: str) -> Value:
-        """The value, coerced.
-
-        Raises:
-            RefusedError: it is of another type, not finite, or out of range.
-        """
-        if self.kind == "text":
-            return _text(value)
-        if self.kind == "bool" and isinstance(value, bool):
-            return value
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise RefusedError("type", f"expected {self.describe()}, got type '{tag}'")
-        if not math.isfinite(value):
-            raise RefusedError("range", f"expected {self.describe()}, got {value}")
-        if self.kind == "bool" and value not in {0, 1}:
-            raise RefusedError("range", f"expected 0 or 1, got {value:g}")
-        if self.kind == "int" and value != int(value):
-            raise RefusedError("type", f"expected {self.describe()}, got {value:g}")
-        if not self.low <= value <= self.high:
-            raise RefusedError("range", f"expected {self.describe()}, got {value:g}")
-        return (
-            bool(value)
-            if self.kind == "bool"
-            else int(value)
-            if self.kind == "int"
-            else float(value)
-        )
-
-    def describe(self) -> str:
-        """`a number from -120 to 12 dB`."""
-        if self.kind in {"text", "bool"}:
-            return {"text": "a text", "bool": "0 or 1"}[self.kind]
-        noun = {"float": "a number", "int": "a whole number"}[self.kind]
-        return " ".join(filter(None, [noun, self.range_text("from {} to {}"), self.unit]))
-
-    def range_text(self, form: str = "{} .. {}") -> str:
-        """The range, or nothing where it is all that the type can carry."""
-        return form.format(f"{self.low:g}", f"{self.high:g}") if self.low > -MAX_INT else ""
-
-
 class Row(NamedTuple):
-    """One address. `<name>` stands for a stem, `<field>` for one of the status values."""
+    """One address. `<name>` stands for a stem, or for a preset as an address has it (see
+    `buttons`); `<field>` for one of the status values.
+    """
 
     address: str
     mode: Mode
@@ -221,6 +162,12 @@ TABLE: tuple[Row, ...] = (
         "i f",
     ),
     Row("/rtmss/preset", Mode.VALUE, (NAME,), "Switch the scene; /rtmss/done when it plays"),
+    Row(
+        "/rtmss/preset/<name>",
+        Mode.TRIGGER,
+        (PUSH,),
+        "The same by a button; 0 does nothing; in the name %20 is a space, and so on",
+    ),
     Row("/rtmss/presets", Mode.QUERY, (), "Names of all presets", "s..."),
     Row("/rtmss/conditions", Mode.QUERY, (), "Names of all conditions", "s..."),
     Row("/rtmss/stems", Mode.QUERY, (), "Names of the stems that play", "s..."),
@@ -251,7 +198,7 @@ TABLE: tuple[Row, ...] = (
         Mode.COMMAND,
         (Arg("text", is_optional=True), Arg("int", "s", 1, MAX_TTL, is_optional=True)),
         f"All values under a pattern (/rtmss), then every change, for {TTL} s after each message "
-        "from here",
+        "from here; 1 alone, as from a button, is the same, 0 nothing",
     ),
     Row("/rtmss/unsubscribe", Mode.TRIGGER, (PUSH,), "End that, and the meters"),
     Row(
@@ -259,6 +206,13 @@ TABLE: tuple[Row, ...] = (
         Mode.VALUE,
         (Arg("float", "Hz", 0, MAX_HZ),),
         "Levels to this peer, so often; 0 ends it",
+    ),
+    Row(
+        "/rtmss/echo",
+        Mode.COMMAND,
+        (Arg("int", "", -MAX_INT, MAX_INT),),
+        "Send back the number that came from here, and answers over UDP from another machine may "
+        "be long",
     ),
     Row("/rtmss/pong", Mode.SENT, (), "Version, and what the ping carried", "s any"),
     Row("/rtmss/done", Mode.SENT, (), "Address and name: what was asked for plays", "s s"),
@@ -327,14 +281,6 @@ def gain_of(fader: float) -> float:
 def fader_of(gain_db: float) -> float:
     """Fader position from 0 to 1 of a gain in dB."""
     return float(np.interp(gain_db, DECIBELS, FADERS))
-
-
-def _text(value: Argument) -> str:
-    if not isinstance(value, str):
-        raise RefusedError("type", "expected a text")
-    if not value or len(value) > MAX_TEXT or not value.isprintable():
-        raise RefusedError("range", f"expected a text of 1 to {MAX_TEXT} printable characters")
-    return value
 
 
 def _types(row: Row) -> str:

@@ -80,7 +80,8 @@ def test_a_manifest_gives_songs_ids_presets_and_conditions(folder: Path, kind: s
     assert first.presets == ("solo", "pair")
     assert first.conditions == (("a", "b"), ("b", "c"))
     assert second.id == "songs/c.flac"
-    assert second.presets == second.conditions == ()
+    assert second.presets == ()
+    assert second.conditions == ()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -146,7 +146,7 @@ class Doomed:
     def __init__(self) -> None:
         raise UserError("these weights cannot be used here")
 
-    def __call__(self, songs: list[Song]) -> list[Outcome]:
+    def __call__(self, songs: Sequence[Song]) -> list[Outcome]:
         raise NotImplementedError
 
 
