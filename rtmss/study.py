@@ -110,7 +110,7 @@ def run_study(
         for variant, recipe in recipes
     ]
     prepare(runs[0][1], folder, data, folder / "shared", console, device)
-    sit = partial(
+    run = partial(
         _sit, data=data, shared=folder / "shared", questions=study.questions, device=device
     )
     edges: list[Edge] = []
@@ -119,9 +119,9 @@ def run_study(
         if n_processes > 1:
             pool = ProcessPoolExecutor(n_processes, multiprocessing.get_context("spawn"))
             stack.callback(pool.shutdown, cancel_futures=True)
-            results = pool.map(sit, runs)
+            results = pool.map(run, runs)
         else:
-            results = map(sit, runs)
+            results = map(run, runs)
         for found in track(results, "Runs", len(runs), console=console, transient=True):
             edges += found
             (folder / "study.json").write_text(

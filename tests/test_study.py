@@ -18,7 +18,7 @@ from helpers.takes import write_takes
 from rtmss import study as studies
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError, SeparatorConfig, read_yaml
-from rtmss.evaluation.exam import Examiner
+from rtmss.evaluation.evaluator import Evaluator
 from rtmss.model.checkpoint import load_model
 from rtmss.study import Edge, Study, edges_page, edges_table, merged, run_study
 from rtmss.training.classify import class_embedding
@@ -66,13 +66,13 @@ def test_a_study_trains_judges_and_goes_on(
     tmp_path: Path, data: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[bool, Condition]] = []
-    made = Examiner.condition
+    made = Evaluator.condition
 
-    def spied(self: Examiner, *arguments: Any) -> Condition:
+    def spied(self: Evaluator, *arguments: Any) -> Condition:
         asked.append((self.by_class, made(self, *arguments)))
         return asked[-1][1]
 
-    monkeypatch.setattr(Examiner, "condition", spied)
+    monkeypatch.setattr(Evaluator, "condition", spied)
     console = Console(file=io.StringIO(), width=200)
     edges = run_study(write(tmp_path, content), [data], tmp_path / "out", console)
     runs = {(edge.variant, edge.seed) for edge in edges}

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rtmss.bench.rig import RATE, jack_environment, start_jack_server
+from rtmss.bench.harness import RATE, jack_environment, start_jack_server
 from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.engine.backends.choose import start_backend

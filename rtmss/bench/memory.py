@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rtmss.bench.rig import Rig, host_processes
+from rtmss.bench.harness import LiveHarness, host_processes
 from rtmss.config import UserError
 
 
@@ -40,22 +40,24 @@ def measure_memory(
         UserError: the host or what it needs does not start, or one of its processes ends.
     """
     rows: list[MemoryRow] = []
-    with Rig(options, period=512) as rig:
+    with LiveHarness(options, period=512) as harness:
         time.sleep(5)
-        processes = host_processes(rig.host.pid)
-        started = rig.feed(f"freewheel {speed}")["seconds"]
+        processes = host_processes(harness.host.pid)
+        started = harness.feed(f"freewheel {speed}")["seconds"]
         while len(rows) * every <= minutes:
-            rig.check()
-            passed = (rig.feed()["seconds"] - started) / 60
+            harness.check()
+            passed = (harness.feed()["seconds"] - started) / 60
             if passed >= len(rows) * every:
-                if host_processes(rig.host.pid) != processes:
+                if host_processes(harness.host.pid) != processes:
                     raise UserError("a process of the host has ended and been started again")
                 rows.append(
-                    MemoryRow(passed, rig.latest["hop"], rig.latest["late"], _mib(processes))
+                    MemoryRow(
+                        passed, harness.latest["hop"], harness.latest["late"], _mib(processes)
+                    )
                 )
             say(f"{passed:.1f} of {minutes:g} minutes of audio")
             time.sleep(0.2)
-        rig.feed("freewheel 0")
+        harness.feed("freewheel 0")
     return rows
 
 

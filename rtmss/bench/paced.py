@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rtmss.bench.rig import Rig
+from rtmss.bench.harness import LiveHarness
 from rtmss.config import UserError
 
 DISTURBANCES = {
@@ -76,25 +76,25 @@ def measure_paced(
     """
     if disturbance not in DISTURBANCES:
         raise UserError(f"no disturbance '{disturbance}'; known: {', '.join(DISTURBANCES)}")
-    with Rig(options, period, is_realtime=is_realtime) as rig:
+    with LiveHarness(options, period, is_realtime=is_realtime) as harness:
         time.sleep(SETTLE_SECONDS)
         if disturbance == "osc":
-            rig.spawn("rtmss.bench.disturb", "osc", str(rig.port), str(OSC_RATE))
+            harness.spawn("rtmss.bench.disturb", "osc", str(harness.port), str(OSC_RATE))
         elif disturbance == "busy":
-            rig.spawn("rtmss.bench.disturb", "busy")
-        first, fed = rig.latest, rig.feed()
+            harness.spawn("rtmss.bench.disturb", "busy")
+        first, fed = harness.latest, harness.feed()
         loaded = time.monotonic()
-        while rig.latest["hop"] - first["hop"] < n_hops:
-            rig.check()
+        while harness.latest["hop"] - first["hop"] < n_hops:
+            harness.check()
             if disturbance == "preset" and time.monotonic() - loaded > PRESET_SECONDS:
-                rig.send("/rtmss/preset", "four-stems")
+                harness.send("/rtmss/preset", "four-stems")
                 loaded = time.monotonic()
             say(
-                f"{disturbance}: {rig.latest['hop'] - first['hop']} of {n_hops} hops, "
-                f"{rig.latest['late']} late"
+                f"{disturbance}: {harness.latest['hop'] - first['hop']} of {n_hops} hops, "
+                f"{harness.latest['late']} late"
             )
             time.sleep(0.5)
-        last, told = rig.latest, rig.feed()
+        last, told = harness.latest, harness.feed()
     return PacedRow(
         disturbance,
         n_hops=last["hop"] - first["hop"],

@@ -6,9 +6,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rtmss.evaluation.report import BASELINES, BINARY, ORACLE, OWN, RIVAL, Report, Score, clips_of
+from rtmss.evaluation.report import BASELINES, BINARY, NMF, ORACLE, OWN, Report, Score, clips_of
 
-COLOURS = {OWN: "tab:blue", RIVAL: "tab:orange", ORACLE: "tab:green", BINARY: "tab:olive"}
+COLOURS = {OWN: "tab:blue", NMF: "tab:orange", ORACLE: "tab:green", BINARY: "tab:olive"}
 OTHER_COLOUR = "tab:red"
 LOWEST_DB = -15.0
 """What lies below is an arrowhead here."""
@@ -44,7 +44,7 @@ def _rows(report: Report, target: str, on: str) -> dict[str, list[Score]]:
     """Scores by the name of their row, from the top down."""
     several = len(report.shots()) > 1
     rows: dict[str, list[Score]] = {}
-    for method in (OWN, RIVAL, BASELINES.get(target, ""), BINARY, ORACLE):
+    for method in (OWN, NMF, BASELINES.get(target, ""), BINARY, ORACLE):
         for score in report.select(target, method, on=on):
             clips = clips_of(score.shots, score.negatives, score.own_clips)
             rows.setdefault(f"{method} {clips}" if several and clips else method, []).append(score)

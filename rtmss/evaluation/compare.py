@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from rtmss.evaluation.clips import ClipLibrary
-from rtmss.evaluation.exam import other_sounds
+from rtmss.evaluation.evaluator import other_sounds
 from rtmss.evaluation.metrics import measure
 from rtmss.evaluation.report import Score
 from rtmss.evaluation.songs import find_songs, read_song

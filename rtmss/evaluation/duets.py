@@ -17,7 +17,7 @@ from rtmss.audio import Audio
 from rtmss.config import ConfigError
 from rtmss.datasets.taxonomy import FAMILIES, FAMILY_OF, HIDES
 from rtmss.evaluation.clips import SPOKEN, Recording
-from rtmss.evaluation.exam import Examiner, Result
+from rtmss.evaluation.evaluator import Evaluator, Result
 from rtmss.evaluation.exams import Exam, Material
 from rtmss.evaluation.metrics import FLOOR, energy, sounding_level
 from rtmss.evaluation.report import BOTH, DUETS, OWN, Score, Shots
@@ -83,9 +83,9 @@ class DuetExam:
     def __str__(self) -> str:
         return f"{self.song.name}: {self.first.name} and {self.second.name}"
 
-    def sit(self, examiner: Examiner) -> Result:
+    def run(self, evaluator: Evaluator) -> Result:
         """Ask for each of the two; nothing is judged where one is too short, or silent."""
-        rate = examiner.sample_rate
+        rate = evaluator.sample_rate
         n = int((self.excerpt.max_seconds or LONGEST_SECONDS) * rate)
         sides = self.first, self.second
         n = min([n, *(_longest_part(side, rate) for side in sides)])
@@ -94,15 +94,15 @@ class DuetExam:
         heard = [_hear(side, n, rate) for side in sides]
         key = str(self)
         clips = [
-            examiner.clips.excerpts(part.example, _most(examiner.shots), f"{key}/{number}")
+            evaluator.clips.excerpts(part.example, _most(evaluator.shots), f"{key}/{number}")
             for number, part in enumerate(heard)
         ]
         piece = self._lay(heard, rate)
         if piece is None or not all(clips):
             return [], []
-        if examiner.mastered:
+        if evaluator.mastered:
             piece = master(piece, rate)
-        return list(self._scores(examiner, piece, clips)), []
+        return list(self._scores(evaluator, piece, clips)), []
 
     def _lay(self, heard: Sequence[Heard], rate: int) -> Piece | None:
         """Both sources over the backing, with the same energy; None where one is silent."""
@@ -133,19 +133,19 @@ class DuetExam:
         return Piece(self.song.name, stems, labels=labels, on=DUETS)
 
     def _scores(
-        self, examiner: Examiner, piece: Piece, clips: Sequence[Sequence[Audio]]
+        self, evaluator: Evaluator, piece: Piece, clips: Sequence[Sequence[Audio]]
     ) -> Iterator[Score]:
         family = self.first.recording.take.family
         sides = [self.first.name, self.second.name]
         both = piece.stems[sides[0]] + piece.stems[sides[1]]
         ways = list(
-            dict.fromkeys(Shots(shots.positive, shots.negative) for shots in examiner.shots)
+            dict.fromkeys(Shots(shots.positive, shots.negative) for shots in evaluator.shots)
         )
         asked = [(number, shots) for shots in ways for number in (0, 1)]
         conditions = [
-            examiner.class_condition(family)
-            if examiner.by_class
-            else examiner.condition_of(
+            evaluator.class_condition(family)
+            if evaluator.by_class
+            else evaluator.condition_of(
                 family, clips[number][: shots.positive], clips[1 - number][: shots.negative]
             )
             for number, shots in asked
@@ -154,21 +154,21 @@ class DuetExam:
             replace(piece, voice=f"{sides[number]} beside {sides[1 - number]}") for number in (0, 1)
         ]
         for (number, shots), estimate in zip(
-            asked, examiner.separate(piece, conditions), strict=True
+            asked, evaluator.separate(piece, conditions), strict=True
         ):
-            yield examiner.score(
+            yield evaluator.score(
                 pieces[number], family, piece.stems[sides[number]], OWN, estimate, shots
             )
-        if not examiner.references:
+        if not evaluator.references:
             return
         for number in (0, 1):
             truth = piece.stems[sides[number]]
             for method, _, estimate in (
-                *examiner.oracles(piece, truth),
+                *evaluator.oracles(piece, truth),
                 (BOTH, None, both),
-                *examiner.nothing(piece),
+                *evaluator.nothing(piece),
             ):
-                yield examiner.score(pieces[number], family, truth, method, estimate)
+                yield evaluator.score(pieces[number], family, truth, method, estimate)
 
 
 def find_duets(

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from rtmss.config import ConfigError
 from rtmss.evaluation.clips import ClipLibrary, Recording, find_recordings
-from rtmss.evaluation.exam import Examiner, Result
+from rtmss.evaluation.evaluator import Evaluator, Result
 from rtmss.evaluation.songs import Excerpt, Song, choose_songs, find_songs, read_song
 from rtmss.evaluation.targets import JUDGED, TARGETS
 from rtmss.evaluation.voices import Voice, find_voices, lay_voice, name_of, pair_voices
@@ -31,7 +31,7 @@ class Exam(Protocol):
         """What distinguishes its folder in the tables; empty where all folders have one mean."""
         ...
 
-    def sit(self, examiner: Examiner) -> Result:
+    def run(self, evaluator: Evaluator) -> Result:
         """Read the piece, separate it, and score what comes out."""
         ...
 
@@ -48,10 +48,10 @@ class SongExam:
     def __str__(self) -> str:
         return self.song.name
 
-    def sit(self, examiner: Examiner) -> Result:
+    def run(self, evaluator: Evaluator) -> Result:
         """Judge all targets."""
-        piece = read_song(self.song, examiner.sample_rate, self.excerpt)
-        return examiner.examine(piece, self.targets)
+        piece = read_song(self.song, evaluator.sample_rate, self.excerpt)
+        return evaluator.evaluate(piece, self.targets)
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,12 @@ class VoiceExam:
     def __str__(self) -> str:
         return f"{self.song.name} + {name_of(self.voice)}"
 
-    def sit(self, examiner: Examiner) -> Result:
+    def run(self, evaluator: Evaluator) -> Result:
         """Judge the voice."""
         # Where the song's own voice is loudest says nothing of the other one.
         excerpt = replace(self.excerpt, loudest="")
-        piece = read_song(self.song, examiner.sample_rate, excerpt)
-        return examiner.examine(lay_voice(piece, self.voice, examiner.sample_rate), ["vocals"])
+        piece = read_song(self.song, evaluator.sample_rate, excerpt)
+        return evaluator.evaluate(lay_voice(piece, self.voice, evaluator.sample_rate), ["vocals"])
 
 
 @dataclass(frozen=True)

@@ -16,14 +16,14 @@ from rtmss.evaluation.metrics import Figures
 OWN = "rtmss"
 ORACLE = "IRM oracle"
 BINARY = "IBM oracle"
-RIVAL = "NMF"
+NMF = "NMF"
 """By the same positive clips, without training."""
 BASELINES = {"drums": "HPSS", "vocals": "centre cut"}
 MIXTURE, ZERO = "mixture", "zero"
 """The mixture itself, and silence, as estimates: the edge counts from the better of them."""
 BOTH = "both"
 """Two sources of one family together, where one of them is asked for."""
-METHODS = (OWN, RIVAL, *BASELINES.values(), ORACLE, BINARY, BOTH, MIXTURE, ZERO)
+METHODS = (OWN, NMF, *BASELINES.values(), ORACLE, BINARY, BOTH, MIXTURE, ZERO)
 """In the order in which they are shown."""
 
 SONGS = "songs"

@@ -27,7 +27,7 @@ from rtmss.datasets.take import SPLITS
 from rtmss.evaluation.chart import draw_edges
 from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.duets import find_duets
-from rtmss.evaluation.exam import Examiner, Result
+from rtmss.evaluation.evaluator import Evaluator, Result
 from rtmss.evaluation.exams import Exam, Material, choose, find_exams, find_unseen_exams
 from rtmss.evaluation.options import CLIPS, EXAMS, Options, shots_of
 from rtmss.evaluation.report import Report, write_report
@@ -67,8 +67,8 @@ def evaluate(
     options = options or Options()
     console = console or Console()
     separator = Separator.load(weights, options.profile)
-    examiner, exams = prepare(data, separator, options)
-    report = Report(_settings(examiner, exams, data, options))
+    evaluator, exams = prepare(data, separator, options)
+    report = Report(_settings(evaluator, exams, data, options))
     with ExitStack() as stack:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         progress = stack.enter_context(
@@ -84,11 +84,11 @@ def evaluate(
         results: Iterable[Result]
         if n_processes > 1:
             context = multiprocessing.get_context("spawn")
-            pool = ProcessPoolExecutor(n_processes, context, _keep, (examiner,))
+            pool = ProcessPoolExecutor(n_processes, context, _init_worker, (evaluator,))
             stack.callback(pool.shutdown, cancel_futures=True)
             results = pool.map(_sit_own, exams)
         else:
-            results = (_sit(examiner, exam) for exam in exams)
+            results = (_sit(evaluator, exam) for exam in exams)
         for exam, (scores, absences) in zip(exams, results, strict=True):
             progress.update(task, description=str(exam), advance=1)
             report.scores.extend(scores)
@@ -102,7 +102,7 @@ def evaluate(
 
 def prepare(
     data: Sequence[Path], separator: Separator, options: Options
-) -> tuple[Examiner, list[Exam]]:
+) -> tuple[Evaluator, list[Exam]]:
     """List the clips and everything that is to be judged.
 
     Raises:
@@ -133,7 +133,7 @@ def prepare(
         exams = find_stems_exams(materials, options.targets, split, excerpt)
     else:
         exams = find_duets(materials, options.targets, excerpt)
-    examiner = Examiner(
+    evaluator = Evaluator(
         separator,
         clips,
         shots,
@@ -143,7 +143,7 @@ def prepare(
         options.references,
         options.mastered,
     )
-    return examiner, exams
+    return evaluator, exams
 
 
 def _split(data: Sequence[Path], options: Options) -> str:
@@ -174,24 +174,24 @@ def _places(data: Sequence[Path], options: Options) -> list[str]:
 
 
 def _settings(
-    examiner: Examiner, exams: Sequence[Exam], data: Sequence[Path], options: Options
+    evaluator: Evaluator, exams: Sequence[Exam], data: Sequence[Path], options: Options
 ) -> dict[str, object]:
     """What a report says about itself."""
     settings = options.model_dump(mode="json", exclude={"references", "profile"})
     return settings | {
-        "model_id": examiner.separator.model_id,
-        "latency": examiner.separator.model.config.latency,
+        "model_id": evaluator.separator.model_id,
+        "latency": evaluator.separator.model.config.latency,
         "data": [folder.resolve().name for folder in data],
         "clips_from": [folder.resolve().name for folder in options.clips_from],
         "songs": list(dict.fromkeys(exam.song.name for exam in exams)),
     }
 
 
-def _sit(examiner: Examiner, exam: Exam) -> Result:
+def _sit(evaluator: Evaluator, exam: Exam) -> Result:
     """The results of one exam, under the name of its folder where folders have means of their
     own.
     """
-    scores, absences = exam.sit(examiner)
+    scores, absences = exam.run(evaluator)
     if not exam.place:
         return scores, absences
     return (
@@ -200,13 +200,13 @@ def _sit(examiner: Examiner, exam: Exam) -> Result:
     )
 
 
-_own: list[Examiner] = []
+_own: list[Evaluator] = []
 """That of this process, where several share the work."""
 
 
-def _keep(examiner: Examiner) -> None:
+def _init_worker(evaluator: Evaluator) -> None:
     torch.set_num_threads(1)
-    _own[:] = [examiner]
+    _own[:] = [evaluator]
 
 
 def _sit_own(exam: Exam) -> Result:

@@ -24,7 +24,7 @@ from rtmss.datasets.moisesdb import MOISESDB
 from rtmss.datasets.musdb import MUSDB18, MUSDB18_HQ
 from rtmss.datasets.slakh import SLAKH
 from rtmss.evaluation.bss import BssFigures, measure_stems
-from rtmss.evaluation.exam import Examiner, Result, absence
+from rtmss.evaluation.evaluator import Evaluator, Result, absence
 from rtmss.evaluation.exams import Exam, Material
 from rtmss.evaluation.metrics import measure
 from rtmss.evaluation.report import OWN, Absence, Score, Shots
@@ -94,28 +94,28 @@ class StemsExam:
     def __str__(self) -> str:
         return self.song.name
 
-    def sit(self, examiner: Examiner) -> Result:
+    def run(self, evaluator: Evaluator) -> Result:
         """Ask for every stem that the song could have, and judge those that it has."""
         given = self.stems.has_museval
-        piece = read_song(self.song, examiner.sample_rate, self.excerpt, as_given=given)
+        piece = read_song(self.song, evaluator.sample_rate, self.excerpt, as_given=given)
         piece = replace(piece, on=self.on)
-        if examiner.mastered:
-            piece = master(piece, examiner.sample_rate)
+        if evaluator.mastered:
+            piece = master(piece, evaluator.sample_rate)
         truths = self._truths(piece)
         clips = {
-            (stem, own): examiner.positives(piece, self.stems.clips[stem], own=own)
+            (stem, own): evaluator.positives(piece, self.stems.clips[stem], own=own)
             for stem in truths
-            for own in {shots.own for shots in examiner.shots}
+            for own in {shots.own for shots in evaluator.shots}
         }
         rest = piece.sum_of(lambda part: self._stem_of(piece, part) == REMAINDER)
         scores: list[Score] = []
         absences: list[Absence] = []
-        for shots in examiner.shots:
+        for shots in evaluator.shots:
             conditions = [
-                examiner.condition(piece, self.stems.clips[stem], clips[stem, shots.own], shots)
+                evaluator.condition(piece, self.stems.clips[stem], clips[stem, shots.own], shots)
                 for stem in truths
             ]
-            estimates = dict(zip(truths, examiner.separate(piece, conditions), strict=True))
+            estimates = dict(zip(truths, evaluator.separate(piece, conditions), strict=True))
             estimates[REMAINDER] = np.asarray(piece.mixture - add(estimates.values()), np.float32)
             absences += [
                 absence(piece, stem, shots, estimates[stem])
@@ -127,7 +127,7 @@ class StemsExam:
                 for stem, truth in {**truths, REMAINDER: rest}.items()
                 if truth is not None
             }
-            scores += self._scores(examiner, piece, present, estimates, shots)
+            scores += self._scores(evaluator, piece, present, estimates, shots)
         # Where a stem may be hidden in it, what is left is not what the dataset calls so.
         return [
             row for row in scores if row.target != REMAINDER or len(truths) == len(self.stems.clips)
@@ -154,7 +154,7 @@ class StemsExam:
 
     def _scores(
         self,
-        examiner: Examiner,
+        evaluator: Evaluator,
         piece: Piece,
         truths: Mapping[str, Audio],
         estimates: Mapping[str, Audio],
@@ -162,9 +162,9 @@ class StemsExam:
     ) -> Iterator[Score]:
         """The figures of the stems that play."""
         figures = [BssFigures()] * len(truths)
-        if len(truths) > 1 and (self.stems.has_museval or examiner.bss):
+        if len(truths) > 1 and (self.stems.has_museval or evaluator.bss):
             figures = measure_stems(
-                list(truths.values()), [estimates[stem] for stem in truths], examiner.sample_rate
+                list(truths.values()), [estimates[stem] for stem in truths], evaluator.sample_rate
             )
         for (stem, truth), together in zip(truths.items(), figures, strict=True):
             found = measure(truth, estimates[stem], piece.mixture)._replace(**together._asdict())

@@ -14,9 +14,9 @@ from rtmss.evaluation.report import (
     BASELINES,
     BINARY,
     METHODS,
+    NMF,
     ORACLE,
     OWN,
-    RIVAL,
     SONGS,
     Absence,
     Report,
@@ -76,7 +76,7 @@ def _song_table(title: str, target: str, scores: Sequence[Score]) -> WholeTable:
     """One row per song or voice, the other methods' edges beside it, and the mean."""
     known = {score.method for score in scores}
     beside = [
-        method for method in (RIVAL, BASELINES.get(target, ""), ORACLE, BINARY) if method in known
+        method for method in (NMF, BASELINES.get(target, ""), ORACLE, BINARY) if method in known
     ]
     key = "\nvoice" if scores[0].voice else "\nsong"
     first, *others = (HEADS[name] for name in OWN_HEADS)

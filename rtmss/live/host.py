@@ -43,8 +43,8 @@ from rtmss.live.song.decode import Loader
 from rtmss.live.song.scratch import sweep_songs
 
 POLL_SECONDS = 0.05
-START_SECONDS = 30.0
-"""An engine that is not running by then is started again."""
+START_SECONDS = 60.0
+"""A process without a sign of life by then is started again; a busy machine takes its time."""
 PAUSES_SECONDS = (0.0, 0.5, 1.0, 2.0, 5.0)
 """Before the first, second, ... start after a failure."""
 ENDINGS = {EXIT_LOST: "lost its sound device", EXIT_REFUSED: "cannot start"}

@@ -22,7 +22,7 @@ from rtmss.training.windows import half_precision
 
 
 class SegmentBatch(NamedTuple):
-    """Disguised segments, all of one length."""
+    """Augmented segments, all of one length."""
 
     audio: Tensor
     """(B, S) mono."""
@@ -35,7 +35,7 @@ class SegmentBatch(NamedTuple):
 
 
 class SegmentBatches(IterableDataset[SegmentBatch]):
-    """Endless batches of disguised segments."""
+    """Endless batches of augmented segments."""
 
     def __init__(self, bank: Bank, recipe: Recipe) -> None:
         self.bank = bank
@@ -192,7 +192,7 @@ def embed_bank(
 ) -> list[NDArray[np.float32]]:
     """Per take: (n, E) embeddings of up to `max_segments` of its segments that sound, spread over
     the take; then, by the `rough` share of the recipe, those of further segments that are
-    disguised.
+    augmented.
     """
     length = round(encoder.config.segment_seconds * bank.sample_rate)
     embeddings = []
@@ -212,7 +212,7 @@ def embed_bank(
 
 
 def _rough_clips(segments: Segments, index: int, n_segments: int, length: int) -> Iterator[Tensor]:
-    """(n, S) segments of clips of one to four segments, each clip disguised as one; a quarter of
+    """(n, S) segments of clips of one to four segments, each clip augmented as one; a quarter of
     clips are short.
     """
     rng = np.random.default_rng([index, 61])

@@ -1,8 +1,8 @@
 """The optimisation of the U-Net on few-shot episodes.
 
-Batches come in lanes: `accumulate` of them in each process, one after the other, and as many
-processes as `torchrun` starts (data parallel over gloo). So many lanes in one process or in several
-make the same run, and so does a run that is stopped and resumed from its checkpoint.
+Batches come in streams: `accumulate` of them in each process, one after the other, and as many
+processes as `torchrun` starts (data parallel over gloo). So many streams in one process or
+in several make the same run, and so does a run that is stopped and resumed from its checkpoint.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from rtmss.model.separator import SeparatorModel
 from rtmss.training.mixtures.bank import Bank
 from rtmss.training.mixtures.draw import Episode, Episodes, Plan
 from rtmss.training.mixtures.mixdown import Mixdown, Mixed
-from rtmss.training.mixtures.pool import revisit, visits
+from rtmss.training.mixtures.replay_buffer import replay, schedule
 from rtmss.training.optimiser import Optimiser
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import LoopRecipe, Recipe
@@ -44,7 +44,7 @@ def learning_rate(step: int, recipe: LoopRecipe) -> float:
     return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
-class Lane:
+class BatchStream:
     """One sequence of batches, heard window by window."""
 
     def __init__(
@@ -61,7 +61,9 @@ class Lane:
         self.seed = [recipe.seed, number]
         loop = recipe.loop
         self.visit, self.window = step // loop.windows, 0
-        numbers = islice(visits(loop.first_batches, loop.fresh, [*self.seed, 99]), self.visit, None)
+        numbers = islice(
+            schedule(loop.first_batches, loop.fresh, [*self.seed, 99]), self.visit, None
+        )
         ahead = 4 if recipe.n_workers else None
 
         def load(wanted: Iterable[int]) -> Iterator[Episode]:
@@ -81,7 +83,7 @@ class Lane:
                 else (mixdown(Plan._make(plan)) for plan in loader)
             )
 
-        self.batches = revisit(numbers, load, keep=loop.fresh < 1)
+        self.batches = replay(numbers, load, keep=loop.fresh < 1)
         self.n_frames = episodes.n_samples // recipe.model.stft.hop_length // loop.windows
 
     def hear(self, passes: Passes) -> tuple[Tensor, Tensor, Tensor]:
@@ -144,22 +146,22 @@ class Trainer:
         numbers = range(self.rank * recipe.accumulate, (self.rank + 1) * recipe.accumulate)
         plans = [Episodes(bank, embeddings, self.recipe, number) for number in numbers]
         mixdown = Mixdown(bank, plans[0].n_samples, self.device, compiled=self.recipe.compile)
-        lanes = [
-            Lane(number, self.model, episodes, mixdown, self.recipe, self.step)
+        streams = [
+            BatchStream(number, self.model, episodes, mixdown, self.recipe, self.step)
             for number, episodes in zip(numbers, plans, strict=True)
         ]
         self.model.train()
         self.model.clip_encoder.eval()
         seconds = (
             self.world_size
-            * len(lanes)
+            * len(streams)
             * recipe.batch
             * self.recipe.episodes.seconds
             / recipe.windows
         )
         saved = time.monotonic()
         while self.step < recipe.n_steps:
-            loss, decibels = self._advance(lanes, passes)
+            loss, decibels = self._advance(streams, passes)
             if self.rank == 0:
                 progress.report(self.step, recipe.n_steps, {"loss": loss, "db": decibels}, seconds)
                 # Where the memory is empty, for that is not saved.
@@ -171,8 +173,8 @@ class Trainer:
             self.save()
         return self.average
 
-    def _advance(self, lanes: list[Lane], passes: Passes) -> tuple[Tensor, Tensor]:
-        """One step; gives the loss and the mean SDR of targets that sound, of all lanes.
+    def _advance(self, streams: list[BatchStream], passes: Passes) -> tuple[Tensor, Tensor]:
+        """One step; gives the loss and the mean SDR of targets that sound, of all streams.
 
         Nothing here waits for the device.
         """
@@ -182,18 +184,18 @@ class Trainer:
         before = [statistic.clone() for statistic in self.statistics]
         sums = [torch.zeros_like(statistic) for statistic in before]
         figures = torch.zeros(3, device=self.device)
-        for lane in lanes:
-            # Every lane starts from the same running statistics, which are averaged as gradients
+        for stream in streams:
+            # Every stream starts from the same running statistics, which are averaged as gradients
             # are.
             for statistic, value in zip(self.statistics, before, strict=True):
                 statistic.copy_(value)
-            loss, error, sounds = lane.hear(passes)
-            torch.autograd.backward(loss / len(lanes))
+            loss, error, sounds = stream.hear(passes)
+            torch.autograd.backward(loss / len(streams))
             # Absent targets are easy: among them a run that learns nothing would look healthy.
             decibels = -10 * torch.log10(error + 1e-9) * sounds
-            figures += torch.stack([loss.detach() / len(lanes), decibels.sum(), sounds.sum()])
+            figures += torch.stack([loss.detach() / len(streams), decibels.sum(), sounds.sum()])
             for total, statistic in zip(sums, self.statistics, strict=True):
-                total.add_(statistic / len(lanes))
+                total.add_(statistic / len(streams))
         gradients = [p.grad for p in self.trained if p.grad is not None]
         self._share([*gradients, *sums, figures])
         for statistic, total in zip(self.statistics, sums, strict=True):

@@ -49,7 +49,7 @@ class EncoderRecipe(Config):
     max_bleeding: Positive = 1
     """How many takes are heard there at most."""
     rough: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the bank's embeddings that are of clips as users have them: disguised, with bleed,
+    """Share of the bank's embeddings that are of clips as users have them: augmented, with bleed,
     some of them short. The U-Net is conditioned on these and the clean ones."""
 
 
@@ -100,8 +100,8 @@ class EpisodeRecipe(Config):
     """Share of mixtures in which several sources of one family play, two singers or two guitars,
     one of which is asked for by clips of itself; the next condition asks for all of them."""
     rivals: Probability = 0.3
-    """Share of the further parts of a gathering that are drawn evenly from all families, which hear
-    them less often as targets: strings or winds in the register of a voice."""
+    """Share of the further parts of a random mix that are drawn evenly from all families, which
+    hear them less often as targets: strings or winds in the register of a voice."""
     absent: Probability = 0.12
     """Share of conditions whose target is not in the mixture."""
     positives_only: Probability = 0.35
@@ -109,7 +109,7 @@ class EpisodeRecipe(Config):
     max_clips: Positive = 10
     max_parts: Positive = 7
     disguise: Probability = 1.0
-    """How often takes are disguised, as a share of the usual."""
+    """How often takes are augmented, as a share of the usual."""
     target_weights: dict[str, float] = Field(
         default={
             "vocals": 0.32,

@@ -39,7 +39,7 @@ class Segments:
         self.urns = [Urn(bank, takes) for _, takes in sorted(self.takes_of.items())]
 
     def draw(self, index: int, n: int, rng: np.random.Generator) -> Tensor:
-        """(n,) mono audio of a take: sometimes with bleed of others, and all of it disguised."""
+        """(n,) mono audio of a take: sometimes with bleed of others, and all of it augmented."""
         # The widest filters first: a shift of pitch hardly changes what an instrument is.
         n_out = smooth_length(1.02 * (n + 2 * FADE))
         n_in = smooth_length(
@@ -54,13 +54,13 @@ class Segments:
             audio = audio + bleed * (
                 10 ** (level_db / 20) * audio.std() / bleed.std().clamp_min(1e-5)
             )
-        return self._disguised(audio, n_out, rng)[FADE : FADE + n]
+        return self._augmented(audio, n_out, rng)[FADE : FADE + n]
 
     def _crop(self, index: int, n: int, rng: np.random.Generator) -> Tensor:
         start = draw_start(self.bank, index, n, rng)
         return torch.from_numpy(self.bank.crop(index, start, n)).mean(0, keepdim=True)
 
-    def _disguised(self, audio: Tensor, n_out: int, rng: np.random.Generator) -> Tensor:
+    def _augmented(self, audio: Tensor, n_out: int, rng: np.random.Generator) -> Tensor:
         """(1, S) -> (n_out,) through an equaliser, a room and a drive, each of which is there or
         not.
         """

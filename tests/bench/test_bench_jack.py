@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rtmss.bench.callback import measure_callback
-from rtmss.bench.rig import Rig
+from rtmss.bench.harness import LiveHarness
 from rtmss.cli import app
 from rtmss.config import UserError
 
@@ -67,6 +67,25 @@ def test_memory_is_told_of_every_process_while_audio_comes_faster(tmp_path: Path
         assert min(row["mib"].values()) > 5
 
 
+def test_a_soak_tells_late_hops_memory_and_open_files_at_begin_and_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--minutes", "0.1", "--every", "0.1", "--period", "1024", "--backend", "torch"]
+    command = ["bench", "soak", *options, "--output", "soak.json"]
+    result = CliRunner().invoke(app, command, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "presets were answered" in result.output
+    begin, end = json.loads((tmp_path / "soak.json").read_text())["rows"]
+    assert end["n_hops"] > begin["n_hops"] > 0
+    assert end["n_switches"] > begin["n_switches"] > 0
+    assert min(end["n_done"], end["n_meters"]) > 0
+    for row in (begin, end):
+        assert set(row["mib"]) == {"supervisor", "control", "engine", "recorder"}
+        assert min(row["descriptors"].values()) > 3
+    assert [path.name for path in tmp_path.iterdir()] == ["soak.json"]
+
+
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda _: None)
     with (
@@ -74,7 +93,7 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
             UserError,
             match=r"this needs jackd, jack_lsp \(Debian: apt install jackd2 libportaudio2\)",
         ),
-        Rig([], 512),
+        LiveHarness([], 512),
     ):
         pass
 

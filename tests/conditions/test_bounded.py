@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ import pytest
 from safetensors.numpy import save
 
 from helpers.makers import MakeCondition
+from helpers.oddities import ODDITIES, bomb_of_aliases
 from rtmss.conditions.condition import load_condition, save_condition
 from rtmss.conditions.library import Library
 from rtmss.conditions.preset import Preset
@@ -37,57 +36,6 @@ def read_log(path: Path) -> object:
 READERS: list[Callable[[Path], object]] = [read_preset, load_condition, load_model, read_log]
 
 
-def make_fifo(path: Path) -> None:
-    os.mkfifo(path)
-
-
-def make_folder(path: Path) -> None:
-    path.mkdir()
-
-
-def make_socket(path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as sock:
-        before = Path.cwd()
-        os.chdir(path.parent)  # a socket's path has at most some 100 bytes
-        try:
-            sock.bind(path.name)
-        finally:
-            os.chdir(before)
-
-
-def make_endless_link(path: Path) -> None:
-    path.symlink_to("/dev/zero")
-
-
-def make_giant(path: Path) -> None:
-    with path.open("wb") as file:
-        file.truncate(3 << 30)
-
-
-def make_empty(path: Path) -> None:
-    path.touch()
-
-
-def make_broken_link(path: Path) -> None:
-    path.symlink_to("nowhere")
-
-
-def make_bytes(path: Path) -> None:
-    path.write_bytes(bytes(range(256)) * 4)
-
-
-ODDITIES: list[Callable[[Path], None]] = [
-    make_fifo,
-    make_folder,
-    make_socket,
-    make_endless_link,
-    make_giant,
-    make_empty,
-    make_broken_link,
-    make_bytes,
-]
-
-
 @pytest.fixture(autouse=True)
 def quick() -> Iterator[None]:
     """Nothing here may wait for anybody."""
@@ -107,12 +55,6 @@ def test_what_is_no_file_of_its_kind_is_refused_in_one_line(
         read(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
-
-
-def bomb_of_aliases() -> str:
-    lines = ["a0: &a0 [x, x]"]
-    lines += [f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]" for i in range(1, 60)]
-    return "\n".join(lines)
 
 
 def bomb_of_merges() -> str:

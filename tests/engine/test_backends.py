@@ -137,7 +137,6 @@ def test_a_backend_is_the_same_however_its_input_is_cut(
         lambda block, backend: (torch.from_numpy(backend.step(block.numpy())), backend),
         torch.from_numpy(noise(24 * HOP)),
         unit=HOP,
-        delay=tiny.config.delay,
         tolerance=tolerance,
     )
 

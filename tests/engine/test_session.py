@@ -100,7 +100,6 @@ def test_a_session_is_the_same_however_its_input_is_cut(
         ),
         torch.from_numpy(noise(24 * HOP)),
         unit=HOP,
-        delay=tiny.config.delay,
     )
 
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from helpers.evaluation import (
     CONFIG,
     SAMPLE_RATE,
-    examiner_of,
+    evaluator_of,
     judge,
     read,
     write,
@@ -25,7 +25,7 @@ from rtmss.config import ConfigError
 from rtmss.datasets.take import Take
 from rtmss.evaluation.clips import ClipLibrary, Recording, find_recordings
 from rtmss.evaluation.compare import compare_conditions
-from rtmss.evaluation.exam import other_sounds
+from rtmss.evaluation.evaluator import other_sounds
 from rtmss.evaluation.metrics import sounding_level
 from rtmss.evaluation.options import Options
 from rtmss.evaluation.report import OWN, UNKNOWN_VOICES, Report, Score
@@ -185,21 +185,21 @@ def test_the_same_seed_gives_the_same_figures(
 def test_clips_of_the_same_song_are_pieces_of_the_true_stem(
     data: Path, weights: Path, song: Piece
 ) -> None:
-    examiner = examiner_of(data, weights, shots=[2], clips="both")
+    evaluator = evaluator_of(data, weights, shots=[2], clips="both")
     truth = song.truth("bass")
     assert truth is not None
-    clips = examiner.positives(song, "bass", own=True)
+    clips = evaluator.positives(song, "bass", own=True)
     assert len(clips) == 2
     for clip in clips:
         places = range(0, truth.shape[-1] - clip.shape[-1] + 1, SAMPLE_RATE // 2)
         assert any(np.array_equal(truth[:, i : i + clip.shape[-1]], clip) for i in places)
     assert not np.array_equal(
-        np.concatenate(clips), np.concatenate(examiner.positives(song, "bass"))
+        np.concatenate(clips), np.concatenate(evaluator.positives(song, "bass"))
     )
     # What does not play has no clips of its own.
     pairs = zip(
-        examiner.positives(song, "guitar", own=True),
-        examiner.positives(song, "guitar"),
+        evaluator.positives(song, "guitar", own=True),
+        evaluator.positives(song, "guitar"),
         strict=True,
     )
     assert all(np.array_equal(*pair) for pair in pairs)

@@ -17,7 +17,7 @@ from rich.console import Console
 from helpers.evaluation import (
     PITCHES,
     SAMPLE_RATE,
-    examiner_of,
+    evaluator_of,
     judge,
     read,
     write,
@@ -32,7 +32,7 @@ from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.exams import Exam, SongExam
 from rtmss.evaluation.metrics import measure
 from rtmss.evaluation.options import Options
-from rtmss.evaluation.report import OWN, RIVAL, Absence, Report, Score, Shots
+from rtmss.evaluation.report import NMF, OWN, Absence, Report, Score, Shots
 from rtmss.evaluation.run import evaluate, prepare
 from rtmss.evaluation.songs import Piece, master
 from rtmss.evaluation.tables import print_report
@@ -91,8 +91,8 @@ def test_all_numbers_of_clips_are_judged_in_one_go(swept: tuple[Report, Path, st
     assert len({s.edge_db for s in report.select("bass")}) == 4, (
         "every number of clips is another condition"
     )
-    assert sorted(s.shots or 0 for s in report.select("bass", RIVAL)) == [1, 2]
-    assert len({s.edge_db for s in report.select("bass", RIVAL)}) == 2
+    assert sorted(s.shots or 0 for s in report.select("bass", NMF)) == [1, 2]
+    assert len({s.edge_db for s in report.select("bass", NMF)}) == 2
     assert [(a.shots, a.negatives) for a in report.absences] == [(1, 0), (1, 1), (2, 0), (2, 1)]
     assert len(report.select("bass", "IRM oracle")) == 1, "the oracle takes no clips"
 
@@ -234,7 +234,7 @@ def test_an_unseen_instrument_that_plays_nowhere_is_refused(exotic: Path) -> Non
 def test_an_unseen_instrument_is_its_stem_by_clips_of_it_alone(exotic: Path, weights: Path) -> None:
     piece = read(exotic, "jam")
     np.testing.assert_array_equal(piece.truth("banjo"), piece.stems["guitar"])
-    clips = examiner_of(exotic, weights, exam="unseen").positives(piece, "banjo")
+    clips = evaluator_of(exotic, weights, exam="unseen").positives(piece, "banjo")
     assert len(clips) == 5, "two recordings go round again"
     recordings = [
         read_audio(path)[0] for path in sorted((exotic / "performances/valid/banjo").iterdir())

@@ -14,7 +14,7 @@ from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
 from rtmss.evaluation.duets import DuetExam, _hear, find_duets
-from rtmss.evaluation.exam import Examiner
+from rtmss.evaluation.evaluator import Evaluator
 from rtmss.evaluation.exams import Material
 from rtmss.evaluation.report import BOTH, DUETS, OWN
 from rtmss.evaluation.songs import Excerpt
@@ -80,10 +80,10 @@ def test_either_of_the_two_is_asked_for_with_the_other_as_negative(
     choir: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[int, int]] = []
-    condition_of = Examiner.condition_of
+    condition_of = Evaluator.condition_of
 
     def note(
-        self: Examiner, target: str, positives: Sequence[Audio], negatives: Sequence[Audio]
+        self: Evaluator, target: str, positives: Sequence[Audio], negatives: Sequence[Audio]
     ) -> Condition:
         levels = [
             float(np.concatenate([clip.mean(0) for clip in clips]).std())
@@ -92,7 +92,7 @@ def test_either_of_the_two_is_asked_for_with_the_other_as_negative(
         asked.append((round(1000 * levels[0]), round(1000 * levels[1])))
         return condition_of(self, target, positives, negatives)
 
-    monkeypatch.setattr(Examiner, "condition_of", note)
+    monkeypatch.setattr(Evaluator, "condition_of", note)
     judge(
         choir,
         weights,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from helpers.evaluation import SAMPLE_RATE, examiner_of, judge, read, write
+from helpers.evaluation import SAMPLE_RATE, evaluator_of, judge, read, write
 from rtmss.config import ConfigError
-from rtmss.evaluation.exam import other_sounds
+from rtmss.evaluation.evaluator import other_sounds
 from rtmss.evaluation.options import Options
 from rtmss.evaluation.report import UNKNOWN_VOICES
 from rtmss.evaluation.run import evaluate
@@ -82,8 +82,8 @@ def test_folders_have_one_mean_together_or_one_each(
 
 
 def test_clips_may_come_from_another_folder(records: Path, data: Path, weights: Path) -> None:
-    own = examiner_of(records, weights).clips
-    other = examiner_of(records, weights, clips_from=[data]).clips
+    own = evaluator_of(records, weights).clips
+    other = evaluator_of(records, weights, clips_from=[data]).clips
     assert {recording.folder for recording in own.recordings} == {records}
     assert {recording.folder for recording in other.recordings} == {data}
 
@@ -102,7 +102,7 @@ def test_a_folder_without_training_songs_needs_clips_from_another(
 def test_clips_may_be_short_or_long(data: Path, weights: Path) -> None:
     piece = read(data, "band-001")
     for seconds in (0.5, 1.0, 3.0):
-        clips = examiner_of(data, weights, clip_seconds=seconds).positives(piece, "bass")
+        clips = evaluator_of(data, weights, clip_seconds=seconds).positives(piece, "bass")
         assert {clip.shape[-1] for clip in clips} == {int(seconds * SAMPLE_RATE)}
 
 
@@ -161,5 +161,5 @@ def test_a_lead_is_not_judged_where_nobody_has_told_it_from_the_choir(
     stems = {name: np.ones((2, 8), np.float32) for name in ("vocals", "drums")}
     assert not Piece("a", stems).tells_apart("vocals-alone")
     assert Piece("b", stems | {"choir": stems["drums"]}).tells_apart("vocals-alone")
-    scores, absences = examiner_of(data, weights).examine(Piece("a", stems), ["vocals-alone"])
+    scores, absences = evaluator_of(data, weights).evaluate(Piece("a", stems), ["vocals-alone"])
     assert (scores, absences) == ([], [])

@@ -13,7 +13,7 @@ from pedalboard.io import AudioFile
 from rich.console import Console
 
 from rtmss.config import ClipEncoderConfig, SeparatorConfig, StftConfig, UNetConfig
-from rtmss.evaluation.exam import Examiner
+from rtmss.evaluation.evaluator import Evaluator
 from rtmss.evaluation.options import Options
 from rtmss.evaluation.report import Report
 from rtmss.evaluation.run import evaluate, prepare
@@ -97,8 +97,8 @@ def judge(
     return evaluate([data], weights, output, asked, n_processes=n_processes, console=quiet)
 
 
-def examiner_of(data: Path, weights: Path, **options: Any) -> Examiner:
-    """The examiner of an evaluation."""
+def evaluator_of(data: Path, weights: Path, **options: Any) -> Evaluator:
+    """The evaluator of an evaluation."""
     return prepare([data], Separator.load(weights), Options(**options))[0]
 
 

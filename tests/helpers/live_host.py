@@ -23,7 +23,7 @@ import pytest
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
 
-from rtmss.bench.rig import free_port, host_processes, start_jack_server
+from rtmss.bench.harness import free_port, host_processes, start_jack_server
 from rtmss.cli.base import choose_backend
 from rtmss.separator import Separator
 

@@ -44,7 +44,6 @@ def verify_streaming(
     axis: int = -1,
     out_unit: int | None = None,
     out_axis: int | None = None,
-    delay: int = 0,
     tolerance: float = 1e-5,
 ) -> Tensor:
     """Check that a stream does not depend on how it is cut, nor on what is still to come.
@@ -57,7 +56,6 @@ def verify_streaming(
         axis: along which the input is cut.
         out_unit: entries of the output for one unit of the input; None for `unit`.
         out_axis: along which the output grows; None for `axis`.
-        delay: entries of the output along `out_axis` that need no input yet.
         tolerance: largest difference of outputs and states; 0 for the same to the bit.
 
     Returns:
@@ -79,7 +77,7 @@ def verify_streaming(
         _assert_same(got, expected, tolerance, f"the output, cut into {way},")
         for one, other in zip(leaves(cut_end), leaves(end), strict=True):
             _assert_same(one, other, 10 * tolerance, f"the last state, cut into {way},")
-    _verify_causal(start, step, whole, expected, (unit, axis), (out_unit, out_axis), delay)
+    _verify_causal(start, step, whole, expected, (unit, axis), (out_unit, out_axis))
     return expected
 
 
@@ -90,14 +88,13 @@ def _verify_causal(
     expected: Tensor,
     cut: tuple[int, int],
     out: tuple[int, int],
-    delay: int,
 ) -> None:
     """See that other input from two thirds on leaves everything before as it is."""
     (unit, axis), (out_unit, out_axis) = cut, out
     n_before = 2 * (whole.shape[axis] // unit) // 3
     same, rest = torch.split(whole, [n_before * unit, whole.shape[axis] - n_before * unit], axis)
     got, _ = _run(start(), step, [torch.cat([same, 0.5 - rest], axis)], out_axis)
-    n_same = min(n_before * out_unit + delay, got.shape[out_axis])
+    n_same = n_before * out_unit
     n_other = got.shape[out_axis] - n_same
     before, after = torch.split(got - expected, [n_same, n_other], out_axis)
     assert not before.any(), f"input from {n_before * unit} on has changed earlier output"

@@ -11,10 +11,10 @@ from typing import Any
 
 import psutil
 import pytest
+from rtmss.bench.rig import host_processes
 
 from helpers.live_family import Family, events, runs, until
 from helpers.live_host import Host
-from rtmss.bench.rig import host_processes
 
 pytestmark = pytest.mark.jack
 
@@ -34,7 +34,7 @@ def family(
         one = Family(command, tmp_path)
         made.append(one)
         host = Host(one.process, channel, port, one.said)
-        assert host.ask("/rtmss/status/state", seconds=60) == ["running"]
+        assert host.ask("/rtmss/status/state", seconds=120) == ["running"]
         until(lambda: bool(host.ask("/rtmss/status/recording_seconds")[0] > 0.5), "no record", 20)
         one.processes()
         return one, host

@@ -18,7 +18,7 @@ import pytest
 
 from helpers.live_host import Host, jack_client, undisturbed
 from rtmss.audio import Audio
-from rtmss.bench.rig import host_processes
+from rtmss.bench.harness import host_processes
 
 pytestmark = pytest.mark.jack
 

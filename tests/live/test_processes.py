@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from rtmss.bench.rig import free_port
+from rtmss.bench.harness import free_port
 from rtmss.conditions.library import Library
 from rtmss.live import host, processes
 from rtmss.live.control import process as control

@@ -44,7 +44,6 @@ def test_cutting_into_blocks_changes_nothing(
         lambda block, state: model(block, condition, state),
         audio,
         unit=model.config.stft.hop_length,
-        delay=model.config.delay,
     )
     assert whole.shape == (3, n_targets, 2, audio.shape[-1])
 

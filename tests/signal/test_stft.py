@@ -105,5 +105,4 @@ def test_synthesis_is_the_same_however_it_is_cut(config: StftConfig) -> None:
         frames,
         axis=2,
         out_unit=config.hop_length,
-        out_axis=3,
     )

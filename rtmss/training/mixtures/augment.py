@@ -1,5 +1,5 @@
-"""Disguises: how one take becomes many. What is done is drawn from a numpy generator, part by part;
-the doing is batched, on whatever device the audio lies.
+"""Augmentation: how one take becomes many. What is done is drawn from a numpy generator, part by
+part; the doing is batched, on whatever device the audio lies.
 
 Axes: P parts, C channels, S samples, F bins.
 """
@@ -296,7 +296,7 @@ def draw_master(rng: np.random.Generator) -> tuple[float, ...]:
     )
 
 
-def draw_growl(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def draw_noise_bass(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """(S,) what distorted and detuned synthesizers have below a bass: dense, noise-like, in pulses
     of its own.
 
@@ -316,12 +316,12 @@ def draw_growl(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np
     return _levelled(noise * ((summed[smooth:] - summed[:-smooth]) / smooth), rng)
 
 
-def draw_sub_notes(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def draw_sub_bass(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """(S,) a sub bass under a synthesizer: tuned notes below 100 Hz, many of which begin as a kick
     does.
 
     It tells a drum from a note by whether the pitch stays, not by where it lies. Its level is as
-    for `draw_growl`.
+    for `draw_noise_bass`.
     """
     lowest = rng.uniform(28, 60)
     n_notes = int(rng.integers(1, 9))

@@ -25,11 +25,11 @@ from rtmss.training.mixtures.augment import (
     draw_drive,
     draw_equaliser,
     draw_formants,
-    draw_growl,
     draw_master,
+    draw_noise_bass,
     draw_room,
     draw_side,
-    draw_sub_notes,
+    draw_sub_bass,
     smooth_length,
 )
 from rtmss.training.mixtures.bank import Bank, Urn, choose_share, draw_start
@@ -50,14 +50,14 @@ CROWD = 5
 
 
 class Episodes(Dataset[Plan]):
-    """Endless batches of episodes by number, planned, fixed by the recipe's seed and the lane."""
+    """Endless batches of episodes by number, planned, fixed by the recipe's seed and the stream."""
 
     def __init__(
-        self, bank: Bank, embeddings: list[NDArray[np.float32]], recipe: Recipe, lane: int = 0
+        self, bank: Bank, embeddings: list[NDArray[np.float32]], recipe: Recipe, stream: int = 0
     ) -> None:
         self.bank = bank
         self.recipe = recipe
-        self.lane = lane
+        self.stream = stream
         unit = recipe.model.stft.hop_length * recipe.loop.windows
         self.n_samples = int(recipe.episodes.seconds * recipe.model.sample_rate) // unit * unit
         self.families: dict[str, list[int]] = {}
@@ -78,9 +78,9 @@ class Episodes(Dataset[Plan]):
         self.backings = [
             i for i in self.families.get("other", []) if bank.takes[i].label == "backing"
         ]
-        self.rivals: dict[tuple[str, str], Urn] = {}
+        self.distractors: dict[tuple[str, str], Urn] = {}
         if recipe.episodes.over_backing:
-            # Those that have a share of their own play in no gathering, where they would leave
+            # Those that have a share of their own play in no random mix, where they would leave
             # little to ask for.
             others = sorted(set(self.families.pop("other", [])) - set(self.backings))
             self.families |= {"other": others} if others else {}
@@ -88,7 +88,7 @@ class Episodes(Dataset[Plan]):
         self.backing_urn = Urn(bank, self.backings)
 
     def __getitem__(self, number: int) -> Plan:
-        rng = np.random.default_rng([self.recipe.seed, self.lane, number])
+        rng = np.random.default_rng([self.recipe.seed, self.stream, number])
         mixtures = [self._draw(rng) for _ in range(self.recipe.loop.batch)]
         first = np.cumsum([0, *(len(mixture.parts) for mixture in mixtures)])
         n_targets = self.recipe.episodes.n_targets
@@ -112,7 +112,7 @@ class Episodes(Dataset[Plan]):
             return _column([getattr(part, name) for part in parts])
 
         sub_parts, subs = self._sounds([part.sub for part in parts])
-        growl_parts, growls = self._sounds([part.growl for part in parts])
+        noise_bass_parts, noise_basses = self._sounds([part.noise_bass for part in parts])
         return Plan(
             seed=torch.tensor(int(rng.integers(2**62))),
             gain=_column([mixture.gain for mixture in mixtures]),
@@ -135,8 +135,8 @@ class Episodes(Dataset[Plan]):
             sides=column("sides"),
             sub_parts=sub_parts,
             subs=subs,
-            growl_parts=growl_parts,
-            growls=growls,
+            noise_bass_parts=noise_bass_parts,
+            noise_basses=noise_basses,
             level=column("level"),
             part_gain=column("gain"),
         )
@@ -171,7 +171,7 @@ class Episodes(Dataset[Plan]):
         return Mixture(gain, master, voice_level, parts, targets)
 
     def _parts(self, rng: np.random.Generator) -> list[Part]:
-        """What sounds: a record's accompaniment, a song, or a gathering."""
+        """What sounds: a record's accompaniment, a song, or a random mix."""
         recipe = self.recipe.episodes
         if self.backings and "vocals" in self.families and _toss(recipe.over_backing, rng):
             return self._over_backing(rng)
@@ -198,7 +198,7 @@ class Episodes(Dataset[Plan]):
         n_in = self._length_at(2 ** (rng.uniform(-2, 2) / 12) if rng.random() < 0.5 else 1.0)
         start = draw_start(self.bank, index, n_in, rng)
         gain = 10 ** (rng.normal(0, 2.5) / 20)
-        backing = self._disguised(index, start, n_in, rng, 0.3, 0.1, 0.0, Level.RECORDED, gain)
+        backing = self._augmented(index, start, n_in, rng, 0.3, 0.1, 0.0, Level.RECORDED, gain)
         return [backing, self._singer_over_the_rest(rng)]
 
     def _singer_over_the_rest(self, rng: np.random.Generator) -> Part:
@@ -247,7 +247,7 @@ class Episodes(Dataset[Plan]):
                 parts[number] = self._recognizable(part)
         own = [part for part in parts if self._family(part) == family]
         if len(own) == 1:
-            parts.append(self._rival(own[0], rng))
+            parts.append(self._distractor(own[0], rng))
         are_known = family in self.questions.answerable(parts) and self.questions.tells_apart(
             parts, family
         )
@@ -263,18 +263,18 @@ class Episodes(Dataset[Plan]):
         n_in = part.n_in if part.level == Level.RECORDED else self._length_at(1.0)
         return part._replace(n_in=n_in, formants=1.0)
 
-    def _rival(self, part: Part, rng: np.random.Generator) -> Part:
+    def _distractor(self, part: Part, rng: np.random.Generator) -> Part:
         """Another source of the same family, some decibels softer or louder."""
         family = self._family(part)
         player = self._player(part.take)
-        if player not in self.rivals:
+        if player not in self.distractors:
             others = [i for i in self.families[family] if self._player(i) != player]
-            self.rivals[player] = Urn(self.bank, others)
-        rival = self._recognizable(self._solo(family, rng, self.rivals[player]))
+            self.distractors[player] = Urn(self.bank, others)
+        distractor = self._recognizable(self._solo(family, rng, self.distractors[player]))
         gain = part.gain * 10 ** (rng.normal(0, 4) / 20)
         if part.level != Level.RECORDED:
-            return rival._replace(level=part.level, gain=gain)
-        return rival._replace(level=Level.LOUDEST, gain=gain * self._recorded_level(part.take))
+            return distractor._replace(level=part.level, gain=gain)
+        return distractor._replace(level=Level.LOUDEST, gain=gain * self._recorded_level(part.take))
 
     def _family(self, part: Part) -> str:
         return self.questions.family(part)
@@ -303,7 +303,7 @@ class Episodes(Dataset[Plan]):
             elif index == anchor or rng.random() > 0.12:
                 gain = 10 ** (rng.normal(0, 2.5) / 20)
                 parts.append(
-                    self._disguised(index, start, n_in, rng, 0.3, 0.1, 0.0, Level.RECORDED, gain)
+                    self._augmented(index, start, n_in, rng, 0.3, 0.1, 0.0, Level.RECORDED, gain)
                 )
         has_voice = any(self.bank.takes[index].family == "vocals" for index in indices)
         may_sing = "vocals" in self.families and not has_voice
@@ -323,7 +323,7 @@ class Episodes(Dataset[Plan]):
     def _more_families(
         self, first: list[str], n_families: int, rng: np.random.Generator
     ) -> list[str]:
-        """Families of a gathering, as many as are wanted and there are, beginning with the
+        """Families of a random mix, as many as are wanted and there are, beginning with the
         `first`.
         """
         families = list(first)
@@ -339,7 +339,7 @@ class Episodes(Dataset[Plan]):
         return families
 
     def _solo(self, family: str, rng: np.random.Generator, urn: Urn | None = None) -> Part:
-        """One disguised take, of the family or of some of it, its loudest half second near -24
+        """One augmented take, of the family or of some of it, its loudest half second near -24
         dBFS.
         """
         index = (urn or self.urns[family]).draw(rng)
@@ -351,11 +351,11 @@ class Episodes(Dataset[Plan]):
         dry_voice = is_voice and not self.bank.takes[index].song
         room, drive = (0.6 if dry_voice else 0.2) * often, (0.3 if is_voice else 0.1) * often
         gain = 10 ** (rng.normal(-22 if is_voice else -24, 5) / 20)
-        return self._disguised(
+        return self._augmented(
             index, start, n_in, rng, 0.6 * often, room, drive, Level.LOUDEST, gain
         )
 
-    def _disguised(
+    def _augmented(
         self,
         take: int,
         start: int,
@@ -367,13 +367,14 @@ class Episodes(Dataset[Plan]):
         level: Level,
         gain: float,
     ) -> Part:
-        """A part with an equaliser, a room and a drive, each at its probability; some sounds growl.
+        """A part with an equaliser, a room and a drive, each at its probability; some
+        have a noise bass.
 
-        Without growls, everything low and noise-like would be taken for a drum.
+        Without it, everything low and noise-like would be taken for a drum.
         """
         recipe, rate = self.recipe.episodes, self.bank.sample_rate
         family = self.bank.takes[take].family
-        may_growl = family in {"synth", "bass", "other"}
+        may_have_noise_bass = family in {"synth", "bass", "other"}
         has_room = rng.random() < room
         return Part(
             take,
@@ -385,11 +386,11 @@ class Episodes(Dataset[Plan]):
             draw_compressor(rng) if _toss(recipe.compressed, rng) else UNCOMPRESSED,
             draw_drive(rng) if rng.random() < drive else 0.0,
             draw_side(2 if has_room else self.bank.takes[take].n_channels, rng),
-            draw_sub_notes(self.n_samples, rate, rng)
-            if may_growl and rng.random() < recipe.sub_notes
+            draw_sub_bass(self.n_samples, rate, rng)
+            if may_have_noise_bass and rng.random() < recipe.sub_notes
             else None,
-            draw_growl(self.n_samples, rate, rng)
-            if may_growl and rng.random() < recipe.growl
+            draw_noise_bass(self.n_samples, rate, rng)
+            if may_have_noise_bass and rng.random() < recipe.growl
             else None,
             level,
             gain,

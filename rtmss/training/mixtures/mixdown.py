@@ -1,4 +1,4 @@
-"""From a plan to sound: takes are played, disguised, levelled and mixed, a whole batch at once, on
+"""From a plan to sound: takes are played, augmented, levelled and mixed, a whole batch at once, on
 any device.
 
 On a GPU the bank's audio lies there, and the processor does nothing but plan. On a processor takes
@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from rtmss.signal.dynamics import UNMASTERED, master_gains
+from rtmss.training.mixtures.augmenter import Augmenter, Sounds
 from rtmss.training.mixtures.bank import Bank
+from rtmss.training.mixtures.device_bank import DeviceBank
 from rtmss.training.mixtures.draw import Episodes
 from rtmss.training.mixtures.plan import Episode, Level, Plan
-from rtmss.training.mixtures.shelf import Shelf
-from rtmss.training.mixtures.sounds import Disguises, Sounds
 
 
 class Mixdown:
@@ -30,13 +30,19 @@ class Mixdown:
         self.bank = bank
         self.n_samples = n_samples
         self.device = device
-        self.shelf = None if device.type == "cpu" else Shelf(bank, device, compiled=compiled)
+        self.device_bank = (
+            None if device.type == "cpu" else DeviceBank(bank, device, compiled=compiled)
+        )
 
     def __call__(self, plan: Plan) -> Episode:
         """The batch that `plan` describes."""
-        disguises = Disguises(self.bank, plan, self.n_samples, self.device)
-        sounds = disguises.one_by_one() if self.shelf is None else disguises.at_once(self.shelf)
-        sides = disguises.sides()
+        augmenter = Augmenter(self.bank, plan, self.n_samples, self.device)
+        sounds = (
+            augmenter.one_by_one()
+            if self.device_bank is None
+            else augmenter.at_once(self.device_bank)
+        )
+        sides = augmenter.sides()
         sides = sides * self._levels(plan, sounds, sides)[:, None]
         mixture = sounds.sums(len(plan.gain), plan.mixture_of, torch.arange(len(sides)), sides)
         wanted = sides[plan.wanted_parts.to(self.device)]

@@ -55,7 +55,7 @@ class Part(NamedTuple):
     """0 for none."""
     sides: tuple[float, ...]
     sub: NDArray[np.float32] | None
-    growl: NDArray[np.float32] | None
+    noise_bass: NDArray[np.float32] | None
     level: Level
     gain: float
 
@@ -116,7 +116,7 @@ class Plan(NamedTuple):
     """(K,) the parts with a sub bass under them, ..."""
     subs: Tensor
     """(K, S) ... and its sound."""
-    growl_parts: Tensor
-    growls: Tensor
+    noise_bass_parts: Tensor
+    noise_basses: Tensor
     level: Tensor
     part_gain: Tensor

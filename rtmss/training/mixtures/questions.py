@@ -164,9 +164,13 @@ class Questions:
             return Target(rest, self.nothing, mean)
         if rng.random() < 0.5:
             return Target(one, mean, self.nothing)
-        rivals = sorted({parts[n].take for n in own} - {take})
+        distractors = sorted({parts[n].take for n in own} - {take})
         return Target(
-            one, mean, np.mean([self._clips_of_one(parts, rival, rng) for rival in rivals], axis=0)
+            one,
+            mean,
+            np.mean(
+                [self._clips_of_one(parts, distractor, rng) for distractor in distractors], axis=0
+            ),
         )
 
     def _clips_of_one(

@@ -20,7 +20,7 @@ from rtmss.live.control.layouts import FILES, LAYOUTS, SURFACE, layout_text
 from rtmss.live.control.osc.table import TABLE, Mode, Row
 
 FOLDER = Path(layouts.__file__).parent
-RECIPES = Path(__file__).parent.parent / "docs/daw.md"
+RECIPES = Path(__file__).parents[3] / "docs/daw.md"
 STEMS = ("vocals", "kit-2")
 PRESETS = ("karaoke", "a-b")
 ADDRESS = re.compile(r"/rtmss/[\w/@-]*\w")

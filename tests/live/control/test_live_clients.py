@@ -22,7 +22,7 @@ import pytest
 from helpers.live_host import Host, jack_server, live_host
 from helpers.makers import Noise, WriteAudio
 from rtmss import __version__
-from rtmss.bench.rig import RATE, free_port
+from rtmss.bench.harness import RATE, free_port
 from rtmss.live.control import layouts
 from rtmss.live.control.osc.arguments import Arg
 from rtmss.live.control.osc.state import STATUS

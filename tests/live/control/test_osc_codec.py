@@ -266,7 +266,7 @@ def test_the_reference_has_every_row_once() -> None:
     assert [row.address for row in reference()] == [row.address for row in TABLE]
     assert len({row.address for row in TABLE}) == len(TABLE)
     assert (
-        "| `/rtmss/stem/<name>/gain` | set, query | f | -120 .. 12 dB | Gain of a stem |"
+        "| `/rtmss/stem/<name>/gain` | set, query | `f` | -120 .. 12 dB | Gain of a stem |"
         in markdown()
     )
 

@@ -46,7 +46,7 @@ class Desk:
         self.controller = MixerController(shared, Library([]), "0123456789ab")
         names = [f"{number}" + "a" * (MAX_NAME - 1) for number in range(MAX_STEMS)]
         self.controller.scene = Scene(tuple(Stem(name, make_condition()) for name in names))
-        status = Status("running", 100, time.monotonic(), sample_rate=44100)
+        status = Status("running", 100, time.monotonic(), sample_rate=44100, hop_length=512)
         shared.report(status, np.zeros((N_METERS, 2), np.float32))
         self.dispatcher = Dispatcher(self.controller, "1.2.3")
 

@@ -438,10 +438,12 @@ def test_on_this_machine_nothing_is_withheld(studio: Studio) -> None:
     assert studio.ask("/rtmss/echo", 1)[0][:2] == ("/rtmss/done", "/rtmss/echo")
 
 
-def test_an_answer_too_long_for_a_datagram_is_a_refusal(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = {f"{number:04d}-a-preset-with-a-name": None for number in range(4000)}
-    monkeypatch.setattr(studio.controller.library, "presets", lambda: names)
-    [(address, about, code, _)] = studio.ask("/rtmss/presets")
-    assert (address, about, code) == ("/rtmss/fail", "/rtmss/presets", "size")
+def test_an_answer_too_long_for_a_datagram_is_a_refusal(studio: Studio) -> None:
+    longest = message("/rtmss/ping", bytes(65_470))
+    [(address, about, code, _)] = _sent(studio, longest)
+    assert (address, about, code) == ("/rtmss/fail", "/rtmss/pong", "size")
+
+
+def _sent(studio: Studio, data: bytes) -> list[tuple[Any, ...]]:
+    studio.server._handle(data, Peer(*studio.udp.getsockname()))
+    return studio.hear()

@@ -14,7 +14,7 @@ import pytest
 
 from helpers.live_host import Host, jack_client, undisturbed
 from rtmss.audio import Audio
-from rtmss.bench.rig import RATE
+from rtmss.bench.harness import RATE
 
 pytestmark = pytest.mark.jack
 

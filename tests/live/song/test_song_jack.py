@@ -14,7 +14,7 @@ from pedalboard.io import AudioFile
 
 from helpers.live_host import Host, jack_client, jack_server, live_host, undisturbed
 from rtmss.audio import Audio
-from rtmss.bench.rig import RATE
+from rtmss.bench.harness import RATE
 from rtmss.live.buffers.declick import FADE
 
 pytestmark = pytest.mark.jack

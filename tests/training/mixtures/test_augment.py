@@ -13,10 +13,10 @@ from rtmss.training.mixtures.augment import (
     colour,
     draw_drive,
     draw_equaliser,
-    draw_growl,
+    draw_noise_bass,
     draw_room,
     draw_side,
-    draw_sub_notes,
+    draw_sub_bass,
     equaliser_gains,
     play,
     put_under,
@@ -249,7 +249,7 @@ def test_a_seed_fixes_everything(noise: Noise) -> None:
 def test_a_growl_is_low_and_leaves_the_rest_as_it_was(noise: Noise) -> None:
     audio, n_growling = torch.from_numpy(noise(44100)), 0
     for seed in range(8):
-        sound = torch.from_numpy(draw_growl(44100, 44100, np.random.default_rng(seed)))
+        sound = torch.from_numpy(draw_noise_bass(44100, 44100, np.random.default_rng(seed)))
         added = put_under(audio[None], torch.tensor([0]), sound[None])[0] - audio
         power = torch.fft.rfft(added).abs().square().sum(0)  # bins of 1 Hz
         n_growling += int(added.square().mean() > 1e-3 * audio.square().mean())
@@ -261,7 +261,7 @@ def test_sub_notes_are_tones_below_the_sound(noise: Noise) -> None:
     generator = rng()
     for _ in range(20):
         audio = torch.from_numpy(noise(RATE))
-        sound = torch.from_numpy(draw_sub_notes(RATE, RATE, generator))
+        sound = torch.from_numpy(draw_sub_bass(RATE, RATE, generator))
         added = put_under(audio[None], torch.tensor([0]), sound[None])[0] - audio
         assert torch.isfinite(added).all()
         level = 10 * torch.log10(added.square().mean() / audio.square().mean())

@@ -12,10 +12,10 @@ from rtmss.config import SeparatorConfig
 from rtmss.signal.dynamics import UNCOMPRESSED, UNMASTERED
 from rtmss.training.mixtures.augment import DRY, FADE, PLAIN
 from rtmss.training.mixtures.bank import Bank, Take
+from rtmss.training.mixtures.device_bank import DeviceBank
 from rtmss.training.mixtures.draw import Episodes
 from rtmss.training.mixtures.mixdown import Mixdown
 from rtmss.training.mixtures.plan import Level, Plan
-from rtmss.training.mixtures.shelf import Shelf
 from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
 
 RATE = 8000
@@ -74,8 +74,8 @@ def plan(takes: list[int], **changes: Tensor) -> Plan:
         sides=torch.tensor([[1.0, 0, 0, 1]] * n),
         sub_parts=nobody,
         subs=silent,
-        growl_parts=nobody,
-        growls=silent,
+        noise_bass_parts=nobody,
+        noise_basses=silent,
         level=torch.full((n,), int(Level.RECORDED)),
         part_gain=torch.ones(n),
     )
@@ -145,9 +145,9 @@ def test_levels_are_of_the_loudest_half_second_and_over_the_rest(bank: Bank) -> 
 @pytest.mark.parametrize("start", [500, -3000, 20000])
 def test_a_shelf_plays_what_is_read_from_disk(bank: Bank, n_in: int, start: int) -> None:
     wanted = plan([0, 1, 0], n_in=torch.full((3,), n_in), start=torch.full((3,), start))
-    read, shelved = Mixdown(bank, N, CPU), Mixdown(bank, N, CPU)
-    shelved.shelf = Shelf(bank, CPU, compiled=False)
-    ours, theirs = read(wanted).targets, shelved(wanted).targets
+    read, on_device = Mixdown(bank, N, CPU), Mixdown(bank, N, CPU)
+    on_device.device_bank = DeviceBank(bank, CPU, compiled=False)
+    ours, theirs = read(wanted).targets, on_device(wanted).targets
     assert ours.abs().max() > 1e-2
     assert (ours - theirs).square().mean() < 1e-4 * ours.square().mean()
 
@@ -156,9 +156,11 @@ def test_what_is_played_faster_does_not_fold(bank: Bank) -> None:
     high = np.round(10000 * np.sin(2 * np.pi * 3700 / RATE * np.arange(3 * RATE))).astype(np.int16)[
         :, None
     ]
-    shelf = Shelf(Bank(bank.takes[:1], [high], bank.levels[:1], RATE), CPU, compiled=False)
+    device_bank = DeviceBank(
+        Bank(bank.takes[:1], [high], bank.levels[:1], RATE), CPU, compiled=False
+    )
     wanted = plan([0], n_in=torch.tensor([round(1.33 * (N + 2 * FADE))]))
-    played = shelf.play(wanted, N + 2 * FADE)  # 4.9 kHz are above half of 8 kHz
+    played = device_bank.play(wanted, N + 2 * FADE)  # 4.9 kHz are above half of 8 kHz
     assert played.square().mean() < 0.1 * (high / 32768).astype(np.float32).var()
 
 
@@ -167,10 +169,10 @@ def test_drawn_episodes_are_the_same_from_a_shelf(band: Bank, tiny_config: Separ
         model=tiny_config, loop=LoopRecipe(batch=4), episodes=EpisodeRecipe(seconds=1.0)
     )
     plans = Episodes(band, [np.ones((2, 16), np.float32)] * len(band.takes), recipe)
-    read, shelved = (Mixdown(band, plans.n_samples, CPU) for _ in range(2))
-    shelved.shelf = Shelf(band, CPU, compiled=False)
+    read, on_device = (Mixdown(band, plans.n_samples, CPU) for _ in range(2))
+    on_device.device_bank = DeviceBank(band, CPU, compiled=False)
     for number in range(3):
-        ours, theirs = read(plans[number]), shelved(plans[number])
+        ours, theirs = read(plans[number]), on_device(plans[number])
         # The takes are white noise, of which an interpolation loses the highest octave's top.
         assert (ours.mixture - theirs.mixture).square().mean() < 0.1 * ours.mixture.square().mean()
         assert ours.targets.shape == theirs.targets.shape

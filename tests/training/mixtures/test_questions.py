@@ -50,7 +50,7 @@ def embeddings_of(bank: Bank) -> list[NDArray[np.float32]]:
 
 @pytest.fixture
 def episodes(records: Bank, tiny_config: SeparatorConfig) -> Callable[..., Episodes]:
-    """episodes(**fields of the recipe) without disguises and absent targets."""
+    """episodes(**fields of the recipe) without augments and absent targets."""
 
     def make(**fields: object) -> Episodes:
         plain: dict[str, object] = {

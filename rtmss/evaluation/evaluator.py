@@ -28,9 +28,9 @@ from rtmss.evaluation.report import (
     BASELINES,
     BINARY,
     MIXTURE,
+    NMF,
     ORACLE,
     OWN,
-    RIVAL,
     ZERO,
     Absence,
     Score,
@@ -49,7 +49,7 @@ Result = tuple[list[Score], list[Absence]]
 
 
 @dataclass(frozen=True)
-class Examiner:
+class Evaluator:
     """A separator, and how it is told what to separate."""
 
     separator: Separator
@@ -129,7 +129,7 @@ class Examiner:
                 piece.mixture, self.sample_rate, conditions[i : i + N_TOGETHER]
             )
 
-    def examine(self, piece: Piece, targets: Sequence[str]) -> Result:
+    def evaluate(self, piece: Piece, targets: Sequence[str]) -> Result:
         """Separate the targets out of a piece by all numbers of clips, and score them beside the
         baselines.
 
@@ -193,7 +193,7 @@ class Examiner:
             {(shots.positive, shots.own) for shots in self.shots if shots.positive}
         ):
             estimate = learned_spectra(piece.mixture, clips[target, own][:n])
-            yield RIVAL, Shots(n, 0, own), estimate
+            yield NMF, Shots(n, 0, own), estimate
         if target == "drums":
             yield BASELINES[target], None, percussive_part(piece.mixture)
         if target == "vocals":

@@ -104,7 +104,7 @@ def host_processes(pid: int) -> dict[str, int]:
     return found
 
 
-class Rig:
+class LiveHarness:
     """All of it, as a context; leave it and every process ends."""
 
     def __init__(self, options: list[str], period: int, *, is_realtime: bool = False) -> None:
@@ -125,7 +125,7 @@ class Rig:
         self._name = f"rtmss-bench-{os.getpid()}"
         self._environment = jack_environment(self._name)
 
-    def __enter__(self) -> Rig:
+    def __enter__(self) -> LiveHarness:
         """Start everything.
 
         Raises:
@@ -175,7 +175,7 @@ class Rig:
                 pipe.close()
 
     def spawn(self, module: str, *args: str, **how: Any) -> subprocess.Popen[str]:
-        """Run a module as a process of this rig."""
+        """Run a module as a process of this harness."""
         command = [sys.executable, "-m", module, *args]
         process = subprocess.Popen(command, text=True, env=self._environment, **how)
         self._processes.append(process)

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import save
-from test_bounded import ODDITIES, bomb_of_aliases
 
 from helpers.makers import MakeCondition, Noise
+from helpers.oddities import ODDITIES, bomb_of_aliases
 from helpers.osc_server import Studio, Told
 from rtmss.audio import Audio
 from rtmss.cli import main

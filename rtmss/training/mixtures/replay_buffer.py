@@ -18,7 +18,7 @@ import numpy as np
 from rtmss.training.mixtures.draw import Episode
 
 
-def visits(n_first: int, fresh: float, seed: Sequence[int]) -> Iterator[int]:
+def schedule(n_first: int, fresh: float, seed: Sequence[int]) -> Iterator[int]:
     """Numbers of the batches to see, endlessly, from a pool that grows.
 
     Args:
@@ -37,13 +37,13 @@ def visits(n_first: int, fresh: float, seed: Sequence[int]) -> Iterator[int]:
             yield int(rng.integers(n))
 
 
-def revisit(
+def replay(
     numbers: Iterable[int], load: Callable[[Iterable[int]], Iterator[Episode]], *, keep: bool = True
 ) -> Iterator[Episode]:
     """The batches of the given numbers, each of which is loaded when it first comes up.
 
     Args:
-        numbers: from `visits`.
+        numbers: from `schedule`.
         load: gives the batches of some numbers, in their order, and may run ahead.
         keep: keep what is loaded; else every number has to be new.
     """

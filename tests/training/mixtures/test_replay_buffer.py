@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from rtmss.training.mixtures.draw import Episode
-from rtmss.training.mixtures.pool import revisit, visits
+from rtmss.training.mixtures.replay_buffer import replay, schedule
 
 
 def _numbered(numbers: Iterable[int]) -> Iterator[Episode]:
@@ -19,7 +19,7 @@ def _numbered(numbers: Iterable[int]) -> Iterator[Episode]:
 
 
 def _draw(n: int, n_first: int, fresh: float) -> list[int]:
-    drawn = revisit(visits(n_first, fresh, [0]), _numbered, keep=fresh < 1)
+    drawn = replay(schedule(n_first, fresh, [0]), _numbered, keep=fresh < 1)
     return [int(batch.mixture[0, 0, 0]) for batch in itertools.islice(drawn, n)]
 
 
@@ -40,7 +40,7 @@ def test_with_fresh_batches_only_none_comes_back() -> None:
 
 
 def test_what_is_seen_is_what_was_planned() -> None:
-    assert _draw(200, n_first=5, fresh=0.2) == list(itertools.islice(visits(5, 0.2, [0]), 200))
+    assert _draw(200, n_first=5, fresh=0.2) == list(itertools.islice(schedule(5, 0.2, [0]), 200))
 
 
 def test_a_batch_is_loaded_once() -> None:
@@ -51,7 +51,7 @@ def test_a_batch_is_loaded_once() -> None:
             loaded.append(number)
             yield from _numbered([number])
 
-    list(itertools.islice(revisit(visits(5, 0.2, [0]), load), 200))
+    list(itertools.islice(replay(schedule(5, 0.2, [0]), load), 200))
     assert len(loaded) == len(set(loaded)) < 60
 
 
@@ -63,7 +63,7 @@ def test_a_batch_comes_back_as_it_was() -> None:
         torch.rand(1, 2, 8),
         torch.rand(1, 2, 8),
     )
-    back = next(revisit([0], lambda _: iter([batch])))
+    back = next(replay([0], lambda _: iter([batch])))
     assert back.mixture.dtype == torch.float32
     assert (back.mixture - batch.mixture).abs().max() < 3e-4
     assert (back.targets - batch.targets).abs().max() < 3e-4

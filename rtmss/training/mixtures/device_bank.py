@@ -18,7 +18,7 @@ N_TAPS = 16
 """Samples of a take that make one sample at another speed, where a windowed sinc interpolates."""
 
 
-class Shelf:
+class DeviceBank:
     """A bank's audio on a device, played at any speed by interpolation with a windowed sinc."""
 
     def __init__(self, bank: Bank, device: torch.device, *, compiled: bool) -> None:

@@ -1,4 +1,4 @@
-"""What parts sound like: their takes are played and disguised, one by one on a processor, where a
+"""What parts sound like: their takes are played and augmented, one by one on a processor, where a
 part stays in the caches, and all at once on a GPU.
 
 Axes: P parts, C channels, S samples, K shares of sums.
@@ -27,8 +27,8 @@ from rtmss.training.mixtures.augment import (
     to_sides,
 )
 from rtmss.training.mixtures.bank import Bank
+from rtmss.training.mixtures.device_bank import DeviceBank
 from rtmss.training.mixtures.plan import Plan
-from rtmss.training.mixtures.shelf import Shelf
 
 STRAIGHT = (1.0, 0.0, 0.0, 1.0)
 """The sides of what stays where it is."""
@@ -96,8 +96,8 @@ class Together:
         return self.audio.new_zeros(n, *self.audio.shape[1:]).index_add_(0, of.to(device), shares)
 
 
-class Disguises:
-    """Plays and disguises the parts of one batch."""
+class Augmenter:
+    """Plays and augments the parts of one batch."""
 
     def __init__(self, bank: Bank, plan: Plan, n_samples: int, device: torch.device) -> None:
         self.bank = bank
@@ -108,7 +108,7 @@ class Disguises:
         self.is_coloured = (plan.equaliser != plan.equaliser.new_tensor(PLAIN)).any(1)
         self.has_room = (plan.room != plan.room.new_tensor(DRY)).any(1)
         self.put_under = torch.zeros(len(plan.take), dtype=torch.bool)
-        self.put_under[torch.cat([plan.sub_parts, plan.growl_parts])] = True
+        self.put_under[torch.cat([plan.sub_parts, plan.noise_bass_parts])] = True
 
     def sides(self) -> Tensor:
         """(P, 4) what is still to be done to bring each sound to its sides."""
@@ -120,15 +120,15 @@ class Disguises:
         """All parts, read from the bank."""
         return Separate([self._sound(part) for part in range(len(self.plan.take))])
 
-    def at_once(self, shelf: Shelf) -> Together:
-        """All parts, played from a device's shelf."""
+    def at_once(self, device_bank: DeviceBank) -> Together:
+        """All parts, played from a device's bank."""
         rows = torch.arange(len(self.plan.take))
-        spectra = torch.fft.rfft(shelf.play(self.plan, self.n_out))
+        spectra = torch.fft.rfft(device_bank.play(self.plan, self.n_out))
         rate = self.bank.sample_rate
         audio = colour(
             spectra, self.n_out, rate, self.plan.equaliser, self.plan.room, self.generator
         )
-        return Together(self._disguised(audio, rows))
+        return Together(self._augmented(audio, rows))
 
     def _sound(self, part: int) -> Tensor:
         """(C, S) of one part; only what has two sides has two channels."""
@@ -147,9 +147,9 @@ class Disguises:
             )[0]
         is_plain = crop.shape[-1] == self.n_out and gains is None and impulses is None
         played = crop.contiguous() if is_plain else play(crop, self.n_out, gains, impulses)
-        return self._disguised(played[None], rows)[0]
+        return self._augmented(played[None], rows)[0]
 
-    def _disguised(self, audio: Tensor, rows: Tensor) -> Tensor:
+    def _augmented(self, audio: Tensor, rows: Tensor) -> Tensor:
         """(R, C, n_out) audio of the parts in `rows`, (R,), as it is heard but for its level and
         its sides.
         """
@@ -178,7 +178,10 @@ class Disguises:
             return audio
         # What lies under a part is as loud on both sides, wherever the part is.
         audio = changed(audio.expand(-1, 2, -1), plan.sides, self.put_under, to_sides)
-        for parts, sounds in ((plan.sub_parts, plan.subs), (plan.growl_parts, plan.growls)):
+        for parts, sounds in (
+            (plan.sub_parts, plan.subs),
+            (plan.noise_bass_parts, plan.noise_basses),
+        ):
             place, number = (parts == rows[:, None]).nonzero().unbind(1)
             audio = put_under(audio, place.to(self.device), sounds[number].to(self.device).float())
         return audio

@@ -32,10 +32,10 @@ def embeddings_of(bank: Bank) -> list[NDArray[np.float32]]:
 
 
 def draw(
-    bank: Bank, recipe: Recipe, n: int = N_BATCHES, lane: int = 0, **changes: object
+    bank: Bank, recipe: Recipe, n: int = N_BATCHES, stream: int = 0, **changes: object
 ) -> list[Episode]:
     changed = recipe.model_copy(update={"episodes": recipe.episodes.model_copy(update=changes)})
-    episodes = mixed(bank, Episodes(bank, embeddings_of(bank), changed, lane))
+    episodes = mixed(bank, Episodes(bank, embeddings_of(bank), changed, stream))
     return [episodes[number] for number in range(n)]
 
 
@@ -159,7 +159,7 @@ def test_the_same_seed_gives_the_same_episodes(band: Bank, recipe: Recipe) -> No
 
 def test_another_lane_gets_other_episodes(band: Bank, recipe: Recipe) -> None:
     assert not torch.equal(
-        draw(band, recipe, 1)[0].mixture, draw(band, recipe, 1, lane=1)[0].mixture
+        draw(band, recipe, 1)[0].mixture, draw(band, recipe, 1, stream=1)[0].mixture
     )
 
 
