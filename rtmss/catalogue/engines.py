@@ -172,7 +172,10 @@ def on_ray(
             _Actor,
             fn_constructor_args=(start,),
             batch_size=1,
-            compute=data.ActorPoolStrategy(size=min(n_workers, len(items))),
+            # A song that waits behind a long one would keep another actor idle.
+            compute=data.ActorPoolStrategy(
+                size=min(n_workers, len(items)), max_tasks_in_flight_per_actor=1
+            ),
             num_cpus=1,
             num_gpus=n_gpus,
         )
