@@ -33,6 +33,7 @@ MODEL_ID = "0123456789ab"
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_condition: MakeCondition) -> Path:
     """A library in which everything but `good` is broken."""
+    monkeypatch.setenv("COLUMNS", "400")  # a row is a line
     library = tmp_path / "library"
     (library / "conditions").mkdir(parents=True)
     save_condition(library / "conditions" / "good.safetensors", make_condition("good"))
