@@ -76,6 +76,7 @@ class Driver:
         return [child for child in children if any("spawn_main" in w for w in child.cmdline())]
 
 
+@pytest.mark.long
 def test_a_run_that_is_killed_three_times_ends_as_one_that_is_not(crowd: Room) -> None:
     """The driver alone, a worker alone, and all at once, each at a random moment."""
     chance = random.Random()
@@ -117,6 +118,7 @@ def test_a_run_that_is_killed_three_times_ends_as_one_that_is_not(crowd: Room) -
     assert not any((crowd.folder / "out" / "journal").iterdir())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("engine", ["processes", "ray"])
 def test_a_song_that_kills_its_worker_is_given_up_and_the_others_are_made(
     room: Room, monkeypatch: pytest.MonkeyPatch, engine: str

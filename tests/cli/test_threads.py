@@ -75,6 +75,7 @@ def test_who_wants_threads_to_spin_can_have_it() -> None:
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="there is one core")
 @pytest.mark.usefixtures("busy_machine")
+@pytest.mark.long
 def test_the_default_on_a_busy_machine_is_no_slower_than_one_thread() -> None:
     """Spinning, they took 5 to 150 times as long."""
     done = subprocess.run(

@@ -26,7 +26,7 @@ from rtmss.bench.harness import free_port, host_processes
 from rtmss.files import read_audio
 from rtmss.recording.unfinished import end_unfinished
 
-pytestmark = pytest.mark.jack
+pytestmark = [pytest.mark.jack, pytest.mark.long]
 
 SECONDS = float(os.environ.get("RTMSS_CHAOS_SECONDS", "20"))
 SEED = int(os.environ.get("RTMSS_CHAOS_SEED", "0"))

@@ -16,7 +16,7 @@ from helpers.live_family import Family, events, runs, until
 from helpers.live_host import Host
 from rtmss.bench.harness import host_processes
 
-pytestmark = pytest.mark.jack
+pytestmark = [pytest.mark.jack, pytest.mark.long]
 
 
 @pytest.fixture

@@ -427,6 +427,7 @@ def _last_of_two(agent: subprocess.Popen[str]) -> psutil.Process:
     return ranks[1]
 
 
+@pytest.mark.long
 def test_a_run_of_two_processes_that_loses_one_goes_on_from_its_checkpoint(
     recipe: Recipe, band_folder: Path, tmp_path: Path
 ) -> None:
