@@ -344,7 +344,7 @@ def loads(room: Room, monkeypatch: pytest.MonkeyPatch) -> list[str]:
             raise ConfigError("it is empty")
         return Scene(room.controller.scene.stems[:1], fade_ms=77.0)
 
-    monkeypatch.setattr(room.controller.library, "load_preset", lambda name: name)
+    monkeypatch.setattr(room.controller.library, "preset_named", lambda name: name)
     monkeypatch.setattr(Scene, "from_preset", from_preset)
     return names
 
