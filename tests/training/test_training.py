@@ -325,7 +325,8 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.torch.jit.* is deprecated:DeprecationWarning")
+@pytest.mark.long
+@pytest.mark.filterwarnings("default")  # of torch's own, as it compiles
 def test_a_compiled_run_has_the_curve_of_an_eager_one(
     tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
 ) -> None:
