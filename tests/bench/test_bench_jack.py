@@ -67,6 +67,7 @@ def test_memory_is_told_of_every_process_while_audio_comes_faster(tmp_path: Path
         assert min(row["mib"].values()) > 5
 
 
+@pytest.mark.long
 def test_a_soak_tells_late_hops_memory_and_open_files_at_begin_and_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
