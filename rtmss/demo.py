@@ -37,8 +37,10 @@ SWITCHES = (
     (23.0, "karaoke"),
 )
 """When, in seconds, which preset is switched to."""
-LATE_LIMIT = 0.01
-"""Largest share of late hops with which the demo passes."""
+LATE_SHARE = 0.01
+"""The share of late hops from which the demo warns of the machine's speed."""
+DIFFERENCE_LIMIT = 1e-4
+"""The largest difference of the paced run from the whole run with which the demo passes."""
 
 
 @dataclass
@@ -75,7 +77,8 @@ def run_demo(
         seconds: play no more than this of the song.
 
     Returns:
-        Whether the stream kept up and the separation helped.
+        Whether the paced run played what the whole run says, and the separation helped. Late hops
+        are printed, and are no failure: they say how busy the machine was.
     """
     if folder.exists() and not folder.is_dir():
         raise AudioFileError(f"{folder}: is a file, expected a folder for the output")
@@ -107,15 +110,25 @@ def run_demo(
     console.print(_stream_table(separator, choice, live, difference))
     edges = _print_quality(console, mixture, truths, whole.stems)
     console.print(f"Files: {folder}", highlight=False)
-    is_late = live.n_late > LATE_LIMIT * len(live.step_ms)
-    if is_late:
-        console.print(f"Too many late hops: {live.n_late} of {len(live.step_ms)}", style="red")
-    if edges[0] <= 0:
+    return verdict(console, live, difference, edges[0])
+
+
+def verdict(console: Console, live: LiveReport, difference: float, vocals_edge_db: float) -> bool:
+    """Print what is wrong, if anything is; return whether the demo passed."""
+    if live.n_late > LATE_SHARE * len(live.step_ms):
+        console.print(
+            f"{live.n_late} of {len(live.step_ms)} hops were late: this machine was too slow or "
+            "too busy just now. Live, a late hop plays a fallback; see docs/speed.md.",
+            style="yellow",
+        )
+    if difference > DIFFERENCE_LIMIT:
+        console.print("The paced run does not play what the whole run says", style="red")
+    if vocals_edge_db <= 0:
         console.print(
             "The separation did not help: vocals are no better than the mixture or silence",
             style="red",
         )
-    return not is_late and edges[0] > 0
+    return difference <= DIFFERENCE_LIMIT and vocals_edge_db > 0
 
 
 def play_live(

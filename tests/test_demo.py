@@ -111,3 +111,23 @@ def test_the_demo_fails_when_the_separation_does_not_help(
         separator, Anything([]), tmp_path, Console(file=said, width=120), wait=False, seconds=8
     )
     assert "did not help" in said.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("n_late", "difference", "edge_db", "printed", "passed"),
+    [
+        (1, 1e-7, 7.0, "", True),
+        # Late hops are what the machine did, not what was installed.
+        (50, 1e-7, 7.0, "50 of 100 hops were late", True),
+        (0, 1e-3, 7.0, "does not play what the whole run says", False),
+        (0, 1e-7, -0.1, "did not help", False),
+    ],
+)
+def test_the_verdict(
+    n_late: int, difference: float, edge_db: float, printed: str, passed: bool
+) -> None:
+    said = io.StringIO()
+    live = demo.LiveReport(np.zeros((2, 0), np.float32), [5.0] * 100, n_late)
+    assert demo.verdict(Console(file=said, width=200), live, difference, edge_db) == passed
+    assert printed in said.getvalue()
+    assert bool(printed) == bool(said.getvalue())
