@@ -14,12 +14,14 @@ import sys
 from collections.abc import Iterable
 from typing import IO, Any
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
 _PIPE_WIDTH = 4096
 """Columns where there is no terminal: nothing is broken that a script might read."""
+_PIPE_HEIGHT = 25
+"""Lines where there is no terminal."""
 _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -48,7 +50,16 @@ def _escaped(character: str) -> str:
 
 
 class _PlainConsole(Console):
-    """A console that obeys nothing in what it prints."""
+    """A console that obeys nothing in what it prints. Its width is looked up when it prints."""
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        columns = os.environ.get("COLUMNS", "")
+        if columns.isdecimal() and int(columns):
+            return ConsoleDimensions(int(columns), _PIPE_HEIGHT)
+        if not self.file.isatty():
+            return ConsoleDimensions(_PIPE_WIDTH, _PIPE_HEIGHT)
+        return super().size
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(plain(text), **options)
@@ -63,10 +74,7 @@ class _PlainConsole(Console):
 
 def make_console(*, stderr: bool = False) -> Console:
     """A console for standard output or error, on which text stands as it is."""
-    stream = sys.stderr if stderr else sys.stdout
-    is_narrow = stream is not None and stream.isatty()
-    options: dict[str, Any] = {} if is_narrow or "COLUMNS" in os.environ else {"width": _PIPE_WIDTH}
-    return _PlainConsole(stderr=stderr, markup=False, emoji=False, highlight=False, **options)
+    return _PlainConsole(stderr=stderr, markup=False, emoji=False, highlight=False)
 
 
 def can_take(stream: IO[str] | None) -> bool:

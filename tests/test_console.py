@@ -47,6 +47,19 @@ def test_tables_and_lines_print_text_as_it_is(
     assert "\x1b" not in printed
 
 
+def test_the_width_is_that_of_the_moment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A console that a program keeps knows nothing of the width at its birth."""
+    monkeypatch.setenv("COLUMNS", "20")
+    console = make_console()
+    console.print("word " * 10)
+    assert max(len(line) for line in capsys.readouterr().out.splitlines()) <= 20
+    monkeypatch.delenv("COLUMNS")
+    console.print("word " * 10)
+    assert capsys.readouterr().out == "word " * 10 + "\n"
+
+
 def test_a_progress_bar_shows_a_name_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     with Progress(TextColumn("{task.description}", markup=False), console=make_console()) as bar:
         bar.add_task("[/b]\x1b]0;t")

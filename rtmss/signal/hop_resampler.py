@@ -97,5 +97,7 @@ class HopResampler:
 def _filter(distances: NDArray[np.float64], half: float, cutoff: float) -> Audio:
     """Weights of samples at these distances; those for one output sample add up to 1."""
     window = np.i0(BETA * np.sqrt(np.clip(1 - (distances / half) ** 2, 0, None)))
-    weights = np.sinc(cutoff * distances) * window * (np.abs(distances) < half)
+    # A sample just at the edge is left out, whichever way its distance was rounded.
+    is_inside = np.abs(distances) < half - 1e-6
+    weights = np.sinc(cutoff * distances) * window * is_inside
     return np.asarray(weights / weights.sum(-2, keepdims=True), np.float32)

@@ -193,7 +193,7 @@ def test_the_edges_by_number_of_clips_are_printed_and_written(
     assert list(row) == ["on", "target", "1+0", "1+1", "2+0", "2+1"]
     assert float(row["2+1"]) == pytest.approx(score.edge_db, abs=1e-3)
     for word in ("by positive + negative clips", "2+1", "BSSEval v4: medians", "SIR"):
-        assert word in printed
+        assert word in " ".join(printed.split())  # a narrow table breaks its title
 
 
 def test_bsseval_is_of_all_methods_but_silence(swept: tuple[Report, Path, str]) -> None:

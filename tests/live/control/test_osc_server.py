@@ -306,7 +306,7 @@ def test_one_connection_too_many_closes_the_one_that_was_idle_longest(
     last = connect()
     studio.until(clients[0].is_dropped)
     last.send(message("/rtmss/ping", 1))
-    assert studio.until(last.hear) == [("/rtmss/pong", "0.1.0", 1)]
+    assert studio.until(last.hear) == [("/rtmss/pong", __version__, 1)]
     assert not clients[1].is_dropped()
 
 
