@@ -31,7 +31,8 @@ from rtmss.synth.instruments import KITS, LEFT_OUT, OWN, SOUNDS
 from rtmss.synth.midi import write_midi
 from rtmss.synth.mixing import CEILING, master, mix_stems
 from rtmss.synth.oscillators import sweep_filter, synthesize_notes, tone
-from rtmss.synth.own import draw_patch, play_own
+from rtmss.synth.own import play_own
+from rtmss.synth.patches import draw_patch
 from rtmss.synth.perform import _trim
 from rtmss.synth.play import play_part
 from rtmss.synth.score import Grid, Note, Part, Song
