@@ -54,8 +54,8 @@ class Side:
     @property
     def name(self) -> str:
         """The source, and the instrument where it is not the family itself."""
-        take = self.recording.take
-        return take.source if take.label == take.family else f"{take.source} ({take.label})"
+        track = self.recording.track
+        return track.source if track.label == track.family else f"{track.source} ({track.label})"
 
 
 class Heard(NamedTuple):
@@ -106,7 +106,7 @@ class DuetExam:
 
     def _lay(self, heard: Sequence[Heard], rate: int) -> Piece | None:
         """Both sources over the backing, with the same energy; None where one is silent."""
-        family = self.first.recording.take.family
+        family = self.first.recording.track.family
         n = heard[0].audio.shape[-1]
         is_own = self.first.song is self.song
         whole = read_song(self.song, rate, None if is_own else Excerpt(n / rate))
@@ -126,7 +126,7 @@ class DuetExam:
         # Giving out both, and giving out nothing, then have the same SDR: 0 dB.
         voices[1] = voices[1] * np.float32(np.sqrt(energy(voices[0]) / energy(voices[1])))
         labels = {name: whole.label(name) for name in backing}
-        labels |= {side.name: side.recording.take.label for side in (self.first, self.second)}
+        labels |= {side.name: side.recording.track.label for side in (self.first, self.second)}
         stems = backing | {self.first.name: voices[0], self.second.name: voices[1]}
         gain = np.float32(min(1.0, 0.98 / np.abs(add(stems.values())).max()))
         stems = {name: audio * gain for name, audio in stems.items()}
@@ -135,7 +135,7 @@ class DuetExam:
     def _scores(
         self, evaluator: Evaluator, piece: Piece, clips: Sequence[Sequence[Audio]]
     ) -> Iterator[Score]:
-        family = self.first.recording.take.family
+        family = self.first.recording.track.family
         sides = [self.first.name, self.second.name]
         both = piece.stems[sides[0]] + piece.stems[sides[1]]
         ways = list(
@@ -210,18 +210,18 @@ def _find_sides(material: Material, family: str) -> list[Side]:
     """The sources of a family, each with the instrument that it plays."""
     groups: dict[tuple[str, str], list[Recording]] = {}
     for recording in material.recordings:
-        take = recording.take
-        if take.family == family and Path(take.path).stem != SPOKEN:
-            groups.setdefault((take.source, take.label), []).append(recording)
+        track = recording.track
+        if track.family == family and Path(track.path).stem != SPOKEN:
+            groups.setdefault((track.source, track.label), []).append(recording)
     songs = {song.name: song for song in material.songs if not _hides(song, family)}
     sides = []
     for _, found in sorted(groups.items()):
-        first = next((recording for recording in found if recording.take.song in songs), None)
+        first = next((recording for recording in found if recording.track.song in songs), None)
         if first is None:
-            alone = [recording for recording in found if not recording.take.song]
+            alone = [recording for recording in found if not recording.track.song]
             first = (alone or found)[0]
         more = tuple(recording for recording in found if recording is not first)
-        sides.append(Side(first, more, songs.get(first.take.song)))
+        sides.append(Side(first, more, songs.get(first.track.song)))
     return sides
 
 

@@ -125,7 +125,7 @@ def find_exams(
     Raises:
         ConfigError: a target is unknown.
     """
-    recorded = {recording.take.family for recording in clips.recordings}
+    recorded = {recording.track.family for recording in clips.recordings}
     usual = [name for name in TARGETS if name in recorded]
     wanted = tuple(find(name, JUDGED, "target") for name in targets or usual)
     exams: list[Exam] = [
@@ -180,9 +180,9 @@ def find_unseen(materials: Sequence[Material], clips: ClipLibrary) -> list[str]:
     Raises:
         ConfigError: there are none.
     """
-    takes = [recording.take for material in materials for recording in material.recordings]
-    alone = {take.label for take in takes if not take.song}
-    unseen = sorted(alone - {recording.take.label for recording in clips.recordings})
+    tracks = [recording.track for material in materials for recording in material.recordings]
+    alone = {track.label for track in tracks if not track.song}
+    unseen = sorted(alone - {recording.track.label for recording in clips.recordings})
     if not unseen:
         raise ConfigError(
             f"{_folders(materials)}: no unseen instrument; expected "

@@ -18,7 +18,7 @@ from helpers.makers import Noise, WriteAudio
 from rtmss.audio import Audio
 from rtmss.cli import main
 from rtmss.config import ConfigError, SeparatorConfig, UserError
-from rtmss.datasets import find_takes
+from rtmss.datasets import find_tracks
 from rtmss.datasets.check import check
 from rtmss.files import read_audio
 from rtmss.teachers.batch import find_songs, read_about, split_songs
@@ -144,11 +144,11 @@ def test_the_yaml_names_song_teacher_and_instruments(tmp_path: Path, song: Path)
 
 def test_what_was_split_is_read_as_takes(tmp_path: Path, song: Path) -> None:
     split([song], tmp_path / "out", licence="CC0-1.0", about={"tune.wav": {"artist": "Ana"}})
-    takes = {
+    tracks = {
         (t.stem, t.label, t.source, t.song, t.licence)
-        for t in find_takes(tmp_path / "out", "train")
+        for t in find_tracks(tmp_path / "out", "train")
     }
-    assert takes == {
+    assert tracks == {
         ("vocals", "vocals", "Ana", "tune", "CC0-1.0"),
         ("backing", "backing", "Ana", "tune", "CC0-1.0"),
     }
@@ -344,7 +344,7 @@ def test_names_in_any_script_are_kept(
     source = write_audio(tmp_path / "Ezer Év, 千の風.wav", noise(RATE), RATE)
     about = {source.name: {"artist": "Яна", "title": "千の風"}}
     assert split([source], tmp_path / "out", about=about)[0] == ["Ezer Év, 千の風"]
-    assert {take.source for take in find_takes(tmp_path / "out", "train")} == {"Яна"}
+    assert {track.source for track in find_tracks(tmp_path / "out", "train")} == {"Яна"}
 
 
 def damaged(kind: str, path: Path, write_audio: WriteAudio, noise: Noise) -> None:
@@ -545,7 +545,7 @@ def test_no_one_is_taught_what_a_teacher_does_not_tell_apart(
             data / f"performances/train/{label}/ana__1.wav", noise(3 * RATE, 1, 9 + seed), RATE
         )
     bank = load_bank(data, "train", tmp_path / "cache", RATE)
-    points = [np.eye(32, dtype=np.float32)[[number] * 3] for number in range(len(bank.takes))]
+    points = [np.eye(32, dtype=np.float32)[[number] * 3] for number in range(len(bank.tracks))]
     chances = {
         "seconds": 1.0,
         "absent": 0.5,
@@ -559,9 +559,9 @@ def test_no_one_is_taught_what_a_teacher_does_not_tell_apart(
     episodes, rng = Episodes(bank, points, recipe), np.random.default_rng(0)
     asked = set()
     for mixture in (episodes._draw(rng) for _ in range(60)):
-        if rest in {bank.takes[part.take].label for part in mixture.parts}:
+        if rest in {bank.tracks[part.track].label for part in mixture.parts}:
             clips = [
                 number for target in mixture.targets for number in np.flatnonzero(target.positive)
             ]
-            asked |= {bank.takes[number].family for number in clips}
+            asked |= {bank.tracks[number].family for number in clips}
     assert asked == known

@@ -465,7 +465,7 @@ def test_segments_come_with_their_instrument_and_player(band: Bank, recipe: Reci
     assert audio.shape == (3, 8000)
     assert (audio.abs().amax(1) > 1e-3).all()
     for label, source in zip(labels.tolist(), sources.tolist(), strict=True):
-        pairs = {(take.label, take.source) for take in band.takes}
+        pairs = {(track.label, track.source) for track in band.tracks}
         assert batches.sources[source][::-1] in pairs
         assert batches.sources[source][1] == batches.labels[label]
     assert [FAMILY_OF[batches.labels[label]] for label in labels] == [
@@ -484,7 +484,7 @@ def test_classification_trains_the_clip_encoder(
 
 
 def test_every_take_is_embedded(band: Bank, embeddings: list[NDArray[np.float32]]) -> None:
-    assert len(embeddings) == len(band.takes)
+    assert len(embeddings) == len(band.tracks)
     for rows in embeddings:
         assert rows.shape[1] == 16
         assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
@@ -545,7 +545,7 @@ def test_a_run_is_not_gone_on_with_other_data(
     recipe_file.write_text(recipe.model_dump_json())
     train(recipe_file, [band_folder], tmp_path / "run", Console(quiet=True))
     with pytest.raises(
-        ConfigError, match="made for 11 takes, not 22; other data needs another --output"
+        ConfigError, match="made for 11 tracks, not 22; other data needs another --output"
     ):
         train(recipe_file, [band_folder, band_folder], tmp_path / "run", Console(quiet=True))
 
