@@ -44,7 +44,7 @@ Loop = Annotated[
 ]
 LoopCount = Annotated[
     int,
-    typer.Option(min=0, max=9999, help="How many times; the song then goes on. 0 is for ever."),
+    typer.Option(min=0, max=9999, help="How many times; the song then goes on. 0 is without end."),
 ]
 SongStart = Annotated[
     float, typer.Option(min=0, metavar="S", help="Where the song begins, in seconds.")

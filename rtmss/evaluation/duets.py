@@ -18,7 +18,6 @@ from rtmss.config import ConfigError
 from rtmss.datasets.taxonomy import FAMILIES, FAMILY_OF, HIDES
 from rtmss.evaluation.clips import SPOKEN, Recording
 from rtmss.evaluation.evaluator import Evaluator, Result
-from rtmss.evaluation.exams import Exam, Material
 from rtmss.evaluation.metrics import FLOOR, energy, sounding_level
 from rtmss.evaluation.report import BOTH, DUETS, OWN, Score, Shots
 from rtmss.evaluation.songs import (
@@ -31,6 +30,7 @@ from rtmss.evaluation.songs import (
     master,
     read_song,
 )
+from rtmss.evaluation.tasks import Material, Task
 from rtmss.evaluation.voices import VOICE_BELOW_DB
 from rtmss.lookup import find
 
@@ -70,7 +70,7 @@ class Heard(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DuetExam:
+class DuetTask:
     """Two sources of one family over one backing."""
 
     first: Side
@@ -173,7 +173,7 @@ class DuetExam:
 
 def find_duets(
     materials: Sequence[Material], targets: Sequence[str] | None, excerpt: Excerpt
-) -> list[Exam]:
+) -> list[Task]:
     """Every source of a family beside the next one, in the order of their names.
 
     A source that plays in a song is heard over that song without its family, if nothing there may
@@ -189,7 +189,7 @@ def find_duets(
     """
     families = {name: name for name in FAMILIES if name != "other"}
     wanted = [find(name, families, "family") for name in targets or ("vocals", "guitar")]
-    exams: list[Exam] = []
+    tasks: list[Task] = []
     for family in wanted:
         for material in materials:
             sides = _find_sides(material, family)
@@ -198,12 +198,12 @@ def find_duets(
                 song = side.song or (lenders[number % len(lenders)] if lenders else None)
                 if song is not None:
                     beside = sides[(number + 1) % len(sides)]
-                    exams.append(DuetExam(side, beside, song, excerpt, material.place))
-    if not exams:
+                    tasks.append(DuetTask(side, beside, song, excerpt, material.place))
+    if not tasks:
         folders = ", ".join(str(material.folder) for material in materials)
         names = ", ".join(wanted)
         raise ConfigError(f"{folders}: no two sources of {names}, and a song to lay them over")
-    return exams
+    return tasks
 
 
 def _find_sides(material: Material, family: str) -> list[Side]:

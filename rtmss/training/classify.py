@@ -151,9 +151,9 @@ def contrast(embedding: Tensor, source: Tensor, family: Tensor, recipe: EncoderR
     """
     itself = torch.eye(len(source), dtype=torch.bool, device=source.device)
     is_same = (source[:, None] == source) & ~itself
-    is_rival = (family[:, None] == family) & (source[:, None] != source)
+    is_distractor = (family[:, None] == family) & (source[:, None] != source)
     likeness = embedding @ embedding.T / recipe.temperature
-    against = likeness + is_rival * float(np.log(recipe.rival_weight))
+    against = likeness + is_distractor * float(np.log(recipe.rival_weight))
     log_share = likeness - torch.logsumexp(against.masked_fill(itself, -torch.inf), 1, keepdim=True)
     n_same = is_same.sum(1)
     return -((log_share * is_same).sum(1)[n_same > 0] / n_same[n_same > 0]).mean()

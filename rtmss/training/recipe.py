@@ -73,7 +73,7 @@ class EpisodeRecipe(Config):
     added_voice: Probability = 0.5
     """Share of songs without a singer that are given one."""
     growl: Probability = 0.15
-    """Share of synthesizers, basses and effects with a dense, low growl."""
+    """Share of synthesizers, basses and effects with a noise bass."""
     sub_notes: Probability = 0.15
     """Share of the same with a loud, tuned sub bass."""
     formants: Probability = 0.0
@@ -81,7 +81,7 @@ class EpisodeRecipe(Config):
     compressed: Probability = 0.0
     """Share of parts that go through a compressor."""
     doubled: Probability = 0.0
-    """Share of voices and guitars that are played again a moment apart, on a side drawn anew, as by
+    """Share of voices and guitars that are played again a moment apart, on another side, as by
     overdubbing.
     """
     mastered: Probability = 0.0
@@ -94,7 +94,7 @@ class EpisodeRecipe(Config):
     take 4 dB, as on records; in the others voices are about as loud as any other part."""
     crowded: Probability = 0.0
     """Share of mixtures with five or more parts; songs with fewer get further parts from elsewhere,
-    and the other gatherings have four at most. 0 lets gatherings have 2 to `max_parts`, evenly, and
+    and the other random mixes have four at most. 0 lets them have 2 to `max_parts`, evenly, and
     songs as many as they have."""
     same_family: Probability = 0.0
     """Share of mixtures in which several sources of one family play, two singers or two guitars,

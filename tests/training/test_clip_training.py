@@ -92,8 +92,8 @@ def test_contrast_is_the_share_of_the_likeness_that_is_of_the_same_source() -> N
     losses = []
     for a in (0, 1, 4):
         share = {b: float(torch.exp(embedding[a] @ embedding[b] / 0.1)) for b in range(5) if b != a}
-        rivals = {b: 4 if family[b] == family[a] and source[b] != source[a] else 1 for b in share}
-        total = sum(share[b] * rivals[b] for b in share)
+        weight = {b: 4 if family[b] == family[a] and source[b] != source[a] else 1 for b in share}
+        total = sum(share[b] * weight[b] for b in share)
         same = [b for b in share if source[b] == source[a]]
         losses.append(-np.mean([np.log(share[b] / total) for b in same]))
     recipe = PAIRS.model_copy(update={"rival_weight": 4.0})

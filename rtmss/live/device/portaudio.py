@@ -211,7 +211,7 @@ class DeviceStream:
         )  # some report nonsense
 
     def close(self) -> None:
-        """Stop and let go. May hang for ever when a JACK server has died: then end the process
+        """Stop and let go. May never return when a JACK server has died: then end the process
         instead.
         """
         self._stream.close()

@@ -106,7 +106,7 @@ class AdaptiveResampler:
         return out
 
     def _find_position(self, n: int) -> bool:
-        """Keep the place, or find it anew; true where it has moved."""
+        """Keep the position, or find it again; true where it has moved."""
         sink = self._sink.reading
         wanted = self._source.reading.at(sink.seconds - (n + self.latency) * sink.period)
         error = wanted - self._position - self._fraction

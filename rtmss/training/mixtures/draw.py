@@ -175,11 +175,11 @@ class Episodes(Dataset[Plan]):
         recipe = self.recipe.episodes
         if self.backings and "vocals" in self.families and _toss(recipe.over_backing, rng):
             return self._over_backing(rng)
-        # Without the field there is no such draw, and gatherings have as many parts as chance
+        # Without the field there is no such draw, and random mixes have as many parts as chance
         # wants.
         is_crowded = _toss(recipe.crowded, rng) if recipe.crowded else None
         if not self.songs or rng.random() >= recipe.coherent:
-            return self._answerable(self._gathering(rng, is_crowded), rng)
+            return self._answerable(self._random_mix(rng, is_crowded), rng)
         parts = self._answerable(self._song(rng), rng)
         return self._crowd(parts, rng) if is_crowded else parts
 
@@ -314,7 +314,7 @@ class Episodes(Dataset[Plan]):
             parts.append(self._singer_over_the_rest(rng))
         return parts
 
-    def _gathering(self, rng: np.random.Generator, is_crowded: bool | None = None) -> list[Part]:
+    def _random_mix(self, rng: np.random.Generator, is_crowded: bool | None = None) -> list[Part]:
         """Tracks of different families from anywhere, levelled and mixed."""
         fewest, most = 2, self.recipe.episodes.max_parts
         if is_crowded is not None:
@@ -399,8 +399,8 @@ class Episodes(Dataset[Plan]):
         )
 
     def _again(self, part: Part, rng: np.random.Generator) -> Part:
-        """The same once more: some 30 ms apart at most, some cents higher or lower, on a side drawn
-        anew, no louder.
+        """The same once more: some 30 ms apart at most, some cents higher or lower, on another
+        side, no louder.
         """
         apart = rng.uniform(-0.03, 0.03) * self.bank.sample_rate
         # Not of a length that the FFT likes: those are too far from each other.

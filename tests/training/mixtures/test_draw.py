@@ -295,7 +295,7 @@ def test_a_song_without_a_singer_is_given_one(
 def test_rivals_are_drawn_without_regard_to_their_weight_as_targets(
     band: Bank, recipe: Recipe
 ) -> None:
-    # strings and brass are nobody's target, so that as a third part they come only as rivals
+    # strings and brass are nobody's target, so that as a third part they come only as distractors
     weights = {
         "vocals": 1.0,
         "drums": 1.0,
@@ -314,28 +314,26 @@ def test_rivals_are_drawn_without_regard_to_their_weight_as_targets(
             band, embeddings_of(band), recipe.model_copy(update={"episodes": episode_recipe})
         )
         rng = np.random.default_rng(0)
-        parts = [part.track for _ in range(20) for part in episodes._gathering(rng)]
+        parts = [part.track for _ in range(20) for part in episodes._random_mix(rng)]
         heard[share] = sum(track in (*tracks["strings"], *tracks["brass"]) for track in parts)
     assert heard[0.0] == 0
     assert heard[1.0] > 8
 
 
 @pytest.mark.parametrize(("stem", "is_heard"), [("guitar", False), ("synth", True)])
-@pytest.mark.parametrize("disguise", ["growl", "sub_notes"])
+@pytest.mark.parametrize("kind", ["growl", "sub_notes"])
 def test_synthesizers_growl_and_others_do_not(
     tmp_path: Path,
     recipe: Recipe,
     write_audio: WriteAudio,
     stem: str,
     is_heard: bool,
-    disguise: str,
+    kind: str,
 ) -> None:
     paths = ["songs/train/x/drums.wav", f"songs/train/x/{stem}.wav"]
     bank = load_bank(
         write_tracks(tmp_path / "data", paths, write_audio), "train", tmp_path / "cache", 8000
     )
     songs: dict[str, object] = {"coherent": 1.0, "growl": 0.0, "sub_notes": 0.0}
-    without, growling = (
-        draw(bank, recipe, 3, 0, **songs | {disguise: share}) for share in (0.0, 1.0)
-    )
-    assert torch.equal(without[2].mixture, growling[2].mixture) != is_heard
+    without, with_it = (draw(bank, recipe, 3, 0, **songs | {kind: share}) for share in (0.0, 1.0))
+    assert torch.equal(without[2].mixture, with_it[2].mixture) != is_heard

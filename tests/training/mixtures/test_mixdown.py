@@ -1,4 +1,4 @@
-"""What a plan sounds like, read from disk and from a shelf on a device."""
+"""What a plan sounds like, read from disk and from a bank on a device."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def bank(noise: Noise) -> Bank:
 
 
 def plan(tracks: list[int], **changes: Tensor) -> Plan:
-    """All parts in one mixture, undisguised; each is wanted by a target of its own."""
+    """All parts in one mixture, as recorded; each is wanted by a target of its own."""
     n = len(tracks)
     nobody, silent = torch.zeros(0, dtype=torch.long), torch.zeros(0, N, dtype=torch.float16)
     whole = Plan(
