@@ -91,7 +91,7 @@ class DuetTask:
         n = min([n, *(_longest_part(side, rate) for side in sides)])
         if n < SHORTEST_SECONDS * rate:
             return [], []
-        heard = [_hear(side, n, rate) for side in sides]
+        heard = [_read_part(side, n, rate) for side in sides]
         key = str(self)
         clips = [
             evaluator.clips.excerpts(part.example, _most(evaluator.shots), f"{key}/{number}")
@@ -245,7 +245,7 @@ def _longest_part(side: Side, rate: int) -> int:
     return n if longest >= SHORTEST_SECONDS * rate else n // 2
 
 
-def _hear(side: Side, n: int, rate: int) -> Heard:
+def _read_part(side: Side, n: int, rate: int) -> Heard:
     """The loudest n samples of a side, and the longest stretch of the source beside them."""
     audio = side.recording.read(rate)
     start = loudest_place(audio, n, rate)

@@ -73,7 +73,7 @@ class Segments:
             impulses = room_impulses(torch.tensor([draw_room(rng)]), n_out, rate, noise)[0].mean(
                 0, keepdim=True
             )
-        heard = play(audio, n_out, gains, impulses)
+        sound = play(audio, n_out, gains, impulses)
         if rng.random() < 0.25:
-            heard = saturate(heard[None], torch.tensor([draw_drive(rng)]))[0]
-        return heard[0]
+            sound = saturate(sound[None], torch.tensor([draw_drive(rng)]))[0]
+        return sound[0]

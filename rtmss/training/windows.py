@@ -1,4 +1,4 @@
-"""A crop heard window by window, as a stream is: the memory goes on, the gradient does not.
+"""A crop played window by window, as a stream is: the memory goes on, the gradient does not.
 
 Truncated backpropagation through time. A network that has only ever heard two seconds from silence
 does worse the longer it plays: its memory gets to where training never was. Within a crop, and
@@ -158,8 +158,8 @@ def window_loss(
     wanted = _earlier(crop.wanted, window, n_ahead)
     with half_precision(frames.device):
         condition = model.condition_head(crop.episode.positive, crop.episode.negative)
-        heard = passes.compress(to_planes(frames), model.config.unet.compression)
-        features, encoder = passes.encode(heard, memory.encoder)
+        compressed = passes.compress(to_planes(frames), model.config.unet.compression)
+        features, encoder = passes.encode(compressed, memory.encoder)
         masks, decoder = passes.decode(features, condition, decoder)
     masked, complex_error, magnitude_error, remainder_error = passes.errors(masks, planes, wanted)
     audio, overlap = model.synthesize(masked, overlap)

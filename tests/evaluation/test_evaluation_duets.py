@@ -13,7 +13,7 @@ from helpers.makers import WriteAudio
 from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
-from rtmss.evaluation.duets import DuetTask, _hear, find_duets
+from rtmss.evaluation.duets import DuetTask, _read_part, find_duets
 from rtmss.evaluation.evaluator import Evaluator
 from rtmss.evaluation.report import BOTH, DUETS, OWN
 from rtmss.evaluation.songs import Excerpt
@@ -67,7 +67,7 @@ def test_a_family_that_is_none_is_named(choir: Path) -> None:
 def test_clips_are_of_what_is_not_judged(choir: Path) -> None:
     side = duets_of(choir, ["vocals"])[0].first
     whole, _ = read_audio(choir / "voice/valid/ana/a.wav")
-    heard = _hear(side, 3 * SAMPLE_RATE, SAMPLE_RATE)
+    heard = _read_part(side, 3 * SAMPLE_RATE, SAMPLE_RATE)
     np.testing.assert_array_equal(
         heard.audio[0], whole[0, heard.start : heard.start + 3 * SAMPLE_RATE]
     )
@@ -153,7 +153,7 @@ def test_a_separator_that_finds_the_one_is_ahead_of_both(
 
 def task_stems(task: DuetTask) -> tuple[Audio, Audio]:
     """Both sources as they sound in the mixture."""
-    heard = [_hear(side, 3 * SAMPLE_RATE, SAMPLE_RATE) for side in (task.first, task.second)]
+    heard = [_read_part(side, 3 * SAMPLE_RATE, SAMPLE_RATE) for side in (task.first, task.second)]
     piece = task._lay(heard, SAMPLE_RATE)
     assert piece is not None
     return piece.stems[task.first.name], piece.stems[task.second.name]

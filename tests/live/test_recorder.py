@@ -24,6 +24,7 @@ from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.live.buffers.timeline import MOST_WAITING
 from rtmss.live.realtime.player import DeviceState
 from rtmss.live.recorder import check_folder
+from rtmss.live.shared import recorder_ring as ring_module
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.song_state import seek
 from rtmss.live.shared.state import SharedState

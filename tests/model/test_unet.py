@@ -79,10 +79,11 @@ def test_film_acts_at_the_bottleneck_and_at_every_decoder_level(unet: UNet, part
     features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
     modulation = unet.modulate(torch.rand(1, 2, 12))
     gates = sum(unet.film_sizes[1:])
-    pieces = list(modulation.split([*unet.film_sizes, gates, sum(unet.path_sizes)], dim=-1))
-    pieces = [piece * (name == part) for name, piece in zip(PARTS, pieces, strict=True)]
+    sizes = [*unet.film_sizes, gates, sum(unet.path_sizes)]
+    pieces = torch.split(modulation, sizes, dim=-1)
+    alone = [piece * (name == part) for name, piece in zip(PARTS, pieces, strict=True)]
     state = unet.init_decoder_state(1, 2)
-    masks, _ = unet.decode_modulated(features, torch.cat(pieces, dim=-1), state)
+    masks, _ = unet.decode_modulated(features, torch.cat(alone, dim=-1), state)
     assert (masks[:, 0] - masks[:, 1]).abs().max() > 1e-4
 
 

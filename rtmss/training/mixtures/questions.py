@@ -55,8 +55,8 @@ class Questions:
         belongs to them.
         """
         unknown = self._hidden(parts, only_mixes=True)
-        heard = {self.family(part) for part in parts if self._sounds_in(part)}
-        return sorted(heard - {"other"} - unknown)
+        audible = {self.family(part) for part in parts if self._sounds_in(part)}
+        return sorted(audible - {"other"} - unknown)
 
     def is_mix(self, part: Part) -> bool:
         """Whether a part holds several families without telling them apart."""
