@@ -324,6 +324,15 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
     assert len({row["loss"] for row in _curve(whole)}) == 8
 
 
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_the_costly_parts_of_a_step_are_compiled_where_it_is_asked_for(
+    tiny: SeparatorModel, is_compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda part, **_: f"compiled {part.__name__}")
+    passes: tuple[Any, ...] = Passes.of(tiny, compiled=is_compiled)
+    assert {str(part).startswith("compiled ") for part in passes} == {is_compiled}
+
+
 @pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.filterwarnings("default")  # of torch's own, as it compiles
