@@ -177,7 +177,7 @@ def test_a_target_that_is_switched_away_rings_out_as_if_its_input_had_ended(
     session.step(noise(8 * hop))
     tail = backend.tail(0)
     assert isinstance(backend, ResampledBackend)
-    backend._heard[:] = 0  # what is in the filters on the way in was heard by nobody yet
+    backend._down_past[:] = 0  # what is in the filters on the way in was heard by nobody yet
     rung = backend.step(np.zeros((2, 8 * hop), np.float32))[0]
     assert np.abs(tail).max() > 0.01
     assert np.abs(rung[:, : tail.shape[-1]] - tail).max() < 1e-6
