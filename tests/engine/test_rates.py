@@ -242,11 +242,11 @@ def test_a_recording_at_any_rate_is_the_same_again_to_the_bit(
     studio_at: StudioAt, two: Scene, make_condition: MakeCondition, tmp_path: Path, rate: int
 ) -> None:
     studio = studio_at(rate)
-    studio.play(100)
+    studio.play(40)
     studio.shared.send(two.with_strip("one", gain_db=-9.0), "")
-    studio.play(60)
+    studio.play(25)
     studio.shared.send(Scene((Stem("new", make_condition("new", 3)), two.stems[0])), "")
-    studio.play(140)
+    studio.play(60)
     take = studio.end()
     assert studio.player.timeline.n_late == 0
     assert_same_again(take, tmp_path / "again", studio.model)
@@ -266,9 +266,9 @@ def test_a_song_at_any_rate_is_the_same_again_to_the_bit(
     studio_at: StudioAt, noise: Noise, tmp_path: Path, rate: int
 ) -> None:
     studio = studio_at(rate)
-    song = noise(400 * HOP)
+    song = noise(200 * HOP)
     studio.start_song_engine(song)
-    studio.play(200)
+    studio.play(100)
     take = studio.end()
     assert_same_again(take, tmp_path / "again", studio.model)
     heard = read_take(take)["input"]
