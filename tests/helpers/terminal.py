@@ -42,3 +42,8 @@ def press(controller: MixerController, keys: str) -> list[str]:
     """Messages of keys pressed one after the other."""
     pressed = Keys(controller)
     return [pressed.press(key) for key in split_keys(keys)[0]]
+
+
+def row_of(lines: list[str], name: str) -> str:
+    """The line that shows a strip."""
+    return next(line for line in lines if name in line)
