@@ -37,6 +37,8 @@ pytest_plugins = [
     "helpers.disks",
     "helpers.evaluation",
     "helpers.required",
+    "helpers.teachers",
+    "helpers.terminal",
 ]
 
 

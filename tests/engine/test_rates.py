@@ -281,10 +281,10 @@ def test_a_recorder_follows_an_engine_to_another_rate(studio_at: StudioAt, tmp_p
     """As when another device is plugged in: the ring in the same memory has other hops."""
     studio = studio_at(8000)
     for number, rate in enumerate((8000, 34830, 5805), 2):
-        studio.play(60)
+        studio.play(30)
         studio.sample_rate = rate
         studio.start_engine()
-        studio.play(60)
+        studio.play(30)
         take = studio.folder / f"take-{number:03d}"
         assert SessionLog.load(take / LOG, MODEL_ID).header.sample_rate == rate
     assert_same_again(studio.end(), tmp_path / "again", studio.model)
@@ -294,10 +294,10 @@ def test_a_recorder_follows_an_engine_to_another_rate(studio_at: StudioAt, tmp_p
 @pytest.mark.parametrize("rate", TINY_RATES)
 def test_an_engine_far_behind_gives_hops_up_at_any_rate(studio_at: StudioAt, rate: int) -> None:
     studio = studio_at(rate)
-    studio.play(50)
+    studio.play(20)
     studio.play(studio.player.timeline.most_waiting // HOP + 50, work=False)
     before = studio.player.timeline.n_stepped
-    studio.play(200)
+    studio.play(60)
     timeline = studio.player.timeline
     assert timeline.n_stepped > before
     assert timeline.hops()[1] == 0

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 from numpy.typing import NDArray
 
+from helpers.makers import Noise, WriteAudio
 from rtmss.audio import Audio
 from rtmss.files import read_audio
 from rtmss.teachers.batch import split_songs
@@ -63,3 +65,9 @@ def described(folder: Path) -> dict[str, object]:
 def files(folder: Path) -> set[str]:
     """Paths of all files, from the folder on."""
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def song(tmp_path: Path, write_audio: WriteAudio, noise: Noise) -> Path:
+    """Three seconds to be split."""
+    return write_audio(tmp_path / "in/tune.wav", noise(3 * RATE, 2, 1), RATE)
