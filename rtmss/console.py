@@ -52,14 +52,23 @@ def _escaped(character: str) -> str:
 class _PlainConsole(Console):
     """A console that obeys nothing in what it prints. Its width is looked up when it prints."""
 
+    _chosen: ConsoleDimensions | None = None
+    """Set by hand."""
+
     @property
     def size(self) -> ConsoleDimensions:
+        if self._chosen is not None:
+            return self._chosen
         columns = os.environ.get("COLUMNS", "")
         if columns.isdecimal() and int(columns):
             return ConsoleDimensions(int(columns), _PIPE_HEIGHT)
         if not self.file.isatty():
             return ConsoleDimensions(_PIPE_WIDTH, _PIPE_HEIGHT)
         return super().size
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._chosen = ConsoleDimensions(*new_size)
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(plain(text), **options)
