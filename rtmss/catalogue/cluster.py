@@ -117,12 +117,14 @@ def _connect(ray: Any, address: str, n_workers: int) -> None:
         "object_store_memory": _STORE_BYTES,
         "include_dashboard": False,
     }
-    for _ in range(_N_STARTS - 1):
+    for n_left in reversed(range(_N_STARTS)):
         try:
-            return _start(ray, address, options)
+            _start(ray, address, options)
+            return
         except UserError:
             ray.shutdown()
-    _start(ray, address, options)
+            if not n_left:
+                raise
 
 
 def _start(ray: Any, address: str, options: dict[str, Any]) -> None:
