@@ -111,7 +111,7 @@ class _Actor:
 def _connect(ray: Any, address: str, n_workers: int) -> None:
     if address != "local":
         _start(ray, address, {"address": address})
-        return None
+        return
     options = {
         "num_cpus": n_workers or n_cores(),
         "object_store_memory": _STORE_BYTES,
