@@ -11,12 +11,14 @@ import logging
 import os
 import pickle
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from rtmss.catalogue.engines import Start, Work, n_cores
 from rtmss.catalogue.songs import Song
 from rtmss.catalogue.worker import Outcome
 from rtmss.config import UserError
+
+_T = TypeVar("_T")
 
 _MOST_BLOCKS = 10_000
 """Ray Data keeps books for every block."""
@@ -61,8 +63,9 @@ def on_ray(
         data.DataContext.get_current().enable_progress_bars = False
         kind = "GPU" if n_gpus else "CPU"
         n_workers = n_workers or max(1, int(ray.cluster_resources().get(kind, 1)))
-        items = [{"batch": pickle.dumps(list(batch))} for batch in batches]
-        paths = data.from_items(items, override_num_blocks=min(len(items), _MOST_BLOCKS))
+        blocks = dealt(batches, _MOST_BLOCKS)
+        items = [{"batch": pickle.dumps(list(batch))} for block in blocks for batch in block]
+        paths = data.from_items(items, override_num_blocks=len(blocks))
         done = paths.map_batches(
             _Actor,
             fn_constructor_args=(start,),
@@ -84,6 +87,16 @@ def on_ray(
         raise UserError(f"--ray {address}: {_first_line(error)}") from error
     finally:
         ray.shutdown()
+
+
+def dealt(batches: Sequence[_T], n_most: int) -> list[Sequence[_T]]:
+    """Batches, longest first, in blocks of equal work, which are done one after the other.
+
+    Every block begins with a long one. In plain slices, the first block would have all the longest.
+    Sizes are those that `from_items` cuts: they differ by at most one, and larger ones come first.
+    """
+    n_blocks = min(len(batches), n_most)
+    return [batches[first::n_blocks] for first in range(n_blocks)]
 
 
 class _Actor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -48,8 +47,6 @@ class Style:
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
             raise ConfigError(f"no format '{self.format}'; known: {', '.join(FORMATS)}")
-        if self.loudness_lufs is not None and not math.isfinite(self.loudness_lufs):
-            raise ConfigError(f"a loudness of {self.loudness_lufs} LUFS cannot be met")
 
 
 class Makings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import pytest
 
 from helpers.catalogue import Room, make_room, render_elsewhere, write_song
 from helpers.makers import MakeCondition
-from rtmss.catalogue.cluster import on_ray
+from rtmss.catalogue.cluster import _Actor, dealt, on_ray
 from rtmss.catalogue.engines import on_this_machine
 from rtmss.catalogue.songs import Song
 from rtmss.catalogue.worker import Outcome
@@ -72,6 +73,32 @@ class Fragile(Doomed):
 def test_a_worker_that_cannot_start_ends_the_run(start: type[Doomed], said: str) -> None:
     with pytest.raises(UserError, match=said):
         list(on_this_machine([[Song("a", "a")]], start, 1))
+
+
+@pytest.mark.parametrize(("n_batches", "n_most"), [(1, 4), (4, 4), (23, 4), (24, 4), (1001, 100)])
+def test_no_block_has_much_more_work_than_another(n_batches: int, n_most: int) -> None:
+    seconds = [240.0 + 3600 * (number < 3) for number in range(n_batches)]
+    blocks = dealt(seconds, n_most)
+    assert len(blocks) == min(n_batches, n_most)
+    assert sorted(second for block in blocks for second in block) == sorted(seconds)
+    sizes = [len(block) for block in blocks]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] - sizes[-1] <= 1
+    assert max(sum(second > 3600 for second in block) for block in blocks) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "said"), [("doomed", "cannot be used here"), ("full", "the disk is full")]
+)
+def test_an_error_of_an_actor_is_its_answer(start: str, said: str) -> None:
+    def full(_: Sequence[Song]) -> list[Outcome]:
+        raise UserError("the disk is full")
+
+    actor = _Actor(Doomed if start == "doomed" else lambda: full)
+    for _ in range(2):
+        (answer,) = actor({"batch": [pickle.dumps([Song("a", "a")])]})["answer"]
+        with pytest.raises(UserError, match=said):
+            raise pickle.loads(answer)
 
 
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

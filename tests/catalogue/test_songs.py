@@ -191,12 +191,6 @@ def test_an_unknown_format_is_refused_before_anything_begins() -> None:
         Style("m", format="mp3")
 
 
-@pytest.mark.parametrize("loudness", [float("nan"), float("-inf")])
-def test_a_loudness_that_is_no_number_is_refused(loudness: float) -> None:
-    with pytest.raises(ConfigError, match="LUFS cannot be met"):
-        Style("m", loudness_lufs=loudness)
-
-
 def test_makings_that_share_conditions_share_a_pass(
     room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
