@@ -12,57 +12,62 @@ import random
 import sys
 import time
 from pathlib import Path
-from statistics import mean
 
-from rtmss.files import open_audio
+from rtmss.files import ignore_damage, open_audio
 
 N_SONGS = 100_000
+N_LONG = 20
 START_SECONDS = 20.0
-"""Until the workers of a machine have loaded the weights."""
+"""Until a worker has loaded the weights."""
 
-out = Path(sys.argv[1])
-n_cores, megabytes = (float(word) for word in (*sys.argv[2:], "4", "1000")[:2])
-lines = (out / "report.jsonl").read_text(encoding="utf-8").splitlines()
-rows = [row for row in map(json.loads, lines) if row["status"] == "done"]
-songs = {row["path"]: row for row in rows}
-hours = sum(row["seconds"] for row in songs.values()) / 3600
 
-started = time.process_time()
-for path in songs:
-    with open_audio(Path(path)) as reader:
+def decode(path: str) -> None:
+    """Read all of a song."""
+    with open_audio(Path(path), on_damage=ignore_damage) as reader:
         for _ in reader.blocks():
             pass
-decode = (time.process_time() - started) / hours
-speed = 3600 * hours / sum(row["wall_seconds"] for row in songs.values())
-read = sum(Path(path).stat().st_size for path in songs) / hours
-written = sum((out / file).stat().st_size for row in rows for file in row["files"].values()) / hours
-print(f"measured over {hours:.3f} hours: a worker renders {speed:.1f} s of audio in a second")
-print(f"an hour of audio takes {decode:.1f} s to decode, of {3600 / speed:.0f} s in all,")
-print(f"and reads {read / 1e6:.0f} MB and writes {written / 1e6:.0f} MB")
-
-chance = random.Random(0)
-lengths = [min(3600.0, 220 * chance.lognormvariate(0, 0.4)) for _ in range(N_SONGS)]
-lengths[:20] = [3600.0] * 20
-print(f"{N_SONGS} songs of {mean(lengths):.0f} s, 20 of them of an hour")
 
 
 def makespan(seconds: list[float], n_workers: int) -> float:
-    """Seconds until all is done, if whoever is free takes the next."""
+    """Seconds until all is done, where a worker that is free takes the next song."""
     free = [START_SECONDS] * n_workers
     for each in seconds:
-        heapq.heappush(free, heapq.heappop(free) + each / speed)
+        heapq.heappush(free, heapq.heappop(free) + each)
     return max(free)
 
 
+out = Path(sys.argv[1])
+n_cores = float(sys.argv[2]) if len(sys.argv) > 2 else 4.0
+megabytes = float(sys.argv[3]) if len(sys.argv) > 3 else 1000.0
+lines = (out / "report.jsonl").read_text(encoding="utf-8").splitlines()
+rows = [row for row in map(json.loads, lines) if row["status"] == "done"]
+if not rows:
+    sys.exit(f"{out}: no song is done there")
+songs = {row["path"]: row for row in rows}
+hours = sum(song["seconds"] for song in songs.values()) / 3600
+work = sum(song["wall_seconds"] for song in songs.values()) / hours
+started = time.process_time()
+for path in songs:
+    decode(path)
+decoding = (time.process_time() - started) / hours
+read = sum(Path(path).stat().st_size for path in songs) / hours / 1e6
+files = {file for row in rows for file in row["files"].values()}
+written = sum((out / file).stat().st_size for file in files) / hours / 1e6
+print(f"an hour of audio takes a worker {work:.0f} s, of which {decoding:.0f} s to decode")
+print(f"it reads {read:.0f} MB and writes {written:.0f} MB")
+
+chance = random.Random(0)
+lengths = [min(3600.0, 220 * chance.lognormvariate(0, 0.4)) for _ in range(N_SONGS - N_LONG)]
+total = (sum(lengths) + N_LONG * 3600) / 3600
+tasks = [seconds * work / 3600 for seconds in lengths]
+long = [work] * N_LONG
+storage = total * (read + written) / megabytes
+print(f"{N_SONGS} songs, {N_LONG} of them of an hour: {total:.0f} hours of audio")
 for n_machines in (1, 10, 100):
     n_workers = round(n_machines * n_cores)
-    first, unsorted = (
-        makespan(sorted(lengths, reverse=True), n_workers),
-        makespan([*lengths[20:], *lengths[:20]], n_workers),
-    )
-    storage = sum(lengths) / 3600 * (read + written) / (megabytes * 1e6)
-    limit = "storage" if storage > first else "separation"
+    longest_first = makespan(sorted(long + tasks, reverse=True), n_workers) / 3600
+    longest_last = makespan(sorted(tasks + long), n_workers) / 3600
     print(
-        f"{n_machines} machines: {first / 3600:.2f} h of separation (long songs last: "
-        f"{unsorted / 3600:.2f} h), {storage / 3600:.2f} h of storage: the limit is {limit}"
+        f"{n_machines} machines: {longest_first:.1f} h of work, {longest_last:.1f} h with the long "
+        f"songs last; {storage / 3600:.1f} h for the storage"
     )

@@ -7,7 +7,9 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Sequence
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,10 @@ from helpers.catalogue import Room, make_room, render_elsewhere, write_song
 from helpers.makers import MakeCondition
 from rtmss.catalogue.cluster import _Actor, dealt, on_ray
 from rtmss.catalogue.engines import on_this_machine
+from rtmss.catalogue.rows import Row, place
+from rtmss.catalogue.run import run_catalogue
 from rtmss.catalogue.songs import Song
+from rtmss.catalogue.store import FolderStore
 from rtmss.catalogue.worker import Outcome
 from rtmss.config import UserError
 from rtmss.model.separator import SeparatorModel
@@ -99,6 +104,32 @@ def test_an_error_of_an_actor_is_its_answer(start: str, said: str) -> None:
         (answer,) = actor({"batch": [pickle.dumps([Song("a", "a")])]})["answer"]
         with pytest.raises(UserError, match=said):
             raise pickle.loads(answer)
+
+
+def test_the_driver_keeps_two_kilobytes_of_a_song_and_no_more(tmp_path: Path) -> None:
+    def peak(n_songs: int) -> int:
+        path = "/music/an artist/an album/a song {:05d}.flac"
+        songs = [
+            Song(name, name, number, str(number), makings=("karaoke.0123456789ab.01234567",))
+            for number, name in enumerate(map(path.format, range(n_songs)))
+        ]
+
+        def engine(batches: Sequence[Sequence[Song]]) -> Iterator[Outcome]:
+            for (song,) in batches:
+                row = Row(song.id, song.path, "karaoke", song.makings[0], "done", content="0" * 32)
+                files = {"mix": f"{place(row.content, row.making)}/mix.wav"}
+                yield Outcome(song, [replace(row, files=files, hashes=files)], 200.0, 20.0, "here")
+
+        tracemalloc.start()
+        try:
+            run_catalogue(songs, FolderStore(tmp_path / str(n_songs)), engine, "run")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1)  # loads what is needed
+    few, many = peak(10), peak(2000)
+    assert many - few < 2000 * 2048
 
 
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
