@@ -22,7 +22,7 @@ TABLE = "report.parquet"
 _JOURNAL = "journal"
 _FLUSH_SECONDS = 5.0
 _FLUSH_ROWS = 200
-_TABLE_ROWS = 10_000
+_TABLE_ROWS = 500
 """Rows put into the table at once."""
 
 
