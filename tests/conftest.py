@@ -14,11 +14,11 @@ from pedalboard.io import AudioFile
 
 from helpers.locks import one_at_a_time
 from helpers.makers import MakeCondition, Noise, WriteAudio
-from helpers.models import CLIP_ENCODER, TINY, make_condition, make_model, make_open
+from helpers.models import LIGHT, TINY, make_condition, make_model, make_open
 from helpers.takes import write_takes
 from rtmss.audio import Audio
 from rtmss.cli.base import cache_folder
-from rtmss.config import PROFILES, SeparatorConfig, UNetConfig
+from rtmss.config import PROFILES, SeparatorConfig
 from rtmss.engine.backends.choose import choose
 from rtmss.engine.backends.graph import export_graph
 from rtmss.live.shared.state import SharedState
@@ -94,15 +94,9 @@ def shipped_graph(cache: None, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="session")
 def profiles() -> dict[str, SeparatorModel]:
     """A narrow model for every latency profile, and one that looks ahead, at 44.1 kHz."""
-    unet = UNetConfig(
-        channels=(6, 8, 10), n_hidden=16, n_paths=1, n_target_paths=1, path_width=6, n_condition=12
-    )
-    models = {
-        name: make_model(SeparatorConfig(unet=unet, clip_encoder=CLIP_ENCODER).retimed(stft))
-        for name, stft in PROFILES.items()
-    }
-    ahead = unet.model_copy(update={"look_ahead": 3})
-    return models | {"ahead": make_model(SeparatorConfig(unet=ahead, clip_encoder=CLIP_ENCODER))}
+    models = {name: make_model(LIGHT.retimed(stft)) for name, stft in PROFILES.items()}
+    ahead = LIGHT.unet.model_copy(update={"look_ahead": 3})
+    return models | {"ahead": make_model(LIGHT.model_copy(update={"unet": ahead}))}
 
 
 @pytest.fixture(scope="session")

@@ -100,8 +100,9 @@ class Supervised:
                     return  # the system holds it, and there must not be two
             if code == EXIT_REFUSED and not self.n_restarts:
                 raise RefusedError  # it has said why
-            self._n_failures = 0 if now - self.started > CALM_SECONDS else self._n_failures + 1
-            pause = PAUSES_SECONDS[min(self._n_failures, len(PAUSES_SECONDS) - 1)]
+            was_calm = now - self.started > CALM_SECONDS
+            pause = PAUSES_SECONDS[0 if was_calm else self._n_failures]
+            self._n_failures = min(1 if was_calm else self._n_failures + 1, len(PAUSES_SECONDS) - 1)
             self._due, self.is_down = now + pause, True
             reason = problem or ENDINGS.get(code or 0, f"ended with status {code}")
             self._say(f"{self.name} {reason}; starting it again in {pause:g} s")

@@ -23,8 +23,13 @@ import pytest
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
 
+from helpers.models import LIGHT, make_condition, make_model
 from rtmss.bench.harness import free_port, host_processes, start_jack_server
 from rtmss.cli.base import choose_backend
+from rtmss.conditions.condition import save_condition
+from rtmss.conditions.library import shipped as shipped_folder
+from rtmss.live.realtime.priority import is_permitted
+from rtmss.model.checkpoint import save_model
 from rtmss.separator import Separator
 
 T = TypeVar("T")
@@ -152,14 +157,17 @@ def jack_client(name: str) -> Any:
 def jack_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
-    """start(period) starts a JACK server of this test's own; the latest counts."""
+    """start(period) starts a JACK server of this test's own; the latest counts.
+
+    It has real-time priority where the system permits it, so that other processes cost no block.
+    """
     name = f"rtmss-test-{os.getpid()}"
     monkeypatch.setenv("JACK_DEFAULT_SERVER", name)
     monkeypatch.setenv("JACK_NO_START_SERVER", "1")
     started: list[subprocess.Popen[bytes]] = []
 
     def start(period: int) -> subprocess.Popen[bytes]:
-        started.append(start_jack_server(name, period))
+        started.append(start_jack_server(name, period, is_realtime=is_permitted()))
         return started[-1]
 
     try:
@@ -171,31 +179,57 @@ def jack_server(
 
 
 @contextlib.contextmanager
-def live_host() -> Iterator[Callable[..., Host]]:
-    """start(*options) starts `rtmss live` and waits until it plays."""
-    # Made now if it is not there yet, and not while a test waits for a host.
-    choose_backend(Separator.load(), "auto")
+def live_host(*, shipped: bool = False) -> Iterator[Callable[..., Host]]:
+    """start(*options) starts `rtmss live` and waits until it plays.
+
+    Args:
+        shipped: with the weights that come with rtmss. Otherwise the network is a light one, and
+            every shipped condition a random one, so that a slow machine keeps up.
+    """
     started: list[Host] = []
-
-    def start(*options: str) -> Host:
-        port = free_port()
-        command = [sys.executable, "-m", "rtmss", "live", "--quiet", "--osc-port", str(port)]
-        channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        channel.settimeout(0.5)
-        with (folder / f"{len(started)}.txt").open("wb") as log:
-            process = subprocess.Popen([*command, *options], stderr=log)
-        started.append(Host(process, channel, port, Path(log.name)))
-        assert started[-1].ask("/rtmss/status/state", seconds=START_SECONDS) == ["running"]
-        return started[-1]
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        weights, environment = (None, os.environ) if shipped else _make_light(folder)
+
+        def start(*options: str) -> Host:
+            _choose_backend(weights, options)
+            port = free_port()
+            command = [sys.executable, "-m", "rtmss", "live", "--quiet", "--osc-port", str(port)]
+            if weights is not None and "--weights" not in options:
+                command += ["--weights", str(weights)]
+            channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            channel.settimeout(0.5)
+            with (folder / f"{len(started)}.txt").open("wb") as log:
+                process = subprocess.Popen([*command, *options], stderr=log, env=environment)
+            started.append(Host(process, channel, port, Path(log.name)))
+            assert started[-1].ask("/rtmss/status/state", seconds=START_SECONDS) == ["running"]
+            return started[-1]
+
         try:
             yield start
         finally:
             for running in started:
                 running.end()
                 running.socket.close()
+
+
+def _choose_backend(weights: Path | None, options: tuple[str, ...]) -> None:
+    """Make the network for ONNX Runtime if it is not there yet, before a test waits for a host."""
+    profile = options[options.index("--profile") + 1] if "--profile" in options else None
+    if "--backend" not in options:
+        choose_backend(Separator.load(weights, profile), "auto")
+
+
+def _make_light(folder: Path) -> tuple[Path, dict[str, str]]:
+    """Weights of a light network, and an environment whose library has conditions for it."""
+    weights = folder / "light.safetensors"
+    model_id = save_model(weights, make_model(LIGHT))
+    conditions = folder / "library" / "conditions"
+    conditions.mkdir(parents=True)
+    for seed, path in enumerate(sorted((shipped_folder() / "conditions").glob("*.safetensors"))):
+        condition = make_condition(path.stem, seed, model_id=model_id)
+        save_condition(conditions / path.name, condition)
+    return weights, {**os.environ, "RTMSS_LIBRARY": str(folder / "library")}
 
 
 def _processes(pid: int) -> str:

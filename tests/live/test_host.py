@@ -84,6 +84,7 @@ def test_pauses_grow_with_every_failure_up_to_the_longest(
     supervise: Supervise, clock: Clock
 ) -> None:
     supervised, started, _ = supervise()
+    look = 0.25
     pauses = []
     for _ in range(6):
         started[-1].code, ended = 1, clock.now
@@ -91,9 +92,10 @@ def test_pauses_grow_with_every_failure_up_to_the_longest(
         while len(started) == n:
             supervised.check()
             assert clock.now - ended <= PAUSES_SECONDS[-1]
-            clock.now += 0.25
-        pauses.append(clock.now - 0.25 - ended)
-    assert pauses == [*PAUSES_SECONDS[1:], PAUSES_SECONDS[-1], PAUSES_SECONDS[-1]]
+            clock.now += look
+        pauses.append(clock.now - look - ended)
+    assert PAUSES_SECONDS[0] == 0
+    assert pauses == [look, *PAUSES_SECONDS[1:], PAUSES_SECONDS[-1]]
 
 
 def test_a_first_start_that_is_refused_ends_it_all(supervise: Supervise) -> None:

@@ -75,8 +75,8 @@ def listener(server: Callable[[int], subprocess.Popen[bytes]]) -> Iterator[Calla
 
 
 def _undisturbed(host: Host, listener: Listener) -> tuple[Audio, Audio]:
-    """One second sent and heard, in which neither the host nor this client lost anything."""
-    sent, heard, _ = undisturbed(host, lambda: listener.listen(1.0), lambda run: run[2])
+    """A moment sent and heard, in which neither the host nor this client lost anything."""
+    sent, heard, _ = undisturbed(host, lambda: listener.listen(0.6), lambda run: run[2])
     return sent, heard
 
 

@@ -32,7 +32,7 @@ Recording = Callable[..., Host]
 @pytest.fixture
 def recording(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
     """recording(folder, backend="torch") starts a host that records noise into it."""
-    with jack_server(monkeypatch) as server, live_host() as start:
+    with jack_server(monkeypatch) as server, live_host(shipped=True) as start:
         server(1024)
         clients = []
 

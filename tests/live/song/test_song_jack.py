@@ -4,6 +4,8 @@ wherever it is sent.
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +16,7 @@ from pedalboard.io import AudioFile
 
 from helpers.live_host import Host, jack_client, jack_server, live_host, undisturbed
 from rtmss.audio import Audio
-from rtmss.bench.harness import RATE
+from rtmss.bench.harness import RATE, host_processes
 from rtmss.live.buffers.declick import FADE
 
 pytestmark = pytest.mark.jack
@@ -147,11 +149,17 @@ def test_a_killed_engine_comes_back_to_its_place(start: Start, song: Audio) -> N
     assert place * RATE < _place(song, heard[-2000:]) < (place + 20) * RATE
 
 
-def test_nothing_is_left_of_the_decoded_song_when_the_host_ends(
+def test_nothing_is_left_of_the_decoded_song_however_the_host_ends(
     start: Start, tmp_path: Path
 ) -> None:
+    """It is on the disk, under no name, so that there is nothing to remove."""
     live, _ = start()
-    assert list(tmp_path.glob("rtmss-song-*/*"))
-    live.process.terminate()
-    assert live.process.wait(15) == 0
-    assert not list(tmp_path.glob("rtmss-song-*"))
+    files = Path(f"/proc/{live.process.pid}/fd")
+    links = [str(link.readlink()) for link in files.iterdir()]
+    decoded = [link for link in links if link.startswith(str(tmp_path))]
+    assert decoded
+    assert all(link.endswith("(deleted)") for link in decoded)
+    for pid in {live.process.pid, *host_processes(live.process.pid).values()}:
+        os.kill(pid, signal.SIGKILL)
+    live.process.wait(15)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("rtmss")]
