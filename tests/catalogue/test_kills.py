@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
@@ -113,9 +114,9 @@ def check(room: Room, appeared: dict[Path, int]) -> None:
     assert len({row.path for row in rows}) == len(rows) == n_songs
     assert sorted(map(told, rows)) == sorted(map(told, room.rows("undisturbed")))
     table = parquet.read_table(room.folder / "out" / TABLE).to_pylist()
-    pairs = {"files", "hashes"}
-    from_table = [Row(**{k: dict(v) if k in pairs else v for k, v in row.items()}) for row in table]
-    assert from_table == rows
+    for row in table:
+        row |= {name: dict(row[name]) for name in ("files", "hashes")}
+    assert table == [asdict(row) for row in rows]
     out = room.folder / "out"
     rest = {path.relative_to(out).parts[0] for path in out.rglob("*") if path.is_file()}
     assert rest == {"songs", REPORT, TABLE, ".lock"}
