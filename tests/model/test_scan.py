@@ -90,7 +90,8 @@ def test_without_gradients_it_is_the_same_to_the_bit(
 ) -> None:
     learning = material(shape, axis, lag)
     with_gradients = scan(*learning, axis, backwards=backwards)
-    without = scan(*(x.detach() for x in learning), axis, backwards=backwards)
+    keep, new, start = (x.detach() for x in learning)
+    without = scan(keep, new, start, axis, backwards=backwards)
     assert with_gradients.requires_grad
     assert torch.equal(with_gradients, without)
 
