@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,7 +29,7 @@ class UnreadableError(ValueError):
     """What is not read; the message says why, without the name of the file."""
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading. A pipe, a socket or a device is refused, and never waited for.
 
     Raises:

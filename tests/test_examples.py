@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import runpy
 import sys
 import threading
@@ -31,6 +32,7 @@ TESTED = {
     "own_condition.py",
     "train_small.sh",
     "failed_songs.py",
+    "catalogue_at_scale.py",
 }
 
 Run = Callable[..., dict[str, object]]
@@ -142,3 +144,25 @@ def test_the_failed_songs_of_a_catalogue_are_named(
     (tmp_path / "report.jsonl").write_text(lines, encoding="utf-8")
     run("failed_songs.py", str(tmp_path))
     assert capsys.readouterr().out == "bad.wav: bad.wav: is no audio file\n"
+
+
+def test_what_many_songs_take_is_said_from_a_report(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with AudioFile(str(tmp_path / "a.wav"), "w", 8000, 1, bit_depth=16) as file:
+        file.write(np.zeros((1, 36_000), np.float32))
+    (tmp_path / "mix.wav").write_bytes(bytes(45_000))
+    done = {"status": "done", "path": str(tmp_path / "a.wav"), "files": {"mix": "mix.wav"}}
+    rows = [{**done, "seconds": 4.5, "wall_seconds": 0.9}, {"status": "failed"}]
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+    (tmp_path / "report.jsonl").write_text(lines, encoding="utf-8")
+    run("catalogue_at_scale.py", str(tmp_path), "2", "500")
+    said = capsys.readouterr().out
+    assert "an hour of audio takes a worker 720 s" in said
+    assert "it reads 58 MB and writes 36 MB" in said
+    hours = float(re.findall(r"(\d+) hours of audio", said)[0])
+    one, ten, hundred = re.findall(r"machines: (.*) h of work, (.*) h with .*; (.*) h for", said)
+    assert float(one[0]) == pytest.approx(hours * 720 / 3600 / 2, rel=0.01)
+    assert float(ten[0]) == pytest.approx(float(one[0]) / 10, rel=0.01)
+    assert float(hundred[0]) < float(hundred[1]), "a long song that begins last"
+    assert float(one[2]) == pytest.approx(hours * 94 / 500 / 3600, abs=0.06)

@@ -15,6 +15,7 @@ from rtmss.catalogue.lengths import Lengths
 from rtmss.catalogue.run import Summary
 from rtmss.catalogue.songs import Song
 from rtmss.catalogue.worker import Outcome
+from rtmss.console import one_line
 from rtmss.tables import WholeTable
 
 _N_SLOWEST = 3
@@ -97,7 +98,7 @@ class Display:
             self.console.print(self._worker_table())
             self.console.print(self._slowest_table())
         for row in summary.failed[:_N_FAILED]:
-            self.console.print(f"failed: {row.id}: {row.error}", style="red")
+            self.console.print(f"failed: {one_line(row.id)}: {one_line(row.error)}", style="red")
         if len(summary.failed) > _N_FAILED:
             self.console.print(f"and {len(summary.failed) - _N_FAILED} more, in the report")
         speed = self._seconds / max(1e-9, seconds)
@@ -119,7 +120,7 @@ class Display:
         for outcome in reversed(self._slowest):
             if outcome.seconds:
                 took = f"{outcome.wall_seconds:.1f}"
-                table.add_row(outcome.song.id, f"{outcome.seconds:.1f}", took)
+                table.add_row(one_line(outcome.song.id), f"{outcome.seconds:.1f}", took)
         return table
 
 

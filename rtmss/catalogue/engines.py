@@ -1,17 +1,15 @@
-"""Where the work is done: in processes of this machine, or on Ray.
+"""The work done in processes of this machine.
 
-Both give batches of songs to workers that were started once, and outcomes as they come; a worker
-that dies is replaced, and its songs are given to another.
+Batches of songs go to workers that were started once, and outcomes come as they are made. A worker
+that dies is replaced, and the new one begins its batch again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import multiprocessing
 import multiprocessing.connection
 import os
-import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -27,10 +25,6 @@ Start = Callable[[], Work]
 
 _MOST_DEATHS = 4
 """Workers that may die over the same songs before it is not the songs' fault."""
-_MOST_BLOCKS = 10_000
-"""Ray Data keeps books for every block."""
-_STORE_BYTES = 200 << 20
-"""For what goes through Ray on this machine, which is little."""
 
 
 def n_cores() -> int:
@@ -140,76 +134,3 @@ def _die_with_parent() -> None:
     if parent is not None:
         multiprocessing.connection.wait([parent.sentinel])
         os._exit(1)
-
-
-def on_ray(
-    batches: Sequence[Sequence[Song]], start: Start, n_workers: int, address: str, n_gpus: int = 0
-) -> Iterator[Outcome]:
-    """Do the work in actors of Ray Data. Paths go to them and rows come back, never audio.
-
-    Args:
-        batches: songs; neighbours go to the same actor.
-        start: makes a worker.
-        n_workers: actors; 0 for one on every processor, or on every GPU.
-        address: `local` for this machine, or that of a cluster, such as `auto` or `ray://host:10001`.
-        n_gpus: of each actor.
-
-    Raises:
-        UserError: Ray is not installed, or there is no cluster at the address.
-    """
-    try:
-        ray: Any = importlib.import_module("ray")
-        data: Any = importlib.import_module("ray.data")
-    except ImportError as error:
-        raise UserError("--ray needs Ray: pip install 'rtmss[ray]'") from error
-    _connect(ray, address, n_workers)
-    try:
-        kind = "GPU" if n_gpus else "CPU"
-        n_workers = n_workers or max(1, int(ray.cluster_resources().get(kind, 1)))
-        items = [{"batch": pickle.dumps(list(batch))} for batch in batches]
-        paths = data.from_items(items, override_num_blocks=min(len(items), _MOST_BLOCKS))
-        done = paths.map_batches(
-            _Actor,
-            fn_constructor_args=(start,),
-            batch_size=1,
-            # A song that waits behind a long one would keep another actor idle.
-            compute=data.ActorPoolStrategy(
-                size=min(n_workers, len(items)), max_tasks_in_flight_per_actor=1
-            ),
-            num_cpus=1,
-            num_gpus=n_gpus,
-        )
-        for row in done.iter_rows():
-            yield from pickle.loads(row["outcomes"])
-    finally:
-        ray.shutdown()
-
-
-class _Actor:
-    """A worker as Ray Data calls it: batches of one row, whose columns are arrays."""
-
-    def __init__(self, start: Start) -> None:
-        self._work = start()
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
-        songs = pickle.loads(batch["batch"][0])
-        return {"outcomes": [pickle.dumps(self._work(songs))]}
-
-
-def _connect(ray: Any, address: str, n_workers: int) -> None:
-    import logging
-
-    quiet = {"logging_level": logging.WARNING, "log_to_driver": False}
-    try:
-        if address == "local":
-            ray.init(
-                num_cpus=n_workers or n_cores(),
-                object_store_memory=_STORE_BYTES,
-                include_dashboard=False,
-                **quiet,
-            )
-        else:
-            ray.init(address=address, **quiet)
-    except Exception as error:  # some are no more than that
-        raise UserError(f"--ray {address}: {str(error).splitlines()[0]}") from error
-    ray.data.DataContext.get_current().enable_progress_bars = False

@@ -15,13 +15,14 @@ from typing import Any
 
 from rtmss.catalogue.songs import Song
 from rtmss.catalogue.store import RECORD, Store
+from rtmss.config import UserError
 
 REPORT = "report.jsonl"
 TABLE = "report.parquet"
 _JOURNAL = "journal"
 _FLUSH_SECONDS = 5.0
 _FLUSH_ROWS = 200
-_TABLE_ROWS = 10_000
+_TABLE_ROWS = 500
 """Rows put into the table at once."""
 
 
@@ -108,8 +109,8 @@ class Journal:
         self._new: list[str] = []
         self._n_parts, self._flushed = 0, time.monotonic()
         for name in (REPORT, *store.names(_JOURNAL)):
-            for line in (store.read(name) or "").splitlines():
-                self._keep(Row.from_json(line))
+            for number, line in enumerate((store.read(name) or "").splitlines(), 1):
+                self._keep(_read_row(line, f"{name}, line {number}"))
 
     def get(self, song: Song, making: str) -> Row | None:
         """What became of a song, if it has not changed since."""
@@ -164,6 +165,15 @@ def places(store: Store) -> set[str]:
 def place(content: str, making: str) -> str:
     """Where a making of a song goes."""
     return f"songs/{content[:2]}/{content}/{making}"
+
+
+def _read_row(line: str, where: str) -> Row:
+    try:
+        return Row.from_json(line)
+    except ValueError as error:
+        raise UserError(
+            f"{where}: not a row of a report; without that file, what is there is found by itself"
+        ) from error
 
 
 def _has_pyarrow() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import glob
 import hashlib
+import io
 import json
 import os
 import re
@@ -19,6 +20,9 @@ from rtmss.datasets.take import SUFFIXES
 MANIFESTS = {".csv", ".jsonl"}
 COLUMNS = ("id", "path", "preset", "conditions")
 """Of a manifest. All but `path` may be missing or empty; others are left alone."""
+
+_RENDERS = r"(songs/[0-9a-f]{2}/[0-9a-f]{32}|\.partial)/"
+"""Folders of an output."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +59,22 @@ def is_address(path: str) -> bool:
     return bool(re.match(r"[a-z][a-z0-9+.-]+://", path))
 
 
-def find_songs(inputs: Sequence[str]) -> list[Song]:
+def find_songs(inputs: Sequence[str], output: str = "") -> list[Song]:
     """Every song that the inputs name, each path once.
 
     Args:
         inputs: audio files, folders (with their subfolders), globs, addresses of any of these, or
             manifests in CSV or JSON lines.
+        output: where renders go; those that are there are no songs.
 
     Raises:
         ConfigError: an input names nothing, or a manifest cannot be used.
     """
     found: dict[str, Song] = {}
+    is_render = re.compile(f"{re.escape(output.rstrip('/'))}/{_RENDERS}").match if output else None
     for name in inputs:
         songs = list(_read_manifest(name) if _suffix(name) in MANIFESTS else _expand(name))
+        songs = [song for song in songs if not (is_render and is_render(song.path))]
         if not songs:
             known = ", ".join(sorted(SUFFIXES))
             raise ConfigError(f"{name}: names no audio; expected any of {known}")
@@ -82,8 +89,8 @@ def _expand(name: str) -> Iterator[Song]:
     elif Path(name).is_dir():
         yield from map(_local, _audio_in(name))
     elif not Path(name).exists() and glob.has_magic(name):
-        found = glob.glob(name, recursive=True)  # noqa: PTH207 (also of whole paths)
-        yield from map(_local, sorted(found))
+        for found in sorted(glob.glob(name, recursive=True)):  # noqa: PTH207 (also of whole paths)
+            yield from map(_local, _audio_in(found) if Path(found).is_dir() else [found])
     else:
         yield _local(name)
 
@@ -157,10 +164,11 @@ def _read_manifest(name: str) -> Iterator[Song]:
 
 def _rows(name: str) -> list[dict[str, Any]]:
     try:
-        lines = _text(name).splitlines()
+        text = _text(name)
         if _suffix(name) == ".csv":
-            return list(csv.DictReader(lines))
-        rows = [json.loads(line) for line in lines if line.strip()]
+            return list(csv.DictReader(io.StringIO(text, newline="")))
+        # Not `splitlines`: in JSON, other separators of lines are letters of a name.
+        rows = [json.loads(line) for line in text.split("\n") if line.strip()]
     except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError) as error:
         raise ConfigError(f"{name}: not a readable manifest ({error})") from error
     if not all(isinstance(row, dict) for row in rows):
@@ -170,7 +178,7 @@ def _rows(name: str) -> list[dict[str, Any]]:
 
 def _text(name: str) -> str:
     if not is_address(name):
-        return Path(name).read_text(encoding="utf-8-sig")
+        return Path(name).read_bytes().decode("utf-8-sig")
     from fsspec.core import url_to_fs
 
     system, path = url_to_fs(name)

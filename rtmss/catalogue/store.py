@@ -61,8 +61,9 @@ class Store(Protocol):
 
 
 def open_store(output: str) -> Store:
-    """The store at a path or an address."""
-    return ObjectStore(output) if is_address(output) else FolderStore(Path(output).absolute())
+    """The store at a path or an address. `file://` is a folder as any other."""
+    path = output.removeprefix("file://")
+    return ObjectStore(path) if is_address(path) else FolderStore(Path(path).absolute())
 
 
 class FolderStore:
@@ -137,8 +138,11 @@ class FolderStore:
         self.root.mkdir(parents=True, exist_ok=True)
         with (self.root / ".lock").open("w") as lock:
             self._take(lock)
-            shutil.rmtree(self.root / PARTIAL, ignore_errors=True)
-            yield
+            self._sweep()
+            try:
+                yield
+            finally:
+                self._sweep()  # workers that were killed leave folders too
 
     def _take(self, lock: IO[str]) -> None:
         with contextlib.suppress(ImportError):  # there are systems without such locks
@@ -148,6 +152,9 @@ class FolderStore:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise UserError(f"{self.root}: another run is at work there") from error
+
+    def _sweep(self) -> None:
+        shutil.rmtree(self.root / PARTIAL, ignore_errors=True)
 
     def _new_partial(self) -> Path:
         return self.root / PARTIAL / uuid.uuid4().hex

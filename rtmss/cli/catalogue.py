@@ -106,11 +106,12 @@ def catalogue(
     from rtmss.catalogue.worker import Task
 
     separator = load_separator(weights, 1, profile)
+    output = output if is_address(output) else str(Path(output).absolute())
     style = Style(separator.model_id, profile, format, stems, loudness)
     makings = Makings(load_library(), style)
-    songs = [makings.of(song, preset or ()) for song in find_songs(inputs)]
+    songs = [makings.of(song, preset or ()) for song in find_songs(inputs, output)]
     task = Task(
-        output=output if is_address(output) else str(Path(output).absolute()),
+        output=output,
         style=style,
         makings=makings.by_name,
         run=f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S.%f}",
@@ -159,7 +160,8 @@ def _run(songs: Sequence[Song], task: Task, engine: Engine, *, retry_failed: boo
 def _engine(task: Task, n_workers: int, ray: str | None) -> Engine:
     from functools import partial
 
-    from rtmss.catalogue.engines import n_cores, on_ray, on_this_machine
+    from rtmss.catalogue.cluster import on_ray
+    from rtmss.catalogue.engines import n_cores, on_this_machine
     from rtmss.catalogue.worker import Worker
 
     start: Any = partial(Worker, task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from rtmss.bounded import UnreadableError, open_regular
 from rtmss.files.damage import AudioFileError
 
 
@@ -15,8 +16,9 @@ def digest_file(path: Path) -> str:
         AudioFileError: it cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise AudioFileError(f"{path}: cannot be read ({reason})") from error
+    except UnreadableError as error:
+        raise AudioFileError(f"{path}: {error}") from error
+    except OSError as error:
+        raise AudioFileError(f"{path}: cannot be read ({error.strerror})") from error

@@ -30,8 +30,11 @@ def scan(keep: Tensor, new: Tensor, start: Tensor, axis: int, *, backwards: bool
     """
     if torch.compiler.is_exporting():
         return _by_pairs(keep, new, start, axis, backwards=backwards)
-    states: Tensor = _scan(keep, new, start, axis, backwards)
-    return states
+    if torch.compiler.is_compiling() or _is_learning(keep, new, start):
+        states: Tensor = _scan(keep, new, start, axis, backwards)
+        return states
+    # A call of an operator of one's own loads torch's compiler first, for seconds.
+    return _step_by_step(keep, new, start, axis, backwards=backwards)
 
 
 def _by_pairs(
@@ -75,8 +78,13 @@ def _pieces(n: int, lag: int, *, backwards: bool) -> list[tuple[int, int]]:
     return [(n - first - length, length) for first, length in pieces] if backwards else pieces
 
 
-@torch.library.custom_op("rtmss::scan", mutates_args=())
-def _scan(keep: Tensor, new: Tensor, start: Tensor, axis: int, backwards: bool) -> Tensor:
+def _is_learning(*inputs: Tensor) -> bool:
+    return torch.is_grad_enabled() and any(each.requires_grad for each in inputs)
+
+
+def _step_by_step(
+    keep: Tensor, new: Tensor, start: Tensor, axis: int, *, backwards: bool
+) -> Tensor:
     states = torch.empty_like(new)
     before = start
     for first, length in _pieces(new.shape[axis], start.shape[axis], backwards=backwards):
@@ -84,6 +92,11 @@ def _scan(keep: Tensor, new: Tensor, start: Tensor, axis: int, backwards: bool) 
         torch.addcmul(added, kept, before.narrow(axis, 0, length), out=after)
         before = after
     return states
+
+
+@torch.library.custom_op("rtmss::scan", mutates_args=())
+def _scan(keep: Tensor, new: Tensor, start: Tensor, axis: int, backwards: bool) -> Tensor:
+    return _step_by_step(keep, new, start, axis, backwards=backwards)
 
 
 @_scan.register_fake

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from rich.console import Console
 
 from helpers.catalogue import RATE, Room, make_room, write_song
 from helpers.makers import MakeCondition, Noise
+from helpers.oddities import ODDITIES, make_giant
 from rtmss.catalogue.display import Display
 from rtmss.catalogue.estimate import estimate
 from rtmss.catalogue.makings import Style
@@ -278,6 +279,45 @@ def test_what_a_dead_run_left_unfinished_is_swept_up(tmp_path: Path) -> None:
     store = FolderStore(tmp_path)
     with store.claim():
         assert not (tmp_path / ".partial").exists()
+
+
+def test_what_killed_workers_left_is_swept_up_when_a_run_ends(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path)
+    with store.claim():
+        (tmp_path / ".partial" / "x").mkdir(parents=True)
+    assert not (tmp_path / ".partial").exists()
+
+
+@pytest.mark.parametrize(
+    "make", [make for make in ODDITIES if make is not make_giant], ids=lambda make: make.__name__
+)
+def test_what_is_no_file_is_a_row_and_never_waited_for(
+    room: Room, make: Callable[[Path], None]
+) -> None:
+    make(room.songs / "odd.wav")
+    write_song(room.songs / "zero.wav", 0.5)
+    summary = room.render()
+    assert summary.n_made == 1
+    assert {Path(row.path).name for row in summary.failed} <= {"odd.wav"}
+
+
+def test_an_address_of_this_machine_is_a_folder(room: Room) -> None:
+    write_song(room.songs / "a.wav", 0.5)
+    room.render(output=f"file://{room.folder}/out", inputs=[f"file://{room.songs}"])
+    files = room.files()
+    assert files
+    room.render(output="other")
+    assert room.files("other") == files
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"id": 1, "path"'])
+def test_a_report_that_is_none_is_named(room: Room, text: str) -> None:
+    write_song(room.songs / "a.wav", 0.5)
+    room.render()
+    report = room.folder / "out" / "report.jsonl"
+    report.write_text(report.read_text() + text)
+    with pytest.raises(UserError, match=r"report\.jsonl, line 2: not a row of a report"):
+        room.render()
 
 
 def test_long_songs_come_first(room: Room) -> None:

@@ -4,118 +4,32 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import random
-import signal
+import pickle
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Sequence
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from helpers.catalogue import Room, make_room, render_elsewhere, write_song
 from helpers.makers import MakeCondition
-from rtmss.catalogue.engines import on_ray, on_this_machine
-from rtmss.catalogue.rows import Row
+from rtmss.catalogue.cluster import _Actor, dealt, on_ray
+from rtmss.catalogue.engines import on_this_machine
+from rtmss.catalogue.rows import Row, place
+from rtmss.catalogue.run import run_catalogue
 from rtmss.catalogue.songs import Song
-from rtmss.catalogue.store import RECORD
+from rtmss.catalogue.store import FolderStore
 from rtmss.catalogue.worker import Outcome
 from rtmss.config import UserError
 from rtmss.model.separator import SeparatorModel
-
-N_SONGS = 12
 
 
 @pytest.fixture
 def room(tmp_path: Path, tiny: SeparatorModel, make_condition: MakeCondition) -> Room:
     return make_room(tmp_path, tiny, make_condition)
-
-
-@pytest.fixture
-def crowd(room: Room) -> Room:
-    """A dozen songs: long and short, a silent one, a broken one, other rates and letters."""
-    write_song(room.songs / "long.wav", 30.0, 1)
-    write_song(room.songs / "silent.wav", 3.0, -1)
-    write_song(room.songs / "øre æ.flac", 3.0, 2, 11025)
-    (room.songs / "broken.wav").write_text("no sound")
-    for number in range(N_SONGS - 4):
-        write_song(room.songs / "rest" / f"{number}.wav", 2.0 + number / 2, 10 + number)
-    return room
-
-
-def records(room: Room) -> dict[Path, int]:
-    """Sets that are there, with the time at which each appeared."""
-    found = (room.folder / "out").glob(f"songs/*/*/*/{RECORD}")
-    return {path: path.stat().st_mtime_ns for path in found}
-
-
-def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < end, f"waited for {what}"
-        time.sleep(0.01)
-
-
-class Driver:
-    """`rtmss catalogue` in a process group of its own."""
-
-    def __init__(self, room: Room) -> None:
-        line = f"catalogue {room.songs} --output {room.folder / 'out'} --weights {room.weights}"
-        line += " --preset solo --preset pair --stems --workers 2"
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "rtmss", *line.split()],
-            env={**os.environ, "RTMSS_LIBRARY": str(room.library)},
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-        )
-
-    def workers(self) -> list[psutil.Process]:
-        children = psutil.Process(self.process.pid).children()
-        return [child for child in children if any("spawn_main" in w for w in child.cmdline())]
-
-
-@pytest.mark.long
-def test_a_run_that_is_killed_three_times_ends_as_one_that_is_not(crowd: Room) -> None:
-    """The driver alone, a worker alone, and all at once, each at a random moment."""
-    chance = random.Random()
-    crowd.render(["solo", "pair"], "undisturbed")
-    appeared: dict[Path, int] = {}
-
-    def wait_for(n_songs: int) -> None:
-        wait_until(lambda: len(records(crowd)) >= 2 * n_songs, f"{n_songs} songs")
-        time.sleep(chance.uniform(0, 0.5))
-        appeared.update(records(crowd))
-
-    driver = Driver(crowd)
-    wait_for(2)
-    orphans = driver.workers()
-    driver.process.kill()
-    driver.process.wait()
-    _, alive = psutil.wait_procs(orphans, timeout=60)
-    assert not alive, "workers end with their driver"
-
-    driver = Driver(crowd)
-    wait_for(4)
-    chance.choice(driver.workers()).kill()
-    wait_for(7)
-    os.killpg(driver.process.pid, signal.SIGKILL)
-    driver.process.wait()
-
-    assert Driver(crowd).process.wait(timeout=600) == 3, "one song is broken"
-    assert crowd.files() == crowd.files("undisturbed")
-    after = records(crowd)
-    assert {path: after[path] for path in appeared} == appeared, "none is rendered twice"
-
-    def told(row: Row) -> tuple[object, ...]:
-        return row.path, row.making, row.status, row.seconds, row.content, row.hashes, row.error
-
-    rows = crowd.rows()
-    assert len(rows) == 2 * N_SONGS
-    assert sorted(map(told, rows), key=str) == sorted(map(told, crowd.rows("undisturbed")), key=str)
-    assert not any((crowd.folder / "out" / ".partial").glob("*"))
-    assert not any((crowd.folder / "out" / "journal").iterdir())
 
 
 @pytest.mark.long
@@ -129,8 +43,6 @@ def test_a_song_that_kills_its_worker_is_given_up_and_the_others_are_made(
     write_song(room.songs / "deadly.wav", 2.0)
     places = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", places)
-    for patience in ("raylet_start_wait_time_s", "worker_register_timeout_seconds"):
-        monkeypatch.setenv(f"RAY_{patience}", "300")  # on a busy machine
     context = multiprocessing.get_context("spawn")  # whose warnings are none of pytest's business
     process = context.Process(target=render_elsewhere, args=(room, "out", engine))
     process.start()
@@ -166,6 +78,58 @@ class Fragile(Doomed):
 def test_a_worker_that_cannot_start_ends_the_run(start: type[Doomed], said: str) -> None:
     with pytest.raises(UserError, match=said):
         list(on_this_machine([[Song("a", "a")]], start, 1))
+
+
+@pytest.mark.parametrize(("n_batches", "n_most"), [(1, 4), (4, 4), (23, 4), (24, 4), (1001, 100)])
+def test_no_block_has_much_more_work_than_another(n_batches: int, n_most: int) -> None:
+    seconds = [240.0 + 3600 * (number < 3) for number in range(n_batches)]
+    blocks = dealt(seconds, n_most)
+    assert len(blocks) == min(n_batches, n_most)
+    assert sorted(second for block in blocks for second in block) == sorted(seconds)
+    sizes = [len(block) for block in blocks]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] - sizes[-1] <= 1
+    assert max(sum(second > 3600 for second in block) for block in blocks) == 1
+
+
+@pytest.mark.parametrize(
+    ("start", "said"), [("doomed", "cannot be used here"), ("full", "the disk is full")]
+)
+def test_an_error_of_an_actor_is_its_answer(start: str, said: str) -> None:
+    def full(_: Sequence[Song]) -> list[Outcome]:
+        raise UserError("the disk is full")
+
+    actor = _Actor(Doomed if start == "doomed" else lambda: full)
+    for _ in range(2):
+        (answer,) = actor({"batch": [pickle.dumps([Song("a", "a")])]})["answer"]
+        with pytest.raises(UserError, match=said):
+            raise pickle.loads(answer)
+
+
+def test_the_driver_keeps_two_kilobytes_of_a_song_and_no_more(tmp_path: Path) -> None:
+    def peak(n_songs: int) -> int:
+        path = "/music/an artist/an album/a song {:05d}.flac"
+        songs = [
+            Song(name, name, number, str(number), makings=("karaoke.0123456789ab.01234567",))
+            for number, name in enumerate(map(path.format, range(n_songs)))
+        ]
+
+        def engine(batches: Sequence[Sequence[Song]]) -> Iterator[Outcome]:
+            for (song,) in batches:
+                row = Row(song.id, song.path, "karaoke", song.makings[0], "done", content="0" * 32)
+                files = {"mix": f"{place(row.content, row.making)}/mix.wav"}
+                yield Outcome(song, [replace(row, files=files, hashes=files)], 200.0, 20.0, "here")
+
+        tracemalloc.start()
+        try:
+            run_catalogue(songs, FolderStore(tmp_path / str(n_songs)), engine, "run")
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    peak(1)  # loads what is needed
+    few, many = peak(500), peak(1500)  # the table is written by 500 rows
+    assert many - few < 1000 * 2048
 
 
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

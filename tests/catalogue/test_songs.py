@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,6 +44,22 @@ def test_a_glob_is_what_it_matches(folder: Path) -> None:
     assert names(find_songs([f"{folder}/*.*a*"])) == ["b.wav", "c.flac"]
 
 
+def test_a_folder_that_a_glob_matches_is_all_audio_in_it(folder: Path) -> None:
+    assert names(find_songs([f"{folder}/d*"])) == ["a.MP3"]
+
+
+def test_renders_are_no_songs_of_the_run_that_made_them(folder: Path) -> None:
+    render = folder / "songs" / "0f" / ("0f" * 16) / "solo.m.d" / "mix.wav"
+    unfinished = folder / ".partial" / "x" / "mix.wav"
+    ours = folder / "songs" / "0f" / "mix.wav"
+    for path in (render, unfinished, ours):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found = {Path(song.path) for song in find_songs([str(folder)], str(folder))}
+    assert found & {render, unfinished, ours} == {ours}
+    assert Path(find_songs([str(render)], f"{folder}/elsewhere")[0].path) == render
+
+
 def test_a_path_that_is_named_twice_is_one_song(folder: Path) -> None:
     assert len(find_songs([str(folder), str(folder / "b.wav")])) == 3
 
@@ -82,6 +99,17 @@ def test_a_manifest_gives_songs_ids_presets_and_conditions(folder: Path, kind: s
     assert second.id == "songs/c.flac"
     assert second.presets == ()
     assert second.conditions == ()
+
+
+@pytest.mark.parametrize("separator", ["\n", "\r\n", "\u2028", "\x85", "\x0b", ","])
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_a_name_of_a_manifest_may_hold_anything(tmp_path: Path, kind: str, separator: str) -> None:
+    name = f"a{separator}b.wav"
+    lines = {"csv": f'path\n"{name}"\nc.wav\n'}
+    both = [json.dumps({"path": path}, ensure_ascii=False) for path in (name, "c.wav")]
+    lines["jsonl"] = "\r\n".join(both)
+    (tmp_path / f"list.{kind}").write_bytes(lines[kind].encode())
+    assert names(find_songs([str(tmp_path / f"list.{kind}")])) == [name, "c.wav"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ import numpy as np
 from pedalboard.io import AudioFile
 
 from helpers.makers import MakeCondition
-from rtmss.catalogue.engines import on_ray, on_this_machine
+from rtmss.catalogue.cluster import on_ray
+from rtmss.catalogue.engines import on_this_machine
 from rtmss.catalogue.makings import Makings, Style
 from rtmss.catalogue.rows import REPORT, Row
 from rtmss.catalogue.run import Summary, run_catalogue

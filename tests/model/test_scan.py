@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import Tensor
@@ -78,3 +81,23 @@ def test_its_gradients_are_those_of_small_differences(
         return scan(keep, new, start, axis, backwards=backwards)
 
     assert torch.autograd.gradcheck(run, material(shape, axis, lag))
+
+
+@every_shape
+@both_ways
+def test_without_gradients_it_is_the_same_to_the_bit(
+    shape: tuple[int, ...], axis: int, lag: int, backwards: bool
+) -> None:
+    learning = material(shape, axis, lag)
+    with_gradients = scan(*learning, axis, backwards=backwards)
+    keep, new, start = (x.detach() for x in learning)
+    without = scan(keep, new, start, axis, backwards=backwards)
+    assert with_gradients.requires_grad
+    assert torch.equal(with_gradients, without)
+
+
+def test_to_play_loads_no_compiler() -> None:
+    code = "import sys, torch; from rtmss.model.scan import scan; x = torch.rand(1, 3, 2)\n"
+    code += "scan(x, x, x[:, :1], 1); print(torch.is_tensor(x), 'torch._dynamo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
