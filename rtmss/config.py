@@ -9,17 +9,27 @@ from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_type_hints
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from rtmss.bounded import UnreadableError
 from rtmss.plain_yaml import load_yaml
 
-Positive = Annotated[int, Field(gt=0)]
-Width = Annotated[int, Field(gt=0, le=4096)]
+
+
+def _no_switch(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("Input should be a number, and is a switch")  # noqa: TRY004 (pydantic's)
+    return value
+
+
+NO_SWITCH = BeforeValidator(_no_switch)
+"""`yes` is no number: pydantic would take it for 1."""
+Positive = Annotated[int, NO_SWITCH, Field(gt=0)]
+Width = Annotated[int, NO_SWITCH, Field(gt=0, le=4096)]
 """Of a layer: a header that lies makes no network that no memory holds."""
-FrameLength = Annotated[int, Field(gt=0, le=1 << 16)]
-Few = Annotated[int, Field(ge=0, le=64)]
-Frames = Annotated[int, Field(gt=0, le=1 << 12)]
+FrameLength = Annotated[int, NO_SWITCH, Field(gt=0, le=1 << 16)]
+Few = Annotated[int, NO_SWITCH, Field(ge=0, le=64)]
+Frames = Annotated[int, NO_SWITCH, Field(gt=0, le=1 << 12)]
 """Of a network's memory."""
 
 

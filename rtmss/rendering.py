@@ -325,7 +325,8 @@ class Files:
         with contextlib.suppress(OSError):
             self._raw.close()
         for path in self._partial.values():
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # there may be no such folder
+                path.unlink(missing_ok=True)
 
 
 def _reason(error: Exception) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from rtmss.cli.base import Output, Profile, Weights, app, console, find_device
 from rtmss.config import ConfigError
+from rtmss.console import one_line
 
 Device = Annotated[
     str, typer.Option(metavar="auto|cpu|cuda", help="Where to train; a GPU if there is one.")
@@ -37,7 +38,7 @@ def train(
     from rtmss.training.run import train as run
 
     path = run(find_recipe(recipe), data, output, console, find_device(device))
-    console.print(f"Weights: {path}", highlight=False)
+    console.print(f"Weights: {one_line(str(path))}", highlight=False)
 
 
 @app.command()

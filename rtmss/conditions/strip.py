@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from rtmss.config import UserError
+from rtmss.config import NO_SWITCH, UserError
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ GAIN, GAIN_RANGE = number("gain", "dB", SILENCE_DB, 12, "Gain of {}")
 PAN, PAN_RANGE = number(
     "pan", "", -1, 1, "Pan of {} at constant power: -1 left, 0 as it is, 1 right"
 )
-GainDb = Annotated[float, BeforeValidator(_silence), GAIN, GAIN_RANGE]
-Channel = Annotated[int, Field(ge=1, le=64)]
+GainDb = Annotated[float, NO_SWITCH, BeforeValidator(_silence), GAIN, GAIN_RANGE]
+Channel = Annotated[int, NO_SWITCH, Field(ge=1, le=64)]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Strip:
     solo: Annotated[bool, Setting("solo", effect="Solo {}")] = False
     channels: tuple[Channel, ...] = (1, 2)
     """Output channels, counted from 1; odd ones carry the left side, even ones the right."""
-    pan: Annotated[float, PAN, PAN_RANGE] = 0.0
+    pan: Annotated[float, NO_SWITCH, PAN, PAN_RANGE] = 0.0
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
