@@ -5,6 +5,8 @@ Lengths are in samples unless a name carries another unit.
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_type_hints
@@ -35,6 +37,33 @@ Frames = Annotated[int, NO_SWITCH, Field(gt=0, le=1 << 12)]
 
 class UserError(ValueError):
     """Something the user can mend; the message is one line that says how."""
+
+    def __init__(self, message: str = "") -> None:
+        """Keep a message; ends of lines in it, as of names and of other programs, are shown."""
+        super().__init__(message.replace("\n", "\\n").replace("\r", "\\r"))
+
+
+def listed(value: Any) -> tuple[Any, ...] | None:
+    """What a list, or the like, holds; None of a text, an array, a table, and of what is none."""
+    if isinstance(value, str | bytes | bytearray | memoryview | Mapping) or hasattr(value, "dtype"):
+        return None
+    try:
+        return tuple(value)
+    except TypeError:
+        return None
+
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 80
+
+
+def shown(value: object) -> str:
+    """Any value for a message: on one line, and cut."""
+    try:
+        text = _BRIEF.repr(value)
+    except Exception:  # others' objects may raise anything
+        text = type(value).__name__
+    return " ".join(text.split())[:80]
 
 
 class DamagedFileWarning(UserWarning):
@@ -282,7 +311,7 @@ def _describe(problem: Any, kind: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"'{where}' is missing"
     return (
-        f"'{where}': {problem['msg'].removeprefix('Value error, ')} (got {problem['input']!r:.80})"
+        f"'{where}': {problem['msg'].removeprefix('Value error, ')} (got {shown(problem['input'])})"
     )
 
 

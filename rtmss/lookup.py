@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from rtmss.config import ConfigError
+from rtmss.config import ConfigError, shown
 
 MAX_NAMED, MAX_ALIKE = 40, 200
 """Names that an error lists, and that it compares with the wrong one: a library may be huge."""
@@ -20,6 +20,8 @@ def find(name: str, known: Mapping[str, Any], kind: str) -> Any:
     Raises:
         ConfigError: `no preset 'karaoka'; did you mean 'karaoke'? known: ...`
     """
+    if not isinstance(name, str):
+        raise ConfigError(f"expected the name of a {kind}, got {shown(name)}")
     if name in known:
         return known[name]
     names = sorted(known)

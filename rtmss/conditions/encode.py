@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,20 +11,24 @@ import torch
 from numpy.typing import NDArray
 
 from rtmss.audio import Audio
+from rtmss.bounded import is_there
 from rtmss.conditions.condition import (
     ClipRecord,
     Condition,
     ConditionError,
     ConditionHeader,
     ConditionLimits,
+    check_condition_name,
     describe_clip,
 )
 from rtmss.conditions.library import shipped
+from rtmss.config import listed, shown
 from rtmss.files import read_audio
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 
 SHORTEST_SECONDS = 0.5
 SILENCE_DBFS = -60.0
+ABSURD_DBFS = 100.0
 MIXED_DB = -5.0
 """A clip of which its own condition leaves more than this holds other sounds, or a sound that the
 weights do not know. Of clips of one sound it mostly leaves -10 to -25 dB, of whole mixtures -4 to
@@ -45,7 +50,7 @@ def check_clip(audio: Audio, sample_rate: int, name: str) -> None:
         name: what to call the clip in the message.
 
     Raises:
-        ConditionError: shorter than half a second, silent, or not finite.
+        ConditionError: shorter than half a second, silent, absurdly loud, or not finite.
     """
     seconds = audio.shape[-1] / sample_rate
     if seconds < SHORTEST_SECONDS:
@@ -59,6 +64,8 @@ def check_clip(audio: Audio, sample_rate: int, name: str) -> None:
         raise ConditionError(
             f"{name}: silent ({level:.0f} dBFS), give a clip in which the sound is heard"
         )
+    if level > ABSURD_DBFS:
+        raise ConditionError(f"{name}: its samples ({level:.0f} dBFS) are none of a sound")
 
 
 def limits_of(model: SeparatorModel) -> ConditionLimits:
@@ -144,17 +151,20 @@ def _paths(clips: Sequence[str | Path]) -> list[Path]:
     """The paths of one side.
 
     Raises:
-        ConditionError: they are one path instead of a list.
+        ConditionError: they are one path instead of a list, or one is no path.
     """
     if isinstance(clips, str | Path):
         raise ConditionError(
             f"expected a list of clips, got '{clips}'; put it into one: ['{clips}']"
         )
-    return [Path(clip) for clip in clips]
+    given = listed(clips)
+    if given is None or not all(isinstance(clip, str | os.PathLike) for clip in given):
+        raise ConditionError(f"expected a list of paths of clips, got {shown(clips)}")
+    return [Path(clip) for clip in given]
 
 
 def _shipped_clip(path: Path) -> Path:
-    return shipped() / path if (shipped() / path).exists() else path
+    return shipped() / path if is_there(shipped() / path) else path
 
 
 def create_condition(
@@ -172,12 +182,13 @@ def create_condition(
         AudioFileError: a clip cannot be read.
         ConditionError: a clip is too short or silent, or there are none.
     """
+    check_condition_name(name)
     audios: list[list[Audio]] = []
     records: list[tuple[ClipRecord, ...]] = []
     rate = model.config.sample_rate
     for given_paths in (positive, negative):
         paths = _paths(given_paths)
-        found = [path if path.exists() else _shipped_clip(path) for path in paths]
+        found = [path if is_there(path) else _shipped_clip(path) for path in paths]
         audios.append([read_audio(path, rate)[0] for path in found])
         for path, audio in zip(paths, audios[-1], strict=True):
             check_clip(audio, rate, str(path))

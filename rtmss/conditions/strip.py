@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from rtmss.config import NO_SWITCH, UserError
+from rtmss.config import NO_SWITCH, UserError, shown
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Strip:
         """
         check_settings(self)
         if not isinstance(self.channels, tuple | list):
-            raise UserError(f"channels: expected whole numbers, got {self.channels!r:.80}")
+            raise UserError(f"channels: expected whole numbers, got {shown(self.channels)}")
         channels = tuple(_channel(channel) for channel in self.channels)
         object.__setattr__(self, "channels", channels)
 
@@ -105,7 +105,7 @@ def check_settings(owner: Any) -> None:
 def _number(name: str, value: Any, setting: Setting) -> float:
     expected = f"{name}: expected a number from {setting.low:g} to {setting.high:g}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        raise UserError(f"{expected}, got {value!r:.80}")
+        raise UserError(f"{expected}, got {shown(value)}")
     number = float(value)
     if setting.unit == "dB" and number < setting.low:
         return setting.low
@@ -118,13 +118,13 @@ def _switch(name: str, value: Any) -> bool:
     if isinstance(value, np.bool_):
         return bool(value)
     if not isinstance(value, bool):
-        raise UserError(f"{name}: expected True or False, got {value!r:.80}")
+        raise UserError(f"{name}: expected True or False, got {shown(value)}")
     return value
 
 
 def _channel(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= 64:
-        raise UserError(f"channels: expected whole numbers from 1 to 64, got {value!r:.80}")
+        raise UserError(f"channels: expected whole numbers from 1 to 64, got {shown(value)}")
     return int(value)
 
 
