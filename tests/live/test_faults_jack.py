@@ -5,7 +5,6 @@ host.
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +15,8 @@ from typing import Any
 import pytest
 
 from helpers.live_host import Host
-from rtmss.separator import default_weights
+from helpers.models import LIGHT, make_model
+from rtmss.model.checkpoint import save_model
 
 pytestmark = pytest.mark.jack
 
@@ -48,8 +48,10 @@ def test_a_device_that_refuses_is_one_line_with_its_name_and_exit_status_1(
 
 @pytest.fixture
 def weights(tmp_path: Path) -> Path:
-    """A copy that a test may spoil."""
-    return Path(shutil.copy(default_weights(), tmp_path / "mine.safetensors"))
+    """The weights of the light host, for a test to spoil."""
+    path = tmp_path / "mine.safetensors"
+    save_model(path, make_model(LIGHT))
+    return path
 
 
 def test_weights_truncated_under_a_running_host_are_said_and_tried_again_until_they_are_whole(
