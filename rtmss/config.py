@@ -17,7 +17,6 @@ from rtmss.bounded import UnreadableError
 from rtmss.plain_yaml import load_yaml
 
 
-
 def _no_switch(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("Input should be a number, and is a switch")  # noqa: TRY004 (pydantic's)

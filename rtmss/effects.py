@@ -108,9 +108,7 @@ def _load_plugin(effect: Effect, where: str) -> Any:
         try:
             setattr(plugin, name, value)
         except (TypeError, ValueError) as error:
-            raise ConfigError(
-                f"{where}: {effect.path}: {name}: {_one_line(error)}"
-            ) from error
+            raise ConfigError(f"{where}: {effect.path}: {name}: {_one_line(error)}") from error
     return plugin
 
 

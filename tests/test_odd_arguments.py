@@ -71,9 +71,7 @@ CALLS: dict[str, Call] = {
     "a file": lambda separator, _, odd: separator.condition_from_files("x", [odd]),
     "weights": lambda _, __, odd: Separator.load(odd),
     "a profile": lambda _, __, odd: Separator.load(None, odd),
-    "a vector": lambda separator, _, odd: separator.separate(
-        AUDIO, RATE, Condition.bare("x", odd)
-    ),
+    "a vector": lambda separator, _, odd: separator.separate(AUDIO, RATE, Condition.bare("x", odd)),
     "a scene": lambda separator, _, odd: Session(separator.model, odd),
     "outputs": lambda separator, _, odd: Session(separator.model, None, odd),
     "stems": lambda _, __, odd: Scene(odd),

@@ -30,4 +30,6 @@ def export_onnx(
     separator = load_separator(weights, profile=profile)
     with console.status("Exporting"):
         export_graph(output, separator.model, separator.model_id, standalone=True)
-    console.print(f"Wrote {one_line(str(output))} for weights {separator.model_id}", highlight=False)
+    console.print(
+        f"Wrote {one_line(str(output))} for weights {separator.model_id}", highlight=False
+    )

@@ -52,7 +52,8 @@ def condition_create(
     replaced = path.exists()
     save_condition(path, condition)
     console.print(
-        f"{'Replaced' if replaced else 'Created'} condition '{name}' in {one_line(str(path))}", highlight=False
+        f"{'Replaced' if replaced else 'Created'} condition '{name}' in {one_line(str(path))}",
+        highlight=False,
     )
     for warning in clip_warnings(condition):
         console.print(f"Doubtful: {warning}", style="yellow", highlight=False)

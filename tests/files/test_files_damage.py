@@ -212,8 +212,6 @@ def test_ffmpeg_prints_nothing_of_its_own_about_a_file_that_leads_nowhere(tmp_pa
     path = tmp_path / "x.flac"
     path.touch()
     code = f"from rtmss.files import read_audio; read_audio({str(path)!r})"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "dropped" not in done.stderr
     assert "not a readable audio file" in done.stderr.splitlines()[-1]
