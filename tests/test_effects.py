@@ -122,7 +122,7 @@ def test_an_impulse_that_is_no_audio_file_is_refused_in_one_line(
     ],
 )
 def test_what_pedalboard_does_not_take_is_one_line(effect: Effect) -> None:
-    with pytest.raises(ConfigError, match="^vocals: ") as caught:
+    with pytest.raises(ConfigError, match=r"^vocals: ") as caught:
         build_effect(effect, "vocals")
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600

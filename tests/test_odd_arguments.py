@@ -148,6 +148,6 @@ def test_a_path_that_no_system_has_is_refused_by_all_readers_and_writers(
         "a log": lambda: SessionLog.load(tmp_path / name, ""),
     }
     for refused in tries.values():
-        with pytest.raises(UserError, match="no such|cannot be read|cannot write there") as caught:
+        with pytest.raises(UserError, match=r"no such|cannot be read|cannot write there") as caught:
             refused()
         assert len(str(caught.value).splitlines()) == 1
