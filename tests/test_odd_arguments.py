@@ -47,7 +47,7 @@ ODD: dict[str, Any] = {
     "a tensor": torch.ones(2, 30),
     "a sparse tensor": torch.ones(2, 30).to_sparse(),
     "a tensor without memory": torch.ones(2, 3, device="meta"),
-    "a view of memory": memoryview(np.ones((2, 3))),
+    "a view of memory": memoryview(bytes(6)).cast("B", (2, 3)),
     "bytes": bytearray(8),
     "a number": 5.5,
     "a table": {"a": 1},

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -56,6 +56,21 @@ class _Tail(NamedTuple):
     """The stem that it belonged to."""
 
 
+def _checked_outputs(n_outputs: Any) -> int:
+    """How many outputs there are.
+
+    Raises:
+        UserError: it is no number, or not from 2 to `MAX_OUTPUTS`.
+    """
+    if isinstance(n_outputs, bool) or not isinstance(n_outputs, Integral):
+        raise UserError(f"expected a number of outputs, got {shown(n_outputs)}")
+    if n_outputs < 2:
+        raise UserError(f"a session needs at least 2 outputs, got {n_outputs}")
+    if n_outputs > MAX_OUTPUTS:
+        raise UserError(f"a session has at most {MAX_OUTPUTS} outputs, got {n_outputs}")
+    return int(n_outputs)
+
+
 class Session:
     """One stream through the separator and the mixer.
 
@@ -88,14 +103,8 @@ class Session:
                 sample per hop.
             ConditionError: the scene has a condition that the model does not take.
         """
-        if isinstance(n_outputs, bool) or not isinstance(n_outputs, Integral):
-            raise UserError(f"expected a number of outputs, got {shown(n_outputs)}")
-        if n_outputs < 2:
-            raise ValueError(f"a session needs at least 2 outputs, got {n_outputs}")
-        if n_outputs > MAX_OUTPUTS:
-            raise ValueError(f"a session has at most {MAX_OUTPUTS} outputs, got {n_outputs}")
         self.config = model.config
-        self.n_outputs = n_outputs
+        self.n_outputs = _checked_outputs(n_outputs)
         self.limits = limits_of(model)
         self.scene = Scene() if scene is None else scene
         self.n_bad_samples = 0
