@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rtmss.audio import Audio
+from rtmss.conditions.clips import Clip
 from rtmss.conditions.condition import (
     Condition,
     ConditionError,
@@ -107,9 +108,9 @@ class Separator:
         )
 
     def condition_from_files(
-        self, name: str, positive: Sequence[str | Path], negative: Sequence[str | Path] = ()
+        self, name: str, positive: Sequence[Clip], negative: Sequence[Clip] = ()
     ) -> Condition:
-        """Make a condition from clip files, with their provenance.
+        """Make a condition from clip files, or from places in songs, with their provenance.
 
         Raises:
             AudioFileError: a clip cannot be read.

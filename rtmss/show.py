@@ -98,7 +98,7 @@ def _is_comparable(one: Condition, other: Condition) -> bool:
 def clip_warnings(condition: Condition) -> list[str]:
     """What is doubtful about a condition's clips, a sentence each."""
     found = [
-        f"{record.file}: the condition leaves {record.left_over_db:.0f} dB of it; it holds other "
+        f"{record.label}: the condition leaves {record.left_over_db:.0f} dB of it; it holds other "
         "sounds too, or one that these weights do not know"
         for record in condition.header.positive
         if _is_mixed(record)
@@ -107,7 +107,7 @@ def clip_warnings(condition: Condition) -> list[str]:
         odd = _outlier(condition, side)
         if odd is not None:
             records = getattr(condition.header, side)
-            file = records[odd].file if odd < len(records) else f"clip {odd + 1}"
+            file = records[odd].label if odd < len(records) else f"clip {odd + 1}"
             found.append(f"{file}: unlike the other {side} clips")
     return found
 
@@ -133,7 +133,7 @@ def _add_clips(table: WholeTable, condition: Condition, side: str) -> None:
         left = "" if record.left_over_db is None else f"{record.left_over_db:.0f} dB"
         is_doubtful = i == odd or _is_mixed(record)
         table.add_row(
-            record.file,
+            record.label,
             side,
             f"{record.seconds:.1f}",
             f"{alike}{'  the outlier' if i == odd else ''}",

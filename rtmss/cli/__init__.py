@@ -13,6 +13,9 @@ from rtmss.cli import (  # each adds its commands
     research,
 )
 from rtmss.cli.base import app, main
+from rtmss.cli.help import reflow_help
+
+reflow_help(app)
 
 __all__ = [
     "app",

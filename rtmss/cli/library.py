@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +24,9 @@ from rtmss.cli.base import (
 from rtmss.config import UserError
 from rtmss.console import one_line
 
+if TYPE_CHECKING:
+    from rtmss.conditions.clips import Excerpt
+
 condition_app = typer.Typer(
     no_args_is_help=True, help="Make and look at conditions: what to separate, by example."
 )
@@ -37,6 +40,18 @@ def condition_create(
     name: Annotated[str, typer.Argument(help="How presets will call it.")],
     positive: Positives = None,
     negative: Negatives = None,
+    from_song: Annotated[
+        Path | None,
+        typer.Option(metavar="SONG", help="Take clips from this song, at the ranges."),
+    ] = None,
+    range: Annotated[  # noqa: A002
+        list[str] | None,
+        typer.Option(metavar="FROM-TO", help="The wanted sound is here, as 0:41-0:46; repeat it."),
+    ] = None,
+    not_range: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FROM-TO", help="An unwanted sound is here; repeat it."),
+    ] = None,
     weights: Weights = None,
     strict: Strict = False,
 ) -> None:
@@ -47,7 +62,11 @@ def condition_create(
 
     refuse_damaged(strict)
     check_name(name, "condition")
-    condition = load_separator(weights).condition_from_files(name, positive or [], negative or [])
+    wanted = [*(positive or []), *_excerpts(from_song, range)]
+    unwanted = [*(negative or []), *_excerpts(from_song, not_range)]
+    if from_song is not None and not (range or not_range):
+        raise UserError("--from-song needs a --range or --not-range, such as 0:41-0:46")
+    condition = load_separator(weights).condition_from_files(name, wanted, unwanted)
     path = _own_file(name)
     replaced = path.exists()
     save_condition(path, condition)
@@ -71,6 +90,7 @@ def condition_rebuild(
     """Make conditions again from their clips, as after an update of the weights; they go into your
     own library.
     """
+    from rtmss.conditions.clips import recorded_clips
     from rtmss.conditions.condition import load_condition, save_condition
     from rtmss.lookup import find
 
@@ -83,9 +103,10 @@ def condition_rebuild(
             header = load_condition(find(name, known, "condition")).header
             if not names and header.model_id == separator.model_id:
                 continue
-            sides = [[clip.file for clip in side] for side in (header.positive, header.negative)]
+            wanted = recorded_clips(header.positive)
+            unwanted = recorded_clips(header.negative)
             path = _own_file(name)
-            save_condition(path, separator.condition_from_files(name, *sides))
+            save_condition(path, separator.condition_from_files(name, wanted, unwanted))
         except UserError as error:
             if len(asked) == 1:
                 raise
@@ -96,6 +117,21 @@ def condition_rebuild(
     tell_of_own(library, names or known)
     if failed:
         raise UserError(f"{failed} of {len(asked)} conditions could not be rebuilt")
+
+
+def _excerpts(song: Path | None, ranges: list[str] | None) -> list[Excerpt]:
+    """The places in a song that were named.
+
+    Raises:
+        UserError: there is no song, or a range is none.
+    """
+    from rtmss.conditions.clips import Excerpt, parse_range
+
+    if not ranges:
+        return []
+    if song is None:
+        raise UserError("--range and --not-range are places in a song; name it with --from-song")
+    return [Excerpt(song, *parse_range(text)) for text in ranges]
 
 
 def _own_file(name: str) -> Path:

@@ -43,6 +43,16 @@ class ClipRecord(Config):
     left_over_db: float | None = None
     """What the condition leaves of a positive clip when it takes out what is wanted, over the clip;
     near 0 where a clip holds other sounds too. None where it was not measured."""
+    start_seconds: float | None = None
+    """Where in the file the clip begins and ends; None for the whole file."""
+    stop_seconds: float | None = None
+
+    @property
+    def label(self) -> str:
+        """The clip as tables and messages call it."""
+        if self.start_seconds is None or self.stop_seconds is None:
+            return self.file
+        return f"{self.file} {self.start_seconds:g}-{self.stop_seconds:g} s"
 
 
 class ConditionHeader(Config):
@@ -57,6 +67,8 @@ class ConditionHeader(Config):
     @property
     def rebuild_command(self) -> str:
         """The command that makes this condition again."""
+        if any(clip.start_seconds is not None for clip in (*self.positive, *self.negative)):
+            return shlex.join(["rtmss", "condition", "rebuild", self.name])
         words = ["rtmss", "condition", "create", self.name]
         words += [word for clip in self.positive for word in ("--positive", clip.file)]
         words += [word for clip in self.negative for word in ("--negative", clip.file)]

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from rtmss.audio import Audio
-from rtmss.bounded import is_there
+from rtmss.conditions.clips import Clip, Excerpt, read_clip
 from rtmss.conditions.condition import (
     ClipRecord,
     Condition,
@@ -19,11 +19,8 @@ from rtmss.conditions.condition import (
     ConditionHeader,
     ConditionLimits,
     check_condition_name,
-    describe_clip,
 )
-from rtmss.conditions.library import shipped
 from rtmss.config import listed, shown
-from rtmss.files import read_audio
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 
 SHORTEST_SECONDS = 0.5
@@ -147,36 +144,37 @@ def _loudest(clip: Audio, n_samples: int) -> Audio:
     return clip[:, start : start + n_samples]
 
 
-def _paths(clips: Sequence[str | Path]) -> list[Path]:
-    """The paths of one side.
+def _list_of(clips: Sequence[Clip]) -> list[Clip]:
+    """The clips of one side.
 
     Raises:
         ConditionError: they are one path instead of a list, or one is no path.
     """
-    if isinstance(clips, str | Path):
+    if isinstance(clips, str | Path | Excerpt):
         raise ConditionError(
             f"expected a list of clips, got '{clips}'; put it into one: ['{clips}']"
         )
     given = listed(clips)
-    if given is None or not all(isinstance(clip, str | os.PathLike) for clip in given):
+    if given is None or not all(isinstance(one, str | os.PathLike | Excerpt) for one in given):
         raise ConditionError(f"expected a list of paths of clips, got {shown(clips)}")
-    return [Path(clip) for clip in given]
-
-
-def _shipped_clip(path: Path) -> Path:
-    return shipped() / path if is_there(shipped() / path) else path
+    return list(given)
 
 
 def create_condition(
     model: SeparatorModel,
     model_id: str,
     name: str,
-    positive: Sequence[str | Path],
-    negative: Sequence[str | Path],
+    positive: Sequence[Clip],
+    negative: Sequence[Clip],
 ) -> Condition:
-    """Make a condition from clip files of any length from half a second, at any rate.
+    """Make a condition from clips of any length from half a second, at any rate.
 
-    A relative path that leads nowhere from here is looked up among the clips that come with rtmss.
+    Args:
+        model: the weights.
+        model_id: theirs.
+        name: of the condition.
+        positive: files of the wanted sound, or places in songs; see `read_clip`.
+        negative: the same of unwanted sounds.
 
     Raises:
         AudioFileError: a clip cannot be read.
@@ -184,22 +182,20 @@ def create_condition(
     """
     check_condition_name(name)
     audios: list[list[Audio]] = []
-    records: list[tuple[ClipRecord, ...]] = []
+    records: list[list[ClipRecord]] = []
     rate = model.config.sample_rate
-    for given_paths in (positive, negative):
-        paths = _paths(given_paths)
-        found = [path if is_there(path) else _shipped_clip(path) for path in paths]
-        audios.append([read_audio(path, rate)[0] for path in found])
-        for path, audio in zip(paths, audios[-1], strict=True):
-            check_clip(audio, rate, str(path))
-        rows = zip(paths, found, audios[-1], strict=True)
-        records.append(
-            tuple(describe_clip(given, file, audio.shape[-1] / rate) for given, file, audio in rows)
-        )
+    for side in (positive, negative):
+        clips = _list_of(side)
+        read = [read_clip(clip, rate) for clip in clips]
+        for clip, (audio, _) in zip(clips, read, strict=True):
+            check_clip(audio, rate, str(clip))
+        audios.append([audio for audio, _ in read])
+        records.append([record for _, record in read])
     vector, positives, negatives = encode_clips(model, *audios)
     wanted = tuple(
         record.model_copy(update={"left_over_db": round(left_over_db(model, audio, vector), 1)})
         for record, audio in zip(records[0], audios[0], strict=True)
     )
-    header = ConditionHeader(name=name, model_id=model_id, positive=wanted, negative=records[1])
+    unwanted = tuple(records[1])
+    header = ConditionHeader(name=name, model_id=model_id, positive=wanted, negative=unwanted)
     return Condition(header, vector, positives, negatives)

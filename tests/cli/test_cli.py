@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from helpers.command_line import run
+from rtmss.cli import app
 from rtmss.cli.base import find_device
 from rtmss.conditions.condition import load_condition
 from rtmss.config import UserError
@@ -180,6 +182,13 @@ def test_info_tells_the_latency_of_the_profile(
     status, printed = run(monkeypatch, capsys, f"info{options}")
     assert status == 0
     assert latency in printed
+
+
+def test_help_is_broken_into_lines_by_the_terminal_alone() -> None:
+    wide = CliRunner().invoke(app, ["bench", "soak", "--help"], env={"COLUMNS": "1000"}).stdout
+    assert "a preset every second and a recorder; late hops, memory and open files" in wide
+    commands = CliRunner().invoke(app, ["bench", "--help"], env={"COLUMNS": "1000"}).stdout
+    assert "from the start of a process to its first sound, its memory" in commands.lower()
 
 
 def test_help_comes_without_torch() -> None:

@@ -11,6 +11,8 @@ import pytest
 import yaml
 from rich.console import Console
 
+from helpers.command_line import write
+from helpers.makers import Noise
 from rtmss.cli import main
 from rtmss.conditions.library import Library
 from rtmss.conditions.preset import Preset
@@ -62,11 +64,11 @@ def _run(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("page", [page for page in PAGES if _commands(page)], ids=_name)
 def test_the_commands_of_a_page_run_in_their_order(
-    page: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, home: Path, noise: Noise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    write(home / "record.wav", noise(70 * 44100))
     made = "condition create my-voice --positive clip-1.wav --positive clip-2.wav"
     _run(monkeypatch, made)  # what some pages take from others
     for command in _commands(page):
