@@ -64,11 +64,12 @@ def _checked_outputs(n_outputs: Any) -> int:
     """
     if isinstance(n_outputs, bool) or not isinstance(n_outputs, Integral):
         raise UserError(f"expected a number of outputs, got {shown(n_outputs)}")
-    if n_outputs < 2:
-        raise UserError(f"a session needs at least 2 outputs, got {n_outputs}")
-    if n_outputs > MAX_OUTPUTS:
-        raise UserError(f"a session has at most {MAX_OUTPUTS} outputs, got {n_outputs}")
-    return int(n_outputs)
+    number = int(n_outputs)
+    if number < 2:
+        raise UserError(f"a session needs at least 2 outputs, got {number}")
+    if number > MAX_OUTPUTS:
+        raise UserError(f"a session has at most {MAX_OUTPUTS} outputs, got {number}")
+    return number
 
 
 class Session:
