@@ -53,7 +53,7 @@ class _PlainConsole(Console):
     """A console that obeys nothing in what it prints. Its width is looked up when it prints."""
 
     @property
-    def size(self) -> ConsoleDimensions:
+    def size(self) -> ConsoleDimensions:  # type: ignore[misc]  # nobody sets it
         columns = os.environ.get("COLUMNS", "")
         if columns.isdecimal() and int(columns):
             return ConsoleDimensions(int(columns), _PIPE_HEIGHT)

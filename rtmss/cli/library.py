@@ -25,7 +25,7 @@ from rtmss.config import UserError
 from rtmss.console import one_line
 
 if TYPE_CHECKING:
-    from rtmss.conditions.clips import Excerpt
+    from rtmss.conditions.clips import Clip, Excerpt
 
 condition_app = typer.Typer(
     no_args_is_help=True, help="Make and look at conditions: what to separate, by example."
@@ -62,8 +62,8 @@ def condition_create(
 
     refuse_damaged(strict)
     check_name(name, "condition")
-    wanted = [*(positive or []), *_excerpts(from_song, range)]
-    unwanted = [*(negative or []), *_excerpts(from_song, not_range)]
+    wanted: list[Clip] = [*(positive or []), *_excerpts(from_song, range)]
+    unwanted: list[Clip] = [*(negative or []), *_excerpts(from_song, not_range)]
     if from_song is not None and not (range or not_range):
         raise UserError("--from-song needs a --range or --not-range, such as 0:41-0:46")
     condition = load_separator(weights).condition_from_files(name, wanted, unwanted)
