@@ -52,8 +52,8 @@ def _escaped(character: str) -> str:
 class _PlainConsole(Console):
     """A console that obeys nothing in what it prints. Its width is looked up when it prints."""
 
-    @property
-    def size(self) -> ConsoleDimensions:  # type: ignore[misc]  # nobody sets it
+    @property  # type: ignore[misc]  # nobody sets it
+    def size(self) -> ConsoleDimensions:
         columns = os.environ.get("COLUMNS", "")
         if columns.isdecimal() and int(columns):
             return ConsoleDimensions(int(columns), _PIPE_HEIGHT)
