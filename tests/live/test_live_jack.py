@@ -175,6 +175,7 @@ def test_at_48_khz_bypass_is_the_input_delayed_by_the_reported_latency(
     assert np.array_equal(heard[latency:], sent[:-latency])
 
 
+@pytest.mark.long
 def test_what_was_recorded_at_48_khz_is_the_same_again(
     server: Callable[..., Any],
     host: Callable[..., Host],
