@@ -15,7 +15,7 @@ import numpy as np
 
 from rtmss.audio import Audio
 from rtmss.conditions.preset import Effect
-from rtmss.effects import Lane
+from rtmss.effects import EffectChain
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.control import Scene
 from rtmss.engine.mixer import Mixer, replace_bad
@@ -52,8 +52,8 @@ class Separation:
         self.n_targets = len(scene.stems)
         self._waiting: Audio = np.zeros((N_CHANNELS, 0), np.float32)
         self._skip = self.session.delay
-        self._dry = Lane(N_CHANNELS, rate)
-        self._targets = Lane(N_CHANNELS * self.n_targets, rate)
+        self._dry = EffectChain(N_CHANNELS, rate)
+        self._targets = EffectChain(N_CHANNELS * self.n_targets, rate)
 
     @property
     def n_bad_outputs(self) -> int:
@@ -122,10 +122,10 @@ class FileMixer:
         self._mixer = Mixer(N_CHANNELS, rate)
         self._mixer.snap(scene)
         self._strips = {
-            name: Lane(N_CHANNELS, rate, effects.get(name, ()), name)
+            name: EffectChain(N_CHANNELS, rate, effects.get(name, ()), name)
             for name in (*names, "remainder")
         }
-        self._master = Lane(N_CHANNELS, rate, effects.get("mix", ()), "mix")
+        self._master = EffectChain(N_CHANNELS, rate, effects.get("mix", ()), "mix")
         self._n_mixed = self._n_out = 0
         self.n_bad_outputs = 0
         """Samples of effects and of the mix that were not finite, and are silence."""
@@ -134,8 +134,8 @@ class FileMixer:
         """Take more samples, give what is ready."""
         stems = piece.targets[self._slots]
         strips = [*stems, piece.dry - stems.sum(0)]
-        for lane, audio in zip(self._strips.values(), strips, strict=True):
-            lane.push(audio)
+        for chain, audio in zip(self._strips.values(), strips, strict=True):
+            chain.push(audio)
         return self._advance()
 
     def finish(self, n_total: int) -> Iterator[dict[str, Audio]]:
@@ -146,15 +146,15 @@ class FileMixer:
         self._master.flush(n_total - self._n_out)
         yield {"mix": self._take(self._master, n_total - self._n_out)}
 
-    def _take(self, lane: Lane, n: int) -> Audio:
+    def _take(self, chain: EffectChain, n: int) -> Audio:
         """(C, n) of what effects have made, all of it finite."""
-        audio, n_bad = replace_bad(lane.take(n))
+        audio, n_bad = replace_bad(chain.take(n))
         self.n_bad_outputs += n_bad
         return audio
 
     def _advance(self) -> dict[str, Audio]:
-        n = min(lane.n_ready for lane in self._strips.values())
-        pieces = {name: self._take(lane, n) for name, lane in self._strips.items()}
+        n = min(chain.n_ready for chain in self._strips.values())
+        pieces = {name: self._take(chain, n) for name, chain in self._strips.items()}
         silence = np.zeros((1, N_CHANNELS, n), np.float32)
         strips = np.stack([*pieces.values()])
         self._master.push(self._mixer.mix(np.concatenate([strips, silence])))

@@ -121,7 +121,7 @@ def _check_parameters(effect: Effect, known: Sequence[str], where: str) -> None:
         )
 
 
-class Lane:
+class EffectChain:
     """A queue of samples with effects on the way in.
 
     What comes out is aligned to what went in: the latency of an effect only makes it come later.

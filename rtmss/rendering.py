@@ -136,9 +136,7 @@ def render_all(
         ConfigError: an effect cannot be made, or the format is unknown.
         ValueError: the plans have too many conditions.
     """
-    for order in orders:
-        if order.plan.format not in FORMATS:
-            raise ConfigError(f"no format '{order.plan.format}'; known: {', '.join(FORMATS)}")
+    _check_formats(orders)
     started = time.monotonic()
     with (
         open_audio(source, most_channels=N_CHANNELS, on_damage=on_damage) as reader,
@@ -159,17 +157,13 @@ def render_all(
             output.finish(piece, reader.n_read)  # known only now: headers lie
         report(1.0)
     wall_seconds, seconds = time.monotonic() - started, reader.n_read / rate
-    return [
-        RenderReport(
-            o.files.paths,
-            seconds,
-            wall_seconds,
-            o.files.peak,
-            separation.n_bad_samples,
-            separation.n_bad_outputs + o.n_bad_outputs,
-        )
-        for o in outputs
-    ]
+    return [output.report(seconds, wall_seconds, separation) for output in outputs]
+
+
+def _check_formats(orders: Sequence[Order]) -> None:
+    for order in orders:
+        if order.plan.format not in FORMATS:
+            raise ConfigError(f"no format '{order.plan.format}'; known: {', '.join(FORMATS)}")
 
 
 def all_conditions(plans: Iterable[RenderPlan]) -> list[Condition]:
@@ -196,10 +190,6 @@ class _Output:
         files = Files(source, order.folder, channels, rate, plan.format)
         self.files = stack.enter_context(files)
 
-    @property
-    def n_bad_outputs(self) -> int:
-        return self._mixer.n_bad_outputs
-
     def write(self, piece: Piece) -> None:
         self.files.write(self._mixer.push(piece))
 
@@ -208,6 +198,16 @@ class _Output:
         self.write(piece)
         for pieces in self._mixer.finish(n_total):
             self.files.write(pieces)
+
+    def report(self, seconds: float, wall_seconds: float, separation: Separation) -> RenderReport:
+        return RenderReport(
+            self.files.paths,
+            seconds,
+            wall_seconds,
+            self.files.peak,
+            separation.n_bad_samples,
+            separation.n_bad_outputs + self._mixer.n_bad_outputs,
+        )
 
 
 class Files:

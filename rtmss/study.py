@@ -111,7 +111,11 @@ def run_study(
     ]
     prepare(runs[0][1], folder, data, folder / "shared", console, device)
     run = partial(
-        _sit, data=data, shared=folder / "shared", questions=study.questions, device=device
+        _train_and_judge,
+        data=data,
+        shared=folder / "shared",
+        questions=study.questions,
+        device=device,
     )
     edges: list[Edge] = []
     with ExitStack() as stack:
@@ -212,7 +216,7 @@ def _placed(recipe: Recipe, place: Path) -> Path:
     return place
 
 
-def _sit(
+def _train_and_judge(
     run: tuple[str, Recipe, Path],
     data: Sequence[Path],
     shared: Path,

@@ -15,7 +15,7 @@ from pedalboard.io import AudioFile
 from helpers.locks import one_at_a_time
 from helpers.makers import MakeCondition, Noise, WriteAudio
 from helpers.models import LIGHT, TINY, make_condition, make_model, make_open
-from helpers.takes import write_takes
+from helpers.tracks import write_tracks
 from rtmss.audio import Audio
 from rtmss.cli.base import cache_folder
 from rtmss.config import PROFILES, SeparatorConfig
@@ -37,6 +37,8 @@ pytest_plugins = [
     "helpers.disks",
     "helpers.evaluation",
     "helpers.required",
+    "helpers.teachers",
+    "helpers.terminal",
 ]
 
 
@@ -158,7 +160,7 @@ def band_folder(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudi
         "performances/train/trumpet/bo__1.wav",
         "voice/train/cy/1.wav",
     ]
-    return write_takes(tmp_path_factory.mktemp("band"), songs + solos, write_audio)
+    return write_tracks(tmp_path_factory.mktemp("band"), songs + solos, write_audio)
 
 
 @pytest.fixture(scope="session")
@@ -170,7 +172,7 @@ def band(tmp_path_factory: pytest.TempPathFactory, band_folder: Path) -> Bank:
 def duo(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) -> Bank:
     """Two songs of a voice and drums."""
     paths = [f"songs/train/{song}/{stem}.wav" for song in "ab" for stem in ("vocals", "drums")]
-    folder = write_takes(tmp_path_factory.mktemp("duo"), paths, write_audio)
+    folder = write_tracks(tmp_path_factory.mktemp("duo"), paths, write_audio)
     return load_bank(folder, "train", folder, 8000)
 
 
@@ -178,7 +180,7 @@ def duo(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) -> Ba
 def solos(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) -> Bank:
     """Three instruments, no song."""
     paths = [f"performances/train/{name}/x__1.wav" for name in ("violin", "trumpet", "piano")]
-    folder = write_takes(tmp_path_factory.mktemp("solos"), paths, write_audio)
+    folder = write_tracks(tmp_path_factory.mktemp("solos"), paths, write_audio)
     return load_bank(folder, "train", folder, 8000)
 
 

@@ -14,7 +14,7 @@ from helpers.encoded import encode, music
 from helpers.makers import Noise
 from rtmss.conditions.preset import Effect
 from rtmss.config import ConfigError
-from rtmss.effects import Lane, build_effect
+from rtmss.effects import EffectChain, build_effect
 
 
 def test_an_unknown_effect_is_named_with_near_misses() -> None:
@@ -45,34 +45,34 @@ def test_a_plugin_that_does_not_load_is_named(tmp_path: Path) -> None:
         build_effect(Effect(type="Plugin", path=tmp_path / "nothing.vst3"), "mix")
 
 
-def test_a_lane_gives_back_what_it_was_given(noise: Noise) -> None:
-    audio, lane = noise(1000), Lane(2, 44100)
-    lane.push(audio[:, :300])
-    first = lane.take(200)
-    lane.push(audio[:, 300:])
-    assert lane.n_ready == 800
-    assert np.array_equal(np.concatenate([first, lane.take(800)], axis=-1), audio)
+def test_a_chain_gives_back_what_it_was_given(noise: Noise) -> None:
+    audio, chain = noise(1000), EffectChain(2, 44100)
+    chain.push(audio[:, :300])
+    first = chain.take(200)
+    chain.push(audio[:, 300:])
+    assert chain.n_ready == 800
+    assert np.array_equal(np.concatenate([first, chain.take(800)], axis=-1), audio)
 
 
 def test_cutting_into_blocks_changes_no_effect(noise: Noise) -> None:
     audio, pieces = noise(44100), []
     effects = (Effect(type="Compressor", parameters={"threshold_db": -30.0}), Effect(type="Reverb"))
     for cuts in ([44100], [8192, 100, 44100 - 8292]):
-        lane, start = Lane(2, 44100, effects, "a"), 0
+        chain, start = EffectChain(2, 44100, effects, "a"), 0
         for n in cuts:
-            lane.push(audio[:, start : start + n])
+            chain.push(audio[:, start : start + n])
             start += n
-        pieces.append(lane.take(44100))
+        pieces.append(chain.take(44100))
     assert np.abs(pieces[0]).max() > 0.01
     assert np.allclose(pieces[0], pieces[1], atol=1e-5)
 
 
 def test_a_flush_brings_what_an_effect_holds_back(noise: Noise) -> None:
-    lane = Lane(2, 44100, (Effect(type="PitchShift", parameters={"semitones": 0.0}),), "a")
-    lane.push(noise(44100))
-    assert lane.n_ready < 44100
-    lane.flush(44100)
-    assert lane.n_ready >= 44100
+    chain = EffectChain(2, 44100, (Effect(type="PitchShift", parameters={"semitones": 0.0}),), "a")
+    chain.push(noise(44100))
+    assert chain.n_ready < 44100
+    chain.flush(44100)
+    assert chain.n_ready >= 44100
 
 
 def test_an_impulse_comes_in_as_any_file_does(tmp_path: Path, noise: Noise) -> None:

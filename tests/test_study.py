@@ -14,7 +14,7 @@ import yaml
 from rich.console import Console
 
 from helpers.makers import WriteAudio
-from helpers.takes import write_takes
+from helpers.tracks import write_tracks
 from rtmss import study as studies
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError, SeparatorConfig, read_yaml
@@ -31,7 +31,7 @@ def data(tmp_path: Path, write_audio: WriteAudio) -> Path:
     songs = [
         f"songs/{song}/{stem}.wav" for song in ("train/a", "train/b", "valid/c") for stem in stems
     ]
-    return write_takes(tmp_path / "data", songs, write_audio)
+    return write_tracks(tmp_path / "data", songs, write_audio)
 
 
 @pytest.fixture

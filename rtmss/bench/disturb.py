@@ -36,7 +36,7 @@ def flood(port: int, rate: float) -> None:
 
 
 def spin() -> None:
-    """Compute for ever, in Python and in matrix products."""
+    """Compute without end, in Python and in matrix products."""
     matrix = np.random.default_rng(0).random((200, 200))
     while True:
         sum(range(10_000))

@@ -83,9 +83,9 @@ class TimedBackend(OnnxBackend):
     def step(self, block: Audio) -> Audio:
         """One hop."""
         begun = time.perf_counter()
-        said = super().step(block)
+        output = super().step(block)
         self.seconds.append(time.perf_counter() - begun)
-        return said
+        return output
 
     def _analyze(self, hop: Audio) -> None:
         begun = time.perf_counter()

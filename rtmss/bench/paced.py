@@ -15,7 +15,7 @@ from rtmss.config import UserError
 DISTURBANCES = {
     "none": "nothing else",
     "osc": "10,000 OSC messages a second",
-    "preset": "the preset loaded anew every 5 s",
+    "preset": "the preset loaded again every 5 s",
     "busy": "another process that keeps a core busy",
 }
 OSC_RATE = 10_000

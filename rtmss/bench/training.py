@@ -15,7 +15,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 import rtmss.model.gru  # noqa: F401 (registers the operators that are counted below)
-from rtmss.datasets.take import Take
+from rtmss.datasets.take import Track
 from rtmss.model.clip_encoder import ClipEncoder
 from rtmss.training.classify import embed_bank
 from rtmss.training.loop import Trainer, start_model
@@ -112,14 +112,14 @@ def measure_training(
 
 
 def noise_bank(sample_rate: int) -> Bank:
-    """Solo takes of noise, one of each of some families: speed does not depend on what is mixed."""
+    """Solo tracks of noise, one of each of some families: speed is the same whatever is mixed."""
     rng = np.random.default_rng(0)
     n = round(NOISE_SECONDS * sample_rate)
-    takes = [Take(label, label, label, "", n_samples=n) for label in NOISE_LABELS]
-    audio = [rng.integers(-8000, 8000, (n, 1), np.int16) for _ in takes]
+    tracks = [Track(label, label, label, "", n_samples=n) for label in NOISE_LABELS]
+    audio = [rng.integers(-8000, 8000, (n, 1), np.int16) for _ in tracks]
     n_blocks = n // (sample_rate // 2)
-    levels = [np.full(n_blocks, 0.14, np.float32) for _ in takes]
-    return Bank(takes, audio, levels, sample_rate)
+    levels = [np.full(n_blocks, 0.14, np.float32) for _ in tracks]
+    return Bank(tracks, audio, levels, sample_rate)
 
 
 class _Bench:

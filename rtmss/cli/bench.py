@@ -29,6 +29,15 @@ app.add_typer(bench_app, name="bench")
 Json = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="All figures as JSON.")
 ]
+Period = Annotated[
+    int, typer.Option(min=16, max=4096, help="Samples per block of the JACK server.")
+]
+Realtime = Annotated[
+    bool,
+    typer.Option(
+        "--realtime/--no-realtime", help="Let the JACK server ask for real-time priority."
+    ),
+]
 
 
 @bench_app.command("step")
@@ -256,15 +265,8 @@ def live(
     hops: Annotated[
         int, typer.Option(min=1, help="Hops of each run; 30,000 take six minutes.")
     ] = 30_000,
-    period: Annotated[
-        int, typer.Option(min=16, max=4096, help="Samples per block of the JACK server.")
-    ] = 512,
-    realtime: Annotated[
-        bool,
-        typer.Option(
-            "--realtime/--no-realtime", help="Let the JACK server ask for real-time priority."
-        ),
-    ] = True,
+    period: Period = 512,
+    realtime: Realtime = True,
     backend: BackendName = "auto",
     output: Json = None,
 ) -> None:
@@ -310,15 +312,8 @@ def memory(
 def soak(
     minutes: Annotated[float, typer.Option(min=0, help="Real time.")] = 60,
     every: Annotated[float, typer.Option(min=0.01, help="Minutes between two looks.")] = 15,
-    period: Annotated[
-        int, typer.Option(min=16, max=4096, help="Samples per block of the JACK server.")
-    ] = 512,
-    realtime: Annotated[
-        bool,
-        typer.Option(
-            "--realtime/--no-realtime", help="Let the JACK server ask for real-time priority."
-        ),
-    ] = True,
+    period: Period = 512,
+    realtime: Realtime = True,
     backend: BackendName = "auto",
     output: Json = None,
 ) -> None:

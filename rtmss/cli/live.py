@@ -23,72 +23,51 @@ from rtmss.cli.base import (
     tell_of_own,
     user_folder,
 )
+from rtmss.cli.live_options import (
+    BlockLength,
+    DeviceName,
+    DeviceRate,
+    FirstPreset,
+    InputName,
+    JsonLines,
+    Loop,
+    LoopCount,
+    OscAddress,
+    OscPort,
+    OutputName,
+    Queue,
+    Quiet,
+    RecordFolder,
+    SongFile,
+    SongStart,
+)
 from rtmss.config import UserError
 
 if TYPE_CHECKING:
+    from rtmss.engine.control import Scene
+    from rtmss.live.options import ControlOptions, EngineOptions, RecorderOptions
     from rtmss.live.shared.song_state import TransportCommand
+    from rtmss.separator import Separator
 
 
 @app.command()
 def live(
-    preset: Annotated[
-        str, typer.Option("--preset", "-p", metavar="NAME|FILE", help="What plays at first.")
-    ] = "karaoke",
-    device: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="The sound device, in and out, or a part of its name."),
-    ] = None,
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--input", metavar="NAME", help="The input's device, if the output is another."
-        ),
-    ] = None,
-    sink: Annotated[
-        str | None, typer.Option("--output", metavar="NAME", help="The output's device.")
-    ] = None,
-    block: Annotated[
-        int | None,
-        typer.Option(
-            min=16, max=4096, help="Samples per block; else what the device brings at once."
-        ),
-    ] = None,
-    sample_rate: Annotated[
-        int | None, typer.Option(metavar="HZ", help="Of the devices; else their own.")
-    ] = None,
-    queue: Annotated[
-        int | None,
-        typer.Option(min=1, max=16, help="Blocks that a step may take; more is safer and later."),
-    ] = None,
-    osc_port: Annotated[
-        int, typer.Option(min=1, max=65535, help="UDP and TCP port for OSC.")
-    ] = 9470,
-    osc_bind: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Where OSC listens; 0.0.0.0 is everywhere.")
-    ] = "127.0.0.1",
-    file: Annotated[
-        Path | None, typer.Option(metavar="SONG", help="Play a file in the place of the input.")
-    ] = None,
-    loop: Annotated[
-        str | None, typer.Option(metavar="A:B", help="Repeat the song from A to B, in seconds.")
-    ] = None,
-    loops: Annotated[
-        int,
-        typer.Option(min=0, max=9999, help="How many times; the song then goes on. 0 is for ever."),
-    ] = 0,
-    start: Annotated[
-        float, typer.Option(min=0, metavar="S", help="Where the song begins, in seconds.")
-    ] = 0.0,
-    record: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Record input, mix, stems and log into the next DIR/take-NNN."
-        ),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Show nothing.")] = False,
-    json_lines: Annotated[
-        bool, typer.Option("--json", help="Print statistics, a JSON object per second.")
-    ] = False,
+    preset: FirstPreset = "karaoke",
+    device: DeviceName = None,
+    source: InputName = None,
+    sink: OutputName = None,
+    block: BlockLength = None,
+    sample_rate: DeviceRate = None,
+    queue: Queue = None,
+    osc_port: OscPort = 9470,
+    osc_bind: OscAddress = "127.0.0.1",
+    file: SongFile = None,
+    loop: Loop = None,
+    loops: LoopCount = 0,
+    start: SongStart = 0.0,
+    record: RecordFolder = None,
+    quiet: Quiet = False,
+    json_lines: JsonLines = False,
     backend: BackendName = "auto",
     profile: Profile = None,
     weights: Weights = None,
@@ -97,46 +76,21 @@ def live(
     """Play from a sound device to the same or another, through a preset's mixer, driven over OSC
     and by keys.
     """
-    from rtmss.conditions.preset import most_channels
-    from rtmss.engine.control import Scene
     from rtmss.live.host import HostOptions, run_host
-    from rtmss.live.options import ControlOptions, EngineOptions, RecorderOptions
-    from rtmss.live.recorder import check_folder
-    from rtmss.recording.unfinished import end_unfinished
+    from rtmss.live.options import EngineOptions
 
-    if device and (source or sink):
-        raise UserError("--device is for both ways; name either it, or --input and --output")
+    _check_ways(device, source, sink)
     refuse_damaged(strict)
     song = _song(file, loop, loops, start)
     if song and source:
         raise UserError("--file plays in the place of an input; leave --input out")
-    library, separator = load_library(), load_separator(weights, profile=profile)
-    loaded = library.load_preset(preset)
-    scene = Scene.from_preset(loaded, library, separator.model_id)
-    scene.check(separator.limits)
-    if not quiet:
-        tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
-    config = separator.model.config
-    n_outputs = max(most_channels(loaded), *map(most_channels, library.readable_presets()))
+    separator = load_separator(weights, profile=profile)
+    scene, n_outputs = _first_scene(preset, separator, quiet=quiet)
     choice = choose_backend(separator, backend)
     if not quiet:
         tell(f"backend {choice}")
-    n_condition = config.unet.n_condition
-    recorder = None
-    if record is not None:
-        check_folder(record)
-        for take in end_unfinished(record):
-            tell(f"{take}: its recorder was killed with everything else; it has an end now")
-        recorder = RecorderOptions(
-            n_condition=n_condition,
-            folder=record,
-            hop_length=config.stft.hop_length,
-            n_outputs=n_outputs,
-            model_id=separator.model_id,
-            weights=str(weights or "shipped"),
-        )
     engine = EngineOptions(
-        n_condition=n_condition,
+        n_condition=separator.model.config.unet.n_condition,
         weights=weights,
         device=device,
         source=source,
@@ -148,19 +102,65 @@ def live(
         graph=choice.graph,
         latency_profile=profile,
     )
-    control = ControlOptions(
-        n_condition=n_condition,
+    recorder = _recorder(record, separator, engine) if record is not None else None
+    output = "none" if quiet else "json" if json_lines else "view"
+    control = _control(separator, osc_bind, osc_port, output)
+    name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
+    raise typer.Exit(run_host(HostOptions(engine, control, recorder, song), scene, name, tell))
+
+
+def _check_ways(device: str | None, source: str | None, sink: str | None) -> None:
+    """Refuse two names for one way."""
+    if device and (source or sink):
+        raise UserError("--device is for both ways; name either it, or --input and --output")
+
+
+def _first_scene(preset: str, separator: Separator, *, quiet: bool) -> tuple[Scene, int]:
+    """What plays at first, and how many outputs it and any other preset need."""
+    from rtmss.conditions.preset import most_channels
+    from rtmss.engine.control import Scene
+
+    library = load_library()
+    loaded = library.load_preset(preset)
+    scene = Scene.from_preset(loaded, library, separator.model_id)
+    scene.check(separator.limits)
+    if not quiet:
+        tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
+    return scene, max(most_channels(loaded), *map(most_channels, library.readable_presets()))
+
+
+def _recorder(folder: Path, separator: Separator, engine: EngineOptions) -> RecorderOptions:
+    """How the recorder is started; takes that were cut off get their end first."""
+    from rtmss.live.options import RecorderOptions
+    from rtmss.live.recorder import check_folder
+    from rtmss.recording.unfinished import end_unfinished
+
+    check_folder(folder)
+    for take in end_unfinished(folder):
+        tell(f"{take}: its recorder was killed with everything else; it has an end now")
+    return RecorderOptions(
+        n_condition=engine.n_condition,
+        folder=folder,
+        hop_length=separator.model.config.stft.hop_length,
+        n_outputs=engine.n_outputs,
+        model_id=separator.model_id,
+        weights=str(engine.weights or "shipped"),
+    )
+
+
+def _control(separator: Separator, osc_bind: str, osc_port: int, output: str) -> ControlOptions:
+    """How the control side is started."""
+    from rtmss.live.options import ControlOptions
+
+    return ControlOptions(
+        n_condition=separator.model.config.unet.n_condition,
         model_id=separator.model_id,
         largest_norm=separator.limits.largest_norm,
         library=user_folder(),
         osc_bind=osc_bind,
         osc_port=osc_port,
-        output="none" if quiet else "json" if json_lines else "view",
+        output=output,
     )
-    options = HostOptions(engine, control, recorder, song)
-    name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
-    code = run_host(options, scene, name, tell)
-    raise typer.Exit(code)
 
 
 def _song(

@@ -8,6 +8,28 @@ from typing import Annotated
 import typer
 
 from rtmss.cli.base import Output, Profile, Weights, app, console, find_device
+from rtmss.cli.evaluation_options import (
+    Apart,
+    Bss,
+    ClipFolders,
+    ClipSeconds,
+    ClipSource,
+    Compare,
+    ExamName,
+    JudgedData,
+    Loudest,
+    Mastered,
+    MaxSeconds,
+    NegativeShots,
+    Processes,
+    References,
+    ReportFolder,
+    Seed,
+    Shots,
+    SongNames,
+    SplitName,
+    TargetNames,
+)
 from rtmss.config import ConfigError
 from rtmss.console import one_line
 
@@ -67,120 +89,36 @@ def study(
 
 @app.command()
 def evaluate(
-    data: Annotated[
-        list[Path],
-        typer.Argument(metavar="DIR...", help="Datasets or folders of stems, judged together."),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="JSON, CSV and a picture go here."),
-    ] = None,
+    data: JudgedData,
+    output: ReportFolder = None,
     weights: Weights = None,
-    exam: Annotated[
-        str,
-        typer.Option(
-            metavar="targets|unseen|stems|duets",
-            help="One target after the other; instruments that training has nothing of; all stems "
-            "of a dataset, as "
-            "results are published; or one of two sources of a family.",
-        ),
-    ] = "targets",
-    split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="train|valid|test",
-            help="Which songs.",
-            show_default="valid; test for published stems",
-        ),
-    ] = None,
-    songs: Annotated[
-        list[str] | None,
-        typer.Option("--song", metavar="NAME", help="Only these, or such as 'band-*'; repeat it."),
-    ] = None,
-    targets: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,...",
-            help="Families, instruments, or an instrument alone: vocals-alone.",
-            show_default="the usual four",
-        ),
-    ] = None,
-    shots: Annotated[
-        str, typer.Option(metavar="K,...", help="Positive clips of each condition.")
-    ] = "5",
-    negatives: Annotated[
-        str, typer.Option(metavar="N,...", help="Negative clips; every K goes with every N.")
-    ] = "0",
-    clips: Annotated[
-        str,
-        typer.Option(
-            metavar="other-song|same-song|both",
-            help="Positive clips of other songs, of the judged stem, or each.",
-        ),
-    ] = "other-song",
-    clips_from: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="DIR", help="Take clips from this folder's training songs instead; repeat it."
-        ),
-    ] = None,
-    clip_seconds: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0.5, help="How long a clip is.")
-    ] = 6.0,
-    seed: Annotated[int, typer.Option(help="Fixes which clips are drawn.")] = 0,
-    max_seconds: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", min=1.0, help="Hear at most this much of each song."),
-    ] = None,
-    loudest: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="With --max-seconds: hear where this target is loudest."),
-    ] = None,
-    mastered: Annotated[
-        bool,
-        typer.Option(
-            "--mastered", help="Judge on mixtures compressed, limited and as loud as records."
-        ),
-    ] = False,
-    bss: Annotated[
-        bool,
-        typer.Option(
-            "--bss", help="SDR, ISR, SIR and SAR by BSSEval v4 too: takes many times as long."
-        ),
-    ] = False,
-    references: Annotated[
-        bool, typer.Option("--references/--no-references", help="Score baselines and oracles too.")
-    ] = True,
-    apart: Annotated[
-        bool, typer.Option("--apart", help="Give every folder a mean of its own.")
-    ] = False,
-    processes: Annotated[int, typer.Option(min=1, help="Pieces judged at once.")] = 1,
+    exam: ExamName = "targets",
+    split: SplitName = None,
+    songs: SongNames = None,
+    targets: TargetNames = None,
+    shots: Shots = "5",
+    negatives: NegativeShots = "0",
+    clips: ClipSource = "other-song",
+    clips_from: ClipFolders = None,
+    clip_seconds: ClipSeconds = 6.0,
+    seed: Seed = 0,
+    max_seconds: MaxSeconds = None,
+    loudest: Loudest = None,
+    mastered: Mastered = False,
+    bss: Bss = False,
+    references: References = True,
+    apart: Apart = False,
+    processes: Processes = 1,
     profile: Profile = None,
-    compare: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SONG:TARGET", help="Instead: one target by positives, negatives, and both."
-        ),
-    ] = None,
+    compare: Compare = None,
 ) -> None:
     """Measure weights on songs they never heard, beside baselines and the oracles."""
-    from rtmss.evaluation.compare import compare_conditions
     from rtmss.evaluation.options import Options
     from rtmss.evaluation.run import evaluate as run
 
     n_positive, n_negative = numbers(shots, "--shots"), numbers(negatives, "--negatives")
     if compare:
-        song, _, target = compare.partition(":")
-        compare_conditions(
-            data[0],
-            song,
-            target,
-            weights,
-            n_clips=n_positive[0],
-            seed=seed,
-            profile=profile,
-            console=console,
-        )
+        _compare(compare, data[0], weights, n_positive[0], seed, profile)
         return
     options = Options(
         exam=exam,
@@ -202,6 +140,25 @@ def evaluate(
         profile=profile,
     )
     run(data, weights, output, options, n_processes=processes, console=console)
+
+
+def _compare(
+    which: str, data: Path, weights: Path | None, n_clips: int, seed: int, profile: str | None
+) -> None:
+    """Judge one target of one song, SONG:TARGET, by every kind of condition."""
+    from rtmss.evaluation.compare import compare_conditions
+
+    song, _, target = which.partition(":")
+    compare_conditions(
+        data,
+        song,
+        target,
+        weights,
+        n_clips=n_clips,
+        seed=seed,
+        profile=profile,
+        console=console,
+    )
 
 
 def numbers(text: str, option: str) -> list[int]:

@@ -102,7 +102,7 @@ class Library:
 
 
 def _stamp(path: Path) -> _Stamp:
-    """What changes when a file is written anew; None where there is none."""
+    """What changes when a file is written again; None where there is none."""
     try:
         found = path.stat()
     except OSError:

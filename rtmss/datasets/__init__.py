@@ -1,4 +1,4 @@
-"""Readers of datasets: each knows one layout on disk and yields takes in common words. Nothing is
+"""Readers of datasets: each knows one layout on disk and yields tracks in common words. Nothing is
 ever downloaded.
 """
 
@@ -12,16 +12,16 @@ from rtmss.datasets.medleydb import MEDLEYDB
 from rtmss.datasets.moisesdb import MOISESDB
 from rtmss.datasets.musdb import MUSDB18, MUSDB18_HQ
 from rtmss.datasets.slakh import SLAKH
-from rtmss.datasets.take import Dataset, Problem, Take
+from rtmss.datasets.take import Dataset, Problem, Track
 from rtmss.datasets.taxonomy import MIXTURE
 
-__all__ = ["DATASETS", "Dataset", "NoTakesError", "Problem", "Take", "find_takes", "recognize"]
+__all__ = ["DATASETS", "Dataset", "NoTracksError", "Problem", "Track", "find_tracks", "recognize"]
 
 DATASETS = (MUSDB18_HQ, MUSDB18, MOISESDB, MEDLEYDB, SLAKH, FOLDER)
 """In the order in which a folder is compared with them."""
 
 
-class NoTakesError(ConfigError):
+class NoTracksError(ConfigError):
     """A data folder that holds nothing of a split."""
 
 
@@ -48,8 +48,8 @@ def recognize(folder: Path) -> Dataset:
     return FOLDER
 
 
-def find_takes(folder: Path, split: str, *, with_mixes: bool = False) -> list[Take]:
-    """List the takes of a data folder, not yet decoded.
+def find_tracks(folder: Path, split: str, *, with_mixes: bool = False) -> list[Track]:
+    """List the tracks of a data folder, not yet decoded.
 
     Args:
         folder: a dataset as it was unpacked, or a folder of stems.
@@ -57,20 +57,20 @@ def find_takes(folder: Path, split: str, *, with_mixes: bool = False) -> list[Ta
         with_mixes: also the mixes as the dataset gives them, which nobody trains on.
 
     Raises:
-        NoTakesError: the folder holds none; names the expected layout.
+        NoTracksError: the folder holds none; names the expected layout.
         ConfigError: it holds something that spoils training.
     """
     dataset = recognize(folder)
     found = list(dataset.read(folder, split, _refuse))
-    takes = [take for take in found if take.label != MIXTURE]
-    if takes:
-        return found if with_mixes else takes
+    tracks = [track for track in found if track.label != MIXTURE]
+    if tracks:
+        return found if with_mixes else tracks
     if dataset is not FOLDER:
-        raise NoTakesError(
-            f"{folder}: no takes for '{split}' in {dataset.name}; expected {dataset.layout}"
+        raise NoTracksError(
+            f"{folder}: no tracks for '{split}' in {dataset.name}; expected {dataset.layout}"
         )
-    raise NoTakesError(
-        f"{folder}: no takes for '{split}'; expected songs/{split}/<song>/<stem>.ogg or the like, "
+    raise NoTracksError(
+        f"{folder}: no tracks for '{split}'; expected songs/{split}/<song>/<stem>.ogg or the like, "
         "or a dataset of those that `rtmss data sets` lists"
     )
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from rtmss.audio import Audio
 from rtmss.datasets import recognize
-from rtmss.datasets.take import SPLITS, Dataset, Problem, Take, add, read_file
+from rtmss.datasets.take import SPLITS, Dataset, Problem, Track, add, read_file
 from rtmss.datasets.taxonomy import MIXTURE
 from rtmss.files import AudioFileError, Damage, resample
 
@@ -25,7 +25,7 @@ SAMPLE_RATE = 44100
 """Hz, at which the default model works."""
 
 SILENT = 10 ** (-60 / 20)
-"""Peak below which a take is silent."""
+"""Peak below which a track is silent."""
 
 MAX_DIFFERENCE_SECONDS = 1.0
 """Stems of a song that differ by more in length are hardly of one song."""
@@ -45,13 +45,13 @@ class Findings:
     problems: list[tuple[str, Problem]] = field(default_factory=list)
     """(split, problem)."""
 
-    def count(self, split: str, takes: list[Take], seconds: list[float]) -> None:
-        """Add a song or a solo take with the lengths of its takes."""
-        counts = self.songs if takes[0].song else self.solos
+    def count(self, split: str, tracks: list[Track], seconds: list[float]) -> None:
+        """Add a song or a solo track with the lengths of its tracks."""
+        counts = self.songs if tracks[0].song else self.solos
         counts[split] = counts.get(split, 0) + 1
-        for take, length in zip(takes, seconds, strict=True):
-            if take.label != MIXTURE:
-                key = take.label, split, take.licence
+        for track, length in zip(tracks, seconds, strict=True):
+            if track.label != MIXTURE:
+                key = track.label, split, track.licence
                 self.seconds[key] = self.seconds.get(key, 0.0) + length
 
     @property
@@ -61,11 +61,11 @@ class Findings:
 
 
 def check(folder: Path, progress: Callable[[int, int], None] | None = None) -> Findings:
-    """Examine all takes of a dataset.
+    """Examine all tracks of a dataset.
 
     Args:
         folder: the dataset.
-        progress: called with the songs and solo takes done, and how many there are.
+        progress: called with the songs and solo tracks done, and how many there are.
 
     Raises:
         ConfigError: the folder is no dataset that rtmss knows.
@@ -74,9 +74,9 @@ def check(folder: Path, progress: Callable[[int, int], None] | None = None) -> F
     groups = []
     for split in SPLITS:
         found: list[Problem] = []
-        takes = list(findings.dataset.read(folder, split, found.append))
+        tracks = list(findings.dataset.read(folder, split, found.append))
         findings.problems += [(split, problem) for problem in found]
-        groups += [(split, group) for group in _groups(takes)]
+        groups += [(split, group) for group in _groups(tracks)]
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         results = pool.map(lambda group: _examine(findings, group[1]), groups)
@@ -97,29 +97,29 @@ def check(folder: Path, progress: Callable[[int, int], None] | None = None) -> F
     return findings
 
 
-def _groups(takes: list[Take]) -> list[list[Take]]:
-    """The takes of each song together, solo takes alone."""
-    groups: dict[str, list[Take]] = {}
-    for take in takes:
-        groups.setdefault(take.song or f"/{take.path}", []).append(take)
+def _groups(tracks: list[Track]) -> list[list[Track]]:
+    """The tracks of each song together, solo tracks alone."""
+    groups: dict[str, list[Track]] = {}
+    for track in tracks:
+        groups.setdefault(track.song or f"/{track.path}", []).append(track)
     return list(groups.values())
 
 
-def _examine(findings: Findings, takes: list[Take]) -> tuple[list[float], list[Problem]]:
-    """Seconds of each take, and the problems of a song or solo take."""
+def _examine(findings: Findings, tracks: list[Track]) -> tuple[list[float], list[Problem]]:
+    """Seconds of each track, and the problems of a song or solo track."""
     problems: list[Problem] = []
     lengths: list[float] = []
     total: Audio | None = None
     mix: Audio | None = None
-    where = takes[0].song or takes[0].path
-    for take in takes:
-        audio, rate = _read(findings.folder, take, problems)
+    where = tracks[0].song or tracks[0].path
+    for track in tracks:
+        audio, rate = _read(findings.folder, track, problems)
         lengths.append(audio.shape[1] / rate)
-        if take.label == MIXTURE:
+        if track.label == MIXTURE:
             mix = resample(audio, rate, SAMPLE_RATE)
         elif audio.size:
-            problems += _look(take, audio, rate)
-            if any(other.label == MIXTURE for other in takes):
+            problems += _look(track, audio, rate)
+            if any(other.label == MIXTURE for other in tracks):
                 stem = resample(audio, rate, SAMPLE_RATE)
                 total = stem if total is None else add([total, stem])
     problems += _compare_lengths(where, [length for length in lengths if length])
@@ -128,17 +128,17 @@ def _examine(findings: Findings, takes: list[Take]) -> tuple[list[float], list[P
     return lengths, problems
 
 
-def _read(folder: Path, take: Take, problems: list[Problem]) -> tuple[Audio, int]:
-    """(C, S) audio of a take at its own rate, none of it if it cannot be used."""
+def _read(folder: Path, track: Track, problems: list[Problem]) -> tuple[Audio, int]:
+    """(C, S) audio of a track at its own rate, none of it if it cannot be used."""
     parts: list[Audio] = []
     rate = None
 
     def note(damage: Damage) -> None:
         problems.append(Problem("damaged", str(damage.path.relative_to(folder)), str(damage)))
 
-    for file in take.files:
+    for file in track.files:
         try:
-            audio, own = read_file(folder, take, file, on_damage=note)
+            audio, own = read_file(folder, track, file, on_damage=note)
         except AudioFileError as error:
             problems.append(Problem("unreadable", file, str(error)))
             continue
@@ -162,23 +162,23 @@ def _read(folder: Path, take: Take, problems: list[Problem]) -> tuple[Audio, int
     return (add(parts) if parts else np.zeros((1, 0), np.float32)), rate or SAMPLE_RATE
 
 
-def _look(take: Take, audio: Audio, rate: int) -> Iterator[Problem]:
-    """What one take's (C, S) audio shows by itself."""
+def _look(track: Track, audio: Audio, rate: int) -> Iterator[Problem]:
+    """What one track's (C, S) audio shows by itself."""
     if rate != SAMPLE_RATE:
         lost = f": nothing above {rate // 2} Hz" if rate < SAMPLE_RATE else ""
         yield Problem(
             "other sample rate",
-            take.path,
-            f"{take.path}: {rate} Hz, is resampled{lost}",
+            track.path,
+            f"{track.path}: {rate} Hz, is resampled{lost}",
             spoils=False,
         )
     peak = float(np.abs(audio).max(initial=0))
     if peak < SILENT:
-        yield Problem("silent", take.path, f"{take.path}: silent, is not used", spoils=False)
+        yield Problem("silent", track.path, f"{track.path}: silent, is not used", spoils=False)
     share = clipped_share(audio)
-    if share > 1e-4 and not take.more:
-        text = f"{take.path}: {100 * share:.2g} % of it stands at full scale"
-        yield Problem("clipped", take.path, text, spoils=False)
+    if share > 1e-4 and not track.more:
+        text = f"{track.path}: {100 * share:.2g} % of it stands at full scale"
+        yield Problem("clipped", track.path, text, spoils=False)
 
 
 def clipped_share(audio: Audio) -> float:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from rtmss.bounded import MAX_TABLE_BYTES, UnreadableError, read_text
-from rtmss.datasets.take import SUFFIXES, Dataset, Note, Problem, Take, takes_of_song
+from rtmss.datasets.take import SUFFIXES, Dataset, Note, Problem, Track, tracks_of_song
 from rtmss.datasets.taxonomy import FAMILY_OF, MIXTURE
 from rtmss.plain_yaml import load_description
 
@@ -64,15 +64,15 @@ def recognize(folder: Path) -> bool:
     return any((folder / name).is_dir() for name in ("songs", "performances", "voice"))
 
 
-def read(folder: Path, split: str, note: Note) -> Iterator[Take]:
-    """Takes of a split: stems of songs, performances, voices."""
+def read(folder: Path, split: str, note: Note) -> Iterator[Track]:
+    """Tracks of a split: stems of songs, performances, voices."""
     licences = _licences(folder / "index.csv", note)
     yield from _songs(folder, split, licences, note)
     yield from _performances(folder, split, licences, note)
     for path in _audio_files(folder / "voice" / split):
         name = path.relative_to(folder).as_posix()
         licence = licences.get(name, "")
-        yield Take(
+        yield Track(
             name,
             "vocals",
             path.parent.name,
@@ -83,13 +83,13 @@ def read(folder: Path, split: str, note: Note) -> Iterator[Take]:
         )
 
 
-def _songs(folder: Path, split: str, licences: dict[str, str], note: Note) -> Iterator[Take]:
+def _songs(folder: Path, split: str, licences: dict[str, str], note: Note) -> Iterator[Track]:
     for song, paths in groupby(
         _audio_files(folder / "songs" / split), key=lambda path: path.parent
     ):
         content = _song_yaml(song, note)
-        takes = _stems(folder, list(paths), content, split, licences, note)
-        yield from takes_of_song(takes, song.name, song / "song.yaml", note)
+        tracks = _stems(folder, list(paths), content, split, licences, note)
+        yield from tracks_of_song(tracks, song.name, song / "song.yaml", note)
 
 
 def _stems(
@@ -99,7 +99,7 @@ def _stems(
     split: str,
     licences: dict[str, str],
     note: Note,
-) -> Iterator[Take]:
+) -> Iterator[Track]:
     described = content.get("stems") or {}
     for path in paths:
         name = path.relative_to(folder).as_posix()
@@ -109,10 +109,10 @@ def _stems(
 
 def _stem(
     path: Path, name: str, described: dict[str, Any], split: str, licence: str, note: Note
-) -> Iterator[Take]:
+) -> Iterator[Track]:
     stem, song = path.stem, path.parent.name
     if stem == MIXTURE:
-        yield Take(name, MIXTURE, song, song, split=split, stem=stem)
+        yield Track(name, MIXTURE, song, song, split=split, stem=stem)
     elif stem not in FAMILY_OF:
         note(
             Problem("unknown instrument", name, f"{path}: unknown stem '{stem}'; known: {_known()}")
@@ -123,7 +123,7 @@ def _stem(
         )
         label = label if FAMILY_OF.get(label) == FAMILY_OF[stem] else stem
         licence = str(described.get("licence") or licence)
-        yield Take(
+        yield Track(
             name,
             label,
             described.get("library", song),
@@ -144,7 +144,9 @@ def _song_yaml(folder: Path, note: Note) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _performances(folder: Path, split: str, licences: dict[str, str], note: Note) -> Iterator[Take]:
+def _performances(
+    folder: Path, split: str, licences: dict[str, str], note: Note
+) -> Iterator[Track]:
     for path in _audio_files(folder / "performances" / split):
         label, name = path.parent.name, path.relative_to(folder).as_posix()
         if label not in FAMILY_OF:
@@ -157,7 +159,9 @@ def _performances(folder: Path, split: str, licences: dict[str, str], note: Note
             )
             continue
         source = path.stem.split("__")[0]
-        yield Take(name, label, source, "", split=split, stem=label, licence=licences.get(name, ""))
+        yield Track(
+            name, label, source, "", split=split, stem=label, licence=licences.get(name, "")
+        )
 
 
 def _audio_files(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@
 
 Source: github.com/marl/medleydb, multitrack.py for the names of files, resources/taxonomy.yaml for
 the instruments; mirdata has only the melody and pitch subsets. Songs in which microphones hear
-other instruments (`has_bleed`) are left out. Raw recordings are solo takes; those of drums, each a
+other instruments (`has_bleed`) are left out. Raw recordings are solo tracks; those of drums, each a
 microphone on one kit, are not used. There is no official split: by artist.
 """
 
@@ -22,9 +22,9 @@ from rtmss.datasets.take import (
     Dataset,
     Note,
     Problem,
-    Take,
+    Track,
     split_of,
-    takes_of_song,
+    tracks_of_song,
 )
 from rtmss.datasets.taxonomy import MIXTURE, common_label
 from rtmss.plain_yaml import load_description
@@ -91,7 +91,7 @@ def _songs(folder: Path) -> list[Path]:
     return [path.parent for path in stems if path.name == f"{path.parent.name}_STEMS"]
 
 
-def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
+def _read(folder: Path, split: str, note: Note) -> Iterator[Track]:
     for song in _songs(folder):
         path = _metadata(folder, song)
         try:
@@ -112,8 +112,8 @@ def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
             note(Problem("bleed", song.name, text, spoils=False))
             continue
         assert path is not None
-        takes = _song(folder, song, artist, stems, split, note)
-        yield from takes_of_song(takes, song.name, path, note)
+        tracks = _song(folder, song, artist, stems, split, note)
+        yield from tracks_of_song(tracks, song.name, path, note)
 
 
 def _metadata(folder: Path, song: Path) -> Path | None:
@@ -129,25 +129,25 @@ def _metadata(folder: Path, song: Path) -> Path | None:
 
 def _song(
     folder: Path, song: Path, artist: str, stems: dict[str, Any], split: str, note: Note
-) -> Iterator[Take]:
+) -> Iterator[Track]:
     mix = song / f"{song.name}_MIX.wav"
     if mix.exists():
-        yield Take(
+        yield Track(
             mix.relative_to(folder).as_posix(), MIXTURE, artist, song.name, split=split, stem="MIX"
         )
     for stem in stems.values():
         path = song / f"{song.name}_STEMS" / str(stem["filename"])
-        yield from _take(folder, path, stem["instrument"], artist, song.name, split, note)
+        yield from _tracks(folder, path, stem["instrument"], artist, song.name, split, note)
         for raw in (stem.get("raw") or {}).values():
             path = song / f"{song.name}_RAW" / str(raw["filename"])
             if not path.parent.exists():  # whoever needs no raw recordings may have deleted them
                 continue
-            for take in _take(folder, path, raw["instrument"], artist, "", split, note):
-                if take.family not in {"drums", "other"}:
-                    yield take
+            for track in _tracks(folder, path, raw["instrument"], artist, "", split, note):
+                if track.family not in {"drums", "other"}:
+                    yield track
 
 
-def _take(
+def _tracks(
     folder: Path,
     path: Path,
     instrument: str | list[str],
@@ -155,7 +155,7 @@ def _take(
     song: str,
     split: str,
     note: Note,
-) -> Iterator[Take]:
+) -> Iterator[Track]:
     names = [instrument] if isinstance(instrument, str) else instrument
     unknown = [name for name in names if name not in LABELS]
     if not path.exists():
@@ -171,7 +171,7 @@ def _take(
         text = f"{path}: unknown instrument '{', '.join(unknown)}'; taken as `rest`"
         note(Problem("unknown instrument", path.name, text, spoils=False))
     label = common_label(LABELS.get(name, "rest") for name in names or ["Unlabeled"])
-    yield Take(
+    yield Track(
         path.relative_to(folder).as_posix(),
         label,
         artist,

@@ -4,8 +4,8 @@
     moisesdb_v0.1/<song>/<stem>/<recording>.wav
 
 Source: github.com/moises-ai/moises-db, track.py for `data.json`, defaults.py for the taxonomy,
-beside which the dataset has `hi_hat`; that library is in no package registry. A take is all
-recordings of one type in a song; the kit is one take however many microphones it had. There is no
+beside which the dataset has `hi_hat`; that library is in no package registry. A track is all
+recordings of one type in a song; the kit is one track however many microphones it had. There is no
 official split: by artist.
 """
 
@@ -21,9 +21,9 @@ from rtmss.datasets.take import (
     Dataset,
     Note,
     Problem,
-    Take,
+    Track,
     split_of,
-    takes_of_song,
+    tracks_of_song,
 )
 
 STEMS = {
@@ -112,7 +112,7 @@ def _recognize(folder: Path) -> bool:
     return bool(_descriptions(folder))
 
 
-def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
+def _read(folder: Path, split: str, note: Note) -> Iterator[Track]:
     for path in _descriptions(folder):
         try:
             content = parse_json(read_text(path, MAX_JSON_BYTES))
@@ -128,8 +128,8 @@ def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
             )
             continue
         if split_of(str(artist)) == split:
-            takes = _song(folder, path.parent, artist, stems, split, note)
-            yield from takes_of_song(takes, path.parent.name, path, note)
+            tracks = _song(folder, path.parent, artist, stems, split, note)
+            yield from tracks_of_song(tracks, path.parent.name, path, note)
 
 
 def _song(
@@ -139,7 +139,7 @@ def _song(
     stems: list[tuple[str, list[dict[str, Any]]]],
     split: str,
     note: Note,
-) -> Iterator[Take]:
+) -> Iterator[Track]:
     groups: dict[tuple[str, str], list[str]] = {}
     bleeding = set()
     for stem, recordings in stems:
@@ -170,7 +170,7 @@ def _song(
             )
             continue
         label = "drums" if kind == "kit" else TYPES.get(kind) or _stem_label(stem, kind, song, note)
-        yield Take(
+        yield Track(
             first,
             label,
             artist,

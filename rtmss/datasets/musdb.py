@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rtmss.datasets.take import Dataset, Note, Problem, Take
+from rtmss.datasets.take import Dataset, Note, Problem, Track
 from rtmss.datasets.taxonomy import MIXTURE
 
 STEMS = ("mixture", "drums", "bass", "other", "vocals")
@@ -60,20 +60,20 @@ def _recognize_wav(folder: Path) -> bool:
     return any(any(folder.glob(pattern)) for pattern in stems)
 
 
-def _read_mp4(folder: Path, split: str, _: Note) -> Iterator[Take]:
+def _read_mp4(folder: Path, split: str, _: Note) -> Iterator[Track]:
     for path in _songs(folder, split, _MP4):
         name = path.relative_to(folder).as_posix()
         for stream, stem in enumerate(STEMS):
-            yield _take(name, path.name.removesuffix(_MP4), stem, split, stream)
+            yield _track(name, path.name.removesuffix(_MP4), stem, split, stream)
 
 
-def _read_wav(folder: Path, split: str, note: Note) -> Iterator[Take]:
+def _read_wav(folder: Path, split: str, note: Note) -> Iterator[Track]:
     for song in _songs(folder, split, ""):
         for stem in STEMS:
             path = song / f"{stem}.wav"
             name = path.relative_to(folder).as_posix()
             if path.exists():
-                yield _take(name, song.name, stem, split)
+                yield _track(name, song.name, stem, split)
             else:
                 note(
                     Problem(
@@ -95,9 +95,9 @@ def _songs(folder: Path, split: str, suffix: str) -> list[Path]:
     ]
 
 
-def _take(name: str, song: str, stem: str, split: str, stream: int | None = None) -> Take:
+def _track(name: str, song: str, stem: str, split: str, stream: int | None = None) -> Track:
     artist = song.split(" - ", maxsplit=1)[0]
-    return Take(
+    return Track(
         name,
         LABELS[stem],
         artist,

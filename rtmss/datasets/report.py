@@ -86,7 +86,7 @@ def _minutes(
 
 
 def _counts(findings: Findings) -> WholeTable:
-    table = WholeTable("split", ">songs", ">solo takes", ">minutes of stems")
+    table = WholeTable("split", ">songs", ">solo tracks", ">minutes of stems")
     for split in _splits(findings):
         minutes = sum(_minutes(findings, lambda key: key[0], split).values())
         table.add_row(

@@ -20,9 +20,9 @@ from rtmss.datasets.take import (
     Dataset,
     Note,
     Problem,
-    Take,
+    Track,
     split_of,
-    takes_of_song,
+    tracks_of_song,
 )
 from rtmss.datasets.taxonomy import MIXTURE
 from rtmss.plain_yaml import load_description
@@ -93,55 +93,55 @@ def _tracks(folder: Path) -> list[tuple[str, Path]]:
     return tracks + [(split_of(path.parent.name), path) for path in sorted(folder.glob(name))]
 
 
-def _read(folder: Path, split: str, note: Note) -> Iterator[Take]:
+def _read(folder: Path, split: str, note: Note) -> Iterator[Track]:
     for own, path in _tracks(folder):
         if own != split:
             continue
-        track = path.parent
+        song = path.parent
         try:
             stems = dict(load_description(path)["stems"])
         except (UnreadableError, KeyError, TypeError, ValueError):
-            note(Problem("unreadable", track.name, f"{path}: not a description of a Slakh song"))
+            note(Problem("unreadable", song.name, f"{path}: not a description of a Slakh song"))
             continue
-        if (mix := _audio(track / "mix")) is not None:
-            yield Take(
+        if (mix := _audio(song / "mix")) is not None:
+            yield Track(
                 mix.relative_to(folder).as_posix(),
                 MIXTURE,
-                track.name,
-                track.name,
+                song.name,
+                song.name,
                 split=split,
                 stem="mix",
             )
-        takes = chain.from_iterable(
-            _stem(folder, track, name, stem, split, note) for name, stem in stems.items()
+        tracks = chain.from_iterable(
+            _stem(folder, song, name, stem, split, note) for name, stem in stems.items()
         )
-        yield from takes_of_song(takes, track.name, path, note)
+        yield from tracks_of_song(tracks, song.name, path, note)
 
 
 def _stem(
-    folder: Path, track: Path, name: str, stem: dict[str, Any], split: str, note: Note
-) -> Iterator[Take]:
+    folder: Path, song: Path, name: str, stem: dict[str, Any], split: str, note: Note
+) -> Iterator[Track]:
     if not stem.get("audio_rendered", True):
         return
-    audio = _audio(track / "stems" / name)
+    audio = _audio(song / "stems" / name)
     program = 128 if stem.get("is_drum") else stem.get("program_num")
     if audio is None:
         text = (
-            f"{track / 'stems' / name}.flac: missing, though {track.name}/metadata.yaml has "
+            f"{song / 'stems' / name}.flac: missing, though {song.name}/metadata.yaml has "
             "it as rendered"
         )
-        note(Problem("missing", track.name, text, spoils=False))
+        note(Problem("missing", song.name, text, spoils=False))
     elif program not in LABELS:
         note(
-            Problem("unknown instrument", track.name, f"{audio}: no General MIDI program {program}")
+            Problem("unknown instrument", song.name, f"{audio}: no General MIDI program {program}")
         )
     else:
-        source = str(stem.get("plugin_name") or stem.get("midi_program_name") or track.name)
-        yield Take(
+        source = str(stem.get("plugin_name") or stem.get("midi_program_name") or song.name)
+        yield Track(
             audio.relative_to(folder).as_posix(),
             LABELS[program],
             source,
-            track.name,
+            song.name,
             split=split,
             stem=str(stem.get("midi_program_name", name)),
             licence="CC BY 4.0",

@@ -1,4 +1,4 @@
-"""What a reader yields: takes, each a recording of one instrument, and what it found wrong on the
+"""What a reader yields: tracks, each a recording of one instrument, and what it found wrong on the
 way.
 
 Axes: C channels, S samples.
@@ -37,7 +37,7 @@ SPLITS = ("train", "valid", "test")
 
 
 @dataclass(frozen=True)
-class Take:
+class Track:
     """One continuous recording of one instrument."""
 
     path: str
@@ -57,17 +57,17 @@ class Take:
     licence: str = ""
     """Empty if unknown."""
     more: tuple[str, ...] = ()
-    """Further files that belong to the take: it is the sum of all."""
+    """Further files that belong to the track: it is the sum of all."""
     stream: int | None = None
     """Which audio stream of a stem.mp4."""
     bandwidth_hz: float = math.inf
-    """Above it a codec or an old recorder cut the take off: silence there teaches nothing. The bank
-    measures it.
+    """Above it a codec or an old recorder cut the track off: silence there teaches nothing. The
+    bank measures it.
     """
 
     @property
     def family(self) -> str:
-        """The family of the take's label."""
+        """The family of the track's label."""
         return FAMILY_OF[self.label]
 
     @property
@@ -101,8 +101,8 @@ class Dataset:
     """Where to get it."""
     licence: str
     recognize: Callable[[Path], bool]
-    read: Callable[[Path, str, Note], Iterator[Take]]
-    """Folder, split and where to note problems -> takes, and mixes where the dataset has them."""
+    read: Callable[[Path, str, Note], Iterator[Track]]
+    """Folder, split and where to note problems -> tracks, and mixes where the dataset has them."""
     claims: str = ""
     """Whoever names a folder so means this dataset."""
     residual_db: float = -30.0
@@ -111,28 +111,28 @@ class Dataset:
 
 def read_file(
     folder: Path,
-    take: Take,
+    track: Track,
     file: str,
     sample_rate: int | None = None,
     on_damage: OnDamage = warn_of_damage,
 ) -> tuple[Audio, int]:
-    """(C, S) audio of one of a take's files, and its sample rate in Hz; None keeps the file's own.
+    """(C, S) audio of one of a track's files, and its sample rate in Hz; None keeps the file's own.
 
     Raises:
         AudioFileError: it cannot be read.
     """
-    return read_audio(folder / file, sample_rate, stream=take.stream or 0, on_damage=on_damage)
+    return read_audio(folder / file, sample_rate, stream=track.stream or 0, on_damage=on_damage)
 
 
-def read_take(folder: Path, take: Take, sample_rate: int) -> Audio:
-    """(C, S) audio of a take at `sample_rate` (Hz). Sums are scaled down to full scale where they
+def read_track(folder: Path, track: Track, sample_rate: int) -> Audio:
+    """(C, S) audio of a track at `sample_rate` (Hz). Sums are scaled down to full scale where they
     go beyond it.
 
     Raises:
         AudioFileError: a file cannot be read, or holds values that are no numbers.
     """
-    parts = [read_file(folder, take, file, sample_rate)[0] for file in take.files]
-    for file, part in zip(take.files, parts, strict=True):
+    parts = [read_file(folder, track, file, sample_rate)[0] for file in track.files]
+    for file, part in zip(track.files, parts, strict=True):
         if not np.isfinite(part).all():
             raise AudioFileError(
                 f"{folder / file}: holds values that are not numbers; export it again"
@@ -143,18 +143,18 @@ def read_take(folder: Path, take: Take, sample_rate: int) -> Audio:
     return total / np.float32(max(1.0, float(np.abs(total).max(initial=0))))
 
 
-def takes_of_song(takes: Iterator[Take], song: str, path: Path, note: Note) -> Iterator[Take]:
-    """The takes of one song, all or none: a description that is not as it should be is a problem
+def tracks_of_song(tracks: Iterator[Track], song: str, path: Path, note: Note) -> Iterator[Track]:
+    """The tracks of one song, all or none: a description that is not as it should be is a problem
     of this song alone.
 
     Args:
-        takes: made of the description as they are asked for.
+        tracks: made of the description as they are asked for.
         song: its name.
         path: of the description.
         note: told what is wrong.
     """
     try:
-        found = list(takes)
+        found = list(tracks)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         text = f"{path}: not a description as it should be ({type(error).__name__}: {error})"
         note(Problem("unreadable", song, text))

@@ -32,13 +32,13 @@ HIDES = {
     "other_of_six": _BUT_RHYTHM_AND_VOICE - {"guitar", "piano"},
     "rest": frozenset(FAMILIES) - {"other"},
 }
-"""Families that may sound in a take of this label without being named: nobody may be told that they
-are absent.
+"""Families that may sound in a track of this label without being named: nobody may be told that
+they are absent.
 """
 
 MIXES = {"backing", "other", "other_of_six", "rest"}
 """Labels of what is a mix itself. Nobody may be asked for a family that one hides, even where
-another take of it plays:
+another track of it plays:
 the mix's own share would count as unwanted."""
 
 MIXTURE = "mixture"

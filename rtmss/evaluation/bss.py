@@ -83,11 +83,11 @@ def measure_stems(
     """
     sounding = [energy(estimate) > FLOOR for estimate in estimates]
     # museval refuses silence; what stands in for it has only to sound.
-    heard = [
+    estimated = [
         estimate if sounds else truth
         for truth, estimate, sounds in zip(truths, estimates, sounding, strict=True)
     ]
-    figures = _judge(_load_bss_eval(), _stacked(truths), _stacked(heard), sample_rate)
+    figures = _judge(_load_bss_eval(), _stacked(truths), _stacked(estimated), sample_rate)
     return [
         found if sounds else BssFigures() for found, sounds in zip(figures, sounding, strict=True)
     ]

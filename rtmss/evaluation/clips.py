@@ -17,8 +17,8 @@ import numpy as np
 
 from rtmss.audio import Audio
 from rtmss.config import ConfigError
-from rtmss.datasets import NoTakesError, Take, find_takes
-from rtmss.datasets.take import read_take
+from rtmss.datasets import NoTracksError, Track, find_tracks
+from rtmss.datasets.take import read_track
 from rtmss.evaluation.metrics import block_levels
 from rtmss.evaluation.targets import fits
 
@@ -29,10 +29,10 @@ QUIETEST = 10 ** (-45 / 20)
 
 
 class Recording(NamedTuple):
-    """A take, and the data folder that it lies in."""
+    """A track, and the data folder that it lies in."""
 
     folder: Path
-    take: Take
+    track: Track
 
     def read(self, sample_rate: int) -> Audio:
         """(C, S) its audio at a sample rate in Hz.
@@ -40,7 +40,7 @@ class Recording(NamedTuple):
         Raises:
             AudioFileError: a file cannot be read.
         """
-        return read_take(self.folder, self.take, sample_rate)
+        return read_track(self.folder, self.track, sample_rate)
 
 
 def find_recordings(folders: Sequence[Path], split: str) -> list[Recording]:
@@ -53,8 +53,8 @@ def find_recordings(folders: Sequence[Path], split: str) -> list[Recording]:
     refused: list[ConfigError] = []
     for folder in folders:
         try:
-            found += [Recording(folder, take) for take in find_takes(folder, split)]
-        except NoTakesError as error:
+            found += [Recording(folder, track) for track in find_tracks(folder, split)]
+        except NoTracksError as error:
             refused.append(error)
     if not found:
         raise refused[0]
@@ -89,8 +89,8 @@ class ClipLibrary:
             ConfigError: the folders hold none.
         """
         found = find_recordings(folders, split)
-        sung = tuple(recording for recording in found if Path(recording.take.path).stem != SPOKEN)
-        sources = frozenset(recording.take.source for recording in found)
+        sung = tuple(recording for recording in found if Path(recording.track.path).stem != SPOKEN)
+        sources = frozenset(recording.track.source for recording in found)
         return cls(sung, sample_rate, seed, split, seconds, sources)
 
     @property
@@ -133,11 +133,11 @@ class ClipLibrary:
         found = [
             recording
             for recording in self.recordings
-            if fits(target, recording.take.label)
-            and avoid not in {recording.take.song, recording.take.source} - {""}
+            if fits(target, recording.track.label)
+            and avoid not in {recording.track.song, recording.track.source} - {""}
         ]
-        of_songs = [recording for recording in found if recording.take.song]
-        alone = [recording for recording in found if not recording.take.song]
+        of_songs = [recording for recording in found if recording.track.song]
+        alone = [recording for recording in found if not recording.track.song]
         found = alone if solo else of_songs or found
         clips: list[Audio] = []
         for recording in _in_turn(found, rng) * (n if again else 1):
@@ -161,7 +161,7 @@ class ClipLibrary:
         Raises:
             ConfigError: the folders hold recordings of none of them.
         """
-        labels = {recording.take.label for recording in self.recordings}
+        labels = {recording.track.label for recording in self.recordings}
         known = sorted(name for name in set(targets) if any(fits(name, label) for label in labels))
         if not known and n:
             names = ", ".join(targets)
@@ -204,7 +204,7 @@ def _in_turn(recordings: Sequence[Recording], rng: np.random.Generator) -> list[
     turns: dict[str, int] = {}
     rounds = []
     for recording in shuffled:
-        source = recording.take.source
+        source = recording.track.source
         rounds.append(turns.get(source, 0))
         turns[source] = rounds[-1] + 1
     return [shuffled[i] for i in np.argsort(rounds, kind="stable")]

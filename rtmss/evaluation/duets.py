@@ -18,7 +18,6 @@ from rtmss.config import ConfigError
 from rtmss.datasets.taxonomy import FAMILIES, FAMILY_OF, HIDES
 from rtmss.evaluation.clips import SPOKEN, Recording
 from rtmss.evaluation.evaluator import Evaluator, Result
-from rtmss.evaluation.exams import Exam, Material
 from rtmss.evaluation.metrics import FLOOR, energy, sounding_level
 from rtmss.evaluation.report import BOTH, DUETS, OWN, Score, Shots
 from rtmss.evaluation.songs import (
@@ -31,6 +30,7 @@ from rtmss.evaluation.songs import (
     master,
     read_song,
 )
+from rtmss.evaluation.tasks import Material, Task
 from rtmss.evaluation.voices import VOICE_BELOW_DB
 from rtmss.lookup import find
 
@@ -54,8 +54,8 @@ class Side:
     @property
     def name(self) -> str:
         """The source, and the instrument where it is not the family itself."""
-        take = self.recording.take
-        return take.source if take.label == take.family else f"{take.source} ({take.label})"
+        track = self.recording.track
+        return track.source if track.label == track.family else f"{track.source} ({track.label})"
 
 
 class Heard(NamedTuple):
@@ -70,7 +70,7 @@ class Heard(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DuetExam:
+class DuetTask:
     """Two sources of one family over one backing."""
 
     first: Side
@@ -91,7 +91,7 @@ class DuetExam:
         n = min([n, *(_longest_part(side, rate) for side in sides)])
         if n < SHORTEST_SECONDS * rate:
             return [], []
-        heard = [_hear(side, n, rate) for side in sides]
+        heard = [_read_part(side, n, rate) for side in sides]
         key = str(self)
         clips = [
             evaluator.clips.excerpts(part.example, _most(evaluator.shots), f"{key}/{number}")
@@ -106,7 +106,7 @@ class DuetExam:
 
     def _lay(self, heard: Sequence[Heard], rate: int) -> Piece | None:
         """Both sources over the backing, with the same energy; None where one is silent."""
-        family = self.first.recording.take.family
+        family = self.first.recording.track.family
         n = heard[0].audio.shape[-1]
         is_own = self.first.song is self.song
         whole = read_song(self.song, rate, None if is_own else Excerpt(n / rate))
@@ -126,7 +126,7 @@ class DuetExam:
         # Giving out both, and giving out nothing, then have the same SDR: 0 dB.
         voices[1] = voices[1] * np.float32(np.sqrt(energy(voices[0]) / energy(voices[1])))
         labels = {name: whole.label(name) for name in backing}
-        labels |= {side.name: side.recording.take.label for side in (self.first, self.second)}
+        labels |= {side.name: side.recording.track.label for side in (self.first, self.second)}
         stems = backing | {self.first.name: voices[0], self.second.name: voices[1]}
         gain = np.float32(min(1.0, 0.98 / np.abs(add(stems.values())).max()))
         stems = {name: audio * gain for name, audio in stems.items()}
@@ -135,7 +135,7 @@ class DuetExam:
     def _scores(
         self, evaluator: Evaluator, piece: Piece, clips: Sequence[Sequence[Audio]]
     ) -> Iterator[Score]:
-        family = self.first.recording.take.family
+        family = self.first.recording.track.family
         sides = [self.first.name, self.second.name]
         both = piece.stems[sides[0]] + piece.stems[sides[1]]
         ways = list(
@@ -173,7 +173,7 @@ class DuetExam:
 
 def find_duets(
     materials: Sequence[Material], targets: Sequence[str] | None, excerpt: Excerpt
-) -> list[Exam]:
+) -> list[Task]:
     """Every source of a family beside the next one, in the order of their names.
 
     A source that plays in a song is heard over that song without its family, if nothing there may
@@ -189,7 +189,7 @@ def find_duets(
     """
     families = {name: name for name in FAMILIES if name != "other"}
     wanted = [find(name, families, "family") for name in targets or ("vocals", "guitar")]
-    exams: list[Exam] = []
+    tasks: list[Task] = []
     for family in wanted:
         for material in materials:
             sides = _find_sides(material, family)
@@ -198,30 +198,30 @@ def find_duets(
                 song = side.song or (lenders[number % len(lenders)] if lenders else None)
                 if song is not None:
                     beside = sides[(number + 1) % len(sides)]
-                    exams.append(DuetExam(side, beside, song, excerpt, material.place))
-    if not exams:
+                    tasks.append(DuetTask(side, beside, song, excerpt, material.place))
+    if not tasks:
         folders = ", ".join(str(material.folder) for material in materials)
         names = ", ".join(wanted)
         raise ConfigError(f"{folders}: no two sources of {names}, and a song to lay them over")
-    return exams
+    return tasks
 
 
 def _find_sides(material: Material, family: str) -> list[Side]:
     """The sources of a family, each with the instrument that it plays."""
     groups: dict[tuple[str, str], list[Recording]] = {}
     for recording in material.recordings:
-        take = recording.take
-        if take.family == family and Path(take.path).stem != SPOKEN:
-            groups.setdefault((take.source, take.label), []).append(recording)
+        track = recording.track
+        if track.family == family and Path(track.path).stem != SPOKEN:
+            groups.setdefault((track.source, track.label), []).append(recording)
     songs = {song.name: song for song in material.songs if not _hides(song, family)}
     sides = []
     for _, found in sorted(groups.items()):
-        first = next((recording for recording in found if recording.take.song in songs), None)
+        first = next((recording for recording in found if recording.track.song in songs), None)
         if first is None:
-            alone = [recording for recording in found if not recording.take.song]
+            alone = [recording for recording in found if not recording.track.song]
             first = (alone or found)[0]
         more = tuple(recording for recording in found if recording is not first)
-        sides.append(Side(first, more, songs.get(first.take.song)))
+        sides.append(Side(first, more, songs.get(first.track.song)))
     return sides
 
 
@@ -245,7 +245,7 @@ def _longest_part(side: Side, rate: int) -> int:
     return n if longest >= SHORTEST_SECONDS * rate else n // 2
 
 
-def _hear(side: Side, n: int, rate: int) -> Heard:
+def _read_part(side: Side, n: int, rate: int) -> Heard:
     """The loudest n samples of a side, and the longest stretch of the source beside them."""
     audio = side.recording.read(rate)
     start = loudest_place(audio, n, rate)

@@ -99,7 +99,7 @@ class Report:
     ) -> list[Score]:
         """A method's scores for a target over one kind of pieces; of all numbers of clips, or one.
 
-        Methods that take no negatives, or no clips, are found by any `shots` that agrees with what
+        Methods that track no negatives, or no clips, are found by any `shots` that agrees with what
         they take.
         """
         rows = [s for s in self.scores if (s.target, s.method, s.on) == (target, method, on)]

@@ -1,4 +1,4 @@
-"""The evaluation: which exams are sat, by one process or several, and what becomes of the
+"""The evaluation: which tasks are evaluated, by one process or several, and what becomes of the
 results.
 """
 
@@ -28,13 +28,13 @@ from rtmss.evaluation.chart import draw_edges
 from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.duets import find_duets
 from rtmss.evaluation.evaluator import Evaluator, Result
-from rtmss.evaluation.exams import Exam, Material, choose, find_exams, find_unseen_exams
 from rtmss.evaluation.options import CLIPS, EXAMS, Options, shots_of
 from rtmss.evaluation.report import Report, write_report
 from rtmss.evaluation.songs import Excerpt
-from rtmss.evaluation.stems import find_stems_exams, stem_set
+from rtmss.evaluation.stems import find_stems_tasks, stem_set
 from rtmss.evaluation.tables import print_report
 from rtmss.evaluation.targets import JUDGED
+from rtmss.evaluation.tasks import Material, Task, choose, find_tasks, find_unseen_tasks
 from rtmss.lookup import find
 from rtmss.separator import Separator
 
@@ -67,8 +67,8 @@ def evaluate(
     options = options or Options()
     console = console or Console()
     separator = Separator.load(weights, options.profile)
-    evaluator, exams = prepare(data, separator, options)
-    report = Report(_settings(evaluator, exams, data, options))
+    evaluator, tasks = prepare(data, separator, options)
+    report = Report(_settings(evaluator, tasks, data, options))
     with ExitStack() as stack:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         progress = stack.enter_context(
@@ -80,17 +80,17 @@ def evaluate(
                 transient=True,
             )
         )
-        task = progress.add_task("", total=len(exams))
+        shown = progress.add_task("", total=len(tasks))
         results: Iterable[Result]
         if n_processes > 1:
             context = multiprocessing.get_context("spawn")
             pool = ProcessPoolExecutor(n_processes, context, _init_worker, (evaluator,))
             stack.callback(pool.shutdown, cancel_futures=True)
-            results = pool.map(_sit_own, exams)
+            results = pool.map(_evaluate_own, tasks)
         else:
-            results = (_sit(evaluator, exam) for exam in exams)
-        for exam, (scores, absences) in zip(exams, results, strict=True):
-            progress.update(task, description=str(exam), advance=1)
+            results = (evaluate_task(evaluator, task) for task in tasks)
+        for task, (scores, absences) in zip(tasks, results, strict=True):
+            progress.update(shown, description=str(task), advance=1)
             report.scores.extend(scores)
             report.absences.extend(absences)
     print_report(report, console)
@@ -102,13 +102,13 @@ def evaluate(
 
 def prepare(
     data: Sequence[Path], separator: Separator, options: Options
-) -> tuple[Evaluator, list[Exam]]:
+) -> tuple[Evaluator, list[Task]]:
     """List the clips and everything that is to be judged.
 
     Raises:
         ConfigError: as of `evaluate`.
     """
-    exam = find(options.exam, EXAMS, "exam")
+    kind = find(options.exam, EXAMS, "exam")
     whose = find(options.clips, CLIPS, "kind of clips")
     shots = shots_of(options.shots, options.negatives, whose)
     split = _split(data, options)
@@ -124,15 +124,15 @@ def prepare(
     loudest = find(options.loudest, JUDGED, "target") if options.loudest else ""
     excerpt = Excerpt(options.max_seconds, loudest)
     solos = None
-    if exam == "targets":
-        exams = find_exams(materials, options.targets, clips, excerpt)
-    elif exam == "unseen":
-        exams = find_unseen_exams(materials, options.targets, clips, excerpt)
+    if kind == "targets":
+        tasks = find_tasks(materials, options.targets, clips, excerpt)
+    elif kind == "unseen":
+        tasks = find_unseen_tasks(materials, options.targets, clips, excerpt)
         solos = ClipLibrary.open(data, rate, options.seed, split, options.clip_seconds)
-    elif exam == "stems":
-        exams = find_stems_exams(materials, options.targets, split, excerpt)
+    elif kind == "stems":
+        tasks = find_stems_tasks(materials, options.targets, split, excerpt)
     else:
-        exams = find_duets(materials, options.targets, excerpt)
+        tasks = find_duets(materials, options.targets, excerpt)
     evaluator = Evaluator(
         separator,
         clips,
@@ -143,7 +143,7 @@ def prepare(
         options.references,
         options.mastered,
     )
-    return evaluator, exams
+    return evaluator, tasks
 
 
 def _split(data: Sequence[Path], options: Options) -> str:
@@ -174,7 +174,7 @@ def _places(data: Sequence[Path], options: Options) -> list[str]:
 
 
 def _settings(
-    evaluator: Evaluator, exams: Sequence[Exam], data: Sequence[Path], options: Options
+    evaluator: Evaluator, tasks: Sequence[Task], data: Sequence[Path], options: Options
 ) -> dict[str, object]:
     """What a report says about itself."""
     settings = options.model_dump(mode="json", exclude={"references", "profile"})
@@ -183,20 +183,20 @@ def _settings(
         "latency": evaluator.separator.model.config.latency,
         "data": [folder.resolve().name for folder in data],
         "clips_from": [folder.resolve().name for folder in options.clips_from],
-        "songs": list(dict.fromkeys(exam.song.name for exam in exams)),
+        "songs": list(dict.fromkeys(task.song.name for task in tasks)),
     }
 
 
-def _sit(evaluator: Evaluator, exam: Exam) -> Result:
-    """The results of one exam, under the name of its folder where folders have means of their
+def evaluate_task(evaluator: Evaluator, task: Task) -> Result:
+    """The results of one task, under the name of its folder where folders have means of their
     own.
     """
-    scores, absences = exam.run(evaluator)
-    if not exam.place:
+    scores, absences = task.run(evaluator)
+    if not task.place:
         return scores, absences
     return (
-        [replace(score, on=f"{score.on}, {exam.place}") for score in scores],
-        [replace(absence, on=f"{absence.on}, {exam.place}") for absence in absences],
+        [replace(score, on=f"{score.on}, {task.place}") for score in scores],
+        [replace(absence, on=f"{absence.on}, {task.place}") for absence in absences],
     )
 
 
@@ -209,5 +209,5 @@ def _init_worker(evaluator: Evaluator) -> None:
     _own[:] = [evaluator]
 
 
-def _sit_own(exam: Exam) -> Result:
-    return _sit(_own[0], exam)
+def _evaluate_own(task: Task) -> Result:
+    return evaluate_task(_own[0], task)

@@ -16,9 +16,9 @@ import torch
 
 from rtmss.audio import Audio
 from rtmss.config import ConfigError
-from rtmss.datasets import Take, find_takes, recognize
+from rtmss.datasets import Track, find_tracks, recognize
 from rtmss.datasets.folder import FOLDER
-from rtmss.datasets.take import read_take
+from rtmss.datasets.take import read_track
 from rtmss.datasets.taxonomy import FAMILY_OF, HIDES, MIXTURE
 from rtmss.evaluation.metrics import block_levels
 from rtmss.evaluation.report import SONGS
@@ -50,8 +50,8 @@ class Song:
     folder: Path
     """The dataset."""
     name: str
-    takes: tuple[Take, ...]
-    mix: Take | None = None
+    tracks: tuple[Track, ...]
+    mix: Track | None = None
     """The mixture as the dataset gives it."""
     is_even: bool = True
     """Whether stems of different lengths are a mistake; else shorter ones end in silence."""
@@ -59,7 +59,7 @@ class Song:
     @property
     def labels(self) -> frozenset[str]:
         """The instruments that play."""
-        return frozenset(take.label for take in self.takes)
+        return frozenset(track.label for track in self.tracks)
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ def find_songs(
     Raises:
         ConfigError: there are none, a name is unknown, or something spoils the data.
     """
-    songs = songs_of(folder, find_takes(folder, split, with_mixes=True))
+    songs = songs_of(folder, find_tracks(folder, split, with_mixes=True))
     if not songs:
         raise ConfigError(
             f"{folder}: no songs to evaluate on; expected songs/{split}/<song>/<stem>.ogg"
@@ -171,15 +171,15 @@ def choose_songs(songs: Sequence[Song], names: Sequence[str]) -> list[Song]:
     return chosen
 
 
-def songs_of(folder: Path, takes: Iterable[Take]) -> list[Song]:
-    """The songs that takes of a dataset, and its mixes, belong to, by name."""
-    parts: dict[str, list[Take]] = {}
-    mixes: dict[str, Take] = {}
-    for take in takes:
-        if take.label == MIXTURE:
-            mixes[take.song] = take
-        elif take.song:
-            parts.setdefault(take.song, []).append(take)
+def songs_of(folder: Path, tracks: Iterable[Track]) -> list[Song]:
+    """The songs that tracks of a dataset, and its mixes, belong to, by name."""
+    parts: dict[str, list[Track]] = {}
+    mixes: dict[str, Track] = {}
+    for track in tracks:
+        if track.label == MIXTURE:
+            mixes[track.song] = track
+        elif track.song:
+            parts.setdefault(track.song, []).append(track)
     is_even = recognize(folder) is FOLDER
     return [
         Song(folder, name, tuple(parts[name]), mixes.get(name), is_even) for name in sorted(parts)
@@ -203,10 +203,10 @@ def read_song(
     """
     stems: dict[str, Audio] = {}
     labels: dict[str, str] = {}
-    for take in song.takes:
-        name = _free_name(take.stem, stems)
-        stems[name] = as_stereo(read_take(song.folder, take, sample_rate))
-        labels[name] = take.label
+    for track in song.tracks:
+        name = _free_name(track.stem, stems)
+        stems[name] = as_stereo(read_track(song.folder, track, sample_rate))
+        labels[name] = track.label
     lengths = {audio.shape[-1] for audio in stems.values()}
     if len(lengths) > 1 and song.is_even:
         raise ConfigError(
@@ -216,7 +216,7 @@ def read_song(
     stems = {name: as_long(audio, max(lengths)) for name, audio in stems.items()}
     piece = Piece(song.name, stems, labels=labels)
     if as_given and song.mix is not None:
-        mix = as_stereo(read_take(song.folder, song.mix, sample_rate))
+        mix = as_stereo(read_track(song.folder, song.mix, sample_rate))
         piece = replace(piece, given=as_long(mix, max(lengths)))
     return cut(piece, sample_rate, excerpt or Excerpt())
 

@@ -25,11 +25,11 @@ from rtmss.datasets.musdb import MUSDB18, MUSDB18_HQ
 from rtmss.datasets.slakh import SLAKH
 from rtmss.evaluation.bss import BssFigures, measure_stems
 from rtmss.evaluation.evaluator import Evaluator, Result, absence
-from rtmss.evaluation.exams import Exam, Material
 from rtmss.evaluation.metrics import measure
 from rtmss.evaluation.report import OWN, Absence, Score, Shots
 from rtmss.evaluation.songs import Excerpt, Piece, Song, add, master, read_song
 from rtmss.evaluation.targets import JUDGED, fits
+from rtmss.evaluation.tasks import Material, Task
 from rtmss.lookup import find
 
 REMAINDER = "other"
@@ -82,7 +82,7 @@ USUAL = StemSet(_BAND)
 
 
 @dataclass(frozen=True)
-class StemsExam:
+class StemsTask:
     """All stems of a song."""
 
     song: Song
@@ -197,9 +197,9 @@ def stem_set(folder: Path, targets: Sequence[str] | None = None) -> StemSet:
     return replace(own, clips=wanted, is_named=is_named)
 
 
-def find_stems_exams(
+def find_stems_tasks(
     materials: Sequence[Material], targets: Sequence[str] | None, split: str, excerpt: Excerpt
-) -> list[Exam]:
+) -> list[Task]:
     """All songs of all folders, each judged by the stems of its dataset.
 
     Args:
@@ -211,9 +211,9 @@ def find_stems_exams(
     Raises:
         ConfigError: a target is unknown.
     """
-    exams: list[Exam] = []
+    tasks: list[Task] = []
     for material in materials:
         stems = stem_set(material.folder, targets)
         on = f"{recognize(material.folder).name}, {split}"
-        exams += [StemsExam(song, stems, on, excerpt, material.place) for song in material.songs]
-    return exams
+        tasks += [StemsTask(song, stems, on, excerpt, material.place) for song in material.songs]
+    return tasks

@@ -29,15 +29,15 @@ def find_voices(recordings: Sequence[Recording], known: Collection[str]) -> list
     """
     voices: dict[str, list[Recording]] = {}
     for recording in recordings:
-        take = recording.take
-        if take.family == "vocals" and not take.song and take.source not in known:
-            voices.setdefault(take.source, []).append(recording)
+        track = recording.track
+        if track.family == "vocals" and not track.song and track.source not in known:
+            voices.setdefault(track.source, []).append(recording)
     return [tuple(voices[name]) for name in sorted(voices)]
 
 
 def name_of(voice: Voice) -> str:
     """What a voice is called."""
-    return voice[0].take.source
+    return voice[0].track.source
 
 
 def lends(song: Song) -> bool:

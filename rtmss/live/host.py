@@ -54,7 +54,7 @@ WRITE_SECONDS = 8.0
 PATIENCE_SECONDS = 20.0
 """A control side or recorder without a sign of life for so long hangs: longer than a slow disk."""
 CALM_SECONDS = 10.0
-"""After so long without a failure the pauses begin anew."""
+"""After so long without a failure the pauses are short again."""
 
 
 @dataclass(frozen=True)

@@ -105,9 +105,9 @@ class SeparatorModel(nn.Module):
         """The part that all targets share: (B, C, T, F) frames to be masked, features, and the next
         memory.
         """
-        heard, frames, past = self.analyze(audio, past)
+        inputs, frames, past = self.analyze(audio, past)
         features, state = self.unet.encode(
-            compress(heard[..., 1:], self.config.unet.compression), state
+            compress(inputs[..., 1:], self.config.unet.compression), state
         )
         return frames, features, past, state
 
@@ -116,12 +116,12 @@ class SeparatorModel(nn.Module):
         the next past.
         """
         stft, n = self.config.stft, self.config.unet.n_ahead * self.config.stft.hop_length
-        heard, latest = analyze(audio, past[..., n:], self.analysis, stft)
+        inputs, latest = analyze(audio, past[..., n:], self.analysis, stft)
         if not n:
-            return heard, heard, latest
+            return inputs, inputs, latest
         samples, start = torch.cat([past, audio], dim=-1), past.shape[-1] - n
         masked, _ = analyze(samples[..., start:-n], samples[..., :start], self.analysis, stft)
-        return heard, masked, samples[..., audio.shape[-1] :]
+        return inputs, masked, samples[..., audio.shape[-1] :]
 
     def decode(
         self, frames: Tensor, features: Features, condition: Tensor, state: TargetState

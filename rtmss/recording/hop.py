@@ -47,7 +47,7 @@ class Hop(NamedTuple):
     run: EngineRun
     info: StepInfo
     start: Scene | None
-    """With which the session began anew just before."""
+    """With which the session began again just before."""
     scene: Scene
     scene_number: int
     """The same for as long as no scene is taken up."""

@@ -121,7 +121,7 @@ EventKind = Literal[
 class Event(Config):
     """One line of a log after the first.
 
-    start: the session began anew before this hop, with this scene.
+    start: the session began again before this hop, with this scene.
     scene: it was taken up at this hop.
     step: so many hops were stepped at once; one where nothing is said.
     gave_up: the engine was too far behind and never stepped these hops; the files are silent there.

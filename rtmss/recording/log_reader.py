@@ -33,7 +33,7 @@ class ReplayStep(NamedTuple):
     hop: int
     n: int
     start: Scene | None
-    """Begin anew with this scene first."""
+    """Begin again with this scene first."""
     scene: Scene | None
     """Then take up this one."""
     is_missing: bool

@@ -56,14 +56,7 @@ def replay(
     n_total = _check(source, log)
     with open_audio(source, on_damage=ignore_damage) as reader:
         hop = header.hop_length
-        session = Session(
-            model,
-            None,
-            header.n_outputs,
-            header.sample_rate,
-            backend,
-            resample=header.is_resampled,
-        )
+        session = _begin(model, log, backend)
         strips = [*log.stems, "remainder"] if stems else []
         channels = {"mix": header.n_outputs} | dict.fromkeys(strips, N_CHANNELS)
         n_skipped = session.delay
@@ -85,6 +78,19 @@ def replay(
         files.peak,
         session.n_bad_samples,
         session.n_bad_outputs,
+    )
+
+
+def _begin(model: SeparatorModel, log: SessionLog, backend: Backend | None) -> Session:
+    """A session as that of the recording was."""
+    header = log.header
+    return Session(
+        model,
+        None,
+        header.n_outputs,
+        header.sample_rate,
+        backend,
+        resample=header.is_resampled,
     )
 
 

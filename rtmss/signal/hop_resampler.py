@@ -88,9 +88,9 @@ class HopResampler:
         padded = np.pad(samples, ((0, 0), (0, room)))
         places = np.arange(n_hops)[:, None] * self.n_in + self._starts
         windows = np.lib.stride_tricks.sliding_window_view(padded, self._span, axis=-1)
-        heard = windows[:, places].transpose(1, 2, 0, 3)
-        said = (heard @ self._weights).transpose(2, 0, 1, 3).reshape(n_rows, n_hops, -1)
-        out = said[..., : self.n_out].reshape(n_rows, n_hops * self.n_out)
+        inputs = windows[:, places].transpose(1, 2, 0, 3)
+        outputs = (inputs @ self._weights).transpose(2, 0, 1, 3).reshape(n_rows, n_hops, -1)
+        out = outputs[..., : self.n_out].reshape(n_rows, n_hops * self.n_out)
         return out, samples[:, samples.shape[-1] - self.n_past :]
 
 

@@ -87,8 +87,8 @@ class Meter:
     def _weigh(self, samples: NDArray[np.float64], n_steps: int) -> None:
         """Keep the power of each step; the first one only says what came before."""
         spectrum = np.fft.rfft(samples) * self._response
-        heard = np.fft.irfft(spectrum, samples.shape[-1])[:, self._step :]
-        steps = heard.reshape(len(heard), _STEPS_PER_SECOND, self._step)[:, :n_steps]
+        weighted = np.fft.irfft(spectrum, samples.shape[-1])[:, self._step :]
+        steps = weighted.reshape(len(weighted), _STEPS_PER_SECOND, self._step)[:, :n_steps]
         self._powers.append(np.square(steps).mean(-1).sum(0))
 
 

@@ -169,10 +169,10 @@ def _settle(instrument: Instrument, palette: Palette, rng: Rng) -> tuple[Instrum
     plain = replace(
         instrument, bank=instrument.bank if instrument.bank == 128 else 0, program=standard
     )
-    for wish in (instrument, plain):
-        having = [name for name, sounds in palette.items() if (wish.bank, wish.program) in sounds]
+    for one in (instrument, plain):
+        having = [name for name, sounds in palette.items() if (one.bank, one.program) in sounds]
         if having:
-            return wish, having[rng.integers(len(having))]
+            return one, having[rng.integers(len(having))]
     return plain, next(iter(palette), "")
 
 

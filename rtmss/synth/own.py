@@ -1,6 +1,4 @@
-"""Parts that no soundfont plays: patches drawn by chance for rtmss's oscillators, and its drum
-machine.
-"""
+"""Parts that no soundfont plays: those of rtmss's oscillators, and of its drum machine."""
 
 from __future__ import annotations
 
@@ -10,7 +8,8 @@ from pedalboard import HighpassFilter
 from rtmss.audio import Audio
 from rtmss.synth.drum_machine import play_drums
 from rtmss.synth.lines import RISE
-from rtmss.synth.oscillators import Patch, sweep_filter, synthesize_notes
+from rtmss.synth.oscillators import sweep_filter, synthesize_notes
+from rtmss.synth.patches import draw_patch
 from rtmss.synth.score import Part, Rng
 
 
@@ -23,128 +22,6 @@ def play_own(part: Part, n_samples: int, sample_rate: int, rng: Rng) -> Audio:
     return synthesize_notes(
         part.notes, draw_patch(part.instrument.name, rng), n_samples, sample_rate, rng
     )
-
-
-def draw_patch(name: str, rng: Rng) -> Patch:
-    """A patch for an instrument of `instruments.OWN`."""
-    u = rng.uniform
-    wave = str(rng.choice(["saw", "saw", "square", "triangle"]))
-    patches = {
-        "sub bass": lambda: Patch(
-            str(rng.choice(["sine", "sine", "triangle"])),
-            1,
-            0,
-            0,
-            0.004,
-            u(0.3, 1.5),
-            u(0.1, 0.9),
-            u(0.05, 0.2),
-            u(200, 1200),
-            u(0, 2),
-            u(0.03, 0.1),
-            0.1,
-            u(1.0, 3.5),
-        ),
-        "filter bass": lambda: Patch(
-            wave,
-            int(rng.choice([1, 1, 2, 3])),
-            u(3, 15),
-            u(0, 0.3),
-            0.003,
-            u(0.1, 0.6),
-            u(0.2, 0.8),
-            u(0.03, 0.1),
-            u(80, 500),
-            u(1, 4.5),
-            u(0.04, 0.3),
-            u(0.1, 0.75),
-            u(1, 3),
-            u(0, 1.2),
-            u(0, 0.7),
-        ),
-        "pluck synth": lambda: Patch(
-            wave,
-            int(rng.choice([1, 2, 3])),
-            u(4, 18),
-            u(0, 1),
-            0.002,
-            u(0.06, 0.4),
-            u(0, 0.2),
-            u(0.05, 0.4),
-            u(150, 900),
-            u(2, 5),
-            u(0.03, 0.2),
-            u(0.05, 0.6),
-            1,
-            u(0, 1.5),
-        ),
-        "arp synth": lambda: Patch(
-            wave,
-            int(rng.choice([1, 1, 2])),
-            u(3, 12),
-            u(0, 0.8),
-            0.002,
-            u(0.1, 0.5),
-            u(0, 0.6),
-            u(0.03, 0.3),
-            u(250, 2500),
-            u(0.5, 4),
-            u(0.04, 0.25),
-            u(0.05, 0.75),
-            u(0.9, 1.8),
-            u(0, 2),
-        ),
-        "pad synth": lambda: Patch(
-            wave,
-            int(rng.choice([2, 3, 5])),
-            u(6, 25),
-            u(0.3, 1),
-            u(0.05, 0.9),
-            2.0,
-            u(0.6, 1),
-            u(0.3, 1.5),
-            u(300, 3500),
-            u(0, 0.8),
-            u(0.5, 2),
-            u(0, 0.4),
-            1,
-            u(0, 2.2),
-        ),
-        "supersaw": lambda: Patch(
-            "saw",
-            int(rng.choice([5, 7])),
-            u(12, 35),
-            u(0.5, 1),
-            u(0.003, 0.05),
-            u(0.3, 1),
-            u(0.5, 1),
-            u(0.08, 0.5),
-            u(1500, 9000),
-            u(0, 1.5),
-            u(0.1, 0.5),
-            u(0, 0.2),
-            u(0.9, 1.5),
-            u(0, 1.2),
-            u(0, 0.3),
-        ),
-        "lead synth": lambda: Patch(
-            wave,
-            int(rng.choice([1, 2, 3])),
-            u(3, 15),
-            u(0, 0.6),
-            u(0.003, 0.05),
-            u(0.2, 1),
-            u(0.5, 1),
-            u(0.05, 0.3),
-            u(800, 7000),
-            u(0, 2),
-            u(0.1, 0.4),
-            u(0, 0.6),
-            u(0.9, 2.5),
-            u(0, 0.8),
-        ),
-    }
-    return patches[name]()
 
 
 def _play_risers(part: Part, n_samples: int, sample_rate: int, rng: Rng) -> Audio:

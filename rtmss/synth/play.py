@@ -61,13 +61,13 @@ def play_part(part: Part, soundfont: Path, n_samples: int, sample_rate: int) -> 
             str(midi),
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        said = [
+        messages = [
             line for line in done.stderr.splitlines() if "error" in line
         ]  # its status is 0 even then
-        if done.returncode or said or not wav.exists():
+        if done.returncode or messages or not wav.exists():
             raise UserError(
                 f"fluidsynth cannot play {soundfont}: "
-                f"{said[0] if said else f'status {done.returncode}'}"
+                f"{messages[0] if messages else f'status {done.returncode}'}"
             )
         audio, _ = read_audio(wav)
     out = np.zeros((2, n_samples), np.float32)

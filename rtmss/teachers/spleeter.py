@@ -102,9 +102,9 @@ class Spleeter:
         frames = torch.stft(
             song, N_FFT, HOP, window=self._window, pad_mode="constant", return_complex=True
         )
-        heard = self._voice_share(frames[:, :N_BINS].abs().mT)
-        above = heard.mean(-1, keepdim=True).expand(-1, -1, frames.shape[1] - N_BINS)
-        share = torch.cat([heard, above], -1).mT
+        below = self._voice_share(frames[:, :N_BINS].abs().mT)
+        above = below.mean(-1, keepdim=True).expand(-1, -1, frames.shape[1] - N_BINS)
+        share = torch.cat([below, above], -1).mT
         voice = torch.istft(share * frames, N_FFT, HOP, window=self._window, length=song.shape[-1])
         vocals = np.asarray(voice[:, : audio.shape[-1]].cpu().numpy(), np.float32)
         return {"vocals": vocals, "backing": audio - vocals}

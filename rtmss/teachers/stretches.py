@@ -41,8 +41,8 @@ def separate_long(
     n, stretch, margin = len(song), STRETCH_SECONDS * rate, MARGIN_SECONDS * rate
     for begin in range(0, n, stretch):
         first, last = max(0, begin - margin), min(n, begin + stretch + margin)
-        heard = np.ascontiguousarray(song.read(first, last)[:, 0].T)
-        found = teacher.separate(resample(_as_stereo(heard), rate, teacher.sample_rate))
+        samples = np.ascontiguousarray(song.read(first, last)[:, 0].T)
+        found = teacher.separate(resample(_as_stereo(samples), rate, teacher.sample_rate))
         named = [resample(found[stem], teacher.sample_rate, rate) for stem in teacher.stems[:-1]]
         fitted = np.stack(
             [_fitted(part, last - first, song.n_channels).T for part in named], axis=1

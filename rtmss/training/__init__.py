@@ -1,3 +1,3 @@
-"""Training the separator: a bank of takes, few-shot episodes drawn from it, losses, and the
+"""Training the separator: a bank of tracks, few-shot episodes drawn from it, losses, and the
 loops.
 """

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from rtmss.datasets.taxonomy import FAMILIES, FAMILY_OF
 from rtmss.model.clip_encoder import ClipEncoder, segment_clip
-from rtmss.training.mixtures.bank import Bank, Urn, draw_take
+from rtmss.training.mixtures.bank import Bank, Urn, draw_track
 from rtmss.training.progress import Progress
 from rtmss.training.recipe import EncoderRecipe, Recipe
 from rtmss.training.segments import Segments
@@ -43,14 +43,16 @@ class SegmentBatches(IterableDataset[SegmentBatch]):
         self.seed = recipe.seed
         self.segments = Segments(bank, recipe.encoder)
         self.n_samples = round(recipe.model.clip_encoder.segment_seconds * bank.sample_rate)
-        self.takes_of = {k: v for k, v in self.segments.takes_of.items() if FAMILY_OF[k] != "other"}
-        self.labels = sorted(self.takes_of)
-        self.takes_by: dict[tuple[str, str], list[int]] = {}
-        """Takes of each player or singer on each instrument."""
-        for index in itertools.chain(*self.takes_of.values()):
-            self.takes_by.setdefault(self._source(index), []).append(index)
-        self.sources = sorted(self.takes_by)
-        self.urns = [Urn(bank, self.takes_of[label]) for label in self.labels]
+        self.tracks_of = {
+            k: v for k, v in self.segments.tracks_of.items() if FAMILY_OF[k] != "other"
+        }
+        self.labels = sorted(self.tracks_of)
+        self.tracks_by: dict[tuple[str, str], list[int]] = {}
+        """Tracks of each player or singer on each instrument."""
+        for index in itertools.chain(*self.tracks_of.values()):
+            self.tracks_by.setdefault(self._source(index), []).append(index)
+        self.sources = sorted(self.tracks_by)
+        self.urns = [Urn(bank, self.tracks_of[label]) for label in self.labels]
         weights = np.array([recipe.encoder.label_weights.get(label, 1.0) for label in self.labels])
         self.weights = weights / weights.sum()
 
@@ -66,22 +68,22 @@ class SegmentBatches(IterableDataset[SegmentBatch]):
         n = self.n_samples
         if self.recipe.short and rng.random() < self.recipe.short:
             n = round(rng.uniform(min(n, self.bank.sample_rate // 2), n))
-        takes: list[int] = []
-        while len(takes) < self.recipe.batch:
-            takes.append(self.urns[rng.choice(len(self.urns), p=self.weights)].draw(rng))
+        tracks: list[int] = []
+        while len(tracks) < self.recipe.batch:
+            tracks.append(self.urns[rng.choice(len(self.urns), p=self.weights)].draw(rng))
             if self.recipe.contrast_weight:
-                takes.append(draw_take(self.bank, self.takes_by[self._source(takes[-1])], rng))
-        takes = takes[: self.recipe.batch]
-        names = [self.bank.takes[take].label for take in takes]
+                tracks.append(draw_track(self.bank, self.tracks_by[self._source(tracks[-1])], rng))
+        tracks = tracks[: self.recipe.batch]
+        names = [self.bank.tracks[track].label for track in tracks]
         return SegmentBatch(
-            torch.stack([self.segments.draw(take, n, rng) for take in takes]),
+            torch.stack([self.segments.draw(track, n, rng) for track in tracks]),
             torch.tensor([self.labels.index(name) for name in names]),
-            torch.tensor([self.sources.index(self._source(take)) for take in takes]),
+            torch.tensor([self.sources.index(self._source(track)) for track in tracks]),
             torch.tensor([list(FAMILIES).index(FAMILY_OF[name]) for name in names]),
         )
 
-    def _source(self, take: int) -> tuple[str, str]:
-        return self.bank.takes[take].source, self.bank.takes[take].label
+    def _source(self, track: int) -> tuple[str, str]:
+        return self.bank.tracks[track].source, self.bank.tracks[track].label
 
 
 def train_clip_encoder(
@@ -149,9 +151,9 @@ def contrast(embedding: Tensor, source: Tensor, family: Tensor, recipe: EncoderR
     """
     itself = torch.eye(len(source), dtype=torch.bool, device=source.device)
     is_same = (source[:, None] == source) & ~itself
-    is_rival = (family[:, None] == family) & (source[:, None] != source)
+    is_distractor = (family[:, None] == family) & (source[:, None] != source)
     likeness = embedding @ embedding.T / recipe.temperature
-    against = likeness + is_rival * float(np.log(recipe.rival_weight))
+    against = likeness + is_distractor * float(np.log(recipe.rival_weight))
     log_share = likeness - torch.logsumexp(against.masked_fill(itself, -torch.inf), 1, keepdim=True)
     n_same = is_same.sum(1)
     return -((log_share * is_same).sum(1)[n_same > 0] / n_same[n_same > 0]).mean()
@@ -163,16 +165,16 @@ def class_heads(encoder: ClipEncoder, batches: SegmentBatches, *, is_trained: bo
     """
     n_embedding, device = encoder.config.n_embedding, encoder.window.device
     groups = [
-        [batches.takes_of[label] for label in batches.labels],
-        [batches.takes_by[s] for s in batches.sources],
+        [batches.tracks_of[label] for label in batches.labels],
+        [batches.tracks_by[s] for s in batches.sources],
     ]
     if not is_trained:
         linear = [nn.Linear(n_embedding, len(group), bias=False).to(device) for group in groups]
         return [head.weight for head in linear]
-    takes = [embedded.mean(0) for embedded in embed_bank(encoder.eval(), batches.bank, 3)]
+    tracks = [embedded.mean(0) for embedded in embed_bank(encoder.eval(), batches.bank, 3)]
     labels, sources = (
         torch.from_numpy(
-            np.stack([np.mean([takes[index] for index in group], axis=0) for group in one])
+            np.stack([np.mean([tracks[index] for index in group], axis=0) for group in one])
         ).to(device)
         for one in groups
     )
@@ -190,15 +192,15 @@ def class_embedding(family: str, n_embedding: int) -> NDArray[np.float32]:
 def embed_bank(
     encoder: ClipEncoder, bank: Bank, max_segments: int = 40, recipe: EncoderRecipe | None = None
 ) -> list[NDArray[np.float32]]:
-    """Per take: (n, E) embeddings of up to `max_segments` of its segments that sound, spread over
-    the take; then, by the `rough` share of the recipe, those of further segments that are
+    """Per track: (n, E) embeddings of up to `max_segments` of its segments that sound, spread over
+    the track; then, by the `rough` share of the recipe, those of further segments that are
     augmented.
     """
     length = round(encoder.config.segment_seconds * bank.sample_rate)
     embeddings = []
     segments = Segments(bank, recipe or EncoderRecipe())
-    for index, take in enumerate(bank.takes):
-        audio = torch.from_numpy(bank.crop(index, 0, take.n_samples)).mean(0)
+    for index, track in enumerate(bank.tracks):
+        audio = torch.from_numpy(bank.crop(index, 0, track.n_samples)).mean(0)
         clean = segment_clip(audio, length)
         chosen = torch.linspace(0, len(clean) - 1, min(len(clean), max_segments)).round().long()
         rows = [_embedded(encoder, clean[chosen])]

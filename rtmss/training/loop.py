@@ -45,7 +45,7 @@ def learning_rate(step: int, recipe: LoopRecipe) -> float:
 
 
 class BatchStream:
-    """One sequence of batches, heard window by window."""
+    """One sequence of batches, window by window."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class BatchStream:
         self.batches = replay(numbers, load, keep=loop.fresh < 1)
         self.n_frames = episodes.n_samples // recipe.model.stft.hop_length // loop.windows
 
-    def hear(self, passes: Passes) -> tuple[Tensor, Tensor, Tensor]:
+    def next_window(self, passes: Passes) -> tuple[Tensor, Tensor, Tensor]:
         """Loss of the next window, relative errors of its targets, and which of them sound."""
         if not self.window:
             episode = next(self.batches)
@@ -189,7 +189,7 @@ class Trainer:
             # are.
             for statistic, value in zip(self.statistics, before, strict=True):
                 statistic.copy_(value)
-            loss, error, sounds = stream.hear(passes)
+            loss, error, sounds = stream.next_window(passes)
             torch.autograd.backward(loss / len(streams))
             # Absent targets are easy: among them a run that learns nothing would look healthy.
             decibels = -10 * torch.log10(error + 1e-9) * sounds

@@ -47,7 +47,7 @@ class EncoderRecipe(Config):
     bleed_db: tuple[float, float] = (-30.0, -10.0)
     """Its level over the segment's own, from and to."""
     max_bleeding: Positive = 1
-    """How many takes are heard there at most."""
+    """How many tracks are heard there at most."""
     rough: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the bank's embeddings that are of clips as users have them: augmented, with bleed,
     some of them short. The U-Net is conditioned on these and the clean ones."""
@@ -67,13 +67,13 @@ class EpisodeRecipe(Config):
     n_targets: Positive = 2
     """Conditions asked of every mixture; they share one encoder pass."""
     coherent: Probability = 0.3
-    """Share of mixtures that are a song, rather than takes from anywhere."""
+    """Share of mixtures that are a song, rather than tracks from anywhere."""
     replaced_voice: Probability = 0.4
     """Share of songs whose singer is replaced by another."""
     added_voice: Probability = 0.5
     """Share of songs without a singer that are given one."""
     growl: Probability = 0.15
-    """Share of synthesizers, basses and effects with a dense, low growl."""
+    """Share of synthesizers, basses and effects with a noise bass."""
     sub_notes: Probability = 0.15
     """Share of the same with a loud, tuned sub bass."""
     formants: Probability = 0.0
@@ -81,20 +81,20 @@ class EpisodeRecipe(Config):
     compressed: Probability = 0.0
     """Share of parts that go through a compressor."""
     doubled: Probability = 0.0
-    """Share of voices and guitars that are played again a moment apart, on a side drawn anew, as by
+    """Share of voices and guitars that are played again a moment apart, on another side, as by
     overdubbing.
     """
     mastered: Probability = 0.0
     """Share of mixtures that are compressed and limited, as records are."""
     over_backing: Probability = 0.0
-    """Share of mixtures that are a record's whole accompaniment (a take labelled `backing`) and a
+    """Share of mixtures that are a record's whole accompaniment (a track labelled `backing`) and a
     voice from anywhere."""
     record_level: Probability = 0.0
     """Share of mixtures in which all voices together are 6 dB below all the rest together, give or
     take 4 dB, as on records; in the others voices are about as loud as any other part."""
     crowded: Probability = 0.0
     """Share of mixtures with five or more parts; songs with fewer get further parts from elsewhere,
-    and the other gatherings have four at most. 0 lets gatherings have 2 to `max_parts`, evenly, and
+    and the other random mixes have four at most. 0 lets them have 2 to `max_parts`, evenly, and
     songs as many as they have."""
     same_family: Probability = 0.0
     """Share of mixtures in which several sources of one family play, two singers or two guitars,
@@ -109,7 +109,7 @@ class EpisodeRecipe(Config):
     max_clips: Positive = 10
     max_parts: Positive = 7
     disguise: Probability = 1.0
-    """How often takes are augmented, as a share of the usual."""
+    """How often tracks are augmented, as a share of the usual."""
     target_weights: dict[str, float] = Field(
         default={
             "vocals": 0.32,

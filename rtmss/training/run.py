@@ -73,8 +73,8 @@ def train(
         bank, model, embeddings = prepare(recipe, recipe_file.parent, data, folder, console, device)
     if recipe.episodes.conditioning == "class":
         embeddings = [
-            class_embedding(take.family, model.config.clip_encoder.n_embedding)
-            for take in bank.takes
+            class_embedding(track.family, model.config.clip_encoder.n_embedding)
+            for track in bank.tracks
         ]
     trainer = Trainer(model, recipe, folder)
     if trainer.checkpoint.exists():
@@ -119,7 +119,7 @@ def prepare(
     """What comes before the U-Net's training, kept in the files of `folder` that `PREPARED` names.
 
     Returns:
-        The bank, the model with its clip encoder trained, and what that says of every take,
+        The bank, the model with its clip encoder trained, and what that says of every track,
         (segments, E) each.
 
     Raises:
@@ -167,7 +167,7 @@ def _embeddings(
     file: Path, encoder: ClipEncoder, bank: Bank, recipe: EncoderRecipe, console: Console
 ) -> list[NDArray[np.float32]]:
     """The bank's embeddings, computed once for a run."""
-    names = [f"{index:05d}" for index in range(len(bank.takes))]
+    names = [f"{index:05d}" for index in range(len(bank.tracks))]
     if not file.exists():
         console.print("Embedding the bank", highlight=False)
         partial = file.with_suffix(f".{os.getpid()}")
@@ -176,7 +176,7 @@ def _embeddings(
     tensors = load_numpy(file)
     if sorted(tensors) != names:
         raise ConfigError(
-            f"{file}: made for {len(tensors)} takes, not {len(names)}; other data needs another "
+            f"{file}: made for {len(tensors)} tracks, not {len(names)}; other data needs another "
             "--output"
         )
     return [tensors[name] for name in names]

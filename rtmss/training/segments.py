@@ -1,5 +1,5 @@
-"""Segments of takes as clips of them come: at any pitch, through equalisers, rooms and drives, with
-something else in the background.
+"""Segments of tracks as clips of them come: at any pitch, through equalisers, rooms and drives,
+with something else in the background.
 
 Axes: S samples.
 """
@@ -26,20 +26,20 @@ from rtmss.training.recipe import EncoderRecipe
 
 
 class Segments:
-    """Draws segments of a bank's takes."""
+    """Draws segments of a bank's tracks."""
 
     def __init__(self, bank: Bank, recipe: EncoderRecipe) -> None:
         self.bank = bank
         self.recipe = recipe
-        self.takes_of: dict[str, list[int]] = {}
+        self.tracks_of: dict[str, list[int]] = {}
         """Those that sound, by label."""
-        for index, take in enumerate(bank.takes):
+        for index, track in enumerate(bank.tracks):
             if len(bank.active_blocks(index)):
-                self.takes_of.setdefault(take.label, []).append(index)
-        self.urns = [Urn(bank, takes) for _, takes in sorted(self.takes_of.items())]
+                self.tracks_of.setdefault(track.label, []).append(index)
+        self.urns = [Urn(bank, tracks) for _, tracks in sorted(self.tracks_of.items())]
 
     def draw(self, index: int, n: int, rng: np.random.Generator) -> Tensor:
-        """(n,) mono audio of a take: sometimes with bleed of others, and all of it augmented."""
+        """(n,) mono audio of a track: sometimes with bleed of others, and all of it augmented."""
         # The widest filters first: a shift of pitch hardly changes what an instrument is.
         n_out = smooth_length(1.02 * (n + 2 * FADE))
         n_in = smooth_length(
@@ -73,7 +73,7 @@ class Segments:
             impulses = room_impulses(torch.tensor([draw_room(rng)]), n_out, rate, noise)[0].mean(
                 0, keepdim=True
             )
-        heard = play(audio, n_out, gains, impulses)
+        sound = play(audio, n_out, gains, impulses)
         if rng.random() < 0.25:
-            heard = saturate(heard[None], torch.tensor([draw_drive(rng)]))[0]
-        return heard[0]
+            sound = saturate(sound[None], torch.tensor([draw_drive(rng)]))[0]
+        return sound[0]

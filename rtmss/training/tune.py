@@ -20,7 +20,7 @@ from rtmss.training.progress import Progress
 from rtmss.training.recipe import Recipe
 
 N_SEGMENTS = 3
-"""Segments of each take that say how embeddings have turned."""
+"""Segments of each track that say how embeddings have turned."""
 
 
 def tune_clip_encoder(

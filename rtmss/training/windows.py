@@ -1,4 +1,4 @@
-"""A crop heard window by window, as a stream is: the memory goes on, the gradient does not.
+"""A crop played window by window, as a stream is: the memory goes on, the gradient does not.
 
 Truncated backpropagation through time. A network that has only ever heard two seconds from silence
 does worse the longer it plays: its memory gets to where training never was. Within a crop, and
@@ -108,6 +108,12 @@ class Crop(NamedTuple):
             wanted, _ = analyze(targets, silence, model.analysis, stft)
         return cls(episode, frames, to_planes(wanted[..., 1:]))
 
+    def waves(self, begin: int, end: int) -> tuple[Tensor, Tensor]:
+        """(B * N, C, S) targets, and the mixture of each, from one sample to another."""
+        targets = self.episode.targets[..., begin:end]
+        mixture = self.episode.mixture[:, None, :, begin:end].expand_as(targets)
+        return targets.flatten(0, 1), mixture.flatten(0, 1)
+
 
 def _earlier(frames: Tensor, window: range, n: int) -> Tensor:
     """(..., T, F) frames of the window `n` frames before this one, silence before the crop."""
@@ -141,36 +147,27 @@ def window_loss(
         The loss, the relative waveform error of each target (B * N,), whether it sounds, and the
         next memory.
     """
-    hop, delay, n_ahead = (
-        model.config.stft.hop_length,
-        model.config.delay,
-        model.config.unet.n_ahead,
-    )
-    batch, n_targets = crop.episode.targets.shape[:2]
+    hop = model.config.stft.hop_length
+    delay = model.config.delay  # by which audio lags
+    n_ahead = model.config.unet.n_ahead
     decoder, overlap = memory.decoder, memory.overlap
     if is_cold:
-        _, decoder, overlap = Memory.empty(model, batch, n_targets)
+        _, decoder, overlap = Memory.empty(model, *crop.episode.targets.shape[:2])
     frames = crop.frames[:, :, window.start : window.stop, 1:]
     planes = to_planes(_earlier(crop.frames[..., 1:], window, n_ahead))
     wanted = _earlier(crop.wanted, window, n_ahead)
     with half_precision(frames.device):
         condition = model.condition_head(crop.episode.positive, crop.episode.negative)
-        heard = passes.compress(to_planes(frames), model.config.unet.compression)
-        features, encoder = passes.encode(heard, memory.encoder)
+        compressed = passes.compress(to_planes(frames), model.config.unet.compression)
+        features, encoder = passes.encode(compressed, memory.encoder)
         masks, decoder = passes.decode(features, condition, decoder)
     masked, complex_error, magnitude_error, remainder_error = passes.errors(masks, planes, wanted)
     audio, overlap = model.synthesize(masked, overlap)
-    # Audio lags by the delay; what a cold start fades in is not judged.
-    begin, end = window.start * hop - delay, window.stop * hop - delay
-    skipped = delay if not window.start else model.config.stft.delay if is_cold else 0
-    estimate = audio[..., skipped:].flatten(0, 1)
-    truth = crop.episode.targets[..., begin + skipped : end].flatten(0, 1)
-    whole = (
-        crop.episode.mixture[:, None, :, begin + skipped : end]
-        .expand(-1, n_targets, -1, -1)
-        .flatten(0, 1)
-    )
-    wave_error, wave_remainder = passes.waves(estimate, truth, whole)
+    # What a cold start fades in is not judged.
+    n_skipped = delay if not window.start else model.config.stft.delay if is_cold else 0
+    begin, end = window.start * hop - delay + n_skipped, window.stop * hop - delay
+    truth, whole = crop.waves(begin, end)
+    wave_error, wave_remainder = passes.waves(audio[..., n_skipped:].flatten(0, 1), truth, whole)
     w = recipe.log_weight
     loss = tamed(complex_error, w) + 0.5 * tamed(magnitude_error, w) + 0.5 * tamed(wave_error, w)
     remainder = tamed(remainder_error, w) + 0.5 * tamed(wave_remainder, w)

@@ -153,6 +153,7 @@ def test_a_description_cannot_drive_the_terminal(
         assert not set("\x1b\x07\u202e") & set(said)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there")
 @pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
 def test_names_that_the_terminal_cannot_show_end_nothing(home: Path, encoding: str) -> None:

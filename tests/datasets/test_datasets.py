@@ -21,8 +21,8 @@ from helpers.datasets import (
 from helpers.makers import Noise, WriteAudio
 from rtmss.audio import Audio
 from rtmss.config import ConfigError
-from rtmss.datasets import find_takes, medleydb, moisesdb, musdb, recognize, slakh
-from rtmss.datasets.take import Take, read_take, split_of
+from rtmss.datasets import find_tracks, medleydb, moisesdb, musdb, recognize, slakh
+from rtmss.datasets.take import Track, read_track, split_of
 from rtmss.datasets.taxonomy import FAMILY_OF, HIDES, MIXTURE, common_label
 from rtmss.files import AudioFileError, read_audio
 from rtmss.training.mixtures.bank import load_bank, load_banks
@@ -68,8 +68,8 @@ def pitch_of(audio: Audio, rate: int = RATE) -> float:
     return float(np.abs(np.fft.rfft(audio[0])).argmax() * rate / audio.shape[1])
 
 
-def names(takes: list[Take]) -> set[tuple[str, str, str]]:
-    return {(take.song, take.stem, take.label) for take in takes}
+def names(tracks: list[Track]) -> set[tuple[str, str, str]]:
+    return {(track.song, track.stem, track.label) for track in tracks}
 
 
 @pytest.fixture
@@ -208,20 +208,20 @@ def test_a_stem_of_the_rest_hides_what_is_not_separated() -> None:
 
 def test_musdb18_is_read_from_the_streams_of_its_files(musdb18: Path) -> None:
     assert recognize(musdb18) is musdb.MUSDB18
-    takes = find_takes(musdb18, "train")
-    assert names(takes) == {
+    tracks = find_tracks(musdb18, "train")
+    assert names(tracks) == {
         ("Actor - Tune", stem, stem) for stem in ("drums", "bass", "other", "vocals")
     }
-    assert {take.source for take in takes} == {"Actor"}
-    for take in takes:
-        assert pitch_of(read_take(musdb18, take, RATE)) == pytest.approx(
-            PITCHES_HZ[take.stem], abs=5
+    assert {track.source for track in tracks} == {"Actor"}
+    for track in tracks:
+        assert pitch_of(read_track(musdb18, track, RATE)) == pytest.approx(
+            PITCHES_HZ[track.stem], abs=5
         )
 
 
 def test_the_split_of_musdb18_is_that_of_its_library(musdb18: Path) -> None:
     songs = {
-        split: {take.song for take in find_takes(musdb18, split)}
+        split: {track.song for track in find_tracks(musdb18, split)}
         for split in ("train", "valid", "test")
     }
     assert songs == {
@@ -233,17 +233,17 @@ def test_the_split_of_musdb18_is_that_of_its_library(musdb18: Path) -> None:
 
 def test_musdb18_hq_is_read_from_its_wav_files(musdb18_hq: Path) -> None:
     assert recognize(musdb18_hq) is musdb.MUSDB18_HQ
-    takes = find_takes(musdb18_hq, "valid")
-    assert names(takes) == {
+    tracks = find_tracks(musdb18_hq, "valid")
+    assert names(tracks) == {
         ("Leaf - Summerghost", stem, stem) for stem in ("drums", "bass", "other", "vocals")
     }
-    assert {take.family for take in takes if take.stem == "other"} == {"other"}
+    assert {track.family for track in tracks if track.stem == "other"} == {"other"}
 
 
 def test_a_missing_stem_is_named(musdb18_hq: Path) -> None:
     (musdb18_hq / "train/Actor - Tune/bass.wav").unlink()
     with pytest.raises(ConfigError, match=r"bass\.wav: missing; unpack the dataset again"):
-        find_takes(musdb18_hq, "train")
+        find_tracks(musdb18_hq, "train")
 
 
 def test_a_stem_mp4_that_is_none_is_named(tmp_path: Path) -> None:
@@ -261,7 +261,7 @@ def test_a_stem_mp4_with_too_few_streams_is_named(tmp_path: Path) -> None:
 
 def test_moisesdb_is_read_by_type_and_the_kit_as_one(moises: Path) -> None:
     assert recognize(moises) is moisesdb.MOISESDB
-    assert names(find_takes(moises, "train")) == {
+    assert names(find_tracks(moises, "train")) == {
         ("uuid-1", "drums/kit", "drums"),
         ("uuid-1", "drums/drum_machine", "drums"),
         ("uuid-1", "bass/tuba_bass_of_brass", "tuba"),
@@ -272,9 +272,9 @@ def test_moisesdb_is_read_by_type_and_the_kit_as_one(moises: Path) -> None:
 
 
 def test_recordings_of_one_type_are_added(moises: Path) -> None:
-    bass = next(take for take in find_takes(moises, "train") if take.label == "bass")
+    bass = next(track for track in find_tracks(moises, "train") if track.label == "bass")
     assert [Path(file).name for file in bass.files] == ["b1.wav", "b2.wav"]
-    assert np.abs(read_take(moises, bass, RATE) - 2 * tone(400)).max() < 1e-4
+    assert np.abs(read_track(moises, bass, RATE) - 2 * tone(400)).max() < 1e-4
 
 
 def test_a_sum_beyond_full_scale_is_scaled_not_clipped(
@@ -282,7 +282,7 @@ def test_a_sum_beyond_full_scale_is_scaled_not_clipped(
 ) -> None:
     for name in ("a", "b"):
         write_audio(tmp_path / f"{name}.wav", tone(400) * 9, RATE)
-    audio = read_take(tmp_path, Take("a.wav", "drums", "", "", more=("b.wav",)), RATE)
+    audio = read_track(tmp_path, Track("a.wav", "drums", "", "", more=("b.wav",)), RATE)
     assert np.abs(audio - tone(400) * 10).max() < 1e-3
 
 
@@ -291,48 +291,48 @@ def test_parts_of_a_sum_may_differ_in_length_and_channels(
 ) -> None:
     write_audio(tmp_path / "a.wav", tone(400, 0.2, channels=1), RATE)
     write_audio(tmp_path / "b.wav", tone(900, 0.1, channels=2), RATE)
-    audio = read_take(tmp_path, Take("a.wav", "drums", "", "", more=("b.wav",)), RATE)
+    audio = read_track(tmp_path, Track("a.wav", "drums", "", "", more=("b.wav",)), RATE)
     expected = tone(400, 0.2)
     expected[:, : RATE // 10] += tone(900, 0.1)
     assert np.abs(audio - expected).max() < 1e-4
 
 
 def test_an_artist_is_on_one_side_of_the_split(moises: Path) -> None:
-    assert {take.source for take in find_takes(moises, "train")} == {"Ana"}
-    assert {take.source for take in find_takes(moises, "valid")} == {a_valid_artist()}
+    assert {track.source for track in find_tracks(moises, "train")} == {"Ana"}
+    assert {track.source for track in find_tracks(moises, "valid")} == {a_valid_artist()}
     assert 0.05 < np.mean([split_of(f"artist {i}") == "valid" for i in range(1000)]) < 0.2
 
 
 def test_a_file_that_moisesdb_names_but_lacks_is_named(moises: Path) -> None:
     (moises / "moisesdb_v0.1/uuid-1/vocals/v.wav").unlink()
     with pytest.raises(ConfigError, match=r"vocals/v\.wav: missing"):
-        find_takes(moises, "train")
+        find_tracks(moises, "train")
 
 
 def test_medleydb_is_read_with_stems_and_raw_recordings(medley: Path) -> None:
     assert recognize(medley) is medleydb.MEDLEYDB
-    takes = find_takes(medley, "train")
-    assert names([take for take in takes if take.song]) == {
+    tracks = find_tracks(medley, "train")
+    assert names([track for track in tracks if track.song]) == {
         ("Ana_Tune", "drum set", "drums"),
         ("Ana_Tune", "male singer, vocalists", "vocals"),
         ("Ana_Tune", "piano, string section", "rest"),
         ("Ana_Tune", "erhu", "strings"),
         ("Ana_Tune", "drum set, tambourine", "drums"),
     }
-    raw = [take for take in takes if not take.song]
-    assert [Path(take.path).name for take in raw] == [
+    raw = [track for track in tracks if not track.song]
+    assert [Path(track.path).name for track in raw] == [
         "Ana_Tune_RAW_02_01.wav",
         "Ana_Tune_RAW_04_01.wav",
     ]
-    assert pitch_of(read_take(medley, raw[1], RATE)) == pytest.approx(850, abs=2)
+    assert pitch_of(read_track(medley, raw[1], RATE)) == pytest.approx(850, abs=2)
 
 
 def test_a_song_whose_microphones_hear_each_other_is_left_out(medley: Path) -> None:
-    assert {take.path.split("/")[1] for take in find_takes(medley, "train")} == {"Ana_Tune"}
+    assert {track.path.split("/")[1] for track in find_tracks(medley, "train")} == {"Ana_Tune"}
 
 
 def test_medleydb_metadata_may_lie_in_a_folder_of_its_own(medley: Path) -> None:
-    assert {take.song for take in find_takes(medley, "valid")} == {"Cy_Air", ""}
+    assert {track.song for track in find_tracks(medley, "valid")} == {"Cy_Air", ""}
 
 
 def test_medleydb_without_metadata_says_where_they_are(medley: Path) -> None:
@@ -340,28 +340,29 @@ def test_medleydb_without_metadata_says_where_they_are(medley: Path) -> None:
     with pytest.raises(
         ConfigError, match=r"no Ana_Tune_METADATA\.yaml .*github\.com/marl/medleydb"
     ):
-        find_takes(medley, "train")
+        find_tracks(medley, "train")
 
 
 def test_slakh_is_read_by_its_programs(slakh2100: Path) -> None:
     assert recognize(slakh2100) is slakh.SLAKH
-    takes = find_takes(slakh2100, "train")
-    assert [(t.song, t.label, t.source) for t in takes] == [
+    tracks = find_tracks(slakh2100, "train")
+    assert [(t.song, t.label, t.source) for t in tracks] == [
         ("Track00001", "drums", "kit.nkm"),
         ("Track00001", "bass", "p_bass.nkm"),
     ]
-    assert pitch_of(read_take(slakh2100, takes[1], RATE)) == pytest.approx(400, abs=3)
+    assert pitch_of(read_track(slakh2100, tracks[1], RATE)) == pytest.approx(400, abs=3)
 
 
 def test_what_slakh_flags_as_drums_are_drums_whatever_the_program(slakh2100: Path) -> None:
     metadata = slakh2100 / "train/Track00001/metadata.yaml"
     metadata.write_text(metadata.read_text().replace("program_num: 128", "program_num: 0"))
-    assert [take.label for take in find_takes(slakh2100, "train")] == ["drums", "bass"]
+    assert [track.label for track in find_tracks(slakh2100, "train")] == ["drums", "bass"]
 
 
 def test_the_songs_that_slakh_omits_are_not_read(slakh2100: Path) -> None:
     songs = [
-        {take.song for take in find_takes(slakh2100, split)} for split in ("train", "valid", "test")
+        {track.song for track in find_tracks(slakh2100, split)}
+        for split in ("train", "valid", "test")
     ]
     assert songs == [{"Track00001"}, {"Track01501"}, {"Track01876"}]
 
@@ -369,7 +370,7 @@ def test_the_songs_that_slakh_omits_are_not_read(slakh2100: Path) -> None:
 def test_babyslakh_has_wav_files_and_no_split(tmp_path: Path, write_audio: WriteAudio) -> None:
     for number in range(1, 21):
         write_slakh(tmp_path / f"Track{number:05}", write_audio, "wav")
-    songs = [{take.song for take in find_takes(tmp_path, split)} for split in ("train", "valid")]
+    songs = [{track.song for track in find_tracks(tmp_path, split)} for split in ("train", "valid")]
     assert len(songs[0]) + len(songs[1]) == 20
     assert songs[0]
     assert songs[1]
@@ -389,8 +390,8 @@ def test_a_folder_of_stems_knows_licences_and_leaves_the_mix_out(
         "licence: MIT\nstems:\n  drums: {licence: CC0-1.0}\n"
     )
     (tmp_path / "index.csv").write_text("path,licence\nvoice/train/b/x.wav,CC-BY-4.0\n")
-    takes = find_takes(tmp_path, "train")
-    assert {(take.label, take.licence) for take in takes} == {
+    tracks = find_tracks(tmp_path, "train")
+    assert {(track.label, track.licence) for track in tracks} == {
         ("drums", "CC0-1.0"),
         ("other", "MIT"),
         ("vocals", "CC-BY-4.0"),
@@ -421,28 +422,28 @@ def test_a_folder_that_is_not_what_it_is_called_says_where_to_get_it(
 ) -> None:
     (tmp_path / name / "stuff").mkdir(parents=True)
     with pytest.raises(ConfigError, match=said):
-        find_takes(tmp_path / name, "train")
+        find_tracks(tmp_path / name, "train")
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nowhere: no such folder"):
-        find_takes(tmp_path / "nowhere", "train")
+        find_tracks(tmp_path / "nowhere", "train")
 
 
 def test_a_split_that_a_dataset_lacks_is_named(musdb18_hq: Path) -> None:
     for path in sorted((musdb18_hq / "train").rglob("*"), reverse=True):
         path.rmdir() if path.is_dir() else path.unlink()
     with pytest.raises(
-        ConfigError, match="no takes for 'train' in MUSDB18-HQ; expected train/<artist>"
+        ConfigError, match="no tracks for 'train' in MUSDB18-HQ; expected train/<artist>"
     ):
-        find_takes(musdb18_hq, "train")
+        find_tracks(musdb18_hq, "train")
 
 
 def test_a_bank_holds_the_streams_of_a_stem_mp4(tmp_path: Path, musdb18: Path) -> None:
     bank = load_bank(musdb18, "train", tmp_path / "cache", 22050)
-    for index, take in enumerate(bank.takes):
+    for index, track in enumerate(bank.tracks):
         assert pitch_of(bank.crop(index, 2000, 8000), 22050) == pytest.approx(
-            PITCHES_HZ[take.stem], abs=5
+            PITCHES_HZ[track.stem], abs=5
         )
 
 
@@ -453,19 +454,19 @@ def test_datasets_of_several_kinds_make_one_bank(
     alone = [
         load_bank(folder, "train", tmp_path / "cache", 8000) for folder in (band_folder, musdb18)
     ]
-    assert both.takes == alone[0].takes + alone[1].takes
-    offset = len(alone[0].takes)
-    for index in range(len(alone[1].takes)):
+    assert both.tracks == alone[0].tracks + alone[1].tracks
+    offset = len(alone[0].tracks)
+    for index in range(len(alone[1].tracks)):
         assert np.array_equal(both.crop(offset + index, 500, 3000), alone[1].crop(index, 500, 3000))
         assert np.array_equal(both.active_blocks(offset + index), alone[1].active_blocks(index))
 
 
 def test_songs_of_one_name_in_two_folders_stay_two_songs(tmp_path: Path, band_folder: Path) -> None:
     both = load_banks([band_folder, band_folder], "train", tmp_path, 8000)
-    assert {take.song for take in both.takes} == {"a", "b", "a (2)", "b (2)", ""}
+    assert {track.song for track in both.tracks} == {"a", "b", "a (2)", "b (2)", ""}
     assert (
-        sum(take.song == "a" for take in both.takes)
-        == sum(take.song == "a (2)" for take in both.takes)
+        sum(track.song == "a" for track in both.tracks)
+        == sum(track.song == "a (2)" for track in both.tracks)
         == 4
     )
 

@@ -90,7 +90,11 @@ def test_both_say_the_same_for_a_thousand_hops_with_switches(
 
 
 @pytest.mark.usefixtures("shipped_graph")
-@pytest.mark.parametrize("profile", ["default", "tight", "tighter"])
+@pytest.mark.parametrize(
+    "profile",
+    # Between the others; each exports a network of its own, which takes most of the time.
+    ["default", pytest.param("tight", marks=pytest.mark.long), "tighter"],
+)
 def test_both_say_the_same_of_music_with_the_shipped_weights(profile: str) -> None:
     separator, library = Separator.load(profile=profile), Library([])
     hop, graph = separator.model.config.stft.hop_length, choose_backend(separator, "onnx").graph

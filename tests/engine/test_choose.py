@@ -81,7 +81,7 @@ def test_what_is_asked_for_plays_even_if_it_is_slower(
 
 @pytest.fixture
 def measured(tiny: SeparatorModel, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache that also holds how the tiny model's backends compared; comparing anew would say
+    """A cache that also holds how the tiny model's backends compared; comparing again would say
     something else.
     """
     pretend(monkeypatch, 0.0, 3.0, 0.8)
@@ -94,7 +94,7 @@ def chosen(tiny: SeparatorModel, folder: Path) -> str:
     return str(choose(tiny, MODEL_ID, "auto", folder))
 
 
-ANEW = "onnx (0.7 ms per hop of one target, torch 3.0 ms)"
+AGAIN = "onnx (0.7 ms per hop of one target, torch 3.0 ms)"
 
 
 def test_the_second_start_does_not_measure_again_and_says_when_it_was(
@@ -121,7 +121,7 @@ def test_another_version_or_machine_is_measured_anew(
     tiny: SeparatorModel, measured: Path, monkeypatch: pytest.MonkeyPatch, name: str, value: object
 ) -> None:
     monkeypatch.setattr(name, value)
-    assert chosen(tiny, measured) == ANEW
+    assert chosen(tiny, measured) == AGAIN
 
 
 def test_another_network_under_the_same_name_is_measured_anew(
@@ -129,7 +129,7 @@ def test_another_network_under_the_same_name_is_measured_anew(
 ) -> None:
     (graph,) = measured.glob("*.onnx")
     graph.write_bytes(graph.read_bytes())
-    assert chosen(tiny, measured) == ANEW
+    assert chosen(tiny, measured) == AGAIN
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_a_broken_measurement_is_made_anew(
     before = path.read_text()
     path.write_text(change(before))
     assert path.read_text() != before
-    assert chosen(tiny, measured) == ANEW
+    assert chosen(tiny, measured) == AGAIN
     assert json.loads(path.read_text())["other_ms"] == 0.7
 
 
@@ -164,7 +164,7 @@ def test_where_nothing_can_be_kept_it_is_measured_every_time(
     monkeypatch.setattr(Path, "write_text", refuse)
     pretend(monkeypatch, 0.0, 3.0, 0.7)
     for _ in range(2):
-        assert chosen(tiny, folder) == ANEW
+        assert chosen(tiny, folder) == AGAIN
     assert len(list(folder.iterdir())) == 1
 
 
@@ -234,7 +234,7 @@ def test_a_damaged_network_is_not_played(tiny: SeparatorModel, folder: Path) -> 
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     choice = choose(tiny, MODEL_ID, "auto", folder)
     assert choice.name == "torch"
-    assert "delete it to make it anew" in choice.reason
+    assert "delete it, and it is made again" in choice.reason
     assert len(choice.reason.splitlines()) == 1
 
 
@@ -254,12 +254,12 @@ def test_a_network_that_says_something_else_is_not_played(
 def test_comparing_times_both_and_finds_no_difference(
     tiny: SeparatorModel, tiny_graph: Path
 ) -> None:
-    rivals = compare(tiny, OnnxBackend(tiny, tiny_graph))
-    assert 0 < rivals.difference < 1e-5, (
+    times = compare(tiny, OnnxBackend(tiny, tiny_graph))
+    assert 0 < times.difference < 1e-5, (
         "exactly nothing would mean that one was compared with itself"
     )
-    assert 0.01 < rivals.other_ms < 1000
-    assert 0.01 < rivals.torch_ms < 1000
+    assert 0.01 < times.other_ms < 1000
+    assert 0.01 < times.torch_ms < 1000
 
 
 def test_a_file_says_what_it_is(tiny_graph: Path) -> None:

@@ -22,7 +22,7 @@ from helpers.evaluation import (
 )
 from rtmss.audio import Audio
 from rtmss.config import ConfigError
-from rtmss.datasets.take import Take
+from rtmss.datasets.take import Track
 from rtmss.evaluation.clips import ClipLibrary, Recording, find_recordings
 from rtmss.evaluation.compare import compare_conditions
 from rtmss.evaluation.evaluator import other_sounds
@@ -302,17 +302,17 @@ def test_a_voice_is_laid_2_db_under_the_backing_where_it_sounds(
 def song_of(name: str, labels: str) -> Song:
     """A song that is not there, with stems of these instruments."""
     return Song(
-        Path(), name, tuple(Take(f"{label}.wav", label, name, name) for label in labels.split())
+        Path(), name, tuple(Track(f"{label}.wav", label, name, name) for label in labels.split())
     )
 
 
 def voice_of(name: str) -> Voice:
-    return (Recording(Path(), Take(f"{name}.wav", "vocals", name, "")),)
+    return (Recording(Path(), Track(f"{name}.wav", "vocals", name, "")),)
 
 
 def test_a_voice_is_unknown_if_nothing_in_training_has_its_source(data: Path) -> None:
     found = find_recordings([data], "valid")
-    train = {recording.take.source for recording in find_recordings([data], "train")}
+    train = {recording.track.source for recording in find_recordings([data], "train")}
     assert [name_of(voice) for voice in find_voices(found, train)] == ["anna", "bert"]
     assert [name_of(voice) for voice in find_voices(found, ())] == ["anna", "bert", "pia"]
 

@@ -29,13 +29,13 @@ from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
 from rtmss.evaluation.chart import draw_edges
 from rtmss.evaluation.clips import ClipLibrary
-from rtmss.evaluation.exams import Exam, SongExam
 from rtmss.evaluation.metrics import measure
 from rtmss.evaluation.options import Options
 from rtmss.evaluation.report import NMF, OWN, Absence, Report, Score, Shots
 from rtmss.evaluation.run import evaluate, prepare
 from rtmss.evaluation.songs import Piece, master
 from rtmss.evaluation.tables import print_report
+from rtmss.evaluation.tasks import SongTask, Task
 from rtmss.files import read_audio
 from rtmss.separator import Separator
 
@@ -211,24 +211,24 @@ def test_fewer_clips_are_the_first_of_more(data: Path) -> None:
     np.testing.assert_array_equal(few[0], many[0])
 
 
-def exams_of(folder: Path, **options: Any) -> list[Exam]:
+def tasks_of(folder: Path, **options: Any) -> list[Task]:
     return prepare([folder], Separator.load(), Options(**options))[1]
 
 
 def test_unseen_are_instruments_of_valid_that_train_has_not(exotic: Path) -> None:
-    (exam,) = exams_of(exotic, exam="unseen")
-    assert isinstance(exam, SongExam)
-    assert (exam.song.name, exam.targets) == ("jam", ("banjo", "oboe"))
+    (task,) = tasks_of(exotic, exam="unseen")
+    assert isinstance(task, SongTask)
+    assert (task.song.name, task.targets) == ("jam", ("banjo", "oboe"))
 
 
 def test_a_folder_without_unseen_instruments_is_refused_with_the_layout(data: Path) -> None:
     with pytest.raises(ConfigError, match="performances/valid/<instrument>"):
-        exams_of(data, exam="unseen")
+        tasks_of(data, exam="unseen")
 
 
 def test_an_unseen_instrument_that_plays_nowhere_is_refused(exotic: Path) -> None:
     with pytest.raises(ConfigError, match="oboe play in none"):
-        exams_of(exotic, exam="unseen", targets=["oboe"])
+        tasks_of(exotic, exam="unseen", targets=["oboe"])
 
 
 def test_an_unseen_instrument_is_its_stem_by_clips_of_it_alone(exotic: Path, weights: Path) -> None:
@@ -253,9 +253,9 @@ def test_unseen_instruments_are_judged(exotic: Path, weights: Path) -> None:
 
 
 def test_further_families_and_instruments_may_be_asked_for(exotic: Path) -> None:
-    exams = exams_of(exotic, targets=["strings", "violin"])
-    assert [exam.song.name for exam in exams] == ["jam", "plain"]
-    jam, plain = (read(exotic, exam.song.name) for exam in exams)
+    tasks = tasks_of(exotic, targets=["strings", "violin"])
+    assert [task.song.name for task in tasks] == ["jam", "plain"]
+    jam, plain = (read(exotic, task.song.name) for task in tasks)
     for target in ("strings", "violin"):
         np.testing.assert_array_equal(jam.truth(target), jam.stems["strings"])
         assert plain.truth(target) is None
@@ -264,7 +264,7 @@ def test_further_families_and_instruments_may_be_asked_for(exotic: Path) -> None
 
 def test_a_misspelt_target_is_named(exotic: Path) -> None:
     with pytest.raises(ConfigError, match="did you mean 'strings'"):
-        exams_of(exotic, targets=["string"])
+        tasks_of(exotic, targets=["string"])
 
 
 def test_nothing_is_absent_where_a_stem_says_too_little() -> None:

@@ -13,11 +13,11 @@ from helpers.makers import WriteAudio
 from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
-from rtmss.evaluation.duets import DuetExam, _hear, find_duets
+from rtmss.evaluation.duets import DuetTask, _read_part, find_duets
 from rtmss.evaluation.evaluator import Evaluator
-from rtmss.evaluation.exams import Material
 from rtmss.evaluation.report import BOTH, DUETS, OWN
 from rtmss.evaluation.songs import Excerpt
+from rtmss.evaluation.tasks import Material
 from rtmss.files import read_audio
 from rtmss.separator import Separator
 
@@ -39,15 +39,15 @@ def choir(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) -> 
     return folder
 
 
-def duets_of(folder: Path, targets: Sequence[str]) -> list[DuetExam]:
-    exams = find_duets([Material.open(folder, "valid")], targets, Excerpt(3.0))
-    assert all(isinstance(exam, DuetExam) for exam in exams)
-    return [exam for exam in exams if isinstance(exam, DuetExam)]
+def duets_of(folder: Path, targets: Sequence[str]) -> list[DuetTask]:
+    tasks = find_duets([Material.open(folder, "valid")], targets, Excerpt(3.0))
+    assert all(isinstance(task, DuetTask) for task in tasks)
+    return [task for task in tasks if isinstance(task, DuetTask)]
 
 
 def test_every_source_meets_the_next_one(choir: Path) -> None:
     found = [
-        (exam.first.name, exam.second.name, exam.song.name) for exam in duets_of(choir, ["vocals"])
+        (task.first.name, task.second.name, task.song.name) for task in duets_of(choir, ["vocals"])
     ]
     assert found == [("ana", "bo", "band"), ("bo", "hit", "band"), ("hit", "ana", "hit")]
 
@@ -67,7 +67,7 @@ def test_a_family_that_is_none_is_named(choir: Path) -> None:
 def test_clips_are_of_what_is_not_judged(choir: Path) -> None:
     side = duets_of(choir, ["vocals"])[0].first
     whole, _ = read_audio(choir / "voice/valid/ana/a.wav")
-    heard = _hear(side, 3 * SAMPLE_RATE, SAMPLE_RATE)
+    heard = _read_part(side, 3 * SAMPLE_RATE, SAMPLE_RATE)
     np.testing.assert_array_equal(
         heard.audio[0], whole[0, heard.start : heard.start + 3 * SAMPLE_RATE]
     )
@@ -126,8 +126,8 @@ def test_giving_out_both_or_nothing_scores_zero(choir: Path, weights: Path) -> N
 def test_a_separator_that_finds_the_one_is_ahead_of_both(
     choir: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exam = duets_of(choir, ["vocals"])[2]
-    truths = exam_stems(exam)
+    task = duets_of(choir, ["vocals"])[2]
+    truths = task_stems(task)
 
     def separate_all(
         self: Separator, mixture: Audio, rate: int, conditions: Sequence[Condition]
@@ -151,12 +151,12 @@ def test_a_separator_that_finds_the_one_is_ahead_of_both(
     assert rows[0].edge_db == pytest.approx(20, abs=0.01)
 
 
-def exam_stems(exam: DuetExam) -> tuple[Audio, Audio]:
+def task_stems(task: DuetTask) -> tuple[Audio, Audio]:
     """Both sources as they sound in the mixture."""
-    heard = [_hear(side, 3 * SAMPLE_RATE, SAMPLE_RATE) for side in (exam.first, exam.second)]
-    piece = exam._lay(heard, SAMPLE_RATE)
+    heard = [_read_part(side, 3 * SAMPLE_RATE, SAMPLE_RATE) for side in (task.first, task.second)]
+    piece = task._lay(heard, SAMPLE_RATE)
     assert piece is not None
-    return piece.stems[exam.first.name], piece.stems[exam.second.name]
+    return piece.stems[task.first.name], piece.stems[task.second.name]
 
 
 def test_a_duet_is_the_same_every_time(choir: Path, weights: Path) -> None:

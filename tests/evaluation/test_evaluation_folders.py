@@ -93,7 +93,7 @@ def test_a_folder_without_training_songs_needs_clips_from_another(
 ) -> None:
     for stem in ("vocals", "backing"):
         write(tmp_path / f"songs/valid/hit/{stem}.wav", 400)
-    with pytest.raises(ConfigError, match="no takes for 'train'"):
+    with pytest.raises(ConfigError, match="no tracks for 'train'"):
         judge(tmp_path, weights)
     report = judge(tmp_path, weights, clips_from=[data], targets=["vocals"], references=False)
     assert len(report.scores) == 1

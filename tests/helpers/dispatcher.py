@@ -27,7 +27,7 @@ ME, YOU = Peer("127.0.0.1", 5000), Peer("127.0.0.1", 5001)
 Told = list[tuple[Any, ...]]
 
 
-class Shelf(Library):
+class LoadedLibrary(Library):
     """Presets that are two names of files which need not be there, conditions out of memory."""
 
     def __init__(self, conditions: dict[str, Condition]) -> None:
@@ -54,7 +54,7 @@ class Room:
             name: make_condition(name, seed)
             for seed, name in enumerate(("vocals", "drums", "choir"))
         }
-        self.controller = MixerController(shared, Shelf(conditions), "0123456789ab")
+        self.controller = MixerController(shared, LoadedLibrary(conditions), "0123456789ab")
         stems = (Stem("vocals", conditions["vocals"]), Stem("drums", conditions["drums"]))
         self.controller.scene = Scene(stems)
         self.controller.preset = "start"

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
+import pytest
 from rich.console import Console, RenderableType
 
+from helpers.makers import MakeCondition
+from rtmss.conditions.library import Library
+from rtmss.engine.control import Scene, Stem
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.keys import Keys, split_keys
-from rtmss.live.shared.state import Status
+from rtmss.live.shared.state import N_METERS, SharedState, Status
 
 STATUS = Status(
     "running",
@@ -42,3 +49,22 @@ def press(controller: MixerController, keys: str) -> list[str]:
     """Messages of keys pressed one after the other."""
     pressed = Keys(controller)
     return [pressed.press(key) for key in split_keys(keys)[0]]
+
+
+def row_of(lines: list[str], name: str) -> str:
+    """The line that shows a strip."""
+    return next(line for line in lines if name in line)
+
+
+@pytest.fixture
+def controller(tmp_path: Path, make_condition: MakeCondition) -> Iterator[MixerController]:
+    """Eight stems of long names, and an engine that reports STATUS."""
+    shared = SharedState.create(12)
+    shared.report(STATUS, np.full((N_METERS, 2), 0.1, np.float32))
+    controller = MixerController(shared, Library([tmp_path]), "0123456789ab")
+    names = [f"stem-{i}-of-a-very-long-name" for i in range(1, 9)]
+    controller.play(
+        "four-stems", Scene(tuple(Stem(name, make_condition(f"from-{name}")) for name in names))
+    )
+    yield controller
+    shared.close(unlink=True)

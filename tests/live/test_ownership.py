@@ -47,7 +47,7 @@ def test_a_file_is_an_orphan_when_its_owner_has_closed_it(tmp_path: Path) -> Non
 def test_what_somebody_else_has_put_there_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / "file")
-    os.mkfifo(tmp_path / "pipe")  # to open it would wait for ever
+    os.mkfifo(tmp_path / "pipe")  # to open it would never return
     assert not _is_orphan(tmp_path / "link")
     assert not _is_orphan(tmp_path / "pipe")
     assert not _is_orphan(tmp_path / "nothing")

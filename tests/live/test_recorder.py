@@ -24,7 +24,7 @@ from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.live.buffers.timeline import MOST_WAITING
 from rtmss.live.realtime.player import DeviceState
 from rtmss.live.recorder import check_folder
-from rtmss.live.shared import recorder_ring as tap_module
+from rtmss.live.shared import recorder_ring as ring_module
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.song_state import seek
 from rtmss.live.shared.state import SharedState
@@ -204,7 +204,7 @@ def test_a_recorder_that_falls_behind_loses_hops_and_says_which(
     scene: Scene,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr(tap_module, "RING_SAMPLES", 20 * HOP)
+    monkeypatch.setattr(ring_module, "RING_SAMPLES", 20 * HOP)
     ring = RecorderRing.create(RingShape(HOP, 4, 12))
     shared.send(scene, "")
     studio = Studio(tiny, shared, ring, tmp_path)
@@ -339,7 +339,7 @@ def test_a_full_disk_ends_the_recording_once_and_the_sound_goes_on(
     ]
     assert {audio.shape[1] for audio in read_take(take).values()} == {30 * HOP}
     assert_same_again(take, tmp_path / "again", studio.model)
-    studio.start_recorder()  # another one does not begin anew
+    studio.start_recorder()  # another one does not begin again
     studio.play(20)
     assert (len(studio.said), len(list(studio.folder.iterdir()))) == (1, 1)
 

@@ -71,9 +71,20 @@ def test_another_condition_gives_another_mask(unet: UNet) -> None:
     assert (masks[:, 0] - masks[:, 1]).abs().max() > 0.01
 
 
-def test_film_acts_at_the_bottleneck_and_at_every_decoder_level(unet: UNet) -> None:
-    assert unet.film.out_features == 2 * (16 + 10 + 8 + 6)
-    assert unet.film_sizes == [32, 20, 16, 12]
+PARTS = ["bottleneck", "deepest", "middle", "top", "gates", "paths"]
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_film_acts_at_the_bottleneck_and_at_every_decoder_level(unet: UNet, part: str) -> None:
+    features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
+    modulation = unet.modulate(torch.rand(1, 2, 12))
+    gates = sum(unet.film_sizes[1:])
+    sizes = [*unet.film_sizes, gates, sum(unet.path_sizes)]
+    pieces = torch.split(modulation, sizes, dim=-1)
+    alone = [piece * (name == part) for name, piece in zip(PARTS, pieces, strict=True)]
+    state = unet.init_decoder_state(1, 2)
+    masks, _ = unet.decode_modulated(features, torch.cat(alone, dim=-1), state)
+    assert (masks[:, 0] - masks[:, 1]).abs().max() > 1e-4
 
 
 def test_film_at_the_bottleneck_alone_leaves_the_decoder_to_itself(tiny: SeparatorModel) -> None:

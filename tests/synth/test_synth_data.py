@@ -20,7 +20,7 @@ import yaml
 from rtmss.audio import Audio
 from rtmss.cli import main
 from rtmss.config import UserError, read_yaml
-from rtmss.datasets import find_takes
+from rtmss.datasets import find_tracks
 from rtmss.datasets.taxonomy import FAMILY_OF
 from rtmss.files import read_audio
 from rtmss.synth import mixing, run, song, soundfonts
@@ -31,7 +31,8 @@ from rtmss.synth.instruments import KITS, LEFT_OUT, OWN, SOUNDS
 from rtmss.synth.midi import write_midi
 from rtmss.synth.mixing import CEILING, master, mix_stems
 from rtmss.synth.oscillators import sweep_filter, synthesize_notes, tone
-from rtmss.synth.own import draw_patch, play_own
+from rtmss.synth.own import play_own
+from rtmss.synth.patches import draw_patch
 from rtmss.synth.perform import _trim
 from rtmss.synth.play import play_part
 from rtmss.synth.score import Grid, Note, Part, Song
@@ -396,11 +397,11 @@ def order(tmp_path: Path) -> Order:
 def test_a_song_is_a_folder_of_stems_that_the_bank_reads(order: Order) -> None:
     make_song(order)
     described = yaml.safe_load((order.folder / "song.yaml").read_text())
-    takes = find_takes(order.folder.parents[2], "train")
-    assert {take.stem for take in takes} == set(described["stems"])
-    for take in takes:
-        row = described["stems"][take.stem]
-        assert (take.label, take.source, take.licence) == (
+    tracks = find_tracks(order.folder.parents[2], "train")
+    assert {track.stem for track in tracks} == set(described["stems"])
+    for track in tracks:
+        row = described["stems"][track.stem]
+        assert (track.label, track.source, track.licence) == (
             row["instrument"],
             row["library"],
             row["licence"],

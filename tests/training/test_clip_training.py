@@ -64,7 +64,7 @@ def test_a_share_of_batches_is_of_short_segments_half_a_second_or_more(
 
 
 def test_bleed_lies_at_its_level_below_the_segment(band: Bank) -> None:
-    """Takes are tones with a little noise, so that the others' tones are what bleeds."""
+    """Tracks are tones with a little noise, so that the others' tones are what bleeds."""
     recipe = EncoderRecipe(bleed=1.0, bleed_db=(-12.0, -12.0), semitones=0.0)
     clean = Segments(band, recipe.model_copy(update={"bleed": 0.0}))
     bleeding = Segments(band, recipe)
@@ -72,7 +72,7 @@ def test_bleed_lies_at_its_level_below_the_segment(band: Bank) -> None:
     for name, segments in (("clean", clean), ("bleeding", bleeding)):
         rng = np.random.default_rng(3)
         drawn = [segments.draw(0, 8000, rng) for _ in range(30)]
-        # The first take's tone; equalisers change the balance, each time in another way.
+        # The first track's tone; equalisers change the balance, each time in another way.
         shares[name] = np.median([1 - level_of(audio, 546) for audio in drawn])
     assert shares["clean"] < 0.05
     assert 0.03 < shares["bleeding"] < 0.2
@@ -92,8 +92,8 @@ def test_contrast_is_the_share_of_the_likeness_that_is_of_the_same_source() -> N
     losses = []
     for a in (0, 1, 4):
         share = {b: float(torch.exp(embedding[a] @ embedding[b] / 0.1)) for b in range(5) if b != a}
-        rivals = {b: 4 if family[b] == family[a] and source[b] != source[a] else 1 for b in share}
-        total = sum(share[b] * rivals[b] for b in share)
+        weight = {b: 4 if family[b] == family[a] and source[b] != source[a] else 1 for b in share}
+        total = sum(share[b] * weight[b] for b in share)
         same = [b for b in share if source[b] == source[a]]
         losses.append(-np.mean([np.log(share[b] / total) for b in same]))
     recipe = PAIRS.model_copy(update={"rival_weight": 4.0})
@@ -108,10 +108,10 @@ def test_the_instruments_of_a_trained_encoder_stay_where_it_has_them(
     instruments, sources = class_heads(tiny.clip_encoder, batches, is_trained=True)
     assert not instruments.requires_grad
     assert sources.requires_grad
-    takes = [rows.mean(0) for rows in embed_bank(tiny.clip_encoder, band, 3)]
+    tracks = [rows.mean(0) for rows in embed_bank(tiny.clip_encoder, band, 3)]
     for label, centre in zip(batches.labels, instruments, strict=True):
         own = np.mean(
-            [row for row, take in zip(takes, band.takes, strict=True) if take.label == label],
+            [row for row, track in zip(tracks, band.tracks, strict=True) if track.label == label],
             axis=0,
         )
         assert np.allclose(centre.numpy(), own, atol=1e-5)

@@ -324,6 +324,15 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
     assert len({row["loss"] for row in _curve(whole)}) == 8
 
 
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_the_costly_parts_of_a_step_are_compiled_where_it_is_asked_for(
+    tiny: SeparatorModel, is_compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda part, **_: f"compiled {part.__name__}")
+    passes: tuple[Any, ...] = Passes.of(tiny, compiled=is_compiled)
+    assert {str(part).startswith("compiled ") for part in passes} == {is_compiled}
+
+
 @pytest.mark.slow
 @pytest.mark.long
 @pytest.mark.filterwarnings("default")  # of torch's own, as it compiles
@@ -465,7 +474,7 @@ def test_segments_come_with_their_instrument_and_player(band: Bank, recipe: Reci
     assert audio.shape == (3, 8000)
     assert (audio.abs().amax(1) > 1e-3).all()
     for label, source in zip(labels.tolist(), sources.tolist(), strict=True):
-        pairs = {(take.label, take.source) for take in band.takes}
+        pairs = {(track.label, track.source) for track in band.tracks}
         assert batches.sources[source][::-1] in pairs
         assert batches.sources[source][1] == batches.labels[label]
     assert [FAMILY_OF[batches.labels[label]] for label in labels] == [
@@ -484,7 +493,7 @@ def test_classification_trains_the_clip_encoder(
 
 
 def test_every_take_is_embedded(band: Bank, embeddings: list[NDArray[np.float32]]) -> None:
-    assert len(embeddings) == len(band.takes)
+    assert len(embeddings) == len(band.tracks)
     for rows in embeddings:
         assert rows.shape[1] == 16
         assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
@@ -545,7 +554,7 @@ def test_a_run_is_not_gone_on_with_other_data(
     recipe_file.write_text(recipe.model_dump_json())
     train(recipe_file, [band_folder], tmp_path / "run", Console(quiet=True))
     with pytest.raises(
-        ConfigError, match="made for 11 takes, not 22; other data needs another --output"
+        ConfigError, match="made for 11 tracks, not 22; other data needs another --output"
     ):
         train(recipe_file, [band_folder, band_folder], tmp_path / "run", Console(quiet=True))
 

@@ -123,7 +123,8 @@ def _trial(
     measured = compare(model, OnnxBackend(model, graph))
     if not measured.difference <= TOLERANCE:  # nor if it is no number
         raise GraphError(
-            f"{graph}: differs from torch by {measured.difference:.1e}; delete it to make it anew"
+            f"{graph}: differs from torch by {measured.difference:.1e}; delete it, "
+            "and it is made again"
         )
     today = datetime.datetime.now().astimezone().date()
     Comparison(situation=now, date=today, **measured._asdict()).save(graph)

@@ -209,5 +209,5 @@ def _load(graph: Path, trace: Path | None) -> Any:
     except Exception as error:  # the runtime's own kinds, which it does not publish
         reason = str(error).strip().splitlines()[0]
         raise GraphError(
-            f"{graph}: not a network for ONNX Runtime ({reason}); delete it to make it anew"
+            f"{graph}: not a network for ONNX Runtime ({reason}); delete it, and it is made again"
         ) from error

@@ -37,9 +37,9 @@ class ResampledBackend:
         self._up = HopResampler(
             model_hop, hop_length, Fraction(self._delay * model_hop, hop_length)
         )
-        self._heard = self._down.init_state(N_CHANNELS)
+        self._down_past = self._down.init_state(N_CHANNELS)
         """(C, S) the latest input."""
-        self._said: Audio = np.zeros((0, N_CHANNELS, self._up.n_past), np.float32)
+        self._up_past: Audio = np.zeros((0, N_CHANNELS, self._up.n_past), np.float32)
         """(N, C, S) the latest targets, at the model's rate."""
 
     @property
@@ -50,17 +50,17 @@ class ResampledBackend:
     def reset(self) -> None:
         """Forget the input so far; no stems."""
         self.inner.reset()
-        self._heard = self._down.init_state(N_CHANNELS)
-        self._said = self._said[:0]
+        self._down_past = self._down.init_state(N_CHANNELS)
+        self._up_past = self._up_past[:0]
 
     def arrange(self, order: Sequence[int | None], stems: Sequence[Stem]) -> None:
         """Follow a change of stems: `order` has for every new one its old slot, or None."""
         self.inner.arrange(order, stems)
-        said: Audio = np.zeros((len(order), *self._said.shape[1:]), np.float32)
-        for row, slot in zip(said, order, strict=True):
+        past: Audio = np.zeros((len(order), *self._up_past.shape[1:]), np.float32)
+        for row, slot in zip(past, order, strict=True):
             if slot is not None:
-                row[:] = self._said[slot]
-        self._said = said
+                row[:] = self._up_past[slot]
+        self._up_past = past
 
     def tail(self, slot: int) -> Audio:
         """(C, S) the output of a slot if the input ended here, until the filters have rung out."""
@@ -68,25 +68,25 @@ class ResampledBackend:
         n = tail.shape[-1] // self._model_hop * self._hop + 2 * self._delay
         n_hops = -(-n // self._hop)
         padded = np.pad(tail, ((0, 0), (0, n_hops * self._model_hop - tail.shape[-1])))
-        return self._up(padded, self._said[slot])[0][:, :n]
+        return self._up(padded, self._up_past[slot])[0][:, :n]
 
     def step(self, block: Audio) -> Audio:
         """(C, T * hop_length) new samples -> (N, C, T * hop_length) targets."""
-        heard, self._heard = self._down(block, self._heard)
-        return self._come_back(self.inner.step(heard))
+        inputs, self._down_past = self._down(block, self._down_past)
+        return self._come_back(self.inner.step(inputs))
 
     def hold(self, block: Audio) -> Audio:
         """What `step` would give if the masks stayed as they are; changes nothing."""
-        said = self._said
-        held = self._come_back(self.inner.hold(self._down(block, self._heard)[0]))
-        self._said = said
+        past = self._up_past
+        held = self._come_back(self.inner.hold(self._down(block, self._down_past)[0]))
+        self._up_past = past
         return held
 
     def _come_back(self, targets: Audio) -> Audio:
         """(N, C, S) at the model's rate -> at the stream's."""
         n_targets, n = len(targets), targets.shape[-1] // self._model_hop * self._hop
         rows = targets.reshape(n_targets * N_CHANNELS, targets.shape[-1])
-        past = self._said.reshape(n_targets * N_CHANNELS, self._up.n_past)
+        past = self._up_past.reshape(n_targets * N_CHANNELS, self._up.n_past)
         out, past = self._up(rows, past)
-        self._said = past.reshape(n_targets, N_CHANNELS, self._up.n_past)
+        self._up_past = past.reshape(n_targets, N_CHANNELS, self._up.n_past)
         return np.ascontiguousarray(out).reshape(n_targets, N_CHANNELS, n)

@@ -1,4 +1,4 @@
-"""Joins sounds of different origin without a click.
+"""Joins sounds of different origin without a click, and ends sound without one.
 
 Axes: C channels, S samples.
 """
@@ -36,3 +36,21 @@ class Declicker:
             out[:, :n] += self._step[:, None] * left
             self._n_left -= n
         self._last[:] = out[:, -1]
+
+
+class Gate:
+    """Fades sound out, and in again, over FADE samples each."""
+
+    def __init__(self) -> None:
+        self._gain = 1.0
+
+    def apply(self, out: Audio, *, is_open: bool) -> None:
+        """Let (C, S) through, or fall silent, in place."""
+        wanted = 1.0 if is_open else 0.0
+        if self._gain != wanted:
+            steps = np.arange(1, out.shape[1] + 1, dtype=np.float32) / FADE
+            gains = np.clip(self._gain + (steps if is_open else -steps), 0, 1)
+            out *= gains
+            self._gain = float(gains[-1])
+        elif not is_open:
+            out[:] = 0

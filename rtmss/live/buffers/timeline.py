@@ -22,7 +22,8 @@ import numpy as np
 from rtmss.audio import Audio
 from rtmss.conditions.preset import Fallback
 from rtmss.config import UserError
-from rtmss.live.buffers.declick import FADE, Declicker
+from rtmss.live.buffers.declick import Declicker, Gate
+from rtmss.live.buffers.ring import HopRing, Ring
 
 HOLD_HOPS = 8
 """Late hops in a row for which the fallback `hold` is played; then nothing."""
@@ -83,7 +84,7 @@ class Timeline:
             block: samples per block, at most.
             delay: samples that the engine's output lags behind its input.
             n_queued: blocks that a step may take; None gives it the time of one hop.
-            n_before: samples for which a block is on its way before it comes in.
+            n_resampler: samples for which a block is on its way before it comes in.
 
         Raises:
             UserError: that would be more than may wait.
@@ -96,12 +97,7 @@ class Timeline:
         """Largest backlog in samples."""
         self.n_hops = -(-(RING_BACKLOGS * self.most_waiting + 2 * delay) // hop)
         """Length of the rings."""
-        self.size = self.n_hops * hop
-        if self.lag + 2 * block > self.most_waiting:
-            raise UserError(
-                f"{self.n_queued} blocks of {block} samples are too many to wait for: choose "
-                "fewer or shorter"
-            )
+        self._check_waits()
         self.fallback: Fallback = "silence"
         self.is_silent: Callable[[], bool] = lambda: False
         """Panic: asked once per block, and while it is true the outputs are silent."""
@@ -119,20 +115,24 @@ class Timeline:
         """Samples that have come in: the device's place on the time line."""
         self.n_stepped = 0
         """Samples that the engine has taken."""
-        self._input: Audio = np.zeros((2, self.size), np.float32)
-        self._output: Audio = np.zeros((n_outputs, self.size), np.float32)
-        self._ready = np.full(self.n_hops, -1, np.int64)
-        """Per slot of the output ring: the hop whose sound lies there."""
-        self._held: Audio = np.zeros((n_outputs, self.size), np.float32)
-        self._held_ready = np.full(self.n_hops, -1, np.int64)
+        self._input = Ring(2, self.n_hops * hop)
+        self._output = HopRing(n_outputs, hop, self.n_hops)
+        self._held = HopRing(n_outputs, hop, self.n_hops)
+        """What the fallback `hold` plays."""
         self._n_late_in_a_row = 0
         self._is_late = False
         self._source = PLAYED
         self._counted = -1
         """The latest hop that was counted as late."""
         self._declicker = Declicker(n_outputs)
-        self._gain = 1.0
-        """Falls to 0 in a panic."""
+        self._panic_gate = Gate()
+
+    def _check_waits(self) -> None:
+        if self.lag + 2 * self.block > self.most_waiting:
+            raise UserError(
+                f"{self.n_queued} blocks of {self.block} samples are too many to wait for: choose "
+                "fewer or shorter"
+            )
 
     @property
     def latency(self) -> int:
@@ -147,20 +147,20 @@ class Timeline:
         """
         n, place = out.shape[1], self.n_in
         if not self.is_fed:
-            self._put(self._input, block, place)
+            self._input.write(block, place)
         self.n_in = place + n  # only now: the engine reads up to here
         start = place - self.lag
         while start < place + n - self.lag:
             end = min((start // self.hop + 1) * self.hop, place + n - self.lag)
             self._play(start, out[:, start - place + self.lag : end - place + self.lag])
             start = end
-        self._apply_panic(out)
+        self._panic_gate.apply(out, is_open=not self.is_silent())
 
     def write_input(self, hop: int, audio: Audio) -> None:
         """Write (1 or 2, S) as the input from a hop on, also ahead of time; the engine's thread
         only.
         """
-        self._put(self._input, audio, hop * self.hop)
+        self._input.write(audio, hop * self.hop)
         self.n_fed = hop * self.hop + audio.shape[1]
 
     def hops(self) -> tuple[int, int]:
@@ -172,7 +172,7 @@ class Timeline:
         """(2, n_hops * hop) the next input; the engine's thread only."""
         start = self.n_stepped
         self.advance(n_hops)
-        return self._get(self._input, start, n_hops * self.hop)
+        return self._input.read(start, n_hops * self.hop)
 
     def advance(self, n_hops: int) -> None:
         """Go on by hops whose input comes from elsewhere; the engine's thread only."""
@@ -182,15 +182,11 @@ class Timeline:
         """Give the (O, hop) output of a hop that was taken; one that comes too late is not
         heard.
         """
-        slot = hop % self.n_hops
-        self._output[:, slot * self.hop : (slot + 1) * self.hop] = mix
-        self._ready[slot] = hop
+        self._output.write(hop, mix)
 
     def write_fallback(self, hop: int, mix: Audio) -> None:
         """Give what the fallback `hold` plays should the (O, hop) output of a hop come too late."""
-        slot = hop % self.n_hops
-        self._held[:, slot * self.hop : (slot + 1) * self.hop] = mix
-        self._held_ready[slot] = hop
+        self._held.write(hop, mix)
 
     def skip_to(self, hop: int) -> None:
         """Give up the hops before `hop`, whose input the ring no longer holds."""
@@ -201,11 +197,10 @@ class Timeline:
         from there on.
         """
         hop = start // self.hop
-        is_late = bool(start >= 0 and self._ready[hop % self.n_hops] != hop)
+        is_late = start >= 0 and not self._output.has(hop)
         source = PLAYED
         if not is_late:
-            place = start % self.size
-            out[:] = self._output[:, place : place + out.shape[1]] if start >= 0 else 0
+            out[:] = self._output.read(start, out.shape[1]) if start >= 0 else 0
         else:
             if hop != self._counted:
                 self.late_hops[self.n_late % N_LATE] = hop
@@ -220,41 +215,14 @@ class Timeline:
         self._source = source
 
     def _play_fallback(self, start: int, out: Audio) -> int:
-        hop, place = start // self.hop, start % self.size
-        if self.fallback == "dry" and not (
-            self.is_fed and start - self.delay + out.shape[1] > self.n_fed
-        ):
+        n = out.shape[1]
+        if self.fallback == "dry" and not (self.is_fed and start - self.delay + n > self.n_fed):
             out[:] = 0
-            out[:2] = self._get(self._input, start - self.delay, out.shape[1])[: len(out)]
+            out[:2] = self._input.read(start - self.delay, n)[: len(out)]
             return DRY
         may_hold = self.fallback == "hold" and self._n_late_in_a_row <= HOLD_HOPS
-        if may_hold and self._held_ready[hop % self.n_hops] == hop:
-            out[:] = self._held[:, place : place + out.shape[1]]
+        if may_hold and self._held.has(start // self.hop):
+            out[:] = self._held.read(start, n)
             return HELD
         out[:] = 0
         return NOTHING
-
-    def _apply_panic(self, out: Audio) -> None:
-        """Fade the outputs out in a panic, and in again after it."""
-        wanted = 0.0 if self.is_silent() else 1.0
-        if self._gain != wanted:
-            steps = np.arange(1, out.shape[1] + 1, dtype=np.float32) / FADE
-            gains = np.clip(self._gain + (steps if wanted else -steps), 0, 1)
-            out *= gains
-            self._gain = float(gains[-1])
-        elif not wanted:
-            out[:] = 0
-
-    def _put(self, ring: Audio, block: Audio, place: int) -> None:
-        """Write (1 or 2, S) at a place; mono goes to both sides."""
-        n = block.shape[1]
-        first = min(n, self.size - place % self.size)
-        ring[:, place % self.size : place % self.size + first] = block[:, :first]
-        ring[:, : n - first] = block[:, first:]
-
-    def _get(self, ring: Audio, start: int, n: int) -> Audio:
-        """(2, n) from a place; silence before the beginning."""
-        out = np.take(ring, np.arange(start, start + n) % self.size, axis=1)
-        if start < 0:
-            out[:, : min(n, -start)] = 0
-        return out

@@ -132,9 +132,8 @@ class MixerController:
             UserError: a scene cannot be sent. What was sent before it stays.
         """
         hop = self.status.hop
-        if (
-            hop < self._hop
-        ):  # another engine, which counts anew: what was due at the old one's hops is due now
+        if hop < self._hop:
+            # Another engine counts from 0: what was due at the old one's hops is due now.
             self.scheduled = [(0, change) for _, change in self.scheduled]
         self._hop = hop
         while self.scheduled and self.scheduled[0][0] <= hop:

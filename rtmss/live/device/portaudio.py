@@ -139,40 +139,35 @@ class DeviceStream:
             raise PortAudioError(
                 f"{device} runs at {sample_rate} Hz; set it to {RATES[0]} to {RATES[-1]} Hz"
             )
-        sounddevice = _sounddevice()
+        self._exchange = exchange
         self.n_blocks = 0
         """Blocks that came and went; it stands still when the device is lost."""
         self.n_xruns = 0
         """Blocks that were lost."""
+        self._stream = self._open(device, sample_rate, block, channels)
+
+    def _open(self, device: Device, sample_rate: int, block: int, channels: tuple[int, int]) -> Any:
+        """A stream of PortAudio's, of the kind that the channels need."""
+        sounddevice = _sounddevice()
         nothing: Audio = np.zeros((0, 0), np.float32)
-
-        def both(indata: Any, outdata: Any, _frames: int, _time: Any, flags: Any) -> None:
-            try:
-                exchange(indata.T, outdata.T)
-            except Exception:  # one that escaped would end the stream
-                outdata.fill(0)
-                self.n_xruns += 1
-            self.n_xruns += bool(flags)
-            self.n_blocks += 1
-
         kinds: dict[tuple[bool, bool], tuple[Any, Any, Any, Any]] = {
-            (True, True): (sounddevice.Stream, (device.index, device.index), channels, both),
+            (True, True): (sounddevice.Stream, (device.index,) * 2, channels, self._call),
             (True, False): (
                 sounddevice.InputStream,
                 device.index,
                 channels[0],
-                lambda block, *rest: both(block, nothing, *rest),
+                lambda block, *rest: self._call(block, nothing, *rest),
             ),
             (False, True): (
                 sounddevice.OutputStream,
                 device.index,
                 channels[1],
-                lambda out, *rest: both(nothing, out, *rest),
+                lambda out, *rest: self._call(nothing, out, *rest),
             ),
         }
         kind, index, n_channels, callback = kinds[channels[0] > 0, channels[1] > 0]
         try:
-            self._stream: Any = kind(
+            return kind(
                 samplerate=sample_rate,
                 blocksize=block,
                 device=index,
@@ -185,6 +180,16 @@ class DeviceStream:
             raise PortAudioError(
                 f"{device} refuses {sample_rate} Hz with blocks of {block}: {error}"
             ) from error
+
+    def _call(self, indata: Any, outdata: Any, _frames: int, _time: Any, flags: Any) -> None:
+        """Exchange a block, in PortAudio's thread."""
+        try:
+            self._exchange(indata.T, outdata.T)
+        except Exception:  # one that escaped would end the stream
+            outdata.fill(0)
+            self.n_xruns += 1
+        self.n_xruns += bool(flags)
+        self.n_blocks += 1
 
     def start(self) -> None:
         """Let it run.
@@ -206,7 +211,7 @@ class DeviceStream:
         )  # some report nonsense
 
     def close(self) -> None:
-        """Stop and let go. May hang for ever when a JACK server has died: then end the process
+        """Stop and let go. May never return when a JACK server has died: then end the process
         instead.
         """
         self._stream.close()

@@ -23,6 +23,7 @@ import numpy as np
 from rtmss.audio import Audio
 from rtmss.config import UserError
 from rtmss.live.buffers.declick import Declicker
+from rtmss.live.buffers.ring import Ring
 from rtmss.live.device.clock import RATIO_LIMIT, Clock
 
 TAPS = 48
@@ -67,7 +68,8 @@ class AdaptiveResampler:
         self.n_xruns = 0
         """Blocks that could not be read, or were read at a place that had to be given up."""
         self._rate = sample_rate
-        self._ring: Audio = np.zeros((n_channels, self.size), np.float32)
+        self._n_channels = n_channels
+        self._ring = Ring(n_channels, self.size)
         self._source, self._sink = Clock(sample_rate), Clock(sample_rate)
         self._position, self._fraction = 0, 0.0
         """Where the next block is read."""
@@ -86,19 +88,16 @@ class AdaptiveResampler:
 
     def write(self, block: Audio, now: float) -> None:
         """Take (C, S) that the input brought at `now`."""
-        n, place = block.shape[1], self.n_written % self.size
-        first = min(n, self.size - place)
-        self._ring[:, place : place + first] = block[:, :first]
-        self._ring[:, : n - first] = block[:, first:]
-        self.n_written += n  # only now: the reader reads up to here
-        self._source.tick(n, now)
+        self._ring.write(block, self.n_written)
+        self.n_written += block.shape[1]  # only now: the reader reads up to here
+        self._source.tick(block.shape[1], now)
 
     def read(self, n: int, now: float) -> Audio:
         """(C, n) for the block that the output asked for at `now`; silence where there is
         nothing.
         """
         self._sink.tick(n, now)
-        out: Audio = np.zeros((len(self._ring), n), np.float32)
+        out: Audio = np.zeros((self._n_channels, n), np.float32)
         is_moved = self._find_position(n)
         is_audible = self._has_position and self._fill(out)
         self.n_xruns += int(self._has_position and not is_audible)
@@ -107,7 +106,7 @@ class AdaptiveResampler:
         return out
 
     def _find_position(self, n: int) -> bool:
-        """Keep the place, or find it anew; true where it has moved."""
+        """Keep the position, or find it again; true where it has moved."""
         sink = self._sink.reading
         wanted = self._source.reading.at(sink.seconds - (n + self.latency) * sink.period)
         error = wanted - self._position - self._fraction
@@ -141,8 +140,7 @@ class AdaptiveResampler:
         first, n_needed = self._position - TAPS // 2 + 1, int(positions[-2]) + TAPS
         is_there = self.n_written - self.size // 2 <= first and first + n_needed <= self.n_written
         if is_there:
-            samples = np.take(self._ring, np.arange(first, first + n_needed) % self.size, axis=1)
-            interpolate(samples, positions[:-1], out)
+            interpolate(self._ring.read(first, n_needed), positions[:-1], out)
         whole = math.floor(positions[-1])
         self._position, self._fraction = self._position + whole, float(positions[-1]) - whole
         return is_there

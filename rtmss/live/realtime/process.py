@@ -60,7 +60,7 @@ def run_engine(options: EngineOptions, parent: int) -> None:
     except Exception:
         traceback.print_exc()
         code = 1
-    os._exit(code)  # closing a stream whose server has died would hang for ever
+    os._exit(code)  # closing a stream whose server has died would never return
 
 
 def _play(options: EngineOptions, parent: int) -> int:

@@ -45,7 +45,7 @@ class Pulse:
         self.restart()
 
     def restart(self) -> None:
-        """Begin anew, as for a process that has just been started."""
+        """Begin again, as for a process that has just been started."""
         self._last = self._read()
         self._changed = self._clock.now()
         self.has_begun = False

@@ -254,7 +254,7 @@ def _layout(shape: RingShape) -> np.dtype[Any]:
         ("n_late", "u8"),
         ("position", _fields(Position())),
         ("late", "u8", (N_LATE, 2)),
-        # A step has one scene at most, and one more where the session begins anew.
+        # A step has one scene at most, and one more where the session begins again.
         ("scenes", np.dtype(scene, align=True), 2 * shape.n_slots),
         ("slots", "u8", n_bytes // 8),
     ]

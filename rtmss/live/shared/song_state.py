@@ -41,7 +41,7 @@ class TransportCommand(NamedTuple):
     b_seconds: float = math.inf
     """From here the loop goes back to A; infinity is the end of the song."""
     n_loops: int = 0
-    """Times that the loop is played before the song goes on after it; 0 for ever."""
+    """Times that the loop is played before the song goes on after it; 0 without end."""
     n_loop_changes: int = 0
 
 
@@ -89,7 +89,7 @@ def seek(seconds: float) -> TransportChange:
 
 
 def loop(**fields: float) -> TransportChange:
-    """Change fields of the loop, whose count begins anew."""
+    """Change fields of the loop, whose count begins again."""
     return lambda command: command._replace(**fields, n_loop_changes=command.n_loop_changes + 1)  # type: ignore[arg-type]
 
 

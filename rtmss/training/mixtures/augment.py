@@ -1,4 +1,4 @@
-"""Augmentation: how one take becomes many. What is done is drawn from a numpy generator, part by
+"""Augmentation: how one track becomes many. What is done is drawn from a numpy generator, part by
 part; the doing is batched, on whatever device the audio lies.
 
 Axes: P parts, C channels, S samples, F bins.

@@ -1,4 +1,4 @@
-"""What parts sound like: their takes are played and augmented, one by one on a processor, where a
+"""What parts sound like: their tracks are played and augmented, one by one on a processor, where a
 part stays in the caches, and all at once on a GPU.
 
 Axes: P parts, C channels, S samples, K shares of sums.
@@ -107,7 +107,7 @@ class Augmenter:
         self.generator = torch.Generator(device).manual_seed(int(plan.seed))
         self.is_coloured = (plan.equaliser != plan.equaliser.new_tensor(PLAIN)).any(1)
         self.has_room = (plan.room != plan.room.new_tensor(DRY)).any(1)
-        self.put_under = torch.zeros(len(plan.take), dtype=torch.bool)
+        self.put_under = torch.zeros(len(plan.track), dtype=torch.bool)
         self.put_under[torch.cat([plan.sub_parts, plan.noise_bass_parts])] = True
 
     def sides(self) -> Tensor:
@@ -118,11 +118,11 @@ class Augmenter:
 
     def one_by_one(self) -> Separate:
         """All parts, read from the bank."""
-        return Separate([self._sound(part) for part in range(len(self.plan.take))])
+        return Separate([self._sound(part) for part in range(len(self.plan.track))])
 
     def at_once(self, device_bank: DeviceBank) -> Together:
         """All parts, played from a device's bank."""
-        rows = torch.arange(len(self.plan.take))
+        rows = torch.arange(len(self.plan.track))
         spectra = torch.fft.rfft(device_bank.play(self.plan, self.n_out))
         rate = self.bank.sample_rate
         audio = colour(
@@ -134,7 +134,7 @@ class Augmenter:
         """(C, S) of one part; only what has two sides has two channels."""
         plan, rows = self.plan, torch.tensor([part])
         crop = torch.from_numpy(
-            self.bank.crop(int(plan.take[part]), int(plan.start[part]), int(plan.n_in[part]))
+            self.bank.crop(int(plan.track[part]), int(plan.start[part]), int(plan.n_in[part]))
         )
         gains, impulses = None, None
         if self.is_coloured[part]:

@@ -23,7 +23,7 @@ HIGHEST_HZ = 15000
 
 _N_FFT = 2048
 _N_FRAMES = 2000
-"""At most so many are heard, from all over the take: 93 s at 44.1 kHz."""
+"""At most so many are heard, from all over the track: 93 s at 44.1 kHz."""
 
 
 def bandwidth_hz(audio: NDArray[np.int16], sample_rate: int) -> float:
@@ -46,7 +46,7 @@ def bandwidth_hz(audio: NDArray[np.int16], sample_rate: int) -> float:
 
 
 def _levels_db(audio: NDArray[np.int16], sample_rate: int) -> NDArray[np.float64]:
-    """Mean power of each band of a take, in dB."""
+    """Mean power of each band of a track, in dB."""
     n_bands = sample_rate // 2 // BAND_HZ
     starts = np.arange(0, len(audio) - _N_FFT + 1, _N_FFT)
     if not len(starts):

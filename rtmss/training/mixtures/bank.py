@@ -1,7 +1,7 @@
-"""A bank of takes: all training audio decoded once to one int16 array that lies on disk and is
+"""A bank of tracks: all training audio decoded once to one int16 array that lies on disk and is
 mapped into memory.
 
-The takes come from the readers in `rtmss.datasets`, which know the layouts on disk.
+The tracks come from the readers in `rtmss.datasets`, which know the layouts on disk.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rich import progress
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import track
 
 from rtmss.audio import Audio
 from rtmss.config import ConfigError
-from rtmss.datasets import find_takes
-from rtmss.datasets.take import SUFFIXES, Take, read_take
+from rtmss.datasets import find_tracks
+from rtmss.datasets.take import SUFFIXES, Track, read_track
 from rtmss.datasets.taxonomy import FAMILIES, FAMILY_OF
 from rtmss.training.mixtures.bandwidth import bandwidth_hz
 
@@ -34,12 +34,12 @@ __all__ = [
     "FAMILY_OF",
     "SUFFIXES",
     "Bank",
-    "Take",
+    "Track",
     "Urn",
     "choose_share",
     "draw_start",
-    "draw_take",
-    "find_takes",
+    "draw_track",
+    "find_tracks",
     "load_bank",
     "load_banks",
 ]
@@ -47,25 +47,25 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Bank:
-    """Takes and their audio."""
+    """Tracks and their audio."""
 
-    takes: list[Take]
+    tracks: list[Track]
     audio: list[NDArray[np.int16]]
-    """Per take: (S, C), mapped from disk."""
+    """Per track: (S, C), mapped from disk."""
     levels: list[NDArray[np.float32]]
-    """Per take: RMS of each half second, full scale 1."""
+    """Per track: RMS of each half second, full scale 1."""
     sample_rate: int
     _active: dict[int, NDArray[np.int64]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     def crop(self, index: int, start: int, length: int) -> Audio:
-        """(C, length) float32 of a take, silence where it has ended or not begun.
+        """(C, length) float32 of a track, silence where it has ended or not begun.
 
-        Its transpose lies in one piece, as takes do.
+        Its transpose lies in one piece, as tracks do.
         """
         piece = self.audio[index][max(0, start) : max(0, start + length)]
-        out = np.empty((length, self.takes[index].n_channels), np.float32)
+        out = np.empty((length, self.tracks[index].n_channels), np.float32)
         first = min(max(0, -start), length)
         last = first + len(piece)
         out[:first] = 0
@@ -74,7 +74,7 @@ class Bank:
         return out.T
 
     def active_blocks(self, index: int) -> NDArray[np.int64]:
-        """Half-second blocks of a take that sound: within 30 dB of its loudest and above -55
+        """Half-second blocks of a track that sound: within 30 dB of its loudest and above -55
         dBFS.
         """
         if index not in self._active:
@@ -84,8 +84,10 @@ class Bank:
         return self._active[index]
 
 
-def choose_share(takes: Sequence[Take], among: Iterable[int], share: float, seed: int) -> list[int]:
-    """Those `among` numbers of takes that belong to a share of the songs, or to a share of the
+def choose_share(
+    tracks: Sequence[Track], among: Iterable[int], share: float, seed: int
+) -> list[int]:
+    """Those `among` numbers of tracks that belong to a share of the songs, or to a share of the
     sources of each family's solo recordings.
 
     At least one of each is kept. A smaller share of the same seed is part of a larger one. A source
@@ -93,8 +95,8 @@ def choose_share(takes: Sequence[Take], among: Iterable[int], share: float, seed
     """
     groups: dict[str, dict[str, list[int]]] = {}
     for index in among:
-        take = takes[index]
-        kind, unit = ("song", take.song) if take.song else (take.family, take.source)
+        track = tracks[index]
+        kind, unit = ("song", track.song) if track.song else (track.family, track.source)
         groups.setdefault(kind, {}).setdefault(unit, []).append(index)
     rng = np.random.default_rng([seed, 97])
     kept: list[int] = []
@@ -105,14 +107,14 @@ def choose_share(takes: Sequence[Take], among: Iterable[int], share: float, seed
 
 
 class Urn:
-    """Takes to draw from: the source first (by the square root of its length), then one of its
-    takes (by length).
+    """Tracks to draw from: the source first (by the square root of its length), then one of its
+    tracks (by length).
     """
 
     def __init__(self, bank: Bank, indices: list[int]) -> None:
         self.indices = indices
-        sources = np.array([bank.takes[i].source for i in indices])
-        lengths = np.array([bank.takes[i].n_samples for i in indices], float)
+        sources = np.array([bank.tracks[i].source for i in indices])
+        lengths = np.array([bank.tracks[i].n_samples for i in indices], float)
         _, source = np.unique(sources, return_inverse=True)
         of_source = np.bincount(source, lengths)
         weights = np.sqrt(of_source)[source] * lengths / of_source[source]
@@ -120,23 +122,23 @@ class Urn:
         self.ends = np.cumsum(weights)
 
     def draw(self, rng: np.random.Generator) -> int:
-        """Number of a take."""
+        """Number of a track."""
         place = int(np.searchsorted(self.ends, rng.random() * self.total, side="right"))
         return self.indices[min(place, len(self.indices) - 1)]
 
 
-def draw_take(bank: Bank, indices: list[int], rng: np.random.Generator) -> int:
+def draw_track(bank: Bank, indices: list[int], rng: np.random.Generator) -> int:
     """One of them, drawn as from an `Urn`, which is for many draws."""
     return Urn(bank, indices).draw(rng)
 
 
 def draw_start(bank: Bank, index: int, length: int, rng: np.random.Generator) -> int:
-    """First sample of a crop in which the take sounds at some point."""
+    """First sample of a crop in which the track sounds at some point."""
     half = bank.sample_rate // 2
     blocks = bank.active_blocks(index)
     position = int(rng.choice(blocks)) * half if len(blocks) else 0
     start = position - int(rng.integers(0, max(1, length - half)))
-    return max(0, min(start, bank.takes[index].n_samples - length))
+    return max(0, min(start, bank.tracks[index].n_samples - length))
 
 
 def load_banks(
@@ -153,19 +155,19 @@ def load_banks(
 
     Raises:
         AudioFileError: a file cannot be used.
-        ConfigError: no folder, or one that holds no takes.
+        ConfigError: no folder, or one that holds no tracks.
     """
     if not folders:
         raise ConfigError("no data folder: name at least one")
     banks = [load_bank(folder, split, cache, sample_rate, console=console) for folder in folders]
-    takes: list[Take] = []
+    tracks: list[Track] = []
     for number, bank in enumerate(banks, 1):
-        taken = {take.song for take in takes} - {""}
-        takes += [
-            replace(t, song=f"{t.song} ({number})") if t.song in taken else t for t in bank.takes
+        taken = {track.song for track in tracks} - {""}
+        tracks += [
+            replace(t, song=f"{t.song} ({number})") if t.song in taken else t for t in bank.tracks
         ]
     audio = [audio for bank in banks for audio in bank.audio]
-    return Bank(takes, audio, [levels for bank in banks for levels in bank.levels], sample_rate)
+    return Bank(tracks, audio, [levels for bank in banks for levels in bank.levels], sample_rate)
 
 
 def load_bank(
@@ -180,18 +182,18 @@ def load_bank(
 
     Raises:
         AudioFileError: a file cannot be used.
-        ConfigError: the folder holds no takes.
+        ConfigError: the folder holds no tracks.
     """
-    takes = find_takes(folder, split)
+    tracks = find_tracks(folder, split)
     key = hashlib.sha256(
-        json.dumps([[_signature(folder, t) for t in takes], sample_rate]).encode()
+        json.dumps([[_signature(folder, t) for t in tracks], sample_rate]).encode()
     ).hexdigest()[:12]
     index_file, audio_file = cache / f"{split}-{key}.json", cache / f"{split}-{key}.int16"
     if not index_file.exists():
         cache.mkdir(parents=True, exist_ok=True)
         rows = _decode(
             folder,
-            takes,
+            tracks,
             sample_rate,
             audio_file,
             n_workers or os.cpu_count() or 1,
@@ -200,57 +202,61 @@ def load_bank(
         index_file.write_text(json.dumps(rows))
     index = json.loads(index_file.read_text())
     samples = np.asarray(np.memmap(audio_file, np.int16, mode="r"))
-    takes = [_placed(take, row["take"]) for take, row in zip(takes, index, strict=True)]
+    tracks = [_placed(track, row["take"]) for track, row in zip(tracks, index, strict=True)]
     audio = [
         samples[t.start : t.start + t.n_samples * t.n_channels].reshape(t.n_samples, t.n_channels)
-        for t in takes
+        for t in tracks
     ]
-    takes = _with_bandwidths(takes, audio, sample_rate, cache / f"bandwidths-{split}-{key}.json")
-    return Bank(takes, audio, [np.asarray(row["levels"], np.float32) for row in index], sample_rate)
+    tracks = _with_bandwidths(tracks, audio, sample_rate, cache / f"bandwidths-{split}-{key}.json")
+    return Bank(
+        tracks, audio, [np.asarray(row["levels"], np.float32) for row in index], sample_rate
+    )
 
 
-def _signature(folder: Path, take: Take) -> tuple[str | int, ...]:
+def _signature(folder: Path, track: Track) -> tuple[str | int, ...]:
     """What has to be the same for decoded audio to be used again."""
-    sizes = [(folder / file).stat().st_size for file in take.files]
-    stream = () if take.stream is None else (f"stream {take.stream}",)
-    gapless = ("gapless",) if any(file.lower().endswith(".mp3") for file in take.files) else ()
-    return take.path, *sizes, *take.more, *stream, *gapless
+    sizes = [(folder / file).stat().st_size for file in track.files]
+    stream = () if track.stream is None else (f"stream {track.stream}",)
+    gapless = ("gapless",) if any(file.lower().endswith(".mp3") for file in track.files) else ()
+    return track.path, *sizes, *track.more, *stream, *gapless
 
 
-def _placed(take: Take, row: dict[str, Any]) -> Take:
+def _placed(track: Track, row: dict[str, Any]) -> Track:
     return replace(
-        take, start=row["start"], n_samples=row["n_samples"], n_channels=row["n_channels"]
+        track, start=row["start"], n_samples=row["n_samples"], n_channels=row["n_channels"]
     )
 
 
 def _with_bandwidths(
-    takes: list[Take], audio: list[NDArray[np.int16]], sample_rate: int, kept: Path
-) -> list[Take]:
-    """The takes with the bandwidths that are kept in a file, measured the first time."""
+    tracks: list[Track], audio: list[NDArray[np.int16]], sample_rate: int, kept: Path
+) -> list[Track]:
+    """The tracks with the bandwidths that are kept in a file, measured the first time."""
     if not kept.exists():
         kept.write_text(json.dumps([bandwidth_hz(samples, sample_rate) for samples in audio]))
     return [
         replace(t, bandwidth_hz=hz)
-        for t, hz in zip(takes, json.loads(kept.read_text()), strict=True)
+        for t, hz in zip(tracks, json.loads(kept.read_text()), strict=True)
     ]
 
 
 def _decode(
     folder: Path,
-    takes: list[Take],
+    tracks: list[Track],
     sample_rate: int,
     audio_file: Path,
     n_workers: int,
     console: Console,
 ) -> list[dict[str, Any]]:
-    """Write the audio of all takes and return the rows of the index."""
+    """Write the audio of all tracks and return the rows of the index."""
     rows, position, half = [], 0, sample_rate // 2
     with audio_file.open("wb") as out, ThreadPoolExecutor(n_workers) as pool:
-        audios = pool.map(lambda take: _read_int16(folder, take, sample_rate), takes, chunksize=4)
-        shown = track(
-            audios, escape(f"Decoding {folder}"), len(takes), console=console, transient=True
+        audios = pool.map(
+            lambda track: _read_int16(folder, track, sample_rate), tracks, chunksize=4
         )
-        for take, audio in zip(takes, shown, strict=True):
+        shown = progress.track(
+            audios, escape(f"Decoding {folder}"), len(tracks), console=console, transient=True
+        )
+        for track, audio in zip(tracks, shown, strict=True):
             n_samples, n_channels = audio.shape
             out.write(audio.tobytes())
             blocks = (
@@ -259,10 +265,10 @@ def _decode(
             )
             place = {"start": position, "n_samples": n_samples, "n_channels": n_channels}
             described = {
-                "path": take.path,
-                "label": take.label,
-                "source": take.source,
-                "song": take.song,
+                "path": track.path,
+                "label": track.label,
+                "source": track.source,
+                "song": track.song,
             }
             rows.append(
                 {
@@ -274,6 +280,6 @@ def _decode(
     return rows
 
 
-def _read_int16(folder: Path, take: Take, sample_rate: int) -> NDArray[np.int16]:
-    audio = read_take(folder, take, sample_rate)
+def _read_int16(folder: Path, track: Track, sample_rate: int) -> NDArray[np.int16]:
+    audio = read_track(folder, track, sample_rate)
     return np.ascontiguousarray(np.clip(np.round(audio.T * 32768), -32768, 32767).astype(np.int16))

@@ -1,4 +1,4 @@
-"""A bank's audio on a device, and takes played from it.
+"""A bank's audio on a device, and tracks played from it.
 
 Axes: P parts, S samples.
 """
@@ -15,7 +15,7 @@ from rtmss.training.mixtures.bank import Bank
 from rtmss.training.mixtures.plan import Plan
 
 N_TAPS = 16
-"""Samples of a take that make one sample at another speed, where a windowed sinc interpolates."""
+"""Samples of a track that make one sample at another speed, where a windowed sinc interpolates."""
 
 
 class DeviceBank:
@@ -27,22 +27,22 @@ class DeviceBank:
         for place, audio in zip(torch.split(self.audio, lengths), bank.audio, strict=True):
             place.copy_(torch.from_numpy(np.array(audio)).flatten())
         self.first = torch.tensor([0, *np.cumsum(lengths)[:-1]], device=device)
-        self.n_samples = torch.tensor([take.n_samples for take in bank.takes], device=device)
-        self.n_channels = torch.tensor([take.n_channels for take in bank.takes], device=device)
+        self.n_samples = torch.tensor([track.n_samples for track in bank.tracks], device=device)
+        self.n_channels = torch.tensor([track.n_channels for track in bank.tracks], device=device)
         self._interpolate: Callable[..., Tensor] = (
             torch.compile(interpolate, dynamic=True) if compiled else interpolate
         )
 
     def play(self, plan: Plan, n_out: int) -> Tensor:
-        """(P, 2, n_out) audio of every part's take at its speed; mono lies on both sides."""
+        """(P, 2, n_out) audio of every part's track at its speed; mono lies on both sides."""
         device = self.audio.device
-        take = plan.take.to(device)
+        track = plan.track.to(device)
         ratio = plan.n_in.to(device).double() / n_out
         return self._interpolate(
             self.audio,
-            self.first[take],
-            self.n_samples[take],
-            self.n_channels[take],
+            self.first[track],
+            self.n_samples[track],
+            self.n_channels[track],
             plan.start.to(device),
             ratio,
             n_out,
@@ -58,16 +58,16 @@ def interpolate(
     ratio: Tensor,
     n_out: int,
 ) -> Tensor:
-    """(P, 2, n_out) float audio from one long row of interleaved int16 takes; silence around a
-    take.
+    """(P, 2, n_out) float audio from one long row of interleaved int16 tracks; silence around a
+    track.
 
     Args:
         audio: (total,) int16.
-        first: (P,) where each take begins in it.
-        n_samples: (P,) of each take.
+        first: (P,) where each track begins in it.
+        n_samples: (P,) of each track.
         n_channels: (P,) 1 or 2.
-        start: (P,) first sample of the take to play.
-        ratio: (P,) float64 samples of the take for one that is played.
+        start: (P,) first sample of the track to play.
+        ratio: (P,) float64 samples of the track for one that is played.
         n_out: samples to play.
     """
     position = torch.arange(n_out, device=audio.device) * ratio[:, None]

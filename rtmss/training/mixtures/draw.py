@@ -62,21 +62,21 @@ class Episodes(Dataset[Plan]):
         self.n_samples = int(recipe.episodes.seconds * recipe.model.sample_rate) // unit * unit
         self.families: dict[str, list[int]] = {}
         self.songs: dict[str, list[int]] = {}
-        sounding = [index for index in range(len(bank.takes)) if len(bank.active_blocks(index))]
-        for index in choose_share(bank.takes, sounding, recipe.episodes.data_share, recipe.seed):
-            take = bank.takes[index]
-            self.families.setdefault(take.family, []).append(index)
-            if take.song:
-                self.songs.setdefault(take.song, []).append(index)
-        self.songs = {song: takes for song, takes in self.songs.items() if len(takes) > 1}
-        # By the square root of their length, as the takes of a source.
+        sounding = [index for index in range(len(bank.tracks)) if len(bank.active_blocks(index))]
+        for index in choose_share(bank.tracks, sounding, recipe.episodes.data_share, recipe.seed):
+            track = bank.tracks[index]
+            self.families.setdefault(track.family, []).append(index)
+            if track.song:
+                self.songs.setdefault(track.song, []).append(index)
+        self.songs = {song: tracks for song, tracks in self.songs.items() if len(tracks) > 1}
+        # By the square root of their length, as the tracks of a source.
         lengths = np.sqrt(
-            [max(bank.takes[i].n_samples for i in takes) for takes in self.songs.values()]
+            [max(bank.tracks[i].n_samples for i in tracks) for tracks in self.songs.values()]
         )
         self.song_weights = lengths / lengths.sum()
         self.questions = Questions(bank, embeddings, recipe.episodes, dict(self.families))
         self.backings = [
-            i for i in self.families.get("other", []) if bank.takes[i].label == "backing"
+            i for i in self.families.get("other", []) if bank.tracks[i].label == "backing"
         ]
         self.distractors: dict[tuple[str, str], Urn] = {}
         if recipe.episodes.over_backing:
@@ -84,7 +84,7 @@ class Episodes(Dataset[Plan]):
             # little to ask for.
             others = sorted(set(self.families.pop("other", [])) - set(self.backings))
             self.families |= {"other": others} if others else {}
-        self.urns = {family: Urn(bank, takes) for family, takes in self.families.items()}
+        self.urns = {family: Urn(bank, tracks) for family, tracks in self.families.items()}
         self.backing_urn = Urn(bank, self.backings)
 
     def __getitem__(self, number: int) -> Plan:
@@ -124,7 +124,7 @@ class Episodes(Dataset[Plan]):
             wanted_parts=of,
             mixture_of=torch.from_numpy(np.repeat(np.arange(len(mixtures)), np.diff(first))),
             is_voice=torch.tensor([self.questions.family(part) == "vocals" for part in parts]),
-            take=column("take"),
+            track=column("track"),
             start=column("start"),
             n_in=column("n_in"),
             equaliser=column("equaliser"),
@@ -175,11 +175,11 @@ class Episodes(Dataset[Plan]):
         recipe = self.recipe.episodes
         if self.backings and "vocals" in self.families and _toss(recipe.over_backing, rng):
             return self._over_backing(rng)
-        # Without the field there is no such draw, and gatherings have as many parts as chance
+        # Without the field there is no such draw, and random mixes have as many parts as chance
         # wants.
         is_crowded = _toss(recipe.crowded, rng) if recipe.crowded else None
         if not self.songs or rng.random() >= recipe.coherent:
-            return self._answerable(self._gathering(rng, is_crowded), rng)
+            return self._answerable(self._random_mix(rng, is_crowded), rng)
         parts = self._answerable(self._song(rng), rng)
         return self._crowd(parts, rng) if is_crowded else parts
 
@@ -214,7 +214,7 @@ class Episodes(Dataset[Plan]):
         present = list(dict.fromkeys(map(self._family, parts)))
         n_families = len(present) + int(rng.integers(CROWD, self._n_most + 1)) - len(parts)
         families = self._more_families(present, n_families, rng)[len(present) :]
-        level = float(np.mean([self._recorded_level(part.take) for part in parts])) / 10 ** (
+        level = float(np.mean([self._recorded_level(part.track) for part in parts])) / 10 ** (
             -23 / 20
         )
         solos = (self._solo(family, rng) for family in families)
@@ -225,9 +225,9 @@ class Episodes(Dataset[Plan]):
     def _n_most(self) -> int:
         return max(CROWD, self.recipe.episodes.max_parts)
 
-    def _recorded_level(self, take: int) -> float:
-        """RMS of a take where it sounds."""
-        return float(np.sqrt(np.mean(self.bank.levels[take][self.bank.active_blocks(take)] ** 2)))
+    def _recorded_level(self, track: int) -> float:
+        """RMS of a track where it sounds."""
+        return float(np.sqrt(np.mean(self.bank.levels[track][self.bank.active_blocks(track)] ** 2)))
 
     def _share_family(self, parts: list[Part], rng: np.random.Generator) -> str:
         """A family of which several sources play, where need be by one more that is added; empty if
@@ -253,11 +253,11 @@ class Episodes(Dataset[Plan]):
         )
         return family if are_known else ""
 
-    def _player(self, take: int) -> tuple[str, str]:
-        return self.bank.takes[take].source, self.bank.takes[take].label
+    def _player(self, track: int) -> tuple[str, str]:
+        return self.bank.tracks[track].source, self.bank.tracks[track].label
 
     def _recognizable(self, part: Part) -> Part:
-        """A part that sounds as its clips do: at the pitch of its take, unless its song is at
+        """A part that sounds as its clips do: at the pitch of its track, unless its song is at
         another.
         """
         n_in = part.n_in if part.level == Level.RECORDED else self._length_at(1.0)
@@ -266,7 +266,7 @@ class Episodes(Dataset[Plan]):
     def _distractor(self, part: Part, rng: np.random.Generator) -> Part:
         """Another source of the same family, some decibels softer or louder."""
         family = self._family(part)
-        player = self._player(part.take)
+        player = self._player(part.track)
         if player not in self.distractors:
             others = [i for i in self.families[family] if self._player(i) != player]
             self.distractors[player] = Urn(self.bank, others)
@@ -274,7 +274,9 @@ class Episodes(Dataset[Plan]):
         gain = part.gain * 10 ** (rng.normal(0, 4) / 20)
         if part.level != Level.RECORDED:
             return distractor._replace(level=part.level, gain=gain)
-        return distractor._replace(level=Level.LOUDEST, gain=gain * self._recorded_level(part.take))
+        return distractor._replace(
+            level=Level.LOUDEST, gain=gain * self._recorded_level(part.track)
+        )
 
     def _family(self, part: Part) -> str:
         return self.questions.family(part)
@@ -293,7 +295,7 @@ class Episodes(Dataset[Plan]):
         parts = []
         for index in indices:
             if (
-                self.bank.takes[index].family == "vocals"
+                self.bank.tracks[index].family == "vocals"
                 and rng.random() < self.recipe.episodes.replaced_voice
             ):
                 part = self._solo("vocals", rng)
@@ -305,15 +307,15 @@ class Episodes(Dataset[Plan]):
                 parts.append(
                     self._augmented(index, start, n_in, rng, 0.3, 0.1, 0.0, Level.RECORDED, gain)
                 )
-        has_voice = any(self.bank.takes[index].family == "vocals" for index in indices)
+        has_voice = any(self.bank.tracks[index].family == "vocals" for index in indices)
         may_sing = "vocals" in self.families and not has_voice
         must_sing = any(map(self.questions.is_mix, parts)) and not self.questions.answerable(parts)
         if may_sing and (must_sing or rng.random() < self.recipe.episodes.added_voice):
             parts.append(self._singer_over_the_rest(rng))
         return parts
 
-    def _gathering(self, rng: np.random.Generator, is_crowded: bool | None = None) -> list[Part]:
-        """Takes of different families from anywhere, levelled and mixed."""
+    def _random_mix(self, rng: np.random.Generator, is_crowded: bool | None = None) -> list[Part]:
+        """Tracks of different families from anywhere, levelled and mixed."""
         fewest, most = 2, self.recipe.episodes.max_parts
         if is_crowded is not None:
             fewest, most = (CROWD, self._n_most) if is_crowded else (2, CROWD - 1)
@@ -339,7 +341,7 @@ class Episodes(Dataset[Plan]):
         return families
 
     def _solo(self, family: str, rng: np.random.Generator, urn: Urn | None = None) -> Part:
-        """One augmented take, of the family or of some of it, its loudest half second near -24
+        """One augmented track, of the family or of some of it, its loudest half second near -24
         dBFS.
         """
         index = (urn or self.urns[family]).draw(rng)
@@ -348,7 +350,7 @@ class Episodes(Dataset[Plan]):
         ratio = 2 ** (semitones / 12) if rng.random() < 0.7 * often else 1.0
         n_in = self._length_at(ratio)
         start = draw_start(self.bank, index, n_in, rng)
-        dry_voice = is_voice and not self.bank.takes[index].song
+        dry_voice = is_voice and not self.bank.tracks[index].song
         room, drive = (0.6 if dry_voice else 0.2) * often, (0.3 if is_voice else 0.1) * often
         gain = 10 ** (rng.normal(-22 if is_voice else -24, 5) / 20)
         return self._augmented(
@@ -357,7 +359,7 @@ class Episodes(Dataset[Plan]):
 
     def _augmented(
         self,
-        take: int,
+        track: int,
         start: int,
         n_in: int,
         rng: np.random.Generator,
@@ -373,11 +375,11 @@ class Episodes(Dataset[Plan]):
         Without it, everything low and noise-like would be taken for a drum.
         """
         recipe, rate = self.recipe.episodes, self.bank.sample_rate
-        family = self.bank.takes[take].family
+        family = self.bank.tracks[track].family
         may_have_noise_bass = family in {"synth", "bass", "other"}
         has_room = rng.random() < room
         return Part(
-            take,
+            track,
             start,
             n_in,
             draw_equaliser(rng) if rng.random() < colour else PLAIN,
@@ -385,7 +387,7 @@ class Episodes(Dataset[Plan]):
             draw_formants(rng) if family == "vocals" and _toss(recipe.formants, rng) else 1.0,
             draw_compressor(rng) if _toss(recipe.compressed, rng) else UNCOMPRESSED,
             draw_drive(rng) if rng.random() < drive else 0.0,
-            draw_side(2 if has_room else self.bank.takes[take].n_channels, rng),
+            draw_side(2 if has_room else self.bank.tracks[track].n_channels, rng),
             draw_sub_bass(self.n_samples, rate, rng)
             if may_have_noise_bass and rng.random() < recipe.sub_notes
             else None,
@@ -397,8 +399,8 @@ class Episodes(Dataset[Plan]):
         )
 
     def _again(self, part: Part, rng: np.random.Generator) -> Part:
-        """The same once more: some 30 ms apart at most, some cents higher or lower, on a side drawn
-        anew, no louder.
+        """The same once more: some 30 ms apart at most, some cents higher or lower, on another
+        side, no louder.
         """
         apart = rng.uniform(-0.03, 0.03) * self.bank.sample_rate
         # Not of a length that the FFT likes: those are too far from each other.
@@ -407,7 +409,7 @@ class Episodes(Dataset[Plan]):
         return part._replace(
             start=part.start + round(apart - (n_in - part.n_in) / 2),
             n_in=n_in,
-            sides=draw_side(2 if has_room else self.bank.takes[part.take].n_channels, rng),
+            sides=draw_side(2 if has_room else self.bank.tracks[part.track].n_channels, rng),
             gain=part.gain * 10 ** (rng.uniform(-9, 0) / 20),
         )
 

@@ -1,7 +1,7 @@
-"""From a plan to sound: takes are played, augmented, levelled and mixed, a whole batch at once, on
+"""From a plan to sound: tracks are played, augmented, levelled and mixed, a whole batch at once, on
 any device.
 
-On a GPU the bank's audio lies there, and the processor does nothing but plan. On a processor takes
+On a GPU the bank's audio lies there, and the processor does nothing but plan. On a processor tracks
 are read from disk.
 
 Axes: B batch, N targets, P parts of all mixtures, C channels, S samples.
@@ -63,7 +63,7 @@ class Mixdown:
         return Episode(mixture.mul_(gain), targets.mul_(gain[:, None]), positive, negative)
 
     def _levels(self, plan: Plan, sounds: Sounds, sides: Tensor) -> Tensor:
-        """(P,) gains: of the take as recorded, by the loudest half second, or by the rest of the
+        """(P,) gains: of the track as recorded, by the loudest half second, or by the rest of the
         mixture.
         """
         level = plan.level.to(self.device)

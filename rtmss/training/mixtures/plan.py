@@ -30,7 +30,7 @@ class Level(IntEnum):
     """What a part's gain is relative to."""
 
     RECORDED = 0
-    """The take as it was recorded."""
+    """The track as it was recorded."""
     LOUDEST = 1
     """Its own loudest half second, RMS."""
     OVER_THE_REST = 2
@@ -40,9 +40,9 @@ class Level(IntEnum):
 class Part(NamedTuple):
     """One source in a mixture, and what is done to it."""
 
-    take: int
+    track: int
     start: int
-    """First sample of the take; what is played lasts `n_in` of its samples, `FADE` at either end
+    """First sample of the track; what is played lasts `n_in` of its samples, `FADE` at either end
     left out.
     """
     n_in: int
@@ -103,7 +103,7 @@ class Plan(NamedTuple):
     mixture_of: Tensor
     """(P,) in which mixture a part sounds; the rest of its numbers as in `Part`."""
     is_voice: Tensor
-    take: Tensor
+    track: Tensor
     start: Tensor
     n_in: Tensor
     equaliser: Tensor

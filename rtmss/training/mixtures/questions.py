@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rtmss.datasets.taxonomy import HIDES, MIXES
 from rtmss.training.mixtures.augment import FADE
-from rtmss.training.mixtures.bank import Bank, Take, Urn
+from rtmss.training.mixtures.bank import Bank, Track, Urn
 from rtmss.training.mixtures.plan import Part, Target
 from rtmss.training.recipe import EpisodeRecipe
 
@@ -27,23 +27,23 @@ class Questions:
         recipe: EpisodeRecipe,
         families: dict[str, list[int]],
     ) -> None:
-        """`families` are the takes of each, of which clips are cut."""
+        """`families` are the tracks of each, of which clips are cut."""
         self.bank = bank
         self.embeddings = embeddings
         self.recipe = recipe
         self.families = families
         self.nothing = np.zeros(embeddings[0].shape[1], np.float32)
         groups: dict[tuple[str, ...], list[int]] = {}
-        for index in sorted(index for takes in families.values() for index in takes):
+        for index in sorted(index for tracks in families.values() for index in tracks):
             family, label, source = self._kinds(index)
             for kind in ((family,), (family, label), (family, label, source)):
                 groups.setdefault(kind, []).append(index)
-        self.urns = {kind: Urn(bank, takes) for kind, takes in groups.items()}
-        """The takes of each family, of its instruments, and of their sources."""
+        self.urns = {kind: Urn(bank, tracks) for kind, tracks in groups.items()}
+        """The tracks of each family, of its instruments, and of their sources."""
 
     def family(self, part: Part) -> str:
-        """The family of a part's take."""
-        return self.bank.takes[part.take].family
+        """The family of a part's track."""
+        return self.bank.tracks[part.track].family
 
     def draw_family(self, among: Sequence[str], rng: np.random.Generator) -> str:
         """One of them, by the recipe's weights."""
@@ -55,12 +55,12 @@ class Questions:
         belongs to them.
         """
         unknown = self._hidden(parts, only_mixes=True)
-        heard = {self.family(part) for part in parts if self._sounds_in(part)}
-        return sorted(heard - {"other"} - unknown)
+        audible = {self.family(part) for part in parts if self._sounds_in(part)}
+        return sorted(audible - {"other"} - unknown)
 
     def is_mix(self, part: Part) -> bool:
         """Whether a part holds several families without telling them apart."""
-        return self.bank.takes[part.take].label in MIXES
+        return self.bank.tracks[part.track].label in MIXES
 
     def ask(self, parts: list[Part], rng: np.random.Generator) -> list[Target]:
         """What each condition asks for: different families of the mixture, some absent from it."""
@@ -80,12 +80,12 @@ class Questions:
         return targets + [self.about(parts, other, rng) for other in others]
 
     def tells_apart(self, parts: list[Part], family: str) -> bool:
-        """Whether several takes of `family` play, no two of which a clip could mean alike."""
-        takes = [
-            self.bank.takes[index]
-            for index in {part.take for part in parts if self.family(part) == family}
+        """Whether several tracks of `family` play, no two of which a clip could mean alike."""
+        tracks = [
+            self.bank.tracks[index]
+            for index in {part.track for part in parts if self.family(part) == family}
         ]
-        pairs = [(one, other) for number, one in enumerate(takes) for other in takes[:number]]
+        pairs = [(one, other) for number, one in enumerate(tracks) for other in tracks[:number]]
         return bool(pairs) and all(_differ(one, other) for one, other in pairs)
 
     def _choose(
@@ -110,7 +110,7 @@ class Questions:
 
     def _hidden(self, parts: list[Part], *, only_mixes: bool = False) -> set[str]:
         """Families that may sound in parts without being named, ..."""
-        labels = {self.bank.takes[part.take].label for part in parts}
+        labels = {self.bank.tracks[part.track].label for part in parts}
         return {
             family
             for label in labels
@@ -119,9 +119,9 @@ class Questions:
         }
 
     def _sounds_in(self, part: Part) -> bool:
-        """Whether the take sounds where the part plays it."""
+        """Whether the track sounds where the part plays it."""
         half = self.bank.sample_rate // 2
-        blocks = self.bank.active_blocks(part.take)
+        blocks = self.bank.active_blocks(part.track)
         first, last = (part.start + FADE) / half, (part.start + part.n_in - FADE) / half
         return bool(((blocks + 0.75 > first) & (blocks + 0.25 < last)).any())
 
@@ -155,16 +155,16 @@ class Questions:
         half of the cases with the others as negatives.
         """
         own = [n for n, part in enumerate(parts) if self.family(part) == family]
-        sounding = sorted({parts[n].take for n in own if self._sounds_in(parts[n])})
-        take = sounding[rng.integers(len(sounding))]
-        one = [n for n in own if parts[n].take == take]
+        sounding = sorted({parts[n].track for n in own if self._sounds_in(parts[n])})
+        track = sounding[rng.integers(len(sounding))]
+        one = [n for n in own if parts[n].track == track]
         rest = [n for n in range(len(parts)) if n not in one]
-        mean = self._clips_of_one(parts, take, rng)
+        mean = self._clips_of_one(parts, track, rng)
         if rng.random() < self.recipe.negatives_only:
             return Target(rest, self.nothing, mean)
         if rng.random() < 0.5:
             return Target(one, mean, self.nothing)
-        distractors = sorted({parts[n].take for n in own} - {take})
+        distractors = sorted({parts[n].track for n in own} - {track})
         return Target(
             one,
             mean,
@@ -174,23 +174,23 @@ class Questions:
         )
 
     def _clips_of_one(
-        self, parts: list[Part], take: int, rng: np.random.Generator
+        self, parts: list[Part], track: int, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Mean embedding of 1 to `max_clips` clips of one take in a mixture, and of others of the
+        """Mean embedding of 1 to `max_clips` clips of one track in a mixture, and of others of the
         same source, as far as none of those plays in it too.
         """
-        urn = self.urns[self._kinds(take)]
-        is_alone = not {part.take for part in parts} & (set(urn.indices) - {take})
+        urn = self.urns[self._kinds(track)]
+        is_alone = not {part.track for part in parts} & (set(urn.indices) - {track})
         clips = []
         for _ in range(int(rng.integers(1, self.recipe.max_clips + 1))):
             is_elsewhere = is_alone and rng.random() < 0.4
-            clips.append(self._clip(urn.draw(rng) if is_elsewhere else take, rng))
+            clips.append(self._clip(urn.draw(rng) if is_elsewhere else track, rng))
         return np.asarray(np.mean(clips, axis=0), np.float32)
 
     def _clips(
         self, parts: list[Part], family: str, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Mean embedding of 1 to `max_clips` clips: of the parts' own takes, sources or
+        """Mean embedding of 1 to `max_clips` clips: of the parts' own tracks, sources or
         instruments.
 
         With `family`, clips may also be of any instrument of it; without parts they must be. Every
@@ -204,7 +204,7 @@ class Questions:
             if not parts or (wide and family and toss < 0.8):
                 index = self.urns[family,].draw(rng)
             else:
-                own = parts[number % len(parts)].take
+                own = parts[number % len(parts)].track
                 kinds = self._kinds(own)
                 index = (
                     own if toss < 0.35 else self.urns[kinds[:2] if toss > 0.7 else kinds].draw(rng)
@@ -213,23 +213,23 @@ class Questions:
         return np.asarray(np.mean(clips, axis=0), np.float32)
 
     def _kinds(self, index: int) -> tuple[str, str, str]:
-        take = self.bank.takes[index]
-        return take.family, take.label, take.source
+        track = self.bank.tracks[index]
+        return track.family, track.label, track.source
 
-    def _clip(self, take: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        """(E,) embedding of a clip of a few of the take's segments."""
-        segments = self.embeddings[take]
+    def _clip(self, track: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """(E,) embedding of a clip of a few of the track's segments."""
+        segments = self.embeddings[track]
         first = rng.integers(len(segments))
         clip = segments[first : first + rng.integers(1, 5)].mean(0)
         return np.asarray(clip / np.linalg.norm(clip), np.float32)
 
 
 def _once(parts: list[Part]) -> set[int]:
-    """Numbers of the parts, one for each take."""
-    return set({part.take: n for n, part in reversed(list(enumerate(parts)))}.values())
+    """Numbers of the parts, one for each track."""
+    return set({part.track: n for n, part in reversed(list(enumerate(parts)))}.values())
 
 
-def _differ(one: Take, other: Take) -> bool:
-    """Whether two takes are of different sources; stems of one song are."""
+def _differ(one: Track, other: Track) -> bool:
+    """Whether two tracks are of different sources; stems of one song are."""
     is_one_song = one.song != "" and one.song == other.song
     return is_one_song or (one.source, one.label) != (other.source, other.label)

@@ -193,7 +193,7 @@ def test_too_much_waiting_is_refused_and_what_is_not_fits_into_the_rings(hop: in
     with pytest.raises(UserError, match="16 blocks of 1024 samples are too many"):
         Timeline(2, hop, 1024, DELAY, n_queued=16)
     patient = Timeline(2, hop, 1024, 23040, n_queued=13)
-    assert patient.lag + patient.delay + 2 * patient.block < patient.size // 2
+    assert patient.lag + patient.delay + 2 * patient.block < patient.n_hops * hop // 2
 
 
 def test_the_grid_of_sizes_holds_blocks_that_share_no_factor_with_a_hop() -> None:

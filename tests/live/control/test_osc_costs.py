@@ -39,7 +39,7 @@ DEAR = {
 """Ends of patterns, for which a matcher that tries again and again takes long."""
 
 
-class Desk:
+class ControlSide:
     """A dispatcher with as many stems, and as long names, as there may be."""
 
     def __init__(self, shared: SharedState, make_condition: MakeCondition) -> None:
@@ -69,9 +69,9 @@ def seconds(do: Callable[[], object]) -> float:
 
 
 @pytest.fixture
-def desk(make_condition: MakeCondition) -> Iterator[Desk]:
+def side(make_condition: MakeCondition) -> Iterator[ControlSide]:
     shared = SharedState.create(12)
-    yield Desk(shared, make_condition)
+    yield ControlSide(shared, make_condition)
     shared.close(unlink=True)
 
 
@@ -82,30 +82,30 @@ def patterns(end: str, n: int) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("end", DEAR.values(), ids=DEAR)
-def test_a_pattern_of_100_bytes_costs_little(desk: Desk, end: str) -> None:
-    costs = [desk.seconds(data) for data in patterns(end, 8)]
+def test_a_pattern_of_100_bytes_costs_little(side: ControlSide, end: str) -> None:
+    costs = [side.seconds(data) for data in patterns(end, 8)]
     assert min(costs) < 0.004
 
 
 @pytest.mark.parametrize("end", DEAR.values(), ids=DEAR)
-def test_256_patterns_in_one_datagram_cost_little(desk: Desk, end: str) -> None:
-    assert desk.seconds(bundle(list(patterns(end, 256)))) < 1.0
+def test_256_patterns_in_one_datagram_cost_little(side: ControlSide, end: str) -> None:
+    assert side.seconds(bundle(list(patterns(end, 256)))) < 1.0
 
 
-def test_a_range_of_letters_costs_no_more_than_its_ends(desk: Desk) -> None:
+def test_a_range_of_letters_costs_no_more_than_its_ends(side: ControlSide) -> None:
     wide = message("/rtmss/subscribe", "/rtmss/[ -\U000e01ef]*")
-    assert desk.seconds(wide) < 0.02
+    assert side.seconds(wide) < 0.02
     assert select("/[!-\U000e01ef]", ("/a", "/ab")) == ("/a",)
 
 
-def test_256_addresses_that_are_not_there_cost_little(desk: Desk) -> None:
-    name = desk.controller.scene.stems[0].name
+def test_256_addresses_that_are_not_there_cost_little(side: ControlSide) -> None:
+    name = side.controller.scene.stems[0].name
     wrong = [message(f"/rtmss/stem/{name}/gaim{number}") for number in range(256)]
-    assert desk.seconds(bundle(wrong)) < 1.0
+    assert side.seconds(bundle(wrong)) < 1.0
 
 
 def test_the_same_question_256_times_looks_into_folders_once(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    side: ControlSide, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = []
 
@@ -113,17 +113,17 @@ def test_the_same_question_256_times_looks_into_folders_once(
         looks.append(1)
         return {}
 
-    monkeypatch.setattr(desk.controller.library, "presets", look)
-    answers = desk.handle(bundle([message("/rtmss/presets")] * 256))
+    monkeypatch.setattr(side.controller.library, "presets", look)
+    answers = side.handle(bundle([message("/rtmss/presets")] * 256))
     assert len(answers) == 256
     assert len(looks) == 1
 
 
-def test_32_subscribers_with_such_patterns_cost_little(desk: Desk) -> None:
+def test_32_subscribers_with_such_patterns_cost_little(side: ControlSide) -> None:
     peers = Peers()
     for port, end in zip(range(MAX_PEERS), itertools.cycle(DEAR.values()), strict=False):
         peers.subscribe(Peer("127.0.0.1", port), f"/rtmss/stem/{end}{port:03d}", 30, 0.0)
-    values = scene_values(desk.controller)
+    values = scene_values(side.controller)
     assert seconds(lambda: peers.changes(values)) < 0.2
     assert min(seconds(lambda: peers.changes(dict(values))) for _ in range(5)) < 0.005
 
@@ -135,19 +135,19 @@ def scheduled(n: int, seconds: float) -> bytes:
     return b"#bundle\0" + tag + (struct.pack(">I", len(one)) + one) * n
 
 
-def test_scheduled_bundles_of_1024_targets_cost_what_their_bytes_do(desk: Desk) -> None:
-    cost = seconds(lambda: [desk.handle(scheduled(128, 50)) for _ in range(16)])
-    assert len(desk.controller.scheduled) == 16
+def test_scheduled_bundles_of_1024_targets_cost_what_their_bytes_do(side: ControlSide) -> None:
+    cost = seconds(lambda: [side.handle(scheduled(128, 50)) for _ in range(16)])
+    assert len(side.controller.scheduled) == 16
     assert cost < 3.0
 
 
-def test_256_scheduled_bundles_about_to_be_heard_cost_little(desk: Desk) -> None:
+def test_256_scheduled_bundles_about_to_be_heard_cost_little(side: ControlSide) -> None:
     for number in range(256):
         change = PacketChange(ME)
-        for stem in desk.controller.scene.stems:
+        for stem in side.controller.scene.stems:
             change.set_value(f"/rtmss/stem/{stem.name}/gain", -float(number % 60))
-        desk.controller.change(change, 101 + number % 32)
-    assert seconds(desk.controller.flush) < 0.5
+        side.controller.change(change, 101 + number % 32)
+    assert seconds(side.controller.flush) < 0.5
 
 
 SETTABLE = st.one_of(
@@ -175,7 +175,7 @@ SETTABLE = st.one_of(
 )
 @given(st.lists(SETTABLE, max_size=12))
 def test_a_packet_changes_what_its_messages_one_by_one_would(
-    desk: Desk, make_condition: MakeCondition, rows: list[tuple[str, str, float]]
+    side: ControlSide, make_condition: MakeCondition, rows: list[tuple[str, str, float]]
 ) -> None:
     before = Scene((Stem("one", make_condition()), Stem("two", make_condition())))
     before = before.with_strip("two", solo=True)
@@ -183,21 +183,21 @@ def test_a_packet_changes_what_its_messages_one_by_one_would(
         message("/".join(filter(None, ["/rtmss", owner, leaf])), value)
         for owner, leaf, value in rows
     ]
-    desk.controller.scene = before
+    side.controller.scene = before
     for one in messages:
-        assert desk.handle(one) == []
-    expected = desk.controller.scene
-    desk.controller.scene = before
-    assert not messages or desk.handle(bundle(messages)) == []
-    assert desk.controller.scene == expected
+        assert side.handle(one) == []
+    expected = side.controller.scene
+    side.controller.scene = before
+    assert not messages or side.handle(bundle(messages)) == []
+    assert side.controller.scene == expected
 
 
-def test_a_change_of_a_stem_that_has_gone_is_refused_as_a_whole(desk: Desk) -> None:
+def test_a_change_of_a_stem_that_has_gone_is_refused_as_a_whole(side: ControlSide) -> None:
     change = PacketChange(ME)
     change.set_value("/rtmss/stem/gone/gain", -1.0)
     change.set_value("/rtmss/bypass", True)
     with pytest.raises(UserError, match="no stem 'gone'"):
-        change(desk.controller.scene)
+        change(side.controller.scene)
 
 
 # Patterns against a matcher that tries everything.

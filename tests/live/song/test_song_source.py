@@ -135,7 +135,7 @@ def test_where_frames_come_more_often_as_much_of_the_song_is_heard_beforehand(pr
     # The work in a silent hop keeps its share of the time there is.
     assert warm_up.block * 512 == 4 * hop
     timeline = Timeline(2, hop, 1024, config.delay)
-    assert (1 + warm_up.silence(warm_up.most)) * hop + timeline.lag < timeline.size
+    assert (1 + warm_up.silence(warm_up.most)) * hop + timeline.lag < timeline.n_hops * hop
 
 
 @pytest.mark.parametrize("channels", [1, 2])

@@ -247,14 +247,14 @@ def test_a_seed_fixes_everything(noise: Noise) -> None:
 
 
 def test_a_growl_is_low_and_leaves_the_rest_as_it_was(noise: Noise) -> None:
-    audio, n_growling = torch.from_numpy(noise(44100)), 0
+    audio, n_with_bass = torch.from_numpy(noise(44100)), 0
     for seed in range(8):
         sound = torch.from_numpy(draw_noise_bass(44100, 44100, np.random.default_rng(seed)))
         added = put_under(audio[None], torch.tensor([0]), sound[None])[0] - audio
         power = torch.fft.rfft(added).abs().square().sum(0)  # bins of 1 Hz
-        n_growling += int(added.square().mean() > 1e-3 * audio.square().mean())
+        n_with_bass += int(added.square().mean() > 1e-3 * audio.square().mean())
         assert power[400:].sum() <= 1e-3 * power.sum()
-    assert n_growling >= 4
+    assert n_with_bass >= 4
 
 
 def test_sub_notes_are_tones_below_the_sound(noise: Noise) -> None:

@@ -11,9 +11,9 @@ from rtmss.training.mixtures.bank import (
     FAMILIES,
     FAMILY_OF,
     Bank,
-    Take,
+    Track,
     choose_share,
-    find_takes,
+    find_tracks,
     load_bank,
 )
 
@@ -41,7 +41,7 @@ def bank(tmp_path: Path, folder: Path) -> Bank:
 
 
 def index_of(bank: Bank, path: str) -> int:
-    return next(i for i, take in enumerate(bank.takes) if take.path == path)
+    return next(i for i, track in enumerate(bank.tracks) if track.path == path)
 
 
 def test_every_label_belongs_to_one_family() -> None:
@@ -51,7 +51,8 @@ def test_every_label_belongs_to_one_family() -> None:
 
 def test_the_takes_of_a_split_are_found_with_their_sources(folder: Path) -> None:
     found = {
-        (take.path, take.label, take.source, take.song) for take in find_takes(folder, "train")
+        (track.path, track.label, track.source, track.song)
+        for track in find_tracks(folder, "train")
     }
     assert found == {
         ("songs/train/tune/vocals.wav", "vocals", "tune", "tune"),
@@ -68,7 +69,7 @@ def test_a_crop_is_the_audio_of_the_file(bank: Bank, noise: Noise) -> None:
 
 
 def test_a_take_at_another_rate_is_resampled(bank: Bank) -> None:
-    assert bank.takes[index_of(bank, "voice/train/bo/hum.wav")].n_samples == 16000
+    assert bank.tracks[index_of(bank, "voice/train/bo/hum.wav")].n_samples == 16000
 
 
 @pytest.mark.parametrize(
@@ -108,7 +109,7 @@ def test_the_second_load_decodes_nothing(tmp_path: Path, folder: Path, bank: Ban
     for path in folder.rglob("*.wav"):
         path.write_bytes(b"x" * path.stat().st_size)  # no audio any more
     again = load_bank(folder, "train", tmp_path / "cache", RATE)
-    assert again.takes == bank.takes
+    assert again.tracks == bank.tracks
     assert all(
         np.array_equal(one, other) for one, other in zip(again.audio, bank.audio, strict=True)
     )
@@ -128,7 +129,7 @@ def test_an_unknown_stem_is_named_with_the_choices(
 ) -> None:
     write_audio(folder / "songs/train/tune/kazoo.wav", noise(100), RATE)
     with pytest.raises(ConfigError, match=r"unknown stem 'kazoo'; known: accordion, "):
-        find_takes(folder, "train")
+        find_tracks(folder, "train")
 
 
 def test_an_unknown_instrument_is_named_with_the_choices(
@@ -136,26 +137,28 @@ def test_an_unknown_instrument_is_named_with_the_choices(
 ) -> None:
     write_audio(folder / "performances/train/kazoo/a__b.wav", noise(100), RATE)
     with pytest.raises(ConfigError, match=r"unknown instrument 'kazoo'; known: accordion, "):
-        find_takes(folder, "train")
+        find_tracks(folder, "train")
 
 
 def test_an_empty_folder_says_what_was_expected(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no takes for 'train'; expected songs/train/<song>"):
+    with pytest.raises(ConfigError, match="no tracks for 'train'; expected songs/train/<song>"):
         load_bank(tmp_path, "train", tmp_path / "cache", RATE)
 
 
 @pytest.fixture
-def takes() -> list[Take]:
-    """Two takes of each: 12 songs' drums, 6 singers, 2 violinists."""
-    songs = [Take(f"{n}/{part}", "drums", "kit", f"song {n}") for n in range(12) for part in (1, 2)]
+def tracks() -> list[Track]:
+    """Two tracks of each: 12 songs' drums, 6 singers, 2 violinists."""
+    songs = [
+        Track(f"{n}/{part}", "drums", "kit", f"song {n}") for n in range(12) for part in (1, 2)
+    ]
     singers = [
-        Take(f"v{n}/{part}", "vocals", f"singer {n}", "") for n in range(6) for part in (1, 2)
+        Track(f"v{n}/{part}", "vocals", f"singer {n}", "") for n in range(6) for part in (1, 2)
     ]
     return (
         songs
         + singers
         + [
-            Take(f"s{n}/{part}", "violin", f"violinist {n}", "")
+            Track(f"s{n}/{part}", "violin", f"violinist {n}", "")
             for n in range(2)
             for part in (1, 2)
         ]
@@ -167,27 +170,27 @@ def takes() -> list[Take]:
     [(1.0, 12, 6, 2), (0.25, 3, 2, 1), (0.01, 1, 1, 1)],
 )
 def test_a_share_has_whole_songs_and_sources_and_at_least_one_of_each(
-    takes: list[Take], share: float, n_songs: int, n_singers: int, n_violinists: int
+    tracks: list[Track], share: float, n_songs: int, n_singers: int, n_violinists: int
 ) -> None:
-    kept = [takes[index] for index in choose_share(takes, range(len(takes)), share, seed=3)]
+    kept = [tracks[index] for index in choose_share(tracks, range(len(tracks)), share, seed=3)]
     assert len(kept) == 2 * (n_songs + n_singers + n_violinists)
-    assert len({take.song for take in kept if take.song}) == n_songs
+    assert len({track.song for track in kept if track.song}) == n_songs
     for label, n in [("vocals", n_singers), ("violin", n_violinists)]:
-        assert len({take.source for take in kept if take.label == label}) == n
+        assert len({track.source for track in kept if track.label == label}) == n
 
 
-def test_a_share_is_of_what_is_named(takes: list[Take]) -> None:
-    assert choose_share(takes, [5, 4, 30], 1.0, seed=3) == [4, 5, 30]
+def test_a_share_is_of_what_is_named(tracks: list[Track]) -> None:
+    assert choose_share(tracks, [5, 4, 30], 1.0, seed=3) == [4, 5, 30]
 
 
 def test_a_smaller_share_is_part_of_a_larger_one_and_another_seed_draws_another(
-    takes: list[Take],
+    tracks: list[Track],
 ) -> None:
     shares = [
-        set(choose_share(takes, range(len(takes)), share, seed=3)) for share in (0.1, 0.3, 0.6)
+        set(choose_share(tracks, range(len(tracks)), share, seed=3)) for share in (0.1, 0.3, 0.6)
     ]
     assert shares[0] < shares[1] < shares[2]
-    assert shares[1] != set(choose_share(takes, range(len(takes)), 0.3, seed=4))
+    assert shares[1] != set(choose_share(tracks, range(len(tracks)), 0.3, seed=4))
 
 
 def test_a_take_knows_where_it_was_cut_off(
@@ -196,7 +199,7 @@ def test_a_take_knows_where_it_was_cut_off(
     write_audio(folder / "voice/train/dull/hum.wav", noise(8 * 8000, 1, 3), 8000)
     write_audio(folder / "voice/train/full/hum.wav", noise(8 * 44100, 1, 4), 44100)
     bank = load_bank(folder, "train", tmp_path / "cache", 44100)
-    widths = {take.path: take.bandwidth_hz for take in bank.takes}
+    widths = {track.path: track.bandwidth_hz for track in bank.tracks}
     assert widths["voice/train/dull/hum.wav"] == pytest.approx(3750, abs=250)
     assert widths["voice/train/full/hum.wav"] == float("inf")
 
@@ -208,5 +211,5 @@ def test_a_bank_that_was_decoded_before_learns_its_bandwidths(
         kept.unlink()
     for path in folder.rglob("*.wav"):
         path.write_bytes(b"x" * path.stat().st_size)  # no audio any more
-    assert load_bank(folder, "train", tmp_path / "cache", RATE).takes == bank.takes
+    assert load_bank(folder, "train", tmp_path / "cache", RATE).tracks == bank.tracks
     assert list((tmp_path / "cache").glob("bandwidths-*.json"))

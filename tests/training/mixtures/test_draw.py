@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from helpers.makers import WriteAudio
-from helpers.takes import write_takes
+from helpers.tracks import write_tracks
 from rtmss.config import SeparatorConfig
 from rtmss.signal.dynamics import UNMASTERED
 from rtmss.training.mixtures.bank import Bank, choose_share, load_bank
@@ -26,9 +26,11 @@ def recipe(tiny_config: SeparatorConfig) -> Recipe:
 
 
 def embeddings_of(bank: Bank) -> list[NDArray[np.float32]]:
-    """Every take's clips all point where its family points."""
-    families = sorted({take.family for take in bank.takes})
-    return [np.eye(16, dtype=np.float32)[[families.index(take.family)] * 5] for take in bank.takes]
+    """Every track's clips all point where its family points."""
+    families = sorted({track.family for track in bank.tracks})
+    return [
+        np.eye(16, dtype=np.float32)[[families.index(track.family)] * 5] for track in bank.tracks
+    ]
 
 
 def draw(
@@ -171,11 +173,11 @@ def test_a_batch_is_known_by_its_number(band: Bank, recipe: Recipe) -> None:
 
 
 def test_a_share_of_the_data_is_all_that_plays(band: Bank, recipe: Recipe) -> None:
-    kept = set(choose_share(band.takes, range(len(band.takes)), 0.5, recipe.seed))
+    kept = set(choose_share(band.tracks, range(len(band.tracks)), 0.5, recipe.seed))
     episodes = recipe.episodes.model_copy(update={"data_share": 0.5})
     plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
-    assert len(kept) < len(band.takes)
-    assert {int(take) for number in range(N_BATCHES) for take in plans[number].take} <= kept
+    assert len(kept) < len(band.tracks)
+    assert {int(track) for number in range(N_BATCHES) for track in plans[number].track} <= kept
 
 
 def test_doubled_parts_are_the_same_take_a_moment_apart_and_wanted_together(
@@ -189,12 +191,12 @@ def test_doubled_parts_are_the_same_take_a_moment_apart_and_wanted_together(
     for plan in (plans[number] for number in range(N_BATCHES)):
         for mixture in range(len(plan.gain)):
             parts = (plan.mixture_of == mixture).nonzero()[:, 0].tolist()
-            families = [band.takes[int(plan.take[part])].family for part in parts]
+            families = [band.tracks[int(plan.track[part])].family for part in parts]
             for family in DOUBLED & set(families):
                 first, second = (
                     part for part, name in zip(parts, families, strict=True) if name == family
                 )
-                assert plan.take[first] == plan.take[second]
+                assert plan.track[first] == plan.track[second]
                 middle = plan.start[[first, second]] + plan.n_in[[first, second]] / 2
                 assert float(middle.diff().abs()) <= 0.03 * band.sample_rate + 1
                 speeds.append(int(plan.n_in[second]) / int(plan.n_in[first]))
@@ -238,10 +240,10 @@ def test_only_voices_have_their_formants_moved(band: Bank, recipe: Recipe) -> No
     episodes = recipe.episodes.model_copy(update={"formants": 1.0})
     plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
     drawn = [plans[number] for number in range(N_BATCHES)]
-    takes, formants = (
-        torch.cat([getattr(plan, name) for plan in drawn]) for name in ("take", "formants")
+    tracks, formants = (
+        torch.cat([getattr(plan, name) for plan in drawn]) for name in ("track", "formants")
     )
-    are_voices = torch.tensor([band.takes[int(take)].family == "vocals" for take in takes])
+    are_voices = torch.tensor([band.tracks[int(track)].family == "vocals" for track in tracks])
     assert are_voices.any()
     assert torch.equal(formants != 1, are_voices)
 
@@ -273,7 +275,7 @@ def test_a_song_without_a_singer_is_given_one(
 ) -> None:
     paths = ["songs/train/x/drums.wav", "songs/train/x/guitar.wav", "voice/train/cy/1.wav"]
     bank = load_bank(
-        write_takes(tmp_path / "data", paths, write_audio), "train", tmp_path / "cache", 8000
+        write_tracks(tmp_path / "data", paths, write_audio), "train", tmp_path / "cache", 8000
     )
     episodes = draw(
         bank, recipe, 10, coherent=1.0, added_voice=share, positives_only=1.0, negatives_only=0.0
@@ -293,7 +295,7 @@ def test_a_song_without_a_singer_is_given_one(
 def test_rivals_are_drawn_without_regard_to_their_weight_as_targets(
     band: Bank, recipe: Recipe
 ) -> None:
-    # strings and brass are nobody's target, so that as a third part they come only as rivals
+    # strings and brass are nobody's target, so that as a third part they come only as distractors
     weights = {
         "vocals": 1.0,
         "drums": 1.0,
@@ -302,7 +304,7 @@ def test_rivals_are_drawn_without_regard_to_their_weight_as_targets(
         "strings": 1e-9,
         "brass": 1e-9,
     }
-    takes = Episodes(band, embeddings_of(band), recipe).families
+    tracks = Episodes(band, embeddings_of(band), recipe).families
     heard = {}
     for share in (0.0, 1.0):
         episode_recipe = recipe.episodes.model_copy(
@@ -312,28 +314,26 @@ def test_rivals_are_drawn_without_regard_to_their_weight_as_targets(
             band, embeddings_of(band), recipe.model_copy(update={"episodes": episode_recipe})
         )
         rng = np.random.default_rng(0)
-        parts = [part.take for _ in range(20) for part in episodes._gathering(rng)]
-        heard[share] = sum(take in (*takes["strings"], *takes["brass"]) for take in parts)
+        parts = [part.track for _ in range(20) for part in episodes._random_mix(rng)]
+        heard[share] = sum(track in (*tracks["strings"], *tracks["brass"]) for track in parts)
     assert heard[0.0] == 0
     assert heard[1.0] > 8
 
 
 @pytest.mark.parametrize(("stem", "is_heard"), [("guitar", False), ("synth", True)])
-@pytest.mark.parametrize("disguise", ["growl", "sub_notes"])
+@pytest.mark.parametrize("kind", ["growl", "sub_notes"])
 def test_synthesizers_growl_and_others_do_not(
     tmp_path: Path,
     recipe: Recipe,
     write_audio: WriteAudio,
     stem: str,
     is_heard: bool,
-    disguise: str,
+    kind: str,
 ) -> None:
     paths = ["songs/train/x/drums.wav", f"songs/train/x/{stem}.wav"]
     bank = load_bank(
-        write_takes(tmp_path / "data", paths, write_audio), "train", tmp_path / "cache", 8000
+        write_tracks(tmp_path / "data", paths, write_audio), "train", tmp_path / "cache", 8000
     )
     songs: dict[str, object] = {"coherent": 1.0, "growl": 0.0, "sub_notes": 0.0}
-    without, growling = (
-        draw(bank, recipe, 3, 0, **songs | {disguise: share}) for share in (0.0, 1.0)
-    )
-    assert torch.equal(without[2].mixture, growling[2].mixture) != is_heard
+    without, with_it = (draw(bank, recipe, 3, 0, **songs | {kind: share}) for share in (0.0, 1.0))
+    assert torch.equal(without[2].mixture, with_it[2].mixture) != is_heard

@@ -1,4 +1,4 @@
-"""What a plan sounds like, read from disk and from a shelf on a device."""
+"""What a plan sounds like, read from disk and from a bank on a device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from helpers.makers import Noise
 from rtmss.config import SeparatorConfig
 from rtmss.signal.dynamics import UNCOMPRESSED, UNMASTERED
 from rtmss.training.mixtures.augment import DRY, FADE, PLAIN
-from rtmss.training.mixtures.bank import Bank, Take
+from rtmss.training.mixtures.bank import Bank, Track
 from rtmss.training.mixtures.device_bank import DeviceBank
 from rtmss.training.mixtures.draw import Episodes
 from rtmss.training.mixtures.mixdown import Mixdown
@@ -25,17 +25,17 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def bank(noise: Noise) -> Bank:
-    """A mono take and a stereo take, each three seconds of noise below 1.5 kHz, which any speed
+    """A mono track and a stereo track, each three seconds of noise below 1.5 kHz, which any speed
     keeps.
     """
-    takes, audio = [], []
+    tracks, audio = [], []
     for number, n_channels in enumerate((1, 2)):
         spectrum = np.fft.rfft(noise(3 * RATE, n_channels))
         spectrum[:, 3 * 1500 :] = 0
         smooth = np.fft.irfft(spectrum)
         audio.append(np.round(smooth.T * 20000 / np.abs(smooth).max()).astype(np.int16))
-        takes.append(
-            Take(
+        tracks.append(
+            Track(
                 f"{number}.wav",
                 "synth",
                 f"player {number}",
@@ -45,12 +45,12 @@ def bank(noise: Noise) -> Bank:
             )
         )
     levels = [np.full(6, 0.1, np.float32)] * 2
-    return Bank(takes, audio, levels, RATE)
+    return Bank(tracks, audio, levels, RATE)
 
 
-def plan(takes: list[int], **changes: Tensor) -> Plan:
-    """All parts in one mixture, undisguised; each is wanted by a target of its own."""
-    n = len(takes)
+def plan(tracks: list[int], **changes: Tensor) -> Plan:
+    """All parts in one mixture, as recorded; each is wanted by a target of its own."""
+    n = len(tracks)
     nobody, silent = torch.zeros(0, dtype=torch.long), torch.zeros(0, N, dtype=torch.float16)
     whole = Plan(
         seed=torch.tensor(1),
@@ -63,7 +63,7 @@ def plan(takes: list[int], **changes: Tensor) -> Plan:
         wanted_parts=torch.arange(n),
         mixture_of=torch.zeros(n, dtype=torch.long),
         is_voice=torch.zeros(n, dtype=torch.bool),
-        take=torch.tensor(takes),
+        track=torch.tensor(tracks),
         start=torch.full((n,), 500),
         n_in=torch.full((n,), N + 2 * FADE),
         equaliser=torch.tensor([PLAIN] * n),
@@ -157,7 +157,7 @@ def test_what_is_played_faster_does_not_fold(bank: Bank) -> None:
         :, None
     ]
     device_bank = DeviceBank(
-        Bank(bank.takes[:1], [high], bank.levels[:1], RATE), CPU, compiled=False
+        Bank(bank.tracks[:1], [high], bank.levels[:1], RATE), CPU, compiled=False
     )
     wanted = plan([0], n_in=torch.tensor([round(1.33 * (N + 2 * FADE))]))
     played = device_bank.play(wanted, N + 2 * FADE)  # 4.9 kHz are above half of 8 kHz
@@ -168,12 +168,12 @@ def test_drawn_episodes_are_the_same_from_a_shelf(band: Bank, tiny_config: Separ
     recipe = Recipe(
         model=tiny_config, loop=LoopRecipe(batch=4), episodes=EpisodeRecipe(seconds=1.0)
     )
-    plans = Episodes(band, [np.ones((2, 16), np.float32)] * len(band.takes), recipe)
+    plans = Episodes(band, [np.ones((2, 16), np.float32)] * len(band.tracks), recipe)
     read, on_device = (Mixdown(band, plans.n_samples, CPU) for _ in range(2))
     on_device.device_bank = DeviceBank(band, CPU, compiled=False)
     for number in range(3):
         ours, theirs = read(plans[number]), on_device(plans[number])
-        # The takes are white noise, of which an interpolation loses the highest octave's top.
+        # The tracks are white noise, of which an interpolation loses the highest octave's top.
         assert (ours.mixture - theirs.mixture).square().mean() < 0.1 * ours.mixture.square().mean()
         assert ours.targets.shape == theirs.targets.shape
         assert torch.equal(ours.positive, theirs.positive)
@@ -197,7 +197,7 @@ def test_all_voices_together_lie_at_their_level_over_all_the_rest(bank: Bank) ->
 
 
 def test_voices_that_are_silent_for_a_while_are_levelled_where_they_sound(bank: Bank) -> None:
-    # The take ends in the middle of what is heard.
+    # The track ends in the middle of what is heard.
     sung = plan(
         [0, 1],
         start=torch.tensor([3 * RATE - FADE - RATE // 2, 500]),

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from helpers.makers import WriteAudio
-from helpers.takes import write_takes
+from helpers.tracks import write_tracks
 from rtmss.config import SeparatorConfig
 from rtmss.training.mixtures.bank import Bank, load_bank
 from rtmss.training.mixtures.draw import CROWD, Episodes
@@ -37,15 +37,15 @@ def records(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) -
     """A record split in two, a guitar over a backing that may hold guitars, lead and choir, solos,
     two singers.
     """
-    folder = write_takes(
+    folder = write_tracks(
         tmp_path_factory.mktemp("records"), [*SONGS, *BAND, *SOLOS, *VOICES], write_audio
     )
     return load_bank(folder, "train", folder, 8000)
 
 
 def embeddings_of(bank: Bank) -> list[NDArray[np.float32]]:
-    """Every take points somewhere else."""
-    return [np.eye(16, dtype=np.float32)[[number] * 3] for number in range(len(bank.takes))]
+    """Every track points somewhere else."""
+    return [np.eye(16, dtype=np.float32)[[number] * 3] for number in range(len(bank.tracks))]
 
 
 @pytest.fixture
@@ -76,16 +76,16 @@ def draw(episodes: Episodes, n: int = 60) -> list[Mixture]:
 
 
 def labels(bank: Bank, mixture: Mixture) -> list[str]:
-    return [bank.takes[part.take].label for part in mixture.parts]
+    return [bank.tracks[part.track].label for part in mixture.parts]
 
 
 def clips(bank: Bank, mean: NDArray[np.float32]) -> set[int]:
-    """Takes that a mean embedding is made of."""
+    """Tracks that a mean embedding is made of."""
     return set(np.flatnonzero(mean).tolist())
 
 
 def families(bank: Bank, target: Target) -> set[str]:
-    return {bank.takes[take].family for take in clips(bank, target.positive)}
+    return {bank.tracks[track].family for track in clips(bank, target.positive)}
 
 
 def test_nobody_is_asked_for_what_a_mix_may_hold(
@@ -110,7 +110,7 @@ def test_everything_except_a_family_is_not_asked_where_a_mix_may_hold_it(
             voices = {
                 n
                 for n, part in enumerate(mixture.parts)
-                if records.takes[part.take].family == "vocals"
+                if records.tracks[part.track].family == "vocals"
             }
             wanted = [set(target.parts) for target in mixture.targets]
             assert all(parts in (voices, set(range(len(names))) - voices) for parts in wanted)
@@ -130,10 +130,10 @@ def test_a_mix_that_leaves_nothing_to_ask_for_is_left_out(
     records: Bank, episodes: Callable[..., Episodes]
 ) -> None:
     plans = episodes()
-    take = {f"{t.song} {t.label}": number for number, t in enumerate(records.takes)}
+    track = {f"{t.song} {t.label}": number for number, t in enumerate(records.tracks)}
     rng = np.random.default_rng(0)
     guitar = plans._solo("guitar", rng)
-    backing = guitar._replace(take=take["metal backing"])
+    backing = guitar._replace(track=track["metal backing"])
     voice = plans._solo("vocals", rng)
     assert plans._answerable([guitar, backing], rng) == [guitar]
     assert plans._answerable([backing, voice], rng) == [backing, voice]
@@ -145,7 +145,7 @@ def test_a_share_of_mixtures_are_a_voice_over_a_whole_accompaniment(
 ) -> None:
     for mixture in draw(episodes(over_backing=1.0), 20):
         assert labels(records, mixture)[0] == "backing"
-        assert [records.takes[part.take].family for part in mixture.parts[1:]] == ["vocals"]
+        assert [records.tracks[part.track].family for part in mixture.parts[1:]] == ["vocals"]
         assert {tuple(target.parts) for target in mixture.targets} <= {(1,), (0,)}
 
 
@@ -172,10 +172,12 @@ def test_what_crowds_a_song_is_of_families_that_it_lacks(
 ) -> None:
     for mixture in draw(episodes(crowded=1.0, coherent=1.0, replaced_voice=0.0), 30):
         added = [
-            records.takes[part.take].family for part in mixture.parts if part.level == Level.LOUDEST
+            records.tracks[part.track].family
+            for part in mixture.parts
+            if part.level == Level.LOUDEST
         ]
         recorded = {
-            records.takes[part.take].family
+            records.tracks[part.track].family
             for part in mixture.parts
             if part.level == Level.RECORDED
         }
@@ -199,25 +201,27 @@ def test_of_two_sources_of_a_family_one_is_wanted_and_then_both(
             replaced_voice=0.0,
         )
     ):
-        takes = [part.take for part in mixture.parts]
-        voices = [n for n, take in enumerate(takes) if records.takes[take].family == "vocals"]
+        tracks = [part.track for part in mixture.parts]
+        voices = [n for n, track in enumerate(tracks) if records.tracks[track].family == "vocals"]
         if len(voices) < 2:
             continue
         one, whole = mixture.targets
         n_pairs += 1
         assert len(one.parts) == 1
         assert whole.parts == voices
-        wanted = records.takes[takes[one.parts[0]]]
-        assert {records.takes[take].source for take in clips(records, one.positive)} == {
+        wanted = records.tracks[tracks[one.parts[0]]]
+        assert {records.tracks[track].source for track in clips(records, one.positive)} == {
             wanted.source
         }
-        assert {records.takes[take].label for take in clips(records, one.positive)} == {
+        assert {records.tracks[track].label for track in clips(records, one.positive)} == {
             wanted.label
         }
         if one.negative.any():
             n_negative += 1
-            rivals = {records.takes[takes[n]].source for n in voices if n != one.parts[0]}
-            assert {records.takes[take].source for take in clips(records, one.negative)} == rivals
+            others = {records.tracks[tracks[n]].source for n in voices if n != one.parts[0]}
+            assert {
+                records.tracks[track].source for track in clips(records, one.negative)
+            } == others
     assert n_pairs > 15
     assert 0.25 < n_negative / n_pairs < 0.75
 
@@ -227,15 +231,17 @@ def test_lead_and_choir_of_one_song_are_told_apart_by_clips_of_that_very_take(
 ) -> None:
     plans, rng = episodes(), np.random.default_rng(0)
     lead, choir = (
-        n for n, take in enumerate(records.takes) if take.song == "duo" and take.family == "vocals"
+        n
+        for n, track in enumerate(records.tracks)
+        if track.song == "duo" and track.family == "vocals"
     )
     part = plans._solo("vocals", rng)._replace(n_in=8000, start=0)
-    parts = [part._replace(take=lead), part._replace(take=choir)]
+    parts = [part._replace(track=lead), part._replace(track=choir)]
     assert plans.questions.tells_apart(parts, "vocals")
     for _ in range(10):
         target = plans.questions.about_one(parts, "vocals", rng)
         if target.positive.any():
-            assert clips(records, target.positive) == {parts[target.parts[0]].take}
+            assert clips(records, target.positive) == {parts[target.parts[0]].track}
 
 
 def test_where_two_takes_of_a_singer_play_clips_are_of_the_wanted_one_alone(
@@ -243,14 +249,16 @@ def test_where_two_takes_of_a_singer_play_clips_are_of_the_wanted_one_alone(
 ) -> None:
     plans, rng = episodes(negatives_only=0.0), np.random.default_rng(0)
     part = plans._solo("vocals", rng)._replace(n_in=8000, start=0)
-    parts = [part._replace(take=n) for n, take in enumerate(records.takes) if take.source == "eve"]
+    parts = [
+        part._replace(track=n) for n, track in enumerate(records.tracks) if track.source == "eve"
+    ]
     alone = [
-        clips(records, plans.questions._clips_of_one(parts[:1], parts[0].take, rng))
+        clips(records, plans.questions._clips_of_one(parts[:1], parts[0].track, rng))
         for _ in range(20)
     ]
     both = [plans.questions.about_one(parts, "vocals", rng) for _ in range(20)]
     assert max(map(len, alone)) == 2
-    assert all(clips(records, target.positive) == {parts[target.parts[0]].take} for target in both)
+    assert all(clips(records, target.positive) == {parts[target.parts[0]].track} for target in both)
 
 
 def test_two_takes_of_one_singer_are_not_told_apart(
@@ -258,8 +266,12 @@ def test_two_takes_of_one_singer_are_not_told_apart(
 ) -> None:
     plans = episodes()
     part = plans._solo("vocals", np.random.default_rng(0))
-    eve = [part._replace(take=n) for n, take in enumerate(records.takes) if take.source == "eve"]
-    fay = [part._replace(take=n) for n, take in enumerate(records.takes) if take.source == "fay"]
+    eve = [
+        part._replace(track=n) for n, track in enumerate(records.tracks) if track.source == "eve"
+    ]
+    fay = [
+        part._replace(track=n) for n, track in enumerate(records.tracks) if track.source == "fay"
+    ]
     assert len(eve) == len(fay) == 2
     assert not plans.questions.tells_apart(eve, "vocals")
     assert not plans.questions.tells_apart([eve[0], eve[0]], "vocals")
@@ -272,7 +284,7 @@ def test_a_singer_to_be_recognized_keeps_pitch_and_formants(
     plans = episodes(same_family=1.0, coherent=0.0, disguise=1.0, formants=1.0)
     voices: list[Part] = []
     for mixture in draw(plans):
-        own = [part for part in mixture.parts if records.takes[part.take].family == "vocals"]
+        own = [part for part in mixture.parts if records.tracks[part.track].family == "vocals"]
         voices += own if len(own) > 1 else []
     assert len(voices) > 10
     assert {part.n_in for part in voices} == {plans._length_at(1.0)}

@@ -78,7 +78,7 @@ class Dispatcher:
         Whatever of it can be refused is answered with `/rtmss/fail`, and then nothing else of it is
         done.
         """
-        # Answers of another host are not answered: two could fail at each other for ever.
+        # Answers of another host are not answered: two could fail at each other without end.
         messages = [one for one in messages if one.address not in _SENT]
         self._panic_first(messages)
         ahead = None if when is None else when - time.time()

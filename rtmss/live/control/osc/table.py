@@ -133,7 +133,7 @@ _SONG = (
         "/rtmss/transport/loops",
         Mode.VALUE,
         (Arg("int", "", 0, MAX_LOOPS),),
-        "How many times the loop is played before the song goes on; 0 for ever",
+        "How many times the loop is played before the song goes on; 0 without end",
     ),
     Row("/rtmss/transport/passes", Mode.QUERY, (), "How many times it has gone back to A", "i"),
 )

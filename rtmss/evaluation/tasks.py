@@ -1,4 +1,4 @@
-"""What weights are judged on, one exam for each piece, and how the exams of an evaluation are
+"""What weights are judged on, one task for each piece, and how the tasks of an evaluation are
 found.
 """
 
@@ -18,7 +18,7 @@ from rtmss.evaluation.voices import Voice, find_voices, lay_voice, name_of, pair
 from rtmss.lookup import find
 
 
-class Exam(Protocol):
+class Task(Protocol):
     """One piece, not yet read."""
 
     @property
@@ -37,7 +37,7 @@ class Exam(Protocol):
 
 
 @dataclass(frozen=True)
-class SongExam:
+class SongTask:
     """A song as it is."""
 
     song: Song
@@ -55,7 +55,7 @@ class SongExam:
 
 
 @dataclass(frozen=True)
-class VoiceExam:
+class VoiceTask:
     """A voice that training never heard, over the backing of a song."""
 
     song: Song
@@ -108,12 +108,12 @@ def choose(materials: Sequence[Material], names: Sequence[str]) -> list[Material
     ]
 
 
-def find_exams(
+def find_tasks(
     materials: Sequence[Material],
     targets: Sequence[str] | None,
     clips: ClipLibrary,
     excerpt: Excerpt,
-) -> list[Exam]:
+) -> list[Task]:
     """The songs of all folders, and if vocals are asked for, unknown voices over their backings.
 
     Args:
@@ -125,30 +125,30 @@ def find_exams(
     Raises:
         ConfigError: a target is unknown.
     """
-    recorded = {recording.take.family for recording in clips.recordings}
+    recorded = {recording.track.family for recording in clips.recordings}
     usual = [name for name in TARGETS if name in recorded]
     wanted = tuple(find(name, JUDGED, "target") for name in targets or usual)
-    exams: list[Exam] = [
-        SongExam(song, wanted, excerpt, material.place)
+    tasks: list[Task] = [
+        SongTask(song, wanted, excerpt, material.place)
         for material in materials
         for song in material.songs
     ]
     if "vocals" in wanted:
         for material in materials:
             voices = find_voices(material.recordings, clips.sources)
-            exams += [
-                VoiceExam(song, voice, excerpt, material.place)
+            tasks += [
+                VoiceTask(song, voice, excerpt, material.place)
                 for voice, song in pair_voices(voices, material.songs)
             ]
-    return exams
+    return tasks
 
 
-def find_unseen_exams(
+def find_unseen_tasks(
     materials: Sequence[Material],
     targets: Sequence[str] | None,
     clips: ClipLibrary,
     excerpt: Excerpt,
-) -> list[Exam]:
+) -> list[Task]:
     """The songs in which instruments play that training has nothing of; arguments as of
     `find_exams`.
 
@@ -159,18 +159,18 @@ def find_unseen_exams(
     wanted = tuple(
         find(name, {name: name for name in unseen}, "target") for name in targets or unseen
     )
-    exams: list[Exam] = [
-        SongExam(song, wanted, excerpt, material.place)
+    tasks: list[Task] = [
+        SongTask(song, wanted, excerpt, material.place)
         for material in materials
         for song in material.songs
         if song.labels & set(wanted)
     ]
-    if not exams:
+    if not tasks:
         names = ", ".join(wanted)
         raise ConfigError(
             f"{_folders(materials)}: {names} play in none of these songs; name them in song.yaml"
         )
-    return exams
+    return tasks
 
 
 def find_unseen(materials: Sequence[Material], clips: ClipLibrary) -> list[str]:
@@ -180,9 +180,9 @@ def find_unseen(materials: Sequence[Material], clips: ClipLibrary) -> list[str]:
     Raises:
         ConfigError: there are none.
     """
-    takes = [recording.take for material in materials for recording in material.recordings]
-    alone = {take.label for take in takes if not take.song}
-    unseen = sorted(alone - {recording.take.label for recording in clips.recordings})
+    tracks = [recording.track for material in materials for recording in material.recordings]
+    alone = {track.label for track in tracks if not track.song}
+    unseen = sorted(alone - {recording.track.label for recording in clips.recordings})
     if not unseen:
         raise ConfigError(
             f"{_folders(materials)}: no unseen instrument; expected "

@@ -1,4 +1,4 @@
-"""Folders of made-up takes."""
+"""Folders of made-up tracks."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:  # they need conftest themselves, or a JACK server
     pass
 
 
-def write_takes(folder: Path, paths: list[str], write: Callable[[Path, Audio, int], Path]) -> Path:
-    """Tones with a little noise, every take at a pitch of its own, 3 s at 8 kHz."""
+def write_tracks(folder: Path, paths: list[str], write: Callable[[Path, Audio, int], Path]) -> Path:
+    """Tones with a little noise, every track at a pitch of its own, 3 s at 8 kHz."""
     for seed, path in enumerate(paths):
         rng = np.random.default_rng(seed)
         t = np.arange(24000) / 8000
