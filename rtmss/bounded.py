@@ -29,6 +29,14 @@ class UnreadableError(ValueError):
     """What is not read; the message says why, without the name of the file."""
 
 
+def is_there(path: Path) -> bool:
+    """Whether a path leads somewhere; one that is too long, or is none, does not."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading. A pipe, a socket or a device is refused, and never waited for.
 
@@ -140,6 +148,6 @@ def size_text(n_bytes: int) -> str:
 
 
 def _reason(path: Path, error: Exception) -> str:
-    if path.is_dir():
+    if is_there(path) and path.is_dir():
         return "cannot be read (is a folder, expected a file)"
     return f"cannot be read ({getattr(error, 'strerror', None) or error})"

@@ -5,26 +5,64 @@ Lengths are in samples unless a name carries another unit.
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_type_hints
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from rtmss.bounded import UnreadableError
 from rtmss.plain_yaml import load_yaml
 
-Positive = Annotated[int, Field(gt=0)]
-Width = Annotated[int, Field(gt=0, le=4096)]
+
+def _no_switch(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("Input should be a number, and is a switch")  # noqa: TRY004 (pydantic's)
+    return value
+
+
+NO_SWITCH = BeforeValidator(_no_switch)
+"""`yes` is no number: pydantic would take it for 1."""
+Positive = Annotated[int, NO_SWITCH, Field(gt=0)]
+Width = Annotated[int, NO_SWITCH, Field(gt=0, le=4096)]
 """Of a layer: a header that lies makes no network that no memory holds."""
-FrameLength = Annotated[int, Field(gt=0, le=1 << 16)]
-Few = Annotated[int, Field(ge=0, le=64)]
-Frames = Annotated[int, Field(gt=0, le=1 << 12)]
+FrameLength = Annotated[int, NO_SWITCH, Field(gt=0, le=1 << 16)]
+Few = Annotated[int, NO_SWITCH, Field(ge=0, le=64)]
+Frames = Annotated[int, NO_SWITCH, Field(gt=0, le=1 << 12)]
 """Of a network's memory."""
 
 
 class UserError(ValueError):
     """Something the user can mend; the message is one line that says how."""
+
+    def __init__(self, message: str = "") -> None:
+        """Keep a message; ends of lines in it, as of names and of other programs, are shown."""
+        super().__init__(message.replace("\n", "\\n").replace("\r", "\\r"))
+
+
+def listed(value: Any) -> tuple[Any, ...] | None:
+    """What a list, or the like, holds; None of a text, an array, a table, and of what is none."""
+    if isinstance(value, str | bytes | bytearray | memoryview | Mapping) or hasattr(value, "dtype"):
+        return None
+    try:
+        return tuple(value)
+    except TypeError:
+        return None
+
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 80
+
+
+def shown(value: object) -> str:
+    """Any value for a message: on one line, and cut."""
+    try:
+        text = _BRIEF.repr(value)
+    except Exception:  # others' objects may raise anything
+        text = type(value).__name__
+    return " ".join(text.split())[:80]
 
 
 class DamagedFileWarning(UserWarning):
@@ -272,7 +310,7 @@ def _describe(problem: Any, kind: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"'{where}' is missing"
     return (
-        f"'{where}': {problem['msg'].removeprefix('Value error, ')} (got {problem['input']!r:.80})"
+        f"'{where}': {problem['msg'].removeprefix('Value error, ')} (got {shown(problem['input'])})"
     )
 
 

@@ -23,10 +23,10 @@ _PIPE_WIDTH = 4096
 _PIPE_HEIGHT = 25
 """Lines where there is no terminal."""
 _UNSAFE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-"""Control characters but tab and line feed, marks that turn the direction of writing, and bytes
-that are no Unicode.
+"""Control characters but tab and line feed, other ends of lines, marks that turn the direction of
+writing, and bytes that are no Unicode.
 """
 
 

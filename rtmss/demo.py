@@ -18,6 +18,7 @@ from rich.table import Table
 
 from rtmss.audio import Audio
 from rtmss.conditions.library import Library, shipped
+from rtmss.console import one_line
 from rtmss.engine.backends.choose import BackendChoice
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Output, Session
@@ -109,7 +110,7 @@ def run_demo(
     )
     console.print(_stream_table(separator, choice, live, difference))
     edges = _print_quality(console, mixture, truths, whole.stems)
-    console.print(f"Files: {folder}", highlight=False)
+    console.print(f"Files: {one_line(str(folder))}", highlight=False)
     return verdict(console, live, difference, edges[0])
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,10 @@ import pedalboard
 from rtmss.audio import Audio
 from rtmss.conditions.preset import Effect
 from rtmss.config import ConfigError
+from rtmss.files import AudioFileError, read_audio
 
 _pedalboard: Any = pedalboard  # its type stubs leave out half of what it exports
+_IMPULSE = "impulse_response_filename"
 FLUSH_SECONDS = 10.0
 """A plug-in that holds back more than this is taken to be broken."""
 
@@ -46,10 +48,36 @@ def build_effect(effect: Effect, where: str) -> Any:
     # room_size: float = ...".
     known = re.findall(r"(\w+): ", (kinds[effect.type].__init__.__doc__ or "").split("->")[0])
     _check_parameters(effect, [name for name in known if name != "self"], where)
+    parameters = _with_impulse(effect.parameters, where)
     try:
-        return kinds[effect.type](**effect.parameters)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{where}: {effect.type}: {str(error).splitlines()[0]}") from error
+        return kinds[effect.type](**parameters)
+    except TypeError as error:
+        given = ", ".join(f"{name}: {value!r:.40}" for name, value in effect.parameters.items())
+        raise ConfigError(
+            f"{where}: {effect.type} cannot take {given or 'no parameters'}"
+        ) from error
+    except (ValueError, RuntimeError, OSError) as error:
+        raise ConfigError(f"{where}: {effect.type}: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _with_impulse(parameters: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Parameters with the sound of a file in the place of its name: files come in by one door.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    path = parameters.get(_IMPULSE)
+    if not isinstance(path, str):
+        return dict(parameters)
+    try:
+        impulse, rate = read_audio(path)
+    except AudioFileError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    return {**parameters, _IMPULSE: impulse, "sample_rate": float(rate)}
 
 
 def _effect_types() -> dict[str, Any]:
@@ -64,7 +92,7 @@ def _effect_types() -> dict[str, Any]:
         for name, kind in found.items()
         if inspect.isclass(kind)
         and issubclass(kind, pedalboard.Plugin)
-        and name not in containers | hosted
+        and name not in containers | hosted | {"IIRFilter"}
     }
 
 
@@ -74,15 +102,13 @@ def _load_plugin(effect: Effect, where: str) -> Any:
     try:
         plugin = _pedalboard.load_plugin(str(effect.path))
     except (ImportError, OSError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"{where}: {effect.path}: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{where}: {effect.path}: {_one_line(error)}") from error
     _check_parameters(effect, list(plugin.parameters), where)
     for name, value in effect.parameters.items():
         try:
             setattr(plugin, name, value)
         except (TypeError, ValueError) as error:
-            raise ConfigError(
-                f"{where}: {effect.path}: {name}: {str(error).splitlines()[0]}"
-            ) from error
+            raise ConfigError(f"{where}: {effect.path}: {name}: {_one_line(error)}") from error
     return plugin
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from pedalboard.io import AudioFile, WriteableAudioFile
 
 from rtmss.audio import Audio
+from rtmss.bounded import is_there
 from rtmss.chain import FileMixer, Piece, Separation
 from rtmss.conditions.condition import Condition
 from rtmss.conditions.preset import Effect, Preset
@@ -232,13 +233,13 @@ class Files:
         Raises:
             AudioFileError: they cannot go there.
         """
-        if folder.exists() and not folder.is_dir():
+        if is_there(folder) and not folder.is_dir():
             raise AudioFileError(f"{folder}: is a file, expected a folder for the output")
         self.paths = [folder / f"{name}.{format}" for name in channels]
         for path in self.paths:
-            if path.exists() and path.samefile(source):
+            if is_there(path) and path.samefile(source):
                 raise AudioFileError(f"{path}: is the input itself; choose another output folder")
-            if path.is_dir():
+            if is_there(path) and path.is_dir():
                 raise AudioFileError(f"{path}: is a directory, a file is to be written there")
         self.folder = folder
         self.peak = 0.0
@@ -325,7 +326,8 @@ class Files:
         with contextlib.suppress(OSError):
             self._raw.close()
         for path in self._partial.values():
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError, ValueError):  # there may be no such folder
+                path.unlink(missing_ok=True)
 
 
 def _reason(error: Exception) -> str:

@@ -5,6 +5,7 @@ Axes: C channels, S samples.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -15,9 +16,15 @@ from numpy.typing import ArrayLike
 
 from rtmss.audio import Audio
 from rtmss.conditions.clips import Clip
-from rtmss.conditions.condition import Condition, ConditionError, ConditionHeader, ConditionLimits
+from rtmss.conditions.condition import (
+    Condition,
+    ConditionError,
+    ConditionHeader,
+    ConditionLimits,
+    check_condition_name,
+)
 from rtmss.conditions.encode import check_clip, create_condition, encode_clips, limits_of
-from rtmss.config import PROFILES
+from rtmss.config import PROFILES, UserError, listed, shown
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Output, Session
 from rtmss.files import AudioArrayError, as_audio, check_rate, resample, silence_bad
@@ -58,7 +65,9 @@ class Separator:
             ConfigError: there is no profile of this name, or the weights cannot play it.
         """
         stft = None if profile is None else find(profile, PROFILES, "profile")
-        return cls(*load_model(Path(path) if path else default_weights(), stft))
+        if not isinstance(path, str | os.PathLike | None):
+            raise UserError(f"expected the path of weights, got {shown(path)}")
+        return cls(*load_model(default_weights() if path is None else Path(path), stft))
 
     @property
     def limits(self) -> ConditionLimits:
@@ -86,6 +95,7 @@ class Separator:
             AudioArrayError: a clip is no audio, or there is no such sample rate.
         """
         rate = check_rate(sample_rate)
+        check_condition_name(name)
         sides: list[list[Audio]] = []
         for side, clips in (("positive", positive), ("negative", negative)):
             taken = _clips(clips, side)
@@ -149,14 +159,15 @@ class Separator:
         Raises:
             ConditionError: one is none, or was made for other weights.
         """
-        if isinstance(conditions, Condition | str):
-            raise ConditionError(f"expected a list of conditions, got {conditions!r:.80}")
-        for condition in conditions:
+        given = listed(conditions)
+        if given is None:
+            raise ConditionError(f"expected a list of conditions, got {shown(conditions)}")
+        for condition in given:
             if not isinstance(condition, Condition):
-                raise ConditionError(f"expected a condition, got {condition!r:.80}")
+                raise ConditionError(f"expected a condition, got {shown(condition)}")
             if condition.header.model_id and self.model_id:  # else nothing is known
                 condition.header.check_model(self.model_id)
-        return tuple(Stem(str(i), condition) for i, condition in enumerate(conditions))
+        return tuple(Stem(str(i), condition) for i, condition in enumerate(given))
 
 
 def _clips(clips: Sequence[ArrayLike], side: str) -> list[Audio]:
@@ -165,9 +176,10 @@ def _clips(clips: Sequence[ArrayLike], side: str) -> list[Audio]:
     Raises:
         AudioArrayError: one is none, or they are one array instead of a list.
     """
-    if isinstance(clips, np.ndarray | str | bytes):
+    given = listed(clips)
+    if given is None:
         raise AudioArrayError(f"{side}: expected a list of clips, got {type(clips).__name__}")
-    return [as_audio(clip, f"{side} clip {number}") for number, clip in enumerate(clips, 1)]
+    return [as_audio(clip, f"{side} clip {number}") for number, clip in enumerate(given, 1)]
 
 
 def play_whole(session: Session, audio: ArrayLike) -> Output:

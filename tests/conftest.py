@@ -199,8 +199,8 @@ def studio(make_condition: MakeCondition) -> Iterator[Studio]:
 
 
 @pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
-    """server(period) starts a JACK server of this test's own; the latest counts."""
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """server(period, rate=44100) starts a JACK server of this test's own; the latest counts."""
     from helpers.live_host import jack_server
 
     with jack_server(monkeypatch) as start:

@@ -21,6 +21,7 @@ from rtmss.console import can_take, make_console, one_line, plain, show_all_name
         ("\x1b[2J\x9b\x7f", "\\x1b[2J\\x9b\\x7f"),
         ("caf\udce9.wav", "caf\\xe9.wav"),
         ("\u202egnp", "\\u202egnp"),
+        ("a\u2028b\u2029c\x85d\u061c", "a\\u2028b\\u2029c\\x85d\\u061c"),
         ("a\tb\nc", "a\tb\nc"),
     ],
 )

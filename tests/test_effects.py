@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pedalboard
 import pytest
 
+from helpers.encoded import encode, music
 from helpers.makers import Noise
 from rtmss.conditions.preset import Effect
 from rtmss.config import ConfigError
@@ -69,3 +73,56 @@ def test_a_flush_brings_what_an_effect_holds_back(noise: Noise) -> None:
     assert chain.n_ready < 44100
     chain.flush(44100)
     assert chain.n_ready >= 44100
+
+
+def test_an_impulse_comes_in_as_any_file_does(tmp_path: Path, noise: Noise) -> None:
+    """To the bit as pedalboard reads it, and from formats that pedalboard does not know."""
+    path = encode(tmp_path / "hall.wav", music(44100, 2), 44100, "pcm_s16le")
+    other = encode(tmp_path / "hall.wv", music(44100, 2), 44100, "wavpack")
+    audio = noise(20000)
+    expected = pedalboard.Convolution(str(path), 0.5)(audio, 48000)
+    for file in (path, other):
+        parameters: dict[str, float | bool | str] = {
+            "impulse_response_filename": str(file),
+            "mix": 0.5,
+        }
+        effect = build_effect(Effect(type="Convolution", parameters=parameters), "vocals")
+        assert np.array_equal(effect(audio, 48000), expected)
+    assert np.abs(expected - 0.5 * audio).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (os.mkfifo, "is a pipe or a device"),
+        (Path.mkdir, "is a directory"),
+        (Path.touch, "not a readable audio file"),
+        (lambda _: None, "no such file"),
+    ],
+)
+def test_an_impulse_that_is_no_audio_file_is_refused_in_one_line(
+    tmp_path: Path, make: Callable[[Path], None], problem: str
+) -> None:
+    """pedalboard waits for ever for a pipe, and takes a text for silence."""
+    path = tmp_path / "hall.wav"
+    make(path)
+    effect = Effect(type="Convolution", parameters={"impulse_response_filename": str(path)})
+    with pytest.raises(ConfigError, match=f"^vocals: .*{problem}") as caught:
+        build_effect(effect, "vocals")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "effect",
+    [
+        Effect(type="IIRFilter"),
+        Effect(type="Convolution"),
+        Effect(type="Gain", parameters={"gain_db": "loud"}),
+        Effect(type="Bitcrush", parameters={"bit_depth": -3}),
+    ],
+)
+def test_what_pedalboard_does_not_take_is_one_line(effect: Effect) -> None:
+    with pytest.raises(ConfigError, match=r"^vocals: ") as caught:
+        build_effect(effect, "vocals")
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600

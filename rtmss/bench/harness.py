@@ -31,9 +31,9 @@ def jack_environment(name: str) -> dict[str, str]:
 
 
 def start_jack_server(
-    name: str, period: int, *, n_outputs: int = 4, is_realtime: bool = False
+    name: str, period: int, *, n_outputs: int = 4, is_realtime: bool = False, rate: int = RATE
 ) -> subprocess.Popen[bytes]:
-    """A JACK server without hardware, stereo in, at 44.1 kHz; `jack_environment` leads to it.
+    """A JACK server without hardware, stereo in; `jack_environment` leads to it.
 
     Raises:
         UserError: it, or what finds it, is not installed, or it does not start.
@@ -47,7 +47,7 @@ def start_jack_server(
         "-d",
         "dummy",
         "-r",
-        str(RATE),
+        str(rate),
     ]
     ports = ["-p", str(period), "-C", "2", "-P", str(n_outputs)]
     server = subprocess.Popen([*command, *ports], stdout=_QUIET, stderr=_QUIET)

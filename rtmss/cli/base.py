@@ -80,8 +80,15 @@ Strict = Annotated[
         help="Refuse damaged files. Without, what can be read is used, and the status is 3.",
     ),
 ]
+MAX_THREADS = 256
+"""Far more would end the process without a word."""
 Threads = Annotated[
-    int, typer.Option(min=0, help="Processor threads for the model; 0 takes those that are free.")
+    int,
+    typer.Option(
+        min=0,
+        max=MAX_THREADS,
+        help="Processor threads for the model; 0 takes those that are free.",
+    ),
 ]
 
 

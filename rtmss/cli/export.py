@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from rtmss.cli.base import Profile, Weights, app, console, load_separator
+from rtmss.console import one_line
 
 export_app = typer.Typer(no_args_is_help=True, help="Write the network for other programs.")
 app.add_typer(export_app, name="export")
@@ -29,4 +30,6 @@ def export_onnx(
     separator = load_separator(weights, profile=profile)
     with console.status("Exporting"):
         export_graph(output, separator.model, separator.model_id, standalone=True)
-    console.print(f"Wrote {output} for weights {separator.model_id}", highlight=False)
+    console.print(
+        f"Wrote {one_line(str(output))} for weights {separator.model_id}", highlight=False
+    )

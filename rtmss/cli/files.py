@@ -30,6 +30,7 @@ from rtmss.cli.base import (
     tell_of_own,
 )
 from rtmss.config import PROFILES, UserError
+from rtmss.console import one_line
 
 if TYPE_CHECKING:
     from rtmss.config import SeparatorConfig
@@ -266,7 +267,7 @@ def _show(
 
 def _summarise(report: RenderReport, format: str) -> None:  # noqa: A002
     for path in report.files:
-        console.print(f"  {path}", highlight=False)
+        console.print(f"  {one_line(str(path))}", highlight=False)
     console.print(
         f"{report.seconds:.1f} s of audio in {report.wall_seconds:.1f} s (real-time factor "
         f"{report.real_time_factor:.2f})",

@@ -22,6 +22,7 @@ from rtmss.cli.base import (
     user_folder,
 )
 from rtmss.config import UserError
+from rtmss.console import one_line
 
 if TYPE_CHECKING:
     from rtmss.conditions.clips import Clip, Excerpt
@@ -70,7 +71,8 @@ def condition_create(
     replaced = path.exists()
     save_condition(path, condition)
     console.print(
-        f"{'Replaced' if replaced else 'Created'} condition '{name}' in {path}", highlight=False
+        f"{'Replaced' if replaced else 'Created'} condition '{name}' in {one_line(str(path))}",
+        highlight=False,
     )
     for warning in clip_warnings(condition):
         console.print(f"Doubtful: {warning}", style="yellow", highlight=False)
@@ -111,7 +113,7 @@ def condition_rebuild(
             failed += 1
             complain(f"{name}: {error}")
             continue
-        console.print(f"Rebuilt condition '{name}' in {path}", highlight=False)
+        console.print(f"Rebuilt condition '{name}' in {one_line(str(path))}", highlight=False)
     tell_of_own(library, names or known)
     if failed:
         raise UserError(f"{failed} of {len(asked)} conditions could not be rebuilt")

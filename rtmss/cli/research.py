@@ -31,6 +31,7 @@ from rtmss.cli.evaluation_options import (
     TargetNames,
 )
 from rtmss.config import ConfigError
+from rtmss.console import one_line
 
 Device = Annotated[
     str, typer.Option(metavar="auto|cpu|cuda", help="Where to train; a GPU if there is one.")
@@ -59,7 +60,7 @@ def train(
     from rtmss.training.run import train as run
 
     path = run(find_recipe(recipe), data, output, console, find_device(device))
-    console.print(f"Weights: {path}", highlight=False)
+    console.print(f"Weights: {one_line(str(path))}", highlight=False)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from rtmss.audio import Audio
+from rtmss.bounded import is_there
 from rtmss.conditions.condition import ClipRecord, ConditionError, describe_clip
 from rtmss.conditions.library import shipped
 from rtmss.files import read_audio
@@ -91,7 +92,7 @@ def read_clip(clip: Clip, sample_rate: int) -> tuple[Audio, ClipRecord]:
         ConditionError: the excerpt begins after the file's end.
     """
     given = clip.file if isinstance(clip, Excerpt) else Path(clip)
-    file = given if given.exists() else _shipped_clip(given)
+    file = given if is_there(given) else _shipped_clip(given)
     audio, _ = read_audio(file, sample_rate)
     if not isinstance(clip, Excerpt):
         return audio, describe_clip(given, file, audio.shape[-1] / sample_rate)
@@ -116,7 +117,7 @@ def recorded_clips(records: Sequence[ClipRecord]) -> list[Clip]:
 
 
 def _shipped_clip(path: Path) -> Path:
-    return shipped() / path if (shipped() / path).exists() else path
+    return shipped() / path if is_there(shipped() / path) else path
 
 
 def _trimmed(audio: Audio, sample_rate: int) -> Audio:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from safetensors.numpy import save
 
-from rtmss.bounded import UnreadableError, parse_json
-from rtmss.config import Config, ConfigError, UserError, validate
+from rtmss.bounded import UnreadableError, is_there, parse_json
+from rtmss.config import Config, ConfigError, UserError, shown, validate
 from rtmss.ownership import whole_file
 from rtmss.tensor_files import all_finite, read_arrays
 
@@ -108,10 +108,11 @@ class Condition:
             ConditionError: one is no array of numbers.
         """
         for name in ("vector", "positive", "negative"):
-            array = np.asarray(getattr(self, name))
-            if array.dtype.kind not in "fiu":
+            array = _array(getattr(self, name))
+            if array is None or array.dtype.kind not in "fiu":
                 raise ConditionError(f"condition '{self.name}': its {name} holds no numbers")
-            object.__setattr__(self, name, np.ascontiguousarray(array, np.float32))
+            with np.errstate(over="ignore"):  # what becomes infinite is refused where it is used
+                object.__setattr__(self, name, np.ascontiguousarray(array, np.float32))
 
     @property
     def name(self) -> str:
@@ -134,6 +135,25 @@ class Condition:
 
     def __hash__(self) -> int:
         return hash(self.key)
+
+
+def _array(values: Any) -> NDArray[Any] | None:
+    """An array of values of whatever kind; None of what is none."""
+    try:
+        return np.asarray(values)
+    except Exception:  # ragged lists; arrays of other libraries raise kinds of their own
+        return None
+
+
+def check_condition_name(name: Any) -> None:
+    """Refuse a name that no condition file may have.
+
+    Raises:
+        ConditionError: it is no text, too long, or not printable.
+    """
+    if not isinstance(name, str) or len(name) > MAX_NAME or not name.isprintable():
+        rule = f"a text of at most {MAX_NAME} printable characters"
+        raise ConditionError(f"the name of a condition: expected {rule}, got {shown(name)}")
 
 
 class ConditionLimits(NamedTuple):
@@ -204,7 +224,7 @@ def load_condition(path: Path, model_id: str | None = None) -> Condition:
         ConditionError: the file is missing or of another kind, or the vector was made for other
             weights; then the message holds the command that rebuilds it.
     """
-    if not path.exists():
+    if not is_there(path):
         raise ConditionError(f"{path}: no such condition file")
     try:
         metadata, tensors = read_arrays(path)

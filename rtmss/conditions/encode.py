@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,11 +18,14 @@ from rtmss.conditions.condition import (
     ConditionError,
     ConditionHeader,
     ConditionLimits,
+    check_condition_name,
 )
+from rtmss.config import listed, shown
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
 
 SHORTEST_SECONDS = 0.5
 SILENCE_DBFS = -60.0
+ABSURD_DBFS = 100.0
 MIXED_DB = -5.0
 """A clip of which its own condition leaves more than this holds other sounds, or a sound that the
 weights do not know. Of clips of one sound it mostly leaves -10 to -25 dB, of whole mixtures -4 to
@@ -43,7 +47,7 @@ def check_clip(audio: Audio, sample_rate: int, name: str) -> None:
         name: what to call the clip in the message.
 
     Raises:
-        ConditionError: shorter than half a second, silent, or not finite.
+        ConditionError: shorter than half a second, silent, absurdly loud, or not finite.
     """
     seconds = audio.shape[-1] / sample_rate
     if seconds < SHORTEST_SECONDS:
@@ -57,6 +61,8 @@ def check_clip(audio: Audio, sample_rate: int, name: str) -> None:
         raise ConditionError(
             f"{name}: silent ({level:.0f} dBFS), give a clip in which the sound is heard"
         )
+    if level > ABSURD_DBFS:
+        raise ConditionError(f"{name}: its samples ({level:.0f} dBFS) are none of a sound")
 
 
 def limits_of(model: SeparatorModel) -> ConditionLimits:
@@ -142,13 +148,16 @@ def _list_of(clips: Sequence[Clip]) -> list[Clip]:
     """The clips of one side.
 
     Raises:
-        ConditionError: they are one path instead of a list.
+        ConditionError: they are one path instead of a list, or one is no path.
     """
     if isinstance(clips, str | Path | Excerpt):
         raise ConditionError(
             f"expected a list of clips, got '{clips}'; put it into one: ['{clips}']"
         )
-    return list(clips)
+    given = listed(clips)
+    if given is None or not all(isinstance(one, str | os.PathLike | Excerpt) for one in given):
+        raise ConditionError(f"expected a list of paths of clips, got {shown(clips)}")
+    return list(given)
 
 
 def create_condition(
@@ -171,6 +180,7 @@ def create_condition(
         AudioFileError: a clip cannot be read.
         ConditionError: a clip is too short or silent, or there are none.
     """
+    check_condition_name(name)
     audios: list[list[Audio]] = []
     records: list[list[ClipRecord]] = []
     rate = model.config.sample_rate

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, FiniteFloat, model_validator
 
 from rtmss.conditions.strip import GainDb, Strip
-from rtmss.config import Config, ConfigError
+from rtmss.config import NO_SWITCH, Config, ConfigError
 
 MAX_STEMS = 8
 MAX_NAME = 64
@@ -58,7 +58,7 @@ class Preset(Config):
     stems: Annotated[dict[str, StemPreset], Field(min_length=1, max_length=MAX_STEMS)]
     remainder: StripPreset = StripPreset()
     master: MasterPreset = MasterPreset()
-    fade_ms: Annotated[float, Field(ge=0, le=10000)] = 30.0
+    fade_ms: Annotated[float, NO_SWITCH, Field(ge=0, le=10000)] = 30.0
     """How long a change of gain, mute, solo, routing or bypass glides."""
     fallback: Fallback = "silence"
     """What a live hop that is late plays: the aligned mixture, nothing, or the last masks held."""

@@ -15,7 +15,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hi
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field
 
-from rtmss.config import UserError
+from rtmss.config import NO_SWITCH, UserError, shown
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ GAIN, GAIN_RANGE = number("gain", "dB", SILENCE_DB, 12, "Gain of {}")
 PAN, PAN_RANGE = number(
     "pan", "", -1, 1, "Pan of {} at constant power: -1 left, 0 as it is, 1 right"
 )
-GainDb = Annotated[float, BeforeValidator(_silence), GAIN, GAIN_RANGE]
-Channel = Annotated[int, Field(ge=1, le=64)]
+GainDb = Annotated[float, NO_SWITCH, BeforeValidator(_silence), GAIN, GAIN_RANGE]
+Channel = Annotated[int, NO_SWITCH, Field(ge=1, le=64)]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Strip:
     solo: Annotated[bool, Setting("solo", effect="Solo {}")] = False
     channels: tuple[Channel, ...] = (1, 2)
     """Output channels, counted from 1; odd ones carry the left side, even ones the right."""
-    pan: Annotated[float, PAN, PAN_RANGE] = 0.0
+    pan: Annotated[float, NO_SWITCH, PAN, PAN_RANGE] = 0.0
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
@@ -81,7 +81,7 @@ class Strip:
         """
         check_settings(self)
         if not isinstance(self.channels, tuple | list):
-            raise UserError(f"channels: expected whole numbers, got {self.channels!r:.80}")
+            raise UserError(f"channels: expected whole numbers, got {shown(self.channels)}")
         channels = tuple(_channel(channel) for channel in self.channels)
         object.__setattr__(self, "channels", channels)
 
@@ -105,7 +105,7 @@ def check_settings(owner: Any) -> None:
 def _number(name: str, value: Any, setting: Setting) -> float:
     expected = f"{name}: expected a number from {setting.low:g} to {setting.high:g}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
-        raise UserError(f"{expected}, got {value!r:.80}")
+        raise UserError(f"{expected}, got {shown(value)}")
     number = float(value)
     if setting.unit == "dB" and number < setting.low:
         return setting.low
@@ -118,13 +118,13 @@ def _switch(name: str, value: Any) -> bool:
     if isinstance(value, np.bool_):
         return bool(value)
     if not isinstance(value, bool):
-        raise UserError(f"{name}: expected True or False, got {value!r:.80}")
+        raise UserError(f"{name}: expected True or False, got {shown(value)}")
     return value
 
 
 def _channel(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, Integral) or not 1 <= int(value) <= 64:
-        raise UserError(f"channels: expected whole numbers from 1 to 64, got {value!r:.80}")
+        raise UserError(f"channels: expected whole numbers from 1 to 64, got {shown(value)}")
     return int(value)
 
 

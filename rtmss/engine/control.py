@@ -12,7 +12,7 @@ from rtmss.conditions.condition import Condition, ConditionLimits
 from rtmss.conditions.library import Library
 from rtmss.conditions.preset import FALLBACKS, MAX_STEMS, Fallback, Preset, check_name
 from rtmss.conditions.strip import NEUTRAL, Setting, Strip, check_settings, plain_strip
-from rtmss.config import UserError
+from rtmss.config import UserError, listed, shown
 from rtmss.lookup import find
 
 
@@ -31,12 +31,12 @@ class Stem:
             UserError: a part is of another type, or the name cannot name a stem.
         """
         if not isinstance(self.name, str):
-            raise UserError(f"a stem's name: expected a text, got {self.name!r:.80}")
+            raise UserError(f"a stem's name: expected a text, got {shown(self.name)}")
         check_name(self.name, "stem")
         if not isinstance(self.condition, Condition):
-            raise UserError(f"stem '{self.name}': no condition, got {self.condition!r:.80}")
+            raise UserError(f"stem '{self.name}': no condition, got {shown(self.condition)}")
         if not isinstance(self.strip, Strip):
-            raise UserError(f"stem '{self.name}': no strip, got {self.strip!r:.80}")
+            raise UserError(f"stem '{self.name}': no strip, got {shown(self.strip)}")
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,15 @@ class Scene:
             UserError: a part is of another type or out of range, there are too many stems, or two
                 have one name.
         """
-        object.__setattr__(self, "stems", tuple(self.stems))
-        if not all(isinstance(stem, Stem) for stem in self.stems):
-            raise UserError(f"stems: expected stems, got {self.stems!r:.80}")
+        stems = listed(self.stems)
+        if stems is None or not all(isinstance(stem, Stem) for stem in stems):
+            raise UserError(f"stems: expected stems, got {shown(self.stems)}")
+        object.__setattr__(self, "stems", stems)
         if not isinstance(self.remainder, Strip):
-            raise UserError(f"remainder: expected a strip, got {self.remainder!r:.80}")
-        if self.fallback not in FALLBACKS:
+            raise UserError(f"remainder: expected a strip, got {shown(self.remainder)}")
+        if not isinstance(self.fallback, str) or self.fallback not in FALLBACKS:
             known = ", ".join(FALLBACKS)
-            raise UserError(f"fallback: expected one of {known}, got {self.fallback!r:.80}")
+            raise UserError(f"fallback: expected one of {known}, got {shown(self.fallback)}")
         check_settings(self)
         names = [stem.name for stem in self.stems]
         if len(names) > MAX_STEMS:

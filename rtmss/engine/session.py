@@ -11,14 +11,15 @@ Axes: N stems, C channels, O output channels, S samples.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from numbers import Integral
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rtmss.audio import Audio
 from rtmss.conditions.encode import limits_of
-from rtmss.config import UserError
+from rtmss.config import UserError, shown
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.backends.resampled import ResampledBackend
 from rtmss.engine.backends.torch import TorchBackend
@@ -55,6 +56,22 @@ class _Tail(NamedTuple):
     """The stem that it belonged to."""
 
 
+def _checked_outputs(n_outputs: Any) -> int:
+    """How many outputs there are.
+
+    Raises:
+        UserError: it is no number, or not from 2 to `MAX_OUTPUTS`.
+    """
+    if isinstance(n_outputs, bool) or not isinstance(n_outputs, Integral):
+        raise UserError(f"expected a number of outputs, got {shown(n_outputs)}")
+    number = int(n_outputs)
+    if number < 2:
+        raise UserError(f"a session needs at least 2 outputs, got {number}")
+    if number > MAX_OUTPUTS:
+        raise UserError(f"a session has at most {MAX_OUTPUTS} outputs, got {number}")
+    return number
+
+
 class Session:
     """One stream through the separator and the mixer.
 
@@ -87,14 +104,10 @@ class Session:
                 sample per hop.
             ConditionError: the scene has a condition that the model does not take.
         """
-        if n_outputs < 2:
-            raise ValueError(f"a session needs at least 2 outputs, got {n_outputs}")
-        if n_outputs > MAX_OUTPUTS:
-            raise ValueError(f"a session has at most {MAX_OUTPUTS} outputs, got {n_outputs}")
         self.config = model.config
-        self.n_outputs = n_outputs
+        self.n_outputs = _checked_outputs(n_outputs)
         self.limits = limits_of(model)
-        self.scene = scene or Scene()
+        self.scene = Scene() if scene is None else scene
         self.n_bad_samples = 0
         """Input samples that were not finite or absurdly loud, since the start."""
         self.n_bad_outputs = 0
@@ -126,7 +139,7 @@ class Session:
     @scene.setter
     def scene(self, scene: Scene) -> None:
         if not isinstance(scene, Scene):
-            raise UserError(f"expected a scene, got {scene!r:.80}")
+            raise UserError(f"expected a scene, got {shown(scene)}")
         scene.check(self.limits)
         self._scene = scene
 

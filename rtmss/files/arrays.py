@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rtmss.audio import Audio
-from rtmss.config import UserError
+from rtmss.config import UserError, shown
 
 MAX_CHANNELS = 2
 LOWEST_RATE, HIGHEST_RATE = 1000, 1 << 21
@@ -111,7 +111,7 @@ def check_rate(sample_rate: Any) -> int:
     ):
         raise AudioArrayError(
             f"expected a sample rate from {LOWEST_RATE} to {HIGHEST_RATE} Hz, "
-            f"got {sample_rate!r:.80}"
+            f"got {shown(sample_rate)}"
         )
     return int(sample_rate)
 
@@ -122,6 +122,8 @@ def _numbers(audio: ArrayLike, name: str) -> np.ndarray[Any, Any]:
     Raises:
         AudioArrayError: it is none.
     """
+    if np.ma.is_masked(audio):
+        raise AudioArrayError(f"{name}: some samples are masked; give audio.filled(0)")
     if isinstance(audio, np.ndarray):
         array = audio
     elif isinstance(audio, list | tuple):
@@ -130,7 +132,7 @@ def _numbers(audio: ArrayLike, name: str) -> np.ndarray[Any, Any]:
         array = _of_foreign(audio, name)
     else:
         hint = "; read files with rtmss.files.read_audio" if _is_path(audio) else ""
-        raise AudioArrayError(f"{name}: expected an array of audio, got {audio!r:.80}{hint}")
+        raise AudioArrayError(f"{name}: expected an array of audio, got {shown(audio)}{hint}")
     if array.dtype.kind not in "fiu":
         raise AudioArrayError(f"{name}: expected numbers, got an array of {array.dtype}")
     return array

@@ -20,7 +20,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from numpy.typing import NDArray
 
-from rtmss.files.extent import announced_samples, ends_early
+from rtmss.files.extent import announced_samples, ends_early, sound_left_out
 from rtmss.files.queue import Queue, silence
 
 Note = Callable[[float, str], None]
@@ -64,6 +64,23 @@ class DecodeError(Exception):
     """A file that has no audio for us; the message says why."""
 
 
+class _Seekable:
+    """A file as FFmpeg is given it. Headers lead to places that no file has; where one cannot go is
+    a number below 0 for FFmpeg, while PyAV would print an error of Python's.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.read, self.tell = file.read, file.tell
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Where it is then, -1 if it cannot go there."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError):
+            return -1
+
+
 class Decoder:
     """Decodes from the beginning to the end."""
 
@@ -87,7 +104,7 @@ class Decoder:
         self._shortest, self._is_short = math.inf, False
         try:
             self._container: InputContainer = av.open(
-                file,
+                _Seekable(file),
                 "r",
                 options=_OPTIONS,
                 metadata_errors="replace",
@@ -178,7 +195,7 @@ class Decoder:
                     self._watch(packet)
                     yield packet
         except (av.FFmpegError, OSError) as error:
-            self._note(self._seconds, f"it cannot be read beyond ({_reason(error)})")
+            self._note_rest(f"it cannot be read beyond ({_reason(error)})")
             yield Packet()  # lets the decoder give what it still holds
 
     def _watch(self, packet: Packet[Any]) -> None:
@@ -228,11 +245,18 @@ class Decoder:
     def _check_end(self) -> None:
         """Compare what came with what the file announces."""
         if self._lost or self._n_junk > _MOST_JUNK:
-            self._note(self._seconds, "the rest cannot be decoded")
+            self._note_rest("the rest cannot be decoded")
         n_announced = announced_samples(self._stream, self.format_name)
         is_cut = self._is_short and self._stream.codec_context.codec.canonical_name in _EVEN
         if is_cut or ends_early(self._file, self.format_name) or self._n_decoded < n_announced:
-            self._note(self._seconds, "it ends there, before its own end mark or length")
+            self._note_rest("it ends there, before its own end mark or length")
+        elif what := sound_left_out(self._file, self.format_name):
+            self._note_rest(what)
+
+    def _note_rest(self, text: str) -> None:
+        """Tell of damage up to the end; a file of which nothing was decoded is refused as it is."""
+        if self._n_decoded:
+            self._note(self._seconds, text)
 
     @property
     def _seconds(self) -> float:

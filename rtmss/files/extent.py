@@ -6,6 +6,7 @@ compared with the file's. Sizes that writers to pipes leave behind mean that not
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
@@ -24,6 +25,8 @@ _TAIL_BYTES = 1 << 17
 _PIPE_SIZES = (0x7FFFFFFF, 0xFFFFFFFF)
 """32-bit sizes that mean `unknown`; some programs round them down."""
 _PIPE_ROUNDING = 1 << 16
+_MOST_JUNK = 1 << 10
+"""Bytes within a WAV after its sound that are no chunk and nobody's business."""
 
 
 class Chunk(NamedTuple):
@@ -44,6 +47,16 @@ def ends_early(file: BinaryIO, format_name: str) -> bool:
     size = file.seek(0, 2)
     look = next((look for names, look in _LOOKS if names & set(format_name.split(","))), None)
     return look is not None and look(file, size)
+
+
+def sound_left_out(file: BinaryIO, format_name: str) -> str:
+    """What says that a file has more sound than FFmpeg gives; nothing where nothing says so.
+
+    Args:
+        file: any position; it is moved.
+        format_name: as FFmpeg calls the container.
+    """
+    return _left_out_of_riff(file, file.seek(0, 2)) if format_name == "wav" else ""
 
 
 def announced_samples(stream: AudioStream, format_name: str) -> int:
@@ -73,6 +86,32 @@ def _riff(file: BinaryIO, size: int) -> bool:
         if chunk.kind == b"LIST" and _bytes(file, start + 8, 4) == b"movi":
             return _is_announced(chunk.end - start - 8) and chunk.end > size
     return False
+
+
+def _left_out_of_riff(file: BinaryIO, size: int) -> str:
+    """Another sound, or something that is no chunk, after the sound of a WAV."""
+    end = min(size, 8 + struct.unpack("<I", _bytes(file, 4, 4, b"\0"))[0])
+    after: list[Chunk] = []
+    for chunk, start in _chunks(file, size, 12, "<4sI"):
+        if chunk.kind == b"data" and not _is_announced(chunk.end - start - 8):
+            return ""
+        if after or chunk.kind == b"data":
+            after.append(chunk)
+    kinds = [chunk.kind for chunk in after]
+    if kinds.count(b"data") > 1:
+        return "it holds more than one piece of sound, of which one was read"
+    if b"RIFF" in kinds:
+        return "another file follows there"
+    if any(
+        chunk.end + _MOST_JUNK < end and not _is_name(following.kind)
+        for chunk, following in itertools.pairwise(after)
+    ):
+        return "its header says that it ends there, and more follows"
+    return ""
+
+
+def _is_name(kind: bytes) -> bool:
+    return all(32 <= byte < 127 for byte in kind)
 
 
 def _aiff(file: BinaryIO, size: int) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 import soxr
 
 from rtmss.audio import Audio
+from rtmss.bounded import is_there
 from rtmss.files.damage import AudioFileError, Damage, OnDamage, warn_of_damage
 
 if TYPE_CHECKING:
@@ -157,9 +158,9 @@ def resample(audio: Audio, rate: int, new_rate: int) -> Audio:
 
 
 def _open(path: Path) -> BinaryIO:
-    if path.is_dir():
+    if is_there(path) and path.is_dir():
         raise AudioFileError(f"{path}: is a directory, expected an audio file")
-    if path.exists() and not path.is_file():
+    if is_there(path) and not path.is_file():
         raise AudioFileError(f"{path}: is a pipe or a device, expected an audio file")
     try:
         return path.open("rb")

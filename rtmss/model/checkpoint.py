@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from rtmss.bounded import UnreadableError, check_size, open_regular, parse_json
+from rtmss.bounded import UnreadableError, check_size, is_there, open_regular, parse_json
 from rtmss.config import ConfigError, SeparatorConfig, StftConfig, UserError, validate
 from rtmss.model.separator import SeparatorModel
 from rtmss.tensor_files import read_notes
@@ -66,7 +66,7 @@ def load_model(path: Path, stft: StftConfig | None = None) -> tuple[SeparatorMod
         CheckpointError: the file is missing, of another kind or version, or damaged.
         ConfigError: the weights cannot play such frames.
     """
-    if not path.exists():
+    if not is_there(path):
         raise CheckpointError(f"{path}: no such weights file")
     header, tensors = _read(path)
     if header.get("kind") != KIND:

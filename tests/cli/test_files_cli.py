@@ -86,6 +86,30 @@ def test_a_clip_without_samples_is_one_line(
     assert said == "rtmss: z.wav: holds no audio\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a\nb", "a\\nb"), ("a\tb", "a\\tb"), ("a\u2028b", "a\\u2028b")]
+)
+def test_a_path_is_printed_on_its_line(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    shown: str,
+) -> None:
+    status, said, _ = run(monkeypatch, capsys, "render", "song.wav", *RENDER, f"out/{name}")
+    assert status == 0
+    assert f"  out/{shown}/mix.wav\n" in said
+
+
+def test_an_output_below_a_file_is_refused_by_its_own_name(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, _, said = run(monkeypatch, capsys, "render", "song.wav", *RENDER, "song.wav/x")
+    assert status == 1
+    assert said.startswith("rtmss: song.wav/x: cannot write there")
+    assert len(said.splitlines()) == 1
+
+
 @pytest.mark.parametrize("name", ["[live]", "[/b]", ":warning:"])
 def test_brackets_in_a_name_are_printed(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from rtmss import threads
+from rtmss.cli import app
 from rtmss.cli.base import load_separator
 from rtmss.threads import free_cores
 
@@ -120,3 +122,12 @@ def test_a_command_takes_the_threads_that_are_free_or_asked_for(
         assert torch.get_num_threads() == taken
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("n", ["-1", "257", "100000", str(1 << 40)])
+def test_more_threads_than_any_machine_has_are_refused(tmp_path: Path, n: str) -> None:
+    """torch would end the process without a word."""
+    line = ["render", str(tmp_path / "x.wav"), "--preset", "karaoke", "-o", str(tmp_path)]
+    result = CliRunner().invoke(app, [*line, "--threads", n])
+    assert result.exit_code == 2
+    assert "--threads" in result.output

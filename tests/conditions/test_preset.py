@@ -64,7 +64,17 @@ def test_eight_stems_are_the_most(tmp_path: Path, n_stems: int, is_fine: bool) -
 
 
 @pytest.mark.parametrize(
-    "strip", ["gain_db: 13", "gain_db: .nan", "channels: [0]", "mute: maybe", "pan: 1.1"]
+    "strip",
+    [
+        "gain_db: 13",
+        "gain_db: .nan",
+        "gain_db: yes",
+        "channels: [0]",
+        "channels: [yes]",
+        "mute: maybe",
+        "pan: 1.1",
+        "pan: yes",
+    ],
 )
 def test_a_value_out_of_range_is_refused(tmp_path: Path, strip: str) -> None:
     with pytest.raises(ConfigError, match=r"'remainder\."):
@@ -81,6 +91,12 @@ def test_an_unknown_name_gets_its_near_misses() -> None:
         ConfigError, match="no preset 'karaoka'; did you mean 'karaoke'\\? known: drums, karaoke"
     ):
         find("karaoka", {"karaoke": 1, "drums": 2}, "preset")
+
+
+def test_a_very_long_name_is_cut_in_the_answer() -> None:
+    with pytest.raises(ConfigError, match="no preset 'xxx") as caught:
+        find("x" * 100_000, {"karaoke": 1}, "preset")
+    assert len(str(caught.value)) < 400
 
 
 def test_a_name_like_no_other_gets_the_list_only() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -139,3 +142,76 @@ def test_a_reader_knows_that_its_file_is_damaged(tmp_path: Path) -> None:
         for _ in file.blocks():
             pass
         assert file.is_damaged
+
+
+def wav(sound: bytes, *, announced: int | None = None, after: bytes = b"") -> bytes:
+    """A WAV of 16 bits and two channels, which may lie about the length of its sound."""
+    head = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 2, RATE, 4 * RATE, 4, 16)
+    size = len(sound) if announced is None else announced
+    body = b"WAVE" + head + b"data" + struct.pack("<I", size) + sound + after
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+SOUND = np.random.default_rng(0).integers(-9000, 9000, (RATE // 2, 2), np.int16).tobytes()
+SECOND = b"data" + struct.pack("<I", 400) + SOUND[:400]
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (wav(SOUND, announced=1000), "its header says that it ends there, and more follows"),
+        (wav(SOUND, after=SECOND), "it holds more than one piece of sound"),
+        (wav(SOUND) + wav(SOUND), "another file follows there"),
+    ],
+    ids=["a short length", "two pieces", "two files"],
+)
+def test_sound_that_a_wav_holds_beyond_what_is_read_is_told(
+    tmp_path: Path, content: bytes, text: str
+) -> None:
+    path = tmp_path / "x.wav"
+    path.write_bytes(content)
+    with pytest.raises(AudioFileError, match=text):
+        read_audio(path, on_damage=refuse_damage)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        wav(SOUND, after=b"LIST" + struct.pack("<I", 8) + b"INFOabcd"),
+        wav(SOUND) + bytes(5000),
+        wav(SOUND, after=bytes(600)),
+        wav(SOUND[:-1] + b"x" * 4, after=b"id3 " + struct.pack("<I", 2) + b"xy"),
+    ],
+    ids=["tags", "bytes after the end", "a few bytes more", "an odd length"],
+)
+def test_what_follows_the_sound_of_a_wav_and_is_none_does_no_harm(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "x.wav"
+    path.write_bytes(content)
+    assert read_audio(path, on_damage=refuse_damage)[0].shape[1] == RATE // 2
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_channels", [0, 65535])
+def test_a_file_of_which_nothing_can_be_decoded_is_refused_and_not_called_damaged(
+    tmp_path: Path, n_channels: int
+) -> None:
+    content = bytearray(wav(SOUND))
+    content[22:24] = n_channels.to_bytes(2, "little")
+    path = tmp_path / "x.wav"
+    path.write_bytes(content)
+    damages: list[Damage] = []
+    with pytest.raises(AudioFileError, match="nothing in it can be decoded"):
+        read_audio(path, on_damage=damages.append)
+    assert not damages
+
+
+def test_ffmpeg_prints_nothing_of_its_own_about_a_file_that_leads_nowhere(tmp_path: Path) -> None:
+    """PyAV prints what Python's files raise, past all that could be caught."""
+    path = tmp_path / "x.flac"
+    path.touch()
+    code = f"from rtmss.files import read_audio; read_audio({str(path)!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "dropped" not in done.stderr
+    assert "not a readable audio file" in done.stderr.splitlines()[-1]

@@ -156,8 +156,8 @@ def jack_client(name: str) -> Any:
 @contextlib.contextmanager
 def jack_server(
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Callable[[int], subprocess.Popen[bytes]]]:
-    """start(period) starts a JACK server of this test's own; the latest counts.
+) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """start(period, rate=44100) starts a JACK server of this test's own; the latest counts.
 
     It has real-time priority where the system permits it, so that other processes cost no block.
     """
@@ -166,8 +166,8 @@ def jack_server(
     monkeypatch.setenv("JACK_NO_START_SERVER", "1")
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(period: int) -> subprocess.Popen[bytes]:
-        started.append(start_jack_server(name, period, is_realtime=is_permitted()))
+    def start(period: int, rate: int = 44100) -> subprocess.Popen[bytes]:
+        started.append(start_jack_server(name, period, is_realtime=is_permitted(), rate=rate))
         return started[-1]
 
     try:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,10 @@ import pytest
 from helpers.live_host import Host, jack_client, undisturbed
 from rtmss.audio import Audio
 from rtmss.bench.harness import host_processes
+from rtmss.files import read_audio
+from rtmss.recording.log_reader import SessionLog
+from rtmss.recording.replay import replay
+from rtmss.separator import Separator
 
 pytestmark = pytest.mark.jack
 
@@ -150,6 +155,54 @@ def test_bypass_is_the_input_delayed_by_the_reported_latency_through_a_switch_an
         assert np.array_equal(heard[latency:], sent[:-latency])
     told = [live.ask(address)[0] for address in ("/rtmss/latency", "/rtmss/status/device_latency")]
     assert sum(told) == latency
+
+
+def test_at_48_khz_bypass_is_the_input_delayed_by_the_reported_latency(
+    server: Callable[..., Any], host: Callable[..., Host], listener: Callable[[], Listener]
+) -> None:
+    """The model hears 44.1 kHz: the way there and back is in the one number."""
+    server(512, 48000)
+    live, client = host("--preset", "karaoke"), listener()
+    assert live.ask("/rtmss/status/sample_rate") == [48000]
+    live.send("/rtmss/bypass", 1)
+    live.sync()
+    client.connect()
+    time.sleep(0.5)
+    latency = live.ask("/rtmss/latency")[0] + live.ask("/rtmss/status/device_latency")[0]
+    sent, heard = _undisturbed(live, client)
+    assert np.abs(heard).max() > 0.4
+    assert _lag(sent, heard) == latency
+    assert np.array_equal(heard[latency:], sent[:-latency])
+
+
+@pytest.mark.long
+def test_what_was_recorded_at_48_khz_is_the_same_again(
+    server: Callable[..., Any],
+    host: Callable[..., Host],
+    listener: Callable[[], Listener],
+    tmp_path: Path,
+) -> None:
+    server(512, 48000)
+    live = host("--preset", "karaoke", "--record", str(tmp_path / "record"), "--backend", "torch")
+    listener().connect()
+    live.send("/rtmss/stem/vocals/mute", 0)
+    live.send("/rtmss/stem/vocals/gain", -6.0)
+    live.sync()
+    time.sleep(1)
+    live.end()
+    arguments = list(map(str, live.process.args))  # type: ignore[arg-type]
+    separator = Separator.load(arguments[arguments.index("--weights") + 1])
+    take, again = tmp_path / "record" / "take-001", tmp_path / "again"
+    log = SessionLog.load(take / "session.jsonl", separator.model_id)
+    replay(take / "input.wav", again, separator.model, log, stems=True)
+    names = {"mix.wav", "remainder.wav", "vocals.wav"}
+    assert {path.name for path in again.iterdir()} == names
+    for name in names:
+        played, rate = read_audio(again / name)
+        recorded = read_audio(take / name)[0]
+        assert rate == 48000
+        assert np.abs(recorded).max() > 0.001
+        assert np.abs(played - recorded).max() <= 1e-5
 
 
 @pytest.mark.parametrize(("fate", "seconds"), [(signal.SIGKILL, 2), (signal.SIGSTOP, 4)])

@@ -191,3 +191,10 @@ def test_names_that_are_no_text_can_be_told(presets: Studio, monkeypatch: Any) -
 def test_the_button_is_in_the_table() -> None:
     (row,) = (row for row in TABLE if row.address == "/rtmss/preset/<name>")
     assert row.mode is Mode.TRIGGER
+
+
+@pytest.mark.parametrize("pattern", ["rtmss", "*", "vocals/gain", " /rtmss"])
+def test_a_subscription_that_no_address_can_match_is_refused(studio: Studio, pattern: str) -> None:
+    [(fail, address, code, _)] = studio.ask("/rtmss/subscribe", pattern)
+    assert (fail, address, code) == ("/rtmss/fail", "/rtmss/subscribe", "address")
+    assert not studio.server.dispatcher.peers.subscribers

@@ -250,6 +250,8 @@ class Dispatcher:
 
     def _subscribe(self, values: tuple[Value, ...], peer: Peer) -> Effect:
         pattern = str(values[0]) if values else "/rtmss"
+        if not pattern.startswith("/"):
+            raise RefusedError("address", f"'{pattern}' is no address: they begin with '/'")
         ttl = float(values[1]) if len(values) > 1 else TTL
         try:
             check_pattern(pattern)
