@@ -57,7 +57,13 @@ print(f"an hour of audio takes a worker {work:.0f} s, of which {decoding:.0f} s 
 print(f"it reads {read:.0f} MB and writes {written:.0f} MB")
 
 chance = random.Random(0)
-lengths = [min(3600.0, 220 * chance.lognormvariate(0, 0.4)) for _ in range(N_SONGS - N_LONG)]
+lengths = [
+    min(
+        3600.0,
+        220 * chance.lognormvariate(0, 0.4),
+    )
+    for _ in range(N_SONGS - N_LONG)
+]
 total = (sum(lengths) + N_LONG * 3600) / 3600
 tasks = [seconds * work / 3600 for seconds in lengths]
 long = [work] * N_LONG

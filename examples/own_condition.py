@@ -12,7 +12,10 @@ song, *clips = map(Path, sys.argv[1:])
 separator = Separator.load()
 try:
     condition = separator.condition_from_files("solo", clips)
-    scene = Scene((Stem("solo", condition, Strip(gain_db=3.0)),), remainder=Strip(gain_db=-12.0))
+    scene = Scene(
+        (Stem("solo", condition, Strip(gain_db=3.0)),),
+        remainder=Strip(gain_db=-12.0),
+    )
     plan = RenderPlan(scene, stems=True)
     report = render(song, Path("out"), separator.model, plan)
 except UserError as error:  # one line that says what to mend

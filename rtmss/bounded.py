@@ -44,7 +44,10 @@ def open_regular(path: Path) -> BufferedReader:
         UnreadableError: there is no such file, or it is none.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY)
+        handle = os.open(
+            path,
+            os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY,
+        )
     except (OSError, ValueError) as error:
         raise UnreadableError(_reason(path, error)) from error
     if stat.S_ISREG(os.fstat(handle).st_mode):
@@ -72,7 +75,11 @@ def read_bytes(path: Path, most: int) -> bytes:
     return data
 
 
-def read_lines(path: Path, most_lines: int, most: int) -> Iterator[bytes]:
+def read_lines(
+    path: Path,
+    most_lines: int,
+    most: int,
+) -> Iterator[bytes]:
     """The lines of a file, with their ends.
 
     Raises:
@@ -134,14 +141,23 @@ def json_depth(text: str) -> int:
     """How deep brackets are nested, those in texts left out; found without nesting anything."""
     depth = deepest = 0
     for token in _TOKENS.finditer(text):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+        depth += {
+            "[": 1,
+            "{": 1,
+            "]": -1,
+            "}": -1,
+        }.get(token[0], 0)
         deepest = max(deepest, depth)
     return deepest
 
 
 def size_text(n_bytes: int) -> str:
     """`64 KiB`."""
-    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+    for unit, size in (
+        ("GiB", 1 << 30),
+        ("MiB", 1 << 20),
+        ("KiB", 1 << 10),
+    ):
         if n_bytes >= size:
             return f"{n_bytes / size:g} {unit}"
     return f"{n_bytes} bytes"

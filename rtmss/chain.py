@@ -64,7 +64,15 @@ class Separation:
         """Take (1 or 2, S) more samples of the file, give what is ready."""
         block, n_bad = make_sane(block)
         self.n_bad_samples += n_bad
-        block = np.repeat(block, N_CHANNELS, axis=0) if block.shape[0] == 1 else block
+        block = (
+            np.repeat(
+                block,
+                N_CHANNELS,
+                axis=0,
+            )
+            if block.shape[0] == 1
+            else block
+        )
         self._dry.push(block)
         self._separate(block)
         return self._take()
@@ -73,7 +81,12 @@ class Separation:
         """Push silence until everything has come out."""
         hop = self.session.hop_length
         n_hops = -(-(self._waiting.shape[-1] + self.session.delay) // hop)
-        self._separate(np.zeros((N_CHANNELS, n_hops * hop - self._waiting.shape[-1]), np.float32))
+        self._separate(
+            np.zeros(
+                (N_CHANNELS, n_hops * hop - self._waiting.shape[-1]),
+                np.float32,
+            )
+        )
         return self._take()
 
     def _separate(self, samples: Audio) -> None:
@@ -92,7 +105,11 @@ class Separation:
 
     def _take(self) -> Piece:
         n = min(self._dry.n_ready, self._targets.n_ready)
-        targets = self._targets.take(n).reshape(self.n_targets, N_CHANNELS, n)
+        targets = self._targets.take(n).reshape(
+            self.n_targets,
+            N_CHANNELS,
+            n,
+        )
         return Piece(self._dry.take(n), targets)
 
 
@@ -125,7 +142,12 @@ class FileMixer:
             name: EffectChain(N_CHANNELS, rate, effects.get(name, ()), name)
             for name in (*names, "remainder")
         }
-        self._master = EffectChain(N_CHANNELS, rate, effects.get("mix", ()), "mix")
+        self._master = EffectChain(
+            N_CHANNELS,
+            rate,
+            effects.get("mix", ()),
+            "mix",
+        )
         self._n_mixed = self._n_out = 0
         self.n_bad_outputs = 0
         """Samples of effects and of the mix that were not finite, and are silence."""
@@ -134,7 +156,11 @@ class FileMixer:
         """Take more samples, give what is ready."""
         stems = piece.targets[self._slots]
         strips = [*stems, piece.dry - stems.sum(0)]
-        for chain, audio in zip(self._strips.values(), strips, strict=True):
+        for chain, audio in zip(
+            self._strips.values(),
+            strips,
+            strict=True,
+        ):
             chain.push(audio)
         return self._advance()
 

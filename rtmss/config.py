@@ -28,9 +28,23 @@ NO_SWITCH = BeforeValidator(_no_switch)
 Positive = Annotated[int, NO_SWITCH, Field(gt=0)]
 Width = Annotated[int, NO_SWITCH, Field(gt=0, le=4096)]
 """Of a layer: a header that lies makes no network that no memory holds."""
-FrameLength = Annotated[int, NO_SWITCH, Field(gt=0, le=1 << 16)]
+FrameLength = Annotated[
+    int,
+    NO_SWITCH,
+    Field(
+        gt=0,
+        le=1 << 16,
+    ),
+]
 Few = Annotated[int, NO_SWITCH, Field(ge=0, le=64)]
-Frames = Annotated[int, NO_SWITCH, Field(gt=0, le=1 << 12)]
+Frames = Annotated[
+    int,
+    NO_SWITCH,
+    Field(
+        gt=0,
+        le=1 << 12,
+    ),
+]
 """Of a network's memory."""
 
 
@@ -44,7 +58,10 @@ class UserError(ValueError):
 
 def listed(value: Any) -> tuple[Any, ...] | None:
     """What a list, or the like, holds; None of a text, an array, a table, and of what is none."""
-    if isinstance(value, str | bytes | bytearray | memoryview | Mapping) or hasattr(value, "dtype"):
+    if isinstance(
+        value,
+        str | bytes | bytearray | memoryview | Mapping,
+    ) or hasattr(value, "dtype"):
         return None
     try:
         return tuple(value)
@@ -151,7 +168,13 @@ class UNetConfig(Config):
     film: Literal["bottleneck", "blocks", "decoder"] = "decoder"
     """Where the condition acts: at the bottleneck alone, in the decoder's blocks too, or also on
     what the encoder says to them."""
-    look_ahead: Annotated[int, Field(ge=0, le=1 << 12)] = 0
+    look_ahead: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=1 << 12,
+        ),
+    ] = 0
     """Frames after its own that the recurrent encoder has heard when a mask is made; the
     convolutions then look as far ahead as back. Only for torch, and only for patient listeners: see
     `n_ahead`."""
@@ -199,7 +222,13 @@ class ClipEncoderConfig(Config):
 class SeparatorConfig(Config):
     """Everything that fixes the shape of a separator and of its weights."""
 
-    sample_rate: Annotated[int, Field(gt=0, le=1 << 21)] = 44100
+    sample_rate: Annotated[
+        int,
+        Field(
+            gt=0,
+            le=1 << 21,
+        ),
+    ] = 44100
     stft: StftConfig = StftConfig()
     unet: UNetConfig = UNetConfig()
     clip_encoder: ClipEncoderConfig = ClipEncoderConfig()
@@ -288,7 +317,11 @@ def read_yaml(path: Path, kind: type[T]) -> T:
     return validate(content, kind, str(path))
 
 
-def validate(content: dict[str, Any], kind: type[T], origin: str) -> T:
+def validate(
+    content: dict[str, Any],
+    kind: type[T],
+    origin: str,
+) -> T:
     """Build a configuration object from plain values, with errors that name `origin` and the
     choices.
     """
@@ -314,13 +347,19 @@ def _describe(problem: Any, kind: type[BaseModel]) -> str:
     )
 
 
-def _choices(kind: Any, path: tuple[Any, ...]) -> list[str]:
+def _choices(
+    kind: Any,
+    path: tuple[Any, ...],
+) -> list[str]:
     """Field names of the model that `path` leads to inside `kind`."""
     for part in path:
         if isinstance(part, str) and part in _fields(kind):
             kind = _fields(kind)[part]
         while getattr(kind, "__args__", None):
-            kind = next((a for a in kind.__args__ if _fields(a) or hasattr(a, "__args__")), None)
+            kind = next(
+                (a for a in kind.__args__ if _fields(a) or hasattr(a, "__args__")),
+                None,
+            )
     return list(_fields(kind))
 
 

@@ -92,7 +92,14 @@ def can_take(stream: IO[str] | None) -> bool:
     Where the system does not tell, it can.
     """
     try:
-        return stream is not None and bool(select.select([], [stream], [], 0)[1])
+        return stream is not None and bool(
+            select.select(
+                [],
+                [stream],
+                [],
+                0,
+            )[1]
+        )
     except (OSError, ValueError, TypeError):
         return stream is not None and not stream.closed
 

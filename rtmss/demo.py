@@ -83,7 +83,15 @@ def run_demo(
     """
     if folder.exists() and not folder.is_dir():
         raise AudioFileError(f"{folder}: is a file, expected a folder for the output")
-    truths = np.stack([_stereo(shipped() / "demo" / f"{stem}.ogg", separator) for stem in SONG])
+    truths = np.stack(
+        [
+            _stereo(
+                shipped() / "demo" / f"{stem}.ogg",
+                separator,
+            )
+            for stem in SONG
+        ]
+    )
     rate = separator.model.config.sample_rate
     truths = truths[..., : round(seconds * rate)] if seconds else truths
     mixture = truths.sum(0)
@@ -92,18 +100,29 @@ def run_demo(
         for name in {preset for _, preset in SWITCHES} | {"four-stems"}
     }
     choice = choice or BackendChoice("torch", "asked for")
-    session = Session(separator.model, scenes["karaoke"], backend=choice.start(separator.model))
+    session = Session(
+        separator.model,
+        scenes["karaoke"],
+        backend=choice.start(separator.model),
+    )
     live = play_live(session, mixture, scenes, console, wait=wait)
     whole = play_whole(Session(separator.model, scenes["four-stems"]), mixture)
     karaoke = play_whole(Session(separator.model, scenes["karaoke"]), mixture)
     _write(folder, rate, live.played, whole, karaoke)
     draw_spectrograms(
         folder / "spectrograms.png",
-        {"mixture": mixture, "vocals": whole.stems[0], "remainder (karaoke)": karaoke.remainder},
+        {
+            "mixture": mixture,
+            "vocals": whole.stems[0],
+            "remainder (karaoke)": karaoke.remainder,
+        },
         rate,
     )
     # Up to the first switch the paced run has to play what the whole run says.
-    n_same = min(int(SWITCHES[1][0] * rate), live.played.shape[-1])
+    n_same = min(
+        int(SWITCHES[1][0] * rate),
+        live.played.shape[-1],
+    )
     delay = separator.model.config.delay
     difference = float(
         np.abs(live.played[:, delay:n_same] - karaoke.mix[:, : n_same - delay]).max()
@@ -114,7 +133,12 @@ def run_demo(
     return verdict(console, live, difference, edges[0])
 
 
-def verdict(console: Console, live: LiveReport, difference: float, vocals_edge_db: float) -> bool:
+def verdict(
+    console: Console,
+    live: LiveReport,
+    difference: float,
+    vocals_edge_db: float,
+) -> bool:
     """Print what is wrong, if anything is; return whether the demo passed."""
     if live.n_late > LATE_SHARE * len(live.step_ms):
         console.print(
@@ -143,7 +167,15 @@ def play_live(
     """Play (C, S) hop by hop at the pace of a sound card, switching presets on the way."""
     hop, rate = session.hop_length, session.sample_rate
     n_hops = mixture.shape[-1] // hop
-    report, pieces = LiveReport(np.zeros((2, 0), np.float32)), []
+    report, pieces = (
+        LiveReport(
+            np.zeros(
+                (2, 0),
+                np.float32,
+            )
+        ),
+        [],
+    )
     period = hop / rate
     switches = list(SWITCHES)
     preset = switches[0][1]
@@ -163,14 +195,30 @@ def play_live(
             report.n_late += (done - due if wait else done - begun) > period
             pieces.append(output.mix)
             if i % 20 == 0:
-                view.update(_meters(session, preset, output, (i + 1) / n_hops, report))
+                view.update(
+                    _meters(
+                        session,
+                        preset,
+                        output,
+                        (i + 1) / n_hops,
+                        report,
+                    )
+                )
     report.played = np.concatenate(pieces, axis=-1)
     return report
 
 
 def _stereo(path: Path, separator: Separator) -> Audio:
     audio, _ = read_audio(path, separator.model.config.sample_rate)
-    return np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio
+    return (
+        np.repeat(
+            audio,
+            2,
+            axis=0,
+        )
+        if audio.shape[0] == 1
+        else audio
+    )
 
 
 def _meters(
@@ -178,8 +226,16 @@ def _meters(
 ) -> Table:
     table = Table.grid(padding=(0, 1))
     table.add_row("preset", preset, f"{100 * done:3.0f} %  late hops {report.n_late}")
-    for stem, audio in zip(session.scene.stems, output.stems, strict=True):
-        table.add_row(stem.name, *_meter(audio), "muted" if stem.strip.mute else "")
+    for stem, audio in zip(
+        session.scene.stems,
+        output.stems,
+        strict=True,
+    ):
+        table.add_row(
+            stem.name,
+            *_meter(audio),
+            "muted" if stem.strip.mute else "",
+        )
     table.add_row(
         "remainder", *_meter(output.remainder), "muted" if session.scene.remainder.mute else ""
     )
@@ -189,7 +245,13 @@ def _meters(
 
 def _meter(audio: Audio) -> tuple[str, str]:
     level_db = 20 * np.log10(float(np.sqrt(np.mean(np.square(audio)))) + 1e-6)
-    return "█" * int(np.clip((level_db + 60) / 2, 0, 30)), f"{level_db:5.0f} dBFS"
+    return "█" * int(
+        np.clip(
+            (level_db + 60) / 2,
+            0,
+            30,
+        )
+    ), f"{level_db:5.0f} dBFS"
 
 
 def _stream_table(
@@ -213,7 +275,12 @@ def _stream_table(
     return table
 
 
-def _print_quality(console: Console, mixture: Audio, truths: Audio, stems: Audio) -> list[float]:
+def _print_quality(
+    console: Console,
+    mixture: Audio,
+    truths: Audio,
+    stems: Audio,
+) -> list[float]:
     """Print SDR per stem before and after; return each stem's edge over mixture and silence."""
     table = WholeTable("SDR in dB", ">mixture", ">silence", ">separated", ">edge")
     edges = []
@@ -226,7 +293,13 @@ def _print_quality(console: Console, mixture: Audio, truths: Audio, stems: Audio
     return edges
 
 
-def _write(folder: Path, rate: int, played: Audio, whole: Output, karaoke: Output) -> None:
+def _write(
+    folder: Path,
+    rate: int,
+    played: Audio,
+    whole: Output,
+    karaoke: Output,
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     files = {"live": played, "karaoke": karaoke.mix, "remainder": whole.remainder}
     files |= dict(zip(SONG, whole.stems, strict=True))

@@ -46,7 +46,10 @@ def build_effect(effect: Effect, where: str) -> Any:
         )
     # Native constructors have no signature but their documentation: "__init__(self: Reverb,
     # room_size: float = ...".
-    known = re.findall(r"(\w+): ", (kinds[effect.type].__init__.__doc__ or "").split("->")[0])
+    known = re.findall(
+        r"(\w+): ",
+        (kinds[effect.type].__init__.__doc__ or "").split("->")[0],
+    )
     _check_parameters(effect, [name for name in known if name != "self"], where)
     parameters = _with_impulse(effect.parameters, where)
     try:
@@ -64,7 +67,10 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def _with_impulse(parameters: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _with_impulse(
+    parameters: Mapping[str, Any],
+    where: str,
+) -> dict[str, Any]:
     """Parameters with the sound of a file in the place of its name: files come in by one door.
 
     Raises:
@@ -112,7 +118,11 @@ def _load_plugin(effect: Effect, where: str) -> Any:
     return plugin
 
 
-def _check_parameters(effect: Effect, known: Sequence[str], where: str) -> None:
+def _check_parameters(
+    effect: Effect,
+    known: Sequence[str],
+    where: str,
+) -> None:
     # pedalboard itself takes any attribute without a word.
     unknown = sorted(set(effect.parameters) - set(known))
     if unknown:
@@ -139,17 +149,33 @@ class EffectChain:
             # A plug-in knows its latency only once it has run; before, pedalboard would not
             # compensate for it.
             self._board.process(
-                np.zeros((n_channels, 8192), np.float32), sample_rate, buffer_size=8192, reset=True
+                np.zeros(
+                    (n_channels, 8192),
+                    np.float32,
+                ),
+                sample_rate,
+                buffer_size=8192,
+                reset=True,
             )
             self._board.reset()
-        self._queue: list[Audio] = [np.zeros((n_channels, 0), np.float32)]
+        self._queue: list[Audio] = [
+            np.zeros(
+                (n_channels, 0),
+                np.float32,
+            )
+        ]
         self.n_ready = 0
         """Samples that can be taken."""
 
     def push(self, audio: Audio) -> None:
         """Give (C, S) more samples."""
         if self._board is not None and audio.shape[-1]:
-            audio = self._board.process(audio, self.sample_rate, buffer_size=8192, reset=False)
+            audio = self._board.process(
+                audio,
+                self.sample_rate,
+                buffer_size=8192,
+                reset=False,
+            )
         self._queue.append(audio)
         self.n_ready += audio.shape[-1]
 
@@ -165,7 +191,12 @@ class EffectChain:
                 raise ConfigError(
                     f"{self.where}: an effect holds back more than {FLUSH_SECONDS:.0f} s of sound"
                 )
-            self.push(np.zeros((self.n_channels, 4096), np.float32))
+            self.push(
+                np.zeros(
+                    (self.n_channels, 4096),
+                    np.float32,
+                )
+            )
             left -= 4096
 
     def take(self, n: int) -> Audio:

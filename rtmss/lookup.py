@@ -14,7 +14,11 @@ MAX_SHOWN = 200
 """Characters of the wrong name."""
 
 
-def find(name: str, known: Mapping[str, Any], kind: str) -> Any:
+def find(
+    name: str,
+    known: Mapping[str, Any],
+    kind: str,
+) -> Any:
     """Look a name up.
 
     Raises:
@@ -26,7 +30,12 @@ def find(name: str, known: Mapping[str, Any], kind: str) -> Any:
         return known[name]
     names = sorted(known)
     alike = [other for other in names if other[:1] == name[:1]] if len(names) > MAX_ALIKE else names
-    near = difflib.get_close_matches(name[:MAX_SHOWN], alike[:MAX_ALIKE], n=3, cutoff=0.5)
+    near = difflib.get_close_matches(
+        name[:MAX_SHOWN],
+        alike[:MAX_ALIKE],
+        n=3,
+        cutoff=0.5,
+    )
     hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
     more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     listed = ", ".join(names[:MAX_NAMED]) or "none"

@@ -115,12 +115,19 @@ class Lease:
         self._lease.unlink(missing_ok=True)
 
 
-def sweep(folder: Path, prefix: str, remove: Callable[[Path], object]) -> int:
+def sweep(
+    folder: Path,
+    prefix: str,
+    remove: Callable[[Path], object],
+) -> int:
     """Remove what owners that have ended left in a folder; return how much that was."""
     return sum(_sweep_one(lease, remove) for lease in folder.glob(f"{prefix}*{LEASE}"))
 
 
-def _sweep_one(lease: Path, remove: Callable[[Path], object]) -> bool:
+def _sweep_one(
+    lease: Path,
+    remove: Callable[[Path], object],
+) -> bool:
     with orphan(lease) as is_orphan, contextlib.suppress(OSError):
         if is_orphan:
             remove(lease.with_name(lease.name.removesuffix(LEASE)))

@@ -30,7 +30,11 @@ class _BoundedLoader(yaml.SafeLoader):
         self._open: list[int] = [0]
         """Values so far in each node that is being read, the outermost first."""
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+    def compose_node(
+        self,
+        parent: yaml.Node | None,
+        index: Any,
+    ) -> yaml.Node | None:
         """Read a node, unless the document is too deep or too large by then."""
         is_alias = self.check_event(yaml.AliasEvent)
         if len(self._open) > MAX_DEPTH:
@@ -57,7 +61,10 @@ class _StrictLoader(_BoundedLoader):
     """YAML without duplicate keys, which plain YAML would silently merge."""
 
 
-def _construct_mapping(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+def _construct_mapping(
+    loader: _StrictLoader,
+    node: yaml.MappingNode,
+) -> dict[Any, Any]:
     seen: set[Any] = set()
     for key_node, _ in node.value:
         if key_node.tag == _MERGE:

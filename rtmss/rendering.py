@@ -50,7 +50,14 @@ class RenderPlan:
     format: str = "wav"
 
     @classmethod
-    def from_preset(cls, preset: Preset, scene: Scene, *, stems: bool, format: str) -> RenderPlan:  # noqa: A002
+    def from_preset(
+        cls,
+        preset: Preset,
+        scene: Scene,
+        *,
+        stems: bool,
+        format: str,  # noqa: A002
+    ) -> RenderPlan:
         """A render of a preset."""
         effects = {name: stem.effects for name, stem in preset.stems.items()}
         effects |= {"remainder": preset.remainder.effects, "mix": preset.master.effects}
@@ -104,7 +111,13 @@ def render(
 ) -> RenderReport:
     """Render a file by one plan; see `render_all`."""
     order = Order(Path(folder), plan)
-    return render_all(Path(source), [order], model, report, backend=backend)[0]
+    return render_all(
+        Path(source),
+        [order],
+        model,
+        report,
+        backend=backend,
+    )[0]
 
 
 def render_all(
@@ -144,7 +157,15 @@ def render_all(
     ):
         rate = reader.sample_rate
         conditions = all_conditions(order.plan for order in orders)
-        targets = Scene(tuple(Stem(str(i), c) for i, c in enumerate(conditions)))
+        targets = Scene(
+            tuple(
+                Stem(
+                    str(i),
+                    c,
+                )
+                for i, c in enumerate(conditions)
+            )
+        )
         separation = Separation(model, targets, rate, backend)
         outputs = [_Output(source, order, conditions, reader, stack) for order in orders]
         for block in reader.blocks(BLOCK):
@@ -283,7 +304,10 @@ class Files:
                 n_left = None if self.n_total is None else self.n_total - self._written[name]
                 audio = pieces[name][:, :n_left]
                 audio = audio.mean(0, keepdims=True) if self._channels[name] == 1 else audio
-                self.peak = max(self.peak, float(np.abs(audio).max(initial=0)))
+                self.peak = max(
+                    self.peak,
+                    float(np.abs(audio).max(initial=0)),
+                )
                 self._open[name].write(audio)
                 self._written[name] += audio.shape[-1]
         except (OSError, RuntimeError) as error:
@@ -300,7 +324,11 @@ class Files:
                 file.close()
             self._raw.close()
             self._check_whole()
-            for partial, path in zip(self._partial.values(), self.paths, strict=True):
+            for partial, path in zip(
+                self._partial.values(),
+                self.paths,
+                strict=True,
+            ):
                 partial.replace(path)
         except (OSError, RuntimeError, AudioFileError) as error:
             self._discard()

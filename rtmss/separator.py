@@ -51,7 +51,11 @@ class Separator:
     model_id: str
 
     @classmethod
-    def load(cls, path: str | Path | None = None, profile: str | None = None) -> Separator:
+    def load(
+        cls,
+        path: str | Path | None = None,
+        profile: str | None = None,
+    ) -> Separator:
         """Load weights; without a path those that come with rtmss.
 
         Args:
@@ -67,7 +71,12 @@ class Separator:
         stft = None if profile is None else find(profile, PROFILES, "profile")
         if not isinstance(path, str | os.PathLike | None):
             raise UserError(f"expected the path of weights, got {shown(path)}")
-        return cls(*load_model(default_weights() if path is None else Path(path), stft))
+        return cls(
+            *load_model(
+                default_weights() if path is None else Path(path),
+                stft,
+            )
+        )
 
     @property
     def limits(self) -> ConditionLimits:
@@ -101,7 +110,16 @@ class Separator:
             taken = _clips(clips, side)
             for number, clip in enumerate(taken, 1):
                 check_clip(clip, rate, f"{side} clip {number}")
-            sides.append([resample(clip, rate, self.model.config.sample_rate) for clip in taken])
+            sides.append(
+                [
+                    resample(
+                        clip,
+                        rate,
+                        self.model.config.sample_rate,
+                    )
+                    for clip in taken
+                ]
+            )
         vector, positives, negatives = encode_clips(self.model, *sides)
         return Condition(
             ConditionHeader(name=name, model_id=self.model_id), vector, positives, negatives
@@ -129,7 +147,13 @@ class Separator:
         Returns:
             (2, S) the target, aligned to `audio` to the sample; `audio` less it is the remainder.
         """
-        return np.asarray(self.separate_all(audio, sample_rate, [condition])[0])
+        return np.asarray(
+            self.separate_all(
+                audio,
+                sample_rate,
+                [condition],
+            )[0]
+        )
 
     def separate_all(
         self, audio: ArrayLike, sample_rate: int, conditions: Sequence[Condition]
@@ -167,7 +191,13 @@ class Separator:
                 raise ConditionError(f"expected a condition, got {shown(condition)}")
             if condition.header.model_id and self.model_id:  # else nothing is known
                 condition.header.check_model(self.model_id)
-        return tuple(Stem(str(i), condition) for i, condition in enumerate(given))
+        return tuple(
+            Stem(
+                str(i),
+                condition,
+            )
+            for i, condition in enumerate(given)
+        )
 
 
 def _clips(clips: Sequence[ArrayLike], side: str) -> list[Audio]:
@@ -198,10 +228,19 @@ def play_whole(session: Session, audio: ArrayLike) -> Output:
     sound = as_audio(audio)
     n, hop = sound.shape[-1], session.hop_length
     n_padded = -(-(n + session.delay) // hop) * hop
-    padded = np.pad(sound, ((0, 0), (0, n_padded - n)))
+    padded = np.pad(
+        sound,
+        ((0, 0), (0, n_padded - n)),
+    )
     steps = [
         session.step(padded[:, i : i + BLOCK_HOPS * hop])
         for i in range(0, n_padded, BLOCK_HOPS * hop)
     ]
-    fields = (np.concatenate(pieces, axis=-1) for pieces in zip(*steps, strict=True))
+    fields = (
+        np.concatenate(
+            pieces,
+            axis=-1,
+        )
+        for pieces in zip(*steps, strict=True)
+    )
     return Output(*(field[..., session.delay : session.delay + n] for field in fields))

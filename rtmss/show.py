@@ -44,7 +44,15 @@ def conditions_table(library: Library) -> WholeTable:
         try:
             header = load_condition(path).header
         except UserError as error:
-            table.add_row(name, "", "", "", "", _unusable(error), style="red")
+            table.add_row(
+                name,
+                "",
+                "",
+                "",
+                "",
+                _unusable(error),
+                style="red",
+            )
             continue
         seconds = sum(clip.seconds for clip in (*header.positive, *header.negative))
         counts = (str(len(header.positive)), str(len(header.negative)))
@@ -128,7 +136,13 @@ def _add_clips(table: WholeTable, condition: Condition, side: str) -> None:
     records = getattr(condition.header, side)
     similarities = clip_similarities(getattr(condition, side))
     odd = _outlier(condition, side)
-    for i, (record, similarity) in enumerate(zip(records, similarities, strict=False)):
+    for i, (record, similarity) in enumerate(
+        zip(
+            records,
+            similarities,
+            strict=False,
+        )
+    ):
         alike = f"{similarity:.2f}" if len(records) > 1 else "the only one"
         left = "" if record.left_over_db is None else f"{record.left_over_db:.0f} dB"
         is_doubtful = i == odd or _is_mixed(record)
@@ -163,7 +177,10 @@ def preset_table(name: str, library: Library) -> RenderableType:
     """
     preset = library.load_preset(name)
     table = WholeTable("strip", "condition", "gain", "pan", "state", "channels", "effects")
-    strips: dict[str, StripPreset] = {**preset.stems, "remainder": preset.remainder}
+    strips: dict[str, StripPreset] = {
+        **preset.stems,
+        "remainder": preset.remainder,
+    }
     for strip_name, strip in strips.items():
         state = " ".join(
             word for word, is_on in (("mute", strip.mute), ("solo", strip.solo)) if is_on
@@ -196,7 +213,10 @@ def info_table(separator: Separator, choice: BackendChoice) -> WholeTable:
     table.add_row(
         "processor", f"{platform.machine()}, {torch.get_num_threads()} threads for the model"
     )
-    table.add_row("GPU", torch.cuda.get_device_name() if torch.cuda.is_available() else "none")
+    table.add_row(
+        "GPU",
+        torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+    )
     table.add_row("backend hop by hop", str(choice))
     table.add_row("weights", f"{separator.model_id}, {n_parameters / 1e6:.1f} million parameters")
     table.add_row("sample rate", f"{config.sample_rate} Hz")

@@ -49,7 +49,10 @@ class Study(Config):
 
     recipe: dict[str, Any]
     """What all variants have in common: a recipe, see `rtmss.training.recipe`."""
-    seeds: tuple[int, ...] = Field(default=(1, 2), min_length=1)
+    seeds: tuple[int, ...] = Field(
+        default=(1, 2),
+        min_length=1,
+    )
     variants: dict[str, dict[str, Any]] = Field(min_length=1)
     """By name, what is different in the recipe."""
     questions: dict[str, Question] = Field(min_length=1)
@@ -101,7 +104,10 @@ def run_study(
     Raises:
         ConfigError: the study, one of its recipes or the data cannot be used.
     """
-    study = read_yaml(find_yaml(name, Path(__file__).parent / "studies", "study"), Study)
+    study = read_yaml(
+        find_yaml(name, Path(__file__).parent / "studies", "study"),
+        Study,
+    )
     recipes = list(
         _runs(study, name)
     )  # before anything is trained: a misspelt variant is not found out after hours
@@ -109,7 +115,14 @@ def run_study(
         (variant, recipe, _placed(recipe, folder / f"{variant}-{recipe.seed}"))
         for variant, recipe in recipes
     ]
-    prepare(runs[0][1], folder, data, folder / "shared", console, device)
+    prepare(
+        runs[0][1],
+        folder,
+        data,
+        folder / "shared",
+        console,
+        device,
+    )
     run = partial(
         _train_and_judge,
         data=data,
@@ -126,14 +139,30 @@ def run_study(
             results = pool.map(run, runs)
         else:
             results = map(run, runs)
-        for found in track(results, "Runs", len(runs), console=console, transient=True):
+        for found in track(
+            results,
+            "Runs",
+            len(runs),
+            console=console,
+            transient=True,
+        ):
             edges += found
             (folder / "study.json").write_text(
-                json.dumps([edge._asdict() for edge in edges], indent=1) + "\n", "utf-8"
+                json.dumps(
+                    [edge._asdict() for edge in edges],
+                    indent=1,
+                )
+                + "\n",
+                "utf-8",
             )
             (folder / "study.md").write_text(edges_page(edges), "utf-8")
     for title in study.questions:
-        console.print(edges_table(title, [edge for edge in edges if edge.question == title]))
+        console.print(
+            edges_table(
+                title,
+                [edge for edge in edges if edge.question == title],
+            )
+        )
     return edges
 
 
@@ -163,7 +192,11 @@ def edges_page(edges: Sequence[Edge]) -> str:
     parts = []
     for title in dict.fromkeys(edge.question for edge in edges):
         headings, rows = _cells([edge for edge in edges if edge.question == title])
-        lines = [headings, ["---"] * N_KEYS + ["---:"] * (len(headings) - N_KEYS), *rows]
+        lines = [
+            headings,
+            ["---"] * N_KEYS + ["---:"] * (len(headings) - N_KEYS),
+            *rows,
+        ]
         parts.append(f"## {title}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines))
     return "\n".join(parts)
 
@@ -171,25 +204,46 @@ def edges_page(edges: Sequence[Edge]) -> str:
 def _cells(edges: Sequence[Edge]) -> tuple[list[str], list[list[str]]]:
     variants = list(dict.fromkeys(edge.variant for edge in edges))
     rows = []
-    for key in dict.fromkeys((edge.target, edge.on, edge.clips) for edge in edges):
+    for key in dict.fromkeys(
+        (
+            edge.target,
+            edge.on,
+            edge.clips,
+        )
+        for edge in edges
+    ):
         cells = []
         for variant in variants:
             found = [
-                e.edge_db for e in edges if (e.variant, e.target, e.on, e.clips) == (variant, *key)
+                e.edge_db
+                for e in edges
+                if (
+                    e.variant,
+                    e.target,
+                    e.on,
+                    e.clips,
+                )
+                == (variant, *key)
             ]
             cells.append(f"{np.mean(found):.1f} ± {np.ptp(found) / 2:.1f}" if found else "")
         rows.append([*key, *cells])
     return ["target", "on", "clips", *variants], rows
 
 
-def _runs(study: Study, name: str) -> Iterator[tuple[str, Recipe]]:
+def _runs(
+    study: Study,
+    name: str,
+) -> Iterator[tuple[str, Recipe]]:
     for variant, changes in study.variants.items():
         for seed in study.seeds:
             content = merged(merged(study.recipe, changes), {"seed": seed})
             yield variant, validate(content, Recipe, f"{name}: {variant}")
 
 
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def merged(
+    base: Mapping[str, Any],
+    changes: Mapping[str, Any],
+) -> dict[str, Any]:
     """`base` with what `changes` says instead, level by level."""
     result = dict(base)
     for key, value in changes.items():
@@ -212,7 +266,10 @@ def _placed(recipe: Recipe, place: Path) -> Path:
     if recipe_file.exists() and read_yaml(recipe_file, Recipe) != recipe:
         raise ConfigError(f"{place}: holds a run of another recipe; choose another --output")
     place.mkdir(parents=True, exist_ok=True)
-    recipe_file.write_text(yaml.safe_dump(recipe.model_dump(mode="json")), encoding="utf-8")
+    recipe_file.write_text(
+        yaml.safe_dump(recipe.model_dump(mode="json")),
+        encoding="utf-8",
+    )
     return place
 
 
@@ -229,7 +286,13 @@ def _train_and_judge(
     for name in PREPARED:
         if not (place / name).exists():
             shutil.copy(shared / name, place / name)
-    weights = train(place / RECIPE, data, place, Console(quiet=True), device)
+    weights = train(
+        place / RECIPE,
+        data,
+        place,
+        Console(quiet=True),
+        device,
+    )
     edges: list[Edge] = []
     for title, question in questions.items():
         if question.variants is not None and variant not in question.variants:
@@ -240,10 +303,24 @@ def _train_and_judge(
             asked = Options(
                 **question.model_dump(exclude={"variants", "by_class"}), by_class=by_class
             )
-            evaluate(data[:1], weights, report.parent, asked, console=Console(quiet=True))
+            evaluate(
+                data[:1],
+                weights,
+                report.parent,
+                asked,
+                console=Console(quiet=True),
+            )
         rows = json.loads(report.read_text(encoding="utf-8"))["edges"]
         edges += [
-            Edge(variant, recipe.seed, title, row["target"], row["on"], clips, value)
+            Edge(
+                variant,
+                recipe.seed,
+                title,
+                row["target"],
+                row["on"],
+                clips,
+                value,
+            )
             for row in rows
             for clips, value in row.items()
             if clips not in {"target", "on"} and value is not None

@@ -68,7 +68,13 @@ class WholeTable(Table):
             widths = _widths(columns, room - _gaps(columns, self.box))
             part.columns = [
                 replace(column, width=width, _index=index)
-                for index, (column, width) in enumerate(zip(columns, widths, strict=True))
+                for index, (column, width) in enumerate(
+                    zip(
+                        columns,
+                        widths,
+                        strict=True,
+                    )
+                )
             ]
             part.title = self.title if number == 0 else None
             part.caption = self.caption if number == len(parts) - 1 else None
@@ -90,7 +96,10 @@ class WholeTable(Table):
         yield part
 
 
-def _gaps(columns: Sequence[Column], lines: box.Box | None) -> int:
+def _gaps(
+    columns: Sequence[Column],
+    lines: box.Box | None,
+) -> int:
     """Cells that stand between columns and beside them."""
     return len(columns) + (len(columns) - 1 if lines else 0)
 
@@ -101,8 +110,19 @@ def _widths(columns: Sequence[Column], room: int) -> list[int]:
     while sum(widths) > max(room, len(widths)):
         widths[widths.index(max(widths))] -= 1
     left = max(0, room - sum(widths))
-    wanted = [max(0, _most(column) - width) for column, width in zip(columns, widths, strict=True)]
-    for number, index in enumerate(sorted(range(len(columns)), key=wanted.__getitem__)):
+    wanted = [
+        max(
+            0,
+            _most(column) - width,
+        )
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    for number, index in enumerate(
+        sorted(
+            range(len(columns)),
+            key=wanted.__getitem__,
+        )
+    ):
         more = min(wanted[index], left // (len(columns) - number))
         widths[index] += more
         left -= more
@@ -114,12 +134,21 @@ def _least(column: Column) -> int:
     if column.justify == "right":
         return _most(column)
     words = (word for line in _lines(column) for word in line.split())
-    return min(max((Text(word).cell_len for word in words), default=1), LONGEST_WORD)
+    return min(
+        max((Text(word).cell_len for word in words), default=1),
+        LONGEST_WORD,
+    )
 
 
 def _most(column: Column) -> int:
     """Cells with which nothing wraps."""
-    return max((Text(line).cell_len for line in _lines(column)), default=1) or 1
+    return (
+        max(
+            (Text(line).cell_len for line in _lines(column)),
+            default=1,
+        )
+        or 1
+    )
 
 
 def _lines(column: Column) -> Iterator[str]:

@@ -20,7 +20,10 @@ _LENGTH_BYTES = 8
 Arrays = dict[str, NDArray[Any]]
 
 
-def read_arrays(path: Path, most: int = MAX_TENSOR_BYTES) -> tuple[dict[str, str], Arrays]:
+def read_arrays(
+    path: Path,
+    most: int = MAX_TENSOR_BYTES,
+) -> tuple[dict[str, str], Arrays]:
     """The notes in a file's header, and its arrays by name.
 
     Raises:
@@ -46,7 +49,10 @@ def read_notes(file: BinaryIO) -> dict[str, str]:
 
 def all_finite(array: NDArray[Any]) -> bool:
     """Whether an array has numbers alone, none of them NaN or infinite."""
-    return np.issubdtype(array.dtype, np.floating) and bool(np.isfinite(array).all())
+    return np.issubdtype(
+        array.dtype,
+        np.floating,
+    ) and bool(np.isfinite(array).all())
 
 
 def _notes(length: bytes, rest: bytes) -> dict[str, str]:

@@ -88,7 +88,12 @@ def shipped_graph(cache: None, tmp_path_factory: pytest.TempPathFactory) -> Path
     """The shipped weights for ONNX Runtime, where every command looks for them."""
     separator = Separator.load()
     with one_at_a_time(_common(tmp_path_factory) / "shipped_graph.lock"):
-        graph = choose(separator.model, separator.model_id, "onnx", cache_folder() / "onnx").graph
+        graph = choose(
+            separator.model,
+            separator.model_id,
+            "onnx",
+            cache_folder() / "onnx",
+        ).graph
     assert graph is not None
     return graph
 
@@ -119,7 +124,11 @@ def shared() -> Iterator[SharedState]:
 def noise() -> Noise:
     """noise(n_samples, channels=2, seed=0) -> (channels, n_samples) well under full scale."""
 
-    def make(n_samples: int, channels: int = 2, seed: int = 0) -> Audio:
+    def make(
+        n_samples: int,
+        channels: int = 2,
+        seed: int = 0,
+    ) -> Audio:
         samples = np.random.default_rng(seed).standard_normal(
             (channels, n_samples), dtype=np.float32
         )
@@ -140,7 +149,13 @@ def write_audio() -> WriteAudio:
 
     def write(path: Path, audio: Audio, sample_rate: int) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with AudioFile(str(path), "w", sample_rate, audio.shape[0], bit_depth=16) as file:
+        with AudioFile(
+            str(path),
+            "w",
+            sample_rate,
+            audio.shape[0],
+            bit_depth=16,
+        ) as file:
             file.write(audio)
         return path
 

@@ -23,7 +23,15 @@ def test_the_profiles_have_the_promised_latency() -> None:
 
 
 @pytest.mark.parametrize(
-    "stft", [*PROFILES.values(), StftConfig(n_fft=64, n_synthesis=32, hop_length=8)]
+    "stft",
+    [
+        *PROFILES.values(),
+        StftConfig(
+            n_fft=64,
+            n_synthesis=32,
+            hop_length=8,
+        ),
+    ],
 )
 def test_the_delay_is_the_latency_less_the_hop_being_filled(stft: StftConfig) -> None:
     assert stft.delay == stft.latency - stft.hop_length
@@ -31,7 +39,11 @@ def test_the_delay_is_the_latency_less_the_hop_being_filled(stft: StftConfig) ->
 
 def test_retimed_the_network_remembers_what_is_as_long_ago() -> None:
     config = SeparatorConfig(
-        unet=UNetConfig(dilations=(1, 2, 3), look_ahead=5, recurrent_dilation=2)
+        unet=UNetConfig(
+            dilations=(1, 2, 3),
+            look_ahead=5,
+            recurrent_dilation=2,
+        )
     )
     tight = config.retimed(PROFILES["tight"])
     assert tight.stft == PROFILES["tight"]

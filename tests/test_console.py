@@ -62,7 +62,10 @@ def test_the_width_is_that_of_the_moment(
 
 
 def test_a_progress_bar_shows_a_name_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress(TextColumn("{task.description}", markup=False), console=make_console()) as bar:
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        console=make_console(),
+    ) as bar:
         bar.add_task("[/b]\x1b]0;t")
     printed = capsys.readouterr().out
     assert "[/b]\\x1b" in printed

@@ -21,8 +21,15 @@ from rtmss.separator import Separator
 
 
 @pytest.fixture
-def scenes(make_condition: MakeCondition, monkeypatch: pytest.MonkeyPatch) -> dict[str, Scene]:
-    monkeypatch.setattr(demo, "SWITCHES", ((0.0, "one"), (0.1, "two")))
+def scenes(
+    make_condition: MakeCondition,
+    monkeypatch: pytest.MonkeyPatch,
+) -> dict[str, Scene]:
+    monkeypatch.setattr(
+        demo,
+        "SWITCHES",
+        ((0.0, "one"), (0.1, "two")),
+    )
     one = Scene((Stem("a", make_condition("a", 1)),))
     return {"one": one, "two": one.with_strip("a", mute=True)}
 
@@ -42,7 +49,12 @@ def test_play_keeps_to_real_time(
     monkeypatch.setattr("rtmss.demo.time.sleep", sleep)
     monkeypatch.setattr("rtmss.demo.time.perf_counter", lambda: now[0])
     session = Session(profiles["default"], scenes["one"])
-    report = demo.play_live(session, noise(512 * 40), scenes, Console(file=io.StringIO()))
+    report = demo.play_live(
+        session,
+        noise(512 * 40),
+        scenes,
+        Console(file=io.StringIO()),
+    )
     assert slept[0] == pytest.approx(40 * 512 / 44100)
     assert report.n_late == 0
     assert len(report.step_ms) == 40
@@ -63,16 +75,36 @@ def test_late_hops_are_counted(
 
     monkeypatch.setattr("rtmss.demo.time.perf_counter", clock)
     session = Session(profiles["default"], scenes["one"])
-    report = demo.play_live(session, noise(512 * 40), scenes, Console(file=io.StringIO()))
+    report = demo.play_live(
+        session,
+        noise(512 * 40),
+        scenes,
+        Console(file=io.StringIO()),
+    )
     assert report.n_late > 20
 
 
 def test_a_switch_on_the_way_is_heard(
     profiles: dict[str, SeparatorModel], scenes: dict[str, Scene], noise: Noise
 ) -> None:
-    session, audio = Session(profiles["default"], scenes["one"]), noise(512 * 40)
-    report = demo.play_live(session, audio, scenes, Console(file=io.StringIO()), wait=False)
-    delayed = np.pad(audio, ((0, 0), (session.delay, 0)))[:, : audio.shape[1]]
+    session, audio = (
+        Session(
+            profiles["default"],
+            scenes["one"],
+        ),
+        noise(512 * 40),
+    )
+    report = demo.play_live(
+        session,
+        audio,
+        scenes,
+        Console(file=io.StringIO()),
+        wait=False,
+    )
+    delayed = np.pad(
+        audio,
+        ((0, 0), (session.delay, 0)),
+    )[:, : audio.shape[1]]
     assert session.scene.stems[0].strip == Strip(mute=True)
     assert np.abs(report.played - delayed)[:, :4000].max() < 1e-6
     assert np.abs(report.played - delayed)[:, -4000:].max() > 0.01
@@ -82,7 +114,14 @@ def test_a_switch_on_the_way_is_heard(
 def test_the_demo_leaves_its_files_and_says_that_it_helped(tmp_path: Path) -> None:
     said = io.StringIO()
     console = Console(file=said, width=120)
-    demo.run_demo(Separator.load(), Library([]), tmp_path / "out", console, wait=False, seconds=12)
+    demo.run_demo(
+        Separator.load(),
+        Library([]),
+        tmp_path / "out",
+        console,
+        wait=False,
+        seconds=12,
+    )
     wanted = ["bass", "drums", "guitar", "karaoke", "live", "remainder", "vocals"]
     assert sorted(path.stem for path in (tmp_path / "out").glob("*.wav")) == wanted
     assert (tmp_path / "out" / "spectrograms.png").read_bytes().startswith(b"\x89PNG")
@@ -108,7 +147,15 @@ def test_the_demo_fails_when_the_separation_does_not_help(
     said = io.StringIO()
     separator = Separator(open_model, "0123456789ab")
     assert not demo.run_demo(
-        separator, Anything([]), tmp_path, Console(file=said, width=120), wait=False, seconds=8
+        separator,
+        Anything([]),
+        tmp_path,
+        Console(
+            file=said,
+            width=120,
+        ),
+        wait=False,
+        seconds=8,
     )
     assert "did not help" in said.getvalue()
 
@@ -127,7 +174,19 @@ def test_the_verdict(
     n_late: int, difference: float, edge_db: float, printed: str, passed: bool
 ) -> None:
     said = io.StringIO()
-    live = demo.LiveReport(np.zeros((2, 0), np.float32), [5.0] * 100, n_late)
-    assert demo.verdict(Console(file=said, width=200), live, difference, edge_db) == passed
+    live = demo.LiveReport(
+        np.zeros((2, 0), np.float32),
+        [5.0] * 100,
+        n_late,
+    )
+    assert (
+        demo.verdict(
+            Console(file=said, width=200),
+            live,
+            difference,
+            edge_db,
+        )
+        == passed
+    )
     assert printed in said.getvalue()
     assert bool(printed) == bool(said.getvalue())

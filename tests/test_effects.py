@@ -51,12 +51,24 @@ def test_a_chain_gives_back_what_it_was_given(noise: Noise) -> None:
     first = chain.take(200)
     chain.push(audio[:, 300:])
     assert chain.n_ready == 800
-    assert np.array_equal(np.concatenate([first, chain.take(800)], axis=-1), audio)
+    assert np.array_equal(
+        np.concatenate(
+            [first, chain.take(800)],
+            axis=-1,
+        ),
+        audio,
+    )
 
 
 def test_cutting_into_blocks_changes_no_effect(noise: Noise) -> None:
     audio, pieces = noise(44100), []
-    effects = (Effect(type="Compressor", parameters={"threshold_db": -30.0}), Effect(type="Reverb"))
+    effects = (
+        Effect(
+            type="Compressor",
+            parameters={"threshold_db": -30.0},
+        ),
+        Effect(type="Reverb"),
+    )
     for cuts in ([44100], [8192, 100, 44100 - 8292]):
         chain, start = EffectChain(2, 44100, effects, "a"), 0
         for n in cuts:
@@ -68,7 +80,12 @@ def test_cutting_into_blocks_changes_no_effect(noise: Noise) -> None:
 
 
 def test_a_flush_brings_what_an_effect_holds_back(noise: Noise) -> None:
-    chain = EffectChain(2, 44100, (Effect(type="PitchShift", parameters={"semitones": 0.0}),), "a")
+    chain = EffectChain(
+        2,
+        44100,
+        (Effect(type="PitchShift", parameters={"semitones": 0.0}),),
+        "a",
+    )
     chain.push(noise(44100))
     assert chain.n_ready < 44100
     chain.flush(44100)

@@ -66,7 +66,12 @@ def test_a_session_switches_while_it_plays(run: Run, capsys: pytest.CaptureFixtu
     run("live_switch.py")
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "latency 1024 samples, hops of 512"
-    assert [line.split(":")[0] for line in lines[1:]] == ["vocals", "drums", "bass", "guitar"]
+    assert [line.split(":")[0] for line in lines[1:]] == [
+        "vocals",
+        "drums",
+        "bass",
+        "guitar",
+    ]
 
 
 def test_an_osc_client_rides_a_gain_and_switches(
@@ -80,7 +85,10 @@ def test_an_osc_client_rides_a_gain_and_switches(
     preset = "stems: {vocals: {condition: vocals}}\n"
     (tmp_path / "four-stems.yaml").write_text(preset, encoding="utf-8")
     studio.controller.library = Library([tmp_path])
-    client = threading.Thread(target=run, args=("osc_client.py", str(studio.server.port)))
+    client = threading.Thread(
+        target=run,
+        args=("osc_client.py", str(studio.server.port)),
+    )
     client.start()
     while client.is_alive():
         studio.poll()
@@ -105,7 +113,14 @@ def test_the_exported_network_gives_what_a_session_gives(
     names = run("onnx_player.py")
 
     separator, library = Separator.load(), Library([])
-    scene = Scene((Stem("vocals", library.load_condition("vocals", separator.model_id)),))
+    scene = Scene(
+        (
+            Stem(
+                "vocals",
+                library.load_condition("vocals", separator.model_id),
+            ),
+        )
+    )
     song, vocals = names["song"], names["vocals"]
     assert isinstance(song, np.ndarray)
     assert isinstance(vocals, np.ndarray)
@@ -149,11 +164,28 @@ def test_the_failed_songs_of_a_catalogue_are_named(
 def test_what_many_songs_take_is_said_from_a_report(
     run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with AudioFile(str(tmp_path / "a.wav"), "w", 8000, 1, bit_depth=16) as file:
+    with AudioFile(
+        str(tmp_path / "a.wav"),
+        "w",
+        8000,
+        1,
+        bit_depth=16,
+    ) as file:
         file.write(np.zeros((1, 36_000), np.float32))
     (tmp_path / "mix.wav").write_bytes(bytes(45_000))
-    done = {"status": "done", "path": str(tmp_path / "a.wav"), "files": {"mix": "mix.wav"}}
-    rows = [{**done, "seconds": 4.5, "wall_seconds": 0.9}, {"status": "failed"}]
+    done = {
+        "status": "done",
+        "path": str(tmp_path / "a.wav"),
+        "files": {"mix": "mix.wav"},
+    }
+    rows = [
+        {
+            **done,
+            "seconds": 4.5,
+            "wall_seconds": 0.9,
+        },
+        {"status": "failed"},
+    ]
     lines = "".join(f"{json.dumps(row)}\n" for row in rows)
     (tmp_path / "report.jsonl").write_text(lines, encoding="utf-8")
     run("catalogue_at_scale.py", str(tmp_path), "2", "500")
@@ -162,7 +194,16 @@ def test_what_many_songs_take_is_said_from_a_report(
     assert "it reads 58 MB and writes 36 MB" in said
     hours = float(re.findall(r"(\d+) hours of audio", said)[0])
     one, ten, hundred = re.findall(r"machines: (.*) h of work, (.*) h with .*; (.*) h for", said)
-    assert float(one[0]) == pytest.approx(hours * 720 / 3600 / 2, rel=0.01)
-    assert float(ten[0]) == pytest.approx(float(one[0]) / 10, rel=0.01)
+    assert float(one[0]) == pytest.approx(
+        hours * 720 / 3600 / 2,
+        rel=0.01,
+    )
+    assert float(ten[0]) == pytest.approx(
+        float(one[0]) / 10,
+        rel=0.01,
+    )
     assert float(hundred[0]) < float(hundred[1]), "a long song that begins last"
-    assert float(one[2]) == pytest.approx(hours * 94 / 500 / 3600, abs=0.06)
+    assert float(one[2]) == pytest.approx(
+        hours * 94 / 500 / 3600,
+        abs=0.06,
+    )

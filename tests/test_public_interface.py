@@ -60,7 +60,13 @@ def _call(function: object) -> str:
     assert callable(function)
     empty = inspect.Parameter.empty
     signature = inspect.signature(function)
-    bare = [p.replace(annotation=empty, default=empty) for p in signature.parameters.values()]
+    bare = [
+        p.replace(
+            annotation=empty,
+            default=empty,
+        )
+        for p in signature.parameters.values()
+    ]
     return str(signature.replace(parameters=bare, return_annotation=inspect.Signature.empty))
 
 
@@ -77,7 +83,15 @@ def test_a_public_name_is_called_as_before(name: str) -> None:
     ("owner", "name"), [(owner, name) for owner, names in METHODS.items() for name in names]
 )
 def test_a_public_method_is_called_as_before(owner: str, name: str) -> None:
-    assert _call(getattr(getattr(rtmss, owner), name)) == METHODS[owner][name]
+    assert (
+        _call(
+            getattr(
+                getattr(rtmss, owner),
+                name,
+            )
+        )
+        == METHODS[owner][name]
+    )
 
 
 def test_every_public_name_is_documented() -> None:
@@ -106,7 +120,16 @@ def test_a_public_function_stays_itself_after_its_module_is_imported() -> None:
 def test_importing_rtmss_loads_neither_torch_nor_the_metadata() -> None:
     code = "import rtmss, sys; print({'torch', 'importlib.metadata'} & sys.modules.keys())"
     found = subprocess.run(
-        [sys.executable, "-S", "-c", code], check=True, capture_output=True, text=True, cwd=ROOT
+        [
+            sys.executable,
+            "-S",
+            "-c",
+            code,
+        ],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     assert found.stdout == "set()\n"
 

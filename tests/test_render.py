@@ -38,7 +38,12 @@ def scene(make_condition: MakeCondition) -> Scene:
 
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[..., Path]:
-    def write(audio: Audio, rate: int = 44100, name: str = "in.wav", bit_depth: int = 32) -> Path:
+    def write(
+        audio: Audio,
+        rate: int = 44100,
+        name: str = "in.wav",
+        bit_depth: int = 32,
+    ) -> Path:
         with AudioFile(
             str(tmp_path / name), "w", rate, audio.shape[0], bit_depth=bit_depth
         ) as file:
@@ -48,7 +53,10 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def load(folder: Path, suffix: str = "wav") -> dict[str, Audio]:
+def load(
+    folder: Path,
+    suffix: str = "wav",
+) -> dict[str, Audio]:
     return {path.stem: read_audio(path)[0] for path in sorted(folder.glob(f"*.{suffix}"))}
 
 
@@ -73,7 +81,12 @@ def test_stems_and_remainder_null_at_any_rate(
 ) -> None:
     audio = noise(2 * rate + 123, channels)
     source = write(audio, rate)
-    report = render(source, source.parent / "out", profiles[profile], RenderPlan(scene, stems=True))
+    report = render(
+        source,
+        source.parent / "out",
+        profiles[profile],
+        RenderPlan(scene, stems=True),
+    )
     files = load(source.parent / "out")
     assert sorted(files) == ["a", "b", "mix", "remainder"]
     assert {piece.shape for piece in files.values()} == {audio.shape}
@@ -84,7 +97,10 @@ def test_stems_and_remainder_null_at_any_rate(
     assert report.n_bad_samples == 0
 
 
-@pytest.mark.parametrize(("rate", "look_ahead"), [(44100, 0), (48000, 0), (44100, 3)])
+@pytest.mark.parametrize(
+    ("rate", "look_ahead"),
+    [(44100, 0), (48000, 0), (44100, 3)],
+)
 def test_stems_are_aligned_to_the_sample(
     make_condition: MakeCondition,
     noise: Noise,
@@ -95,15 +111,32 @@ def test_stems_are_aligned_to_the_sample(
     """A model whose masks are 1.1 everywhere gives back 1.1 times the input, DC aside."""
     audio = noise(2 * rate)
     lowered = np.fft.irfft(
-        np.fft.rfft(audio) * (np.fft.rfftfreq(2 * rate, 1 / rate) < 15000), n=2 * rate
+        np.fft.rfft(audio)
+        * (
+            np.fft.rfftfreq(
+                2 * rate,
+                1 / rate,
+            )
+            < 15000
+        ),
+        n=2 * rate,
     )
-    audio = (lowered - lowered.mean(-1, keepdims=True)).astype(np.float32)
+    audio = (
+        lowered
+        - lowered.mean(
+            -1,
+            keepdims=True,
+        )
+    ).astype(np.float32)
     source = write(audio, rate)
     render(
         source,
         source.parent / "out",
         make_open(look_ahead),
-        RenderPlan(Scene((Stem("all", make_condition()),)), stems=True),
+        RenderPlan(
+            Scene((Stem("all", make_condition()),)),
+            stems=True,
+        ),
     )
     stem = load(source.parent / "out")["all"][:, 4000:-4000]
     wanted = 1.1 * audio[:, 4000:-4000]
@@ -122,8 +155,18 @@ def test_a_render_equals_the_session(
     source = write(audio)
     render(source, source.parent / "out", profiles["default"], RenderPlan(scene))
     session = Session(profiles["default"], scene)
-    hops = [session.step(audio[:, i : i + 512]).mix for i in range(0, audio.shape[1], 512)]
-    live = np.concatenate(hops, axis=-1)[:, session.delay :]
+    hops = [
+        session.step(audio[:, i : i + 512]).mix
+        for i in range(
+            0,
+            audio.shape[1],
+            512,
+        )
+    ]
+    live = np.concatenate(
+        hops,
+        axis=-1,
+    )[:, session.delay :]
     assert np.abs(live).max() > 0.01
     assert np.abs(load(source.parent / "out")["mix"][:, : live.shape[1]] - live).max() <= 1e-5
 
@@ -133,9 +176,18 @@ def test_the_remainder_keeps_the_full_bandwidth(
 ) -> None:
     """A tone above the model's own Nyquist frequency passes untouched."""
     t = np.arange(96000) / 96000
-    audio = np.repeat(0.3 * np.sin(2 * np.pi * 30000 * t)[None], 2, 0).astype(np.float32)
+    audio = np.repeat(
+        0.3 * np.sin(2 * np.pi * 30000 * t)[None],
+        2,
+        0,
+    ).astype(np.float32)
     source = write(audio, 96000)
-    render(source, source.parent / "out", profiles["default"], RenderPlan(scene, stems=True))
+    render(
+        source,
+        source.parent / "out",
+        profiles["default"],
+        RenderPlan(scene, stems=True),
+    )
     remainder = load(source.parent / "out")["remainder"]
     assert np.abs(remainder - audio)[:, 20000:-2000].max() < 1e-4
 
@@ -150,7 +202,12 @@ def test_effects_with_latency_stay_aligned(
     source = write(audio)
     scene = Scene((Stem("a", make_condition()),))
     late = (Effect(type="PitchShift", parameters={"semitones": 0.0}),)
-    render(source, source.parent / "plain", profiles["default"], RenderPlan(scene, stems=True))
+    render(
+        source,
+        source.parent / "plain",
+        profiles["default"],
+        RenderPlan(scene, stems=True),
+    )
     render(
         source,
         source.parent / "late",
@@ -169,7 +226,12 @@ def test_an_effect_changes_its_own_strip_only(
 ) -> None:
     source = write(noise(44100))
     gain = (Effect(type="Gain", parameters={"gain_db": -20.0}),)
-    render(source, source.parent / "plain", profiles["default"], RenderPlan(scene, stems=True))
+    render(
+        source,
+        source.parent / "plain",
+        profiles["default"],
+        RenderPlan(scene, stems=True),
+    )
     render(
         source,
         source.parent / "gain",
@@ -177,12 +239,19 @@ def test_an_effect_changes_its_own_strip_only(
         RenderPlan(scene, {"a": gain}, stems=True),
     )
     plain, changed = load(source.parent / "plain"), load(source.parent / "gain")
-    assert np.allclose(changed["a"], plain["a"] * 0.1, atol=1e-6)
+    assert np.allclose(
+        changed["a"],
+        plain["a"] * 0.1,
+        atol=1e-6,
+    )
     assert np.allclose(changed["b"], plain["b"], atol=1e-7)
     assert np.allclose(changed["remainder"], plain["remainder"], atol=1e-7)
 
 
-@pytest.mark.parametrize(("suffix", "tolerance"), [("flac", 2e-7), ("ogg", 0.2)])
+@pytest.mark.parametrize(
+    ("suffix", "tolerance"),
+    [("flac", 2e-7), ("ogg", 0.2)],
+)
 def test_other_formats_hold_the_same(
     profiles: dict[str, SeparatorModel],
     scene: Scene,
@@ -193,8 +262,19 @@ def test_other_formats_hold_the_same(
 ) -> None:
     source = write(noise(44100))
     for format in ("wav", suffix):  # noqa: A001
-        render(source, source.parent / "out", profiles["default"], RenderPlan(scene, format=format))
-    other, wav = load(source.parent / "out", suffix)["mix"], load(source.parent / "out")["mix"]
+        render(
+            source,
+            source.parent / "out",
+            profiles["default"],
+            RenderPlan(scene, format=format),
+        )
+    other, wav = (
+        load(
+            source.parent / "out",
+            suffix,
+        )["mix"],
+        load(source.parent / "out")["mix"],
+    )
     assert np.abs(other - wav).max() < tolerance
 
 
@@ -248,7 +328,12 @@ def test_samples_that_are_no_sound_are_counted(
     audio = noise(44100)
     audio[0, 1000], audio[1, 2000] = np.nan, 1e9
     source = write(audio)
-    report = render(source, source.parent / "out", profiles["default"], RenderPlan(scene))
+    report = render(
+        source,
+        source.parent / "out",
+        profiles["default"],
+        RenderPlan(scene),
+    )
     assert report.n_bad_samples == 2
     assert np.isfinite(load(source.parent / "out")["mix"]).all()
 
@@ -258,10 +343,20 @@ def test_memory_does_not_grow_with_the_file(
 ) -> None:
     peaks = []
     for seconds in (10, 60):
-        source = write(np.tile(noise(44100), (1, seconds)), name=f"{seconds}.wav", bit_depth=16)
+        source = write(
+            np.tile(noise(44100), (1, seconds)),
+            name=f"{seconds}.wav",
+            bit_depth=16,
+        )
         plan = RenderPlan(scene)
         render(source, source.parent / "warm", profiles["default"], plan)
-        run = partial(render, source, source.parent / "out", profiles["default"], plan)
+        run = partial(
+            render,
+            source,
+            source.parent / "out",
+            profiles["default"],
+            plan,
+        )
         peaks.append(_peak_memory(run))
     assert peaks[1] - peaks[0] < 20e6
 
@@ -310,7 +405,12 @@ def test_an_unknown_format_is_refused(
     profiles: dict[str, SeparatorModel], scene: Scene, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="no format 'mp3'; known: wav, flac, ogg"):
-        render(tmp_path / "in.wav", tmp_path, profiles["default"], RenderPlan(scene, format="mp3"))
+        render(
+            tmp_path / "in.wav",
+            tmp_path,
+            profiles["default"],
+            RenderPlan(scene, format="mp3"),
+        )
 
 
 def test_what_a_killed_render_left_in_the_folder_goes_and_what_another_writes_stays(
@@ -320,6 +420,14 @@ def test_what_a_killed_render_left_in_the_folder_goes_and_what_another_writes_st
     left.write_bytes(b"half")
     with other.open("wb") as file:
         assert try_lock(file)
-        with pytest.raises(SystemExit), Files(tmp_path / "none", tmp_path, {"mix": 2}, 44100):
+        with (
+            pytest.raises(SystemExit),
+            Files(
+                tmp_path / "none",
+                tmp_path,
+                {"mix": 2},
+                44100,
+            ),
+        ):
             raise SystemExit
         assert [*tmp_path.iterdir()] == [other]

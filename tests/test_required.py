@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize(("required", "outcome"), [("", "1 skipped"), ("1", "1 failed")])
+@pytest.mark.parametrize(
+    ("required", "outcome"),
+    [("", "1 skipped"), ("1", "1 failed")],
+)
 def test_a_skip_fails_where_everything_is_required(
     tmp_path: Path, required: str, outcome: str
 ) -> None:

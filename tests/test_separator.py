@@ -44,9 +44,20 @@ def test_an_array_is_separated_as_the_session_would(
     separator: Separator, noise: Noise, make_condition: MakeCondition
 ) -> None:
     audio, condition = noise(50 * 512), make_condition()
-    session = Session(separator.model, Scene((Stem("x", condition),)))
+    session = Session(
+        separator.model,
+        Scene((Stem("x", condition),)),
+    )
     stems = np.concatenate(
-        [session.step(audio[:, i : i + 512]).stems[0] for i in range(0, 50 * 512, 512)], axis=-1
+        [
+            session.step(audio[:, i : i + 512]).stems[0]
+            for i in range(
+                0,
+                50 * 512,
+                512,
+            )
+        ],
+        axis=-1,
     )
     target = separator.separate(audio, 44100, condition)
     assert np.abs(stems).max() > 0.01
@@ -58,7 +69,11 @@ def test_mono_comes_out_in_stereo(
 ) -> None:
     mono = noise(5000, 1)
     target = separator.separate(mono, 44100, make_condition())
-    both = separator.separate(np.repeat(mono, 2, axis=0), 44100, make_condition())
+    both = separator.separate(
+        np.repeat(mono, 2, axis=0),
+        44100,
+        make_condition(),
+    )
     assert np.array_equal(target, both)
 
 
@@ -100,7 +115,17 @@ def test_the_rate_of_the_clips_hardly_matters(separator: Separator) -> None:
 
 def test_a_clip_that_cannot_be_used_is_counted_off(separator: Separator, noise: Noise) -> None:
     with pytest.raises(ConditionError, match="negative clip 2: silent"):
-        separator.condition([], [noise(30000), np.zeros((2, 30000), np.float32)], sample_rate=44100)
+        separator.condition(
+            [],
+            [
+                noise(30000),
+                np.zeros(
+                    (2, 30000),
+                    np.float32,
+                ),
+            ],
+            sample_rate=44100,
+        )
 
 
 def test_weights_are_loaded_from_a_file(tmp_path: Path, tiny: SeparatorModel) -> None:
@@ -115,7 +140,13 @@ def test_missing_weights_are_named(tmp_path: Path) -> None:
 
 def test_a_clip_without_a_channel_axis_is_mono(separator: Separator, noise: Noise) -> None:
     clip = noise(30000, 1)
-    a, b = (separator.condition([array], sample_rate=44100) for array in (clip, clip[0]))
+    a, b = (
+        separator.condition(
+            [array],
+            sample_rate=44100,
+        )
+        for array in (clip, clip[0])
+    )
     assert np.array_equal(a.vector, b.vector)
 
 
@@ -137,5 +168,9 @@ def test_integer_samples_are_scaled(
 ) -> None:
     whole = (noise(1000) * 32767).astype(np.int16)
     target = separator.separate(whole, 44100, make_condition())
-    expected = separator.separate(whole / np.float32(32768), 44100, make_condition())
+    expected = separator.separate(
+        whole / np.float32(32768),
+        44100,
+        make_condition(),
+    )
     assert np.array_equal(target, expected)

@@ -74,10 +74,23 @@ def test_a_study_trains_judges_and_goes_on(
 
     monkeypatch.setattr(Evaluator, "condition", spied)
     console = Console(file=io.StringIO(), width=200)
-    edges = run_study(write(tmp_path, content), [data], tmp_path / "out", console)
+    edges = run_study(
+        write(tmp_path, content),
+        [data],
+        tmp_path / "out",
+        console,
+    )
     runs = {(edge.variant, edge.seed) for edge in edges}
-    assert runs == {("clips", 1), ("clips", 2), ("class", 1), ("class", 2)}
-    assert {(edge.target, edge.clips) for edge in edges} >= {("drums", "1+0"), ("bass", "2+0")}
+    assert runs == {
+        ("clips", 1),
+        ("clips", 2),
+        ("class", 1),
+        ("class", 2),
+    }
+    assert {(edge.target, edge.clips) for edge in edges} >= {
+        ("drums", "1+0"),
+        ("bass", "2+0"),
+    }
     assert {edge.target for edge in edges} == {
         "drums",
         "bass",
@@ -96,27 +109,54 @@ def test_a_study_trains_judges_and_goes_on(
     model, _ = load_model(folders[1] / "weights.safetensors")
     of_class = [condition for by_class, condition in asked if by_class]
     expected = model.condition_head(
-        torch.from_numpy(class_embedding(of_class[-1].header.name, 16)[0]), torch.zeros(16)
+        torch.from_numpy(
+            class_embedding(
+                of_class[-1].header.name,
+                16,
+            )[0]
+        ),
+        torch.zeros(16),
     )
     assert np.allclose(of_class[-1].vector, expected, atol=1e-3)
 
     monkeypatch.setattr(studies, "evaluate", lambda *_, **__: pytest.fail("judged again"))
     assert (
-        run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True)) == edges
+        run_study(
+            write(tmp_path, content),
+            [data],
+            tmp_path / "out",
+            Console(quiet=True),
+        )
+        == edges
     )
     content["recipe"]["loop"]["warmup_steps"] = 2
     with pytest.raises(ConfigError, match="another recipe"):
-        run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True))
+        run_study(
+            write(tmp_path, content),
+            [data],
+            tmp_path / "out",
+            Console(quiet=True),
+        )
 
 
 @pytest.mark.slow
 def test_two_runs_at_once_find_what_one_after_the_other_does(
     tmp_path: Path, data: Path, content: dict[str, Any]
 ) -> None:
-    content |= {"seeds": [1], "questions": {"seen": {"max_seconds": 2.0}}}
+    content |= {
+        "seeds": [1],
+        "questions": {"seen": {"max_seconds": 2.0}},
+    }
     name = write(tmp_path, content)
     alone, together = (
-        run_study(name, [data], tmp_path / str(n), Console(quiet=True), n) for n in (1, 2)
+        run_study(
+            name,
+            [data],
+            tmp_path / str(n),
+            Console(quiet=True),
+            n,
+        )
+        for n in (1, 2)
     )
     assert [edge[:-1] for edge in together] == [edge[:-1] for edge in alone]
     assert [edge.edge_db for edge in together] == pytest.approx(
@@ -129,7 +169,12 @@ def test_a_misspelt_variant_is_found_before_anything_is_trained(
 ) -> None:
     content["variants"]["late"] = {"episodes": {"conditionning": "class"}}
     with pytest.raises(ConfigError, match=r"late.*conditionning"):
-        run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True))
+        run_study(
+            write(tmp_path, content),
+            [data],
+            tmp_path / "out",
+            Console(quiet=True),
+        )
     assert not (tmp_path / "out").exists()
 
 
@@ -142,7 +187,12 @@ def test_a_question_for_some_variants_is_asked_of_them_alone(
         "all": {"max_seconds": 2.0},
         "some": {"max_seconds": 2.0, "variants": ["class"]},
     }
-    edges = run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True))
+    edges = run_study(
+        write(tmp_path, content),
+        [data],
+        tmp_path / "out",
+        Console(quiet=True),
+    )
     assert {(edge.question, edge.variant) for edge in edges} == {
         ("all", "clips"),
         ("all", "class"),
@@ -152,7 +202,12 @@ def test_a_question_for_some_variants_is_asked_of_them_alone(
     with pytest.raises(
         ConfigError, match="question 'some': no variant 'clas'; known: class, clips"
     ):
-        run_study(write(tmp_path, content), [data], tmp_path / "out", Console(quiet=True))
+        run_study(
+            write(tmp_path, content),
+            [data],
+            tmp_path / "out",
+            Console(quiet=True),
+        )
 
 
 def test_the_study_of_the_paper_is_one_whose_variants_are_recipes() -> None:
@@ -179,7 +234,13 @@ def test_the_learning_curve_is_of_the_recipe_of_the_paper() -> None:
     curve, paper = (
         read_yaml(folder / f"{name}.yaml", Study).recipe for name in ("learning-curve", "paper")
     )
-    assert merged(paper, {"loop": {"n_steps": 1600, "warmup_steps": 50}}) == curve
+    assert (
+        merged(
+            paper,
+            {"loop": {"n_steps": 1600, "warmup_steps": 50}},
+        )
+        == curve
+    )
 
 
 def test_the_learning_curve_changes_only_how_much_is_heard() -> None:
@@ -191,7 +252,10 @@ def test_the_learning_curve_changes_only_how_much_is_heard() -> None:
         share, n_steps = recipe.episodes.data_share, recipe.loop.n_steps
         assert (
             min(share, n_steps / 1600)
-            == {"quarter": 1 / 4, "sixteenth": 1 / 16}[name.split("-")[0]]
+            == {
+                "quarter": 1 / 4,
+                "sixteenth": 1 / 16,
+            }[name.split("-")[0]]
         )
         assert max(share, n_steps / 1600) == 1
         episodes = recipe.episodes.model_copy(update={"data_share": 1.0})
@@ -200,25 +264,61 @@ def test_the_learning_curve_changes_only_how_much_is_heard() -> None:
 
 
 def test_changes_go_level_by_level() -> None:
-    base = {"a": {"b": 1, "c": [1, 2]}, "d": 2}
-    assert merged(base, {"a": {"c": [3]}, "e": 4}) == {"a": {"b": 1, "c": [3]}, "d": 2, "e": 4}
+    base = {
+        "a": {"b": 1, "c": [1, 2]},
+        "d": 2,
+    }
+    assert merged(
+        base,
+        {"a": {"c": [3]}, "e": 4},
+    ) == {
+        "a": {"b": 1, "c": [3]},
+        "d": 2,
+        "e": 4,
+    }
     assert base["a"] == {"b": 1, "c": [1, 2]}
 
 
 def test_the_table_has_means_and_half_the_range_of_the_seeds() -> None:
     rows = [
-        Edge("x", seed, "q", "bass", "songs", "5+0", edge) for seed, edge in ((1, 2.0), (2, 3.0))
+        Edge(
+            "x",
+            seed,
+            "q",
+            "bass",
+            "songs",
+            "5+0",
+            edge,
+        )
+        for seed, edge in ((1, 2.0), (2, 3.0))
     ]
     rows += [
         Edge("y", 1, "q", target, "songs", "5+0", edge)
         for target, edge in (("bass", 4.0), ("drums", 1.0))
     ]
     table = edges_table("q", rows)
-    assert [str(column.header) for column in table.columns] == ["target", "on", "clips", "x", "y"]
+    assert [str(column.header) for column in table.columns] == [
+        "target",
+        "on",
+        "clips",
+        "x",
+        "y",
+    ]
     cells = [list(column.cells) for column in table.columns]
-    first, second = edges_page([*rows, Edge("x", 1, "other", "bass", "songs", "1+0", 0.0)]).split(
-        "\n\n## "
-    )
+    first, second = edges_page(
+        [
+            *rows,
+            Edge(
+                "x",
+                1,
+                "other",
+                "bass",
+                "songs",
+                "1+0",
+                0.0,
+            ),
+        ]
+    ).split("\n\n## ")
     heading, empty, header, rule, bass, drums = first.splitlines()
     assert (heading, empty, header) == ("## q", "", "| target | on | clips | x | y |")
     assert rule == "| --- | --- | --- | ---: | ---: |"

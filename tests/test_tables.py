@@ -30,7 +30,11 @@ WORDS = st.text("abc/ -", max_size=30)
 
 def _printed(shown: RenderableType, width: int) -> str:
     file = io.StringIO()
-    Console(width=width, file=file, _environ={"TERM": "dumb"}).print(shown)
+    Console(
+        width=width,
+        file=file,
+        _environ={"TERM": "dumb"},
+    ).print(shown)
     return file.getvalue()
 
 
@@ -47,12 +51,39 @@ def _is_whole(shown: RenderableType, width: int) -> bool:
 
 
 @settings(deadline=None)
-@given(st.data(), st.integers(1, 6), st.integers(12, 120), st.integers(1, 3))
-def test_nothing_is_cut_off(data: st.DataObject, n_columns: int, width: int, n_keys: int) -> None:
+@given(
+    st.data(),
+    st.integers(1, 6),
+    st.integers(12, 120),
+    st.integers(1, 3),
+)
+def test_nothing_is_cut_off(
+    data: st.DataObject,
+    n_columns: int,
+    width: int,
+    n_keys: int,
+) -> None:
     texts = st.lists(WORDS, min_size=n_columns, max_size=n_columns)
-    marks = data.draw(st.lists(st.sampled_from(("", ">")), min_size=n_columns, max_size=n_columns))
-    heads = [mark + head for mark, head in zip(marks, data.draw(texts), strict=True)]
-    table = WholeTable(*heads, n_keys=min(n_keys, n_columns), title=data.draw(WORDS))
+    marks = data.draw(
+        st.lists(
+            st.sampled_from(("", ">")),
+            min_size=n_columns,
+            max_size=n_columns,
+        )
+    )
+    heads = [
+        mark + head
+        for mark, head in zip(
+            marks,
+            data.draw(texts),
+            strict=True,
+        )
+    ]
+    table = WholeTable(
+        *heads,
+        n_keys=min(n_keys, n_columns),
+        title=data.draw(WORDS),
+    )
     for _ in range(3):
         table.add_row(*data.draw(texts))
     assert _is_whole(table, width)
@@ -103,7 +134,12 @@ def _edges() -> list[RenderableType]:
 
 
 TABLES: dict[str, Callable[[], list[RenderableType]]] = {
-    "bench step": lambda: [steps_table([_step("torch"), _step("onnx")], 9e10)],
+    "bench step": lambda: [
+        steps_table(
+            [_step("torch"), _step("onnx")],
+            9e10,
+        )
+    ],
     "bench start": lambda: [latency_table(latencies())],
     "condition list": lambda: [show.conditions_table(Library([]))],
     "condition inspect": lambda: [show.condition_details("vocals", Library([]))],
@@ -128,7 +164,13 @@ def test_step_times_name_their_backend_and_every_column_at_80_columns() -> None:
 
 def test_datasets_are_printed_whole_at_80_columns() -> None:
     file = io.StringIO()
-    print_datasets(Console(width=80, file=file, _environ={"TERM": "dumb"}))
+    print_datasets(
+        Console(
+            width=80,
+            file=file,
+            _environ={"TERM": "dumb"},
+        )
+    )
     assert "…" not in file.getvalue()
     assert max(map(len, file.getvalue().splitlines())) <= 80
 

@@ -54,7 +54,12 @@ class CallbackRow:
     """Between two callbacks; rtmixer does not say."""
 
 
-def measure_callback(callback: str, period: int, seconds: float, graph: Path | None) -> CallbackRow:
+def measure_callback(
+    callback: str,
+    period: int,
+    seconds: float,
+    graph: Path | None,
+) -> CallbackRow:
     """One run on a JACK server without hardware.
 
     Args:
@@ -78,7 +83,13 @@ def measure_callback(callback: str, period: int, seconds: float, graph: Path | N
             str(seconds),
             str(graph or ""),
         ]
-        run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        run = subprocess.run(
+            command,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     finally:
         server.terminate()
         server.wait()
@@ -88,7 +99,11 @@ def measure_callback(callback: str, period: int, seconds: float, graph: Path | N
     return CallbackRow(**json.loads(run.stdout))
 
 
-def run_python(session: Session, period: int, seconds: float) -> tuple[int, int, int, float | None]:
+def run_python(
+    session: Session,
+    period: int,
+    seconds: float,
+) -> tuple[int, int, int, float | None]:
     """Blocks, flags, late hops and longest gap with the host's own timeline and stream."""
     hop = session.hop_length
     timeline = Timeline(session.n_outputs, hop, period, session.delay)
@@ -102,7 +117,13 @@ def run_python(session: Session, period: int, seconds: float) -> tuple[int, int,
         last = now
         timeline.exchange(block, out)
 
-    stream = DeviceStream(find_device("system", devices()), RATE, period, (2, 2), exchange)
+    stream = DeviceStream(
+        find_device("system", devices()),
+        RATE,
+        period,
+        (2, 2),
+        exchange,
+    )
     stream.start()
     before, end = (0, 0, 0), since + seconds
     while (now := time.perf_counter()) < end:
@@ -114,13 +135,27 @@ def run_python(session: Session, period: int, seconds: float) -> tuple[int, int,
             continue
         mix = session.step(timeline.read_input(n)).mix
         for i in range(n):
-            timeline.deliver(first + i, mix[:, i * hop : (i + 1) * hop])
+            timeline.deliver(
+                first + i,
+                mix[:, i * hop : (i + 1) * hop],
+            )
     after = stream.n_blocks, stream.n_xruns, timeline.n_late
-    n_blocks, n_flags, n_late = (b - a for a, b in zip(before, after, strict=True))
+    n_blocks, n_flags, n_late = (
+        b - a
+        for a, b in zip(
+            before,
+            after,
+            strict=True,
+        )
+    )
     return n_blocks, n_flags, n_late, 1000 * gap
 
 
-def run_c(session: Session, period: int, seconds: float) -> tuple[int, int, int, float | None]:
+def run_c(
+    session: Session,
+    period: int,
+    seconds: float,
+) -> tuple[int, int, int, float | None]:
     """The same with rtmixer."""
     import rtmixer
 
@@ -133,7 +168,10 @@ def run_c(session: Session, period: int, seconds: float) -> tuple[int, int, int,
         device=device, samplerate=RATE, blocksize=period, channels=2, latency="low"
     )
     heard, played = rtmixer.RingBuffer(8, RING_FRAMES), rtmixer.RingBuffer(8, RING_FRAMES)
-    silence = np.zeros((lag + hop, 2), np.float32).tobytes()
+    silence = np.zeros(
+        (lag + hop, 2),
+        np.float32,
+    ).tobytes()
     with mixer:
         played.write(silence)
         source = mixer.record_ringbuffer(heard, channels=2)
@@ -154,7 +192,14 @@ def run_c(session: Session, period: int, seconds: float) -> tuple[int, int, int,
             if not n:
                 time.sleep(0.0005)
                 continue
-            block = np.frombuffer(heard.read(n * hop), np.float32).reshape(-1, 2).T
+            block = (
+                np.frombuffer(
+                    heard.read(n * hop),
+                    np.float32,
+                )
+                .reshape(-1, 2)
+                .T
+            )
             played.write(
                 np.ascontiguousarray(session.step(np.ascontiguousarray(block)).mix.T).tobytes()
             )
@@ -168,7 +213,12 @@ def run_c(session: Session, period: int, seconds: float) -> tuple[int, int, int,
     )
 
 
-def _run(callback: str, period: int, seconds: float, graph: Path | None) -> CallbackRow:
+def _run(
+    callback: str,
+    period: int,
+    seconds: float,
+    graph: Path | None,
+) -> CallbackRow:
     import jack
 
     torch.set_num_threads(1)
@@ -197,7 +247,12 @@ def main() -> None:
     """
     callback, period, seconds, graph = sys.argv[1:]
     try:
-        row = _run(callback, int(period), float(seconds), Path(graph) if graph else None)
+        row = _run(
+            callback,
+            int(period),
+            float(seconds),
+            Path(graph) if graph else None,
+        )
     except ImportError as error:
         print(f"{error}: pip install -c constraints.txt rtmixer JACK-Client", file=sys.stderr)
         os._exit(1)

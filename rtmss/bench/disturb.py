@@ -46,6 +46,9 @@ def spin() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "osc":
-        flood(int(sys.argv[2]), float(sys.argv[3]))
+        flood(
+            int(sys.argv[2]),
+            float(sys.argv[3]),
+        )
     else:
         spin()

@@ -36,11 +36,18 @@ class Feeder:
     def connect(self) -> None:
         """Take the place of the sound card's inputs, and hear the first output."""
         self.client.activate()
-        for source, port in zip(self.sources, self.client.get_ports("rtmss:in.*"), strict=False):
+        for source, port in zip(
+            self.sources,
+            self.client.get_ports("rtmss:in.*"),
+            strict=False,
+        ):
             for other in self.client.get_all_connections(port):
                 self.client.disconnect(other, port)
             self.client.connect(source, port)
-        self.client.connect(self.client.get_ports("rtmss:out.*")[0], self.sink)
+        self.client.connect(
+            self.client.get_ports("rtmss:out.*")[0],
+            self.sink,
+        )
 
     def obey(self, line: str) -> str:
         """Do what a line says; the answer to it."""
@@ -49,16 +56,31 @@ class Feeder:
             self.began, self.speed = (time.monotonic(), self.place), float(words[1])
             self.client.set_freewheel(self.speed > 0)
         seconds = self.place / self.client.samplerate
-        return json.dumps({"seconds": seconds, "peak": self.peak, "xruns": self.n_xruns})
+        return json.dumps(
+            {
+                "seconds": seconds,
+                "peak": self.peak,
+                "xruns": self.n_xruns,
+            }
+        )
 
     def _count_xrun(self, _: float) -> None:
         self.n_xruns += 1
 
     def _process(self, frames: int) -> None:
-        indices = np.arange(self.place, self.place + frames) % self.song.shape[-1]
+        indices = (
+            np.arange(
+                self.place,
+                self.place + frames,
+            )
+            % self.song.shape[-1]
+        )
         for source, side in zip(self.sources, self.song, strict=True):
             source.get_array()[:] = side[indices]
-        self.peak = max(self.peak, float(np.abs(self.sink.get_array()).max()))
+        self.peak = max(
+            self.peak,
+            float(np.abs(self.sink.get_array()).max()),
+        )
         self.place += frames
         if self.speed:  # a freewheeling server would run as fast as it can
             began, place = self.began

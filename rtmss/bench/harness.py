@@ -49,8 +49,19 @@ def start_jack_server(
         "-r",
         str(rate),
     ]
-    ports = ["-p", str(period), "-C", "2", "-P", str(n_outputs)]
-    server = subprocess.Popen([*command, *ports], stdout=_QUIET, stderr=_QUIET)
+    ports = [
+        "-p",
+        str(period),
+        "-C",
+        "2",
+        "-P",
+        str(n_outputs),
+    ]
+    server = subprocess.Popen(
+        [*command, *ports],
+        stdout=_QUIET,
+        stderr=_QUIET,
+    )
     environment = jack_environment(name)
     for _ in range(100):
         if (
@@ -107,7 +118,13 @@ def host_processes(pid: int) -> dict[str, int]:
 class LiveHarness:
     """All of it, as a context; leave it and every process ends."""
 
-    def __init__(self, options: list[str], period: int, *, is_realtime: bool = False) -> None:
+    def __init__(
+        self,
+        options: list[str],
+        period: int,
+        *,
+        is_realtime: bool = False,
+    ) -> None:
         """Say what to start.
 
         Args:
@@ -174,10 +191,20 @@ class LiveHarness:
             if pipe is not None:
                 pipe.close()
 
-    def spawn(self, module: str, *args: str, **how: Any) -> subprocess.Popen[str]:
+    def spawn(
+        self,
+        module: str,
+        *args: str,
+        **how: Any,
+    ) -> subprocess.Popen[str]:
         """Run a module as a process of this harness."""
         command = [sys.executable, "-m", module, *args]
-        process = subprocess.Popen(command, text=True, env=self._environment, **how)
+        process = subprocess.Popen(
+            command,
+            text=True,
+            env=self._environment,
+            **how,
+        )
         self._processes.append(process)
         return process
 

@@ -75,7 +75,12 @@ class Anatomy:
 class TimedBackend(OnnxBackend):
     """Keeps what its own parts took, in seconds per hop."""
 
-    def __init__(self, model: SeparatorModel, graph: Path, profile: Path | None = None) -> None:
+    def __init__(
+        self,
+        model: SeparatorModel,
+        graph: Path,
+        profile: Path | None = None,
+    ) -> None:
         super().__init__(model, graph, profile)
         self.seconds: list[float] = []
         self.analysis: list[float] = []
@@ -93,7 +98,12 @@ class TimedBackend(OnnxBackend):
         self.analysis.append(time.perf_counter() - begun)
 
 
-def measure_operators(model: SeparatorModel, graph: Path, n_targets: int, n_hops: int) -> Anatomy:
+def measure_operators(
+    model: SeparatorModel,
+    graph: Path,
+    n_targets: int,
+    n_hops: int,
+) -> Anatomy:
     """Step noise on one thread, with and without the profiler by turns.
 
     Args:
@@ -114,7 +124,14 @@ def measure_operators(model: SeparatorModel, graph: Path, n_targets: int, n_hops
                 TimedBackend(model, graph),
             )
             scene = random_scene(model, n_targets)
-            sessions = [Session(model, scene, backend=backend) for backend in (profiled, plain)]
+            sessions = [
+                Session(
+                    model,
+                    scene,
+                    backend=backend,
+                )
+                for backend in (profiled, plain)
+            ]
             noise = noise_hops(model.config.stft.hop_length)
             seconds: tuple[list[float], list[float]] = ([], [])
             for first in range(0, N_WARM + n_hops, N_TURN):
@@ -132,7 +149,10 @@ def measure_operators(model: SeparatorModel, graph: Path, n_targets: int, n_hops
         float(1e6 * np.array(taken[-n_hops:])[fast].mean())
         for taken in (all_steps, plain.seconds, plain.analysis)
     )
-    told, calls, macs = _sum_up([nodes for _, nodes in runs], _transposed_taps(graph))
+    told, calls, macs = _sum_up(
+        [nodes for _, nodes in runs],
+        _transposed_taps(graph),
+    )
     told[CALL] = 1e6 * (np.array(profiled.seconds) - profiled.analysis)[-n_hops:] - [
         run["dur"] for run, _ in runs
     ]
@@ -140,16 +160,38 @@ def measure_operators(model: SeparatorModel, graph: Path, n_targets: int, n_hops
     fast = total <= np.quantile(total, FASTEST)
     means = {kind: float(taken[fast].mean()) for kind, taken in told.items()}
     overhead = overhead_per_call(means, calls, inner - analysis)
-    means = {kind: max(0.0, taken - overhead * calls.get(kind, 1)) for kind, taken in means.items()}
+    means = {
+        kind: max(
+            0.0,
+            taken - overhead * calls.get(kind, 1),
+        )
+        for kind, taken in means.items()
+    }
     means |= {MIXER: whole - inner, ANALYSIS: analysis}
     rows = [
-        OperatorRow(n_targets, kind, calls.get(kind, 1), taken, taken / whole, macs.get(kind, 0))
+        OperatorRow(
+            n_targets,
+            kind,
+            calls.get(kind, 1),
+            taken,
+            taken / whole,
+            macs.get(kind, 0),
+        )
         for kind, taken in sorted(means.items(), key=lambda item: -item[1])
     ]
-    return Anatomy(rows, whole / 1000, 1000 * float(np.median(all_steps)), overhead)
+    return Anatomy(
+        rows,
+        whole / 1000,
+        1000 * float(np.median(all_steps)),
+        overhead,
+    )
 
 
-def overhead_per_call(told: Mapping[str, float], calls: Mapping[str, int], whole: float) -> float:
+def overhead_per_call(
+    told: Mapping[str, float],
+    calls: Mapping[str, int],
+    whole: float,
+) -> float:
     """What has to be taken off every call, down to nothing, for the rest to add up to the whole.
 
     Args:
@@ -184,7 +226,12 @@ def read_profile(path: Path) -> list[tuple[dict[str, Any], list[dict[str, Any]]]
     return runs
 
 
-def count_macs(kind: str, inputs: Shapes, outputs: Shapes, taps: float = 0.0) -> int:
+def count_macs(
+    kind: str,
+    inputs: Shapes,
+    outputs: Shapes,
+    taps: float = 0.0,
+) -> int:
     """Multiply-adds of one call of an operator; 0 for kinds that are not products.
 
     Args:
@@ -225,7 +272,13 @@ def _sum_up(
                 )
                 calls[kind] += 1
                 macs[kind] += count_macs(
-                    kind, inputs, outputs, taps.get(node["name"].removesuffix("_kernel_time"), 0)
+                    kind,
+                    inputs,
+                    outputs,
+                    taps.get(
+                        node["name"].removesuffix("_kernel_time"),
+                        0,
+                    ),
                 )
     return dict(times), calls, macs
 

@@ -16,7 +16,21 @@ MARKERS = {
     "p99.9": ("p999_ms", "^"),
     "max": ("max_ms", "x"),
 }
-TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+TICKS = (
+    0.1,
+    0.2,
+    0.5,
+    1,
+    2,
+    5,
+    10,
+    20,
+    50,
+    100,
+    200,
+    500,
+    1000,
+)
 """Milliseconds that are written at the axis."""
 
 
@@ -43,7 +57,13 @@ def draw_steps(path: Path, rows: Sequence[StepRow]) -> None:
         _draw_row(axis, row, place, colours[row.backend])
     hop = rows[0].hop_ms
     axis.axhline(hop, color="black", linewidth=1.2, linestyle="--")
-    axis.text(len(counts) - 0.5, hop * 1.03, f"a hop lasts {hop:.2f} ms ", ha="right", va="bottom")
+    axis.text(
+        len(counts) - 0.5,
+        hop * 1.03,
+        f"a hop lasts {hop:.2f} ms ",
+        ha="right",
+        va="bottom",
+    )
     times = [hop, *(ms for row in rows for ms in (row.p50_ms, row.max_ms))]
     axis.set(
         yscale="log",
@@ -64,7 +84,14 @@ def draw_steps(path: Path, rows: Sequence[StepRow]) -> None:
         for backend, colour in colours.items()
     ]
     marks = [
-        Line2D([], [], color="0.3", marker=marker, linestyle="", label=name)
+        Line2D(
+            [],
+            [],
+            color="0.3",
+            marker=marker,
+            linestyle="",
+            label=name,
+        )
         for name, (_, marker) in MARKERS.items()
     ]
     figure.legend(
@@ -77,8 +104,19 @@ def draw_steps(path: Path, rows: Sequence[StepRow]) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _draw_row(axis: Any, row: StepRow, place: float, colour: str) -> None:
-    axis.plot([place, place], [row.p50_ms, row.max_ms], color=colour, linewidth=1.5, alpha=0.5)
+def _draw_row(
+    axis: Any,
+    row: StepRow,
+    place: float,
+    colour: str,
+) -> None:
+    axis.plot(
+        [place, place],
+        [row.p50_ms, row.max_ms],
+        color=colour,
+        linewidth=1.5,
+        alpha=0.5,
+    )
     for field, marker in MARKERS.values():
         axis.plot(
             place,
@@ -88,7 +126,14 @@ def _draw_row(axis: Any, row: StepRow, place: float, colour: str) -> None:
             markersize=7,
             markeredgewidth=1.8,
         )
-    for ms, x, side in ((row.p50_ms, -8, "right"), (row.p999_ms, 8, "left")):
+    for ms, x, side in (
+        (
+            row.p50_ms,
+            -8,
+            "right",
+        ),
+        (row.p999_ms, 8, "left"),
+    ):
         axis.annotate(
             f"{ms:.1f}",
             (place, ms),

@@ -68,10 +68,19 @@ def latencies(blocks: Sequence[int] = BLOCKS) -> list[LatencyRow]:
     return rows
 
 
-def sizes(model: SeparatorModel, weights: Path) -> tuple[list[SizeRow], int]:
+def sizes(
+    model: SeparatorModel,
+    weights: Path,
+) -> tuple[list[SizeRow], int]:
     """Parameters by part, and the size in bytes of the file that holds them."""
     rows = []
     for name, part in model.named_children():
         numbers = [p.numel() for p in part.parameters()]
-        rows.append(SizeRow(name.replace("_", " "), sum(numbers), 4 * sum(numbers)))
+        rows.append(
+            SizeRow(
+                name.replace("_", " "),
+                sum(numbers),
+                4 * sum(numbers),
+            )
+        )
     return rows, weights.stat().st_size

@@ -72,7 +72,12 @@ def measure_soak(
     Raises:
         UserError: the host or what it needs does not start, or one of its processes ends.
     """
-    folder = Path(tempfile.mkdtemp(prefix="rtmss-soak-", dir=Path.cwd()))
+    folder = Path(
+        tempfile.mkdtemp(
+            prefix="rtmss-soak-",
+            dir=Path.cwd(),
+        )
+    )
     try:
         with (
             LiveHarness(
@@ -117,7 +122,10 @@ class _Controller:
         self._hear()
 
     def _send(self, address: str, *args: float | str) -> None:
-        self._channel.sendto(message(address, *args), ("127.0.0.1", self._rig.port))
+        self._channel.sendto(
+            message(address, *args),
+            ("127.0.0.1", self._rig.port),
+        )
 
     def _hear(self) -> None:
         while True:

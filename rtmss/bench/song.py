@@ -15,5 +15,17 @@ def demo_song(n_samples: int | None = None) -> Audio:
     """
     stems = [read_audio(path)[0] for path in sorted((shipped() / "demo").glob("*.ogg"))]
     n = min(stem.shape[-1] for stem in stems)
-    mixture = np.sum([np.broadcast_to(stem[:, :n], (2, n)) for stem in stems], axis=0)
-    return np.asarray(mixture[:, np.arange(n_samples or n) % n], np.float32)
+    mixture = np.sum(
+        [
+            np.broadcast_to(
+                stem[:, :n],
+                (2, n),
+            )
+            for stem in stems
+        ],
+        axis=0,
+    )
+    return np.asarray(
+        mixture[:, np.arange(n_samples or n) % n],
+        np.float32,
+    )

@@ -90,7 +90,11 @@ def measure_help(n_rounds: int) -> float:
     taken = []
     for _ in range(n_rounds):
         begun = time.monotonic()
-        subprocess.run([sys.executable, "-m", "rtmss", "--help"], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "rtmss", "--help"],
+            check=True,
+            capture_output=True,
+        )
         taken.append(time.monotonic() - begun)
     return _median(taken)
 
@@ -114,7 +118,12 @@ def peak_mib() -> float | None:
 
 
 def _run(order: Order) -> dict[str, Any]:
-    command = [sys.executable, "-m", "rtmss.bench.start", json.dumps(asdict(order))]
+    command = [
+        sys.executable,
+        "-m",
+        "rtmss.bench.start",
+        json.dumps(asdict(order)),
+    ]
     begun = time.monotonic()  # the same clock in every process
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode or not run.stdout.startswith("{"):
@@ -150,7 +159,12 @@ def _play(order: Order) -> dict[str, Any]:
     done = {"imported_seconds": time.monotonic()}
     separator = Separator.load(None if order.weights is None else Path(order.weights))
     done["loaded_seconds"] = time.monotonic()
-    choice = choose(separator.model, separator.model_id, order.backend, Path(order.folder))
+    choice = choose(
+        separator.model,
+        separator.model_id,
+        order.backend,
+        Path(order.folder),
+    )
     backend = choice.start(separator.model)
     session = Session(
         separator.model, random_scene(separator.model, order.n_targets), backend=backend

@@ -105,10 +105,30 @@ def measure_steps(
     rows = []
     for clock in clocks:
         p50, p99, p999, longest = (
-            float(ms) for ms in 1000 * np.percentile(clock.seconds, (50, 99, 99.9, 100))
+            float(ms)
+            for ms in 1000
+            * np.percentile(
+                clock.seconds,
+                (50, 99, 99.9, 100),
+            )
         )
-        times, how = (p50, p99, p999, longest), (switching, paced, has_priority, len(clock.seconds))
-        name, ends = clock.session.backend.name, (clock.n_late, 1000 * period, macs)
+        times, how = (
+            (p50, p99, p999, longest),
+            (
+                switching,
+                paced,
+                has_priority,
+                len(clock.seconds),
+            ),
+        )
+        name, ends = (
+            clock.session.backend.name,
+            (
+                clock.n_late,
+                1000 * period,
+                macs,
+            ),
+        )
         rows.append(StepRow(name, n_targets, *how, *times, *ends))
     return rows
 
@@ -150,7 +170,13 @@ def noise_hops(hop: int) -> Iterator[Audio]:
 
 def random_scene(model: SeparatorModel, n_targets: int, seed: int = 0) -> Scene:
     """Stems with conditions out of thin air."""
-    rng, nothing = np.random.default_rng(seed), np.zeros((0, 0), np.float32)
+    rng, nothing = (
+        np.random.default_rng(seed),
+        np.zeros(
+            (0, 0),
+            np.float32,
+        ),
+    )
     stems = tuple(
         Stem(
             name,

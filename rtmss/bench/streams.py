@@ -70,7 +70,11 @@ def measure_streams(
             batch = StreamBatch(model, n, n_targets, device)
             for stream in range(n):
                 for slot in range(n_targets):
-                    batch.put(stream, slot, rng.random(model.config.unet.n_condition, np.float32))
+                    batch.put(
+                        stream,
+                        slot,
+                        rng.random(model.config.unet.n_condition, np.float32),
+                    )
             audio = 0.1 * rng.standard_normal((n, N_CHANNELS, hop), np.float32)
             seconds = []
             for _ in range(N_WARM + n_hops):
@@ -80,10 +84,27 @@ def measure_streams(
                 )  # what it gives lies in the processor's memory, so the device is done
                 seconds.append(time.perf_counter() - started)
             p50, p99, longest = (
-                float(ms) for ms in 1000 * np.percentile(seconds[N_WARM:], (50, 99, 100))
+                float(ms)
+                for ms in 1000
+                * np.percentile(
+                    seconds[N_WARM:],
+                    (50, 99, 100),
+                )
             )
             n_late = sum(1000 * s > hop_ms for s in seconds[N_WARM:])
-            rows.append(StreamRow(device, n, n_targets, n_hops, p50, p99, longest, n_late, hop_ms))
+            rows.append(
+                StreamRow(
+                    device,
+                    n,
+                    n_targets,
+                    n_hops,
+                    p50,
+                    p99,
+                    longest,
+                    n_late,
+                    hop_ms,
+                )
+            )
             if not rows[-1].is_served:
                 break
     finally:

@@ -76,7 +76,15 @@ def steps_table(rows: Sequence[StepRow], macs_per_second: float) -> WholeTable:
         more = row.n_targets - fewest.n_targets
         slowest = max(r.p50_ms for r in rows if r.n_targets == row.n_targets)
         limit_ms = 1000 * row.macs / macs_per_second
-        times = [f"{ms:.2f}" for ms in (row.p50_ms, row.p99_ms, row.p999_ms, row.max_ms)]
+        times = [
+            f"{ms:.2f}"
+            for ms in (
+                row.p50_ms,
+                row.p99_ms,
+                row.p999_ms,
+                row.max_ms,
+            )
+        ]
         shares = [
             f"{row.p999_ms / row.hop_ms:.0%}",
             f"{row.n_late} of {row.n_hops}",
@@ -153,8 +161,22 @@ def paced_table(rows: Sequence[PacedRow]) -> WholeTable:
         caption=told,
     )
     for row in rows:
-        times = [f"{ms:.2f}" for ms in (row.p50_ms, row.p99_ms, row.p999_ms, row.max_ms)]
-        counts = (row.n_hops, row.n_late, row.n_fallbacks, row.n_xruns, row.n_server_xruns)
+        times = [
+            f"{ms:.2f}"
+            for ms in (
+                row.p50_ms,
+                row.p99_ms,
+                row.p999_ms,
+                row.max_ms,
+            )
+        ]
+        counts = (
+            row.n_hops,
+            row.n_late,
+            row.n_fallbacks,
+            row.n_xruns,
+            row.n_server_xruns,
+        )
         table.add_row(row.disturbance, *map(str, counts), *times)
     return table
 
@@ -175,7 +197,12 @@ def callback_table(rows: Sequence[CallbackRow]) -> WholeTable:
     for row in rows:
         gap = "" if row.longest_gap_ms is None else f"{row.longest_gap_ms:.1f}"
         counts = (row.n_blocks, row.n_server_xruns, row.n_flags, row.n_late)
-        table.add_row(str(row.period), row.callback, *map(str, counts), gap)
+        table.add_row(
+            str(row.period),
+            row.callback,
+            *map(str, counts),
+            gap,
+        )
     return table
 
 
@@ -209,7 +236,10 @@ def whole_table(rows: Sequence[WholeRow]) -> WholeTable:
 
 def streams_table(rows: Sequence[StreamRow]) -> WholeTable:
     """Steps of many streams."""
-    served = max((row.n_streams for row in rows if row.is_served), default=0)
+    served = max(
+        (row.n_streams for row in rows if row.is_served),
+        default=0,
+    )
     title = (
         f"Streams of {rows[0].n_targets} targets on {rows[0].device}; a hop lasts "
         f"{rows[0].hop_ms:.2f} ms"
@@ -225,7 +255,14 @@ def streams_table(rows: Sequence[StreamRow]) -> WholeTable:
         caption=f"served, 99 of 100 steps in time: {served}",
     )
     for row in rows:
-        times = [f"{ms:.2f}" for ms in (row.p50_ms, row.p99_ms, row.max_ms)]
+        times = [
+            f"{ms:.2f}"
+            for ms in (
+                row.p50_ms,
+                row.p99_ms,
+                row.max_ms,
+            )
+        ]
         table.add_row(
             str(row.n_streams),
             *times,
@@ -251,7 +288,14 @@ def training_table(step: TrainingStep) -> WholeTable:
         title=title,
         caption=f"{step.macs / 1e9:.1f} GMAC a step: {peak}",
     )
-    for row in (*step.rows, PartRow("whole", step.p50_ms, step.least_ms)):
+    for row in (
+        *step.rows,
+        PartRow(
+            "whole",
+            step.p50_ms,
+            step.least_ms,
+        ),
+    ):
         table.add_row(
             row.part, f"{row.p50_ms:.0f}", f"{row.least_ms:.0f}", f"{row.p50_ms / step.p50_ms:.0%}"
         )
@@ -288,7 +332,13 @@ def soak_table(rows: Sequence[SoakRow]) -> WholeTable:
         f"{rows[-1].n_meters} levels told",
     )
     for row in rows:
-        counts = [row.n_hops, row.n_late, row.n_fallbacks, row.n_xruns, row.n_lost]
+        counts = [
+            row.n_hops,
+            row.n_late,
+            row.n_fallbacks,
+            row.n_xruns,
+            row.n_lost,
+        ]
         sizes = [f"{mib:.1f} / {row.descriptors[name]}" for name, mib in row.mib.items()]
         table.add_row(f"{row.minutes:.1f}", *map(str, counts), *sizes)
     return table
@@ -329,7 +379,11 @@ def size_table(rows: Sequence[SizeRow], n_bytes: int) -> WholeTable:
     )
     for row in [
         *rows,
-        SizeRow("all", sum(r.n_parameters for r in rows), sum(r.n_bytes for r in rows)),
+        SizeRow(
+            "all",
+            sum(r.n_parameters for r in rows),
+            sum(r.n_bytes for r in rows),
+        ),
     ]:
         table.add_row(row.part, f"{row.n_parameters:,}", f"{row.n_bytes / 2**20:.1f}")
     return table
@@ -349,16 +403,33 @@ def latency_table(rows: Sequence[LatencyRow]) -> WholeTable:
         n_keys=3,
     )
     for row in rows:
-        numbers = (row.hop, row.block, row.algorithmic, row.waiting, row.total)
+        numbers = (
+            row.hop,
+            row.block,
+            row.algorithmic,
+            row.waiting,
+            row.total,
+        )
         table.add_row(row.profile, *map(str, numbers), f"{row.milliseconds:.1f}")
     return table
 
 
-def write_json(path: Path, rows: Sequence[Row], **figures: Any) -> None:
+def write_json(
+    path: Path,
+    rows: Sequence[Row],
+    **figures: Any,
+) -> None:
     """All figures, and what they were measured on."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    told = {"machine": _machine(), **figures, "rows": [asdict(row) for row in rows]}
-    path.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    told = {
+        "machine": _machine(),
+        **figures,
+        "rows": [asdict(row) for row in rows],
+    }
+    path.write_text(
+        json.dumps(told, indent=1) + "\n",
+        encoding="utf-8",
+    )
 
 
 def _machine() -> dict[str, Any]:

@@ -88,13 +88,22 @@ def measure_training(
         cache = Path(scratch)
         rate = recipe.model.sample_rate
         bank = load_banks(data, "train", cache, rate) if data else noise_bank(rate)
-        bench = _Bench(recipe, model.clip_encoder.eval(), Trainer(model, recipe, cache), bank)
+        bench = _Bench(
+            recipe,
+            model.clip_encoder.eval(),
+            Trainer(model, recipe, cache),
+            bank,
+        )
         for number in range(3):
             bench.step(number)
         seconds = np.array([bench.step(number) for number in range(3, 3 + n_steps)])
         macs = bench.count_macs()
     rows = tuple(
-        PartRow(part, 1000 * float(np.median(column)), 1000 * float(column.min()))
+        PartRow(
+            part,
+            1000 * float(np.median(column)),
+            1000 * float(column.min()),
+        )
         for part, column in zip(PARTS, seconds.T, strict=True)
     )
     whole = seconds.sum(1)
@@ -115,8 +124,25 @@ def noise_bank(sample_rate: int) -> Bank:
     """Solo tracks of noise, one of each of some families: speed is the same whatever is mixed."""
     rng = np.random.default_rng(0)
     n = round(NOISE_SECONDS * sample_rate)
-    tracks = [Track(label, label, label, "", n_samples=n) for label in NOISE_LABELS]
-    audio = [rng.integers(-8000, 8000, (n, 1), np.int16) for _ in tracks]
+    tracks = [
+        Track(
+            label,
+            label,
+            label,
+            "",
+            n_samples=n,
+        )
+        for label in NOISE_LABELS
+    ]
+    audio = [
+        rng.integers(
+            -8000,
+            8000,
+            (n, 1),
+            np.int16,
+        )
+        for _ in tracks
+    ]
     n_blocks = n // (sample_rate // 2)
     levels = [np.full(n_blocks, 0.14, np.float32) for _ in tracks]
     return Bank(tracks, audio, levels, sample_rate)
@@ -125,7 +151,13 @@ def noise_bank(sample_rate: int) -> Bank:
 class _Bench:
     """Steps of a trainer, part by part."""
 
-    def __init__(self, recipe: Recipe, encoder: ClipEncoder, trainer: Trainer, bank: Bank) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        encoder: ClipEncoder,
+        trainer: Trainer,
+        bank: Bank,
+    ) -> None:
         self.recipe = recipe
         self.trainer = trainer
         self.model = trainer.model
@@ -161,10 +193,18 @@ class _Bench:
             self._gradients(episode, self.plain, lambda: None)
         return int(counter.get_total_flops()) // 2
 
-    def _gradients(self, episode: Episode, passes: Passes, mark: Callable[[], None]) -> None:
+    def _gradients(
+        self,
+        episode: Episode,
+        passes: Passes,
+        mark: Callable[[], None],
+    ) -> None:
         self.trainer.optimiser.zero_grad()
         crop = Crop.of(episode, self.model)
-        memory = Memory.empty(self.model, *episode.targets.shape[:2])
+        memory = Memory.empty(
+            self.model,
+            *episode.targets.shape[:2],
+        )
         mark()
         loss, *_ = window_loss(
             self.model, crop, memory, self.window, False, self.recipe.loop, passes
@@ -196,6 +236,10 @@ def _gru_flops(
 
 
 @register_flop_formula(torch.ops.rtmss.gru_backward)
-def _gru_backward_flops(gradient: list[int], *_: object, **__: object) -> int:
+def _gru_backward_flops(
+    gradient: list[int],
+    *_: object,
+    **__: object,
+) -> int:
     n_frames, batch, n_hidden = gradient
     return 2 * n_frames * batch * 3 * n_hidden * n_hidden

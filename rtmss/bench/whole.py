@@ -73,7 +73,13 @@ def measure_whole(
     scene = Scene.from_preset(library.load_preset("four-stems"), library, separator.model_id)
     n_parameters = sum(p.numel() for p in separator.model.unet.parameters())
     runs: dict[str, tuple[int, Callable[[], object]]] = {
-        "rtmss": (n_parameters, lambda: play_whole(Session(separator.model, scene), song))
+        "rtmss": (
+            n_parameters,
+            lambda: play_whole(
+                Session(separator.model, scene),
+                song,
+            ),
+        )
     }
     if peers:
         runs |= _find_peers(torch.from_numpy(song), tell_missing)
@@ -83,7 +89,14 @@ def measure_whole(
         for name, (_, run) in runs.items():
             say(f"round {number + 1} of {N_ROUNDS}: {name}")
             taken[name].append(_seconds(run))
-        begun.append(_seconds(lambda: _first_hop(Session(separator.model, scene), song)))
+        begun.append(
+            _seconds(
+                lambda: _first_hop(
+                    Session(separator.model, scene),
+                    song,
+                )
+            )
+        )
     first = taken | {"rtmss": begun}
     n_threads = torch.get_num_threads()
     return [
@@ -129,7 +142,10 @@ def _htdemucs(song: Tensor) -> tuple[int, Callable[[], object]]:
     from demucs.htdemucs import HTDemucs
 
     # The published model's one setting that is not its class's default.
-    model = HTDemucs(sources=["drums", "bass", "other", "vocals"], bottom_channels=512).eval()
+    model = HTDemucs(
+        sources=["drums", "bass", "other", "vocals"],
+        bottom_channels=512,
+    ).eval()
     return _size(model), lambda: apply_model(model, song[None])
 
 

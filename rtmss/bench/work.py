@@ -55,7 +55,10 @@ def _shortest(run: Callable[[], object], n_trials: int) -> float:
     return shortest
 
 
-def _onnx_product(a: Tensor, b: Tensor) -> list[Callable[[], object]]:
+def _onnx_product(
+    a: Tensor,
+    b: Tensor,
+) -> list[Callable[[], object]]:
     """The product in ONNX Runtime; none where that is not installed."""
     try:
         import onnxruntime
@@ -67,7 +70,12 @@ def _onnx_product(a: Tensor, b: Tensor) -> list[Callable[[], object]]:
         for name in "abc"
     }
     product = helper.make_node("MatMul", ["a", "b"], ["c"])
-    graph = helper.make_graph([product], "product", [values["a"], values["b"]], [values["c"]])
+    graph = helper.make_graph(
+        [product],
+        "product",
+        [values["a"], values["b"]],
+        [values["c"]],
+    )
     network = helper.make_model(
         graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION
     )

@@ -62,7 +62,10 @@ def on_ray(
     try:
         data.DataContext.get_current().enable_progress_bars = False
         kind = "GPU" if n_gpus else "CPU"
-        n_workers = n_workers or max(1, int(ray.cluster_resources().get(kind, 1)))
+        n_workers = n_workers or max(
+            1,
+            int(ray.cluster_resources().get(kind, 1)),
+        )
         blocks = dealt(batches, _MOST_BLOCKS)
         items = [{"batch": pickle.dumps(list(batch))} for block in blocks for batch in block]
         paths = data.from_items(items, override_num_blocks=len(blocks))
@@ -89,7 +92,10 @@ def on_ray(
         ray.shutdown()
 
 
-def dealt(batches: Sequence[_T], n_most: int) -> list[Sequence[_T]]:
+def dealt(
+    batches: Sequence[_T],
+    n_most: int,
+) -> list[Sequence[_T]]:
     """Batches, longest first, in blocks of equal work, which are done one after the other.
 
     Every block begins with a long one. In plain slices, the first block would have all the longest.
@@ -112,7 +118,10 @@ class _Actor:
         except Exception as error:
             self._answer: list[Outcome] | Exception = error
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+    def __call__(
+        self,
+        batch: dict[str, Any],
+    ) -> dict[str, list[bytes]]:
         if self._work is not None:
             try:
                 self._answer = self._work(pickle.loads(batch["batch"][0]))
@@ -140,7 +149,11 @@ def _connect(ray: Any, address: str, n_workers: int) -> None:
                 raise
 
 
-def _start(ray: Any, address: str, options: dict[str, Any]) -> None:
+def _start(
+    ray: Any,
+    address: str,
+    options: dict[str, Any],
+) -> None:
     try:
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **options)
     except Exception as error:  # some are no more than that
@@ -148,4 +161,7 @@ def _start(ray: Any, address: str, options: dict[str, Any]) -> None:
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return next(
+        iter(str(error).splitlines()),
+        type(error).__name__,
+    )

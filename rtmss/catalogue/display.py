@@ -69,7 +69,10 @@ class Display:
             n, seconds, wall_seconds = self._workers[outcome.worker]
             together = n + 1, seconds + outcome.seconds, wall_seconds + outcome.wall_seconds
             self._workers[outcome.worker] = together
-        self._slowest = sorted([*self._slowest, outcome], key=_slowness)[-_N_SLOWEST:]
+        self._slowest = sorted(
+            [*self._slowest, outcome],
+            key=_slowness,
+        )[-_N_SLOWEST:]
         self._show()
 
     def _show(self) -> None:

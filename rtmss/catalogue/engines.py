@@ -41,7 +41,15 @@ def on_this_machine(
         UserError: workers cannot be started, or one says that nothing more can be done.
     """
     waiting = list(reversed(batches))
-    workers = [_Process(start) for _ in range(min(n_workers, len(batches)))]
+    workers = [
+        _Process(start)
+        for _ in range(
+            min(
+                n_workers,
+                len(batches),
+            )
+        )
+    ]
     try:
         for worker in workers:
             worker.give(waiting.pop())
@@ -110,12 +118,19 @@ class _Process:
     def _open(self) -> None:
         context = multiprocessing.get_context("spawn")  # a fork would lose torch's threads
         self.pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._start), daemon=True)
+        self._process = context.Process(
+            target=_serve,
+            args=(theirs, self._start),
+            daemon=True,
+        )
         self._process.start()
         theirs.close()
 
 
-def _serve(pipe: multiprocessing.connection.Connection[Any, Any], start: Start) -> None:
+def _serve(
+    pipe: multiprocessing.connection.Connection[Any, Any],
+    start: Start,
+) -> None:
     """Work until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent has it too, and ends this process
     threading.Thread(target=_die_with_parent, daemon=True).start()

@@ -64,7 +64,12 @@ def estimate(songs: Sequence[Song], task: Task) -> Estimate:
             sample.append((song, file))
         if not sample:
             raise UserError("none of the songs that were tried can be read")
-        chosen = sample[:: max(1, len(sample) // _N_RENDERED)][:_N_RENDERED]
+        chosen = sample[
+            :: max(
+                1,
+                len(sample) // _N_RENDERED,
+            )
+        ][:_N_RENDERED]
         speed = _measure(chosen, task, Path(folder))
     seconds = sum(known.get(song.path) or lengths.guess(song) for song in songs)
     return Estimate(len(songs), seconds / 3600, n_opened, speed)
@@ -94,9 +99,20 @@ def _look(song: Song, folder: Path) -> tuple[Path, float]:
         return file, reader.seconds_announced
 
 
-def _measure(sample: Sequence[tuple[Song, Path]], task: Task, folder: Path) -> float:
+def _measure(
+    sample: Sequence[tuple[Song, Path]],
+    task: Task,
+    folder: Path,
+) -> float:
     """Seconds of audio per second, over excerpts of songs."""
-    worker = Worker(replace(task, output=str(folder / "store"), force=True, batch=1))
+    worker = Worker(
+        replace(
+            task,
+            output=str(folder / "store"),
+            force=True,
+            batch=1,
+        )
+    )
     excerpts = [_excerpt(song, file, folder / f"{song.key}.wav") for song, file in sample]
     worker(excerpts[:1])  # the first one warms up
     started = time.monotonic()
@@ -111,6 +127,12 @@ def _excerpt(song: Song, source: Path, path: Path) -> Song:
     """The beginning of a song as a song of its own."""
     with open_audio(source, on_damage=ignore_damage) as reader:
         audio = reader.read(round(_EXCERPT_SECONDS * reader.sample_rate))
-        with AudioFile(str(path), "w", reader.sample_rate, reader.n_channels, bit_depth=16) as file:
+        with AudioFile(
+            str(path),
+            "w",
+            reader.sample_rate,
+            reader.n_channels,
+            bit_depth=16,
+        ) as file:
             file.write(np.ascontiguousarray(audio))
     return replace(song, path=str(path))

@@ -8,7 +8,13 @@ from collections import defaultdict
 
 from rtmss.catalogue.songs import Song
 
-_USUAL = {".wav": 176_400, ".aif": 176_400, ".aiff": 176_400, ".w64": 176_400, ".caf": 176_400}
+_USUAL = {
+    ".wav": 176_400,
+    ".aif": 176_400,
+    ".aiff": 176_400,
+    ".w64": 176_400,
+    ".caf": 176_400,
+}
 _USUAL |= {".flac": 100_000, ".wv": 100_000}
 _USUAL_OTHER = 28_000
 """Bytes in a second of stereo: as it is, without loss, and at about 224 kbit/s."""

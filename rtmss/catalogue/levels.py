@@ -28,7 +28,11 @@ def measure(path: Path) -> Levels:
     return meter.finish()
 
 
-def gain_db(mix: Levels, files: Sequence[Levels], loudness_lufs: float) -> float:
+def gain_db(
+    mix: Levels,
+    files: Sequence[Levels],
+    loudness_lufs: float,
+) -> float:
     """What takes the mix to a loudness, or as near to it as the highest peak lets; 0 for silence.
 
     Args:
@@ -42,7 +46,12 @@ def gain_db(mix: Levels, files: Sequence[Levels], loudness_lufs: float) -> float
     return min(loudness_lufs - mix.loudness_lufs, *(HIGHEST_DB - peak for peak in peaks))
 
 
-def amplify(path: Path, folder: Path, format: str, gain: float) -> Path:  # noqa: A002
+def amplify(
+    path: Path,
+    folder: Path,
+    format: str,  # noqa: A002
+    gain: float,
+) -> Path:
     """Write a file again, louder by `gain` dB.
 
     Raises:

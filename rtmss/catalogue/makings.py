@@ -75,7 +75,11 @@ class Makings:
         names = (self._name(preset, song.conditions) for preset in wanted)
         return replace(song, makings=tuple(dict.fromkeys(names)))
 
-    def _name(self, preset: str, conditions: tuple[tuple[str, str], ...]) -> str:
+    def _name(
+        self,
+        preset: str,
+        conditions: tuple[tuple[str, str], ...],
+    ) -> str:
         key = preset, conditions
         if key not in self._names:
             making = self._make(preset, dict(conditions))
@@ -83,14 +87,23 @@ class Makings:
             self._names[key] = making.name
         return self._names[key]
 
-    def _make(self, name: str, conditions: dict[str, str]) -> Making:
+    def _make(
+        self,
+        name: str,
+        conditions: dict[str, str],
+    ) -> Making:
         preset, style = self.library.load_preset(name), self.style
         changed = dict(preset.stems)
         for stem, condition in conditions.items():
             changed[stem] = replace(find(stem, changed, "stem"), condition=condition)
         preset = preset.model_copy(update={"stems": changed})
         scene = Scene.from_preset(preset, self.library, style.model_id)
-        plan = RenderPlan.from_preset(preset, scene, stems=style.stems, format=style.format)
+        plan = RenderPlan.from_preset(
+            preset,
+            scene,
+            stems=style.stems,
+            format=style.format,
+        )
         label = Path(name).stem
         return Making(label, bare(plan), f"{label}.{style.model_id}.{_digest(preset, plan, style)}")
 
@@ -98,7 +111,11 @@ class Makings:
 def bare(plan: RenderPlan) -> RenderPlan:
     """The plan without what only tells where its conditions came from: it travels."""
     stems = tuple(
-        Stem(stem.name, Condition.bare(stem.condition.name, stem.condition.vector), stem.strip)
+        Stem(
+            stem.name,
+            Condition.bare(stem.condition.name, stem.condition.vector),
+            stem.strip,
+        )
         for stem in plan.scene.stems
     )
     return replace(plan, scene=replace(plan.scene, stems=stems))

@@ -91,7 +91,12 @@ class Row:
 
     def of(self, song: Song) -> Row:
         """The same for another path with the same content."""
-        return replace(self, id=song.id, path=song.path, stamp=song.stamp)
+        return replace(
+            self,
+            id=song.id,
+            path=song.path,
+            stamp=song.stamp,
+        )
 
 
 class Journal:
@@ -109,7 +114,10 @@ class Journal:
         self._new: list[str] = []
         self._n_parts, self._flushed = 0, time.monotonic()
         for name in (REPORT, *store.names(_JOURNAL)):
-            for number, line in enumerate((store.read(name) or "").splitlines(), 1):
+            for number, line in enumerate(
+                (store.read(name) or "").splitlines(),
+                1,
+            ):
                 self._keep(_read_row(line, f"{name}, line {number}"))
 
     def get(self, song: Song, making: str) -> Row | None:
@@ -192,7 +200,16 @@ def _write_table(lines: Iterable[str], path: Path) -> None:
         "dict[str, str]": pa.map_(pa.string(), pa.string()),
     }
     schema = pa.schema(
-        [(each.name, kinds.get(str(each.type), pa.float64())) for each in fields(Row)]
+        [
+            (
+                each.name,
+                kinds.get(
+                    str(each.type),
+                    pa.float64(),
+                ),
+            )
+            for each in fields(Row)
+        ]
     )
     with parquet.ParquetWriter(path, schema) as writer:
         for rows in _batches(lines):

@@ -61,7 +61,14 @@ def run_catalogue(
         summary, todo = _sort_out(songs, journal, places(store), force, retry_failed)
         lengths = Lengths()
         todo.sort(key=lengths.guess, reverse=True)
-        batches = [todo[start : start + batch] for start in range(0, len(todo), batch)]
+        batches = [
+            todo[start : start + batch]
+            for start in range(
+                0,
+                len(todo),
+                batch,
+            )
+        ]
         tell = show(todo, lengths) if show else None
         try:
             for outcome in engine(batches) if batches else ():
@@ -88,7 +95,10 @@ def _sort_out(
     todo = []
     for song in songs:
         rows = [journal.get(song, making) for making in song.makings]
-        failed = next((row for row in rows if row is not None and row.status == "failed"), None)
+        failed = next(
+            (row for row in rows if row is not None and row.status == "failed"),
+            None,
+        )
         if force or not all(_is_settled(row, there, retry_failed) for row in rows):
             todo.append(song)
         elif failed is not None:
@@ -98,7 +108,11 @@ def _sort_out(
     return summary, todo
 
 
-def _is_settled(row: Row | None, there: Collection[str], retry_failed: bool) -> bool:
+def _is_settled(
+    row: Row | None,
+    there: Collection[str],
+    retry_failed: bool,
+) -> bool:
     if row is None:
         return False
     if row.status == "failed":
@@ -107,7 +121,10 @@ def _is_settled(row: Row | None, there: Collection[str], retry_failed: bool) -> 
 
 
 def _count(outcome: Outcome, summary: Summary) -> None:
-    failed = next((row for row in outcome.rows if row.status == "failed"), None)
+    failed = next(
+        (row for row in outcome.rows if row.status == "failed"),
+        None,
+    )
     if failed is not None:
         summary.failed.append(failed)
     elif outcome.seconds:

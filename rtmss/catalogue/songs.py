@@ -59,7 +59,10 @@ def is_address(path: str) -> bool:
     return bool(re.match(r"[a-z][a-z0-9+.-]+://", path))
 
 
-def find_songs(inputs: Sequence[str], output: str = "") -> list[Song]:
+def find_songs(
+    inputs: Sequence[str],
+    output: str = "",
+) -> list[Song]:
     """Every song that the inputs name, each path once.
 
     Args:
@@ -90,7 +93,10 @@ def _expand(name: str) -> Iterator[Song]:
         yield from map(_local, _audio_in(name))
     elif not Path(name).exists() and glob.has_magic(name):
         for found in sorted(glob.glob(name, recursive=True)):  # noqa: PTH207 (also of whole paths)
-            yield from map(_local, _audio_in(found) if Path(found).is_dir() else [found])
+            yield from map(
+                _local,
+                _audio_in(found) if Path(found).is_dir() else [found],
+            )
     else:
         yield _local(name)
 
@@ -138,7 +144,10 @@ def _details(system: Any, path: str) -> Mapping[str, Any]:
 
 def _remote(address: str, info: Mapping[str, Any]) -> Song:
     marks = ("ETag", "etag", "mtime", "LastModified", "updated", "created")
-    mark = next((info[name] for name in marks if info.get(name)), "")
+    mark = next(
+        (info[name] for name in marks if info.get(name)),
+        "",
+    )
     size = int(info.get("size") or 0)
     return Song(address, address, size, f"{size}-{mark}" if info else "")
 
@@ -154,7 +163,14 @@ def _read_manifest(name: str) -> Iterator[Song]:
             song,
             id=str(row.get("id") or row["path"]),
             presets=tuple(_words(row.get("preset"), where)),
-            conditions=tuple(sorted(_pairs(row.get("conditions"), where).items())),
+            conditions=tuple(
+                sorted(
+                    _pairs(
+                        row.get("conditions"),
+                        where,
+                    ).items()
+                )
+            ),
         )
         if song.id in ids:
             raise ConfigError(f"{where}: the id '{song.id}' is there twice")

@@ -42,7 +42,13 @@ class Store(Protocol):
     def names(self, folder: str) -> list[str]:
         """Every file under a folder, in order."""
 
-    def publish(self, files: Path, name: str, *, replace: bool) -> bool:
+    def publish(
+        self,
+        files: Path,
+        name: str,
+        *,
+        replace: bool,
+    ) -> bool:
         """Let a folder's files, with their record, appear under a name.
 
         Returns:
@@ -105,7 +111,13 @@ class FolderStore:
         )
         return sorted(found)
 
-    def publish(self, files: Path, name: str, *, replace: bool) -> bool:
+    def publish(
+        self,
+        files: Path,
+        name: str,
+        *,
+        replace: bool,
+    ) -> bool:
         """See `Store`."""
         goal = self.root / name
         goal.parent.mkdir(parents=True, exist_ok=True)
@@ -199,7 +211,13 @@ class ObjectStore:
         skip = len(self._path("x")) - 1
         return sorted(path[skip:] for path in self._system.find(self._path(folder)))
 
-    def publish(self, files: Path, name: str, *, replace: bool) -> bool:
+    def publish(
+        self,
+        files: Path,
+        name: str,
+        *,
+        replace: bool,
+    ) -> bool:
         """See `Store`."""
         if not replace and self.read(f"{name}/{RECORD}") is not None:
             return False

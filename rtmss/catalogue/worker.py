@@ -106,7 +106,13 @@ class Worker:
             if tries.are_over:
                 return Outcome(song, self._failed(song, song.makings, "its worker died twice"))
             rows, seconds = self._rows(song)
-        return Outcome(song, rows, seconds, time.monotonic() - started, self.name)
+        return Outcome(
+            song,
+            rows,
+            seconds,
+            time.monotonic() - started,
+            self.name,
+        )
 
     def _rows(self, song: Song) -> tuple[list[Row], float]:
         """Of everything that is to be made of a song, now or before; and the seconds of audio that
@@ -132,7 +138,11 @@ class Worker:
                 rows |= {row.making: row for row in failed}
         return [rows[name] for name in song.makings], seconds
 
-    def _kept(self, song: Song, content: str) -> dict[str, Row]:
+    def _kept(
+        self,
+        song: Song,
+        content: str,
+    ) -> dict[str, Row]:
         """Rows of what is there, whoever made it from whichever path."""
         rows: dict[str, Row] = {}
         for name in () if self.task.force else song.makings:
@@ -141,7 +151,12 @@ class Worker:
                 rows[name] = Row.from_json(text).of(song)
         return rows
 
-    def _failed(self, song: Song, makings: Sequence[str], error: str) -> list[Row]:
+    def _failed(
+        self,
+        song: Song,
+        makings: Sequence[str],
+        error: str,
+    ) -> list[Row]:
         return [
             Row(
                 song.id,
@@ -177,7 +192,10 @@ class Worker:
         is_levelled = self.task.style.loudness_lufs is not None
         format = "wav" if is_levelled else self.task.style.format  # noqa: A001
         orders = [
-            Order(scratch / making.name / "made", replace(making.plan, format=format))
+            Order(
+                scratch / making.name / "made",
+                replace(making.plan, format=format),
+            )
             for making in group
         ]
         with self._backend() as backend:
@@ -208,7 +226,10 @@ class Worker:
                 worker=self.name,
                 stamp=song.stamp,
             )
-            yield self._publish(self._level(row, report), scratch / making.name / "done")
+            yield self._publish(
+                self._level(row, report),
+                scratch / making.name / "done",
+            )
 
     def _backend(self) -> contextlib.AbstractContextManager[Backend | None]:
         return contextlib.nullcontext() if self._together is None else Member(self._together)
@@ -231,7 +252,10 @@ class Worker:
             path.unlink()
         mixed = louder(levels, gain)
         peaks = [louder(file, gain).true_peak_db for file in files]
-        highest = max((peak for peak in peaks if peak is not None), default=None)
+        highest = max(
+            (peak for peak in peaks if peak is not None),
+            default=None,
+        )
         row = replace(row, gain_db=round(gain, 2))
         return _with_levels(row, mixed.loudness_lufs, highest, mixed.level_db)
 
@@ -249,7 +273,12 @@ class Worker:
         if self.store.publish(folder, goal, replace=self.task.force):
             return row
         theirs = Row.from_json(self.store.read(f"{goal}/{RECORD}") or row.to_json())
-        return replace(theirs, id=row.id, path=row.path, stamp=row.stamp)
+        return replace(
+            theirs,
+            id=row.id,
+            path=row.path,
+            stamp=row.stamp,
+        )
 
 
 def fetch(song: Song, scratch: Path) -> Path:
@@ -271,7 +300,12 @@ def fetch(song: Song, scratch: Path) -> Path:
     return file
 
 
-def _with_levels(row: Row, loudness: float | None, peak: float | None, level: float | None) -> Row:
+def _with_levels(
+    row: Row,
+    loudness: float | None,
+    peak: float | None,
+    level: float | None,
+) -> Row:
     def rounded(value: float | None) -> float | None:
         return None if value is None else round(value, 2)
 

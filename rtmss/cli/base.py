@@ -39,7 +39,15 @@ Inputs = Annotated[
         metavar="INPUT...", help="Audio files, or videos with sound. Several get a folder each."
     ),
 ]
-Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where the files go.")]
+Output = Annotated[
+    Path,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        help="Where the files go.",
+    ),
+]
 Positives = Annotated[
     list[Path] | None,
     typer.Option("--positive", "-p", metavar="CLIP", help="A clip of the wanted sound; repeat it."),
@@ -150,7 +158,12 @@ def _tell_of_damage() -> list[str]:
     told: list[str] = []
     show_others = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        *where: Any,
+        **more: Any,
+    ) -> None:
         if issubclass(category, DamagedFileWarning):
             told.append(str(message))
             complain(str(message), style="yellow")
@@ -179,7 +192,11 @@ def tell(line: str) -> None:
         make_console(stderr=True).print(f"rtmss: {one_line(line)}", soft_wrap=True)
 
 
-def load_separator(weights: Path | None, threads: int = 0, profile: str | None = None) -> Separator:
+def load_separator(
+    weights: Path | None,
+    threads: int = 0,
+    profile: str | None = None,
+) -> Separator:
     """The separator with its weights; `threads` processor threads, 0 for as many as are free."""
     import torch
 
@@ -219,7 +236,12 @@ def cache_folder() -> Path:
     return Path(os.environ.get("RTMSS_CACHE") or platformdirs.user_cache_path("rtmss"))
 
 
-def choose_backend(separator: Separator, wanted: str, *, may_export: bool = True) -> BackendChoice:
+def choose_backend(
+    separator: Separator,
+    wanted: str,
+    *,
+    may_export: bool = True,
+) -> BackendChoice:
     """What is to run the model hop by hop; says what takes a while."""
     from rtmss.engine.backends.choose import choose
 

@@ -46,7 +46,13 @@ def step(
         list[int] | None,
         typer.Option("--targets", min=1, max=8, help="How many at once; repeat it. Else 1, 4, 8."),
     ] = None,
-    hops: Annotated[int, typer.Option(min=1, help="Hops of each backend.")] = 10_000,
+    hops: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Hops of each backend.",
+        ),
+    ] = 10_000,
     profile: Profile = None,
     switch: Annotated[
         bool, typer.Option("--switch", help="Change every condition at every hop.")
@@ -83,7 +89,14 @@ def step(
             f"{n} targets, {hops} hops each of {', '.join(names)}", style="dim", highlight=False
         )
         backends = [choice.start(separator.model) for choice in choices]
-        rows += measure_steps(separator.model, backends, n, hops, switching=switch, paced=paced)
+        rows += measure_steps(
+            separator.model,
+            backends,
+            n,
+            hops,
+            switching=switch,
+            paced=paced,
+        )
     console.print(steps_table(rows, peak))
     if picture is not None:
         from rtmss.bench.picture import draw_steps
@@ -144,7 +157,13 @@ def training(
         list[Path] | None,
         typer.Option(metavar="DIR", help="What to mix; noise without it. Repeat it for several."),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Steps to time.")] = 20,
+    steps: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Steps to time.",
+        ),
+    ] = 20,
     output: Json = None,
 ) -> None:
     """What a training step costs, part by part, and how near that is to what the machine could
@@ -161,10 +180,19 @@ def training(
 
     file = find_recipe(recipe)
     with console.status("Compiling, then training"):
-        step = measure_training(read_yaml(file, Recipe), file.parent, data or [], steps)
+        step = measure_training(
+            read_yaml(file, Recipe),
+            file.parent,
+            data or [],
+            steps,
+        )
     console.print(training_table(step))
     if output is not None:
-        figures = {"p50_ms": step.p50_ms, "least_ms": step.least_ms, "macs": step.macs}
+        figures = {
+            "p50_ms": step.p50_ms,
+            "least_ms": step.least_ms,
+            "macs": step.macs,
+        }
         write_json(output, step.rows, **figures, peak_macs_per_second=step.peak_macs_per_second)
 
 
@@ -174,8 +202,20 @@ def start(
         list[int] | None,
         typer.Option("--targets", min=1, max=8, help="How many at once; repeat it. Else 1, 4, 8."),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Processes for each; they take turns.")] = 5,
-    hops: Annotated[int, typer.Option(min=0, help="To play before memory is looked at.")] = 200,
+    rounds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes for each; they take turns.",
+        ),
+    ] = 5,
+    hops: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="To play before memory is looked at.",
+        ),
+    ] = 200,
     backend: Annotated[
         str,
         typer.Option(
@@ -230,7 +270,13 @@ def start(
 
 @bench_app.command("render")
 def render(
-    seconds: Annotated[float, typer.Option(min=1, help="Length of the song.")] = 60,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            help="Length of the song.",
+        ),
+    ] = 60,
     peers: Annotated[
         bool, typer.Option("--peers", help="Also what is installed of htdemucs and open-unmix.")
     ] = False,
@@ -246,7 +292,13 @@ def render(
 
     separator = load_separator(weights, threads)
     with console.status("Separating") as status:
-        rows = measure_whole(separator, seconds, peers=peers, say=status.update, tell_missing=tell)
+        rows = measure_whole(
+            separator,
+            seconds,
+            peers=peers,
+            say=status.update,
+            tell_missing=tell,
+        )
     console.print(whole_table(rows))
     if output is not None:
         write_json(output, rows, model_id=separator.model_id)
@@ -288,9 +340,27 @@ def live(
 
 @bench_app.command("memory")
 def memory(
-    minutes: Annotated[float, typer.Option(min=0, help="Of audio.")] = 60,
-    every: Annotated[float, typer.Option(min=0.01, help="Minutes of audio between two looks.")] = 5,
-    speed: Annotated[float, typer.Option(min=0.1, help="Times real time.")] = 4,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Of audio.",
+        ),
+    ] = 60,
+    every: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            help="Minutes of audio between two looks.",
+        ),
+    ] = 5,
+    speed: Annotated[
+        float,
+        typer.Option(
+            min=0.1,
+            help="Times real time.",
+        ),
+    ] = 4,
     backend: BackendName = "auto",
     output: Json = None,
 ) -> None:
@@ -310,8 +380,20 @@ def memory(
 
 @bench_app.command("soak")
 def soak(
-    minutes: Annotated[float, typer.Option(min=0, help="Real time.")] = 60,
-    every: Annotated[float, typer.Option(min=0.01, help="Minutes between two looks.")] = 15,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Real time.",
+        ),
+    ] = 60,
+    every: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            help="Minutes between two looks.",
+        ),
+    ] = 15,
     period: Period = 512,
     realtime: Realtime = True,
     backend: BackendName = "auto",
@@ -344,8 +426,20 @@ def callback(
         list[int] | None,
         typer.Option(min=16, max=4096, help="Samples per block; repeat it. Else 128 and 256."),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Runs of each; they take turns.")] = 4,
-    seconds: Annotated[float, typer.Option(min=1, help="Of each run.")] = 40,
+    rounds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Runs of each; they take turns.",
+        ),
+    ] = 4,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            help="Of each run.",
+        ),
+    ] = 40,
     backend: BackendName = "auto",
     output: Json = None,
 ) -> None:
@@ -375,9 +469,28 @@ def streams(
     device: Annotated[
         str, typer.Option(metavar="cpu|cuda", help="What plays them, all in one step.")
     ] = "cpu",
-    targets: Annotated[int, typer.Option(min=1, max=8, help="Of each stream.")] = 4,
-    hops: Annotated[int, typer.Option(min=1, help="Of each number of streams.")] = 1000,
-    most: Annotated[int, typer.Option(min=1, help="Streams at which to stop.")] = 256,
+    targets: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=8,
+            help="Of each stream.",
+        ),
+    ] = 4,
+    hops: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Of each number of streams.",
+        ),
+    ] = 1000,
+    most: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Streams at which to stop.",
+        ),
+    ] = 256,
     profile: Profile = None,
     threads: Threads = 1,
     output: Json = None,
@@ -406,8 +519,20 @@ def everything(
     hops: Annotated[
         int, typer.Option(min=1, help="Hops of each backend and number of targets.")
     ] = 10_000,
-    seconds: Annotated[float, typer.Option(min=1, help="Length of the song for whole songs.")] = 60,
-    rounds: Annotated[int, typer.Option(min=1, help="Fresh processes of each kind.")] = 5,
+    seconds: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            help="Length of the song for whole songs.",
+        ),
+    ] = 60,
+    rounds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Fresh processes of each kind.",
+        ),
+    ] = 5,
     peers: Annotated[
         bool, typer.Option("--peers", help="Also what is installed of htdemucs and open-unmix.")
     ] = False,
@@ -419,7 +544,20 @@ def everything(
     start(rounds=rounds, output=output / "start.json", weights=weights)
     # Before those that leave torch one thread.
     render(seconds=seconds, peers=peers, output=output / "render.json", weights=weights)
-    step(hops=hops, picture=output / "step.png", output=output / "step.json", weights=weights)
-    operators(hops=min(hops, 500), output=output / "operators.json", weights=weights)
-    streams(hops=min(hops, 1000), output=output / "streams.json", weights=weights)
+    step(
+        hops=hops,
+        picture=output / "step.png",
+        output=output / "step.json",
+        weights=weights,
+    )
+    operators(
+        hops=min(hops, 500),
+        output=output / "operators.json",
+        weights=weights,
+    )
+    streams(
+        hops=min(hops, 1000),
+        output=output / "streams.json",
+        weights=weights,
+    )
     console.print(f"All figures are in {output}", highlight=False)

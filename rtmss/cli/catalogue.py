@@ -109,7 +109,13 @@ def catalogue(
     output = output if is_address(output) else str(Path(output).absolute())
     style = Style(separator.model_id, profile, format, stems, loudness)
     makings = Makings(load_library(), style)
-    songs = [makings.of(song, preset or ()) for song in find_songs(inputs, output)]
+    songs = [
+        makings.of(
+            song,
+            preset or (),
+        )
+        for song in find_songs(inputs, output)
+    ]
     task = Task(
         output=output,
         style=style,
@@ -125,12 +131,23 @@ def catalogue(
     if dry_run:
         _estimate(songs, task, workers, price)
         return
-    n_failed = _run(songs, task, _engine(task, workers, ray), retry_failed=retry_failed)
+    n_failed = _run(
+        songs,
+        task,
+        _engine(task, workers, ray),
+        retry_failed=retry_failed,
+    )
     if n_failed:
         raise typer.Exit(DAMAGED_STATUS)
 
 
-def _run(songs: Sequence[Song], task: Task, engine: Engine, *, retry_failed: bool) -> int:
+def _run(
+    songs: Sequence[Song],
+    task: Task,
+    engine: Engine,
+    *,
+    retry_failed: bool,
+) -> int:
     """Do it; gives the number of songs that failed."""
     from rtmss.catalogue.display import Display
     from rtmss.catalogue.run import run_catalogue
@@ -167,13 +184,24 @@ def _engine(task: Task, n_workers: int, ray: str | None) -> Engine:
     start: Any = partial(Worker, task)
     is_gpu = task.device != "cpu"
     if ray is not None:
-        return partial(on_ray, start=start, n_workers=n_workers, address=ray, n_gpus=int(is_gpu))
+        return partial(
+            on_ray,
+            start=start,
+            n_workers=n_workers,
+            address=ray,
+            n_gpus=int(is_gpu),
+        )
     return partial(
         on_this_machine, start=start, n_workers=n_workers or (1 if is_gpu else n_cores())
     )
 
 
-def _estimate(songs: Sequence[Song], task: Task, n_workers: int, price: float | None) -> None:
+def _estimate(
+    songs: Sequence[Song],
+    task: Task,
+    n_workers: int,
+    price: float | None,
+) -> None:
     from rtmss.catalogue.engines import n_cores
     from rtmss.catalogue.estimate import estimate
 

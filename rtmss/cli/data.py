@@ -47,7 +47,12 @@ def data_check(
     ) as progress:
         task = progress.add_task("")
         findings = check(
-            folder, lambda done, total: progress.update(task, completed=done, total=total)
+            folder,
+            lambda done, total: progress.update(
+                task,
+                completed=done,
+                total=total,
+            ),
         )
     if as_json:
         typer.echo(json.dumps(to_json(findings), indent=2))

@@ -60,7 +60,14 @@ ClipFolders = Annotated[
         metavar="DIR", help="Take clips from this folder's training songs instead; repeat it."
     ),
 ]
-ClipSeconds = Annotated[float, typer.Option(metavar="SECONDS", min=0.5, help="How long a clip is.")]
+ClipSeconds = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        min=0.5,
+        help="How long a clip is.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Fixes which clips are drawn.")]
 MaxSeconds = Annotated[
     float | None,

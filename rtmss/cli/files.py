@@ -60,7 +60,15 @@ def demo(
     # One hop is too little work to share: a second thread costs more in waiting than it gives.
     separator = load_separator(weights, threads=1, profile=profile)
     choice = choose_backend(separator, backend)
-    if not run_demo(separator, load_library(), output, console, choice, wait=wait, seconds=seconds):
+    if not run_demo(
+        separator,
+        load_library(),
+        output,
+        console,
+        choice,
+        wait=wait,
+        seconds=seconds,
+    ):
         raise typer.Exit(1)
 
 
@@ -83,7 +91,12 @@ def separate(
     refuse_damaged(strict)
     separator = load_separator(weights, threads, profile)
     condition = separator.condition_from_files("target", positive or [], negative or [])
-    plan = RenderPlan(Scene((Stem("target", condition),)), mix=False, stems=True, format=format)
+    plan = RenderPlan(
+        Scene((Stem("target", condition),)),
+        mix=False,
+        stems=True,
+        format=format,
+    )
     _render(inputs, output, separator, plan)
 
 
@@ -179,7 +192,16 @@ def _render(
         backend = choice.start(model)
         try:
             _show(
-                source.name, partial(run, source, folder, model, plan, backend=backend), plan.format
+                source.name,
+                partial(
+                    run,
+                    source,
+                    folder,
+                    model,
+                    plan,
+                    backend=backend,
+                ),
+                plan.format,
             )
         except (UserError, OSError, MemoryError, RuntimeError) as error:
             if len(sources) == 1:
@@ -208,8 +230,19 @@ def _replay(
                 f"{log}: hops of {hop_length} samples, {delay} late, are those of no profile"
             )
         separator = load_separator(weights, threads=1, profile=profile)
-    backend = choose_backend(separator, wanted or automation.header.backend).start(separator.model)
-    run = partial(replay, source, folder, separator.model, automation, stems=stems, backend=backend)
+    backend = choose_backend(
+        separator,
+        wanted or automation.header.backend,
+    ).start(separator.model)
+    run = partial(
+        replay,
+        source,
+        folder,
+        separator.model,
+        automation,
+        stems=stems,
+        backend=backend,
+    )
     _show(source.name, lambda tell: run(report=tell))
     if automation.n_lost:
         console.print(

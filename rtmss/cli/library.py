@@ -119,7 +119,10 @@ def condition_rebuild(
         raise UserError(f"{failed} of {len(asked)} conditions could not be rebuilt")
 
 
-def _excerpts(song: Path | None, ranges: list[str] | None) -> list[Excerpt]:
+def _excerpts(
+    song: Path | None,
+    ranges: list[str] | None,
+) -> list[Excerpt]:
     """The places in a song that were named.
 
     Raises:

@@ -106,16 +106,32 @@ def live(
     output = "none" if quiet else "json" if json_lines else "view"
     control = _control(separator, osc_bind, osc_port, output)
     name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
-    raise typer.Exit(run_host(HostOptions(engine, control, recorder, song), scene, name, tell))
+    raise typer.Exit(
+        run_host(
+            HostOptions(engine, control, recorder, song),
+            scene,
+            name,
+            tell,
+        )
+    )
 
 
-def _check_ways(device: str | None, source: str | None, sink: str | None) -> None:
+def _check_ways(
+    device: str | None,
+    source: str | None,
+    sink: str | None,
+) -> None:
     """Refuse two names for one way."""
     if device and (source or sink):
         raise UserError("--device is for both ways; name either it, or --input and --output")
 
 
-def _first_scene(preset: str, separator: Separator, *, quiet: bool) -> tuple[Scene, int]:
+def _first_scene(
+    preset: str,
+    separator: Separator,
+    *,
+    quiet: bool,
+) -> tuple[Scene, int]:
     """What plays at first, and how many outputs it and any other preset need."""
     from rtmss.conditions.preset import most_channels
     from rtmss.engine.control import Scene
@@ -126,7 +142,10 @@ def _first_scene(preset: str, separator: Separator, *, quiet: bool) -> tuple[Sce
     scene.check(separator.limits)
     if not quiet:
         tell_of_own(library, (stem.condition for stem in loaded.stems.values()))
-    return scene, max(most_channels(loaded), *map(most_channels, library.readable_presets()))
+    return scene, max(
+        most_channels(loaded),
+        *map(most_channels, library.readable_presets()),
+    )
 
 
 def _recorder(folder: Path, separator: Separator, engine: EngineOptions) -> RecorderOptions:
@@ -148,7 +167,12 @@ def _recorder(folder: Path, separator: Separator, engine: EngineOptions) -> Reco
     )
 
 
-def _control(separator: Separator, osc_bind: str, osc_port: int, output: str) -> ControlOptions:
+def _control(
+    separator: Separator,
+    osc_bind: str,
+    osc_port: int,
+    output: str,
+) -> ControlOptions:
     """How the control side is started."""
     from rtmss.live.options import ControlOptions
 
@@ -224,4 +248,7 @@ def osc(
         return
     from rtmss.live.control.layouts import layout_text
 
-    typer.echo(layout_text(layout, library.load_preset(preset).stems, library.presets()), nl=False)
+    typer.echo(
+        layout_text(layout, library.load_preset(preset).stems, library.presets()),
+        nl=False,
+    )

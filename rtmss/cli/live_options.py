@@ -32,7 +32,14 @@ Queue = Annotated[
     int | None,
     typer.Option(min=1, max=16, help="Blocks that a step may take; more is safer and later."),
 ]
-OscPort = Annotated[int, typer.Option(min=1, max=65535, help="UDP and TCP port for OSC.")]
+OscPort = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        max=65535,
+        help="UDP and TCP port for OSC.",
+    ),
+]
 OscAddress = Annotated[
     str, typer.Option(metavar="ADDRESS", help="Where OSC listens; 0.0.0.0 is everywhere.")
 ]

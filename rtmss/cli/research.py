@@ -76,7 +76,13 @@ def study(
         ),
     ],
     output: Output = Path("runs/study"),
-    processes: Annotated[int, typer.Option(min=1, help="Runs trained and judged at once.")] = 1,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Runs trained and judged at once.",
+        ),
+    ] = 1,
     device: Device = "auto",
 ) -> None:
     """Train and judge variants of a recipe alike, from several seeds; goes on where the output

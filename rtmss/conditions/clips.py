@@ -126,8 +126,15 @@ def _trimmed(audio: Audio, sample_rate: int) -> Audio:
     n_blocks = audio.shape[1] // block
     if not n_blocks:
         return audio
-    blocks = audio[:, : n_blocks * block].reshape(len(audio), n_blocks, block)
-    power = np.square(blocks, dtype=np.float64).mean((0, 2))
+    blocks = audio[:, : n_blocks * block].reshape(
+        len(audio),
+        n_blocks,
+        block,
+    )
+    power = np.square(
+        blocks,
+        dtype=np.float64,
+    ).mean((0, 2))
     loud = np.flatnonzero(power >= power.max() * 10 ** (QUIET_DB / 10))
     if not len(loud) or not power.max():
         return audio

@@ -120,7 +120,11 @@ class Condition:
         return self.header.name
 
     @classmethod
-    def bare(cls, name: str, vector: NDArray[np.float32]) -> Condition:
+    def bare(
+        cls,
+        name: str,
+        vector: NDArray[np.float32],
+    ) -> Condition:
         """A condition of which nothing but the name and the vector is known."""
         nothing = np.zeros((0, 0), np.float32)
         return cls(ConditionHeader(name=name, model_id=""), vector, nothing, nothing)
@@ -251,14 +255,21 @@ def load_condition(path: Path, model_id: str | None = None) -> Condition:
     return Condition(header, tensors["vector"], tensors["positive"], tensors["negative"])
 
 
-def check_shape(arrays: Mapping[str, NDArray[Any]], origin: str) -> None:
+def check_shape(
+    arrays: Mapping[str, NDArray[Any]],
+    origin: str,
+) -> None:
     """Refuse arrays of which no condition can be made, whatever the weights.
 
     Raises:
         ConditionError: one has another rank, is empty, or holds something else than finite numbers
             of 32 bits.
     """
-    for name, rank in (("vector", 1), ("positive", 2), ("negative", 2)):
+    for name, rank in (
+        ("vector", 1),
+        ("positive", 2),
+        ("negative", 2),
+    ):
         array = arrays[name]
         if array.ndim != rank or array.dtype != np.float32 or (rank == 1 and not array.size):
             raise ConditionError(
@@ -308,11 +319,27 @@ def clip_similarities(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     )
 
 
-def nearest(condition: Condition, others: Sequence[Condition]) -> list[tuple[str, float]]:
+def nearest(
+    condition: Condition,
+    others: Sequence[Condition],
+) -> list[tuple[str, float]]:
     """Names of other conditions with the cosine of their vectors, nearest first."""
-    unit = condition.vector / max(float(np.linalg.norm(condition.vector)), 1e-9)
+    unit = condition.vector / max(
+        float(np.linalg.norm(condition.vector)),
+        1e-9,
+    )
     scores = [
-        (o.name, float(unit @ o.vector / max(float(np.linalg.norm(o.vector)), 1e-9)))
+        (
+            o.name,
+            float(
+                unit
+                @ o.vector
+                / max(
+                    float(np.linalg.norm(o.vector)),
+                    1e-9,
+                )
+            ),
+        )
         for o in others
     ]
     return sorted(scores, key=lambda row: -row[1])

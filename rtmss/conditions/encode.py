@@ -56,7 +56,15 @@ def check_clip(audio: Audio, sample_rate: int, name: str) -> None:
         )
     if not np.isfinite(audio).all():
         raise ConditionError(f"{name}: holds NaN or infinite samples")
-    level = 10 * np.log10(float(np.square(audio, dtype=np.float64).mean()) + 1e-12)
+    level = 10 * np.log10(
+        float(
+            np.square(
+                audio,
+                dtype=np.float64,
+            ).mean()
+        )
+        + 1e-12
+    )
     if level < SILENCE_DBFS:
         raise ConditionError(
             f"{name}: silent ({level:.0f} dBFS), give a clip in which the sound is heard"
@@ -107,7 +115,11 @@ def encode_clips(
 
 
 @torch.no_grad()
-def left_over_db(model: SeparatorModel, clip: Audio, vector: NDArray[np.float32]) -> float:
+def left_over_db(
+    model: SeparatorModel,
+    clip: Audio,
+    vector: NDArray[np.float32],
+) -> float:
     """What a condition leaves of a clip when it takes out what is wanted.
 
     Args:
@@ -120,17 +132,36 @@ def left_over_db(model: SeparatorModel, clip: Audio, vector: NDArray[np.float32]
     """
     config = model.config
     heard = _loudest(clip, int(LISTENED_SECONDS * config.sample_rate))
-    heard = np.repeat(heard, N_CHANNELS, axis=0) if heard.shape[0] == 1 else heard
+    heard = (
+        np.repeat(
+            heard,
+            N_CHANNELS,
+            axis=0,
+        )
+        if heard.shape[0] == 1
+        else heard
+    )
     n_samples = heard.shape[1]
     hop = config.stft.hop_length
     n_padded = -(-(n_samples + config.delay) // hop) * hop
-    sound = torch.from_numpy(np.pad(heard, ((0, 0), (0, n_padded - n_samples))))[None]
+    sound = torch.from_numpy(
+        np.pad(
+            heard,
+            ((0, 0), (0, n_padded - n_samples)),
+        )
+    )[None]
     condition = torch.from_numpy(vector)[None, None]
     targets, _ = model(sound, condition, model.init_state(1, 1))
     taken = targets[0, 0, :, config.delay : config.delay + n_samples].numpy()
     start = min(int(START_SECONDS * config.sample_rate), n_samples // 2)
-    left = np.square(heard - taken, dtype=np.float64)[:, start:].sum()
-    whole = np.square(heard, dtype=np.float64)[:, start:].sum()
+    left = np.square(
+        heard - taken,
+        dtype=np.float64,
+    )[:, start:].sum()
+    whole = np.square(
+        heard,
+        dtype=np.float64,
+    )[:, start:].sum()
     return float(10 * np.log10((left + 1e-12) / (whole + 1e-12)))
 
 
@@ -155,7 +186,13 @@ def _list_of(clips: Sequence[Clip]) -> list[Clip]:
             f"expected a list of clips, got '{clips}'; put it into one: ['{clips}']"
         )
     given = listed(clips)
-    if given is None or not all(isinstance(one, str | os.PathLike | Excerpt) for one in given):
+    if given is None or not all(
+        isinstance(
+            one,
+            str | os.PathLike | Excerpt,
+        )
+        for one in given
+    ):
         raise ConditionError(f"expected a list of paths of clips, got {shown(clips)}")
     return list(given)
 
@@ -193,8 +230,19 @@ def create_condition(
         records.append([record for _, record in read])
     vector, positives, negatives = encode_clips(model, *audios)
     wanted = tuple(
-        record.model_copy(update={"left_over_db": round(left_over_db(model, audio, vector), 1)})
-        for record, audio in zip(records[0], audios[0], strict=True)
+        record.model_copy(
+            update={
+                "left_over_db": round(
+                    left_over_db(model, audio, vector),
+                    1,
+                )
+            }
+        )
+        for record, audio in zip(
+            records[0],
+            audios[0],
+            strict=True,
+        )
     )
     unwanted = tuple(records[1])
     header = ConditionHeader(name=name, model_id=model_id, positive=wanted, negative=unwanted)

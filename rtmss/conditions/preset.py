@@ -55,10 +55,23 @@ class Preset(Config):
     """A mixer scene: stems in order, the remainder, the master, and how changes sound."""
 
     description: str = ""
-    stems: Annotated[dict[str, StemPreset], Field(min_length=1, max_length=MAX_STEMS)]
+    stems: Annotated[
+        dict[str, StemPreset],
+        Field(
+            min_length=1,
+            max_length=MAX_STEMS,
+        ),
+    ]
     remainder: StripPreset = StripPreset()
     master: MasterPreset = MasterPreset()
-    fade_ms: Annotated[float, NO_SWITCH, Field(ge=0, le=10000)] = 30.0
+    fade_ms: Annotated[
+        float,
+        NO_SWITCH,
+        Field(
+            ge=0,
+            le=10000,
+        ),
+    ] = 30.0
     """How long a change of gain, mute, solo, routing or bypass glides."""
     fallback: Fallback = "silence"
     """What a live hop that is late plays: the aligned mixture, nothing, or the last masks held."""

@@ -40,9 +40,21 @@ class Named(NamedTuple):
     setting: Setting
 
 
-def number(leaf: str, unit: str, low: float, high: float, effect: str) -> Any:
+def number(
+    leaf: str,
+    unit: str,
+    low: float,
+    high: float,
+    effect: str,
+) -> Any:
     """Annotations of a number: for pydantic its range, for everything else the setting."""
-    return Setting(leaf, unit, low, high, effect), Field(ge=low, le=high)
+    return Setting(
+        leaf,
+        unit,
+        low,
+        high,
+        effect,
+    ), Field(ge=low, le=high)
 
 
 def _silence(value: Any) -> Any:

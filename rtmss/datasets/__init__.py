@@ -35,7 +35,10 @@ def recognize(folder: Path) -> Dataset:
     """
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder")
-    found = next((dataset for dataset in DATASETS if dataset.recognize(folder)), None)
+    found = next(
+        (dataset for dataset in DATASETS if dataset.recognize(folder)),
+        None,
+    )
     if found is not None:
         return found
     name = folder.resolve().name.lower()
@@ -48,7 +51,12 @@ def recognize(folder: Path) -> Dataset:
     return FOLDER
 
 
-def find_tracks(folder: Path, split: str, *, with_mixes: bool = False) -> list[Track]:
+def find_tracks(
+    folder: Path,
+    split: str,
+    *,
+    with_mixes: bool = False,
+) -> list[Track]:
     """List the tracks of a data folder, not yet decoded.
 
     Args:

@@ -45,7 +45,12 @@ class Findings:
     problems: list[tuple[str, Problem]] = field(default_factory=list)
     """(split, problem)."""
 
-    def count(self, split: str, tracks: list[Track], seconds: list[float]) -> None:
+    def count(
+        self,
+        split: str,
+        tracks: list[Track],
+        seconds: list[float],
+    ) -> None:
         """Add a song or a solo track with the lengths of its tracks."""
         counts = self.songs if tracks[0].song else self.solos
         counts[split] = counts.get(split, 0) + 1
@@ -60,7 +65,10 @@ class Findings:
         return any(problem.spoils for _, problem in self.problems)
 
 
-def check(folder: Path, progress: Callable[[int, int], None] | None = None) -> Findings:
+def check(
+    folder: Path,
+    progress: Callable[[int, int], None] | None = None,
+) -> Findings:
     """Examine all tracks of a dataset.
 
     Args:
@@ -79,7 +87,13 @@ def check(folder: Path, progress: Callable[[int, int], None] | None = None) -> F
         groups += [(split, group) for group in _groups(tracks)]
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        results = pool.map(lambda group: _examine(findings, group[1]), groups)
+        results = pool.map(
+            lambda group: _examine(
+                findings,
+                group[1],
+            ),
+            groups,
+        )
         for done, ((split, group), (seconds, problems)) in enumerate(
             zip(groups, results, strict=True), 1
         ):
@@ -93,7 +107,16 @@ def check(folder: Path, progress: Callable[[int, int], None] | None = None) -> F
         )  # who interrupts a check does not wait for the rest of it
     if not any(split == "train" for _, split, _ in findings.seconds):
         text = f"{folder}: nothing to train on; expected {findings.dataset.layout}"
-        findings.problems.append(("train", Problem("empty", str(folder), text)))
+        findings.problems.append(
+            (
+                "train",
+                Problem(
+                    "empty",
+                    str(folder),
+                    text,
+                ),
+            )
+        )
     return findings
 
 
@@ -105,7 +128,10 @@ def _groups(tracks: list[Track]) -> list[list[Track]]:
     return list(groups.values())
 
 
-def _examine(findings: Findings, tracks: list[Track]) -> tuple[list[float], list[Problem]]:
+def _examine(
+    findings: Findings,
+    tracks: list[Track],
+) -> tuple[list[float], list[Problem]]:
     """Seconds of each track, and the problems of a song or solo track."""
     problems: list[Problem] = []
     lengths: list[float] = []
@@ -128,13 +154,23 @@ def _examine(findings: Findings, tracks: list[Track]) -> tuple[list[float], list
     return lengths, problems
 
 
-def _read(folder: Path, track: Track, problems: list[Problem]) -> tuple[Audio, int]:
+def _read(
+    folder: Path,
+    track: Track,
+    problems: list[Problem],
+) -> tuple[Audio, int]:
     """(C, S) audio of a track at its own rate, none of it if it cannot be used."""
     parts: list[Audio] = []
     rate = None
 
     def note(damage: Damage) -> None:
-        problems.append(Problem("damaged", str(damage.path.relative_to(folder)), str(damage)))
+        problems.append(
+            Problem(
+                "damaged",
+                str(damage.path.relative_to(folder)),
+                str(damage),
+            )
+        )
 
     for file in track.files:
         try:
@@ -159,10 +195,21 @@ def _read(folder: Path, track: Track, problems: list[Problem]) -> tuple[Audio, i
         else:
             rate = rate or own
             parts.append(resample(audio, own, rate))
-    return (add(parts) if parts else np.zeros((1, 0), np.float32)), rate or SAMPLE_RATE
+    return (
+        add(parts)
+        if parts
+        else np.zeros(
+            (1, 0),
+            np.float32,
+        )
+    ), rate or SAMPLE_RATE
 
 
-def _look(track: Track, audio: Audio, rate: int) -> Iterator[Problem]:
+def _look(
+    track: Track,
+    audio: Audio,
+    rate: int,
+) -> Iterator[Problem]:
     """What one track's (C, S) audio shows by itself."""
     if rate != SAMPLE_RATE:
         lost = f": nothing above {rate // 2} Hz" if rate < SAMPLE_RATE else ""
@@ -196,7 +243,12 @@ def _compare_lengths(where: str, seconds: list[float]) -> Iterator[Problem]:
         yield Problem("unequal lengths", where, text, spoils=difference > MAX_DIFFERENCE_SECONDS)
 
 
-def _compare_mix(where: str, mix: Audio, total: Audio, wanted_db: float) -> Iterator[Problem]:
+def _compare_mix(
+    where: str,
+    mix: Audio,
+    total: Audio,
+    wanted_db: float,
+) -> Iterator[Problem]:
     residual_db = relative_residual_db(mix, total)
     if residual_db > wanted_db:
         text = (
@@ -218,7 +270,16 @@ def relative_residual_db(mix: Audio, total: Audio) -> float:
         -120 or more; 0 where the mix is silent.
     """
     n = min(mix.shape[1], total.shape[1])
-    one, other = np.broadcast_arrays(mix[:, :n], total[:, :n])
-    gain = np.float32(np.vdot(one, other) / max(np.vdot(other, other), 1e-30))
+    one, other = np.broadcast_arrays(
+        mix[:, :n],
+        total[:, :n],
+    )
+    gain = np.float32(
+        np.vdot(one, other)
+        / max(
+            np.vdot(other, other),
+            1e-30,
+        )
+    )
     power, residual = float(np.square(one).mean()), float(np.square(one - gain * other).mean())
     return 10 * math.log10(max(residual, 1e-12 * power) / power) if power > 0 else 0.0

@@ -64,7 +64,11 @@ def recognize(folder: Path) -> bool:
     return any((folder / name).is_dir() for name in ("songs", "performances", "voice"))
 
 
-def read(folder: Path, split: str, note: Note) -> Iterator[Track]:
+def read(
+    folder: Path,
+    split: str,
+    note: Note,
+) -> Iterator[Track]:
     """Tracks of a split: stems of songs, performances, voices."""
     licences = _licences(folder / "index.csv", note)
     yield from _songs(folder, split, licences, note)
@@ -83,7 +87,12 @@ def read(folder: Path, split: str, note: Note) -> Iterator[Track]:
         )
 
 
-def _songs(folder: Path, split: str, licences: dict[str, str], note: Note) -> Iterator[Track]:
+def _songs(
+    folder: Path,
+    split: str,
+    licences: dict[str, str],
+    note: Note,
+) -> Iterator[Track]:
     for song, paths in groupby(
         _audio_files(folder / "songs" / split), key=lambda path: path.parent
     ):
@@ -104,7 +113,14 @@ def _stems(
     for path in paths:
         name = path.relative_to(folder).as_posix()
         licence = licences.get(name) or str(content.get("licence", ""))
-        yield from _stem(path, name, described.get(path.stem) or {}, split, licence, note)
+        yield from _stem(
+            path,
+            name,
+            described.get(path.stem) or {},
+            split,
+            licence,
+            note,
+        )
 
 
 def _stem(
@@ -172,7 +188,14 @@ def _licences(table: Path, note: Note) -> dict[str, str]:
     if not table.exists():
         return {}
     try:
-        rows = list(csv.DictReader(StringIO(read_text(table, MAX_TABLE_BYTES), newline="")))
+        rows = list(
+            csv.DictReader(
+                StringIO(
+                    read_text(table, MAX_TABLE_BYTES),
+                    newline="",
+                )
+            )
+        )
     except (UnreadableError, csv.Error) as error:
         note(Problem("unreadable", table.name, f"{table}: {error}"))
         return {}

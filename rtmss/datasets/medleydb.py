@@ -91,7 +91,11 @@ def _songs(folder: Path) -> list[Path]:
     return [path.parent for path in stems if path.name == f"{path.parent.name}_STEMS"]
 
 
-def _read(folder: Path, split: str, note: Note) -> Iterator[Track]:
+def _read(
+    folder: Path,
+    split: str,
+    note: Note,
+) -> Iterator[Track]:
     for song in _songs(folder):
         path = _metadata(folder, song)
         try:
@@ -124,7 +128,10 @@ def _metadata(folder: Path, song: Path) -> Path | None:
         folder / "Audio" / "Metadata",
         folder / "medleydb" / "data" / "Metadata",
     )
-    return next((place / name for place in places if (place / name).exists()), None)
+    return next(
+        (place / name for place in places if (place / name).exists()),
+        None,
+    )
 
 
 def _song(
@@ -137,12 +144,28 @@ def _song(
         )
     for stem in stems.values():
         path = song / f"{song.name}_STEMS" / str(stem["filename"])
-        yield from _tracks(folder, path, stem["instrument"], artist, song.name, split, note)
+        yield from _tracks(
+            folder,
+            path,
+            stem["instrument"],
+            artist,
+            song.name,
+            split,
+            note,
+        )
         for raw in (stem.get("raw") or {}).values():
             path = song / f"{song.name}_RAW" / str(raw["filename"])
             if not path.parent.exists():  # whoever needs no raw recordings may have deleted them
                 continue
-            for track in _tracks(folder, path, raw["instrument"], artist, "", split, note):
+            for track in _tracks(
+                folder,
+                path,
+                raw["instrument"],
+                artist,
+                "",
+                split,
+                note,
+            ):
                 if track.family not in {"drums", "other"}:
                     yield track
 

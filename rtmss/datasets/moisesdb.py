@@ -112,7 +112,11 @@ def _recognize(folder: Path) -> bool:
     return bool(_descriptions(folder))
 
 
-def _read(folder: Path, split: str, note: Note) -> Iterator[Track]:
+def _read(
+    folder: Path,
+    split: str,
+    note: Note,
+) -> Iterator[Track]:
     for path in _descriptions(folder):
         try:
             content = parse_json(read_text(path, MAX_JSON_BYTES))
@@ -169,7 +173,17 @@ def _song(
                 )
             )
             continue
-        label = "drums" if kind == "kit" else TYPES.get(kind) or _stem_label(stem, kind, song, note)
+        label = (
+            "drums"
+            if kind == "kit"
+            else TYPES.get(kind)
+            or _stem_label(
+                stem,
+                kind,
+                song,
+                note,
+            )
+        )
         yield Track(
             first,
             label,
@@ -182,7 +196,12 @@ def _song(
         )
 
 
-def _stem_label(stem: str, kind: str, song: Path, note: Note) -> str:
+def _stem_label(
+    stem: str,
+    kind: str,
+    song: Path,
+    note: Note,
+) -> str:
     label = STEMS.get(plain(stem), "rest")
     text = f"{song}: unknown type '{kind}' in stem '{stem}'; taken as {label}"
     note(Problem("unknown instrument", song.name, text, spoils=False))

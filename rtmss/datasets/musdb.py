@@ -60,14 +60,22 @@ def _recognize_wav(folder: Path) -> bool:
     return any(any(folder.glob(pattern)) for pattern in stems)
 
 
-def _read_mp4(folder: Path, split: str, _: Note) -> Iterator[Track]:
+def _read_mp4(
+    folder: Path,
+    split: str,
+    _: Note,
+) -> Iterator[Track]:
     for path in _songs(folder, split, _MP4):
         name = path.relative_to(folder).as_posix()
         for stream, stem in enumerate(STEMS):
             yield _track(name, path.name.removesuffix(_MP4), stem, split, stream)
 
 
-def _read_wav(folder: Path, split: str, note: Note) -> Iterator[Track]:
+def _read_wav(
+    folder: Path,
+    split: str,
+    note: Note,
+) -> Iterator[Track]:
     for song in _songs(folder, split, ""):
         for stem in STEMS:
             path = song / f"{stem}.wav"
@@ -84,7 +92,11 @@ def _read_wav(folder: Path, split: str, note: Note) -> Iterator[Track]:
                 )
 
 
-def _songs(folder: Path, split: str, suffix: str) -> list[Path]:
+def _songs(
+    folder: Path,
+    split: str,
+    suffix: str,
+) -> list[Path]:
     """Files or folders of a split, sorted."""
     subset = folder / ("test" if split == "test" else "train")
     paths = sorted(p for p in subset.glob(f"*{suffix}") if bool(suffix) or p.is_dir())
@@ -95,7 +107,13 @@ def _songs(folder: Path, split: str, suffix: str) -> list[Path]:
     ]
 
 
-def _track(name: str, song: str, stem: str, split: str, stream: int | None = None) -> Track:
+def _track(
+    name: str,
+    song: str,
+    stem: str,
+    split: str,
+    stream: int | None = None,
+) -> Track:
     artist = song.split(" - ", maxsplit=1)[0]
     return Track(
         name,

@@ -29,7 +29,13 @@ def to_json(findings: Findings) -> dict[str, Any]:
             split: _minutes(findings, lambda key: key[0], split) for split in _splits(findings)
         },
         "licences": _minutes(findings, lambda key: key[2] or "unknown"),
-        "problems": [{"split": split, **problem._asdict()} for split, problem in findings.problems],
+        "problems": [
+            {
+                "split": split,
+                **problem._asdict(),
+            }
+            for split, problem in findings.problems
+        ],
         "spoils_training": findings.spoiled,
     }
 
@@ -65,7 +71,11 @@ def print_datasets(console: Console) -> None:
             ("licence", dataset.licence),
         ):
             console.print(
-                Padding(Text(f"{name}: {text}", overflow="fold"), (0, 0, 0, 2), expand=False)
+                Padding(
+                    Text(f"{name}: {text}", overflow="fold"),
+                    (0, 0, 0, 2),
+                    expand=False,
+                )
             )
         console.print()
 
@@ -81,8 +91,20 @@ def _minutes(
     sums: dict[str, float] = {}
     for key, seconds in findings.seconds.items():
         if split in {None, key[1]}:
-            sums[name(key)] = sums.get(name(key), 0.0) + seconds / 60
-    return {key: round(sums[key], 2) for key in sorted(sums, key=lambda key: -sums[key])}
+            sums[name(key)] = (
+                sums.get(
+                    name(key),
+                    0.0,
+                )
+                + seconds / 60
+            )
+    return {
+        key: round(
+            sums[key],
+            2,
+        )
+        for key in sorted(sums, key=lambda key: -sums[key])
+    }
 
 
 def _counts(findings: Findings) -> WholeTable:
@@ -128,7 +150,10 @@ def _print_problems(findings: Findings, console: Console) -> None:
     """Each kind of problem with its number and the first few; those that spoil training first."""
     kinds: dict[tuple[bool, str], list[str]] = {}
     for _, problem in findings.problems:
-        kinds.setdefault((not problem.spoils, problem.kind), []).append(problem.text)
+        kinds.setdefault(
+            (not problem.spoils, problem.kind),
+            [],
+        ).append(problem.text)
     for (harmless, kind), items in sorted(kinds.items()):
         title = f"{kind}: {len(items)}"
         console.print(

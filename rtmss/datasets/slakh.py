@@ -34,10 +34,19 @@ _PROGRAMS = {
     "electric_piano": [range(4, 6)],
     "harpsichord": [range(6, 7)],
     "clavinet": [range(7, 8)],
-    "mallets": [range(8, 11), range(13, 15), range(108, 109), range(114, 115)],
+    "mallets": [
+        range(8, 11),
+        range(13, 15),
+        range(108, 109),
+        range(114, 115),
+    ],
     "vibraphone": [range(11, 12)],
     "marimba": [range(12, 13)],
-    "plucked": [range(15, 16), range(104, 105), range(106, 108)],
+    "plucked": [
+        range(15, 16),
+        range(104, 105),
+        range(106, 108),
+    ],
     "organ": [range(16, 21)],
     "accordion": [range(21, 22), range(23, 24)],
     "harmonica": [range(22, 23)],
@@ -52,7 +61,11 @@ _PROGRAMS = {
     "double_bass": [range(43, 44)],
     "string_section": [range(44, 46), range(48, 52)],
     "harp": [range(46, 47)],
-    "percussion": [range(47, 48), range(112, 114), range(115, 119)],
+    "percussion": [
+        range(47, 48),
+        range(112, 114),
+        range(115, 119),
+    ],
     # Sampled choirs are neither singers nor synthesizers: heard, never asked for.
     "fx": [range(52, 56), range(119, 128)],
     "trumpet": [range(56, 57), range(59, 60)],
@@ -93,7 +106,11 @@ def _tracks(folder: Path) -> list[tuple[str, Path]]:
     return tracks + [(split_of(path.parent.name), path) for path in sorted(folder.glob(name))]
 
 
-def _read(folder: Path, split: str, note: Note) -> Iterator[Track]:
+def _read(
+    folder: Path,
+    split: str,
+    note: Note,
+) -> Iterator[Track]:
     for own, path in _tracks(folder):
         if own != split:
             continue
@@ -113,7 +130,15 @@ def _read(folder: Path, split: str, note: Note) -> Iterator[Track]:
                 stem="mix",
             )
         tracks = chain.from_iterable(
-            _stem(folder, song, name, stem, split, note) for name, stem in stems.items()
+            _stem(
+                folder,
+                song,
+                name,
+                stem,
+                split,
+                note,
+            )
+            for name, stem in stems.items()
         )
         yield from tracks_of_song(tracks, song.name, path, note)
 

@@ -121,7 +121,12 @@ def read_file(
     Raises:
         AudioFileError: it cannot be read.
     """
-    return read_audio(folder / file, sample_rate, stream=track.stream or 0, on_damage=on_damage)
+    return read_audio(
+        folder / file,
+        sample_rate,
+        stream=track.stream or 0,
+        on_damage=on_damage,
+    )
 
 
 def read_track(folder: Path, track: Track, sample_rate: int) -> Audio:
@@ -131,7 +136,15 @@ def read_track(folder: Path, track: Track, sample_rate: int) -> Audio:
     Raises:
         AudioFileError: a file cannot be read, or holds values that are no numbers.
     """
-    parts = [read_file(folder, track, file, sample_rate)[0] for file in track.files]
+    parts = [
+        read_file(
+            folder,
+            track,
+            file,
+            sample_rate,
+        )[0]
+        for file in track.files
+    ]
     for file, part in zip(track.files, parts, strict=True):
         if not np.isfinite(part).all():
             raise AudioFileError(
@@ -140,10 +153,20 @@ def read_track(folder: Path, track: Track, sample_rate: int) -> Audio:
     if len(parts) == 1:
         return parts[0]
     total = add(parts)
-    return total / np.float32(max(1.0, float(np.abs(total).max(initial=0))))
+    return total / np.float32(
+        max(
+            1.0,
+            float(np.abs(total).max(initial=0)),
+        )
+    )
 
 
-def tracks_of_song(tracks: Iterator[Track], song: str, path: Path, note: Note) -> Iterator[Track]:
+def tracks_of_song(
+    tracks: Iterator[Track],
+    song: str,
+    path: Path,
+    note: Note,
+) -> Iterator[Track]:
     """The tracks of one song, all or none: a description that is not as it should be is a problem
     of this song alone.
 

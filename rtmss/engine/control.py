@@ -115,8 +115,17 @@ class Scene:
         """
         if name == "remainder":
             return replace(self, remainder=replace(self.remainder, **changes))
-        stem = find(name, {stem.name: stem for stem in self.stems}, "stem")
-        return self._with_stem(replace(stem, strip=replace(stem.strip, **changes)))
+        stem = find(
+            name,
+            {stem.name: stem for stem in self.stems},
+            "stem",
+        )
+        return self._with_stem(
+            replace(
+                stem,
+                strip=replace(stem.strip, **changes),
+            )
+        )
 
     def with_condition(self, name: str, condition: Condition) -> Scene:
         """The scene with another condition on one stem.
@@ -124,7 +133,11 @@ class Scene:
         Raises:
             ConfigError: there is no such stem.
         """
-        stem = find(name, {stem.name: stem for stem in self.stems}, "stem")
+        stem = find(
+            name,
+            {stem.name: stem for stem in self.stems},
+            "stem",
+        )
         return self._with_stem(replace(stem, condition=condition))
 
     def check(self, limits: ConditionLimits) -> None:

@@ -35,4 +35,7 @@ class StreamFrames(NamedTuple):
         hop = round(Fraction(model_hop * sample_rate, config.sample_rate))
         if hop < 1:
             raise ValueError(f"{sample_rate} Hz are too few for hops of {model_hop} samples")
-        return cls(hop, config.delay // model_hop * hop + 2 * resampling_delay(hop, model_hop))
+        return cls(
+            hop,
+            config.delay // model_hop * hop + 2 * resampling_delay(hop, model_hop),
+        )

@@ -33,7 +33,10 @@ def gain_matrix(scene: Scene, n_outputs: int) -> Matrix:
     Channels that the device lacks are left out.
     """
     strips = [*(stem.strip for stem in scene.stems), scene.remainder]
-    matrix = np.zeros((len(strips) + 1, n_outputs), np.float32)
+    matrix = np.zeros(
+        (len(strips) + 1, n_outputs),
+        np.float32,
+    )
     if scene.bypass:
         matrix[-1, :2] = 1
         return matrix
@@ -95,7 +98,12 @@ class Mixer:
         self._tails = self.current[:0]
         self._left = 0
 
-    def rearrange(self, order: Sequence[int | None], leaving: Sequence[int], scene: Scene) -> None:
+    def rearrange(
+        self,
+        order: Sequence[int | None],
+        leaving: Sequence[int],
+        scene: Scene,
+    ) -> None:
         """Follow a change of stems.
 
         Args:
@@ -111,7 +119,12 @@ class Mixer:
         n_tails = len(self._tails)
         left = self.current[list(leaving)]
         self.current = np.stack(
-            [*rows, *self.current[len(self.current) - 2 - n_tails : -2], *left, *self.current[-2:]]
+            [
+                *rows,
+                *self.current[len(self.current) - 2 - n_tails : -2],
+                *left,
+                *self.current[-2:],
+            ]
         )
         self._tails = np.concatenate([self._tails, left])
 
@@ -119,15 +132,29 @@ class Mixer:
         """Forget the `n` oldest tails, which have rung out."""
         if n:
             first = len(self.current) - 2 - len(self._tails)
-            self.current = np.delete(self.current, slice(first, first + n), axis=0)
-            self._wanted = np.delete(self._wanted, slice(first, first + n), axis=0)
+            self.current = np.delete(
+                self.current,
+                slice(first, first + n),
+                axis=0,
+            )
+            self._wanted = np.delete(
+                self._wanted,
+                slice(first, first + n),
+                axis=0,
+            )
             self._tails = self._tails[n:]
 
     def glide(self, scene: Scene) -> None:
         """Head for what `scene` wants, over its fade."""
         matrix = gain_matrix(scene, self.n_outputs)
         tails = self._tails * (not scene.bypass)
-        self._wanted = np.concatenate([matrix[:-2], tails, matrix[-2:]])
+        self._wanted = np.concatenate(
+            [
+                matrix[:-2],
+                tails,
+                matrix[-2:],
+            ]
+        )
         changed = not np.array_equal(self._wanted, self.current)
         self._left = round(scene.fade_ms * self.sample_rate / 1000) if changed else 0
         if self._left == 0:
@@ -135,7 +162,10 @@ class Mixer:
 
     def peek(self, sources: Audio) -> Audio:
         """Mix (R, C, S) -> (O, S) as of now; changes nothing."""
-        out = np.zeros((self.n_outputs, sources.shape[-1]), np.float32)
+        out = np.zeros(
+            (self.n_outputs, sources.shape[-1]),
+            np.float32,
+        )
         for side in (0, 1):
             out[side::2] = self.current[:, side::2].T @ sources[:, side]
         return replace_bad(out)[0]
@@ -146,10 +176,17 @@ class Mixer:
         out = np.zeros((self.n_outputs, n), np.float32)
         moving = min(self._left, n)
         if moving:
-            steps = np.asarray(np.arange(1, moving + 1) / self._left, np.float32)
+            steps = np.asarray(
+                np.arange(1, moving + 1) / self._left,
+                np.float32,
+            )
             gains = self.current[..., None] + (self._wanted - self.current)[..., None] * steps
             for o in range(self.n_outputs):
-                out[o, :moving] = np.einsum("rs,rs->s", gains[:, o], sources[:, o % 2, :moving])
+                out[o, :moving] = np.einsum(
+                    "rs,rs->s",
+                    gains[:, o],
+                    sources[:, o % 2, :moving],
+                )
             self._left -= moving
             self.current = gains[..., -1] if self._left else self._wanted
         for side in (0, 1):

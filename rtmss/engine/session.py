@@ -165,12 +165,18 @@ class Session:
     def reset(self) -> None:
         """Start a new stream: silence before it, the scene as it is, no glide under way."""
         self.backend.reset()
-        self._past: Audio = np.zeros((N_CHANNELS, self.delay), np.float32)
+        self._past: Audio = np.zeros(
+            (N_CHANNELS, self.delay),
+            np.float32,
+        )
         self._tails: list[_Tail] = []
         self._playing = self.first_scene = self.scene
         """The scene with which the stream began."""
         self.n_starts += 1
-        self.backend.arrange([None] * len(self.scene.stems), self.scene.stems)
+        self.backend.arrange(
+            [None] * len(self.scene.stems),
+            self.scene.stems,
+        )
         self._mixer.snap(self.scene)
 
     def step(self, block: ArrayLike) -> Output:
@@ -190,7 +196,16 @@ class Session:
         dry, self._past = samples[:, :n], samples[:, n:]
         ringing = self._ring_out(n)
         remainder = dry - stems.sum(0) - ringing.sum(0)
-        mix = self._mixer.mix(np.concatenate([stems, ringing, remainder[None], dry[None]]))
+        mix = self._mixer.mix(
+            np.concatenate(
+                [
+                    stems,
+                    ringing,
+                    remainder[None],
+                    dry[None],
+                ]
+            )
+        )
         self.n_bad_outputs += self._mixer.n_bad
         names = [stem.name for stem in self._playing.stems]
         for tail, audio in zip(self._tails, ringing, strict=True):
@@ -215,9 +230,21 @@ class Session:
         sound = make_sane(_stereo(as_block(block, self.hop_length)))[0]
         n, ringing = sound.shape[-1], self._ring_out(sound.shape[-1])
         stems = replace_bad(self.backend.hold(sound))[0]
-        dry = np.concatenate([self._past, sound], axis=-1)[:, :n]
+        dry = np.concatenate(
+            [self._past, sound],
+            axis=-1,
+        )[:, :n]
         remainder = dry - stems.sum(0) - ringing.sum(0)
-        return self._mixer.peek(np.concatenate([stems, ringing, remainder[None], dry[None]]))
+        return self._mixer.peek(
+            np.concatenate(
+                [
+                    stems,
+                    ringing,
+                    remainder[None],
+                    dry[None],
+                ]
+            )
+        )
 
     def go_on_gliding(self, other: Session) -> None:
         """Take over the faders of another stream where they are, if it has the same scene and
@@ -234,7 +261,10 @@ class Session:
         if order != list(range(len(old.stems))):
             leaving = sorted(set(range(len(old.stems))) - set(order))
             self._tails += [
-                _Tail(replace_bad(self.backend.tail(slot))[0], old.stems[slot].name)
+                _Tail(
+                    replace_bad(self.backend.tail(slot))[0],
+                    old.stems[slot].name,
+                )
                 for slot in leaving
             ]
             self.backend.arrange(order, scene.stems)
@@ -268,7 +298,10 @@ class Session:
 
     def _ring_out(self, n: int) -> Audio:
         """(tails, C, n) the next samples of every tail."""
-        audio = np.zeros((len(self._tails), N_CHANNELS, n), np.float32)
+        audio = np.zeros(
+            (len(self._tails), N_CHANNELS, n),
+            np.float32,
+        )
         for row, tail in zip(audio, self._tails, strict=True):
             m = min(n, tail.audio.shape[-1])
             row[:, :m] = tail.audio[:, :m]
@@ -287,7 +320,11 @@ class Session:
 
 def _stereo(block: Audio) -> Audio:
     """(1 or 2, S) -> (2, S), a copy."""
-    return np.array(np.broadcast_to(block, (N_CHANNELS, block.shape[1])), np.float32, order="C")
+    return np.array(
+        np.broadcast_to(block, (N_CHANNELS, block.shape[1])),
+        np.float32,
+        order="C",
+    )
 
 
 def make_sane(audio: Audio) -> tuple[Audio, int]:
@@ -295,10 +332,17 @@ def make_sane(audio: Audio) -> tuple[Audio, int]:
     if np.abs(audio).max(initial=0) <= LOUDEST:  # false for NaN too
         return audio, 0
     n_bad = int(audio.size - np.count_nonzero(np.abs(audio) <= LOUDEST))
-    return np.clip(np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0), -LOUDEST, LOUDEST), n_bad
+    return np.clip(
+        np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0),
+        -LOUDEST,
+        LOUDEST,
+    ), n_bad
 
 
-def _match(stems: Sequence[Stem], playing: Sequence[Stem]) -> list[int | None]:
+def _match(
+    stems: Sequence[Stem],
+    playing: Sequence[Stem],
+) -> list[int | None]:
     """For every stem the slot where its condition plays already, preferably under its name; None
     for a fresh one.
     """
@@ -306,7 +350,10 @@ def _match(stems: Sequence[Stem], playing: Sequence[Stem]) -> list[int | None]:
     order: list[int | None] = []
     for stem in stems:
         same = [slot for slot in free if playing[slot].condition == stem.condition]
-        slot = next((i for i in same if playing[i].name == stem.name), same[0] if same else None)
+        slot = next(
+            (i for i in same if playing[i].name == stem.name),
+            same[0] if same else None,
+        )
         if slot is not None:
             free.remove(slot)
         order.append(slot)

@@ -54,7 +54,13 @@ def centre_cut(mixture: Audio) -> Audio:
     )
     both, sides = left + right, (left - right).abs()
     share = (0.5 - 0.5 * sides / both.abs().clamp_min(1e-9)).clamp_min(0)
-    centre = torch.istft(share * both, CENTRE_N_FFT, hop, window=window, length=length)
+    centre = torch.istft(
+        share * both,
+        CENTRE_N_FFT,
+        hop,
+        window=window,
+        length=length,
+    )
     return np.repeat(centre.numpy()[None], 2, axis=0)
 
 
@@ -81,16 +87,37 @@ def learned_spectra(mixture: Audio, clips: Sequence[Audio]) -> Audio:
             tensor, NMF_N_FFT, hop, window=window, pad_mode="constant", return_complex=True
         )
 
-    examples = torch.cat([transform(clip).abs().mean(0) for clip in clips], dim=-1)
-    known, _ = _factorise(examples, torch.zeros(len(examples), 0), NMF_KNOWN)
+    examples = torch.cat(
+        [transform(clip).abs().mean(0) for clip in clips],
+        dim=-1,
+    )
+    known, _ = _factorise(
+        examples,
+        torch.zeros(len(examples), 0),
+        NMF_KNOWN,
+    )
     frames = transform(mixture)
-    spectra, gains = _factorise(frames.abs().mean(0), known, NMF_FREE)
+    spectra, gains = _factorise(
+        frames.abs().mean(0),
+        known,
+        NMF_FREE,
+    )
     share = (known @ gains[:NMF_KNOWN]) / (spectra @ gains).clamp_min(1e-9)
-    part = torch.istft(share * frames, NMF_N_FFT, hop, window=window, length=mixture.shape[-1])
+    part = torch.istft(
+        share * frames,
+        NMF_N_FFT,
+        hop,
+        window=window,
+        length=mixture.shape[-1],
+    )
     return np.asarray(part.numpy(), np.float32)
 
 
-def _factorise(magnitudes: Tensor, kept: Tensor, n_free: int) -> tuple[Tensor, Tensor]:
+def _factorise(
+    magnitudes: Tensor,
+    kept: Tensor,
+    n_free: int,
+) -> tuple[Tensor, Tensor]:
     """(F, T) into (F, K + n_free) spectra, of which the first K are given and stay, and (K +
     n_free, T) gains.
 
@@ -99,16 +126,36 @@ def _factorise(magnitudes: Tensor, kept: Tensor, n_free: int) -> tuple[Tensor, T
     """
     chance = torch.Generator().manual_seed(0)
     n_known = kept.shape[1]
-    free = torch.rand(magnitudes.shape[0], n_free, generator=chance) + 0.1
-    spectra = torch.cat([kept, free / free.sum(0)], dim=1)
-    gains = torch.rand(spectra.shape[1], magnitudes.shape[1], generator=chance) + 0.1
+    free = (
+        torch.rand(
+            magnitudes.shape[0],
+            n_free,
+            generator=chance,
+        )
+        + 0.1
+    )
+    spectra = torch.cat(
+        [kept, free / free.sum(0)],
+        dim=1,
+    )
+    gains = (
+        torch.rand(
+            spectra.shape[1],
+            magnitudes.shape[1],
+            generator=chance,
+        )
+        + 0.1
+    )
     gains *= magnitudes.mean() * len(magnitudes) / gains.sum(0).mean()
     for _ in range(NMF_STEPS):
         ratio = magnitudes / (spectra @ gains).clamp_min(1e-9)
         gains = gains * (spectra.T @ ratio)  # columns of spectra add up to 1
         ratio = magnitudes / (spectra @ gains).clamp_min(1e-9)
         fitted = spectra[:, n_known:] * (ratio @ gains[n_known:].T)
-        spectra = torch.cat([kept, fitted / fitted.sum(0).clamp_min(1e-9)], dim=1)
+        spectra = torch.cat(
+            [kept, fitted / fitted.sum(0).clamp_min(1e-9)],
+            dim=1,
+        )
     return spectra, gains
 
 
@@ -150,10 +197,20 @@ def _masked(
     """
     n = target.shape[-1]
     wanted, rest = (_frames(audio, stft) for audio in (target, mixture - target))
-    overlap = torch.zeros(1, target.shape[0], stft.n_synthesis - stft.hop_length)
-    frames = mask(wanted.abs().square(), rest.abs().square()) * (wanted + rest)
+    overlap = torch.zeros(
+        1,
+        target.shape[0],
+        stft.n_synthesis - stft.hop_length,
+    )
+    frames = mask(
+        wanted.abs().square(),
+        rest.abs().square(),
+    ) * (wanted + rest)
     audio, _ = synthesize(frames, overlap, synthesis_window(stft), stft)
-    return np.asarray(audio[0, :, stft.delay : stft.delay + n].numpy(), np.float32)
+    return np.asarray(
+        audio[0, :, stft.delay : stft.delay + n].numpy(),
+        np.float32,
+    )
 
 
 def _frames(audio: Audio, stft: StftConfig) -> Tensor:
@@ -162,8 +219,17 @@ def _frames(audio: Audio, stft: StftConfig) -> Tensor:
     padded = np.pad(
         audio, ((0, 0), (0, -(-n // stft.hop_length) * stft.hop_length - audio.shape[-1]))
     )
-    past = torch.zeros(1, audio.shape[0], stft.n_fft - stft.hop_length)
-    return analyze(_tensor(padded)[None], past, analysis_window(stft), stft)[0]
+    past = torch.zeros(
+        1,
+        audio.shape[0],
+        stft.n_fft - stft.hop_length,
+    )
+    return analyze(
+        _tensor(padded)[None],
+        past,
+        analysis_window(stft),
+        stft,
+    )[0]
 
 
 def _tensor(audio: Audio) -> Tensor:

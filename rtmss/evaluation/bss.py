@@ -32,7 +32,12 @@ class BssFigures(NamedTuple):
     bss_sar_db: float | None = None
 
 
-def measure_bss(target: Audio, estimate: Audio, mixture: Audio, sample_rate: int) -> BssFigures:
+def measure_bss(
+    target: Audio,
+    estimate: Audio,
+    mixture: Audio,
+    sample_rate: int,
+) -> BssFigures:
     """BSSEval v4 of a target, with all else in the mixture as the other source, (C, S) each.
 
     Frames in which a source or its estimate is silent have no figures; a piece without a remainder,
@@ -56,7 +61,11 @@ def measure_bss(target: Audio, estimate: Audio, mixture: Audio, sample_rate: int
     # The other source's estimate only has to sound: its own figures are not asked for.
     estimates = [estimate, other if energy(other) > FLOOR else mixture]
     sources = _stacked([target, rest])
-    dither = np.random.default_rng(0).normal(0, 10 ** (DITHER_DB / 20), sources.shape)
+    dither = np.random.default_rng(0).normal(
+        0,
+        10 ** (DITHER_DB / 20),
+        sources.shape,
+    )
     sources += dither * sources.any(
         axis=2, keepdims=True
     )  # what is silent stays so, for it has no figures
@@ -89,7 +98,12 @@ def measure_stems(
     ]
     figures = _judge(_load_bss_eval(), _stacked(truths), _stacked(estimated), sample_rate)
     return [
-        found if sounds else BssFigures() for found, sounds in zip(figures, sounding, strict=True)
+        found if sounds else BssFigures()
+        for found, sounds in zip(
+            figures,
+            sounding,
+            strict=True,
+        )
     ]
 
 
@@ -130,7 +144,17 @@ def _load_bss_eval() -> Callable[..., Any]:
     spec.loader.exec_module(module)
     # museval 0.4.1 looks for LinAlgError in numpy.linalg.linalg, which numpy 2.4 has no more. With
     # it a singular system, as of stems that are alike on both sides, is solved by least squares.
-    linalg = SimpleNamespace(**{**vars(np.linalg), "linalg": np.linalg})
-    vars(module)["np"] = SimpleNamespace(**{**vars(np), "linalg": linalg})
+    linalg = SimpleNamespace(
+        **{
+            **vars(np.linalg),
+            "linalg": np.linalg,
+        }
+    )
+    vars(module)["np"] = SimpleNamespace(
+        **{
+            **vars(np),
+            "linalg": linalg,
+        }
+    )
     function: Callable[..., Any] = module.bss_eval
     return function

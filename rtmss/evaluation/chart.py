@@ -27,10 +27,23 @@ def draw_edges(path: Path, report: Report) -> None:
     if not panels:
         return
     heights = [len(rows) + 2.2 for rows in panels.values()]
-    figure = Figure(figsize=(9, 0.32 * sum(heights) + 0.6), layout="constrained")
+    figure = Figure(
+        figsize=(9, 0.32 * sum(heights) + 0.6),
+        layout="constrained",
+    )
     FigureCanvasAgg(figure)
-    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    for axis, ((target, on), rows) in zip(axes, panels.items(), strict=True):
+    axes = figure.subplots(
+        len(panels),
+        1,
+        sharex=True,
+        squeeze=False,
+        height_ratios=heights,
+    )[:, 0]
+    for axis, ((target, on), rows) in zip(
+        axes,
+        panels.items(),
+        strict=True,
+    ):
         _draw_panel(axis, rows)
         axis.set_title(f"{target}, {on}", loc="left")
         axis.set_title("mean", loc="right", fontsize="medium")
@@ -40,18 +53,31 @@ def draw_edges(path: Path, report: Report) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _rows(report: Report, target: str, on: str) -> dict[str, list[Score]]:
+def _rows(
+    report: Report,
+    target: str,
+    on: str,
+) -> dict[str, list[Score]]:
     """Scores by the name of their row, from the top down."""
     several = len(report.shots()) > 1
     rows: dict[str, list[Score]] = {}
-    for method in (OWN, NMF, BASELINES.get(target, ""), BINARY, ORACLE):
+    for method in (
+        OWN,
+        NMF,
+        BASELINES.get(target, ""),
+        BINARY,
+        ORACLE,
+    ):
         for score in report.select(target, method, on=on):
             clips = clips_of(score.shots, score.negatives, score.own_clips)
             rows.setdefault(f"{method} {clips}" if several and clips else method, []).append(score)
     return rows
 
 
-def _draw_panel(axis: Any, rows: dict[str, list[Score]]) -> None:
+def _draw_panel(
+    axis: Any,
+    rows: dict[str, list[Score]],
+) -> None:
     axis.axvline(0, color="black", linewidth=0.8)
     for y, (name, scores) in enumerate(rows.items()):
         colour = COLOURS.get(scores[0].method, OTHER_COLOUR)
@@ -71,12 +97,27 @@ def _draw_panel(axis: Any, rows: dict[str, list[Score]]) -> None:
                 markersize=6,
                 markeredgewidth=0,
             )
-        axis.plot([max(mean, LOWEST_DB)] * 2, [y - 0.4, y + 0.4], color=colour, linewidth=2.5)
+        axis.plot(
+            [max(mean, LOWEST_DB)] * 2,
+            [y - 0.4, y + 0.4],
+            color=colour,
+            linewidth=2.5,
+        )
         axis.text(
             1.01, y, f"{mean:+.1f}", transform=axis.get_yaxis_transform(), va="center", color=colour
         )
-        axis.text(-0.01, y, name, transform=axis.get_yaxis_transform(), va="center", ha="right")
-    axis.set(ylim=(len(rows) - 0.4, -0.6), yticks=[])
+        axis.text(
+            -0.01,
+            y,
+            name,
+            transform=axis.get_yaxis_transform(),
+            va="center",
+            ha="right",
+        )
+    axis.set(
+        ylim=(len(rows) - 0.4, -0.6),
+        yticks=[],
+    )
     axis.grid(axis="x", alpha=0.3)
     axis.tick_params(labelbottom=True)
     axis.spines[["top", "right", "left"]].set_visible(False)

@@ -134,7 +134,12 @@ class ClipLibrary:
             recording
             for recording in self.recordings
             if fits(target, recording.track.label)
-            and avoid not in {recording.track.song, recording.track.source} - {""}
+            and avoid
+            not in {
+                recording.track.song,
+                recording.track.source,
+            }
+            - {""}
         ]
         of_songs = [recording for recording in found if recording.track.song]
         alone = [recording for recording in found if not recording.track.song]
@@ -167,14 +172,28 @@ class ClipLibrary:
             names = ", ".join(targets)
             raise ConfigError(f"{self._place}: no recording of {names} to take negatives from")
         names = self._rng(key).permutation(known).tolist()
-        counts = {name: len(range(i, n, len(names))) for i, name in enumerate(names)}
+        counts = {
+            name: len(
+                range(
+                    i,
+                    n,
+                    len(names),
+                )
+            )
+            for i, name in enumerate(names)
+        }
         return [
             clip
             for name, count in counts.items()
             for clip in self.draw(name, count, key, avoid=avoid)
         ]
 
-    def excerpts(self, audio: Audio, n: int, key: str) -> list[Audio]:
+    def excerpts(
+        self,
+        audio: Audio,
+        n: int,
+        key: str,
+    ) -> list[Audio]:
         """Draw n clips of about `seconds` from loud places of one recording; they may overlap, and
         are fewer if it is quiet.
         """
@@ -185,20 +204,31 @@ class ClipLibrary:
     def _rng(self, key: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, zlib.crc32(key.encode())])
 
-    def _loud_place(self, audio: Audio, rng: np.random.Generator) -> Audio | None:
+    def _loud_place(
+        self,
+        audio: Audio,
+        rng: np.random.Generator,
+    ) -> Audio | None:
         """(C, S) a clip from a place within 6 dB of the loudest; None if all of it is quiet."""
         length = int(self.seconds * self.sample_rate)
         half = self.sample_rate // 2
         powers = block_levels(audio, self.sample_rate).astype(np.float64) ** 2
         n_blocks = max(1, min(length // half, len(powers)))
-        powers = np.convolve(powers, np.full(n_blocks, 1 / n_blocks), "valid")
+        powers = np.convolve(
+            powers,
+            np.full(n_blocks, 1 / n_blocks),
+            "valid",
+        )
         if powers.max() < QUIETEST**2:
             return None
         start = int(rng.choice(np.flatnonzero(powers >= powers.max() / 4))) * half
         return audio[:, start : start + length]
 
 
-def _in_turn(recordings: Sequence[Recording], rng: np.random.Generator) -> list[Recording]:
+def _in_turn(
+    recordings: Sequence[Recording],
+    rng: np.random.Generator,
+) -> list[Recording]:
     """Recordings in random order: first one of each source, then a second of each, and so on."""
     shuffled = [recordings[i] for i in rng.permutation(len(recordings))]
     turns: dict[str, int] = {}

@@ -104,12 +104,20 @@ class DuetTask:
             piece = master(piece, rate)
         return list(self._scores(evaluator, piece, clips)), []
 
-    def _lay(self, heard: Sequence[Heard], rate: int) -> Piece | None:
+    def _lay(
+        self,
+        heard: Sequence[Heard],
+        rate: int,
+    ) -> Piece | None:
         """Both sources over the backing, with the same energy; None where one is silent."""
         family = self.first.recording.track.family
         n = heard[0].audio.shape[-1]
         is_own = self.first.song is self.song
-        whole = read_song(self.song, rate, None if is_own else Excerpt(n / rate))
+        whole = read_song(
+            self.song,
+            rate,
+            None if is_own else Excerpt(n / rate),
+        )
         start = heard[0].start if is_own else 0
         backing = {
             name: _placed(audio, start, n)
@@ -122,13 +130,27 @@ class DuetTask:
             return None
         if not is_own:
             wanted = sounding_level(rest, rate) * 10 ** (-VOICE_BELOW_DB / 20)
-            voices[0] = voices[0] * np.float32(wanted / sounding_level(voices[0], rate))
+            voices[0] = voices[0] * np.float32(
+                wanted
+                / sounding_level(
+                    voices[0],
+                    rate,
+                )
+            )
         # Giving out both, and giving out nothing, then have the same SDR: 0 dB.
         voices[1] = voices[1] * np.float32(np.sqrt(energy(voices[0]) / energy(voices[1])))
         labels = {name: whole.label(name) for name in backing}
         labels |= {side.name: side.recording.track.label for side in (self.first, self.second)}
-        stems = backing | {self.first.name: voices[0], self.second.name: voices[1]}
-        gain = np.float32(min(1.0, 0.98 / np.abs(add(stems.values())).max()))
+        stems = backing | {
+            self.first.name: voices[0],
+            self.second.name: voices[1],
+        }
+        gain = np.float32(
+            min(
+                1.0,
+                0.98 / np.abs(add(stems.values())).max(),
+            )
+        )
         stems = {name: audio * gain for name, audio in stems.items()}
         return Piece(self.song.name, stems, labels=labels, on=DUETS)
 
@@ -139,7 +161,13 @@ class DuetTask:
         sides = [self.first.name, self.second.name]
         both = piece.stems[sides[0]] + piece.stems[sides[1]]
         ways = list(
-            dict.fromkeys(Shots(shots.positive, shots.negative) for shots in evaluator.shots)
+            dict.fromkeys(
+                Shots(
+                    shots.positive,
+                    shots.negative,
+                )
+                for shots in evaluator.shots
+            )
         )
         asked = [(number, shots) for shots in ways for number in (0, 1)]
         conditions = [
@@ -212,16 +240,28 @@ def _find_sides(material: Material, family: str) -> list[Side]:
     for recording in material.recordings:
         track = recording.track
         if track.family == family and Path(track.path).stem != SPOKEN:
-            groups.setdefault((track.source, track.label), []).append(recording)
+            groups.setdefault(
+                (track.source, track.label),
+                [],
+            ).append(recording)
     songs = {song.name: song for song in material.songs if not _hides(song, family)}
     sides = []
     for _, found in sorted(groups.items()):
-        first = next((recording for recording in found if recording.track.song in songs), None)
+        first = next(
+            (recording for recording in found if recording.track.song in songs),
+            None,
+        )
         if first is None:
             alone = [recording for recording in found if not recording.track.song]
             first = (alone or found)[0]
         more = tuple(recording for recording in found if recording is not first)
-        sides.append(Side(first, more, songs.get(first.track.song)))
+        sides.append(
+            Side(
+                first,
+                more,
+                songs.get(first.track.song),
+            )
+        )
     return sides
 
 
@@ -241,7 +281,10 @@ def _lends(song: Song, family: str) -> bool:
 def _longest_part(side: Side, rate: int) -> int:
     """How many samples of a side may be judged so that as much is left for clips."""
     n = int(side.recording.read(rate).shape[-1])
-    longest = max((recording.read(rate).shape[-1] for recording in side.more), default=0)
+    longest = max(
+        (recording.read(rate).shape[-1] for recording in side.more),
+        default=0,
+    )
     return n if longest >= SHORTEST_SECONDS * rate else n // 2
 
 
@@ -258,7 +301,10 @@ def _read_part(side: Side, n: int, rate: int) -> Heard:
 def _placed(audio: Audio, start: int, n: int) -> Audio:
     """(C, n) audio from a sample on, followed by silence where it ends."""
     part = audio[:, start : start + n]
-    return np.pad(part, ((0, 0), (0, n - part.shape[-1])))
+    return np.pad(
+        part,
+        ((0, 0), (0, n - part.shape[-1])),
+    )
 
 
 def _most(shots: Sequence[Shots]) -> int:

@@ -72,7 +72,13 @@ class Evaluator:
         """Hz, of everything that is judged."""
         return self.clips.sample_rate
 
-    def positives(self, piece: Piece, target: str, *, own: bool = False) -> list[Audio]:
+    def positives(
+        self,
+        piece: Piece,
+        target: str,
+        *,
+        own: bool = False,
+    ) -> list[Audio]:
         """As many positive clips as are ever needed of a target of a piece.
 
         They are of other songs; for a piece with an unknown voice, of other voices singing alone;
@@ -86,7 +92,13 @@ class Evaluator:
         if clips:
             return clips
         if self.solos:
-            return self.solos.draw(target, n, key, solo=True, again=True)
+            return self.solos.draw(
+                target,
+                n,
+                key,
+                solo=True,
+                again=True,
+            )
         return self.clips.draw(
             target, n, key, avoid=piece.voice or piece.name, solo=bool(piece.voice)
         )
@@ -118,11 +130,23 @@ class Evaluator:
         head = self.separator.model.condition_head
         embedding = class_embedding(family, self.separator.model.config.clip_encoder.n_embedding)
         with torch.no_grad():
-            vector = head(torch.from_numpy(embedding[0]), torch.zeros(embedding.shape[1])).numpy()
+            vector = head(
+                torch.from_numpy(embedding[0]),
+                torch.zeros(embedding.shape[1]),
+            ).numpy()
         header = ConditionHeader(name=family, model_id=self.separator.model_id)
-        return Condition(header, vector, np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32))
+        return Condition(
+            header,
+            vector,
+            np.zeros((0, 0), np.float32),
+            np.zeros((0, 0), np.float32),
+        )
 
-    def separate(self, piece: Piece, conditions: Sequence[Condition]) -> Iterator[Audio]:
+    def separate(
+        self,
+        piece: Piece,
+        conditions: Sequence[Condition],
+    ) -> Iterator[Audio]:
         """(2, S) what comes out of a piece for each condition, in turn."""
         for i in range(0, len(conditions), N_TOGETHER):
             yield from self.separator.separate_all(
@@ -156,20 +180,46 @@ class Evaluator:
         ]
         scores: list[Score] = []
         absences: list[Absence] = []
-        for (target, shots), estimate in zip(asked, self.separate(piece, conditions), strict=True):
+        for (target, shots), estimate in zip(
+            asked,
+            self.separate(piece, conditions),
+            strict=True,
+        ):
             truth = truths[target]
             if truth is None:
                 absences.append(absence(piece, target, shots, estimate))
             else:
-                scores.append(self.score(piece, target, truth, OWN, estimate, shots))
+                scores.append(
+                    self.score(
+                        piece,
+                        target,
+                        truth,
+                        OWN,
+                        estimate,
+                        shots,
+                    )
+                )
         for target, truth in truths.items():
             if truth is not None and self.references:
                 for method, given, estimate in self._references(piece, truth, target, clips):
-                    scores.append(self.score(piece, target, truth, method, estimate, given))
+                    scores.append(
+                        self.score(
+                            piece,
+                            target,
+                            truth,
+                            method,
+                            estimate,
+                            given,
+                        )
+                    )
         order = list(truths)
         return sorted(scores, key=lambda row: order.index(row.target)), absences
 
-    def _truths(self, piece: Piece, targets: Sequence[str]) -> dict[str, Audio | None]:
+    def _truths(
+        self,
+        piece: Piece,
+        targets: Sequence[str],
+    ) -> dict[str, Audio | None]:
         """The true targets that can be judged, None for those that are absent."""
         truths: dict[str, Audio | None] = {}
         for target in targets:
@@ -200,7 +250,11 @@ class Evaluator:
             yield BASELINES[target], None, centre_cut(piece.mixture)
         yield from self.nothing(piece)
 
-    def oracles(self, piece: Piece, truth: Audio) -> Iterator[tuple[str, None, Audio]]:
+    def oracles(
+        self,
+        piece: Piece,
+        truth: Audio,
+    ) -> Iterator[tuple[str, None, Audio]]:
         """What masks that know the truth make of a piece."""
         stft = self.separator.model.config.stft
         yield ORACLE, None, ideal_ratio_mask(truth, piece.mixture, stft)
@@ -242,10 +296,23 @@ class Evaluator:
         )
 
 
-def absence(piece: Piece, target: str, shots: Shots, estimate: Audio) -> Absence:
+def absence(
+    piece: Piece,
+    target: str,
+    shots: Shots,
+    estimate: Audio,
+) -> Absence:
     """What came out for a target that is not in a piece."""
     levels = level_db(estimate, piece.mixture), level_dbfs(estimate)
-    return Absence(piece.name, target, shots.positive, shots.negative, *levels, piece.on, shots.own)
+    return Absence(
+        piece.name,
+        target,
+        shots.positive,
+        shots.negative,
+        *levels,
+        piece.on,
+        shots.own,
+    )
 
 
 def other_sounds(piece: Piece, target: str) -> list[str]:

@@ -41,12 +41,30 @@ def energy(audio: Audio) -> float:
 
 def level_db(audio: Audio, reference: Audio) -> float:
     """Level of `audio` relative to `reference`."""
-    return float(10 * np.log10(max(energy(audio), FLOOR) / max(energy(reference), FLOOR)))
+    return float(
+        10
+        * np.log10(
+            max(
+                energy(audio),
+                FLOOR,
+            )
+            / max(energy(reference), FLOOR)
+        )
+    )
 
 
 def level_dbfs(audio: Audio) -> float:
     """RMS of (C, S) audio in dB of full scale; a square wave that fills it has 0, a sine -3."""
-    return float(10 * np.log10(max(energy(audio), FLOOR) / audio.size))
+    return float(
+        10
+        * np.log10(
+            max(
+                energy(audio),
+                FLOOR,
+            )
+            / audio.size
+        )
+    )
 
 
 def sdr_db(target: Audio, estimate: Audio) -> float:
@@ -96,7 +114,12 @@ def measure(target: Audio, estimate: Audio, mixture: Audio) -> Figures:
     """
     sdr = sdr_db(target, estimate)
     edge = sdr - max(sdr_db(target, mixture), 0.0)
-    return Figures(sdr, edge, level_db(estimate, target), si_sdr_db(target, estimate))
+    return Figures(
+        sdr,
+        edge,
+        level_db(estimate, target),
+        si_sdr_db(target, estimate),
+    )
 
 
 def sounding_level(audio: Audio, sample_rate: int) -> float:
@@ -108,6 +131,16 @@ def sounding_level(audio: Audio, sample_rate: int) -> float:
 
 def block_levels(audio: Audio, sample_rate: int) -> Audio:
     """(n,) RMS of each whole half second of (C, S) audio; a shorter piece is one block."""
-    half = min(sample_rate // 2, max(audio.shape[-1], 1))
-    blocks = audio[:, : audio.shape[-1] // half * half].reshape(audio.shape[0], -1, half)
-    return np.asarray(np.sqrt(np.square(blocks).mean((0, 2))), np.float32)
+    half = min(
+        sample_rate // 2,
+        max(audio.shape[-1], 1),
+    )
+    blocks = audio[:, : audio.shape[-1] // half * half].reshape(
+        audio.shape[0],
+        -1,
+        half,
+    )
+    return np.asarray(
+        np.sqrt(np.square(blocks).mean((0, 2))),
+        np.float32,
+    )

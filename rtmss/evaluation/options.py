@@ -12,7 +12,11 @@ from rtmss.config import Config, ConfigError
 from rtmss.evaluation.clips import CLIP_SECONDS
 from rtmss.evaluation.report import Shots
 
-CLIPS = {"other-song": (False,), "same-song": (True,), "both": (False, True)}
+CLIPS = {
+    "other-song": (False,),
+    "same-song": (True,),
+    "both": (False, True),
+}
 """Where positive clips come from, and whether that is the judged stem itself."""
 EXAMS = {"targets": "targets", "unseen": "unseen", "stems": "stems", "duets": "duets"}
 """What is asked of the songs."""
@@ -84,6 +88,16 @@ def shots_of(
     asked = tuple(
         dict.fromkeys(Shots(k, n, own) for own, k, n in product(whose, shots, negatives) if k + n)
     )
-    if not asked or min(min(pair.positive, pair.negative) for pair in asked) < 0:
+    if (
+        not asked
+        or min(
+            min(
+                pair.positive,
+                pair.negative,
+            )
+            for pair in asked
+        )
+        < 0
+    ):
         raise ConfigError("an evaluation needs clips: shots or negatives at least 1, none below 0")
     return asked

@@ -23,7 +23,16 @@ MIXTURE, ZERO = "mixture", "zero"
 """The mixture itself, and silence, as estimates: the edge counts from the better of them."""
 BOTH = "both"
 """Two sources of one family together, where one of them is asked for."""
-METHODS = (OWN, NMF, *BASELINES.values(), ORACLE, BINARY, BOTH, MIXTURE, ZERO)
+METHODS = (
+    OWN,
+    NMF,
+    *BASELINES.values(),
+    ORACLE,
+    BINARY,
+    BOTH,
+    MIXTURE,
+    ZERO,
+)
 """In the order in which they are shown."""
 
 SONGS = "songs"
@@ -102,7 +111,16 @@ class Report:
         Methods that track no negatives, or no clips, are found by any `shots` that agrees with what
         they take.
         """
-        rows = [s for s in self.scores if (s.target, s.method, s.on) == (target, method, on)]
+        rows = [
+            s
+            for s in self.scores
+            if (
+                s.target,
+                s.method,
+                s.on,
+            )
+            == (target, method, on)
+        ]
         if shots is None:
             return rows
         rows = [s for s in rows if s.shots is None or s.own_clips == shots.own]
@@ -129,17 +147,42 @@ class Report:
 
     def shots(self) -> list[Shots]:
         """How the conditions were made."""
-        ways = {(s.shots, s.negatives, s.own_clips) for s in self.scores if s.method == OWN}
-        ways |= {(a.shots, a.negatives, a.own_clips) for a in self.absences}
+        ways = {
+            (
+                s.shots,
+                s.negatives,
+                s.own_clips,
+            )
+            for s in self.scores
+            if s.method == OWN
+        }
+        ways |= {
+            (
+                a.shots,
+                a.negatives,
+                a.own_clips,
+            )
+            for a in self.absences
+        }
         found = [Shots(k, n, own) for k, n, own in ways if k is not None and n is not None]
-        return sorted(found, key=lambda shots: (shots.own, shots.positive, shots.negative))
+        return sorted(
+            found,
+            key=lambda shots: (
+                shots.own,
+                shots.positive,
+                shots.negative,
+            ),
+        )
 
     def means(self) -> list[dict[str, Any]]:
         """One row per target, method and number of clips, every kind of pieces apart."""
         names = ("on", "target", "method", "shots", "negatives", "own_clips")
         groups: dict[tuple[Any, ...], list[Score]] = {}
         for score in self.scores:
-            groups.setdefault(tuple(getattr(score, name) for name in names), []).append(score)
+            groups.setdefault(
+                tuple(getattr(score, name) for name in names),
+                [],
+            ).append(score)
         return [
             {
                 **dict(zip(names, key, strict=True)),
@@ -156,13 +199,24 @@ class Report:
         """
         rows = []
         for target, on in self.groups():
-            means = {str(s): self.mean(target, on=on, shots=s) for s in self.shots()}
+            means = {
+                str(s): self.mean(
+                    target,
+                    on=on,
+                    shots=s,
+                )
+                for s in self.shots()
+            }
             edges = {name: figures.edge_db if figures else None for name, figures in means.items()}
             rows.append({"on": on, "target": target, **edges})
         return rows
 
 
-def clips_of(shots: int | None, negatives: int | None, own: bool) -> str:
+def clips_of(
+    shots: int | None,
+    negatives: int | None,
+    own: bool,
+) -> str:
     """The clips that a method was given, such as `5+0`; empty for none."""
     numbers = "+".join(str(n) for n in (shots, negatives) if n is not None)
     return f"{numbers} own" if numbers and own else numbers
@@ -185,18 +239,31 @@ def mean_figures(scores: Sequence[Score]) -> Figures:
 def write_report(report: Report, folder: Path) -> None:
     """Write report.json with everything, scores.csv, absences.csv, means.csv, and edges.csv."""
     folder.mkdir(parents=True, exist_ok=True)
-    content = {"means": report.means(), "edges": report.edges(), **asdict(report)}
-    (folder / "report.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    content = {
+        "means": report.means(),
+        "edges": report.edges(),
+        **asdict(report),
+    }
+    (folder / "report.json").write_text(
+        json.dumps(content, indent=1) + "\n",
+        encoding="utf-8",
+    )
     _write_csv(folder / "scores.csv", map(asdict, report.scores))
     _write_csv(folder / "absences.csv", map(asdict, report.absences))
     _write_csv(folder / "means.csv", report.means())
     _write_csv(folder / "edges.csv", report.edges())
 
 
-def _write_csv(path: Path, content: Iterable[dict[str, Any]]) -> None:
+def _write_csv(
+    path: Path,
+    content: Iterable[dict[str, Any]],
+) -> None:
     rows = list(content)
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else [])
+        writer = csv.DictWriter(
+            file,
+            fieldnames=list(rows[0]) if rows else [],
+        )
         writer.writeheader()
         writer.writerows(
             {k: round(v, 3) if isinstance(v, float) else v for k, v in row.items()} for row in rows

@@ -117,7 +117,12 @@ def prepare(
     clips = ClipLibrary.open(clips_from, rate, options.seed, seconds=options.clip_seconds)
     places = _places(data, options)
     materials = [
-        Material.open(folder, split, place) for folder, place in zip(data, places, strict=True)
+        Material.open(folder, split, place)
+        for folder, place in zip(
+            data,
+            places,
+            strict=True,
+        )
     ]
     if options.songs is not None:
         materials = choose(materials, options.songs)
@@ -155,7 +160,13 @@ def _split(data: Sequence[Path], options: Options) -> str:
     if not data:
         raise ConfigError("no data folder: name at least one")
     if options.split is not None:
-        return str(find(options.split, {name: name for name in SPLITS}, "split"))
+        return str(
+            find(
+                options.split,
+                {name: name for name in SPLITS},
+                "split",
+            )
+        )
     usual = {stem_set(folder).split if options.exam == "stems" else "valid" for folder in data}
     if len(usual) > 1:
         raise ConfigError(

@@ -99,7 +99,10 @@ class Piece:
         """
         return self.sum_of(lambda stem: fits(target, self.label(stem)))
 
-    def sum_of(self, belongs: Callable[[str], bool]) -> Audio | None:
+    def sum_of(
+        self,
+        belongs: Callable[[str], bool],
+    ) -> Audio | None:
         """(2, S) the sum of the stems of certain names; None if none of them plays."""
         parts = [audio for stem, audio in self.stems.items() if belongs(stem)]
         return add(parts) if any(np.abs(part).max() > PEAK_FLOOR for part in parts) else None
@@ -156,7 +159,10 @@ def find_songs(
     return songs if names is None else choose_songs(songs, names)
 
 
-def choose_songs(songs: Sequence[Song], names: Sequence[str]) -> list[Song]:
+def choose_songs(
+    songs: Sequence[Song],
+    names: Sequence[str],
+) -> list[Song]:
     """The songs of certain names, or that patterns such as `band-*` fit, in the order of the names.
 
     Raises:
@@ -182,7 +188,14 @@ def songs_of(folder: Path, tracks: Iterable[Track]) -> list[Song]:
             parts.setdefault(track.song, []).append(track)
     is_even = recognize(folder) is FOLDER
     return [
-        Song(folder, name, tuple(parts[name]), mixes.get(name), is_even) for name in sorted(parts)
+        Song(
+            folder,
+            name,
+            tuple(parts[name]),
+            mixes.get(name),
+            is_even,
+        )
+        for name in sorted(parts)
     ]
 
 
@@ -213,7 +226,13 @@ def read_song(
             f"{song.folder}: expected stems of one length in {song.name}, got {sorted(lengths)} "
             "samples"
         )
-    stems = {name: as_long(audio, max(lengths)) for name, audio in stems.items()}
+    stems = {
+        name: as_long(
+            audio,
+            max(lengths),
+        )
+        for name, audio in stems.items()
+    }
     piece = Piece(song.name, stems, labels=labels)
     if as_given and song.mix is not None:
         mix = as_stereo(read_track(song.folder, song.mix, sample_rate))
@@ -229,7 +248,10 @@ def cut(piece: Piece, sample_rate: int, excerpt: Excerpt) -> Piece:
     wanted = piece.truth(excerpt.loudest) if excerpt.loudest else None
     if wanted is None:
         begun = max(_first_sound(audio, sample_rate) for audio in piece.stems.values())
-        start = max(0, min(begun, piece.mixture.shape[-1] - n))
+        start = max(
+            0,
+            min(begun, piece.mixture.shape[-1] - n),
+        )
     else:
         start = loudest_place(wanted, n, sample_rate)
     stems = {name: audio[:, start : start + n].copy() for name, audio in piece.stems.items()}
@@ -244,7 +266,13 @@ def loudest_place(audio: Audio, length: int, sample_rate: int) -> int:
     half = sample_rate // 2
     powers = block_levels(audio, sample_rate).astype(np.float64) ** 2
     n_blocks = max(1, min(length // half, len(powers)))
-    loudest = int(np.convolve(powers, np.ones(n_blocks), "valid").argmax())
+    loudest = int(
+        np.convolve(
+            powers,
+            np.ones(n_blocks),
+            "valid",
+        ).argmax()
+    )
     last = int(audio.shape[-1]) - length
     return max(0, min(loudest * half, last))
 
@@ -254,8 +282,15 @@ def master(piece: Piece, sample_rate: int) -> Piece:
     they still add up.
     """
     mixture = torch.from_numpy(piece.mixture)[None]
-    gains = master_gains(mixture, torch.tensor([MASTER]), sample_rate)[0].numpy()
-    gains *= 0.99 / max(1e-6, np.abs(piece.mixture * gains).max())
+    gains = master_gains(
+        mixture,
+        torch.tensor([MASTER]),
+        sample_rate,
+    )[0].numpy()
+    gains *= 0.99 / max(
+        1e-6,
+        np.abs(piece.mixture * gains).max(),
+    )
     given = None if piece.given is None else piece.given * gains
     return replace(
         piece, stems={name: audio * gains for name, audio in piece.stems.items()}, given=given
@@ -264,17 +299,40 @@ def master(piece: Piece, sample_rate: int) -> Piece:
 
 def add(parts: Iterable[Audio]) -> Audio:
     """Mix (C, S) parts of one length."""
-    return np.asarray(sum(parts, np.zeros(1, np.float32)), np.float32)
+    return np.asarray(
+        sum(parts, np.zeros(1, np.float32)),
+        np.float32,
+    )
 
 
 def as_stereo(audio: Audio) -> Audio:
     """(1 or 2, S) -> (2, S)."""
-    return np.repeat(audio, 2, axis=0) if audio.shape[0] == 1 else audio
+    return (
+        np.repeat(
+            audio,
+            2,
+            axis=0,
+        )
+        if audio.shape[0] == 1
+        else audio
+    )
 
 
 def as_long(audio: Audio, n_samples: int) -> Audio:
     """(C, S) -> (C, n_samples), cut or followed by silence."""
-    return np.pad(audio[:, :n_samples], ((0, 0), (0, max(0, n_samples - audio.shape[-1]))))
+    return np.pad(
+        audio[:, :n_samples],
+        (
+            (0, 0),
+            (
+                0,
+                max(
+                    0,
+                    n_samples - audio.shape[-1],
+                ),
+            ),
+        ),
+    )
 
 
 def _free_name(stem: str, taken: Mapping[str, Audio]) -> str:

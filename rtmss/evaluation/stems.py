@@ -75,7 +75,10 @@ STEM_SETS = {
     MUSDB18.name: _MUSDB,
     MUSDB18_HQ.name: _MUSDB,
     MOISESDB.name: StemSet(_MOISES, is_named=True),
-    SLAKH.name: StemSet({name: name for name in ("bass", "drums", "guitar", "piano")}, "test"),
+    SLAKH.name: StemSet(
+        {name: name for name in ("bass", "drums", "guitar", "piano")},
+        "test",
+    ),
 }
 """By dataset. Any other is judged by vocals, drums, bass and the rest."""
 USUAL = StemSet(_BAND)
@@ -103,7 +106,11 @@ class StemsTask:
             piece = master(piece, evaluator.sample_rate)
         truths = self._truths(piece)
         clips = {
-            (stem, own): evaluator.positives(piece, self.stems.clips[stem], own=own)
+            (stem, own): evaluator.positives(
+                piece,
+                self.stems.clips[stem],
+                own=own,
+            )
             for stem in truths
             for own in {shots.own for shots in evaluator.shots}
         }
@@ -112,11 +119,25 @@ class StemsTask:
         absences: list[Absence] = []
         for shots in evaluator.shots:
             conditions = [
-                evaluator.condition(piece, self.stems.clips[stem], clips[stem, shots.own], shots)
+                evaluator.condition(
+                    piece,
+                    self.stems.clips[stem],
+                    clips[stem, shots.own],
+                    shots,
+                )
                 for stem in truths
             ]
-            estimates = dict(zip(truths, evaluator.separate(piece, conditions), strict=True))
-            estimates[REMAINDER] = np.asarray(piece.mixture - add(estimates.values()), np.float32)
+            estimates = dict(
+                zip(
+                    truths,
+                    evaluator.separate(piece, conditions),
+                    strict=True,
+                )
+            )
+            estimates[REMAINDER] = np.asarray(
+                piece.mixture - add(estimates.values()),
+                np.float32,
+            )
             absences += [
                 absence(piece, stem, shots, estimates[stem])
                 for stem, truth in truths.items()
@@ -166,8 +187,16 @@ class StemsTask:
             figures = measure_stems(
                 list(truths.values()), [estimates[stem] for stem in truths], evaluator.sample_rate
             )
-        for (stem, truth), together in zip(truths.items(), figures, strict=True):
-            found = measure(truth, estimates[stem], piece.mixture)._replace(**together._asdict())
+        for (stem, truth), together in zip(
+            truths.items(),
+            figures,
+            strict=True,
+        ):
+            found = measure(
+                truth,
+                estimates[stem],
+                piece.mixture,
+            )._replace(**together._asdict())
             yield Score(
                 piece.name,
                 "",
@@ -181,7 +210,10 @@ class StemsTask:
             )
 
 
-def stem_set(folder: Path, targets: Sequence[str] | None = None) -> StemSet:
+def stem_set(
+    folder: Path,
+    targets: Sequence[str] | None = None,
+) -> StemSet:
     """The stems of the dataset that lies in a folder, or those that are asked for, and the rest.
 
     Raises:
@@ -191,7 +223,13 @@ def stem_set(folder: Path, targets: Sequence[str] | None = None) -> StemSet:
     if targets is None:
         return own
     wanted = {
-        name: find(name, {**JUDGED, **own.clips}, "stem") for name in targets if name != REMAINDER
+        name: find(
+            name,
+            {**JUDGED, **own.clips},
+            "stem",
+        )
+        for name in targets
+        if name != REMAINDER
     }
     is_named = own.is_named and set(wanted) <= set(own.clips)
     return replace(own, clips=wanted, is_named=is_named)
@@ -215,5 +253,14 @@ def find_stems_tasks(
     for material in materials:
         stems = stem_set(material.folder, targets)
         on = f"{recognize(material.folder).name}, {split}"
-        tasks += [StemsTask(song, stems, on, excerpt, material.place) for song in material.songs]
+        tasks += [
+            StemsTask(
+                song,
+                stems,
+                on,
+                excerpt,
+                material.place,
+            )
+            for song in material.songs
+        ]
     return tasks

@@ -63,7 +63,11 @@ def print_report(report: Report, console: Console) -> None:
         console.print(_edge_table(report))
 
 
-def print_scores(scores: Sequence[Score], title: str, console: Console) -> None:
+def print_scores(
+    scores: Sequence[Score],
+    title: str,
+    console: Console,
+) -> None:
     """Print one row per score, named by its method."""
     heads = (f">{HEADS[name]}" for name in OWN_HEADS)
     table = WholeTable("conditions", "target", *heads, title=title, n_keys=2)
@@ -72,11 +76,22 @@ def print_scores(scores: Sequence[Score], title: str, console: Console) -> None:
     console.print(table)
 
 
-def _song_table(title: str, target: str, scores: Sequence[Score]) -> WholeTable:
+def _song_table(
+    title: str,
+    target: str,
+    scores: Sequence[Score],
+) -> WholeTable:
     """One row per song or voice, the other methods' edges beside it, and the mean."""
     known = {score.method for score in scores}
     beside = [
-        method for method in (NMF, BASELINES.get(target, ""), ORACLE, BINARY) if method in known
+        method
+        for method in (
+            NMF,
+            BASELINES.get(target, ""),
+            ORACLE,
+            BINARY,
+        )
+        if method in known
     ]
     key = "\nvoice" if scores[0].voice else "\nsong"
     first, *others = (HEADS[name] for name in OWN_HEADS)
@@ -85,14 +100,21 @@ def _song_table(title: str, target: str, scores: Sequence[Score]) -> WholeTable:
     table = WholeTable(key, *own, *methods, title=f"{target}, {title} (dB)")
     for name in dict.fromkeys(score.voice or score.song for score in scores):
         table.add_row(
-            name, *_row([score for score in scores if (score.voice or score.song) == name], beside)
+            name,
+            *_row(
+                [score for score in scores if (score.voice or score.song) == name],
+                beside,
+            ),
         )
     table.add_section()
     table.add_row("mean", *_row(scores, beside), style="bold")
     return table
 
 
-def _row(scores: Sequence[Score], beside: Sequence[str]) -> list[str]:
+def _row(
+    scores: Sequence[Score],
+    beside: Sequence[str],
+) -> list[str]:
     """Cells of the separator, and the edges of other methods, each the mean of its scores."""
     own, *others = ([s for s in scores if s.method == method] for method in (OWN, *beside))
     return [
@@ -172,7 +194,13 @@ def _stems_table(report: Report) -> WholeTable:
         for row in found:
             figures = (_number(row[name], 2) for name in names)
             table.add_row(f"  {row['target']}", str(row["n"]), *figures)
-        means = (_number(_mean([row[name] for row in found]), 2) for name in names)
+        means = (
+            _number(
+                _mean([row[name] for row in found]),
+                2,
+            )
+            for name in names
+        )
         table.add_row("  mean of the stems", "", *means)
     return table
 
@@ -189,17 +217,32 @@ def _absence_table(absences: Sequence[Absence]) -> WholeTable:
     heads = (">dB of the mixture", ">dBFS")
     table = WholeTable("target", "song", *heads, title=title, n_keys=2)
     loudest: dict[tuple[str, str], Absence] = {}
-    for row in sorted(absences, key=lambda row: (row.target, row.song, row.leakage_db)):
+    for row in sorted(
+        absences,
+        key=lambda row: (
+            row.target,
+            row.song,
+            row.leakage_db,
+        ),
+    ):
         loudest[row.target, row.song] = row
     for row in loudest.values():
         table.add_row(row.target, row.song, f"{row.leakage_db:.1f}", f"{row.leakage_dbfs:.1f}")
     table.add_section()
     worst = [max(row.leakage_db for row in absences), max(row.leakage_dbfs for row in absences)]
-    table.add_row("worst", "", *(f"{level:.1f}" for level in worst), style="bold")
+    table.add_row(
+        "worst",
+        "",
+        *(f"{level:.1f}" for level in worst),
+        style="bold",
+    )
     return table
 
 
-def _cells(figures: Score | Figures, names: Sequence[str]) -> list[str]:
+def _cells(
+    figures: Score | Figures,
+    names: Sequence[str],
+) -> list[str]:
     return [_number(getattr(figures, name)) for name in names]
 
 

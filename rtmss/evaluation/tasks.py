@@ -71,7 +71,10 @@ class VoiceTask:
         # Where the song's own voice is loudest says nothing of the other one.
         excerpt = replace(self.excerpt, loudest="")
         piece = read_song(self.song, evaluator.sample_rate, excerpt)
-        return evaluator.evaluate(lay_voice(piece, self.voice, evaluator.sample_rate), ["vocals"])
+        return evaluator.evaluate(
+            lay_voice(piece, self.voice, evaluator.sample_rate),
+            ["vocals"],
+        )
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,12 @@ class Material:
     place: str = ""
 
     @classmethod
-    def open(cls, folder: Path, split: str, place: str = "") -> Material:
+    def open(
+        cls,
+        folder: Path,
+        split: str,
+        place: str = "",
+    ) -> Material:
         """List what a folder holds.
 
         Raises:
@@ -95,7 +103,10 @@ class Material:
         return cls(folder, tuple(find_songs(folder, split)), recordings, place)
 
 
-def choose(materials: Sequence[Material], names: Sequence[str]) -> list[Material]:
+def choose(
+    materials: Sequence[Material],
+    names: Sequence[str],
+) -> list[Material]:
     """Several folders with the songs of certain names alone, which need not be in every folder.
 
     Raises:
@@ -103,7 +114,10 @@ def choose(materials: Sequence[Material], names: Sequence[str]) -> list[Material
     """
     songs = choose_songs([song for material in materials for song in material.songs], names)
     return [
-        replace(material, songs=tuple(song for song in songs if song in material.songs))
+        replace(
+            material,
+            songs=tuple(song for song in songs if song in material.songs),
+        )
         for material in materials
     ]
 
@@ -157,7 +171,12 @@ def find_unseen_tasks(
     """
     unseen = find_unseen(materials, clips)
     wanted = tuple(
-        find(name, {name: name for name in unseen}, "target") for name in targets or unseen
+        find(
+            name,
+            {name: name for name in unseen},
+            "target",
+        )
+        for name in targets or unseen
     )
     tasks: list[Task] = [
         SongTask(song, wanted, excerpt, material.place)

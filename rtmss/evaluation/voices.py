@@ -20,7 +20,10 @@ Voice = tuple[Recording, ...]
 """Recordings of one voice alone."""
 
 
-def find_voices(recordings: Sequence[Recording], known: Collection[str]) -> list[Voice]:
+def find_voices(
+    recordings: Sequence[Recording],
+    known: Collection[str],
+) -> list[Voice]:
     """The voices that are recorded alone, by name.
 
     Args:
@@ -51,7 +54,10 @@ def lends(song: Song) -> bool:
     return "vocals" in families and "other" not in families
 
 
-def pair_voices(voices: Sequence[Voice], songs: Sequence[Song]) -> Iterator[tuple[Voice, Song]]:
+def pair_voices(
+    voices: Sequence[Voice],
+    songs: Sequence[Song],
+) -> Iterator[tuple[Voice, Song]]:
     """Two backings for each voice, taken in turn from the songs that lend theirs."""
     lenders = [song for song in songs if lends(song)]
     for index, voice in enumerate(voices):
@@ -75,10 +81,26 @@ def lay_voice(song: Piece, voice: Voice, sample_rate: int) -> Piece:
     backing = add(stems.values())
     n = backing.shape[-1]
     mono = np.concatenate([recording.read(sample_rate).mean(0) for recording in voice])[:n]
-    audio = as_stereo(np.pad(mono, (0, n - len(mono)))[None])
+    audio = as_stereo(
+        np.pad(
+            mono,
+            (0, n - len(mono)),
+        )[None]
+    )
     wanted = sounding_level(backing, sample_rate) * 10 ** (-VOICE_BELOW_DB / 20)
-    audio = audio * np.float32(wanted / max(sounding_level(audio, sample_rate), 1e-9))
-    gain = np.float32(min(1.0, 0.98 / np.abs(backing + audio).max()))
+    audio = audio * np.float32(
+        wanted
+        / max(
+            sounding_level(audio, sample_rate),
+            1e-9,
+        )
+    )
+    gain = np.float32(
+        min(
+            1.0,
+            0.98 / np.abs(backing + audio).max(),
+        )
+    )
     parts = {name: part * gain for name, part in (stems | {"vocals": audio}).items()}
     return replace(
         song,

@@ -70,7 +70,10 @@ def as_block(block: ArrayLike, hop: int) -> Audio:
     return _scaled(array)
 
 
-def _check_shape(array: np.ndarray[Any, Any], expected: str) -> None:
+def _check_shape(
+    array: np.ndarray[Any, Any],
+    expected: str,
+) -> None:
     """Refuse what has not one or two rows.
 
     Raises:
@@ -116,7 +119,10 @@ def check_rate(sample_rate: Any) -> int:
     return int(sample_rate)
 
 
-def _numbers(audio: ArrayLike, name: str) -> np.ndarray[Any, Any]:
+def _numbers(
+    audio: ArrayLike,
+    name: str,
+) -> np.ndarray[Any, Any]:
     """An array of numbers, of whatever shape.
 
     Raises:
@@ -138,7 +144,10 @@ def _numbers(audio: ArrayLike, name: str) -> np.ndarray[Any, Any]:
     return array
 
 
-def _of_list(audio: Any, name: str) -> np.ndarray[Any, Any]:
+def _of_list(
+    audio: Any,
+    name: str,
+) -> np.ndarray[Any, Any]:
     """A list's numbers as floats: they have no type that says what full scale is."""
     try:
         array = np.asarray(audio)
@@ -149,7 +158,10 @@ def _of_list(audio: Any, name: str) -> np.ndarray[Any, Any]:
     return array
 
 
-def _of_foreign(audio: Any, name: str) -> np.ndarray[Any, Any]:
+def _of_foreign(
+    audio: Any,
+    name: str,
+) -> np.ndarray[Any, Any]:
     """The numbers of another library's array, such as a tensor of torch."""
     detach = getattr(audio, "detach", None)
     try:

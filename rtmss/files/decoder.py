@@ -84,7 +84,12 @@ class _Seekable:
 class Decoder:
     """Decodes from the beginning to the end."""
 
-    def __init__(self, file: BinaryIO, note: Note, stream: int = 0) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        note: Note,
+        stream: int = 0,
+    ) -> None:
         """Find the stream and decode its first frame.
 
         Args:
@@ -207,7 +212,10 @@ class Decoder:
     def _lose(self, packet: Packet[Any]) -> None:
         """Remember a packet that cannot be decoded, unless it is a tag between or after frames."""
         head = bytes(packet)[:8]
-        first, mask = _SYNC.get(self.format_name, (head[0], 0))
+        first, mask = _SYNC.get(
+            self.format_name,
+            (head[0], 0),
+        )
         is_frame = head[0] == first and head[1:2] and head[1] & mask == mask
         if is_frame:
             self._lost.append(packet)

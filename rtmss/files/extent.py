@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 MAX_CHUNKS = 1 << 16
 """Chunks looked at; a file with more is believed."""
-_SLACK_SECONDS = {"ape": 0.0, "tak": 0.0, "tta": 0.0, "wv": 0.0, "ogg": 0.1}
+_SLACK_SECONDS = {
+    "ape": 0.0,
+    "tak": 0.0,
+    "tta": 0.0,
+    "wv": 0.0,
+    "ogg": 0.1,
+}
 """Containers that say how long they are, and how much less may come: Opus counts what is
 skipped.
 """
@@ -45,7 +51,10 @@ def ends_early(file: BinaryIO, format_name: str) -> bool:
         format_name: as FFmpeg calls the container.
     """
     size = file.seek(0, 2)
-    look = next((look for names, look in _LOOKS if names & set(format_name.split(","))), None)
+    look = next(
+        (look for names, look in _LOOKS if names & set(format_name.split(","))),
+        None,
+    )
     return look is not None and look(file, size)
 
 
@@ -78,7 +87,10 @@ def _riff(file: BinaryIO, size: int) -> bool:
     long_size = None
     for chunk, start in _chunks(file, size, 12, "<4sI"):
         if chunk.kind == b"ds64":
-            long_size = struct.unpack("<Q", _bytes(file, start + 16, 8, b"\0"))[0]
+            long_size = struct.unpack(
+                "<Q",
+                _bytes(file, start + 16, 8, b"\0"),
+            )[0]
         if chunk.kind == b"data":
             if long_size is not None:
                 return bool(start + 8 + long_size > size)
@@ -90,7 +102,14 @@ def _riff(file: BinaryIO, size: int) -> bool:
 
 def _left_out_of_riff(file: BinaryIO, size: int) -> str:
     """Another sound, or something that is no chunk, after the sound of a WAV."""
-    end = min(size, 8 + struct.unpack("<I", _bytes(file, 4, 4, b"\0"))[0])
+    end = min(
+        size,
+        8
+        + struct.unpack(
+            "<I",
+            _bytes(file, 4, 4, b"\0"),
+        )[0],
+    )
     after: list[Chunk] = []
     for chunk, start in _chunks(file, size, 12, "<4sI"):
         if chunk.kind == b"data" and not _is_announced(chunk.end - start - 8):
@@ -126,19 +145,31 @@ def _caf(file: BinaryIO, size: int) -> bool:
 
 def _wave64(file: BinaryIO, size: int) -> bool:
     chunks = _chunks(file, size, 40, "<16sq", is_whole=True, multiple=8)
-    sound = next((chunk for chunk, _ in chunks if chunk.kind.startswith(b"data")), None)
+    sound = next(
+        (chunk for chunk, _ in chunks if chunk.kind.startswith(b"data")),
+        None,
+    )
     return sound is not None and sound.end > size
 
 
 def _asf(file: BinaryIO, size: int) -> bool:
-    header = struct.unpack("<q", _bytes(file, 16, 8, b"\0"))[0]
+    header = struct.unpack(
+        "<q",
+        _bytes(file, 16, 8, b"\0"),
+    )[0]
     start = max(header, 24)
-    data = struct.unpack("<q", _bytes(file, start + 16, 8, b"\0"))[0]
+    data = struct.unpack(
+        "<q",
+        _bytes(file, start + 16, 8, b"\0"),
+    )[0]
     return bool(data > 50 and start + data > size)
 
 
 def _au(file: BinaryIO, size: int) -> bool:
-    _, start, length = struct.unpack(">4sII", _bytes(file, 0, 12, b"\0"))
+    _, start, length = struct.unpack(
+        ">4sII",
+        _bytes(file, 0, 12, b"\0"),
+    )
     return _is_announced(length) and start + length > size
 
 
@@ -170,7 +201,10 @@ def _matroska(file: BinaryIO, size: int) -> bool:
     )
 
 
-def _ebml_size(head: bytes, at: int) -> tuple[int | None, int]:
+def _ebml_size(
+    head: bytes,
+    at: int,
+) -> tuple[int | None, int]:
     """A size of variable length, None if unknown, and the bytes that it takes."""
     first = head[at] if at < len(head) else 0
     n = 9 - first.bit_length()
@@ -204,7 +238,10 @@ def _mp3(file: BinaryIO, size: int) -> bool:
     """A Xing, Info or VBRI header counts the bytes from its own frame on."""
     start = skip_id3(file)
     head = _bytes(file, start, 512)
-    place = max(head.find(b"Xing", 0, 64), head.find(b"Info", 0, 64))
+    place = max(
+        head.find(b"Xing", 0, 64),
+        head.find(b"Info", 0, 64),
+    )
     if place > 0:
         flags = int.from_bytes(head[place + 4 : place + 8])
         at = place + 8 + 4 * (flags & 1)
@@ -215,7 +252,10 @@ def _mp3(file: BinaryIO, size: int) -> bool:
 
 def _voc(file: BinaryIO, size: int) -> bool:
     """Blocks; the last is of kind 0, a single byte."""
-    position = struct.unpack("<H", _bytes(file, 20, 2, b"\0"))[0]
+    position = struct.unpack(
+        "<H",
+        _bytes(file, 20, 2, b"\0"),
+    )[0]
     for _ in range(MAX_CHUNKS):
         head = _bytes(file, position, 4)
         if head[:1] == b"\0":
@@ -230,7 +270,18 @@ def _flv(file: BinaryIO, size: int) -> bool:
     """Every tag is followed by its size."""
     length = int.from_bytes(_bytes(file, size - 4, 4))
     start = size - 4 - length
-    return start < 13 or int.from_bytes(_bytes(file, start + 1, 3)) + 11 != length
+    return (
+        start < 13
+        or int.from_bytes(
+            _bytes(
+                file,
+                start + 1,
+                3,
+            )
+        )
+        + 11
+        != length
+    )
 
 
 def _mpegts(_: BinaryIO, size: int) -> bool:
@@ -272,7 +323,10 @@ def _chunks(
     for _ in range(MAX_CHUNKS):
         if position + n_head > size:
             return
-        kind, length = struct.unpack(layout, _bytes(file, position, n_head, b"\0"))
+        kind, length = struct.unpack(
+            layout,
+            _bytes(file, position, n_head, b"\0"),
+        )
         end = position + length + (0 if is_whole else n_head)
         yield Chunk(kind, end), position
         if length < (n_head if is_whole else 0):
@@ -280,8 +334,14 @@ def _chunks(
         position = end + -end % multiple
 
 
-def _find(chunks: Iterator[tuple[Chunk, int]], kind: bytes) -> Chunk | None:
-    return next((chunk for chunk, _ in chunks if chunk.kind == kind), None)
+def _find(
+    chunks: Iterator[tuple[Chunk, int]],
+    kind: bytes,
+) -> Chunk | None:
+    return next(
+        (chunk for chunk, _ in chunks if chunk.kind == kind),
+        None,
+    )
 
 
 def _is_announced(length: int) -> bool:
@@ -289,7 +349,12 @@ def _is_announced(length: int) -> bool:
     return length > 0 and all(abs(length - unknown) > _PIPE_ROUNDING for unknown in _PIPE_SIZES)
 
 
-def _bytes(file: BinaryIO, position: int, n: int, fill: bytes = b"") -> bytes:
+def _bytes(
+    file: BinaryIO,
+    position: int,
+    n: int,
+    fill: bytes = b"",
+) -> bytes:
     """`n` bytes from a position on, filled up if there are fewer."""
     file.seek(position)
     return file.read(n).ljust(n, fill) if fill else file.read(n)

@@ -154,7 +154,10 @@ def resample(audio: Audio, rate: int, new_rate: int) -> Audio:
     """(C, S) at `rate` -> (C, S') at `new_rate`, in Hz."""
     if rate == new_rate:
         return audio
-    return np.ascontiguousarray(soxr.resample(audio.T, rate, new_rate).T, dtype=np.float32)
+    return np.ascontiguousarray(
+        soxr.resample(audio.T, rate, new_rate).T,
+        dtype=np.float32,
+    )
 
 
 def _open(path: Path) -> BinaryIO:

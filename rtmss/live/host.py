@@ -75,7 +75,12 @@ class RefusedError(Exception):
 class Supervised:
     """One process that is to run always."""
 
-    def __init__(self, name: str, start: Callable[[], Process], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        start: Callable[[], Process],
+        say: Callable[[str], None],
+    ) -> None:
         self.name, self._start, self._say = name, start, say
         self.process: Process = start()
         self.started = time.monotonic()
@@ -102,7 +107,10 @@ class Supervised:
                 raise RefusedError  # it has said why
             was_calm = now - self.started > CALM_SECONDS
             pause = PAUSES_SECONDS[0 if was_calm else self._n_failures]
-            self._n_failures = min(1 if was_calm else self._n_failures + 1, len(PAUSES_SECONDS) - 1)
+            self._n_failures = min(
+                1 if was_calm else self._n_failures + 1,
+                len(PAUSES_SECONDS) - 1,
+            )
             self._due, self.is_down = now + pause, True
             reason = problem or ENDINGS.get(code or 0, f"ended with status {code}")
             self._say(f"{self.name} {reason}; starting it again in {pause:g} s")
@@ -157,7 +165,12 @@ class Watched(Supervised):
         return f"has been silent for {still:.1f} s" if still > self._patience else ""
 
 
-def run_host(options: HostOptions, scene: Scene, preset: str, say: Callable[[str], None]) -> int:
+def run_host(
+    options: HostOptions,
+    scene: Scene,
+    preset: str,
+    say: Callable[[str], None],
+) -> int:
     """Play until somebody says stop; returns the exit status.
 
     Args:
@@ -289,12 +302,23 @@ class _Host:
         """1 if the host has ended because there is no song."""
         return int(self._loader is not None and self._loader.has_failed)
 
-    def _watch(self, name: str, start: Callable[[], Process], beating: str = "") -> Watched:
+    def _watch(
+        self,
+        name: str,
+        start: Callable[[], Process],
+        beating: str = "",
+    ) -> Watched:
         """Start a process whose signs of life are these beats, or the engine's."""
         shared = self._shared
         read = partial(shared.n_beats, beating) if beating else lambda: shared.read()[0].hop_seconds
         patience = PATIENCE_SECONDS if beating else 2 * SILENT_SECONDS
-        child = Watched(name, start, self._say, Pulse(read, self._clock), patience)
+        child = Watched(
+            name,
+            start,
+            self._say,
+            Pulse(read, self._clock),
+            patience,
+        )
         self._watched.append(child)
         return child
 

@@ -89,7 +89,16 @@ class ControlOptions(ProcessOptions):
     """What the control side is started with."""
 
     model_id: str
-    largest_norm: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    largest_norm: (
+        Annotated[
+            float,
+            Field(
+                gt=0,
+                allow_inf_nan=False,
+            ),
+        ]
+        | None
+    ) = None
     """No condition may be longer; None where that is not known."""
     library: Path
     """The user's folder of presets."""

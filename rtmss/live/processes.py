@@ -105,8 +105,17 @@ class ForkServer:
         ours.setblocking(False)
         with theirs:
             handle = theirs.fileno()
-            command = [*_MODULE, "rtmss.live.realtime.forkserver", str(handle), str(os.getpid())]
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=[handle])
+            command = [
+                *_MODULE,
+                "rtmss.live.realtime.forkserver",
+                str(handle),
+                str(os.getpid()),
+            ]
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                pass_fds=[handle],
+            )
         self._channel, self.is_warm = ours, False
 
 
@@ -184,5 +193,14 @@ def end_all(processes: list[Process], seconds: float = 2.0) -> None:
             process.kill()
 
 
-def _start_module(module: str, options: ProcessOptions, stdin: int | None = None) -> Process:
-    return Command(subprocess.Popen([*_MODULE, module, options.to_text()], stdin=stdin))
+def _start_module(
+    module: str,
+    options: ProcessOptions,
+    stdin: int | None = None,
+) -> Process:
+    return Command(
+        subprocess.Popen(
+            [*_MODULE, module, options.to_text()],
+            stdin=stdin,
+        )
+    )

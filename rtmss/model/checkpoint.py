@@ -26,7 +26,11 @@ class CheckpointError(UserError):
     """A weights file that cannot be used; the message says what it is and what was expected."""
 
 
-def save_model(path: Path, model: SeparatorModel, notes: dict[str, str] | None = None) -> str:
+def save_model(
+    path: Path,
+    model: SeparatorModel,
+    notes: dict[str, str] | None = None,
+) -> str:
     """Write the weights of `model`, in half precision where nothing is lost to the ear, and return
     their model id.
 
@@ -54,7 +58,10 @@ def save_model(path: Path, model: SeparatorModel, notes: dict[str, str] | None =
     return model_id
 
 
-def load_model(path: Path, stft: StftConfig | None = None) -> tuple[SeparatorModel, str]:
+def load_model(
+    path: Path,
+    stft: StftConfig | None = None,
+) -> tuple[SeparatorModel, str]:
     """Read weights written by `save_model`: the model, ready to infer, and its id.
 
     Args:
@@ -157,7 +164,10 @@ def grow_model(path: Path, config: SeparatorConfig) -> SeparatorModel:
     return model
 
 
-def _model_id(tensors: dict[str, torch.Tensor], config: str) -> str:
+def _model_id(
+    tensors: dict[str, torch.Tensor],
+    config: str,
+) -> str:
     digest = hashlib.sha256(config.encode())
     for name in sorted(tensors):
         digest.update(name.encode())

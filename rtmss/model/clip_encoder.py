@@ -41,12 +41,23 @@ class ClipEncoder(nn.Module):
             ]
         self.layers = nn.Sequential(*layers)
         n_rest = math.ceil(config.n_mels / 2 ** len(config.channels))
-        self.project = nn.Linear(2 * config.channels[-1] * n_rest, config.n_embedding)
+        self.project = nn.Linear(
+            2 * config.channels[-1] * n_rest,
+            config.n_embedding,
+        )
 
     def forward(self, audio: Tensor) -> Tensor:
         """(B, S) mono audio at any level, all of one length -> (B, E) of length 1 each."""
         config = self.config
-        level = audio.square().mean(-1, keepdim=True).sqrt().clamp_min(1e-6)
+        level = (
+            audio.square()
+            .mean(
+                -1,
+                keepdim=True,
+            )
+            .sqrt()
+            .clamp_min(1e-6)
+        )
         spectrum = torch.stft(
             audio / level,
             config.n_fft,
@@ -57,8 +68,14 @@ class ClipEncoder(nn.Module):
         )
         mel = torch.log1p(10 * (self.filterbank @ spectrum.abs()))  # (B, n_mels, frames)
         x = self.layers(mel[:, None] - 2.0).flatten(1, 2)
-        pooled = torch.cat([x.mean(-1), x.amax(-1)], dim=-1)
-        return nn.functional.normalize(self.project(pooled).float(), dim=-1)
+        pooled = torch.cat(
+            [x.mean(-1), x.amax(-1)],
+            dim=-1,
+        )
+        return nn.functional.normalize(
+            self.project(pooled).float(),
+            dim=-1,
+        )
 
     @torch.no_grad()
     def embed_clip(self, audio: Tensor) -> Tensor:
@@ -66,7 +83,10 @@ class ClipEncoder(nn.Module):
         length.
         """
         segments = segment_clip(audio, round(self.config.segment_seconds * self.sample_rate))
-        return nn.functional.normalize(self(segments).mean(0), dim=-1)
+        return nn.functional.normalize(
+            self(segments).mean(0),
+            dim=-1,
+        )
 
 
 class ConditionHead(nn.Module):
@@ -80,7 +100,13 @@ class ConditionHead(nn.Module):
         """Two of (..., E), zeros where a side has no clips -> (..., n_condition)."""
         # Entries of a unit vector are small; at the size of one the condition is heard from the
         # first step of training.
-        embeddings = torch.cat([positive, negative], dim=-1) * positive.shape[-1] ** 0.5
+        embeddings = (
+            torch.cat(
+                [positive, negative],
+                dim=-1,
+            )
+            * positive.shape[-1] ** 0.5
+        )
         return torch.relu(self.project(embeddings))
 
     @property
@@ -102,7 +128,16 @@ def segment_clip(audio: Tensor, length: int) -> Tensor:
     if audio.shape[0] <= length:
         return audio[None]
     n = math.ceil((audio.shape[0] - length) / (length / 2)) + 1
-    starts = torch.linspace(0, audio.shape[0] - length, n).round().long().tolist()
+    starts = (
+        torch.linspace(
+            0,
+            audio.shape[0] - length,
+            n,
+        )
+        .round()
+        .long()
+        .tolist()
+    )
     segments = torch.stack([audio[start : start + length] for start in starts])
     energy = segments.square().mean(-1)
     return segments[energy >= 1e-3 * energy.max()]
@@ -114,13 +149,32 @@ def mel_filterbank(n_bins: int, n_mels: int, sample_rate: int) -> Tensor:
     """
     top = min(16000.0, sample_rate / 2)
     low, high = (2595 * math.log10(1 + f / 700) for f in (30.0, top))
-    edges = 700 * (10 ** (torch.linspace(low, high, n_mels + 2, dtype=torch.float64) / 2595) - 1)
+    edges = 700 * (
+        10
+        ** (
+            torch.linspace(
+                low,
+                high,
+                n_mels + 2,
+                dtype=torch.float64,
+            )
+            / 2595
+        )
+        - 1
+    )
     bins = torch.linspace(0, sample_rate / 2, n_bins, dtype=torch.float64)
     left, centre, right = edges[:-2, None], edges[1:-1, None], edges[2:, None]
     triangles = torch.minimum(
         (bins - left) / (centre - left), (right - bins) / (right - centre)
     ).clamp_min(0)
     # A band narrower than a bin takes its nearest bin rather than nothing.
-    nearest = torch.nn.functional.one_hot((bins - centre).abs().argmin(1), n_bins).double()
-    triangles = torch.where(triangles.sum(1, keepdim=True) > 0, triangles, nearest)
+    nearest = torch.nn.functional.one_hot(
+        (bins - centre).abs().argmin(1),
+        n_bins,
+    ).double()
+    triangles = torch.where(
+        triangles.sum(1, keepdim=True) > 0,
+        triangles,
+        nearest,
+    )
     return (triangles / triangles.sum(1, keepdim=True)).float()

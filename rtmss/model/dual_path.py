@@ -32,7 +32,13 @@ class GatedPath(nn.Module):
 
     bands: Tensor
 
-    def __init__(self, n_channels: int, n_hidden: int, n_bands: int, longest: float) -> None:
+    def __init__(
+        self,
+        n_channels: int,
+        n_hidden: int,
+        n_bands: int,
+        longest: float,
+    ) -> None:
         """`longest` is the time constant, in steps, of the slowest hidden unit at the start of
         training.
         """
@@ -54,7 +60,10 @@ class GatedPath(nn.Module):
         added.
         """
         rows = x.permute(0, 2, 3, 1)
-        logit, value, gate = self._gates(rows, film).chunk(3, dim=-1)
+        logit, value, gate = self._gates(rows, film).chunk(
+            3,
+            dim=-1,
+        )
         keep = torch.sigmoid(logit.float())
         states = recur(keep, (1 - keep) * value.float())
         y: Tensor = self.project(states.to(gate.dtype) * nn.functional.silu(gate))
@@ -77,15 +86,36 @@ class GatedPath(nn.Module):
         Its gradient needs no sums over frames of its own, which would cost more than the product.
         """
         batch, n_frames, n_bands, _ = normed.shape
-        bands = self.bands.to(normed.dtype).expand(batch, n_frames, -1, -1)
+        bands = self.bands.to(normed.dtype).expand(
+            batch,
+            n_frames,
+            -1,
+            -1,
+        )
         weight = self.gates.weight.t()
         bias: Tensor = self.bias
         if film is not None:
             scale, shift = film
             bias = bias + (shift @ weight)[:, None]
             weight = weight * (1 + scale[:, :, None])
-        both = torch.cat([weight.expand(batch, -1, -1), bias.expand(batch, -1, -1)], dim=1)
-        product = torch.cat([normed, bands], dim=-1).flatten(1, 2) @ both
+        both = torch.cat(
+            [
+                weight.expand(
+                    batch,
+                    -1,
+                    -1,
+                ),
+                bias.expand(batch, -1, -1),
+            ],
+            dim=1,
+        )
+        product = (
+            torch.cat(
+                [normed, bands],
+                dim=-1,
+            ).flatten(1, 2)
+            @ both
+        )
         gates: Tensor = torch.unflatten(product, 1, (n_frames, n_bands))
         return gates
 
@@ -93,7 +123,13 @@ class GatedPath(nn.Module):
 class DualPath(nn.Module):
     """A recurrence over frames, then one over bands in both directions."""
 
-    def __init__(self, n_channels: int, n_hidden: int, n_bands: int, dilation: int = 1) -> None:
+    def __init__(
+        self,
+        n_channels: int,
+        n_hidden: int,
+        n_bands: int,
+        dilation: int = 1,
+    ) -> None:
         super().__init__()
         self.n_hidden = n_hidden
         self.n_bands = n_bands
@@ -105,7 +141,12 @@ class DualPath(nn.Module):
         """(B, D, F, H) of silence."""
         return torch.zeros(batch, self.dilation, self.n_bands, self.n_hidden)
 
-    def forward(self, x: Tensor, hidden: Tensor, film: Film | None = None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        x: Tensor,
+        hidden: Tensor,
+        film: Film | None = None,
+    ) -> tuple[Tensor, Tensor]:
         """x: (B, C, T, F), hidden: (B, D, F, H) -> (B, C, T, F), next hidden."""
         start = hidden.float()
         latest = start
@@ -113,7 +154,10 @@ class DualPath(nn.Module):
         def over_frames(keep: Tensor, new: Tensor) -> Tensor:
             nonlocal latest
             states = scan(keep, new, start, 1)
-            latest = torch.cat([start, states], dim=1)[:, -self.dilation :]
+            latest = torch.cat(
+                [start, states],
+                dim=1,
+            )[:, -self.dilation :]
             return states
 
         x = self.over_frames(x, film, over_frames)
@@ -127,6 +171,17 @@ def _both_ways(keep: Tensor, new: Tensor) -> Tensor:
     sizes = [half, keep.shape[-1] - half]
     kept_up, kept_down = torch.split(keep, sizes, dim=-1)
     new_up, new_down = torch.split(new, sizes, dim=-1)
-    up = scan(kept_up, new_up, torch.zeros_like(new_up[:, :, :1]), 2)
-    down = scan(kept_down, new_down, torch.zeros_like(new_down[:, :, :1]), 2, backwards=True)
+    up = scan(
+        kept_up,
+        new_up,
+        torch.zeros_like(new_up[:, :, :1]),
+        2,
+    )
+    down = scan(
+        kept_down,
+        new_down,
+        torch.zeros_like(new_down[:, :, :1]),
+        2,
+        backwards=True,
+    )
     return torch.cat([up, down], dim=-1)

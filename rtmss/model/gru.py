@@ -32,20 +32,37 @@ def run_gru(gru: nn.GRU, x: Tensor, hidden: Tensor) -> Tensor:
     if x.is_cuda:
         # Autocast would make it float16, in which small gradients are lost.
         with torch.autocast("cuda", enabled=False):
-            y, _ = gru(x.float(), hidden[None].float())
+            y, _ = gru(
+                x.float(),
+                hidden[None].float(),
+            )
         return y
     if not torch.is_grad_enabled() or torch.compiler.is_exporting():
         y, _ = gru(x, hidden[None].to(x.dtype))
         return y
     given_weight, weight, given_bias, bias = gru.parameters()
-    given = nn.functional.linear(x.transpose(0, 1), given_weight, given_bias)
-    states, _ = _gru(given.float(), hidden.float(), weight, bias)
+    given = nn.functional.linear(
+        x.transpose(0, 1),
+        given_weight,
+        given_bias,
+    )
+    states, _ = _gru(
+        given.float(),
+        hidden.float(),
+        weight,
+        bias,
+    )
     y = states.transpose(0, 1).to(given.dtype)
     return y
 
 
 @torch.library.custom_op("rtmss::gru", mutates_args=())
-def _gru(given: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+def _gru(
+    given: Tensor,
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+) -> tuple[Tensor, Tensor]:
     """(T, B, 3 H) input products, (B, H), (3 H, H), (3 H) -> (T, B, H) states and (4, T, B, H) what
     backward needs.
     """
@@ -60,13 +77,28 @@ def _gru(given: Tensor, hidden: Tensor, weight: Tensor, bias: Tensor) -> tuple[T
     transposed = weight.t().contiguous()
     for t in range(n_frames):
         torch.addmm(bias, hidden, transposed, out=kept)
-        torch.add(given[t, :, : 2 * n_hidden], kept[:, : 2 * n_hidden], out=gates[t]).sigmoid_()
+        torch.add(
+            given[t, :, : 2 * n_hidden],
+            kept[:, : 2 * n_hidden],
+            out=gates[t],
+        ).sigmoid_()
         kept_new[t] = kept[:, 2 * n_hidden :]
         torch.addcmul(
             given[t, :, 2 * n_hidden :], gates[t, :, :n_hidden], kept_new[t], out=new[t]
         ).tanh_()
-        hidden = torch.lerp(new[t], hidden, gates[t, :, n_hidden:], out=states[t])
-    return states, torch.stack([*gates.chunk(2, dim=-1), kept_new, new])
+        hidden = torch.lerp(
+            new[t],
+            hidden,
+            gates[t, :, n_hidden:],
+            out=states[t],
+        )
+    return states, torch.stack(
+        [
+            *gates.chunk(2, dim=-1),
+            kept_new,
+            new,
+        ]
+    )
 
 
 @_gru.register_fake
@@ -96,7 +128,11 @@ def _gru_backward(
     carried = torch.zeros_like(gradient[0])
     for t in range(n_frames - 1, -1, -1):
         torch.add(gradient[t], carried, out=total[t + 1])
-        torch.mul(factors[t], total[t + 1][:, None], out=gates[t])
+        torch.mul(
+            factors[t],
+            total[t + 1][:, None],
+            out=gates[t],
+        )
         torch.mul(total[t + 1], update[t], out=carried)
         carried.addmm_(rows[t], weight)
     total[0] = carried
@@ -111,13 +147,21 @@ def _(gradient: Tensor, *_others: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def _keep_for_backward(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+def _keep_for_backward(
+    ctx: Any,
+    inputs: tuple[Tensor, ...],
+    output: tuple[Tensor, Tensor],
+) -> None:
     _, hidden, weight, _ = inputs
     ctx.save_for_backward(hidden, weight, *output)
     ctx.set_materialize_grads(True)
 
 
-def _backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _backward(
+    ctx: Any,
+    gradient: Tensor,
+    _: Tensor,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     hidden, weight, states, gates = ctx.saved_tensors
     reset, update, kept_new, new = gates.unbind(0)
     before = torch.cat([hidden[None], states[:-1]])
@@ -125,9 +169,17 @@ def _backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Te
     of_reset = of_new * kept_new * reset * (1 - reset)
     of_update = (before - new) * update * (1 - update)
     factors = torch.stack([of_reset, of_update, of_new * reset], dim=2)
-    total, recurrent = _gru_backward(gradient.contiguous(), factors, update.contiguous(), weight)
+    total, recurrent = _gru_backward(
+        gradient.contiguous(),
+        factors,
+        update.contiguous(),
+        weight,
+    )
     n_hidden = hidden.shape[1]
-    given = torch.cat([recurrent[..., : 2 * n_hidden], total[1:] * of_new], dim=-1)
+    given = torch.cat(
+        [recurrent[..., : 2 * n_hidden], total[1:] * of_new],
+        dim=-1,
+    )
     rows = recurrent.flatten(0, 1)
     return given, total[0], rows.t() @ before.flatten(0, 1), rows.sum(0)
 

@@ -15,7 +15,14 @@ import torch
 from torch import Tensor
 
 
-def scan(keep: Tensor, new: Tensor, start: Tensor, axis: int, *, backwards: bool = False) -> Tensor:
+def scan(
+    keep: Tensor,
+    new: Tensor,
+    start: Tensor,
+    axis: int,
+    *,
+    backwards: bool = False,
+) -> Tensor:
     """Run `state[t] = keep[t] * state[t - D] + new[t]`.
 
     Args:
@@ -57,7 +64,10 @@ def _by_pairs(
     keep = torch.cat(
         [keep, torch.ones_like(start)] if backwards else [torch.ones_like(start), keep], axis
     )
-    new = torch.cat([new, start] if backwards else [start, new], axis)
+    new = torch.cat(
+        [new, start] if backwards else [start, new],
+        axis,
+    )
     logarithm = keep.clamp_min(1e-30).log()
     total = logarithm.cumsum(axis)
     if backwards:
@@ -66,13 +76,21 @@ def _by_pairs(
     between = total.unsqueeze(axis + 1) - total.unsqueeze(axis)
     steps = torch.arange(n + 1)
     counts = steps[:, None] <= steps if backwards else steps[:, None] >= steps
-    counts = counts.view(*counts.shape, *[1] * (new.dim() - axis - 1))
+    counts = counts.view(
+        *counts.shape,
+        *[1] * (new.dim() - axis - 1),
+    )
     share = between.masked_fill(~counts, float("-inf")).exp()
     states = (share * new.unsqueeze(axis)).sum(axis + 1)
     return states.narrow(axis, 0 if backwards else 1, n)
 
 
-def _pieces(n: int, lag: int, *, backwards: bool) -> list[tuple[int, int]]:
+def _pieces(
+    n: int,
+    lag: int,
+    *,
+    backwards: bool,
+) -> list[tuple[int, int]]:
     """Start and length of the pieces of up to `lag` steps that are made at once, in their order."""
     pieces = [(first, min(lag, n - first)) for first in range(0, n, lag)]
     return [(n - first - length, length) for first, length in pieces] if backwards else pieces
@@ -87,15 +105,30 @@ def _step_by_step(
 ) -> Tensor:
     states = torch.empty_like(new)
     before = start
-    for first, length in _pieces(new.shape[axis], start.shape[axis], backwards=backwards):
+    for first, length in _pieces(
+        new.shape[axis],
+        start.shape[axis],
+        backwards=backwards,
+    ):
         kept, added, after = (x.narrow(axis, first, length) for x in (keep, new, states))
-        torch.addcmul(added, kept, before.narrow(axis, 0, length), out=after)
+        torch.addcmul(
+            added,
+            kept,
+            before.narrow(axis, 0, length),
+            out=after,
+        )
         before = after
     return states
 
 
 @torch.library.custom_op("rtmss::scan", mutates_args=())
-def _scan(keep: Tensor, new: Tensor, start: Tensor, axis: int, backwards: bool) -> Tensor:
+def _scan(
+    keep: Tensor,
+    new: Tensor,
+    start: Tensor,
+    axis: int,
+    backwards: bool,
+) -> Tensor:
     return _step_by_step(keep, new, start, axis, backwards=backwards)
 
 
@@ -112,7 +145,11 @@ def _scan_backward(
     of_new = torch.empty_like(states)
     of_keep = torch.empty_like(states)
     of_start = torch.zeros_like(start)
-    pieces = _pieces(states.shape[axis], start.shape[axis], backwards=backwards)
+    pieces = _pieces(
+        states.shape[axis],
+        start.shape[axis],
+        backwards=backwards,
+    )
     place, length = pieces[-1]
     of_new.narrow(axis, place, length).copy_(gradient.narrow(axis, place, length))
     for number in range(len(pieces) - 1, 0, -1):
@@ -122,7 +159,11 @@ def _scan_backward(
         before, asked, earlier = (
             x.narrow(axis, place, n_before) for x in (states, gradient, of_new)
         )
-        torch.mul(total, before.narrow(axis, 0, length), out=of_kept)
+        torch.mul(
+            total,
+            before.narrow(axis, 0, length),
+            out=of_kept,
+        )
         if n_before > length:
             earlier.copy_(asked)
         torch.addcmul(
@@ -130,8 +171,16 @@ def _scan_backward(
         )
     place, length = pieces[0]
     total, kept, of_kept = (x.narrow(axis, place, length) for x in (of_new, keep, of_keep))
-    torch.mul(total, start.narrow(axis, 0, length), out=of_kept)
-    torch.mul(total, kept, out=of_start.narrow(axis, 0, length))
+    torch.mul(
+        total,
+        start.narrow(axis, 0, length),
+        out=of_kept,
+    )
+    torch.mul(
+        total,
+        kept,
+        out=of_start.narrow(axis, 0, length),
+    )
     return of_keep, of_new, of_start
 
 
@@ -142,14 +191,32 @@ def _(
     return torch.empty_like(states), torch.empty_like(states), torch.empty_like(start)
 
 
-def _keep_for_backward(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _keep_for_backward(
+    ctx: Any,
+    inputs: tuple[Any, ...],
+    output: Tensor,
+) -> None:
     keep, _, start, ctx.axis, ctx.backwards = inputs
     ctx.save_for_backward(keep, start, output)
 
 
-def _backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(
+    ctx: Any,
+    gradient: Tensor,
+) -> tuple[Tensor | None, ...]:
     keep, start, states = ctx.saved_tensors
-    return *_scan_backward(gradient, keep, start, states, ctx.axis, ctx.backwards), None, None
+    return (
+        *_scan_backward(
+            gradient,
+            keep,
+            start,
+            states,
+            ctx.axis,
+            ctx.backwards,
+        ),
+        None,
+        None,
+    )
 
 
 _scan.register_autograd(_backward, setup_context=_keep_for_backward)

@@ -92,9 +92,17 @@ class SeparatorModel(nn.Module):
         Raises:
             ValueError: the number of samples is not a multiple of hop_length.
         """
-        frames, features, past, encoder = self.encode(audio, state.past, state.encoder)
+        frames, features, past, encoder = self.encode(
+            audio,
+            state.past,
+            state.encoder,
+        )
         if not condition.shape[1]:  # the inverse FFT refuses to do nothing
-            nothing = audio.new_zeros(audio.shape[0], 0, *audio.shape[1:])
+            nothing = audio.new_zeros(
+                audio.shape[0],
+                0,
+                *audio.shape[1:],
+            )
             return nothing, SeparatorState(past, encoder, state.targets)
         targets, target_state = self.decode(frames, features, condition, state.targets)
         return targets, SeparatorState(past, encoder, target_state)
@@ -111,16 +119,36 @@ class SeparatorModel(nn.Module):
         )
         return frames, features, past, state
 
-    def analyze(self, audio: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def analyze(
+        self,
+        audio: Tensor,
+        past: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """(B, C, T, F) the latest frames, those `n_ahead` before them, which are to be masked, and
         the next past.
         """
         stft, n = self.config.stft, self.config.unet.n_ahead * self.config.stft.hop_length
-        inputs, latest = analyze(audio, past[..., n:], self.analysis, stft)
+        inputs, latest = analyze(
+            audio,
+            past[..., n:],
+            self.analysis,
+            stft,
+        )
         if not n:
             return inputs, inputs, latest
-        samples, start = torch.cat([past, audio], dim=-1), past.shape[-1] - n
-        masked, _ = analyze(samples[..., start:-n], samples[..., :start], self.analysis, stft)
+        samples, start = (
+            torch.cat(
+                [past, audio],
+                dim=-1,
+            ),
+            past.shape[-1] - n,
+        )
+        masked, _ = analyze(
+            samples[..., start:-n],
+            samples[..., :start],
+            self.analysis,
+            stft,
+        )
         return inputs, masked, samples[..., audio.shape[-1] :]
 
     def decode(
@@ -146,16 +174,36 @@ class SeparatorModel(nn.Module):
             (B, N, C, T * hop_length).
         """
         _, frames, _ = self.analyze(audio, state.past)
-        masks = state.targets.masks[..., None, :].expand(-1, -1, -1, frames.shape[2], -1)
+        masks = state.targets.masks[..., None, :].expand(
+            -1,
+            -1,
+            -1,
+            frames.shape[2],
+            -1,
+        )
         return self.synthesize(
-            apply_masks(masks, to_planes(frames[..., 1:])), state.targets.overlap
+            apply_masks(
+                masks,
+                to_planes(frames[..., 1:]),
+            ),
+            state.targets.overlap,
         )[0]
 
-    def synthesize(self, planes: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
+    def synthesize(
+        self,
+        planes: Tensor,
+        overlap: Tensor,
+    ) -> tuple[Tensor, Tensor]:
         """(B, N, 2, C, T, bins) planes above DC -> (B, N, C, S) audio and the next overlap."""
         frames = torch.complex(*planes.unbind(2))
         return synthesize(
-            torch.nn.functional.pad(frames, (1, 0)), overlap, self.synthesis, self.config.stft
+            torch.nn.functional.pad(
+                frames,
+                (1, 0),
+            ),
+            overlap,
+            self.synthesis,
+            self.config.stft,
         )
 
 
@@ -180,6 +228,13 @@ def compress_planes(planes: Tensor, exponent: float) -> Tensor:
 
 def apply_masks(masks: Tensor, planes: Tensor) -> Tensor:
     """(B, N, 2 * C, T, F) complex masks times the (B, 2, C, T, F) mixture -> (B, N, 2, C, T, F)."""
-    mask_re, mask_im = torch.unflatten(masks, 2, (2, -1)).unbind(2)
+    mask_re, mask_im = torch.unflatten(
+        masks,
+        2,
+        (2, -1),
+    ).unbind(2)
     re, im = planes[:, None].unbind(2)
-    return torch.stack([mask_re * re - mask_im * im, mask_re * im + mask_im * re], dim=2)
+    return torch.stack(
+        [mask_re * re - mask_im * im, mask_re * im + mask_im * re],
+        dim=2,
+    )

@@ -67,12 +67,33 @@ class UNet(nn.Module):
         n_deep = channels[-1] * self.level_bands[-1]
         self.split = BandSplit(n_planes, channels[0], config.bands)
         ahead = config.dilations if config.n_ahead else (0,) * len(channels)
-        self.encoder = nn.ModuleList(map(CausalBlock, channels, config.dilations, ahead))
+        self.encoder = nn.ModuleList(
+            map(
+                CausalBlock,
+                channels,
+                config.dilations,
+                ahead,
+            )
+        )
         self.waits = _waits(ahead, config.look_ahead)
         """Frames that each level's skip waits for the decoder."""
         pairs = list(pairwise(channels))
-        self.down = nn.ModuleList(nn.Conv2d(a, b, (1, 4), (1, 2), (0, 1)) for a, b in pairs)
-        path = (channels[-1], config.path_width, self.level_bands[-1], config.recurrent_dilation)
+        self.down = nn.ModuleList(
+            nn.Conv2d(
+                a,
+                b,
+                (1, 4),
+                (1, 2),
+                (0, 1),
+            )
+            for a, b in pairs
+        )
+        path = (
+            channels[-1],
+            config.path_width,
+            self.level_bands[-1],
+            config.recurrent_dilation,
+        )
         self.paths = nn.ModuleList(DualPath(*path) for _ in range(config.n_paths))
         self.target_paths = nn.ModuleList(DualPath(*path) for _ in range(config.n_target_paths))
         self.squeeze = nn.Linear(n_deep, config.n_hidden)
@@ -82,10 +103,22 @@ class UNet(nn.Module):
         self.target_gru = nn.GRU(config.n_hidden, config.n_hidden, batch_first=True)
         self.expand = nn.Linear(config.n_hidden, n_deep)
         self.decoder = nn.ModuleList(
-            map(CausalBlock, channels[::-1], config.dilations[::-1], ahead[::-1])
+            map(
+                CausalBlock,
+                channels[::-1],
+                config.dilations[::-1],
+                ahead[::-1],
+            )
         )
         self.up = nn.ModuleList(
-            nn.ConvTranspose2d(b, a, (1, 4), (1, 2), (0, 1)) for a, b in pairs[::-1]
+            nn.ConvTranspose2d(
+                b,
+                a,
+                (1, 4),
+                (1, 2),
+                (0, 1),
+            )
+            for a, b in pairs[::-1]
         )
         self.merge = BandMerge(channels[0], n_planes, config.bands)
         conditioned = () if config.film == "bottleneck" else channels[::-1]
@@ -94,7 +127,14 @@ class UNet(nn.Module):
         # The condition also picks what comes over the skips: without it every target gets the same
         # features there.
         is_gated = config.film == "decoder"
-        self.gate = nn.Linear(config.n_condition, sum(self.film_sizes[1:])) if is_gated else None
+        self.gate = (
+            nn.Linear(
+                config.n_condition,
+                sum(self.film_sizes[1:]),
+            )
+            if is_gated
+            else None
+        )
         if self.gate is not None:
             nn.init.zeros_(self.gate.weight)
             nn.init.zeros_(self.gate.bias)
@@ -107,7 +147,11 @@ class UNet(nn.Module):
     def init_encoder_state(self, batch: int) -> EncoderState:
         """The memory before any sound: all zeros."""
         config = self.config
-        blocks: Iterable[tuple[Any, int]] = zip(self.encoder, self.level_bands, strict=True)
+        blocks: Iterable[tuple[Any, int]] = zip(
+            self.encoder,
+            self.level_bands,
+            strict=True,
+        )
         convs = tuple(block.init_state(batch, n) for block, n in blocks)
         sizes = zip(config.channels, self.waits, self.level_bands, strict=True)
         deep = torch.zeros(batch, config.look_ahead, config.n_hidden)
@@ -118,15 +162,36 @@ class UNet(nn.Module):
 
     def init_decoder_state(self, batch: int, n_targets: int) -> DecoderState:
         """The memory of fresh targets: all zeros."""
-        blocks: Iterable[tuple[Any, int]] = zip(self.decoder, self.level_bands[::-1], strict=True)
+        blocks: Iterable[tuple[Any, int]] = zip(
+            self.decoder,
+            self.level_bands[::-1],
+            strict=True,
+        )
         convs = tuple(
-            block.init_state(batch * n_targets, n).unflatten(0, (batch, n_targets))
+            block.init_state(batch * n_targets, n).unflatten(
+                0,
+                (batch, n_targets),
+            )
             for block, n in blocks
         )
-        hidden = torch.zeros(batch, n_targets, self.config.recurrent_dilation, self.config.n_hidden)
+        hidden = torch.zeros(
+            batch,
+            n_targets,
+            self.config.recurrent_dilation,
+            self.config.n_hidden,
+        )
         starts = (path.init_state(batch * n_targets) for path in self._paths(self.target_paths))
         return DecoderState(
-            hidden, convs, tuple(torch.unflatten(start, 0, (batch, n_targets)) for start in starts)
+            hidden,
+            convs,
+            tuple(
+                torch.unflatten(
+                    start,
+                    0,
+                    (batch, n_targets),
+                )
+                for start in starts
+            ),
         )
 
     @staticmethod
@@ -134,7 +199,11 @@ class UNet(nn.Module):
         paths: Iterable[Any] = modules
         return paths
 
-    def encode(self, planes: Tensor, state: EncoderState) -> tuple[Features, EncoderState]:
+    def encode(
+        self,
+        planes: Tensor,
+        state: EncoderState,
+    ) -> tuple[Features, EncoderState]:
         """Run the shared encoder.
 
         Args:
@@ -143,7 +212,13 @@ class UNet(nn.Module):
         """
         x = self.split(planes)
         skips, pasts = [], []
-        for level, (block, past) in enumerate(zip(self.encoder, state.convs, strict=True)):
+        for level, (block, past) in enumerate(
+            zip(
+                self.encoder,
+                state.convs,
+                strict=True,
+            )
+        ):
             if level:
                 x = self.down[level - 1](x)
             x, latest = block(x, past)
@@ -154,15 +229,31 @@ class UNet(nn.Module):
             x, after = path(x, before)
             path_states.append(after)
         skips[-1] = x
-        deep = self.squeeze_norm(self.squeeze(x.permute(0, 2, 1, 3).flatten(2)))
+        deep = self.squeeze_norm(
+            self.squeeze(
+                x.permute(
+                    0,
+                    2,
+                    1,
+                    3,
+                ).flatten(2)
+            )
+        )
         y, hidden = _recur(self.gru, deep, state.hidden)
         waiting: tuple[Tensor, ...] = ()
         if state.delays:
             pairs = [
                 delay(x, before, x.dim() - 2)
-                for x, before in zip((*skips, deep), state.delays, strict=True)
+                for x, before in zip(
+                    (*skips, deep),
+                    state.delays,
+                    strict=True,
+                )
             ]
-            (*skips, deep), waiting = map(tuple, zip(*pairs, strict=True))
+            (*skips, deep), waiting = map(
+                tuple,
+                zip(*pairs, strict=True),
+            )
         features = Features(tuple(skips), deep + y)
         return features, EncoderState(tuple(pasts), hidden, waiting, tuple(path_states))
 
@@ -171,7 +262,10 @@ class UNet(nn.Module):
         condition.
         """
         parts = (self.film, self.gate, self.path_film)
-        return torch.cat([part(condition) for part in parts if part is not None], dim=-1)
+        return torch.cat(
+            [part(condition) for part in parts if part is not None],
+            dim=-1,
+        )
 
     def decode(
         self, features: Features, condition: Tensor, state: DecoderState
@@ -198,15 +292,37 @@ class UNet(nn.Module):
         parts = torch.split(
             modulation.flatten(0, 1), [size for sizes in kinds for size in sizes], dim=-1
         )
-        pairs = iter([part.chunk(2, dim=-1) for part in parts])
+        pairs = iter(
+            [
+                part.chunk(
+                    2,
+                    dim=-1,
+                )
+                for part in parts
+            ]
+        )
         films, gates, path_films = ([next(pairs) for _ in sizes] for sizes in kinds)
         scale, shift = (f[:, None] for f in films[0])
         x = _per_target(features.bottleneck, shape) * (1 + scale) + shift
-        y, hidden = _recur(self.target_gru, x, state.hidden.flatten(0, 1))
+        y, hidden = _recur(
+            self.target_gru,
+            x,
+            state.hidden.flatten(0, 1),
+        )
         x = torch.relu(self.expand(x + y))
-        x = torch.unflatten(x, 2, (self.config.channels[-1], -1)).permute(0, 2, 1, 3)
+        x = torch.unflatten(
+            x,
+            2,
+            (self.config.channels[-1], -1),
+        ).permute(0, 2, 1, 3)
         pasts = []
-        for level, (block, past) in enumerate(zip(self.decoder, state.convs, strict=True)):
+        for level, (block, past) in enumerate(
+            zip(
+                self.decoder,
+                state.convs,
+                strict=True,
+            )
+        ):
             if level:
                 x = self.up[level - 1](x)
             skip, film = _per_target(features.skips[-1 - level], shape), None
@@ -215,12 +331,20 @@ class UNet(nn.Module):
             if gates:
                 gain, offset = (f[:, :, None, None] for f in gates[level])
                 skip = skip * (1 + gain) + offset
-            x, latest = block(x + skip, past.flatten(0, 1), film)
+            x, latest = block(
+                x + skip,
+                past.flatten(0, 1),
+                film,
+            )
             pasts.append(latest.unflatten(0, shape))
             if not level:
                 x, paths = self._follow_paths(x, path_films, state.paths, shape)
         masks = self.merge(x).unflatten(0, shape)
-        return masks, DecoderState(torch.unflatten(hidden, 0, shape), tuple(pasts), paths)
+        return masks, DecoderState(
+            torch.unflatten(hidden, 0, shape),
+            tuple(pasts),
+            paths,
+        )
 
     def _follow_paths(
         self,
@@ -231,7 +355,13 @@ class UNet(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
         """(B * N, C, T, F) through the targets' dual-path blocks, with their next memory."""
         states = []
-        for number, (path, before) in enumerate(zip(self.target_paths, state, strict=True)):
+        for number, (path, before) in enumerate(
+            zip(
+                self.target_paths,
+                state,
+                strict=True,
+            )
+        ):
             film = films[number] if films else None
             x, after = path(x, before.flatten(0, 1), film)
             states.append(torch.unflatten(after, 0, shape))
@@ -243,36 +373,70 @@ def bound_masks(masks: Tensor) -> Tensor:
     0.5.
     """
     real, imaginary = masks.float().chunk(2, dim=2)
-    return torch.cat([1.1 * torch.sigmoid(real), 0.5 * torch.tanh(imaginary)], dim=2)
+    return torch.cat(
+        [1.1 * torch.sigmoid(real), 0.5 * torch.tanh(imaginary)],
+        dim=2,
+    )
 
 
-def _waits(ahead: Sequence[int], look_ahead: int) -> tuple[int, ...]:
+def _waits(
+    ahead: Sequence[int],
+    look_ahead: int,
+) -> tuple[int, ...]:
     """How many frames of each level's skip the decoder is behind, where every block of a level is
     so many behind.
     """
     encoder = list(accumulate(ahead))
     decoder = accumulate((encoder[-1] + look_ahead, *ahead[:0:-1]))
-    return tuple(late - early for late, early in zip(reversed(list(decoder)), encoder, strict=True))
+    return tuple(
+        late - early
+        for late, early in zip(
+            reversed(list(decoder)),
+            encoder,
+            strict=True,
+        )
+    )
 
 
 def _per_target(x: Tensor, shape: torch.Size) -> Tensor:
     """(B, ...) -> (B * N, ...): the same features for every target."""
-    return x[:, None].expand(-1, shape[1], *x.shape[1:]).flatten(0, 1)
+    return (
+        x[:, None]
+        .expand(
+            -1,
+            shape[1],
+            *x.shape[1:],
+        )
+        .flatten(0, 1)
+    )
 
 
-def _recur(gru: nn.GRU, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+def _recur(
+    gru: nn.GRU,
+    x: Tensor,
+    hidden: Tensor,
+) -> tuple[Tensor, Tensor]:
     """(B, T, H) through a recurrent layer of which D sequences take turns, with the latest D states
     (B, D, H).
     """
     n_frames, dilation = x.shape[1], hidden.shape[1]
     if n_frames == 1 or dilation == 1:
         # Copied, for torch cannot export the view, whose strides are those of all sequences.
-        y = run_gru(gru, x, hidden[:, 0].clone(memory_format=torch.contiguous_format))
+        y = run_gru(
+            gru,
+            x,
+            hidden[:, 0].clone(memory_format=torch.contiguous_format),
+        )
     else:
         y = torch.empty_like(x)
         for i in range(min(dilation, n_frames)):
-            y[:, i::dilation] = run_gru(gru, x[:, i::dilation], hidden[:, i])
+            y[:, i::dilation] = run_gru(
+                gru,
+                x[:, i::dilation],
+                hidden[:, i],
+            )
     # The output of a step is its state.
-    return y, y[:, -1:] if dilation == 1 else torch.cat([hidden.to(y.dtype), y], dim=1)[
-        :, -dilation:
-    ]
+    return y, y[:, -1:] if dilation == 1 else torch.cat(
+        [hidden.to(y.dtype), y],
+        dim=1,
+    )[:, -dilation:]

@@ -62,7 +62,11 @@ class Take:
         self._hop, self._delay, self._open_audio = hop_length, delay, open_audio
         self._vectors = Vectors(folder / VECTORS)
         _drop_half_a_line(folder / LOG)
-        self._log = (folder / LOG).open("a", encoding="utf-8", buffering=1)
+        self._log = (folder / LOG).open(
+            "a",
+            encoding="utf-8",
+            buffering=1,
+        )
         try_lock(self._log.buffer)  # so that nobody else takes it for one that was left behind
         self._files: dict[str, AudioOut] = {}
         self._due = time.monotonic() + FLUSH_SECONDS
@@ -76,7 +80,11 @@ class Take:
         if not self._log.tell():
             self._log.write(header.model_dump_json() + "\n")
         for path in self.folder.glob("*.wav"):
-            self._file(path.stem, header.sample_rate, header.n_outputs if path.stem == "mix" else 2)
+            self._file(
+                path.stem,
+                header.sample_rate,
+                header.n_outputs if path.stem == "mix" else 2,
+            )
 
     def note(self, event: Event) -> None:
         """Write a line of the log.
@@ -90,7 +98,13 @@ class Take:
         """Log hops that came too late, those in a row on one line."""
         for _, row in groupby(enumerate(hops), key=lambda pair: pair[1] - pair[0]):
             run = [hop for _, hop in row]
-            self.note(Event(event="late", hop=run[0], hops=len(run)))
+            self.note(
+                Event(
+                    event="late",
+                    hop=run[0],
+                    hops=len(run),
+                )
+            )
 
     def write(self, hop: Hop, before: Position, n_lost: int) -> None:
         """Write one hop and all that is new about it.
@@ -111,10 +125,29 @@ class Take:
             )
         self._note_changes(hop, before)
         place, rate = hop.hop * self._hop, hop.run.sample_rate
-        stems = {stem.name: audio for stem, audio in zip(hop.scene.stems, hop.stems, strict=True)}
-        self._file("input", rate, len(hop.input)).put(place, hop.input)
-        for name, audio in {"mix": hop.mix, "remainder": hop.remainder, **stems}.items():
-            self._file(name, rate, len(audio)).put(place - self._delay, audio)
+        stems = {
+            stem.name: audio
+            for stem, audio in zip(
+                hop.scene.stems,
+                hop.stems,
+                strict=True,
+            )
+        }
+        self._file(
+            "input",
+            rate,
+            len(hop.input),
+        ).put(place, hop.input)
+        for name, audio in {
+            "mix": hop.mix,
+            "remainder": hop.remainder,
+            **stems,
+        }.items():
+            self._file(
+                name,
+                rate,
+                len(audio),
+            ).put(place - self._delay, audio)
         if time.monotonic() >= self._due:
             self.flush(hop.hop + 1)
 
@@ -139,12 +172,30 @@ class Take:
 
     def _note_changes(self, hop: Hop, before: Position) -> None:
         if hop.start is not None:
-            self.note(Event(event="start", hop=hop.hop, scene=self._vectors.record(hop.start)))
+            self.note(
+                Event(
+                    event="start",
+                    hop=hop.hop,
+                    scene=self._vectors.record(hop.start),
+                )
+            )
         if hop.scene_number != before.scene:
-            self.note(Event(event="scene", hop=hop.hop, scene=self._vectors.record(hop.scene)))
+            self.note(
+                Event(
+                    event="scene",
+                    hop=hop.hop,
+                    scene=self._vectors.record(hop.scene),
+                )
+            )
         info = hop.info
         if info.step > 1:
-            self.note(Event(event="step", hop=hop.hop, hops=info.step))
+            self.note(
+                Event(
+                    event="step",
+                    hop=hop.hop,
+                    hops=info.step,
+                )
+            )
         counts: dict[EventKind, int] = {
             "bad_samples": info.n_bad_samples - before.n_bad_samples,
             "bad_outputs": info.n_bad_outputs - before.n_bad_outputs,
@@ -152,11 +203,29 @@ class Take:
         }
         for kind, count in counts.items():
             if count > 0:
-                self.note(Event(event=kind, hop=hop.hop, count=count))
+                self.note(
+                    Event(
+                        event=kind,
+                        hop=hop.hop,
+                        count=count,
+                    )
+                )
         if info.is_panic != bool(before.is_panic):
-            self.note(Event(event="panic", hop=hop.hop, on=info.is_panic))
+            self.note(
+                Event(
+                    event="panic",
+                    hop=hop.hop,
+                    on=info.is_panic,
+                )
+            )
         if info.is_transport != bool(before.is_transport):
-            self.note(Event(event="transport", hop=hop.hop, on=info.is_transport))
+            self.note(
+                Event(
+                    event="transport",
+                    hop=hop.hop,
+                    on=info.is_transport,
+                )
+            )
 
     def _file(self, name: str, sample_rate: int, n_channels: int) -> AudioOut:
         if name not in self._files:

@@ -176,7 +176,14 @@ class Vectors:
             OSError: they cannot be written.
         """
         keys = [stem.condition.key for stem in scene.stems]
-        new = {key: stem.condition.vector for key, stem in zip(keys, scene.stems, strict=True)}
+        new = {
+            key: stem.condition.vector
+            for key, stem in zip(
+                keys,
+                scene.stems,
+                strict=True,
+            )
+        }
         if not new.keys() <= self._vectors.keys():
             self._save(self._vectors | new)
         stems = [
@@ -200,9 +207,15 @@ class Vectors:
         return Scene(stems, record.remainder, **mix)
 
     def _condition(self, key: str) -> Condition:
-        return Condition.bare(key.rpartition("-")[0], self._vectors[key])
+        return Condition.bare(
+            key.rpartition("-")[0],
+            self._vectors[key],
+        )
 
-    def _save(self, vectors: dict[str, NDArray[np.float32]]) -> None:
+    def _save(
+        self,
+        vectors: dict[str, NDArray[np.float32]],
+    ) -> None:
         partial = self._path.with_suffix(PARTIAL)
         partial.write_bytes(save(vectors))
         partial.replace(self._path)

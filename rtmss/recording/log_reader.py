@@ -144,7 +144,11 @@ def read_log(path: Path) -> tuple[Header, list[Event]]:
             f"{path}: a log of version {header.version}, this rtmss reads up to {VERSION}"
         )
     return header, [
-        _parse(line, Event, f"{path}, line {number}") for number, line in enumerate(lines[1:], 2)
+        _parse(line, Event, f"{path}, line {number}")
+        for number, line in enumerate(
+            lines[1:],
+            2,
+        )
     ]
 
 
@@ -163,7 +167,11 @@ def _lines(path: Path) -> list[str]:
         raise SessionLogError(f"{path}: cannot be read ({error})") from error
 
 
-def _parse(line: str, kind: type[Line], origin: str) -> Line:
+def _parse(
+    line: str,
+    kind: type[Line],
+    origin: str,
+) -> Line:
     try:
         content = parse_json(line)
         if not isinstance(content, dict):

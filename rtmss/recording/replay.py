@@ -63,12 +63,28 @@ def replay(
         with Files(source, folder, channels, header.sample_rate) as files:
             files.n_total = n_total
             for step in log.steps(-(-n_total // hop)):
-                audio = _play(session, step, _read(reader, step.n * hop), channels)
+                audio = _play(
+                    session,
+                    step,
+                    _read(reader, step.n * hop),
+                    channels,
+                )
                 files.write({name: samples[:, n_skipped:] for name, samples in audio.items()})
                 n_skipped = max(0, n_skipped - step.n * hop)
-                report(min(1.0, (step.hop + step.n) * hop / n_total))
+                report(
+                    min(
+                        1.0,
+                        (step.hop + step.n) * hop / n_total,
+                    )
+                )
             files.write(
-                {name: np.zeros((n, session.delay), np.float32) for name, n in channels.items()}
+                {
+                    name: np.zeros(
+                        (n, session.delay),
+                        np.float32,
+                    )
+                    for name, n in channels.items()
+                }
             )
     seconds, wall_seconds = n_total / header.sample_rate, time.monotonic() - started
     return RenderReport(
@@ -110,7 +126,10 @@ def _check(source: Path, log: SessionLog) -> int:
 def _read(reader: AudioReader, n: int) -> Audio:
     """(C, n) the next samples, with silence where the file has ended."""
     block = reader.read(n)
-    return np.pad(block, ((0, 0), (0, n - block.shape[-1])))
+    return np.pad(
+        block,
+        ((0, 0), (0, n - block.shape[-1])),
+    )
 
 
 def _play(
@@ -123,11 +142,19 @@ def _play(
     if step.scene is not None:
         session.scene = step.scene
     audio: dict[str, Audio] = {
-        name: np.zeros((n, block.shape[-1]), np.float32) for name, n in channels.items()
+        name: np.zeros(
+            (n, block.shape[-1]),
+            np.float32,
+        )
+        for name, n in channels.items()
     }
     if not step.is_missing:
         output = session.step(block)
-        stems = zip((stem.name for stem in session.scene.stems), output.stems, strict=True)
+        stems = zip(
+            (stem.name for stem in session.scene.stems),
+            output.stems,
+            strict=True,
+        )
         played = dict(stems) | {"remainder": output.remainder, "mix": output.mix}
         audio |= {name: samples for name, samples in played.items() if name in channels}
     return audio

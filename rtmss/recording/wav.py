@@ -36,7 +36,10 @@ class WavFile:
         self._row = 4 * n_channels
         # Unbuffered: what has been written survives the process, and a full disk is noticed at
         # once.
-        self._file = path.open("r+b" if path.exists() else "x+b", buffering=0)
+        self._file = path.open(
+            "r+b" if path.exists() else "x+b",
+            buffering=0,
+        )
         if self._file.seek(0, 2) < HEADER_BYTES:
             self._write(0, header(0, sample_rate, n_channels))
 

@@ -46,9 +46,20 @@ def master_gains(audio: Tensor, masters: Tensor, sample_rate: int) -> Tensor:
     peaks stay.
     """
     gains = compressor_gains(audio, masters[:, :4], sample_rate)
-    peaks = [x.abs().amax((1, 2), keepdim=True) for x in (audio, audio * gains)]
+    peaks = [
+        x.abs().amax(
+            (1, 2),
+            keepdim=True,
+        )
+        for x in (audio, audio * gains)
+    ]
     gains = gains * (peaks[0] / peaks[1].clamp_min(1e-6)).clamp_min(1)
-    return gains * limiter_gains(audio * gains, masters[:, 4], masters[:, 5], sample_rate)
+    return gains * limiter_gains(
+        audio * gains,
+        masters[:, 4],
+        masters[:, 5],
+        sample_rate,
+    )
 
 
 def compressor_gains(audio: Tensor, compressors: Tensor, sample_rate: int) -> Tensor:
@@ -56,11 +67,20 @@ def compressor_gains(audio: Tensor, compressors: Tensor, sample_rate: int) -> Te
     threshold_db, ratio, attack, release = compressors.unbind(1)
     rms_db = 10 * torch.log10(audio.square().mean((1, 2)) + 1e-12)
     over_db = (_peaks_db(audio) - (threshold_db + rms_db)[:, None]).clamp_min(0)
-    reduction_db = released(over_db * (1 - 1 / ratio)[:, None], release, sample_rate)
+    reduction_db = released(
+        over_db * (1 - 1 / ratio)[:, None],
+        release,
+        sample_rate,
+    )
     return _gains(smoothed(reduction_db, attack, sample_rate), audio.shape[-1])
 
 
-def limiter_gains(audio: Tensor, gains_db: Tensor, releases: Tensor, sample_rate: int) -> Tensor:
+def limiter_gains(
+    audio: Tensor,
+    gains_db: Tensor,
+    releases: Tensor,
+    sample_rate: int,
+) -> Tensor:
     """(P, 1, S) gains that raise (P, C, S) by `gains_db` (P,), as far as no peak ends above the
     highest one before.
 
@@ -72,9 +92,17 @@ def limiter_gains(audio: Tensor, gains_db: Tensor, releases: Tensor, sample_rate
     """
     peaks_db = _peaks_db(audio)
     over_db = (peaks_db - (peaks_db.amax(1) - gains_db)[:, None]).clamp_min(0)
-    ahead_db = torch.nn.functional.max_pool1d(over_db[:, None], 3, stride=1, padding=1)[:, 0]
+    ahead_db = torch.nn.functional.max_pool1d(
+        over_db[:, None],
+        3,
+        stride=1,
+        padding=1,
+    )[:, 0]
     raised: Tensor = 10 ** (gains_db / 20)[:, None, None]
-    return raised * _gains(released(ahead_db, releases, sample_rate), audio.shape[-1])
+    return raised * _gains(
+        released(ahead_db, releases, sample_rate),
+        audio.shape[-1],
+    )
 
 
 def released(reduction_db: Tensor, releases: Tensor, sample_rate: int) -> Tensor:
@@ -84,7 +112,10 @@ def released(reduction_db: Tensor, releases: Tensor, sample_rate: int) -> Tensor
     fall = torch.exp(-PIECE / (sample_rate * releases))[:, None]
     n_pieces, n = reduction_db.shape[1], 1
     while n < n_pieces:
-        earlier = torch.nn.functional.pad(reduction_db[:, :-n], (n, 0))
+        earlier = torch.nn.functional.pad(
+            reduction_db[:, :-n],
+            (n, 0),
+        )
         reduction_db = torch.maximum(reduction_db, earlier * fall**n)
         n *= 2
     return reduction_db
@@ -106,14 +137,32 @@ def smoothed(reduction_db: Tensor, attacks: Tensor, sample_rate: int) -> Tensor:
 
 def _peaks_db(audio: Tensor) -> Tensor:
     """(P, C, S) -> (P, T)."""
-    padded = torch.nn.functional.pad(audio, (0, -audio.shape[-1] % PIECE))
-    return 20 * torch.log10(torch.unflatten(padded.abs(), -1, (-1, PIECE)).amax((1, 3)) + 1e-6)
+    padded = torch.nn.functional.pad(
+        audio,
+        (0, -audio.shape[-1] % PIECE),
+    )
+    return 20 * torch.log10(
+        torch.unflatten(
+            padded.abs(),
+            -1,
+            (-1, PIECE),
+        ).amax((1, 3))
+        + 1e-6
+    )
 
 
 def _gains(reduction_db: Tensor, n_samples: int) -> Tensor:
     """(P, T) dB of reduction -> (P, 1, S) gains."""
-    gains = torch.nn.functional.pad(10 ** (-reduction_db / 20), (1, 1), mode="replicate")
+    gains = torch.nn.functional.pad(
+        10 ** (-reduction_db / 20),
+        (1, 1),
+        mode="replicate",
+    )
     way = (torch.arange(PIECE, device=gains.device) + 0.5) / PIECE
-    between = torch.lerp(gains[:, :-1, None], gains[:, 1:, None], way)
+    between = torch.lerp(
+        gains[:, :-1, None],
+        gains[:, 1:, None],
+        way,
+    )
     half = PIECE // 2
     return between.flatten(1)[:, None, half : half + n_samples]

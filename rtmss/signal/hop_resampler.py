@@ -36,7 +36,13 @@ GROUP = 32
 
 def resampling_delay(n_in: int, n_out: int) -> int:
     """Input samples by which the output may lag at the least, so that no future is needed."""
-    return math.ceil(SIDE * max(Fraction(1), Fraction(n_in, n_out)))
+    return math.ceil(
+        SIDE
+        * max(
+            Fraction(1),
+            Fraction(n_in, n_out),
+        )
+    )
 
 
 class HopResampler:
@@ -65,14 +71,22 @@ class HopResampler:
         self._span = math.ceil(2 * float(half) + groups[0, -1] - groups[0, 0]) + 1
         sources = self._starts[:, None] - self.n_past + np.arange(self._span)
         distances = groups[:, None, :] - sources[:, :, None]
-        self._weights = _filter(distances, float(half), CUTOFF * min(1.0, n_out / n_in))
+        self._weights = _filter(
+            distances,
+            float(half),
+            CUTOFF * min(1.0, n_out / n_in),
+        )
         """(groups, span, GROUP)."""
 
     def init_state(self, n_rows: int) -> Audio:
         """(R, n_past) silence."""
         return np.zeros((n_rows, self.n_past), np.float32)
 
-    def __call__(self, audio: Audio, past: Audio) -> tuple[Audio, Audio]:
+    def __call__(
+        self,
+        audio: Audio,
+        past: Audio,
+    ) -> tuple[Audio, Audio]:
         """Resample the next hops.
 
         Args:
@@ -84,20 +98,58 @@ class HopResampler:
         """
         n_rows, n_hops = len(audio), audio.shape[-1] // self.n_in
         samples = np.concatenate([past, audio], axis=-1)
-        room = max(0, int(self._starts[-1]) + self._span - self.n_past - self.n_in)
-        padded = np.pad(samples, ((0, 0), (0, room)))
+        room = max(
+            0,
+            int(self._starts[-1]) + self._span - self.n_past - self.n_in,
+        )
+        padded = np.pad(
+            samples,
+            ((0, 0), (0, room)),
+        )
         places = np.arange(n_hops)[:, None] * self.n_in + self._starts
-        windows = np.lib.stride_tricks.sliding_window_view(padded, self._span, axis=-1)
+        windows = np.lib.stride_tricks.sliding_window_view(
+            padded,
+            self._span,
+            axis=-1,
+        )
         inputs = windows[:, places].transpose(1, 2, 0, 3)
-        outputs = (inputs @ self._weights).transpose(2, 0, 1, 3).reshape(n_rows, n_hops, -1)
-        out = outputs[..., : self.n_out].reshape(n_rows, n_hops * self.n_out)
+        outputs = (
+            (inputs @ self._weights)
+            .transpose(
+                2,
+                0,
+                1,
+                3,
+            )
+            .reshape(n_rows, n_hops, -1)
+        )
+        out = outputs[..., : self.n_out].reshape(
+            n_rows,
+            n_hops * self.n_out,
+        )
         return out, samples[:, samples.shape[-1] - self.n_past :]
 
 
-def _filter(distances: NDArray[np.float64], half: float, cutoff: float) -> Audio:
+def _filter(
+    distances: NDArray[np.float64],
+    half: float,
+    cutoff: float,
+) -> Audio:
     """Weights of samples at these distances; those for one output sample add up to 1."""
-    window = np.i0(BETA * np.sqrt(np.clip(1 - (distances / half) ** 2, 0, None)))
+    window = np.i0(
+        BETA
+        * np.sqrt(
+            np.clip(
+                1 - (distances / half) ** 2,
+                0,
+                None,
+            )
+        )
+    )
     # A sample just at the edge is left out, whichever way its distance was rounded.
     is_inside = np.abs(distances) < half - 1e-6
     weights = np.sinc(cutoff * distances) * window * is_inside
-    return np.asarray(weights / weights.sum(-2, keepdims=True), np.float32)
+    return np.asarray(
+        weights / weights.sum(-2, keepdims=True),
+        np.float32,
+    )

@@ -54,41 +54,81 @@ class Meter:
         self._response = _k_weighting(sample_rate, self._step + self._chunk)
         self._powers: list[NDArray[np.float64]] = []
         rates = sample_rate, _OVERSAMPLING * sample_rate
-        self._finer = soxr.ResampleStream(*rates, n_channels, dtype="float32", quality="HQ")
+        self._finer = soxr.ResampleStream(
+            *rates,
+            n_channels,
+            dtype="float32",
+            quality="HQ",
+        )
         self._peak = self._square_sum = 0.0
         self._n = 0
 
     def push(self, audio: NDArray[np.float32]) -> None:
         """Take (C, S) more samples."""
         self._look_for_peak(audio)
-        self._square_sum += float(np.square(audio, dtype=np.float64).sum())
+        self._square_sum += float(
+            np.square(
+                audio,
+                dtype=np.float64,
+            ).sum()
+        )
         self._n += audio.size
-        self._buffer = np.concatenate([self._buffer, audio], axis=-1)
+        self._buffer = np.concatenate(
+            [self._buffer, audio],
+            axis=-1,
+        )
         while self._buffer.shape[-1] >= self._step + self._chunk:
-            self._weigh(self._buffer[:, : self._step + self._chunk], _STEPS_PER_SECOND)
+            self._weigh(
+                self._buffer[:, : self._step + self._chunk],
+                _STEPS_PER_SECOND,
+            )
             self._buffer = self._buffer[:, self._chunk :]
 
     def finish(self) -> Levels:
         """What was measured, once all has come."""
-        self._look_for_peak(np.zeros((len(self._buffer), 0), np.float32), last=True)
+        self._look_for_peak(
+            np.zeros((len(self._buffer), 0), np.float32),
+            last=True,
+        )
         n_left = self._buffer.shape[-1] - self._step
         padding = (0, 0), (0, self._chunk - n_left)
-        self._weigh(np.pad(self._buffer, padding), n_left // self._step)
+        self._weigh(
+            np.pad(self._buffer, padding),
+            n_left // self._step,
+        )
         power = self._square_sum / max(1, self._n)
         return Levels(
             _integrated(np.concatenate(self._powers)), _decibels(self._peak**2), _decibels(power)
         )
 
-    def _look_for_peak(self, audio: NDArray[np.float32], last: bool = False) -> None:
-        finer = self._finer.resample_chunk(np.ascontiguousarray(audio.T), last=last)
+    def _look_for_peak(
+        self,
+        audio: NDArray[np.float32],
+        last: bool = False,
+    ) -> None:
+        finer = self._finer.resample_chunk(
+            np.ascontiguousarray(audio.T),
+            last=last,
+        )
         peaks = np.abs(audio).max(initial=0), np.abs(finer).max(initial=0)
         self._peak = max(self._peak, *map(float, peaks))
 
-    def _weigh(self, samples: NDArray[np.float64], n_steps: int) -> None:
+    def _weigh(
+        self,
+        samples: NDArray[np.float64],
+        n_steps: int,
+    ) -> None:
         """Keep the power of each step; the first one only says what came before."""
         spectrum = np.fft.rfft(samples) * self._response
-        weighted = np.fft.irfft(spectrum, samples.shape[-1])[:, self._step :]
-        steps = weighted.reshape(len(weighted), _STEPS_PER_SECOND, self._step)[:, :n_steps]
+        weighted = np.fft.irfft(
+            spectrum,
+            samples.shape[-1],
+        )[:, self._step :]
+        steps = weighted.reshape(
+            len(weighted),
+            _STEPS_PER_SECOND,
+            self._step,
+        )[:, :n_steps]
         self._powers.append(np.square(steps).mean(-1).sum(0))
 
 
@@ -120,12 +160,28 @@ def _k_weighting(sample_rate: int, n: int) -> NDArray[np.complex128]:
     middle = high**0.4996667741545416
     shelf = _biquad(
         z,
-        (high + middle * k / q + k**2, 2 * (k**2 - high), high - middle * k / q + k**2),
-        (1 + k / q + k**2, 2 * (k**2 - 1), 1 - k / q + k**2),
+        (
+            high + middle * k / q + k**2,
+            2 * (k**2 - high),
+            high - middle * k / q + k**2,
+        ),
+        (
+            1 + k / q + k**2,
+            2 * (k**2 - 1),
+            1 - k / q + k**2,
+        ),
     )
     k, q = math.tan(math.pi * 38.13547087602444 / sample_rate), 0.5003270373238773
     scale = 1 + k / q + k**2
-    low_cut = _biquad(z, (1, -2, 1), (1, 2 * (k**2 - 1) / scale, (1 - k / q + k**2) / scale))
+    low_cut = _biquad(
+        z,
+        (1, -2, 1),
+        (
+            1,
+            2 * (k**2 - 1) / scale,
+            (1 - k / q + k**2) / scale,
+        ),
+    )
     return shelf * low_cut
 
 

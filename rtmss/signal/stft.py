@@ -52,11 +52,20 @@ def synthesize(
         `overlap`.
     """
     hop, n_frames = config.hop_length, frames.shape[-2]
-    blocks = torch.fft.irfft(frames, n=config.n_fft)[..., -config.n_synthesis :] * window
+    blocks = (
+        torch.fft.irfft(
+            frames,
+            n=config.n_fft,
+        )[..., -config.n_synthesis :]
+        * window
+    )
     pieces = blocks.unflatten(-1, (-1, hop))
     n_pieces = pieces.shape[-2]
     total = torch.nn.functional.pad(overlap, (0, n_frames * hop))
     for k in range(n_pieces):
         shifted = pieces[..., k, :].flatten(-2)
-        total = total + torch.nn.functional.pad(shifted, (k * hop, (n_pieces - 1 - k) * hop))
+        total = total + torch.nn.functional.pad(
+            shifted,
+            (k * hop, (n_pieces - 1 - k) * hop),
+        )
     return total[..., : n_frames * hop], total[..., n_frames * hop :]

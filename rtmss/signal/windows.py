@@ -20,8 +20,20 @@ def analysis_window(config: StftConfig) -> Tensor:
     """
     n_fall = config.n_synthesis // 2
     n_rise = config.n_fft - n_fall
-    rise = torch.sin(torch.arange(n_rise, dtype=torch.float64) * (math.pi / (2 * n_rise)))
-    fall = torch.cos(torch.arange(n_fall, dtype=torch.float64) * (math.pi / (2 * n_fall)))
+    rise = torch.sin(
+        torch.arange(
+            n_rise,
+            dtype=torch.float64,
+        )
+        * (math.pi / (2 * n_rise))
+    )
+    fall = torch.cos(
+        torch.arange(
+            n_fall,
+            dtype=torch.float64,
+        )
+        * (math.pi / (2 * n_fall))
+    )
     return torch.cat([rise, fall]).float()
 
 
@@ -30,6 +42,14 @@ def synthesis_window(config: StftConfig) -> Tensor:
     overlap-adds to 1.
     """
     n = config.n_synthesis
-    hann = torch.hann_window(n, periodic=True, dtype=torch.float64) * (2 * config.hop_length / n)
+    hann = torch.hann_window(
+        n,
+        periodic=True,
+        dtype=torch.float64,
+    ) * (2 * config.hop_length / n)
     end_of_analysis = analysis_window(config)[-n:].double()
-    return torch.where(hann == 0, hann, hann / end_of_analysis.clamp_min(1e-12)).float()
+    return torch.where(
+        hann == 0,
+        hann,
+        hann / end_of_analysis.clamp_min(1e-12),
+    ).float()

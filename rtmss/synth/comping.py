@@ -29,15 +29,27 @@ _STABS = (
 
 def chords(seat: Seat) -> Player:
     """Chords in rhythm, sometimes with the root below."""
-    return _rhythm(_RHYTHMS, float(seat.rng.choice([0.45, 0.95])), seat)
+    return _rhythm(
+        _RHYTHMS,
+        float(seat.rng.choice([0.45, 0.95])),
+        seat,
+    )
 
 
 def stabs(seat: Seat) -> Player:
     """A few short chords, as of a brass section or a rave."""
-    return _rhythm(_STABS, float(seat.rng.uniform(0.3, 0.8)), seat)
+    return _rhythm(
+        _STABS,
+        float(seat.rng.uniform(0.3, 0.8)),
+        seat,
+    )
 
 
-def _rhythm(patterns: tuple[str, ...], touch: float, seat: Seat) -> Player:
+def _rhythm(
+    patterns: tuple[str, ...],
+    touch: float,
+    seat: Seat,
+) -> Player:
     pattern = str(seat.rng.choice(patterns))
     centre = _centre(seat)
     n_notes = int(seat.rng.choice([3, 3, 4]))
@@ -50,9 +62,25 @@ def _rhythm(patterns: tuple[str, ...], touch: float, seat: Seat) -> Player:
             until = steps[i + 1] if i + 1 < len(steps) else bar.n_steps
             velocity = (0.75 if pattern[step] == "X" else 0.55) * float(bar.rng.uniform(0.9, 1.1))
             notes = voicing(bar.chord_at(step), centre, n_notes)
-            notes = [nearest((bar.chord_at(step).root,), 42), *notes] if with_bass else notes
+            notes = (
+                [
+                    nearest(
+                        (bar.chord_at(step).root,),
+                        42,
+                    ),
+                    *notes,
+                ]
+                if with_bass
+                else notes
+            )
             hits += [
-                Hit(step, (until - step) * touch, p, velocity, float(bar.rng.uniform(0, 0.008)))
+                Hit(
+                    step,
+                    (until - step) * touch,
+                    p,
+                    velocity,
+                    float(bar.rng.uniform(0, 0.008)),
+                )
                 for p in notes
             ]
         return hits
@@ -63,14 +91,27 @@ def _rhythm(patterns: tuple[str, ...], touch: float, seat: Seat) -> Player:
 def broken(seat: Seat) -> Player:
     """A bass note, then the chord in pieces, with the pedal down."""
     centre = _centre(seat)
-    every = int(seat.rng.choice([2, 2, 4, 1]))
+    every = int(
+        seat.rng.choice(
+            [
+                2,
+                2,
+                4,
+                1,
+            ]
+        )
+    )
     order = seat.rng.permutation(6)
 
     def play(bar: Bar) -> list[Hit]:
         hits = []
         for start, n_steps, chord in bar.spans():
             notes = voicing(chord, centre, 4)
-            root = pitches((chord.root,), max(seat.instrument.low, 36), seat.instrument.high)[0]
+            root = pitches(
+                (chord.root,),
+                max(seat.instrument.low, 36),
+                seat.instrument.high,
+            )[0]
             hits.append(Hit(start, n_steps, root, 0.7))
             for i, step in enumerate(range(start, start + n_steps, every)):
                 hits.append(
@@ -115,7 +156,14 @@ def ostinato(seat: Seat) -> Player:
         for i, step in enumerate(range(0, bar.n_steps, every)):
             notes = voicing(bar.chord_at(step), centre, 3)
             velocity = 0.75 if step % seat.grid.pulse == 0 else 0.55
-            hits.append(Hit(step, every * touch, notes[turn[i % 16] % len(notes)], velocity))
+            hits.append(
+                Hit(
+                    step,
+                    every * touch,
+                    notes[turn[i % 16] % len(notes)],
+                    velocity,
+                )
+            )
         return hits
 
     return play
@@ -130,7 +178,10 @@ def harmony(seat: Seat) -> Player:
             Hit(
                 start,
                 n_steps * 0.97,
-                nearest(chord.classes, centre + bar.rng.integers(-3, 4)),
+                nearest(
+                    chord.classes,
+                    centre + bar.rng.integers(-3, 4),
+                ),
                 0.65,
             )
             for start, n_steps, chord in bar.spans()
@@ -140,5 +191,16 @@ def harmony(seat: Seat) -> Player:
 
 
 def _centre(seat: Seat) -> float:
-    low, high = max(seat.instrument.low + 9, 52), min(seat.instrument.high - 8, 76)
-    return float(seat.rng.uniform(low, max(low + 1, high)))
+    low, high = (
+        max(
+            seat.instrument.low + 9,
+            52,
+        ),
+        min(seat.instrument.high - 8, 76),
+    )
+    return float(
+        seat.rng.uniform(
+            low,
+            max(low + 1, high),
+        )
+    )

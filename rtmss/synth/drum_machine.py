@@ -20,7 +20,12 @@ _METAL_HZ = (205.3, 304.4, 369.6, 522.7, 540.0, 800.0)
 """Ratios of six square waves that sound as cymbals do."""
 
 
-def play_drums(notes: tuple[Note, ...], n_samples: int, sample_rate: int, rng: Rng) -> Audio:
+def play_drums(
+    notes: tuple[Note, ...],
+    n_samples: int,
+    sample_rate: int,
+    rng: Rng,
+) -> Audio:
     """(2, n_samples) of General MIDI drum notes; the right hand a little to one side."""
     kit = make_kit(sample_rate, rng)
     side = float(rng.uniform(-0.4, 0.4))
@@ -45,10 +50,28 @@ def make_kit(sample_rate: int, rng: Rng) -> dict[str, Samples]:
         "clap": _clap,
         "side": _side,
         "tom": _tom,
-        "closed": lambda rate, rng: _hat(rate, rng, rng.uniform(0.02, 0.07)),
-        "open": lambda rate, rng: _hat(rate, rng, rng.uniform(0.15, 0.4)),
-        "crash": lambda rate, rng: _hat(rate, rng, rng.uniform(0.5, 1.1)),
-        "shaker": lambda rate, rng: _burst(rate, rng, 0.012, rng.uniform(0.03, 0.08), 5000),
+        "closed": lambda rate, rng: _hat(
+            rate,
+            rng,
+            rng.uniform(0.02, 0.07),
+        ),
+        "open": lambda rate, rng: _hat(
+            rate,
+            rng,
+            rng.uniform(0.15, 0.4),
+        ),
+        "crash": lambda rate, rng: _hat(
+            rate,
+            rng,
+            rng.uniform(0.5, 1.1),
+        ),
+        "shaker": lambda rate, rng: _burst(
+            rate,
+            rng,
+            0.012,
+            rng.uniform(0.03, 0.08),
+            5000,
+        ),
     }
     kit = {name: make(sample_rate, rng) for name, make in makers.items()}
     level = {
@@ -86,9 +109,11 @@ def _snare(sample_rate: int, rng: Rng) -> Samples:
     shell = np.sin(
         2 * np.pi * np.cumsum(hz * (1 + 0.5 * np.exp(-t / 0.01))) / sample_rate
     ) * np.exp(-t / rng.uniform(0.04, 0.1))
-    wires = _filtered(rng.standard_normal(t.size), rng.uniform(800, 2500), sample_rate) * np.exp(
-        -t / rng.uniform(0.06, 0.18)
-    )
+    wires = _filtered(
+        rng.standard_normal(t.size),
+        rng.uniform(800, 2500),
+        sample_rate,
+    ) * np.exp(-t / rng.uniform(0.06, 0.18))
     return _faded(np.tanh(shell * rng.uniform(0.3, 1.0) + wires * rng.uniform(0.4, 0.9)))
 
 
@@ -98,8 +123,17 @@ def _clap(sample_rate: int, rng: Rng) -> Samples:
     gap = rng.uniform(0.008, 0.014)
     bursts = sum(np.exp(-(t - i * gap) / 0.004) * (t >= i * gap) for i in range(3))
     tail = np.exp(-(t - 3 * gap) / rng.uniform(0.05, 0.14)) * (t >= 3 * gap)
-    noise = _filtered(rng.standard_normal(t.size), rng.uniform(700, 1200), sample_rate)
-    return _faded(LowpassFilter(6000)(_float(noise * (bursts + tail)), sample_rate))
+    noise = _filtered(
+        rng.standard_normal(t.size),
+        rng.uniform(700, 1200),
+        sample_rate,
+    )
+    return _faded(
+        LowpassFilter(6000)(
+            _float(noise * (bursts + tail)),
+            sample_rate,
+        )
+    )
 
 
 def _side(sample_rate: int, rng: Rng) -> Samples:
@@ -126,13 +160,33 @@ def _hat(sample_rate: int, rng: Rng, decay: float) -> Samples:
         sum(np.sign(np.sin(2 * np.pi * hz * tune * t + rng.uniform(0, 6))) for hz in _METAL_HZ) / 3
     )
     mixed = metal * rng.uniform(0, 0.8) + rng.standard_normal(t.size) * rng.uniform(0.2, 0.8)
-    return _faded(_filtered(mixed, rng.uniform(4500, 8500), sample_rate) * np.exp(-t / decay))
+    return _faded(
+        _filtered(
+            mixed,
+            rng.uniform(4500, 8500),
+            sample_rate,
+        )
+        * np.exp(-t / decay)
+    )
 
 
-def _burst(sample_rate: int, rng: Rng, attack: float, decay: float, low_hz: float) -> Samples:
+def _burst(
+    sample_rate: int,
+    rng: Rng,
+    attack: float,
+    decay: float,
+    low_hz: float,
+) -> Samples:
     t = _time(attack + 5 * decay, sample_rate)
     shape = np.minimum(1, t / attack) * np.exp(-np.maximum(0, t - attack) / decay)
-    return _faded(_filtered(rng.standard_normal(t.size), low_hz, sample_rate) * shape)
+    return _faded(
+        _filtered(
+            rng.standard_normal(t.size),
+            low_hz,
+            sample_rate,
+        )
+        * shape
+    )
 
 
 def _time(seconds: float, sample_rate: int) -> NDArray[np.float64]:
@@ -143,7 +197,11 @@ def _float(x: NDArray[np.float64]) -> Samples:
     return x.astype(np.float32)
 
 
-def _filtered(x: NDArray[np.float64], low_hz: float, sample_rate: int) -> Samples:
+def _filtered(
+    x: NDArray[np.float64],
+    low_hz: float,
+    sample_rate: int,
+) -> Samples:
     once: Samples = HighpassFilter(float(low_hz))(_float(x), sample_rate)
     twice: Samples = HighpassFilter(float(low_hz))(once, sample_rate)
     return twice
@@ -152,17 +210,34 @@ def _filtered(x: NDArray[np.float64], low_hz: float, sample_rate: int) -> Sample
 def _faded(x: NDArray[np.floating]) -> Samples:
     n = x.size // 8
     faded: Samples = x.astype(np.float32)
-    faded[-n:] *= np.linspace(1, 0, n, dtype=np.float32)
+    faded[-n:] *= np.linspace(
+        1,
+        0,
+        n,
+        dtype=np.float32,
+    )
     return faded
 
 
 def _resampled(hit: Samples, ratio: float) -> Samples:
     return np.asarray(
-        np.interp(np.arange(0, hit.size - 1, ratio), np.arange(hit.size), hit), np.float32
+        np.interp(
+            np.arange(0, hit.size - 1, ratio),
+            np.arange(hit.size),
+            hit,
+        ),
+        np.float32,
     )
 
 
-_TOM_RATIO = {41: 0.75, 43: 0.85, 45: 1.0, 47: 1.15, 48: 1.3, 50: 1.5}
+_TOM_RATIO = {
+    41: 0.75,
+    43: 0.85,
+    45: 1.0,
+    47: 1.15,
+    48: 1.3,
+    50: 1.5,
+}
 _PIECE = {
     **dict.fromkeys((35, 36), "kick"),
     **dict.fromkeys((38, 40), "snare"),

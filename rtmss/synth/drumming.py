@@ -107,23 +107,69 @@ def drummer(feel: str) -> MakePlayer:
 def _drummer(feel: str, grid: Grid, rng: Rng) -> Player:
     feel = feel if grid.n_steps == 16 else ("six" if grid.pulse == 6 else "waltz")
     groove = {name: str(rng.choice(choices)) for name, choices in _GROOVES[feel].items()}
-    hands = [RIDE] if feel == "jazz" else [CLOSED, CLOSED, CLOSED, RIDE, OPEN, SHAKER, 41, 53]
+    hands = (
+        [RIDE]
+        if feel == "jazz"
+        else [
+            CLOSED,
+            CLOSED,
+            CLOSED,
+            RIDE,
+            OPEN,
+            SHAKER,
+            41,
+            53,
+        ]
+    )
     cymbal = int(rng.choice(hands))
     backbeat = int(
-        rng.choice([SNARE, SNARE, 40, CLAP if feel in ("four", "trap", "half") else SNARE, SIDE])
+        rng.choice(
+            [
+                SNARE,
+                SNARE,
+                40,
+                CLAP if feel in ("four", "trap", "half") else SNARE,
+                SIDE,
+            ]
+        )
     )
     busy = rng.uniform(0, 0.25)
     rolls = rng.uniform(0.15, 0.5) if feel == "trap" else 0.0
 
     def play(bar: Bar) -> list[Hit]:
-        hits = _strokes(groove["kick"], KICK) + _strokes(groove["snare"], backbeat)
+        hits = _strokes(
+            groove["kick"],
+            KICK,
+        ) + _strokes(groove["snare"], backbeat)
         hits += _hands(groove["hat"], cymbal, rolls, bar.rng)
         if bar.rng.random() < busy:
-            hits.append(Hit(float(bar.rng.integers(bar.n_steps)), 1, KICK, 0.5))
+            hits.append(
+                Hit(
+                    float(bar.rng.integers(bar.n_steps)),
+                    1,
+                    KICK,
+                    0.5,
+                )
+            )
         if feel == "jazz" and grid.n_steps == 16:
-            hits += [Hit(4, 1, PEDAL, 0.5), Hit(12, 1, PEDAL, 0.5)]
+            hits += [
+                Hit(
+                    4,
+                    1,
+                    PEDAL,
+                    0.5,
+                ),
+                Hit(12, 1, PEDAL, 0.5),
+            ]
         if bar.index == 0 and bar.intensity > 0.5:
-            hits.append(Hit(0, 8, int(bar.rng.choice([CRASH, 57, 55])), 0.9))
+            hits.append(
+                Hit(
+                    0,
+                    8,
+                    int(bar.rng.choice([CRASH, 57, 55])),
+                    0.9,
+                )
+            )
         if bar.is_last and bar.rng.random() < 0.75:
             hits = _fill(hits, bar, bar.rng)
         loud = 0.72 + 0.28 * bar.intensity
@@ -140,18 +186,57 @@ def _strokes(pattern: str, pitch: int) -> list[Hit]:
     ]
 
 
-def _hands(pattern: str, cymbal: int, rolls: float, rng: Rng) -> list[Hit]:
+def _hands(
+    pattern: str,
+    cymbal: int,
+    rolls: float,
+    rng: Rng,
+) -> list[Hit]:
     """Hi-hat or another cymbal, sometimes opened, sometimes (trap) rolled in thirty-seconds or
     triplets.
     """
     hits = _strokes(pattern, cymbal)
     if cymbal == CLOSED and rng.random() < 0.4:
-        place = int(rng.choice([2, 6, 10, 14])) % len(pattern)
-        hits = [hit._replace(pitch=OPEN, length=2) if hit.step == place else hit for hit in hits]
+        place = int(
+            rng.choice(
+                [
+                    2,
+                    6,
+                    10,
+                    14,
+                ]
+            )
+        ) % len(pattern)
+        hits = [
+            hit._replace(
+                pitch=OPEN,
+                length=2,
+            )
+            if hit.step == place
+            else hit
+            for hit in hits
+        ]
     if rng.random() < rolls:
-        start, n = float(rng.choice([4, 6, 10, 12, 14])), int(rng.choice([3, 4, 6, 8]))
+        start, n = (
+            float(
+                rng.choice(
+                    [
+                        4,
+                        6,
+                        10,
+                        12,
+                        14,
+                    ]
+                )
+            ),
+            int(rng.choice([3, 4, 6, 8])),
+        )
         gap = float(rng.choice([0.5, 2 / 3, 0.25]))
-        shape = np.linspace(rng.uniform(0.3, 0.8), rng.uniform(0.3, 0.8), n)
+        shape = np.linspace(
+            rng.uniform(0.3, 0.8),
+            rng.uniform(0.3, 0.8),
+            n,
+        )
         hits += [
             Hit(start + i * gap, 0.5, cymbal, float(v))
             for i, v in enumerate(shape)
@@ -160,15 +245,41 @@ def _hands(pattern: str, cymbal: int, rolls: float, rng: Rng) -> list[Hit]:
     return hits
 
 
-def _fill(hits: list[Hit], bar: Bar, rng: Rng) -> list[Hit]:
+def _fill(
+    hits: list[Hit],
+    bar: Bar,
+    rng: Rng,
+) -> list[Hit]:
     """The last beat, half bar or whole bar goes to the toms or the snare."""
-    start = bar.n_steps - int(rng.choice([4, 4, 8, 8, bar.n_steps]))
+    start = bar.n_steps - int(
+        rng.choice(
+            [
+                4,
+                4,
+                8,
+                8,
+                bar.n_steps,
+            ]
+        )
+    )
     kept = [hit for hit in hits if hit.step < start or hit.pitch == KICK]
     steps = [s for s in range(start, bar.n_steps) if rng.random() < 0.85]
     on_snare = rng.random() < 0.35
     fill = []
     for step in steps:
-        tom = TOMS[min(len(TOMS) - 1, (step - start) * len(TOMS) // (bar.n_steps - start))]
+        tom = TOMS[
+            min(
+                len(TOMS) - 1,
+                (step - start) * len(TOMS) // (bar.n_steps - start),
+            )
+        ]
         pitch = SNARE if on_snare or rng.random() < 0.25 else tom
-        fill.append(Hit(step, 1, pitch, float(rng.uniform(0.5, 0.95))))
+        fill.append(
+            Hit(
+                step,
+                1,
+                pitch,
+                float(rng.uniform(0.5, 0.95)),
+            )
+        )
     return kept + fill

@@ -44,7 +44,19 @@ _CHUGS = (
 def strum(seat: Seat) -> Player:
     """Chords across the strings, down and up, each string a little after the one before."""
     pattern = str(seat.rng.choice(_STRUMS))
-    position = int(seat.rng.choice([0, 0, 0, 2, 3, 5, 7]))
+    position = int(
+        seat.rng.choice(
+            [
+                0,
+                0,
+                0,
+                2,
+                3,
+                5,
+                7,
+            ]
+        )
+    )
     spread = seat.rng.uniform(0.006, 0.024)
     ring = seat.rng.choice([1.0, 0.6, 1.0])
 
@@ -67,8 +79,27 @@ def strum(seat: Seat) -> Player:
 
 def arpeggio(seat: Seat) -> Player:
     """One string after the other, ringing."""
-    every = int(seat.rng.choice([1, 2, 2, 2]))
-    position = int(seat.rng.choice([0, 0, 2, 5, 7]))
+    every = int(
+        seat.rng.choice(
+            [
+                1,
+                2,
+                2,
+                2,
+            ]
+        )
+    )
+    position = int(
+        seat.rng.choice(
+            [
+                0,
+                0,
+                2,
+                5,
+                7,
+            ]
+        )
+    )
     order = seat.rng.permutation(8)
     rises = seat.rng.random() < 0.5
 
@@ -79,12 +110,23 @@ def arpeggio(seat: Seat) -> Player:
             upper = held[1:] or held
             for i, step in enumerate(range(start, start + n_steps, every)):
                 turn = (
-                    min(i, 2 * len(upper) - i) % len(upper) if rises else order[i % 8] % len(upper)
+                    min(
+                        i,
+                        2 * len(upper) - i,
+                    )
+                    % len(upper)
+                    if rises
+                    else order[i % 8] % len(upper)
                 )
                 pitch = held[0] if i == 0 else upper[turn]
                 length = min(6 * every, start + n_steps - step)
                 hits.append(
-                    Hit(step, length, pitch, 0.75 if i == 0 else float(bar.rng.uniform(0.5, 0.7)))
+                    Hit(
+                        step,
+                        length,
+                        pitch,
+                        0.75 if i == 0 else float(bar.rng.uniform(0.5, 0.7)),
+                    )
                 )
         return hits
 
@@ -94,7 +136,17 @@ def arpeggio(seat: Seat) -> Player:
 def power(seat: Seat) -> Player:
     """Roots and fifths, accents open and the rest short, as with the palm on the strings."""
     pattern = str(seat.rng.choice(_CHUGS))
-    drop = int(seat.rng.choice([0, 0, 0, -2, -4]))
+    drop = int(
+        seat.rng.choice(
+            [
+                0,
+                0,
+                0,
+                -2,
+                -4,
+            ]
+        )
+    )
     with_octave = seat.rng.random() < 0.6
 
     def play(bar: Bar) -> list[Hit]:
@@ -103,7 +155,11 @@ def power(seat: Seat) -> Player:
             if pattern[step] == ".":
                 continue
             chord = bar.chord_at(step)
-            root = pitches((chord.root,), 40 + drop, 51 + drop)[0]
+            root = pitches(
+                (chord.root,),
+                40 + drop,
+                51 + drop,
+            )[0]
             is_open = pattern[step] == "X" or bar.rng.random() < 0.1
             shape = (
                 (root, root + 7, root + 12)
@@ -114,7 +170,13 @@ def power(seat: Seat) -> Player:
             )
             rest = pattern[step + 1 : bar.n_steps]
             length = 1 + len(rest) - len(rest.lstrip(".")) if is_open else 0.7
-            hits += _sweep(list(shape), step, length, 0.85 if is_open else 0.6, 0.004)
+            hits += _sweep(
+                list(shape),
+                step,
+                length,
+                0.85 if is_open else 0.6,
+                0.004,
+            )
         return hits
 
     return play
@@ -129,11 +191,18 @@ def scratch(seat: Seat) -> Player:
         hits = []
         for step in range(bar.n_steps):
             if pattern[step] != ".":
-                held = _in_range(fretted(bar.chord_at(step), position), seat.instrument)[
-                    -int(bar.rng.integers(3, 5)) :
-                ]
+                held = _in_range(
+                    fretted(bar.chord_at(step), position),
+                    seat.instrument,
+                )[-int(bar.rng.integers(3, 5)) :]
                 strong = pattern[step] == "X"
-                hits += _sweep(held, step, 1.2 if strong else 0.5, 0.8 if strong else 0.5, 0.005)
+                hits += _sweep(
+                    held,
+                    step,
+                    1.2 if strong else 0.5,
+                    0.8 if strong else 0.5,
+                    0.005,
+                )
         return hits
 
     return play
@@ -144,10 +213,26 @@ def riff(seat: Seat) -> Player:
     steps = list(range(0, seat.grid.n_steps, 2))
     if seat.rng.random() < 0.5:
         steps = sorted(
-            seat.rng.choice(seat.grid.n_steps, int(seat.rng.integers(4, 9)), replace=False).tolist()
+            seat.rng.choice(
+                seat.grid.n_steps,
+                int(seat.rng.integers(4, 9)),
+                replace=False,
+            ).tolist()
         )
-    offsets = seat.rng.choice([0, 0, 0, 1, 2, 3, 4, -1], len(steps))
-    low = int(seat.rng.choice([40, 40, 45, 52]))
+    offsets = seat.rng.choice(
+        [0, 0, 0, 1, 2, 3, 4, -1],
+        len(steps),
+    )
+    low = int(
+        seat.rng.choice(
+            [
+                40,
+                40,
+                45,
+                52,
+            ]
+        )
+    )
 
     def play(bar: Bar) -> list[Hit]:
         scale = pitches(bar.key.pentatonic, low, low + 24)
@@ -156,7 +241,14 @@ def riff(seat: Seat) -> Player:
             root = nearest((bar.chord_at(step).root,), low + 6)
             near = min(range(len(scale)), key=lambda k: abs(scale[k] - root))
             pitch = (
-                root if offsets[i] == 0 else scale[max(0, min(len(scale) - 1, near + offsets[i]))]
+                root
+                if offsets[i] == 0
+                else scale[
+                    max(
+                        0,
+                        min(len(scale) - 1, near + offsets[i]),
+                    )
+                ]
             )
             until = steps[i + 1] if i + 1 < len(steps) else bar.n_steps
             hits.append(
@@ -174,7 +266,16 @@ def riff(seat: Seat) -> Player:
 
 def sustain(seat: Seat) -> Player:
     """One long chord for each harmony."""
-    position = int(seat.rng.choice([0, 3, 5, 7]))
+    position = int(
+        seat.rng.choice(
+            [
+                0,
+                3,
+                5,
+                7,
+            ]
+        )
+    )
 
     def play(bar: Bar) -> list[Hit]:
         hits = []
@@ -195,7 +296,13 @@ def _sweep(
     held: list[int], step: float, length: float, velocity: float, spread_seconds: float
 ) -> list[Hit]:
     return [
-        Hit(step, length, pitch, velocity * (1 - 0.02 * i), i * spread_seconds)
+        Hit(
+            step,
+            length,
+            pitch,
+            velocity * (1 - 0.02 * i),
+            i * spread_seconds,
+        )
         for i, pitch in enumerate(held)
     ]
 
@@ -208,4 +315,7 @@ def _in_range(held: list[int], instrument: Instrument) -> list[int]:
 
 def powered(chord: Chord) -> Chord:
     """Root and fifth alone, which stay clean under distortion."""
-    return Chord(chord.root, (chord.root, (chord.root + 7) % 12))
+    return Chord(
+        chord.root,
+        (chord.root, (chord.root + 7) % 12),
+    )

@@ -52,7 +52,20 @@ PROGRESSIONS = {
 }
 """Degrees, one a chord; minor-like modes take the second row."""
 
-NAMES = ("C", "Db", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+NAMES = (
+    "C",
+    "Db",
+    "D",
+    "Eb",
+    "E",
+    "F",
+    "F#",
+    "G",
+    "Ab",
+    "A",
+    "Bb",
+    "B",
+)
 STRINGS = (40, 45, 50, 55, 59, 64)
 """Open strings of a guitar."""
 
@@ -85,7 +98,17 @@ class Key:
     @property
     def pentatonic(self) -> tuple[int, ...]:
         """The five notes of the scale that go with every chord."""
-        degrees = (0, 2, 3, 4, 6) if self.is_minor else (0, 1, 2, 4, 5)
+        degrees = (
+            (
+                0,
+                2,
+                3,
+                4,
+                6,
+            )
+            if self.is_minor
+            else (0, 1, 2, 4, 5)
+        )
         return tuple(self.classes[i] for i in degrees)
 
     def chord(self, degree: int, size: int = 3) -> Chord:
@@ -97,7 +120,11 @@ class Key:
         return f"{NAMES[self.tonic]} {self.mode}"
 
 
-def pitches(classes: tuple[int, ...], low: int, high: int) -> list[int]:
+def pitches(
+    classes: tuple[int, ...],
+    low: int,
+    high: int,
+) -> list[int]:
     """All pitches of these classes from `low` to `high`, at least one."""
     found = [pitch for pitch in range(low, high + 1) if pitch % 12 in classes]
     return found or [low + (classes[0] - low) % 12]
@@ -106,16 +133,30 @@ def pitches(classes: tuple[int, ...], low: int, high: int) -> list[int]:
 def nearest(classes: tuple[int, ...], pitch: float) -> int:
     """The pitch of one of these classes that is nearest."""
     return min(
-        pitches(classes, int(pitch) - 12, int(pitch) + 12), key=lambda p: (abs(p - pitch), p)
+        pitches(
+            classes,
+            int(pitch) - 12,
+            int(pitch) + 12,
+        ),
+        key=lambda p: (abs(p - pitch), p),
     )
 
 
-def voicing(chord: Chord, centre: float, n_notes: int = 3) -> list[int]:
+def voicing(
+    chord: Chord,
+    centre: float,
+    n_notes: int = 3,
+) -> list[int]:
     """Chord notes around a pitch, low to high; the nearest ones, so that successive chords lead
     smoothly.
     """
     among = sorted(
-        pitches(chord.classes, int(centre) - 11, int(centre) + 12), key=lambda p: abs(p - centre)
+        pitches(
+            chord.classes,
+            int(centre) - 11,
+            int(centre) + 12,
+        ),
+        key=lambda p: abs(p - centre),
     )
     kept: list[int] = []
     for pitch in among:
@@ -134,11 +175,17 @@ def fretted(chord: Chord, position: int) -> list[int]:
         open_ + next(f for f in range(position, position + 12) if (open_ + f) % 12 in chord.classes)
         for open_ in STRINGS
     ]
-    start = next((i for i, pitch in enumerate(held[:4]) if pitch % 12 == chord.root), 0)
+    start = next(
+        (i for i, pitch in enumerate(held[:4]) if pitch % 12 == chord.root),
+        0,
+    )
     return sorted(set(held[start:]))
 
 
-def draw_progression(key: Key, rng: np.random.Generator) -> list[int]:
+def draw_progression(
+    key: Key,
+    rng: np.random.Generator,
+) -> list[int]:
     """Degrees of a progression that suits the key."""
     rows = PROGRESSIONS["minor" if key.is_minor else "major"]
     return [int(degree) for degree in rows[rng.integers(len(rows))].split()]

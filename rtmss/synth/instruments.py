@@ -126,7 +126,12 @@ def _row(label: str, entry: str) -> Instrument:
 def _group(text: str) -> tuple[Instrument, ...]:
     groups = [group.split(":") for group in text.split(";")]
     return tuple(
-        _row(label.strip(), entry) for label, entries in groups for entry in entries.split(",")
+        _row(
+            label.strip(),
+            entry,
+        )
+        for label, entries in groups
+        for entry in entries.split(",")
     )
 
 

@@ -26,14 +26,30 @@ def write_midi(part: Part, seconds: float, path: Path) -> None:
         track.append(
             mido.Message("control_change", channel=channel, control=0, value=instrument.bank)
         )
-    track.append(mido.Message("program_change", channel=channel, program=instrument.program))
+    track.append(
+        mido.Message(
+            "program_change",
+            channel=channel,
+            program=instrument.program,
+        )
+    )
     now = 0
     for at, _, kind, values in sorted(_events(part), key=lambda event: event[:2]):
         ticks = round(at * TICKS_PER_SECOND)
-        track.append(mido.Message(kind, channel=channel, time=ticks - now, **values))
+        track.append(
+            mido.Message(
+                kind,
+                channel=channel,
+                time=ticks - now,
+                **values,
+            )
+        )
         now = ticks
     track.append(
-        mido.MetaMessage("end_of_track", time=max(0, round(seconds * TICKS_PER_SECOND) - now))
+        mido.MetaMessage(
+            "end_of_track",
+            time=max(0, round(seconds * TICKS_PER_SECOND) - now),
+        )
     )
     file = mido.MidiFile(ticks_per_beat=960)
     file.tracks.append(track)
@@ -43,14 +59,25 @@ def write_midi(part: Part, seconds: float, path: Path) -> None:
 def _events(part: Part) -> Iterator[tuple[float, int, str, dict[str, int]]]:
     """(seconds, order among the simultaneous, kind, values): what ends comes before what begins."""
     for note in part.notes:
-        yield note.start, 2, "note_on", {"note": note.pitch, "velocity": note.velocity}
+        yield (
+            note.start,
+            2,
+            "note_on",
+            {
+                "note": note.pitch,
+                "velocity": note.velocity,
+            },
+        )
         yield note.start + note.seconds, 0, "note_off", {"note": note.pitch}
         if part.vibrato:
             for at, bend in _vibrato(note, part.vibrato):
                 yield at, 1, "pitchwheel", {"pitch": bend}
 
 
-def _vibrato(note: Note, depth: float) -> list[tuple[float, int]]:
+def _vibrato(
+    note: Note,
+    depth: float,
+) -> list[tuple[float, int]]:
     """(seconds, bend) through a note: straight at first, then a swing of 5.5 Hz that opens."""
     bends = [(note.start, 0)]
     for i in range(int((note.seconds - 0.25) * 50)):

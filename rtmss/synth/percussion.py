@@ -22,8 +22,21 @@ _HAND_PATTERNS: dict[str, tuple[str, dict[str, int]]] = {
 
 def percussionist(seat: Seat) -> Player:
     """One to three hand percussion instruments, each with a pattern."""
-    names = seat.rng.choice(list(_HAND_PATTERNS), int(seat.rng.integers(1, 4)), replace=False)
-    shift = int(seat.rng.choice([0, 0, 2, 4]))
+    names = seat.rng.choice(
+        list(_HAND_PATTERNS),
+        int(seat.rng.integers(1, 4)),
+        replace=False,
+    )
+    shift = int(
+        seat.rng.choice(
+            [
+                0,
+                0,
+                2,
+                4,
+            ]
+        )
+    )
 
     def play(bar: Bar) -> list[Hit]:
         hits = []
@@ -34,7 +47,12 @@ def percussionist(seat: Seat) -> Player:
                 if mark in pitches and bar.rng.random() < 0.93:
                     accent = 0.8 if step % seat.grid.pulse == 0 else 0.55
                     hits.append(
-                        Hit(step, 1, pitches[mark], accent * float(bar.rng.uniform(0.8, 1.1)))
+                        Hit(
+                            step,
+                            1,
+                            pitches[mark],
+                            accent * float(bar.rng.uniform(0.8, 1.1)),
+                        )
                     )
         return hits
 

@@ -119,7 +119,12 @@ def perform(
     return _record(chair, hits, kinds, setting, rng)
 
 
-def _bars(section: Section, setting: Setting, is_power: bool, rng: Rng) -> list[Bar]:
+def _bars(
+    section: Section,
+    setting: Setting,
+    is_power: bool,
+    rng: Rng,
+) -> list[Bar]:
     bars = []
     n, half = setting.chords_per_bar, setting.grid.n_steps // 2
     for index in range(section.n_bars):
@@ -130,7 +135,15 @@ def _bars(section: Section, setting: Setting, is_power: bool, rng: Rng) -> list[
             chords.append((place * half, guitars.powered(chord) if is_power else chord))
         is_last = index == section.n_bars - 1
         bars.append(
-            Bar(index, setting.grid, setting.key, tuple(chords), section.intensity, is_last, rng)
+            Bar(
+                index,
+                setting.grid,
+                setting.key,
+                tuple(chords),
+                section.intensity,
+                is_last,
+                rng,
+            )
         )
     return bars
 
@@ -142,7 +155,14 @@ def _record(
     pan = float(rng.uniform(-reach, reach))
     is_lead = set(kinds.values()) == {"melody"} and chair.instrument.stem in _BENDS
     vibrato = float(rng.uniform(0.05, 0.4)) if is_lead else 0.0
-    part = Part(chair.instrument, chair.role, chair.library, (), pan, vibrato)
+    part = Part(
+        chair.instrument,
+        chair.role,
+        chair.library,
+        (),
+        pan,
+        vibrato,
+    )
     doubled = (
         chair.role == "rhythm guitar"
         and chair.instrument.label == "electric_guitar"
@@ -150,9 +170,21 @@ def _record(
     )
     sides = [(-1, rng.uniform(0.5, 1)), (1, rng.uniform(0.5, 1))] if doubled else [(1, pan)]
     is_machine = chair.instrument.is_own or (setting.is_electronic and rng.random() < 0.6)
-    hits = [hit._replace(pitch=_folded(hit.pitch, chair.instrument)) for hit in hits]
+    hits = [
+        hit._replace(
+            pitch=_folded(
+                hit.pitch,
+                chair.instrument,
+            )
+        )
+        for hit in hits
+    ]
     return [
-        replace(part, pan=float(side * far), notes=_hands(hits, setting.grid, is_machine, rng))
+        replace(
+            part,
+            pan=float(side * far),
+            notes=_hands(hits, setting.grid, is_machine, rng),
+        )
         for side, far in sides
     ]
 
@@ -164,7 +196,12 @@ def _folded(pitch: int, instrument: Instrument) -> int:
     return pitch + 12 * (above - below)
 
 
-def _hands(hits: list[Hit], grid: Grid, is_machine: bool, rng: Rng) -> tuple[Note, ...]:
+def _hands(
+    hits: list[Hit],
+    grid: Grid,
+    is_machine: bool,
+    rng: Rng,
+) -> tuple[Note, ...]:
     """Hits as notes in seconds, each a little early or late, loud or soft."""
     late = 0.0 if is_machine else float(rng.normal(0, 0.006))
     jitter = 0.0 if is_machine else float(rng.uniform(0.003, 0.012))
@@ -180,9 +217,22 @@ def _hands(hits: list[Hit], grid: Grid, is_machine: bool, rng: Rng) -> tuple[Not
         )
         end = grid.seconds(hit.step + hit.length)
         velocity = int(
-            min(127, max(1, 127 * (hit.velocity + uneven * float(rng.standard_normal()))))
+            min(
+                127,
+                max(
+                    1,
+                    127 * (hit.velocity + uneven * float(rng.standard_normal())),
+                ),
+            )
         )
-        notes.append(Note(start, max(0.03, end - start), int(hit.pitch), velocity))
+        notes.append(
+            Note(
+                start,
+                max(0.03, end - start),
+                int(hit.pitch),
+                velocity,
+            )
+        )
     return _trim(sorted(notes))
 
 
@@ -191,7 +241,14 @@ def _trim(notes: list[Note]) -> tuple[Note, ...]:
     kept: list[Note] = []
     following: dict[int, float] = {}
     for note in reversed(notes):
-        room = following.get(note.pitch, note.start + note.seconds + 1) - note.start - 0.005
+        room = (
+            following.get(
+                note.pitch,
+                note.start + note.seconds + 1,
+            )
+            - note.start
+            - 0.005
+        )
         if room > 0.015:
             kept.append(note._replace(seconds=min(note.seconds, room)))
             following[note.pitch] = note.start

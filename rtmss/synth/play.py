@@ -32,7 +32,12 @@ def check_tools() -> None:
         raise UserError(f"the program fluidsynth is missing; install it ({INSTALL})")
 
 
-def play_part(part: Part, soundfont: Path, n_samples: int, sample_rate: int) -> Audio:
+def play_part(
+    part: Part,
+    soundfont: Path,
+    n_samples: int,
+    sample_rate: int,
+) -> Audio:
     """Render a part.
 
     Args:

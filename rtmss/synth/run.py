@@ -58,7 +58,14 @@ def synthesize(
     for split, n, first in (("train", n_songs, 0), ("valid", n_valid, _FIRST_VALID)):
         for number in range(first, first + n):
             folder = output / "songs" / split / f"synth-{seed}-{number:04d}"
-            orders.append(Order(folder, seed * 1_000_000 + number, fonts, tuple(leave_out)))
+            orders.append(
+                Order(
+                    folder,
+                    seed * 1_000_000 + number,
+                    fonts,
+                    tuple(leave_out),
+                )
+            )
     for folder in {order.folder.parent for order in orders}:
         folder.mkdir(parents=True, exist_ok=True)
     missing = [order for order in orders if not order.folder.exists()]
@@ -69,14 +76,22 @@ def synthesize(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=console is None) as bar:
-        task = bar.add_task("songs", total=len(orders), completed=len(orders) - len(missing))
+        task = bar.add_task(
+            "songs",
+            total=len(orders),
+            completed=len(orders) - len(missing),
+        )
         _make_all(missing, n_processes, lambda: bar.advance(task))
     with contextlib.suppress(OSError):  # another run may be writing there
         (output / ".partial").rmdir()
     return [order.folder for order in missing]
 
 
-def _make_all(orders: list[Order], n_processes: int, report: Callable[[], None]) -> None:
+def _make_all(
+    orders: list[Order],
+    n_processes: int,
+    report: Callable[[], None],
+) -> None:
     """Make every song; the first failure ends the run, and what was begun is thrown away."""
     if n_processes == 1:
         for order in orders:

@@ -100,7 +100,11 @@ class Bar:
         ends = [start for start, _ in self.chords[1:]] + [self.n_steps]
         return [
             (start, end - start, chord)
-            for (start, chord), end in zip(self.chords, ends, strict=True)
+            for (start, chord), end in zip(
+                self.chords,
+                ends,
+                strict=True,
+            )
         ]
 
 

@@ -59,8 +59,21 @@ def make_song(order: Order) -> float:
         order.seed, {font.name: font.sounds for font in order.soundfonts}, order.leave_out
     )
     n_samples = int(min(song.seconds, order.max_seconds) * SAMPLE_RATE)
-    played = [_play(part, i, order, n_samples) for i, part in enumerate(song.parts)]
-    stems = mix_stems(song, played, SAMPLE_RATE, np.random.default_rng([order.seed, 1]))
+    played = [
+        _play(
+            part,
+            i,
+            order,
+            n_samples,
+        )
+        for i, part in enumerate(song.parts)
+    ]
+    stems = mix_stems(
+        song,
+        played,
+        SAMPLE_RATE,
+        np.random.default_rng([order.seed, 1]),
+    )
     stems = {name: audio for name, audio in stems.items() if np.abs(audio).max() > 1e-3}
     partial = order.partial
     shutil.rmtree(partial, ignore_errors=True)
@@ -75,9 +88,19 @@ def make_song(order: Order) -> float:
     return n_samples / SAMPLE_RATE
 
 
-def _play(part: Part, index: int, order: Order, n_samples: int) -> Audio:
+def _play(
+    part: Part,
+    index: int,
+    order: Order,
+    n_samples: int,
+) -> Audio:
     if part.instrument.is_own:
-        return play_own(part, n_samples, SAMPLE_RATE, np.random.default_rng([order.seed, 2, index]))
+        return play_own(
+            part,
+            n_samples,
+            SAMPLE_RATE,
+            np.random.default_rng([order.seed, 2, index]),
+        )
     path = next(font.path for font in order.soundfonts if font.name == part.library)
     return play_part(part, path, n_samples, SAMPLE_RATE)
 
@@ -89,25 +112,45 @@ def _write_stems(folder: Path, stems: Mapping[str, Audio]) -> None:
         gain *= 0.97 * HIGHEST_PEAK / peak
 
 
-def _write(folder: Path, stems: Mapping[str, Audio], gain: float) -> float:
+def _write(
+    folder: Path,
+    stems: Mapping[str, Audio],
+    gain: float,
+) -> float:
     """Write every stem; returns the peak of the sum as it is read again."""
     mix = np.zeros_like(next(iter(stems.values())))
     for name, audio in stems.items():
         path = folder / f"{name}.ogg"
-        with AudioFile(str(path), "w", SAMPLE_RATE, 2, quality="192 kbps") as file:
+        with AudioFile(
+            str(path),
+            "w",
+            SAMPLE_RATE,
+            2,
+            quality="192 kbps",
+        ) as file:
             file.write(audio * np.float32(gain))
         mix += read_audio(path)[0]
     return float(np.abs(mix).max())
 
 
-def describe(song: Song, order: Order, stems: list[str], seconds: float) -> dict[str, Any]:
+def describe(
+    song: Song,
+    order: Order,
+    stems: list[str],
+    seconds: float,
+) -> dict[str, Any]:
     """The content of song.yaml."""
     licences = {font.name: font.licence for font in order.soundfonts}
     by_stem = {
         name: [part for part in song.parts if part.instrument.stem == name] for name in stems
     }
     described = {
-        name: _describe_stem(parts, licences, order.folder.name) for name, parts in by_stem.items()
+        name: _describe_stem(
+            parts,
+            licences,
+            order.folder.name,
+        )
+        for name, parts in by_stem.items()
     }
     used = {licence for stem in described.values() for licence in stem["licence"].split(" AND ")}
     return {
@@ -121,7 +164,13 @@ def describe(song: Song, order: Order, stems: list[str], seconds: float) -> dict
         "bpm": song.bpm,
         "key": str(song.key),
         "steps_per_bar": song.grid.n_steps,
-        "sections": [{"start": start, "name": name} for start, name in song.sections],
+        "sections": [
+            {
+                "start": start,
+                "name": name,
+            }
+            for start, name in song.sections
+        ],
         "stems": described,
         "seconds": round(seconds, 2),
         "samplerate": SAMPLE_RATE,
@@ -129,13 +178,21 @@ def describe(song: Song, order: Order, stems: list[str], seconds: float) -> dict
     }
 
 
-def _describe_stem(parts: list[Part], licences: Mapping[str, str], song_id: str) -> dict[str, Any]:
+def _describe_stem(
+    parts: list[Part],
+    licences: Mapping[str, str],
+    song_id: str,
+) -> dict[str, Any]:
     """Label, library and licence of a stem; two parts of one label are one instrument to the
     bank.
     """
     labels = {part.instrument.label for part in parts}
     rows = [
-        {"instrument": part.instrument.name, "role": part.role, "library": _library(part, song_id)}
+        {
+            "instrument": part.instrument.name,
+            "role": part.role,
+            "library": _library(part, song_id),
+        }
         for part in parts
     ]
     used = sorted({licences[part.library] if part.library else OWN_LICENCE for part in parts})

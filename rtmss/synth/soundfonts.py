@@ -21,7 +21,22 @@ _LICENCES = {
     "OPL-3_FM_128M": "CC-BY-SA-4.0",
 }
 """By name, of those that distributions package."""
-_FM = {"OPL-3_FM_128M": frozenset((0, p) for p in (4, 5, 7, 16, 17, 18, 38, 39, *range(80, 105)))}
+_FM = {
+    "OPL-3_FM_128M": frozenset(
+        (0, p)
+        for p in (
+            4,
+            5,
+            7,
+            16,
+            17,
+            18,
+            38,
+            39,
+            *range(80, 105),
+        )
+    )
+}
 """Of soundfonts of an FM chip, only the sounds that are to be synthetic."""
 _PRESET = struct.Struct("<20sHHH12x")
 
@@ -55,7 +70,15 @@ def find_soundfonts(paths: Iterable[Path] = ()) -> list[Soundfont]:
         path for folder in FOLDERS for path in sorted(Path(folder).glob("*.[sS][fF][23]"))
     ]
     unique = sorted({path.resolve() if path.exists() else path for path in found})
-    fonts = [font for path in unique if (font := read_soundfont(path)).sounds & {(0, 0), (0, 80)}]
+    fonts = [
+        font
+        for path in unique
+        if (font := read_soundfont(path)).sounds
+        & {
+            (0, 0),
+            (0, 80),
+        }
+    ]
     if not any((0, 0) in font.sounds for font in fonts):
         where = ", ".join(str(path) for path in chosen) or ", ".join(FOLDERS)
         raise UserError(
@@ -90,7 +113,10 @@ def _preset_data(path: Path) -> bytes:
             name, size = struct.unpack("<4sI", file.read(8))
             if name == b"LIST" and file.read(4) == b"pdta":
                 return file.read(size - 4)
-            file.seek(size + size % 2 - (4 if name == b"LIST" else 0), os.SEEK_CUR)
+            file.seek(
+                size + size % 2 - (4 if name == b"LIST" else 0),
+                os.SEEK_CUR,
+            )
 
 
 def _presets(pdta: bytes) -> frozenset[tuple[int, int]]:

@@ -203,8 +203,21 @@ _ROOMS = (0, 0, 8, 16)
 _MACHINES = (24, 25, -1, -1, -1)
 
 STYLES = {
-    "rock": Style(13, (95, 165), ("rock", "rock", "half"), _ROOMS, _roles("rock"), odd_meter=0.08),
-    "metal": Style(6, (90, 180), ("rock", "half", "four"), (16, 0, 8), _roles("metal")),
+    "rock": Style(
+        13,
+        (95, 165),
+        ("rock", "rock", "half"),
+        _ROOMS,
+        _roles("rock"),
+        odd_meter=0.08,
+    ),
+    "metal": Style(
+        6,
+        (90, 180),
+        ("rock", "half", "four"),
+        (16, 0, 8),
+        _roles("metal"),
+    ),
     "pop": Style(
         13,
         (80, 130),
@@ -216,24 +229,78 @@ STYLES = {
     "funk": Style(
         8, (88, 122), ("funk", "funk", "break"), _ROOMS, _roles("funk"), swing=0.3, sevenths=0.7
     ),
-    "jazz": Style(6, (80, 180), ("jazz",), (32, 32, 40, 0), _roles("jazz"), 1.0, 0.15, 0.15, 0.9),
+    "jazz": Style(
+        6,
+        (80, 180),
+        ("jazz",),
+        (32, 32, 40, 0),
+        _roles("jazz"),
+        1.0,
+        0.15,
+        0.15,
+        0.9,
+    ),
     "folk": Style(
         7, (72, 140), ("train", "waltz", "rock"), (40, 0, 8), _roles("folk"), 0.2, 0.4, 0.5, 0.05
     ),
     "ballad": Style(
-        6, (60, 84), ("rock", "half"), (0, 8, 40, 32), _roles("ballad"), 0.05, 0.3, 0.2, 0.3
+        6,
+        (60, 84),
+        ("rock", "half"),
+        (
+            0,
+            8,
+            40,
+            32,
+        ),
+        _roles("ballad"),
+        0.05,
+        0.3,
+        0.2,
+        0.3,
     ),
     "latin": Style(
         5, (80, 130), ("latin",), (0, 8, 32), _roles("latin"), sevenths=0.6, drumless=0.1
     ),
-    "reggae": Style(4, (66, 92), ("reggae",), _ROOMS, _roles("reggae"), swing=0.5),
+    "reggae": Style(
+        4,
+        (66, 92),
+        ("reggae",),
+        _ROOMS,
+        _roles("reggae"),
+        swing=0.5,
+    ),
     "blues": Style(
-        4, (66, 140), ("shuffle", "rock"), (0, 8, 40, 32), _roles("blues"), 0.7, 0.2, 0.05, 0.4
+        4,
+        (66, 140),
+        ("shuffle", "rock"),
+        (
+            0,
+            8,
+            40,
+            32,
+        ),
+        _roles("blues"),
+        0.7,
+        0.2,
+        0.05,
+        0.4,
     ),
     "cinematic": Style(
         4, (60, 120), ("half", "rock"), (48, 0, 16), _roles("cinematic"), 0.0, 0.35, 0.6, 0.15
     ),
-    "house": Style(9, (116, 130), ("four",), _MACHINES, _roles("house"), 0.2, 0.0, 0.0, 0.35, True),
+    "house": Style(
+        9,
+        (116, 130),
+        ("four",),
+        _MACHINES,
+        _roles("house"),
+        0.2,
+        0.0,
+        0.0,
+        0.35,
+        True,
+    ),
     "trance": Style(
         6, (128, 145), ("four",), _MACHINES, _roles("trance"), 0.0, 0.0, 0.0, 0.1, True
     ),
@@ -249,9 +316,34 @@ STYLES = {
         0.2,
         True,
     ),
-    "trap": Style(8, (65, 85), ("trap",), _MACHINES, _roles("trap"), 0.0, 0.0, 0.05, 0.2, True),
+    "trap": Style(
+        8,
+        (65, 85),
+        ("trap",),
+        _MACHINES,
+        _roles("trap"),
+        0.0,
+        0.0,
+        0.05,
+        0.2,
+        True,
+    ),
     "synthwave": Style(
-        6, (84, 122), ("rock", "four"), (24, -1, -1, 16), _roles("synthwave"), 0, 0, 0, 0.15, True
+        6,
+        (84, 122),
+        ("rock", "four"),
+        (
+            24,
+            -1,
+            -1,
+            16,
+        ),
+        _roles("synthwave"),
+        0,
+        0,
+        0,
+        0.15,
+        True,
     ),
     "ambient": Style(
         5, (60, 104), ("half", "four"), (25, -1), _roles("ambient"), 0.0, 0.1, 0.5, 0.4, True

@@ -67,7 +67,14 @@ def read_about(table: Path) -> dict[str, dict[str, str]]:
         ConfigError: it cannot be read, or has no such column.
     """
     try:
-        rows = list(csv.DictReader(StringIO(read_text(table, MAX_TABLE_BYTES), newline="")))
+        rows = list(
+            csv.DictReader(
+                StringIO(
+                    read_text(table, MAX_TABLE_BYTES),
+                    newline="",
+                )
+            )
+        )
     except (UnreadableError, csv.Error) as error:
         raise ConfigError(f"{table}: not a readable table ({error})") from error
     if rows and "path" not in rows[0]:
@@ -124,7 +131,14 @@ def split_songs(
         for number, song in enumerate(songs):
             bar.update(task, description=song.name, completed=number)
             known = {"licence": licence} | {
-                k: v for k, v in (about or {}).get(song.name, {}).items() if v
+                k: v
+                for k, v in (about or {})
+                .get(
+                    song.name,
+                    {},
+                )
+                .items()
+                if v
             }
             try:
                 names = song.stem, f"{song.stem}-{(content := digest_file(song))[:8]}"
@@ -132,8 +146,17 @@ def split_songs(
                 if there is not None:
                     outcome.kept.append(there)
                     continue
-                order = Order(song, _free_folder(output / "songs" / split, names), content, **known)
-                outcome.seconds += split_song(order, teacher, partial(_tell, bar, task, number))
+                order = Order(
+                    song,
+                    _free_folder(output / "songs" / split, names),
+                    content,
+                    **known,
+                )
+                outcome.seconds += split_song(
+                    order,
+                    teacher,
+                    partial(_tell, bar, task, number),
+                )
                 outcome.made.append(order.folder)
             except AudioFileError as error:
                 outcome.failed.append(str(error))
@@ -142,7 +165,12 @@ def split_songs(
     return outcome
 
 
-def _tell(bar: Progress, task: TaskID, number: int, done: float) -> None:
+def _tell(
+    bar: Progress,
+    task: TaskID,
+    number: int,
+    done: float,
+) -> None:
     bar.update(task, completed=number + done)
 
 
@@ -185,7 +213,10 @@ def _free_folder(folder: Path, names: Sequence[str]) -> Path:
     )
 
 
-def _folders(output: Path, names: Sequence[str]) -> Iterator[tuple[str, Path]]:
+def _folders(
+    output: Path,
+    names: Sequence[str],
+) -> Iterator[tuple[str, Path]]:
     """Songs of these names that are there, with their splits."""
     for split in SPLITS:
         yield from (

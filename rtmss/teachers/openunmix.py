@@ -53,7 +53,13 @@ class OpenUnmix:
     stems = ("vocals", "drums", "bass", "other")
     rest = "other"
 
-    def __init__(self, net: Any, model: str, version: str, device: str) -> None:
+    def __init__(
+        self,
+        net: Any,
+        model: str,
+        version: str,
+        device: str,
+    ) -> None:
         self.version = version
         self.licence = LICENCES[model]
         self.sample_rate = int(net.sample_rate)
@@ -64,4 +70,10 @@ class OpenUnmix:
         """(2, S) of a song -> (2, S) of every stem."""
         song = torch.from_numpy(np.ascontiguousarray(audio)).to(self._device)
         parts = self._net.to_dict(self._net(song[None]))
-        return {stem: np.asarray(parts[stem][0].cpu().numpy(), np.float32) for stem in self.stems}
+        return {
+            stem: np.asarray(
+                parts[stem][0].cpu().numpy(),
+                np.float32,
+            )
+            for stem in self.stems
+        }

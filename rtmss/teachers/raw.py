@@ -17,7 +17,13 @@ _N_BYTES = 4
 class RawAudio:
     """(S, N, C) float32 samples."""
 
-    def __init__(self, path: Path, n_parts: int, n_channels: int, n_samples: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        n_parts: int,
+        n_channels: int,
+        n_samples: int = 0,
+    ) -> None:
         """Make the file: `n_samples` of silence, which take no place on the disk yet."""
         self._path = path
         self._shape = n_parts, n_channels
@@ -45,15 +51,26 @@ class RawAudio:
             file.write(np.ascontiguousarray(audio, np.float32).tobytes())
         self._n_samples += len(audio)
 
-    def read(self, first: int, last: int) -> NDArray[np.float32]:
+    def read(
+        self,
+        first: int,
+        last: int,
+    ) -> NDArray[np.float32]:
         """(S, N, C) samples from `first` to `last`, or to the end."""
         last = min(last, len(self))
         count = (last - first) * math.prod(self._shape)
-        return np.fromfile(self._path, np.float32, count, offset=first * self._size).reshape(
-            -1, *self._shape
-        )
+        return np.fromfile(
+            self._path,
+            np.float32,
+            count,
+            offset=first * self._size,
+        ).reshape(-1, *self._shape)
 
-    def add(self, first: int, audio: NDArray[np.float32]) -> None:
+    def add(
+        self,
+        first: int,
+        audio: NDArray[np.float32],
+    ) -> None:
         """Mix (S, N, C) samples into those from `first` on."""
         mixed = self.read(first, first + len(audio)) + audio
         with self._path.open("r+b") as file:

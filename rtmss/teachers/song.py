@@ -83,7 +83,11 @@ def split_song(
     return seconds
 
 
-def _split(order: Order, teacher: Teacher, report: Callable[[float], None]) -> float:
+def _split(
+    order: Order,
+    teacher: Teacher,
+    report: Callable[[float], None],
+) -> float:
     song, rate = _decode(order.source, order.partial / "song.raw")
     parts = RawAudio(
         order.partial / "parts.raw", len(teacher.stems) - 1, song.n_channels, len(song)
@@ -91,8 +95,17 @@ def _split(order: Order, teacher: Teacher, report: Callable[[float], None]) -> f
     separate_long(song, rate, teacher, parts, report)
     gains = gains_without_bleed(parts, song, rate)
     scale = _fitting_scale(song, parts, gains)
-    _write(order.partial, teacher.stems, rate, _in_integers(song, parts, gains, scale))
-    content = yaml.safe_dump(_describe(order, teacher, scale), sort_keys=False, allow_unicode=True)
+    _write(
+        order.partial,
+        teacher.stems,
+        rate,
+        _in_integers(song, parts, gains, scale),
+    )
+    content = yaml.safe_dump(
+        _describe(order, teacher, scale),
+        sort_keys=False,
+        allow_unicode=True,
+    )
     (order.partial / "song.yaml").write_text(content, encoding="utf-8")
     return len(song) / rate
 
@@ -100,7 +113,15 @@ def _split(order: Order, teacher: Teacher, report: Callable[[float], None]) -> f
 def _decode(source: Path, raw: Path) -> tuple[RawAudio, int]:
     """A song as one part, and its rate in Hz."""
     with open_audio(source, most_channels=2, on_damage=refuse_damage) as reader:
-        song, rate, n_heard = RawAudio(raw, 1, reader.n_channels), reader.sample_rate, 0
+        song, rate, n_heard = (
+            RawAudio(
+                raw,
+                1,
+                reader.n_channels,
+            ),
+            reader.sample_rate,
+            0,
+        )
         for block in reader.blocks(_N_AT_ONCE):
             if not np.isfinite(block).all():
                 raise AudioFileError(
@@ -132,12 +153,26 @@ def _pieces(
         yield [whole.astype(np.float64), *kept]
 
 
-def _fitting_scale(song: RawAudio, parts: RawAudio, gains: list[Gain]) -> float:
+def _fitting_scale(
+    song: RawAudio,
+    parts: RawAudio,
+    gains: list[Gain],
+) -> float:
     """The largest power of a half, at most 1, with which song and parts stay below full scale."""
     peak = 0.0
     for whole, *named in _pieces(song, parts, gains):
         rest = whole - sum(named)
-        peak = max(peak, *(float(np.abs(audio).max()) for audio in (whole, *named, rest)))
+        peak = max(
+            peak,
+            *(
+                float(np.abs(audio).max())
+                for audio in (
+                    whole,
+                    *named,
+                    rest,
+                )
+            ),
+        )
     scale = 1.0
     # Rounding may make the rest larger by half a step for every other part.
     while peak * scale >= 1 - (len(gains) + 2) / _FULL_SCALE:
@@ -177,16 +212,33 @@ def _write(
             file.close()
 
 
-def _describe(order: Order, teacher: Teacher, scale: float) -> dict[str, Any]:
+def _describe(
+    order: Order,
+    teacher: Teacher,
+    scale: float,
+) -> dict[str, Any]:
     """What song.yaml says."""
     singer = {"library": order.artist} if order.artist else {}
     *named, rest = teacher.stems
-    stems = {stem: dict(singer) for stem in named} | {rest: {"instrument": teacher.rest, **singer}}
-    known = {"title": order.title, "artist": order.artist, "licence": order.licence}
+    stems = {stem: dict(singer) for stem in named} | {
+        rest: {
+            "instrument": teacher.rest,
+            **singer,
+        }
+    }
+    known = {
+        "title": order.title,
+        "artist": order.artist,
+        "licence": order.licence,
+    }
     return {
         **{key: value for key, value in known.items() if value},
         "file": {"name": order.source.name, "blake2b": order.digest},
-        "teacher": {"name": teacher.name, "version": teacher.version, "licence": teacher.licence},
+        "teacher": {
+            "name": teacher.name,
+            "version": teacher.version,
+            "licence": teacher.licence,
+        },
         "scale": scale,
         "stems": stems,
     }

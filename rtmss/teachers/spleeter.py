@@ -88,7 +88,12 @@ class Spleeter:
     rest = "backing"
     sample_rate = 44100
 
-    def __init__(self, voice: SpleeterUnet, rest: SpleeterUnet, version: str = "") -> None:
+    def __init__(
+        self,
+        voice: SpleeterUnet,
+        rest: SpleeterUnet,
+        version: str = "",
+    ) -> None:
         self.version = version
         self._nets = voice, rest
         self._device = next(voice.parameters()).device
@@ -98,22 +103,41 @@ class Spleeter:
     def separate(self, audio: Audio) -> dict[str, Audio]:
         """(2, S) of a song -> (2, S) of voice and backing, which add up to it."""
         # A window more at the end, so that the last samples are divided by no small number.
-        song = pad(torch.from_numpy(np.ascontiguousarray(audio)).to(self._device), (0, N_FFT))
+        song = pad(
+            torch.from_numpy(np.ascontiguousarray(audio)).to(self._device),
+            (0, N_FFT),
+        )
         frames = torch.stft(
             song, N_FFT, HOP, window=self._window, pad_mode="constant", return_complex=True
         )
         below = self._voice_share(frames[:, :N_BINS].abs().mT)
-        above = below.mean(-1, keepdim=True).expand(-1, -1, frames.shape[1] - N_BINS)
+        above = below.mean(-1, keepdim=True).expand(
+            -1,
+            -1,
+            frames.shape[1] - N_BINS,
+        )
         share = torch.cat([below, above], -1).mT
-        voice = torch.istft(share * frames, N_FFT, HOP, window=self._window, length=song.shape[-1])
-        vocals = np.asarray(voice[:, : audio.shape[-1]].cpu().numpy(), np.float32)
+        voice = torch.istft(
+            share * frames,
+            N_FFT,
+            HOP,
+            window=self._window,
+            length=song.shape[-1],
+        )
+        vocals = np.asarray(
+            voice[:, : audio.shape[-1]].cpu().numpy(),
+            np.float32,
+        )
         return {"vocals": vocals, "backing": audio - vocals}
 
     def _voice_share(self, magnitudes: Tensor) -> Tensor:
         """(C, T, F) magnitudes -> (C, T, F) shares of the voice, faded from segment to segment."""
         n_frames = magnitudes.shape[1]
         starts = range(0, max(1, n_frames - N_OVERLAP), N_FRAMES - N_OVERLAP)
-        padded = pad(magnitudes, (0, 0, 0, starts[-1] + N_FRAMES - n_frames))
+        padded = pad(
+            magnitudes,
+            (0, 0, 0, starts[-1] + N_FRAMES - n_frames),
+        )
         total, weights = (
             torch.zeros_like(padded),
             torch.zeros(padded.shape[1], 1, device=padded.device),
@@ -134,4 +158,10 @@ def _fades(*, is_first: bool) -> Tensor:
     """(T, 1) weight of a segment's frames: straight lines up and down at the ends."""
     rise = (torch.arange(N_OVERLAP) + 0.5) / N_OVERLAP
     begin = torch.ones(N_OVERLAP) if is_first else rise
-    return torch.cat([begin, torch.ones(N_FRAMES - 2 * N_OVERLAP), rise.flip(0)])[:, None]
+    return torch.cat(
+        [
+            begin,
+            torch.ones(N_FRAMES - 2 * N_OVERLAP),
+            rise.flip(0),
+        ]
+    )[:, None]

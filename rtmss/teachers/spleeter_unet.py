@@ -32,7 +32,15 @@ class SpleeterUnet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.down = nn.ModuleList(nn.Conv2d(n, m, 5, stride=2) for n, m in pairwise(_WIDTHS))
+        self.down = nn.ModuleList(
+            nn.Conv2d(
+                n,
+                m,
+                5,
+                stride=2,
+            )
+            for n, m in pairwise(_WIDTHS)
+        )
         # What is deepest goes up as it is, unnormalised.
         self.down_norm = nn.ModuleList(nn.BatchNorm2d(n, _EPS) for n in _WIDTHS[1:-1])
         n_in = [_WIDTHS[-1], *(2 * n for n in _UP_WIDTHS[:-1])]
@@ -41,7 +49,13 @@ class SpleeterUnet(nn.Module):
             for n, m in zip(n_in, _UP_WIDTHS, strict=True)
         )
         self.up_norm = nn.ModuleList(nn.BatchNorm2d(n, _EPS) for n in _UP_WIDTHS)
-        self.mask = nn.Conv2d(1, N_CHANNELS, 4, dilation=2, padding=3)
+        self.mask = nn.Conv2d(
+            1,
+            N_CHANNELS,
+            4,
+            dilation=2,
+            padding=3,
+        )
 
     def forward(self, magnitudes: Tensor) -> Tensor:
         """(B, C, T, F) -> (B, C, T, F) mask between 0 and 1; T and F are multiples of 64."""
@@ -49,12 +63,32 @@ class SpleeterUnet(nn.Module):
         x = magnitudes
         for level, down in enumerate(self.down):
             # TensorFlow's `same` puts the odd zero last.
-            skips.append(down(pad(x, (1, 2, 1, 2))))
+            skips.append(
+                down(
+                    pad(
+                        x,
+                        (1, 2, 1, 2),
+                    )
+                )
+            )
             if level < len(self.down_norm):
                 x = leaky_relu(self.down_norm[level](skips[-1]), 0.2)
         x = skips.pop()
-        for level, (up, norm) in enumerate(zip(self.up, self.up_norm, strict=True)):
-            x = torch.cat([skips.pop(), x], 1) if level else x
+        for level, (up, norm) in enumerate(
+            zip(
+                self.up,
+                self.up_norm,
+                strict=True,
+            )
+        ):
+            x = (
+                torch.cat(
+                    [skips.pop(), x],
+                    1,
+                )
+                if level
+                else x
+            )
             x = norm(up(x)[..., :-1, :-1].relu())
         return torch.sigmoid(self.mask(x))
 

@@ -50,9 +50,18 @@ class SegmentBatches(IterableDataset[SegmentBatch]):
         self.tracks_by: dict[tuple[str, str], list[int]] = {}
         """Tracks of each player or singer on each instrument."""
         for index in itertools.chain(*self.tracks_of.values()):
-            self.tracks_by.setdefault(self._source(index), []).append(index)
+            self.tracks_by.setdefault(
+                self._source(index),
+                [],
+            ).append(index)
         self.sources = sorted(self.tracks_by)
-        self.urns = [Urn(bank, self.tracks_of[label]) for label in self.labels]
+        self.urns = [
+            Urn(
+                bank,
+                self.tracks_of[label],
+            )
+            for label in self.labels
+        ]
         weights = np.array([recipe.encoder.label_weights.get(label, 1.0) for label in self.labels])
         self.weights = weights / weights.sum()
 
@@ -60,19 +69,43 @@ class SegmentBatches(IterableDataset[SegmentBatch]):
         worker = torch.utils.data.get_worker_info()
         if worker is not None:
             torch.set_num_threads(1)
-        rng = np.random.default_rng([self.seed, 17, worker.id if worker else 0])
+        rng = np.random.default_rng(
+            [
+                self.seed,
+                17,
+                worker.id if worker else 0,
+            ]
+        )
         while True:
             yield self._draw(rng)
 
     def _draw(self, rng: np.random.Generator) -> SegmentBatch:
         n = self.n_samples
         if self.recipe.short and rng.random() < self.recipe.short:
-            n = round(rng.uniform(min(n, self.bank.sample_rate // 2), n))
+            n = round(
+                rng.uniform(
+                    min(n, self.bank.sample_rate // 2),
+                    n,
+                )
+            )
         tracks: list[int] = []
         while len(tracks) < self.recipe.batch:
-            tracks.append(self.urns[rng.choice(len(self.urns), p=self.weights)].draw(rng))
+            tracks.append(
+                self.urns[
+                    rng.choice(
+                        len(self.urns),
+                        p=self.weights,
+                    )
+                ].draw(rng)
+            )
             if self.recipe.contrast_weight:
-                tracks.append(draw_track(self.bank, self.tracks_by[self._source(tracks[-1])], rng))
+                tracks.append(
+                    draw_track(
+                        self.bank,
+                        self.tracks_by[self._source(tracks[-1])],
+                        rng,
+                    )
+                )
         tracks = tracks[: self.recipe.batch]
         names = [self.bank.tracks[track].label for track in tracks]
         return SegmentBatch(
@@ -112,20 +145,39 @@ def train_clip_encoder(
     )
     loader: Any = DataLoader(batches, batch_size=None, num_workers=recipe.n_workers)
     encoder.requires_grad_(True).train()
-    for step, drawn in enumerate(itertools.islice(loader, recipe.encoder.n_steps), 1):
+    for step, drawn in enumerate(
+        itertools.islice(loader, recipe.encoder.n_steps),
+        1,
+    ):
         batch = SegmentBatch(*(column.to(device) for column in drawn))
         with half_precision(device):
             embedding = encoder(batch.audio)
         losses = [
             nn.functional.cross_entropy(
-                15 * embedding @ nn.functional.normalize(head, dim=-1).T, truth, label_smoothing=0.1
+                15
+                * embedding
+                @ nn.functional.normalize(
+                    head,
+                    dim=-1,
+                ).T,
+                truth,
+                label_smoothing=0.1,
             )
-            for head, truth in zip(heads, (batch.label, batch.source), strict=True)
+            for head, truth in zip(
+                heads,
+                (batch.label, batch.source),
+                strict=True,
+            )
         ]
         shown = {"label": losses[0], "source": losses[1]}
         loss = losses[0] + recipe.encoder.source_weight * losses[1]
         if recipe.encoder.contrast_weight:
-            shown["contrast"] = contrast(embedding, batch.source, batch.family, recipe.encoder)
+            shown["contrast"] = contrast(
+                embedding,
+                batch.source,
+                batch.family,
+                recipe.encoder,
+            )
             loss = loss + recipe.encoder.contrast_weight * shown["contrast"]
         optimiser.zero_grad()
         torch.autograd.backward(loss)
@@ -137,7 +189,12 @@ def train_clip_encoder(
     encoder.eval()
 
 
-def contrast(embedding: Tensor, source: Tensor, family: Tensor, recipe: EncoderRecipe) -> Tensor:
+def contrast(
+    embedding: Tensor,
+    source: Tensor,
+    family: Tensor,
+    recipe: EncoderRecipe,
+) -> Tensor:
     """() loss that draws segments of one source together and others apart, those of its own family
     above all.
 
@@ -149,17 +206,30 @@ def contrast(embedding: Tensor, source: Tensor, family: Tensor, recipe: EncoderR
         family: (B,) numbers.
         recipe: weights and temperature.
     """
-    itself = torch.eye(len(source), dtype=torch.bool, device=source.device)
+    itself = torch.eye(
+        len(source),
+        dtype=torch.bool,
+        device=source.device,
+    )
     is_same = (source[:, None] == source) & ~itself
     is_distractor = (family[:, None] == family) & (source[:, None] != source)
     likeness = embedding @ embedding.T / recipe.temperature
     against = likeness + is_distractor * float(np.log(recipe.rival_weight))
-    log_share = likeness - torch.logsumexp(against.masked_fill(itself, -torch.inf), 1, keepdim=True)
+    log_share = likeness - torch.logsumexp(
+        against.masked_fill(itself, -torch.inf),
+        1,
+        keepdim=True,
+    )
     n_same = is_same.sum(1)
     return -((log_share * is_same).sum(1)[n_same > 0] / n_same[n_same > 0]).mean()
 
 
-def class_heads(encoder: ClipEncoder, batches: SegmentBatches, *, is_trained: bool) -> list[Tensor]:
+def class_heads(
+    encoder: ClipEncoder,
+    batches: SegmentBatches,
+    *,
+    is_trained: bool,
+) -> list[Tensor]:
     """(classes, E) of instruments and of sources, to be trained from chance, or from what a trained
     encoder says.
     """
@@ -169,12 +239,34 @@ def class_heads(encoder: ClipEncoder, batches: SegmentBatches, *, is_trained: bo
         [batches.tracks_by[s] for s in batches.sources],
     ]
     if not is_trained:
-        linear = [nn.Linear(n_embedding, len(group), bias=False).to(device) for group in groups]
+        linear = [
+            nn.Linear(
+                n_embedding,
+                len(group),
+                bias=False,
+            ).to(device)
+            for group in groups
+        ]
         return [head.weight for head in linear]
-    tracks = [embedded.mean(0) for embedded in embed_bank(encoder.eval(), batches.bank, 3)]
+    tracks = [
+        embedded.mean(0)
+        for embedded in embed_bank(
+            encoder.eval(),
+            batches.bank,
+            3,
+        )
+    ]
     labels, sources = (
         torch.from_numpy(
-            np.stack([np.mean([tracks[index] for index in group], axis=0) for group in one])
+            np.stack(
+                [
+                    np.mean(
+                        [tracks[index] for index in group],
+                        axis=0,
+                    )
+                    for group in one
+                ]
+            )
         ).to(device)
         for one in groups
     )
@@ -185,7 +277,12 @@ def class_embedding(family: str, n_embedding: int) -> NDArray[np.float32]:
     """(1, E) in the place of a clip's embedding: nothing but which family it is. What the condition
     head makes of it is a learnt embedding of the class label.
     """
-    return np.eye(1, n_embedding, list(FAMILIES).index(family), dtype=np.float32)
+    return np.eye(
+        1,
+        n_embedding,
+        list(FAMILIES).index(family),
+        dtype=np.float32,
+    )
 
 
 @torch.no_grad()
@@ -200,9 +297,23 @@ def embed_bank(
     embeddings = []
     segments = Segments(bank, recipe or EncoderRecipe())
     for index, track in enumerate(bank.tracks):
-        audio = torch.from_numpy(bank.crop(index, 0, track.n_samples)).mean(0)
+        audio = torch.from_numpy(
+            bank.crop(
+                index,
+                0,
+                track.n_samples,
+            )
+        ).mean(0)
         clean = segment_clip(audio, length)
-        chosen = torch.linspace(0, len(clean) - 1, min(len(clean), max_segments)).round().long()
+        chosen = (
+            torch.linspace(
+                0,
+                len(clean) - 1,
+                min(len(clean), max_segments),
+            )
+            .round()
+            .long()
+        )
         rows = [_embedded(encoder, clean[chosen])]
         if recipe is not None and recipe.rough and len(bank.active_blocks(index)):
             n_rough = round(len(chosen) * recipe.rough / (1 - recipe.rough))
@@ -213,7 +324,12 @@ def embed_bank(
     return embeddings
 
 
-def _rough_clips(segments: Segments, index: int, n_segments: int, length: int) -> Iterator[Tensor]:
+def _rough_clips(
+    segments: Segments,
+    index: int,
+    n_segments: int,
+    length: int,
+) -> Iterator[Tensor]:
     """(n, S) segments of clips of one to four segments, each clip augmented as one; a quarter of
     clips are short.
     """
@@ -223,7 +339,11 @@ def _rough_clips(segments: Segments, index: int, n_segments: int, length: int) -
         n = min(n_segments, int(rng.integers(1, 5)))
         n_segments -= n
         if rng.random() < 0.25:
-            yield segments.draw(index, round(rng.uniform(shortest, length)), rng)[None]
+            yield segments.draw(
+                index,
+                round(rng.uniform(shortest, length)),
+                rng,
+            )[None]
         else:
             yield segments.draw(index, n * length, rng).view(n, length)
 

@@ -39,8 +39,14 @@ from rtmss.training.windows import Crop, Memory, Passes, window_loss
 def learning_rate(step: int, recipe: LoopRecipe) -> float:
     """Linear warm-up, constant, and a cosine to nothing over the last part of the run."""
     decay_start = recipe.n_steps * (1 - recipe.decay_share)
-    warm = min(1.0, (step + 1) / max(1, recipe.warmup_steps))
-    done = max(0.0, (step - decay_start) / max(1.0, recipe.n_steps - decay_start))
+    warm = min(
+        1.0,
+        (step + 1) / max(1, recipe.warmup_steps),
+    )
+    done = max(
+        0.0,
+        (step - decay_start) / max(1.0, recipe.n_steps - decay_start),
+    )
     return recipe.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
@@ -62,7 +68,13 @@ class BatchStream:
         loop = recipe.loop
         self.visit, self.window = step // loop.windows, 0
         numbers = islice(
-            schedule(loop.first_batches, loop.fresh, [*self.seed, 99]), self.visit, None
+            schedule(
+                loop.first_batches,
+                loop.fresh,
+                [*self.seed, 99],
+            ),
+            self.visit,
+            None,
         )
         ahead = 4 if recipe.n_workers else None
 
@@ -92,10 +104,22 @@ class BatchStream:
             episode = next(self.batches)
             self.crop = Crop.of(episode, self.model)
             if not self.visit % self.recipe.loop.crops_per_stream:
-                self.memory = Memory.empty(self.model, *episode.targets.shape[:2])
-            self.rng = np.random.default_rng([*self.seed, self.visit, 98])
+                self.memory = Memory.empty(
+                    self.model,
+                    *episode.targets.shape[:2],
+                )
+            self.rng = np.random.default_rng(
+                [
+                    *self.seed,
+                    self.visit,
+                    98,
+                ]
+            )
         is_cold = bool(self.rng.random() < self.recipe.loop.cold_share)
-        frames = range(self.window * self.n_frames, (self.window + 1) * self.n_frames)
+        frames = range(
+            self.window * self.n_frames,
+            (self.window + 1) * self.n_frames,
+        )
         loss, error, sounds, self.memory = window_loss(
             self.model, self.crop, self.memory, frames, is_cold, self.recipe.loop, passes
         )
@@ -120,7 +144,14 @@ class Trainer:
             parameter.requires_grad_(False)
         for parameter in self.trained:
             parameter.requires_grad_(True)
-        norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+        norms = [
+            module
+            for module in model.modules()
+            if isinstance(
+                module,
+                torch.nn.BatchNorm2d,
+            )
+        ]
         means, variances = (
             [norm.running_mean for norm in norms],
             [norm.running_var for norm in norms],
@@ -143,9 +174,17 @@ class Trainer:
         torch.set_num_threads(self.recipe.n_threads)
         torch.manual_seed(self.recipe.seed)
         passes = Passes.of(self.model, compiled=self.recipe.compile)
-        numbers = range(self.rank * recipe.accumulate, (self.rank + 1) * recipe.accumulate)
+        numbers = range(
+            self.rank * recipe.accumulate,
+            (self.rank + 1) * recipe.accumulate,
+        )
         plans = [Episodes(bank, embeddings, self.recipe, number) for number in numbers]
-        mixdown = Mixdown(bank, plans[0].n_samples, self.device, compiled=self.recipe.compile)
+        mixdown = Mixdown(
+            bank,
+            plans[0].n_samples,
+            self.device,
+            compiled=self.recipe.compile,
+        )
         streams = [
             BatchStream(number, self.model, episodes, mixdown, self.recipe, self.step)
             for number, episodes in zip(numbers, plans, strict=True)
@@ -163,7 +202,12 @@ class Trainer:
         while self.step < recipe.n_steps:
             loss, decibels = self._advance(streams, passes)
             if self.rank == 0:
-                progress.report(self.step, recipe.n_steps, {"loss": loss, "db": decibels}, seconds)
+                progress.report(
+                    self.step,
+                    recipe.n_steps,
+                    {"loss": loss, "db": decibels},
+                    seconds,
+                )
                 # Where the memory is empty, for that is not saved.
                 at_start = not self.step % recipe.steps_per_stream
                 if at_start and time.monotonic() - saved > 60 * recipe.checkpoint_minutes:
@@ -173,7 +217,11 @@ class Trainer:
             self.save()
         return self.average
 
-    def _advance(self, streams: list[BatchStream], passes: Passes) -> tuple[Tensor, Tensor]:
+    def _advance(
+        self,
+        streams: list[BatchStream],
+        passes: Passes,
+    ) -> tuple[Tensor, Tensor]:
         """One step; gives the loss and the mean SDR of targets that sound, of all streams.
 
         Nothing here waits for the device.
@@ -193,7 +241,13 @@ class Trainer:
             torch.autograd.backward(loss / len(streams))
             # Absent targets are easy: among them a run that learns nothing would look healthy.
             decibels = -10 * torch.log10(error + 1e-9) * sounds
-            figures += torch.stack([loss.detach() / len(streams), decibels.sum(), sounds.sum()])
+            figures += torch.stack(
+                [
+                    loss.detach() / len(streams),
+                    decibels.sum(),
+                    sounds.sum(),
+                ]
+            )
             for total, statistic in zip(sums, self.statistics, strict=True):
                 total.add_(statistic / len(streams))
         gradients = [p.grad for p in self.trained if p.grad is not None]
@@ -210,7 +264,10 @@ class Trainer:
         self.optimiser.step(norm)
         self.step += 1
         with torch.no_grad():
-            decay = min(recipe.ema_decay, (self.step + 1) / (self.step + 10))
+            decay = min(
+                recipe.ema_decay,
+                (self.step + 1) / (self.step + 10),
+            )
             pairs = zip(
                 self.average.state_dict().values(), self.model.state_dict().values(), strict=True
             )
@@ -225,7 +282,12 @@ class Trainer:
         dist.all_reduce(flat)
         flat /= self.world_size
         for tensor, mean in zip(
-            tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True
+            tensors,
+            torch.split(
+                flat,
+                [tensor.numel() for tensor in tensors],
+            ),
+            strict=True,
         ):
             tensor.copy_(mean.view_as(tensor))
 
@@ -237,7 +299,11 @@ class Trainer:
         partial = self.checkpoint.with_suffix(".partial")
         save_file(tensors, partial, metadata={"step": str(self.step)})
         partial.replace(self.checkpoint)
-        save_model(self.folder / "weights.safetensors", self.average, {"steps": str(self.step)})
+        save_model(
+            self.folder / "weights.safetensors",
+            self.average,
+            {"steps": str(self.step)},
+        )
 
     def resume(self) -> None:
         """Take up the folder's checkpoint."""

@@ -116,9 +116,17 @@ def spectral_errors(
     return complex_error, magnitude_error, remainder_error
 
 
-def waveform_errors(estimate: Tensor, target: Tensor, mixture: Tensor) -> tuple[Tensor, Tensor]:
+def waveform_errors(
+    estimate: Tensor,
+    target: Tensor,
+    mixture: Tensor,
+) -> tuple[Tensor, Tensor]:
     """Relative errors of the target and of the remainder on (B, C, S) waveforms, each (B,)."""
     error = _mean((estimate - target).square())
     whole = _mean(mixture.square())
     rest = _mean((mixture - target).square())
-    return relative_error(error, _mean(target.square()), whole), relative_error(error, rest, whole)
+    return relative_error(
+        error,
+        _mean(target.square()),
+        whole,
+    ), relative_error(error, rest, whole)

@@ -65,7 +65,10 @@ class Optimiser:
     def __init__(self, model: SeparatorModel, recipe: LoopRecipe) -> None:
         """The U-Net's and the condition head's weights, in memory as they are trained."""
         self.trained = [*model.unet.parameters(), *model.condition_head.parameters()]
-        gru = {*model.unet.gru.parameters(), *model.unet.target_gru.parameters()}
+        gru = {
+            *model.unet.gru.parameters(),
+            *model.unet.target_gru.parameters(),
+        }
         share: dict[Tensor, float] = {
             p: recipe.recurrent_share if p in gru else 1.0 for p in self.trained
         }
@@ -83,7 +86,13 @@ class Optimiser:
         self.matrices = {p: self._leaves(p, n) for p, n in self.sizes.items()}
         self.muon: torch.optim.Muon | None = None
         if self.sizes:
-            rows = [{"params": self.matrices[p], "share": share[p]} for p in self.sizes]
+            rows = [
+                {
+                    "params": self.matrices[p],
+                    "share": share[p],
+                }
+                for p in self.sizes
+            ]
             self.muon = torch.optim.Muon(
                 rows, weight_decay=recipe.weight_decay, adjust_lr_fn="match_rms_adamw"
             )

@@ -21,7 +21,12 @@ class Progress:
     Curves for TensorBoard, where it is installed, go into the folder `tensorboard` beside the log.
     """
 
-    def __init__(self, log: Path, console: Console, every_seconds: float = 20.0) -> None:
+    def __init__(
+        self,
+        log: Path,
+        console: Console,
+        every_seconds: float = 20.0,
+    ) -> None:
         self.log = log
         self.console = console
         self.every_seconds = every_seconds
@@ -53,8 +58,20 @@ class Progress:
         sums = {name: float(total) for name, total in self._sums.items()}
         elapsed = time.monotonic() - self._last
         speed = sums.pop("audio_seconds") / elapsed
-        means = {name: round(total / self._n, 4) for name, total in sums.items()}
-        self.note({"step": step, **means, "audio_seconds_per_second": round(speed, 1)})
+        means = {
+            name: round(
+                total / self._n,
+                4,
+            )
+            for name, total in sums.items()
+        }
+        self.note(
+            {
+                "step": step,
+                **means,
+                "audio_seconds_per_second": round(speed, 1),
+            }
+        )
         self._draw(step, means | {"audio_seconds_per_second": speed})
         left = (n_steps - step) * elapsed / self._n
         shown = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
@@ -69,7 +86,11 @@ class Progress:
         with self.log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
-    def _draw(self, step: int, figures: dict[str, float]) -> None:
+    def _draw(
+        self,
+        step: int,
+        figures: dict[str, float],
+    ) -> None:
         if self._board is None:
             try:
                 from torch.utils.tensorboard import SummaryWriter

@@ -70,7 +70,14 @@ def train(
     is_first = not dist.is_initialized() or dist.get_rank() == 0
     console = console if is_first else Console(quiet=True)
     with _first_alone():
-        bank, model, embeddings = prepare(recipe, recipe_file.parent, data, folder, console, device)
+        bank, model, embeddings = prepare(
+            recipe,
+            recipe_file.parent,
+            data,
+            folder,
+            console,
+            device,
+        )
     if recipe.episodes.conditioning == "class":
         embeddings = [
             class_embedding(track.family, model.config.clip_encoder.n_embedding)
@@ -126,7 +133,13 @@ def prepare(
         ConfigError: the data folder cannot be used, or `folder` was prepared for other data.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    bank = load_banks(data, "train", folder.parent / "bank", recipe.model.sample_rate, console)
+    bank = load_banks(
+        data,
+        "train",
+        folder.parent / "bank",
+        recipe.model.sample_rate,
+        console,
+    )
     model, has_encoder = start_model(recipe, recipe_folder)
     model.to(device)
     encoder_file, embeddings_file = (folder / name for name in PREPARED)
@@ -149,7 +162,13 @@ def prepare(
     return (
         bank,
         model,
-        _embeddings(embeddings_file, model.clip_encoder.eval(), bank, recipe.encoder, console),
+        _embeddings(
+            embeddings_file,
+            model.clip_encoder.eval(),
+            bank,
+            recipe.encoder,
+            console,
+        ),
     )
 
 
@@ -171,7 +190,16 @@ def _embeddings(
     if not file.exists():
         console.print("Embedding the bank", highlight=False)
         partial = file.with_suffix(f".{os.getpid()}")
-        save_numpy(dict(zip(names, embed_bank(encoder, bank, recipe=recipe), strict=True)), partial)
+        save_numpy(
+            dict(
+                zip(
+                    names,
+                    embed_bank(encoder, bank, recipe=recipe),
+                    strict=True,
+                )
+            ),
+            partial,
+        )
         partial.replace(file)
     tensors = load_numpy(file)
     if sorted(tensors) != names:

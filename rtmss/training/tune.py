@@ -39,7 +39,11 @@ def tune_clip_encoder(
 
 
 @torch.no_grad()
-def refit(head: ConditionHead, old: NDArray[np.float32], new: NDArray[np.float32]) -> None:
+def refit(
+    head: ConditionHead,
+    old: NDArray[np.float32],
+    new: NDArray[np.float32],
+) -> None:
     """Change `head` in place, so that it makes of new embeddings what it made of the old ones of
     the same clips, as far as a linear map can: least squares, with a little towards nothing.
 
@@ -50,8 +54,23 @@ def refit(head: ConditionHead, old: NDArray[np.float32], new: NDArray[np.float32
     """
     n = new.shape[1]
     ridge = 1e-6 * len(new) * np.eye(n)
-    back = torch.from_numpy(np.linalg.solve(new.T @ new + ridge, new.T @ old)).to(
-        head.project.weight
-    )
+    back = torch.from_numpy(
+        np.linalg.solve(
+            new.T @ new + ridge,
+            new.T @ old,
+        )
+    ).to(head.project.weight)
     weight: Tensor = head.project.weight
-    weight.copy_(torch.cat([side @ back.T for side in torch.split(weight, n, dim=1)], dim=1))
+    weight.copy_(
+        torch.cat(
+            [
+                side @ back.T
+                for side in torch.split(
+                    weight,
+                    n,
+                    dim=1,
+                )
+            ],
+            dim=1,
+        )
+    )

@@ -37,7 +37,18 @@ def masked_errors(
     """
     n = masks.shape[1]
     masked = apply_masks(bound_masks(masks), mixture)
-    whole = mixture[:, None].expand(-1, n, -1, -1, -1, -1).flatten(0, 1)
+    whole = (
+        mixture[:, None]
+        .expand(
+            -1,
+            n,
+            -1,
+            -1,
+            -1,
+            -1,
+        )
+        .flatten(0, 1)
+    )
     return masked, *spectral_errors(masked.flatten(0, 1), targets, whole)
 
 
@@ -108,7 +119,11 @@ class Crop(NamedTuple):
             wanted, _ = analyze(targets, silence, model.analysis, stft)
         return cls(episode, frames, to_planes(wanted[..., 1:]))
 
-    def waves(self, begin: int, end: int) -> tuple[Tensor, Tensor]:
+    def waves(
+        self,
+        begin: int,
+        end: int,
+    ) -> tuple[Tensor, Tensor]:
         """(B * N, C, S) targets, and the mixture of each, from one sample to another."""
         targets = self.episode.targets[..., begin:end]
         mixture = self.episode.mixture[:, None, :, begin:end].expand_as(targets)
@@ -118,8 +133,22 @@ class Crop(NamedTuple):
 def _earlier(frames: Tensor, window: range, n: int) -> Tensor:
     """(..., T, F) frames of the window `n` frames before this one, silence before the crop."""
     missing = max(0, n - window.start)
-    found = frames[..., max(0, window.start - n) : window.stop - n, :]
-    return torch.nn.functional.pad(found, (0, 0, missing, 0)) if missing else found
+    found = frames[
+        ...,
+        max(
+            0,
+            window.start - n,
+        ) : window.stop - n,
+        :,
+    ]
+    return (
+        torch.nn.functional.pad(
+            found,
+            (0, 0, missing, 0),
+        )
+        if missing
+        else found
+    )
 
 
 def window_loss(
@@ -152,9 +181,18 @@ def window_loss(
     n_ahead = model.config.unet.n_ahead
     decoder, overlap = memory.decoder, memory.overlap
     if is_cold:
-        _, decoder, overlap = Memory.empty(model, *crop.episode.targets.shape[:2])
+        _, decoder, overlap = Memory.empty(
+            model,
+            *crop.episode.targets.shape[:2],
+        )
     frames = crop.frames[:, :, window.start : window.stop, 1:]
-    planes = to_planes(_earlier(crop.frames[..., 1:], window, n_ahead))
+    planes = to_planes(
+        _earlier(
+            crop.frames[..., 1:],
+            window,
+            n_ahead,
+        )
+    )
     wanted = _earlier(crop.wanted, window, n_ahead)
     with half_precision(frames.device):
         condition = model.condition_head(crop.episode.positive, crop.episode.negative)
@@ -167,7 +205,11 @@ def window_loss(
     n_skipped = delay if not window.start else model.config.stft.delay if is_cold else 0
     begin, end = window.start * hop - delay + n_skipped, window.stop * hop - delay
     truth, whole = crop.waves(begin, end)
-    wave_error, wave_remainder = passes.waves(audio[..., n_skipped:].flatten(0, 1), truth, whole)
+    wave_error, wave_remainder = passes.waves(
+        audio[..., n_skipped:].flatten(0, 1),
+        truth,
+        whole,
+    )
     w = recipe.log_weight
     loss = tamed(complex_error, w) + 0.5 * tamed(magnitude_error, w) + 0.5 * tamed(wave_error, w)
     remainder = tamed(remainder_error, w) + 0.5 * tamed(wave_remainder, w)

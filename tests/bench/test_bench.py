@@ -59,8 +59,18 @@ class SlowBackend(TorchBackend):
 def test_steps_that_take_too_long_are_seen_in_the_figures(tiny: SeparatorModel) -> None:
     # Hops of 8 ms; after 30 to get warm, of 100 steps the 40th to the 49th take 0.1 s.
     slow = SlowBackend(tiny, range(30 + 40, 30 + 50), 0.1)
-    row, other = measure_steps(tiny, [slow, TorchBackend(tiny)], 2, 100)
-    assert (row.backend, other.backend, row.n_targets, row.n_hops) == ("slow", "torch", 2, 100)
+    row, other = measure_steps(
+        tiny,
+        [slow, TorchBackend(tiny)],
+        2,
+        100,
+    )
+    assert (
+        row.backend,
+        other.backend,
+        row.n_targets,
+        row.n_hops,
+    ) == ("slow", "torch", 2, 100)
     assert row.hop_ms == pytest.approx(8)
     assert row.n_late >= 10
     assert row.p50_ms < 100 <= row.p99_ms <= row.p999_ms <= row.max_ms
@@ -72,7 +82,13 @@ def test_a_paced_run_waits_for_its_hops_and_counts_what_a_long_step_delays(
     tiny: SeparatorModel,
 ) -> None:
     started = time.monotonic()
-    (row,) = measure_steps(tiny, [SlowBackend(tiny, range(50, 51), 0.1)], 1, 60, paced=True)
+    (row,) = measure_steps(
+        tiny,
+        [SlowBackend(tiny, range(50, 51), 0.1)],
+        1,
+        60,
+        paced=True,
+    )
     assert time.monotonic() - started >= 59 * 0.008
     assert row.is_paced
     assert row.n_late >= 2  # the step of 100 ms, and what it made late
@@ -97,7 +113,13 @@ def test_a_paced_run_has_what_the_engine_has_and_gives_it_back(tiny: SeparatorMo
     before, backend = how_it_runs(), WatchedBackend(tiny)
     assert before[0] != getattr(os, "SCHED_FIFO", None), "a run before this one kept it"
     assert before[1]
-    (row,) = measure_steps(tiny, [backend], 1, 2, paced=True)
+    (row,) = measure_steps(
+        tiny,
+        [backend],
+        1,
+        2,
+        paced=True,
+    )
     policy, *others = backend.seen
     assert row.has_priority == is_permitted()
     assert row.has_priority == (policy == getattr(os, "SCHED_FIFO", None))
@@ -112,15 +134,34 @@ def test_a_paced_run_without_priority_says_so(
     tiny: SeparatorModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rtmss.live.realtime.process.raise_priority", lambda: False)
-    rows = measure_steps(tiny, [TorchBackend(tiny)], 1, 2, paced=True)
+    rows = measure_steps(
+        tiny,
+        [TorchBackend(tiny)],
+        1,
+        2,
+        paced=True,
+    )
     assert rows[0].has_priority is False
     assert "paced, without real-time priority" in str(steps_table(rows, 1e9).title)
 
 
 def test_switching_gives_every_stem_another_condition_at_every_hop(tiny: SeparatorModel) -> None:
-    still, switching = (SlowBackend(tiny, range(0), 0) for _ in range(2))
+    still, switching = (
+        SlowBackend(
+            tiny,
+            range(0),
+            0,
+        )
+        for _ in range(2)
+    )
     measure_steps(tiny, [still], 2, N_TURN)
-    (row,) = measure_steps(tiny, [switching], 2, N_TURN, switching=True)
+    (row,) = measure_steps(
+        tiny,
+        [switching],
+        2,
+        N_TURN,
+        switching=True,
+    )
     assert row.is_switching
     assert still.n_arranged == 1
     assert switching.n_arranged >= N_TURN - 1
@@ -164,14 +205,21 @@ def test_bench_step_prints_a_table_and_writes_what_it_was_measured_on(tmp_path: 
         "--backend",
         "torch",
     ]
-    result = CliRunner().invoke(app, [*command, "--output", str(tmp_path / "a" / "steps.json")])
+    result = CliRunner().invoke(
+        app,
+        [*command, "--output", str(tmp_path / "a" / "steps.json")],
+    )
     assert result.exit_code == 0, result.output
     assert "a hop lasts 5.80 ms" in result.output
     told = json.loads((tmp_path / "a" / "steps.json").read_text())
     assert told["model_id"] == Separator.load().model_id
     assert told["machine"]["n_cores"] >= 1
     (row,) = told["rows"]
-    assert (row["backend"], row["n_targets"], row["n_hops"]) == ("torch", 2, 5)
+    assert (
+        row["backend"],
+        row["n_targets"],
+        row["n_hops"],
+    ) == ("torch", 2, 5)
     assert np.isfinite([row["p50_ms"], row["p999_ms"]]).all()
 
 
@@ -240,7 +288,10 @@ def test_peers_that_are_not_there_are_said(monkeypatch: pytest.MonkeyPatch) -> N
     ],
 )
 def test_what_cannot_be_measured_is_said(options: list[str], message: str) -> None:
-    result = CliRunner().invoke(app, ["bench", "step", "--hops", "1", *options])
+    result = CliRunner().invoke(
+        app,
+        ["bench", "step", "--hops", "1", *options],
+    )
     assert isinstance(result.exception, UserError)
     assert message in str(result.exception)
 
@@ -276,7 +327,21 @@ def test_bench_all_measures_everything_without_a_sound_server(
 
 
 def test_what_a_target_more_costs_is_counted_from_the_fewest() -> None:
-    row = StepRow("onnx", 1, False, False, None, 9, 1.0, 1.0, 1.0, 1.0, 0, 11.6, 10)
+    row = StepRow(
+        "onnx",
+        1,
+        False,
+        False,
+        None,
+        9,
+        1.0,
+        1.0,
+        1.0,
+        1.0,
+        0,
+        11.6,
+        10,
+    )
     rows = [
         row,
         replace(row, n_targets=4, p50_ms=2.5),

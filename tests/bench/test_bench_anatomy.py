@@ -36,7 +36,15 @@ from rtmss.separator import Separator, default_weights
 def test_a_step_is_taken_apart_without_a_remainder(tiny: SeparatorModel, tiny_graph: Path) -> None:
     anatomy = measure_operators(tiny, tiny_graph, 2, 30)
     kinds = {row.kind: row for row in anatomy.rows}
-    assert {"Conv", "ConvTranspose", "MatMul", "GRU", MIXER, ANALYSIS, CALL} <= set(kinds)
+    assert {
+        "Conv",
+        "ConvTranspose",
+        "MatMul",
+        "GRU",
+        MIXER,
+        ANALYSIS,
+        CALL,
+    } <= set(kinds)
     assert kinds["GRU"].n_calls == 2
     assert all(row.microseconds >= 0 for row in anatomy.rows)
     assert kinds["Conv"].microseconds > 0
@@ -66,19 +74,62 @@ def test_the_profiler_is_taken_off_every_call_alike_and_never_below_nothing() ->
     overhead = overhead_per_call(told, calls, 80.0)
     assert overhead == pytest.approx(4)  # nothing is left of Reshape and of Shape
     assert overhead_per_call(told, calls, 161.0) == pytest.approx(-1)
-    assert overhead_per_call({"Conv": 10.0, "call": 6.0}, {"Conv": 2}, 13.0) == pytest.approx(1)
+    assert overhead_per_call(
+        {"Conv": 10.0, "call": 6.0},
+        {"Conv": 2},
+        13.0,
+    ) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
     ("kind", "inputs", "outputs", "macs"),
     [
-        ("Conv", [[2, 3, 5, 16], [7, 3, 3, 3], [7]], [[2, 7, 3, 14]], 2 * 7 * 3 * 14 * 3 * 9),
-        ("MatMul", [[4, 5, 6], [4, 6, 7]], [[4, 5, 7]], 4 * 5 * 6 * 7),
-        ("MatMul", [[5, 6]], [[5, 7]], 5 * 6 * 7),  # its weights are packed
-        ("FusedMatMul", [[6, 5], [6, 7]], [[5, 7]], 5 * 6 * 7),  # transposed
-        ("Gemm", [[1, 6], [7]], [[1, 7]], 6 * 7),
-        ("GRU", [[1, 3, 4]], [[1, 1, 3, 8]], 3 * 3 * 8 * (4 + 8)),
-        ("Relu", [[5, 6]], [[5, 6]], 0),
+        (
+            "Conv",
+            [
+                [2, 3, 5, 16],
+                [7, 3, 3, 3],
+                [7],
+            ],
+            [[2, 7, 3, 14]],
+            2 * 7 * 3 * 14 * 3 * 9,
+        ),
+        (
+            "MatMul",
+            [[4, 5, 6], [4, 6, 7]],
+            [[4, 5, 7]],
+            4 * 5 * 6 * 7,
+        ),
+        (
+            "MatMul",
+            [[5, 6]],
+            [[5, 7]],
+            5 * 6 * 7,
+        ),  # its weights are packed
+        (
+            "FusedMatMul",
+            [[6, 5], [6, 7]],
+            [[5, 7]],
+            5 * 6 * 7,
+        ),  # transposed
+        (
+            "Gemm",
+            [[1, 6], [7]],
+            [[1, 7]],
+            6 * 7,
+        ),
+        (
+            "GRU",
+            [[1, 3, 4]],
+            [[1, 1, 3, 8]],
+            3 * 3 * 8 * (4 + 8),
+        ),
+        (
+            "Relu",
+            [[5, 6]],
+            [[5, 6]],
+            0,
+        ),
     ],
 )
 def test_products_are_counted_by_their_shapes(
@@ -88,24 +139,63 @@ def test_products_are_counted_by_their_shapes(
 
 
 def test_a_transposed_convolution_is_counted_by_its_kernel_and_stride(tmp_path: Path) -> None:
-    weight = numpy_helper.from_array(np.ones((3, 5, 1, 4), np.float32), "weight")
+    weight = numpy_helper.from_array(
+        np.ones((3, 5, 1, 4), np.float32),
+        "weight",
+    )
     node = helper.make_node(
-        "ConvTranspose", ["x", "weight"], ["y"], "up", strides=[1, 2], pads=[0, 1, 0, 1]
+        "ConvTranspose",
+        ["x", "weight"],
+        ["y"],
+        "up",
+        strides=[1, 2],
+        pads=[
+            0,
+            1,
+            0,
+            1,
+        ],
     )
     shapes = [
         helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
-        for n, s in (("x", (2, 3, 1, 8)), ("y", None))
+        for n, s in (
+            (
+                "x",
+                (
+                    2,
+                    3,
+                    1,
+                    8,
+                ),
+            ),
+            ("y", None),
+        )
     ]
-    graph = helper.make_graph([node], "g", shapes[:1], shapes[1:], [weight])
+    graph = helper.make_graph(
+        [node],
+        "g",
+        shapes[:1],
+        shapes[1:],
+        [weight],
+    )
     path = tmp_path / "up.onnx"
     onnx.save(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9),
+        helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", 17)],
+            ir_version=9,
+        ),
         str(path),
     )
     taps = _transposed_taps(path)
     assert taps == {"up": 2.0}
     assert (
-        count_macs("ConvTranspose", [[2, 3, 1, 8]], [[2, 5, 1, 16]], taps["up"])
+        count_macs(
+            "ConvTranspose",
+            [[2, 3, 1, 8]],
+            [[2, 5, 1, 16]],
+            taps["up"],
+        )
         == 2 * 3 * 8 * 5 * 4
     )
 
@@ -115,7 +205,10 @@ def test_a_profile_is_read_run_by_run(tiny_graph: Path, tmp_path: Path) -> None:
     options.enable_profiling, options.profile_file_prefix = True, str(tmp_path / "p")
     session = onnxruntime.InferenceSession(str(tiny_graph), options)
     feed = {
-        v.name: np.zeros([2 if n == "n_targets" else n for n in v.shape], np.float32)
+        v.name: np.zeros(
+            [2 if n == "n_targets" else n for n in v.shape],
+            np.float32,
+        )
         for v in session.get_inputs()
     }
     for _ in range(3):
@@ -142,7 +235,13 @@ def test_a_fresh_process_says_when_it_first_sounded_and_what_it_took(tmp_path: P
 
 @pytest.mark.slow
 def test_a_process_that_cannot_start_is_one_line(tmp_path: Path) -> None:
-    order = Order("torch", 1, 2, str(tmp_path), str(tmp_path / "none.safetensors"))
+    order = Order(
+        "torch",
+        1,
+        2,
+        str(tmp_path),
+        str(tmp_path / "none.safetensors"),
+    )
     with pytest.raises(UserError, match=r"backend torch failed: .*none\.safetensors"):
         measure_start([order], 1, lambda _: None)
 
@@ -167,7 +266,11 @@ def test_latencies_are_the_formula_of_the_timeline() -> None:
     for row in rows:
         stft = PROFILES[row.profile]
         n_queued = blocks_per_hop(row.block, stft.hop_length)
-        assert row.total == stft.delay + adaptation(row.block, stft.hop_length, n_queued)
+        assert row.total == stft.delay + adaptation(
+            row.block,
+            stft.hop_length,
+            n_queued,
+        )
         assert row.algorithmic + row.waiting == row.total
     (row,) = (row for row in rows if (row.profile, row.block) == ("default", 512))
     assert row.milliseconds == pytest.approx(1000 * 1024 / 44100)
@@ -183,8 +286,26 @@ def test_sizes_are_those_of_the_weights() -> None:
 
 
 def test_step_times_are_drawn(tmp_path: Path) -> None:
-    row = StepRow("torch", 1, False, True, True, 100, 3.0, 4.0, 5.0, 20.0, 1, 11.6, 1)
-    rows = [row, replace(row, backend="onnx", p50_ms=1.0), replace(row, n_targets=4)]
+    row = StepRow(
+        "torch",
+        1,
+        False,
+        True,
+        True,
+        100,
+        3.0,
+        4.0,
+        5.0,
+        20.0,
+        1,
+        11.6,
+        1,
+    )
+    rows = [
+        row,
+        replace(row, backend="onnx", p50_ms=1.0),
+        replace(row, n_targets=4),
+    ]
     draw_steps(tmp_path / "a" / "steps.png", rows)
     assert (tmp_path / "a" / "steps.png").read_bytes().startswith(b"\x89PNG")
     assert (tmp_path / "a" / "steps.png").stat().st_size > 10_000

@@ -34,7 +34,15 @@ def test_the_parts_make_up_the_step(recipe: Recipe, tmp_path: Path) -> None:
 
 def test_twice_the_batch_is_twice_the_products(recipe: Recipe, tmp_path: Path) -> None:
     twice = recipe.model_copy(update={"loop": LoopRecipe(batch=4)})
-    one, two = (measure_training(r, tmp_path, [], 1) for r in (recipe, twice))
+    one, two = (
+        measure_training(
+            r,
+            tmp_path,
+            [],
+            1,
+        )
+        for r in (recipe, twice)
+    )
     assert two.macs == 2 * one.macs
     assert 0 < one.share_of_peak < 1
 

@@ -80,7 +80,16 @@ def test_a_worker_that_cannot_start_ends_the_run(start: type[Doomed], said: str)
         list(on_this_machine([[Song("a", "a")]], start, 1))
 
 
-@pytest.mark.parametrize(("n_batches", "n_most"), [(1, 4), (4, 4), (23, 4), (24, 4), (1001, 100)])
+@pytest.mark.parametrize(
+    ("n_batches", "n_most"),
+    [
+        (1, 4),
+        (4, 4),
+        (23, 4),
+        (24, 4),
+        (1001, 100),
+    ],
+)
 def test_no_block_has_much_more_work_than_another(n_batches: int, n_most: int) -> None:
     seconds = [240.0 + 3600 * (number < 3) for number in range(n_batches)]
     blocks = dealt(seconds, n_most)
@@ -116,9 +125,22 @@ def test_the_driver_keeps_two_kilobytes_of_a_song_and_no_more(tmp_path: Path) ->
 
         def engine(batches: Sequence[Sequence[Song]]) -> Iterator[Outcome]:
             for (song,) in batches:
-                row = Row(song.id, song.path, "karaoke", song.makings[0], "done", content="0" * 32)
+                row = Row(
+                    song.id,
+                    song.path,
+                    "karaoke",
+                    song.makings[0],
+                    "done",
+                    content="0" * 32,
+                )
                 files = {"mix": f"{place(row.content, row.making)}/mix.wav"}
-                yield Outcome(song, [replace(row, files=files, hashes=files)], 200.0, 20.0, "here")
+                yield Outcome(
+                    song,
+                    [replace(row, files=files, hashes=files)],
+                    200.0,
+                    20.0,
+                    "here",
+                )
 
         tracemalloc.start()
         try:
@@ -135,11 +157,23 @@ def test_the_driver_keeps_two_kilobytes_of_a_song_and_no_more(tmp_path: Path) ->
 def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(UserError, match=r"--ray needs Ray: pip install 'rtmss\[ray\]'"):
-        list(on_ray([[Song("a", "a")]], Doomed, 1, "local"))
+        list(
+            on_ray(
+                [[Song("a", "a")]],
+                Doomed,
+                1,
+                "local",
+            )
+        )
 
 
 def test_nothing_of_ray_or_of_tables_is_loaded_unless_asked_for() -> None:
     code = "import sys, rtmss.catalogue.engines, rtmss.catalogue.run, rtmss.cli.catalogue\n"
     code += "print({'ray', 'pyarrow', 'pandas', 'fsspec'} & sys.modules.keys())"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() in {"set()", "{'fsspec'}"}  # torch may load fsspec

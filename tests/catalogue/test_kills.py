@@ -40,7 +40,12 @@ def fill(room: Room, n_songs: int, long_seconds: float) -> None:
         name = f"{NAMES[number % len(NAMES)]} {number}.{'wav' if number % 2 else 'flac'}"
         rate = RATES[number % len(RATES)]
         seed = -1 - number if number % 11 == 3 else number
-        song = write_song(room.songs / f"{number % 4}" / name, 1.0 + number % 5 / 2, seed, rate)
+        song = write_song(
+            room.songs / f"{number % 4}" / name,
+            1.0 + number % 5 / 2,
+            seed,
+            rate,
+        )
         if number % 9 == 4:
             data = song.read_bytes()
             song.write_bytes(data[: len(data) * 2 // 3])
@@ -56,7 +61,11 @@ def records(room: Room) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in found}
 
 
-def wait_until(is_so: Callable[[], bool], what: str, seconds: float = 300) -> None:
+def wait_until(
+    is_so: Callable[[], bool],
+    what: str,
+    seconds: float = 300,
+) -> None:
     end = time.monotonic() + seconds
     while not is_so():
         assert time.monotonic() < end, f"waited for {what}"
@@ -112,7 +121,12 @@ def check(room: Room, appeared: dict[Path, int]) -> None:
     n_songs = sum(path.is_file() for path in room.songs.rglob("*"))
     rows = room.rows()
     assert len({row.path for row in rows}) == len(rows) == n_songs
-    assert sorted(map(told, rows)) == sorted(map(told, room.rows("undisturbed")))
+    assert sorted(map(told, rows)) == sorted(
+        map(
+            told,
+            room.rows("undisturbed"),
+        )
+    )
     table = parquet.read_table(room.folder / "out" / TABLE).to_pylist()
     for row in table:
         row |= {name: dict(row[name]) for name in ("files", "hashes")}
@@ -125,7 +139,15 @@ def check(room: Room, appeared: dict[Path, int]) -> None:
 def told(row: Row) -> str:
     """What a row says that depends neither on the time nor on who was there first."""
     said = row.path, row.making, row.status, row.seconds, row.content, row.hashes, row.error
-    return str((*said, row.damage, row.loudness_lufs, row.true_peak_db, row.level_db))
+    return str(
+        (
+            *said,
+            row.damage,
+            row.loudness_lufs,
+            row.true_peak_db,
+            row.level_db,
+        )
+    )
 
 
 def test_a_run_that_is_killed_is_ended_by_another(room: Room) -> None:
@@ -149,7 +171,12 @@ def test_a_run_of_300_songs_that_is_killed_three_times_ends_as_one_that_is_not(
     fill(room, n_songs, 300.0)
     room.render(output="undisturbed")
     appeared: dict[Path, int] = {}
-    moments = sorted(random.sample(range(5, n_songs * 9 // 10), 3))
+    moments = sorted(
+        random.sample(
+            range(5, n_songs * 9 // 10),
+            3,
+        )
+    )
 
     def wait_for(n: int) -> None:
         wait_until(lambda: len(records(room)) >= n, f"{n} songs", 900)

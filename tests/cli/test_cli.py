@@ -185,9 +185,25 @@ def test_info_tells_the_latency_of_the_profile(
 
 
 def test_help_is_broken_into_lines_by_the_terminal_alone() -> None:
-    wide = CliRunner().invoke(app, ["bench", "soak", "--help"], env={"COLUMNS": "1000"}).stdout
+    wide = (
+        CliRunner()
+        .invoke(
+            app,
+            ["bench", "soak", "--help"],
+            env={"COLUMNS": "1000"},
+        )
+        .stdout
+    )
     assert "a preset every second and a recorder; late hops, memory and open files" in wide
-    commands = CliRunner().invoke(app, ["bench", "--help"], env={"COLUMNS": "1000"}).stdout
+    commands = (
+        CliRunner()
+        .invoke(
+            app,
+            ["bench", "--help"],
+            env={"COLUMNS": "1000"},
+        )
+        .stdout
+    )
     assert "from the start of a process to its first sound, its memory" in commands.lower()
 
 
@@ -203,13 +219,23 @@ def test_help_takes_less_than_half_a_second_of_the_processor() -> None:
     fastest = 9.0
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run([sys.executable, "-m", "rtmss", "--help"], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, "-m", "rtmss", "--help"],
+            check=True,
+            capture_output=True,
+        )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        fastest = min(fastest, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        fastest = min(
+            fastest,
+            after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
+        )
     assert fastest < 0.5
 
 
-@pytest.mark.parametrize(("name", "says"), [("cuda", "finds no GPU"), ("tpu", "auto, cpu or cuda")])
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("cuda", "finds no GPU"), ("tpu", "auto, cpu or cuda")],
+)
 def test_a_device_that_is_not_there_is_named(
     name: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,10 @@ with orderly_end():
 """
 
 
-def _end(*numbers: int, before: str = "") -> tuple[int, str]:
+def _end(
+    *numbers: int,
+    before: str = "",
+) -> tuple[int, str]:
     """Status and output after these signals, a tenth of a second apart."""
     command = [sys.executable, "-c", before + SCRIPT]
     with subprocess.Popen(
@@ -69,7 +72,14 @@ def test_the_second_ctrl_c_leaves_nothing_half_done() -> None:
 
 def test_what_nohup_has_turned_off_stays_off() -> None:
     ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
-    assert _end(signal.SIGHUP, signal.SIGTERM, before=ignoring)[0] == 128 + signal.SIGTERM
+    assert (
+        _end(
+            signal.SIGHUP,
+            signal.SIGTERM,
+            before=ignoring,
+        )[0]
+        == 128 + signal.SIGTERM
+    )
 
 
 def test_a_forked_worker_ends_as_it_would_have() -> None:
@@ -82,5 +92,10 @@ with orderly_end():
         os._exit(0)
     print(os.WTERMSIG(os.wait()[1]))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert int(done.stdout) == signal.SIGTERM

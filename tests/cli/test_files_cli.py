@@ -44,7 +44,14 @@ RENDER = ("--preset", "vocals-only", "-o")
 def test_a_damaged_song_is_rendered_with_a_warning_and_a_status_of_its_own(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, _, said = run(monkeypatch, capsys, "render", "cut.wav", *RENDER, "out")
+    status, _, said = run(
+        monkeypatch,
+        capsys,
+        "render",
+        "cut.wav",
+        *RENDER,
+        "out",
+    )
     assert status == 3
     assert "cut.wav: damaged from 0.33 s on: it ends there" in said
     assert read_audio(Path("out/mix.wav"))[0].shape == (2, 22048 - 7500)
@@ -53,7 +60,15 @@ def test_a_damaged_song_is_rendered_with_a_warning_and_a_status_of_its_own(
 def test_strict_refuses_a_damaged_song_and_leaves_nothing(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, _, said = run(monkeypatch, capsys, "render", "cut.wav", *RENDER, "out", "--strict")
+    status, _, said = run(
+        monkeypatch,
+        capsys,
+        "render",
+        "cut.wav",
+        *RENDER,
+        "out",
+        "--strict",
+    )
     assert status == 1
     assert "cut.wav: damaged from 0.33 s on" in said
     assert not list(Path("out").iterdir())
@@ -62,7 +77,18 @@ def test_strict_refuses_a_damaged_song_and_leaves_nothing(
 def test_a_whole_song_has_status_0(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, capsys, "render", "song.wav", *RENDER, "out", "--strict")[0] == 0
+    assert (
+        run(
+            monkeypatch,
+            capsys,
+            "render",
+            "song.wav",
+            *RENDER,
+            "out",
+            "--strict",
+        )[0]
+        == 0
+    )
 
 
 def test_a_song_from_a_pipe_is_rendered_as_long_as_it_is(
@@ -72,7 +98,17 @@ def test_a_song_from_a_pipe_is_rendered_as_long_as_it_is(
     place = content.index(b"data")
     content[4:8] = content[place + 4 : place + 8] = b"\xff" * 4
     Path("pipe.wav").write_bytes(content)
-    assert run(monkeypatch, capsys, "render", "pipe.wav", *RENDER, "out")[0] == 0
+    assert (
+        run(
+            monkeypatch,
+            capsys,
+            "render",
+            "pipe.wav",
+            *RENDER,
+            "out",
+        )[0]
+        == 0
+    )
     assert read_audio(Path("out/mix.wav"))[0].shape == (2, 22048)
 
 
@@ -81,13 +117,26 @@ def test_a_clip_without_samples_is_one_line(
 ) -> None:
     content = Path("song.wav").read_bytes()
     Path("z.wav").write_bytes(content[: content.index(b"data")] + b"data\0\0\0\0")
-    status, _, said = run(monkeypatch, capsys, "condition", "create", "x", "-p", "z.wav")
+    status, _, said = run(
+        monkeypatch,
+        capsys,
+        "condition",
+        "create",
+        "x",
+        "-p",
+        "z.wav",
+    )
     assert status == 1
     assert said == "rtmss: z.wav: holds no audio\n"
 
 
 @pytest.mark.parametrize(
-    ("name", "shown"), [("a\nb", "a\\nb"), ("a\tb", "a\\tb"), ("a\u2028b", "a\\u2028b")]
+    ("name", "shown"),
+    [
+        ("a\nb", "a\\nb"),
+        ("a\tb", "a\\tb"),
+        ("a\u2028b", "a\\u2028b"),
+    ],
 )
 def test_a_path_is_printed_on_its_line(
     home: Path,
@@ -96,7 +145,14 @@ def test_a_path_is_printed_on_its_line(
     name: str,
     shown: str,
 ) -> None:
-    status, said, _ = run(monkeypatch, capsys, "render", "song.wav", *RENDER, f"out/{name}")
+    status, said, _ = run(
+        monkeypatch,
+        capsys,
+        "render",
+        "song.wav",
+        *RENDER,
+        f"out/{name}",
+    )
     assert status == 0
     assert f"  out/{shown}/mix.wav\n" in said
 
@@ -104,7 +160,14 @@ def test_a_path_is_printed_on_its_line(
 def test_an_output_below_a_file_is_refused_by_its_own_name(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, _, said = run(monkeypatch, capsys, "render", "song.wav", *RENDER, "song.wav/x")
+    status, _, said = run(
+        monkeypatch,
+        capsys,
+        "render",
+        "song.wav",
+        *RENDER,
+        "song.wav/x",
+    )
     assert status == 1
     assert said.startswith("rtmss: song.wav/x: cannot write there")
     assert len(said.splitlines()) == 1
@@ -117,7 +180,14 @@ def test_brackets_in_a_name_are_printed(
     folder = name.replace("/", "-")
     song = f"{folder}.wav"
     Path("song.wav").rename(song)
-    status, said, _ = run(monkeypatch, capsys, "render", song, *RENDER, f"out/{name}")
+    status, said, _ = run(
+        monkeypatch,
+        capsys,
+        "render",
+        song,
+        *RENDER,
+        f"out/{name}",
+    )
     assert status == 0
     assert f"out/{name}/mix.wav\n" in said
 
@@ -161,7 +231,15 @@ def test_names_that_the_terminal_cannot_show_end_nothing(home: Path, encoding: s
     names = ["🎤.wav", os.fsdecode(b"caf\xe9.wav"), "last.wav"]
     for name in names:
         (home / name).write_bytes((home / "song.wav").read_bytes())
-    command = [sys.executable, "-m", "rtmss", "render", *names, *RENDER, "out"]
+    command = [
+        sys.executable,
+        "-m",
+        "rtmss",
+        "render",
+        *names,
+        *RENDER,
+        "out",
+    ]
     environment = os.environ | {"PYTHONIOENCODING": encoding}
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -40,7 +40,11 @@ def look(folder: Path) -> dict[str, tuple[bytes, int, int]]:
     """Every file with its content, mode and time."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return {
-        str(path): (path.read_bytes(), path.stat().st_mode, path.stat().st_mtime_ns)
+        str(path): (
+            path.read_bytes(),
+            path.stat().st_mode,
+            path.stat().st_mtime_ns,
+        )
         for path in files
     }
 
@@ -62,7 +66,10 @@ def test_rebuilding_all_makes_those_again_that_were_made_for_other_weights(
     path = home / "library/conditions/mine.safetensors"
     made = load_condition(path)
     header = made.header.model_copy(update={"model_id": "0123456789ab"})
-    save_condition(path, type(made)(header, made.vector, made.positive, made.negative))
+    save_condition(
+        path,
+        type(made)(header, made.vector, made.positive, made.negative),
+    )
     status, said, _ = run(monkeypatch, capsys, "condition rebuild")
     assert status == 0
     assert said.startswith("Rebuilt condition 'mine' in ")

@@ -64,7 +64,11 @@ def _run(monkeypatch: pytest.MonkeyPatch, command: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if _commands(page)], ids=_name)
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if _commands(page)],
+    ids=_name,
+)
 def test_the_commands_of_a_page_run_in_their_order(
     page: Path, home: Path, noise: Noise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,7 +101,11 @@ def test_python_stands_in_example_files() -> None:
 
 def test_every_block_says_what_it_is() -> None:
     for page in PAGES:
-        fences = re.findall(r"^```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        fences = re.findall(
+            r"^```(.*)$",
+            page.read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
         assert set(fences[::2]) <= KNOWN, page
         assert set(fences[1::2]) <= {""}, page
 
@@ -111,7 +119,11 @@ def test_every_preset_on_a_page_is_valid() -> None:
 
 def test_a_preset_with_a_misspelt_key_would_be_found() -> None:
     with pytest.raises(UserError, match="gian_db"):
-        validate({"stems": {"a": {"condition": "x", "gian_db": 0}}}, Preset, "a page")
+        validate(
+            {"stems": {"a": {"condition": "x", "gian_db": 0}}},
+            Preset,
+            "a page",
+        )
 
 
 def test_the_osc_reference_is_that_of_the_code() -> None:
@@ -126,7 +138,10 @@ def test_the_fields_of_the_status_are_those_of_the_code() -> None:
 
 def test_the_readme_shows_a_preset_as_the_command_does() -> None:
     file = io.StringIO()
-    Console(width=80, file=file).print(preset_table("four-stems", Library([])))
+    Console(
+        width=80,
+        file=file,
+    ).print(preset_table("four-stems", Library([])))
     shown = "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
     assert f"$ rtmss preset show four-stems\n{shown}" in README.read_text(encoding="utf-8")
 
@@ -148,7 +163,11 @@ def test_the_links_of_a_page_lead_to_files(page: Path) -> None:
     assert [file for file in files if file and not (page.parent / file).is_file()] == []
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in OLD_PROSE], ids=_name)
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if page.name not in OLD_PROSE],
+    ids=_name,
+)
 def test_the_sentences_of_a_page_are_short(page: Path) -> None:
     long = [
         text for text in _sentences(page.read_text(encoding="utf-8")) if _n_words(text) > MOST_WORDS
@@ -161,7 +180,19 @@ def _sentences(markdown_text: str) -> list[str]:
     text = CODE.sub("", markdown_text)
     text = LINK.sub(r"\1", re.sub(r"`[^`]*`", "code", text))
     lines = [line.strip() for line in text.splitlines()]
-    told = [line for line in lines if line and not line.startswith(("|", "#", ":::", "options:"))]
+    told = [
+        line
+        for line in lines
+        if line
+        and not line.startswith(
+            (
+                "|",
+                "#",
+                ":::",
+                "options:",
+            )
+        )
+    ]
     return [
         sentence
         for line in told

@@ -58,7 +58,15 @@ def test_every_clip_has_its_source_and_licence(folder: str) -> None:
         path.name for path in (shipped() / folder).glob("*.ogg")
     )
     assert all(
-        row[key] for row in rows for key in ("title", "author", "source", "licence", "change")
+        row[key]
+        for row in rows
+        for key in (
+            "title",
+            "author",
+            "source",
+            "licence",
+            "change",
+        )
     )
 
 

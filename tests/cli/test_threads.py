@@ -75,7 +75,10 @@ def test_who_wants_threads_to_spin_can_have_it() -> None:
     assert wait_policy(OMP_WAIT_POLICY="ACTIVE") == "ACTIVE"
 
 
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="there is one core")
+@pytest.mark.skipif(
+    (os.cpu_count() or 1) < 2,
+    reason="there is one core",
+)
 @pytest.mark.usefixtures("busy_machine")
 @pytest.mark.long
 def test_the_default_on_a_busy_machine_is_no_slower_than_one_thread() -> None:
@@ -91,7 +94,16 @@ def test_the_default_on_a_busy_machine_is_no_slower_than_one_thread() -> None:
     assert float(done.stdout) < 3
 
 
-@pytest.mark.parametrize(("n_running", "n_free"), [(1, 8), (2, 7), (6, 3), (8, 1), (40, 1)])
+@pytest.mark.parametrize(
+    ("n_running", "n_free"),
+    [
+        (1, 8),
+        (2, 7),
+        (6, 3),
+        (8, 1),
+        (40, 1),
+    ],
+)
 def test_cores_that_others_use_are_not_free(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, n_running: int, n_free: int
 ) -> None:
@@ -111,7 +123,10 @@ def test_cores_that_this_process_may_not_use_are_not_free(
     assert free_cores() == 2
 
 
-@pytest.mark.parametrize(("asked", "taken"), [(0, 1), (2, 2)])
+@pytest.mark.parametrize(
+    ("asked", "taken"),
+    [(0, 1), (2, 2)],
+)
 def test_a_command_takes_the_threads_that_are_free_or_asked_for(
     monkeypatch: pytest.MonkeyPatch, asked: int, taken: int
 ) -> None:
@@ -124,10 +139,20 @@ def test_a_command_takes_the_threads_that_are_free_or_asked_for(
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("n", ["-1", "257", "100000", str(1 << 40)])
+@pytest.mark.parametrize(
+    "n",
+    ["-1", "257", "100000", str(1 << 40)],
+)
 def test_more_threads_than_any_machine_has_are_refused(tmp_path: Path, n: str) -> None:
     """torch would end the process without a word."""
-    line = ["render", str(tmp_path / "x.wav"), "--preset", "karaoke", "-o", str(tmp_path)]
+    line = [
+        "render",
+        str(tmp_path / "x.wav"),
+        "--preset",
+        "karaoke",
+        "-o",
+        str(tmp_path),
+    ]
     result = CliRunner().invoke(app, [*line, "--threads", n])
     assert result.exit_code == 2
     assert "--threads" in result.output

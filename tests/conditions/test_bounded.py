@@ -33,7 +33,12 @@ def read_log(path: Path) -> object:
     return SessionLog.load(path, "")
 
 
-READERS: list[Callable[[Path], object]] = [read_preset, load_condition, load_model, read_log]
+READERS: list[Callable[[Path], object]] = [
+    read_preset,
+    load_condition,
+    load_model,
+    read_log,
+]
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +117,11 @@ def test_an_alias_and_a_merge_are_read(tmp_path: Path) -> None:
 
 def arrays(**changed: Any) -> dict[str, Any]:
     nothing = np.zeros((0, 4), np.float32)
-    return {"vector": np.ones(12, np.float32), "positive": nothing, "negative": nothing} | changed
+    return {
+        "vector": np.ones(12, np.float32),
+        "positive": nothing,
+        "negative": nothing,
+    } | changed
 
 
 def condition_file(path: Path, condition: str, **changed: Any) -> Path:
@@ -123,7 +132,16 @@ def condition_file(path: Path, condition: str, **changed: Any) -> Path:
 
 @pytest.mark.parametrize(
     "condition",
-    ["[" * 100_000, '{"a":' * 100_000, "", "{", "[]", "null", '{"name": NaN}', "9" * 5000],
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "",
+        "{",
+        "[]",
+        "null",
+        '{"name": NaN}',
+        "9" * 5000,
+    ],
 )
 def test_a_condition_whose_header_lies_is_refused_in_one_line(
     tmp_path: Path, condition: str
@@ -134,11 +152,22 @@ def test_a_condition_whose_header_lies_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "value",
+    [np.nan, np.inf, -np.inf],
+)
 @pytest.mark.parametrize("name", ["vector", "positive", "negative"])
 def test_a_condition_that_is_not_finite_is_refused(tmp_path: Path, name: str, value: float) -> None:
-    bad = np.full(12 if name == "vector" else (1, 4), value, np.float32)
-    path = condition_file(tmp_path / "c.safetensors", json.dumps(HEADER), **{name: bad})
+    bad = np.full(
+        12 if name == "vector" else (1, 4),
+        value,
+        np.float32,
+    )
+    path = condition_file(
+        tmp_path / "c.safetensors",
+        json.dumps(HEADER),
+        **{name: bad},
+    )
     with pytest.raises(UserError, match=f"{name} holds NaN or infinite numbers"):
         load_condition(path)
 
@@ -162,7 +191,17 @@ def test_a_condition_of_another_shape_or_type_is_refused(tmp_path: Path, bad: An
         load_condition(path)
 
 
-@pytest.mark.parametrize("n_header", [0, 1, 7, 1 << 20, 1 << 40, (1 << 64) - 1])
+@pytest.mark.parametrize(
+    "n_header",
+    [
+        0,
+        1,
+        7,
+        1 << 20,
+        1 << 40,
+        (1 << 64) - 1,
+    ],
+)
 def test_a_length_of_a_header_that_lies_is_refused(
     tmp_path: Path, make_condition: MakeCondition, n_header: int
 ) -> None:

@@ -31,7 +31,20 @@ def test_a_range_is_two_times(text: str, seconds: tuple[float, float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-", "5", "5-", "-5", "a-b", "1:2:3:4-5:0", "inf-5", "1-nan", "--5", "0:46 0:50"]
+    "text",
+    [
+        "",
+        "-",
+        "5",
+        "5-",
+        "-5",
+        "a-b",
+        "1:2:3:4-5:0",
+        "inf-5",
+        "1-nan",
+        "--5",
+        "0:46 0:50",
+    ],
 )
 def test_what_is_no_range_is_said(text: str) -> None:
     with pytest.raises(ConditionError, match="expected a range such as 0:41-0:46"):
@@ -57,7 +70,11 @@ def test_an_excerpt_is_read_without_its_quiet_edges(song: Path) -> None:
     whole, _ = read_clip(song, RATE)
     part, record = read_clip(Excerpt(song, 1.0, 3.0), RATE)
     assert np.array_equal(part, whole[:, 2 * RATE : 3 * RATE])
-    assert (record.start_seconds, record.stop_seconds, record.seconds) == (1.0, 3.0, 1.0)
+    assert (
+        record.start_seconds,
+        record.stop_seconds,
+        record.seconds,
+    ) == (1.0, 3.0, 1.0)
 
 
 def test_silence_is_left_as_it_is(song: Path) -> None:
@@ -75,7 +92,13 @@ def test_a_condition_of_excerpts_is_made_again_by_its_records(
     profiles: dict[str, SeparatorModel], song: Path
 ) -> None:
     model = profiles["default"]
-    one = create_condition(model, "id", "one", [Excerpt(song, 2, 3)], [Excerpt(song, 3, 4)])
+    one = create_condition(
+        model,
+        "id",
+        "one",
+        [Excerpt(song, 2, 3)],
+        [Excerpt(song, 3, 4)],
+    )
     sides = [recorded_clips(side) for side in (one.header.positive, one.header.negative)]
     again = create_condition(model, "id", "one", *sides)
     assert np.array_equal(one.vector, again.vector)

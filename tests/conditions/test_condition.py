@@ -70,7 +70,11 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_kind_says_what_it_is(tmp_path: Path) -> None:
-    save_file({"a": np.zeros(1)}, tmp_path / "c.safetensors", metadata={"kind": "rtmss-separator"})
+    save_file(
+        {"a": np.zeros(1)},
+        tmp_path / "c.safetensors",
+        metadata={"kind": "rtmss-separator"},
+    )
     with pytest.raises(ConditionError, match="holds 'rtmss-separator', expected 'rtmss-condition'"):
         load_condition(tmp_path / "c.safetensors")
 
@@ -95,44 +99,102 @@ def test_a_file_of_another_version_says_which(
     condition = make_condition()
     save_condition(
         tmp_path / "c.safetensors",
-        replace(condition, header=condition.header.model_copy(update={"version": 9})),
+        replace(
+            condition,
+            header=condition.header.model_copy(update={"version": 9}),
+        ),
     )
     with pytest.raises(ConditionError, match="version 9, this rtmss reads 1"):
         load_condition(tmp_path / "c.safetensors")
 
 
 def test_the_outlier_among_clips_is_the_least_similar() -> None:
-    clips = np.array([[1, 0, 0], [0.9, 0.1, 0], [0.95, 0, 0.1], [0, 1, 0]], np.float32)
+    clips = np.array(
+        [
+            [1, 0, 0],
+            [0.9, 0.1, 0],
+            [0.95, 0, 0.1],
+            [0, 1, 0],
+        ],
+        np.float32,
+    )
     clips /= np.linalg.norm(clips, axis=1, keepdims=True)
     scores = clip_similarities(clips)
     assert scores.argmin() == 3
     others = clips[:3].mean(0)
-    assert scores[3] == pytest.approx(clips[3] @ others / np.linalg.norm(others), abs=1e-6)
+    assert scores[3] == pytest.approx(
+        clips[3] @ others / np.linalg.norm(others),
+        abs=1e-6,
+    )
 
 
 def test_a_clip_alone_is_like_itself() -> None:
-    assert clip_similarities(np.ones((1, 4), np.float32)).tolist() == [1]
+    assert clip_similarities(
+        np.ones(
+            (1, 4),
+            np.float32,
+        )
+    ).tolist() == [1]
 
 
 def test_other_conditions_are_listed_nearest_first(make_condition: MakeCondition) -> None:
     mine = make_condition("mine", 1)
     twin = Condition(
-        ConditionHeader(name="twin", model_id="x"), mine.vector * 3, mine.positive, mine.negative
+        ConditionHeader(
+            name="twin",
+            model_id="x",
+        ),
+        mine.vector * 3,
+        mine.positive,
+        mine.negative,
     )
     far = Condition(
-        ConditionHeader(name="far", model_id="x"), -mine.vector, mine.positive, mine.negative
+        ConditionHeader(
+            name="far",
+            model_id="x",
+        ),
+        -mine.vector,
+        mine.positive,
+        mine.negative,
     )
-    assert [name for name, _ in nearest(mine, [far, twin])] == ["twin", "far"]
+    assert [
+        name
+        for name, _ in nearest(
+            mine,
+            [far, twin],
+        )
+    ] == ["twin", "far"]
     assert nearest(mine, [twin])[0][1] == pytest.approx(1, abs=1e-5)
 
 
 @pytest.mark.parametrize(
     ("audio", "problem"),
     [
-        (np.full((1, 3999), 0.1, np.float32), r"voice: 0\.50 s is too short, give at least 0\.5 s"),
+        (
+            np.full(
+                (1, 3999),
+                0.1,
+                np.float32,
+            ),
+            r"voice: 0\.50 s is too short, give at least 0\.5 s",
+        ),
         (np.zeros((2, 8000), np.float32), r"voice: silent \(-120 dBFS\)"),
-        (np.full((2, 8000), 5e-4, np.float32), r"voice: silent \(-66 dBFS\)"),
-        (np.full((2, 8000), np.nan, np.float32), "voice: holds NaN or infinite samples"),
+        (
+            np.full(
+                (2, 8000),
+                5e-4,
+                np.float32,
+            ),
+            r"voice: silent \(-66 dBFS\)",
+        ),
+        (
+            np.full(
+                (2, 8000),
+                np.nan,
+                np.float32,
+            ),
+            "voice: holds NaN or infinite samples",
+        ),
     ],
 )
 def test_a_clip_that_says_nothing_is_refused(audio: Audio, problem: str) -> None:
@@ -141,15 +203,36 @@ def test_a_clip_that_says_nothing_is_refused(audio: Audio, problem: str) -> None
 
 
 def test_half_a_second_of_quiet_sound_is_enough() -> None:
-    check_clip(np.full((1, 4000), 2e-3, np.float32), 8000, "voice")
+    check_clip(
+        np.full((1, 4000), 2e-3, np.float32),
+        8000,
+        "voice",
+    )
 
 
 def test_a_condition_from_files_is_that_of_their_audio(
     tmp_path: Path, tiny: SeparatorModel, noise: Noise, write_audio: WriteAudio
 ) -> None:
-    clips = [write_audio(tmp_path / f"{i}.wav", noise(9000, 2, i), 8000) for i in range(2)]
-    condition = create_condition(tiny, "id", "two", clips[:1], clips[1:])
-    vector, _, _ = encode_clips(tiny, [noise(9000, 2, 0)], [noise(9000, 2, 1)])
+    clips = [
+        write_audio(
+            tmp_path / f"{i}.wav",
+            noise(9000, 2, i),
+            8000,
+        )
+        for i in range(2)
+    ]
+    condition = create_condition(
+        tiny,
+        "id",
+        "two",
+        clips[:1],
+        clips[1:],
+    )
+    vector, _, _ = encode_clips(
+        tiny,
+        [noise(9000, 2, 0)],
+        [noise(9000, 2, 1)],
+    )
     assert np.abs(condition.vector - vector).max() < 1e-2
     assert torch.from_numpy(condition.vector).max() > 0.01
 

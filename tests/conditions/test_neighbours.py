@@ -73,7 +73,10 @@ def test_a_list_shows_what_is_broken_as_rows_and_goes_on(
     rows = {row.split()[0]: row for row in said.splitlines() if row.split()}
     assert status == 0
     assert "cannot be used" not in rows["good"]
-    assert {"good", "vocals" if line.startswith("condition") else "karaoke"} <= rows.keys()
+    assert {
+        "good",
+        "vocals" if line.startswith("condition") else "karaoke",
+    } <= rows.keys()
     for make in ODDITIES:
         assert f"{make.__name__}." in rows[make.__name__]
         assert "cannot be used: " in rows[make.__name__]
@@ -140,7 +143,12 @@ def crowd(studio: Studio, tmp_path: Path) -> Studio:
     for number in range(4000):
         (tmp_path / f"a-preset-of-many-{number:04}.yaml").touch()
         (tmp_path / "conditions" / f"a-condition-of-many-{number:04}.safetensors").touch()
-    for name in (b"caf\xe9.yaml", "🎤 b.yaml".encode(), b"two\nlines.yaml", b"x" * 200 + b".yaml"):
+    for name in (
+        b"caf\xe9.yaml",
+        "🎤 b.yaml".encode(),
+        b"two\nlines.yaml",
+        b"x" * 200 + b".yaml",
+    ):
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).touch()
     studio.controller.library = Library([tmp_path])
     return studio
@@ -177,7 +185,14 @@ def test_a_wrong_name_among_thousands_is_answered_briefly(crowd: Studio) -> None
 
 
 def test_an_answer_larger_than_a_datagram_is_refused_in_one_that_fits(studio: Studio) -> None:
-    [(fail, _, code, text)] = studio.ask("/rtmss/ping", b"x" * 65_480)
+    [
+        (
+            fail,
+            _,
+            code,
+            text,
+        )
+    ] = studio.ask("/rtmss/ping", b"x" * 65_480)
     assert (fail, code) == ("/rtmss/fail", "size")
     assert "ask over TCP" in text
 
@@ -220,7 +235,11 @@ def spoilt_conditions(folder: Path) -> None:
             "kind": "rtmss-condition",
             "condition": json.dumps({"name": name, "model_id": MODEL_ID}),
         }
-        tensors: dict[str, Any] = {"vector": vector, "positive": nothing, "negative": nothing}
+        tensors: dict[str, Any] = {
+            "vector": vector,
+            "positive": nothing,
+            "negative": nothing,
+        }
         data = save(tensors, metadata=metadata)
         (folder / "conditions" / f"{name}.safetensors").write_bytes(data)
         (folder / f"{name}.yaml").write_text(f"stems: {{voice: {{condition: {name}}}}}\n")
@@ -294,7 +313,12 @@ def test_rewriting_a_condition_again_and_again_keeps_no_old_ones(tmp_path: Path)
 
     def rewrite(number: int) -> None:
         vector = np.full(50_000, number, np.float32)
-        condition = Condition(ConditionHeader(name="mine", model_id="a"), vector, clips, clips)
+        condition = Condition(
+            ConditionHeader(name="mine", model_id="a"),
+            vector,
+            clips,
+            clips,
+        )
         save_condition(path, condition)
         assert library.load_condition("mine").vector[0] == number
 

@@ -47,13 +47,19 @@ def test_two_stems_of_one_name_are_refused(tmp_path: Path) -> None:
         read(tmp_path, "stems:\n  vocals: {condition: a}\n  vocals: {condition: b}\n")
 
 
-@pytest.mark.parametrize("name", ["remainder", "master", "mix", "a/b", "''", "a b"])
+@pytest.mark.parametrize(
+    "name",
+    ["remainder", "master", "mix", "a/b", "''", "a b"],
+)
 def test_a_name_that_means_something_else_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ConfigError, match=r"cannot name a stem: .* and not master, mix, remainder"):
         read(tmp_path, f"stems: {{{name}: {{condition: a}}}}\n")
 
 
-@pytest.mark.parametrize(("n_stems", "is_fine"), [(MAX_STEMS, True), (MAX_STEMS + 1, False)])
+@pytest.mark.parametrize(
+    ("n_stems", "is_fine"),
+    [(MAX_STEMS, True), (MAX_STEMS + 1, False)],
+)
 def test_eight_stems_are_the_most(tmp_path: Path, n_stems: int, is_fine: bool) -> None:
     text = "stems:\n" + "".join(f"  s{i}: {{condition: a}}\n" for i in range(n_stems))
     if is_fine:
@@ -143,9 +149,18 @@ def test_a_scene_takes_everything_from_its_preset(library: Library) -> None:
         ("bass", "bassist"),
     ]
     lead = scene.stems[0].strip
-    assert (lead.gain_db, lead.pan, lead.solo, lead.channels) == (-6, 0.5, True, (3, 4))
+    assert (
+        lead.gain_db,
+        lead.pan,
+        lead.solo,
+        lead.channels,
+    ) == (-6, 0.5, True, (3, 4))
     assert scene.remainder.mute
-    assert (scene.master_db, scene.master_mute, scene.fade_ms) == (-2, True, 50)
+    assert (
+        scene.master_db,
+        scene.master_mute,
+        scene.fade_ms,
+    ) == (-2, True, 50)
 
 
 def test_a_scene_of_an_unknown_condition_is_refused(tmp_path: Path, library: Library) -> None:

@@ -25,7 +25,10 @@ RATE = 44100
 def folder(tmp_path: Path, write_audio: WriteAudio, noise: Noise) -> Path:
     """A song of two stems with its mix, a violin, a voice: nothing wrong."""
     data = tmp_path / "data"
-    stems = {"vocals": noise(RATE, 2, 1), "drums": noise(RATE, 2, 2)}
+    stems = {
+        "vocals": noise(RATE, 2, 1),
+        "drums": noise(RATE, 2, 2),
+    }
     for name, audio in (stems | {"mixture": stems["vocals"] + stems["drums"]}).items():
         write_audio(data / "songs/train/tune" / f"{name}.wav", audio, RATE)
     (data / "songs/train/tune/song.yaml").write_text("licence: CC0-1.0\n")
@@ -39,7 +42,13 @@ def kinds(findings: Findings) -> set[tuple[str, bool]]:
 
 
 def write_float(path: Path, audio: Audio) -> None:
-    with AudioFile(str(path), "w", RATE, audio.shape[0], bit_depth=32) as file:
+    with AudioFile(
+        str(path),
+        "w",
+        RATE,
+        audio.shape[0],
+        bit_depth=32,
+    ) as file:
         file.write(audio)
 
 
@@ -77,10 +86,17 @@ def test_minutes_are_counted_by_instrument_split_and_licence(folder: Path) -> No
 def test_progress_is_told_of_every_song_and_solo_take(folder: Path) -> None:
     calls: list[tuple[int, int]] = []
     check(folder, lambda done, total: calls.append((done, total)))
-    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert calls == [
+        (1, 3),
+        (2, 3),
+        (3, 3),
+    ]
 
 
-@pytest.mark.parametrize(("seconds", "spoils"), [(0.9, False), (2.5, True)])
+@pytest.mark.parametrize(
+    ("seconds", "spoils"),
+    [(0.9, False), (2.5, True)],
+)
 def test_unequal_lengths_spoil_when_they_are_far_apart(
     folder: Path, write_audio: WriteAudio, seconds: float, spoils: bool
 ) -> None:
@@ -106,7 +122,11 @@ def test_a_silent_take_is_worth_knowing(folder: Path, write_audio: WriteAudio) -
 
 
 def test_a_clipped_take_is_worth_knowing(folder: Path, write_audio: WriteAudio) -> None:
-    write_audio(folder / "voice/valid/bo/1.wav", np.clip(tone(400) * 20, -1, 1), RATE)
+    write_audio(
+        folder / "voice/valid/bo/1.wav",
+        np.clip(tone(400) * 20, -1, 1),
+        RATE,
+    )
     findings = check(folder)
     assert kinds(findings) == {("clipped", False)}
     assert (
@@ -161,10 +181,16 @@ def test_stems_that_miss_the_mix_are_told_with_the_residual(
 def test_a_mix_at_another_gain_is_still_the_sum(noise: Noise) -> None:
     total = noise(RATE, 2, 1)
     assert relative_residual_db(3 * total, total) < -100
-    assert relative_residual_db(total, noise(RATE, 2, 2)) == pytest.approx(0, abs=0.1)
+    assert relative_residual_db(
+        total,
+        noise(RATE, 2, 2),
+    ) == pytest.approx(0, abs=0.1)
 
 
-@pytest.mark.parametrize("channels", [(2, 1), (1, 2)])
+@pytest.mark.parametrize(
+    "channels",
+    [(2, 1), (1, 2)],
+)
 def test_mix_or_stems_may_be_mono(channels: tuple[int, int]) -> None:
     mix, total = (tone(400, channels=n) for n in channels)
     assert relative_residual_db(mix, total) < -100
@@ -194,7 +220,10 @@ def test_what_bleeds_or_is_missing_in_moisesdb_is_told(
     }
     write_moises(tmp_path, write_audio, "song", "Ana", stems)
     (tmp_path / "song/piano/p.wav").unlink()
-    assert kinds(check(tmp_path)) == {("bleed", False), ("missing", True)}
+    assert kinds(check(tmp_path)) == {
+        ("bleed", False),
+        ("missing", True),
+    }
 
 
 def test_data_without_anything_to_train_on_are_not_fit(
@@ -209,7 +238,12 @@ def test_the_tables_fit_a_terminal_of_80_columns(folder: Path, write_audio: Writ
         write_audio(
             folder / f"performances/train/synth_lead/a__{number}.wav", tone(400, rate=48000), 48000
         )
-    console = Console(width=80, record=True, quiet=False, file=(Path(folder) / "out.txt").open("w"))
+    console = Console(
+        width=80,
+        record=True,
+        quiet=False,
+        file=(Path(folder) / "out.txt").open("w"),
+    )
     with console.file:
         print_findings(check(folder), console)
     lines = console.export_text().splitlines()
@@ -240,23 +274,41 @@ def test_json_holds_every_problem(
 ) -> None:
     for number in range(9):
         write_audio(folder / f"voice/train/b/{number}.wav", tone(400) * 0, RATE)
-    status, printed = run(monkeypatch, capsys, "data", "check", str(folder), "--json")
+    status, printed = run(
+        monkeypatch,
+        capsys,
+        "data",
+        "check",
+        str(folder),
+        "--json",
+    )
     found = json.loads(printed)
     assert status == 0
     assert not found["spoils_training"]
     assert [problem["where"] for problem in found["problems"]] == [
         f"voice/train/b/{n}.wav" for n in range(9)
     ]
-    assert {(p["split"], p["kind"], p["spoils"]) for p in found["problems"]} == {
-        ("train", "silent", False)
-    }
+    assert {
+        (
+            p["split"],
+            p["kind"],
+            p["spoils"],
+        )
+        for p in found["problems"]
+    } == {("train", "silent", False)}
 
 
 def test_a_folder_that_is_no_dataset_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "slakh").mkdir()
-    status, printed = run(monkeypatch, capsys, "data", "check", str(tmp_path / "slakh"))
+    status, printed = run(
+        monkeypatch,
+        capsys,
+        "data",
+        "check",
+        str(tmp_path / "slakh"),
+    )
     assert status == 1
     assert printed.count("\n") == 1
     assert "zenodo.org/records/4599666" in printed

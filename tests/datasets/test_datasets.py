@@ -90,7 +90,13 @@ def moises(tmp_path: Path, write_audio: WriteAudio) -> Path:
         "other_keys": {"p": "glass armonica"},
     }
     write_moises(folder, write_audio, "uuid-1", "Ana", stems)
-    write_moises(folder, write_audio, "uuid-2", a_valid_artist(), {"piano": {"g": "grand_piano"}})
+    write_moises(
+        folder,
+        write_audio,
+        "uuid-2",
+        a_valid_artist(),
+        {"piano": {"g": "grand_piano"}},
+    )
     return folder.parent
 
 
@@ -282,7 +288,11 @@ def test_a_sum_beyond_full_scale_is_scaled_not_clipped(
 ) -> None:
     for name in ("a", "b"):
         write_audio(tmp_path / f"{name}.wav", tone(400) * 9, RATE)
-    audio = read_track(tmp_path, Track("a.wav", "drums", "", "", more=("b.wav",)), RATE)
+    audio = read_track(
+        tmp_path,
+        Track("a.wav", "drums", "", "", more=("b.wav",)),
+        RATE,
+    )
     assert np.abs(audio - tone(400) * 10).max() < 1e-3
 
 
@@ -291,7 +301,11 @@ def test_parts_of_a_sum_may_differ_in_length_and_channels(
 ) -> None:
     write_audio(tmp_path / "a.wav", tone(400, 0.2, channels=1), RATE)
     write_audio(tmp_path / "b.wav", tone(900, 0.1, channels=2), RATE)
-    audio = read_track(tmp_path, Track("a.wav", "drums", "", "", more=("b.wav",)), RATE)
+    audio = read_track(
+        tmp_path,
+        Track("a.wav", "drums", "", "", more=("b.wav",)),
+        RATE,
+    )
     expected = tone(400, 0.2)
     expected[:, : RATE // 10] += tone(900, 0.1)
     assert np.abs(audio - expected).max() < 1e-4
@@ -324,7 +338,13 @@ def test_medleydb_is_read_with_stems_and_raw_recordings(medley: Path) -> None:
         "Ana_Tune_RAW_02_01.wav",
         "Ana_Tune_RAW_04_01.wav",
     ]
-    assert pitch_of(read_track(medley, raw[1], RATE)) == pytest.approx(850, abs=2)
+    assert pitch_of(
+        read_track(
+            medley,
+            raw[1],
+            RATE,
+        )
+    ) == pytest.approx(850, abs=2)
 
 
 def test_a_song_whose_microphones_hear_each_other_is_left_out(medley: Path) -> None:
@@ -346,11 +366,24 @@ def test_medleydb_without_metadata_says_where_they_are(medley: Path) -> None:
 def test_slakh_is_read_by_its_programs(slakh2100: Path) -> None:
     assert recognize(slakh2100) is slakh.SLAKH
     tracks = find_tracks(slakh2100, "train")
-    assert [(t.song, t.label, t.source) for t in tracks] == [
+    assert [
+        (
+            t.song,
+            t.label,
+            t.source,
+        )
+        for t in tracks
+    ] == [
         ("Track00001", "drums", "kit.nkm"),
         ("Track00001", "bass", "p_bass.nkm"),
     ]
-    assert pitch_of(read_track(slakh2100, tracks[1], RATE)) == pytest.approx(400, abs=3)
+    assert pitch_of(
+        read_track(
+            slakh2100,
+            tracks[1],
+            RATE,
+        )
+    ) == pytest.approx(400, abs=3)
 
 
 def test_what_slakh_flags_as_drums_are_drums_whatever_the_program(slakh2100: Path) -> None:
@@ -431,7 +464,10 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_split_that_a_dataset_lacks_is_named(musdb18_hq: Path) -> None:
-    for path in sorted((musdb18_hq / "train").rglob("*"), reverse=True):
+    for path in sorted(
+        (musdb18_hq / "train").rglob("*"),
+        reverse=True,
+    ):
         path.rmdir() if path.is_dir() else path.unlink()
     with pytest.raises(
         ConfigError, match="no tracks for 'train' in MUSDB18-HQ; expected train/<artist>"
@@ -442,9 +478,10 @@ def test_a_split_that_a_dataset_lacks_is_named(musdb18_hq: Path) -> None:
 def test_a_bank_holds_the_streams_of_a_stem_mp4(tmp_path: Path, musdb18: Path) -> None:
     bank = load_bank(musdb18, "train", tmp_path / "cache", 22050)
     for index, track in enumerate(bank.tracks):
-        assert pitch_of(bank.crop(index, 2000, 8000), 22050) == pytest.approx(
-            PITCHES_HZ[track.stem], abs=5
-        )
+        assert pitch_of(
+            bank.crop(index, 2000, 8000),
+            22050,
+        ) == pytest.approx(PITCHES_HZ[track.stem], abs=5)
 
 
 def test_datasets_of_several_kinds_make_one_bank(
@@ -457,13 +494,25 @@ def test_datasets_of_several_kinds_make_one_bank(
     assert both.tracks == alone[0].tracks + alone[1].tracks
     offset = len(alone[0].tracks)
     for index in range(len(alone[1].tracks)):
-        assert np.array_equal(both.crop(offset + index, 500, 3000), alone[1].crop(index, 500, 3000))
-        assert np.array_equal(both.active_blocks(offset + index), alone[1].active_blocks(index))
+        assert np.array_equal(
+            both.crop(offset + index, 500, 3000),
+            alone[1].crop(index, 500, 3000),
+        )
+        assert np.array_equal(
+            both.active_blocks(offset + index),
+            alone[1].active_blocks(index),
+        )
 
 
 def test_songs_of_one_name_in_two_folders_stay_two_songs(tmp_path: Path, band_folder: Path) -> None:
     both = load_banks([band_folder, band_folder], "train", tmp_path, 8000)
-    assert {track.song for track in both.tracks} == {"a", "b", "a (2)", "b (2)", ""}
+    assert {track.song for track in both.tracks} == {
+        "a",
+        "b",
+        "a (2)",
+        "b (2)",
+        "",
+    }
     assert (
         sum(track.song == "a" for track in both.tracks)
         == sum(track.song == "a (2)" for track in both.tracks)
@@ -480,7 +529,13 @@ def test_a_bank_refuses_values_that_are_no_numbers(tmp_path: Path) -> None:
     audio = tone(400)
     audio[:, 100] = np.nan
     (tmp_path / "data/voice/train/a").mkdir(parents=True)
-    with AudioFile(str(tmp_path / "data/voice/train/a/x.wav"), "w", RATE, 2, bit_depth=32) as file:
+    with AudioFile(
+        str(tmp_path / "data/voice/train/a/x.wav"),
+        "w",
+        RATE,
+        2,
+        bit_depth=32,
+    ) as file:
         file.write(audio)
     with pytest.raises(AudioFileError, match=r"x\.wav: holds values that are not numbers"):
         load_bank(tmp_path / "data", "train", tmp_path, RATE)

@@ -47,7 +47,13 @@ def both(tiny: SeparatorModel, onnx: OnnxBackend) -> tuple[Backend, Backend]:
 
 @pytest.fixture(scope="module")
 def stems(make_condition: MakeCondition) -> list[Stem]:
-    return [Stem(f"s{i}", make_condition(f"s{i}", i)) for i in range(16)]
+    return [
+        Stem(
+            f"s{i}",
+            make_condition(f"s{i}", i),
+        )
+        for i in range(16)
+    ]
 
 
 def switches(stems: Sequence[Stem], n_targets: int) -> list[Scene]:
@@ -71,7 +77,11 @@ def play(
     hop, at, pieces, number = session.hop_length, 0, [], 0
     while at < audio.shape[1] // hop:
         session.scene = scenes[at // EVERY]
-        n = min(hops[number % len(hops)], EVERY - at % EVERY, audio.shape[1] // hop - at)
+        n = min(
+            hops[number % len(hops)],
+            EVERY - at % EVERY,
+            audio.shape[1] // hop - at,
+        )
         stems = session.step(audio[:, at * hop : (at + n) * hop]).stems
         pieces += [stems[..., i * hop : (i + 1) * hop].ravel() for i in range(n)]
         at, number = at + n, number + 1
@@ -86,43 +96,87 @@ def test_both_say_the_same_for_a_thousand_hops_with_switches(
     audio, scenes = noise(N_HOPS * HOP), switches(stems, n_targets)
     expected = play(Session(tiny), audio, scenes)
     assert np.abs(expected).max() > 0.1
-    assert np.abs(play(Session(tiny, backend=onnx), audio, scenes) - expected).max() <= 1e-4
+    assert (
+        np.abs(
+            play(
+                Session(tiny, backend=onnx),
+                audio,
+                scenes,
+            )
+            - expected
+        ).max()
+        <= 1e-4
+    )
 
 
 @pytest.mark.usefixtures("shipped_graph")
 @pytest.mark.parametrize(
     "profile",
     # Between the others; each exports a network of its own, which takes most of the time.
-    ["default", pytest.param("tight", marks=pytest.mark.long), "tighter"],
+    [
+        "default",
+        pytest.param("tight", marks=pytest.mark.long),
+        "tighter",
+    ],
 )
 def test_both_say_the_same_of_music_with_the_shipped_weights(profile: str) -> None:
     separator, library = Separator.load(profile=profile), Library([])
     hop, graph = separator.model.config.stft.hop_length, choose_backend(separator, "onnx").graph
     assert graph is not None
     names = sorted(library.conditions())
-    known = [Stem(name, library.load_condition(name, separator.model_id)) for name in names]
+    known = [
+        Stem(
+            name,
+            library.load_condition(name, separator.model_id),
+        )
+        for name in names
+    ]
     counts = [1, 4, 0, 2, len(known)]  # the number of targets changes on the way
     scenes = [
-        Scene(tuple(np.roll(np.array(known), number)[: counts[number % 5]]))
+        Scene(
+            tuple(
+                np.roll(
+                    np.array(known),
+                    number,
+                )[: counts[number % 5]]
+            )
+        )
         for number in range(N_HOPS // EVERY + 1)
     ]
     song = [
         read_audio(shipped() / "demo" / f"{name}.ogg", 44100)[0]
         for name in ("vocals", "drums", "bass", "guitar")
     ]
-    audio = np.sum([np.broadcast_to(stem, (2, stem.shape[1])) for stem in song], axis=0)[
-        :, : N_HOPS * hop
-    ]
+    audio = np.sum(
+        [
+            np.broadcast_to(
+                stem,
+                (2, stem.shape[1]),
+            )
+            for stem in song
+        ],
+        axis=0,
+    )[:, : N_HOPS * hop]
     expected = play(Session(separator.model), audio, scenes)
     backend = OnnxBackend(separator.model, graph)
     assert np.abs(expected).max() > 0.1
     assert (
-        np.abs(play(Session(separator.model, backend=backend), audio, scenes) - expected).max()
+        np.abs(
+            play(
+                Session(separator.model, backend=backend),
+                audio,
+                scenes,
+            )
+            - expected
+        ).max()
         <= 1e-4
     )
 
 
-@pytest.mark.parametrize(("name", "tolerance"), [("torch", 1e-5), ("onnx", 0.0)])
+@pytest.mark.parametrize(
+    ("name", "tolerance"),
+    [("torch", 1e-5), ("onnx", 0.0)],
+)
 def test_a_backend_is_the_same_however_its_input_is_cut(
     tiny: SeparatorModel,
     tiny_graph: Path,
@@ -145,12 +199,21 @@ def test_a_backend_is_the_same_however_its_input_is_cut(
     )
 
 
-@pytest.mark.parametrize("hops", [(64,), (5, 1, 17), (2,)])
+@pytest.mark.parametrize(
+    "hops",
+    [(64,), (5, 1, 17), (2,)],
+)
 def test_cutting_into_blocks_changes_not_a_bit(
     tiny: SeparatorModel, tiny_graph: Path, noise: Noise, stems: list[Stem], hops: tuple[int, ...]
 ) -> None:
     audio, scenes = noise(100 * HOP), switches(stems, 3)
-    fine, coarse = (Session(tiny, backend=OnnxBackend(tiny, tiny_graph)) for _ in range(2))
+    fine, coarse = (
+        Session(
+            tiny,
+            backend=OnnxBackend(tiny, tiny_graph),
+        )
+        for _ in range(2)
+    )
     whole = play(fine, audio, scenes)
     assert np.abs(whole).max() > 0.1
     assert np.array_equal(play(coarse, audio, scenes, hops), whole)
@@ -160,15 +223,28 @@ def test_it_hears_what_the_model_hears_to_the_bit(
     tiny: SeparatorModel, onnx: OnnxBackend, noise: Noise
 ) -> None:
     audio, past = torch.from_numpy(noise(7 * HOP))[None], tiny.init_state(1, 1).past
-    for number, hop in enumerate(torch.split(audio, HOP, dim=-1)):
+    for number, hop in enumerate(
+        torch.split(
+            audio,
+            HOP,
+            dim=-1,
+        )
+    ):
         onnx.step(hop[0].numpy())
         frames, past = analyze(hop, past, tiny.analysis, tiny.config.stft)
-        said = torch.complex(onnx._planes[:, 0], onnx._planes[:, 1])
+        said = torch.complex(
+            onnx._planes[:, 0],
+            onnx._planes[:, 1],
+        )
         assert torch.equal(said, frames[..., 1:]), f"hop {number}"
         assert said.abs().max() > 0.1
 
 
-def test_both_hold_the_same(both: tuple[Backend, Backend], noise: Noise, stems: list[Stem]) -> None:
+def test_both_hold_the_same(
+    both: tuple[Backend, Backend],
+    noise: Noise,
+    stems: list[Stem],
+) -> None:
     held = []
     for backend in both:
         backend.arrange([None, None], stems[:2])
@@ -206,7 +282,11 @@ def test_both_have_the_same_tails(
     assert np.abs(tails[1] - tails[0]).max() <= 1e-5
 
 
-def test_a_tail_outlives_the_next_step(onnx: OnnxBackend, noise: Noise, stems: list[Stem]) -> None:
+def test_a_tail_outlives_the_next_step(
+    onnx: OnnxBackend,
+    noise: Noise,
+    stems: list[Stem],
+) -> None:
     onnx.arrange([None], stems[:1])
     onnx.step(noise(3 * HOP))
     tail = onnx.tail(0)
@@ -218,12 +298,23 @@ def test_a_tail_outlives_the_next_step(onnx: OnnxBackend, noise: Noise, stems: l
 def test_after_a_reset_it_plays_like_a_new_one(
     tiny: SeparatorModel, tiny_graph: Path, onnx: OnnxBackend, noise: Noise, stems: list[Stem]
 ) -> None:
-    used = Session(tiny, Scene(tuple(stems[:2])), backend=onnx)
+    used = Session(
+        tiny,
+        Scene(tuple(stems[:2])),
+        backend=onnx,
+    )
     used.step(noise(11 * HOP, seed=1))
     used.reset()
-    new = Session(tiny, Scene(tuple(stems[:2])), backend=OnnxBackend(tiny, tiny_graph))
+    new = Session(
+        tiny,
+        Scene(tuple(stems[:2])),
+        backend=OnnxBackend(tiny, tiny_graph),
+    )
     audio = noise(6 * HOP)
-    assert np.array_equal(used.step(audio).stems, new.step(audio).stems)
+    assert np.array_equal(
+        used.step(audio).stems,
+        new.step(audio).stems,
+    )
 
 
 def test_without_stems_it_goes_on_listening(
@@ -231,7 +322,11 @@ def test_without_stems_it_goes_on_listening(
 ) -> None:
     heard = []
     for backend in both:
-        assert backend.step(noise(20 * HOP)).shape == (0, 2, 20 * HOP)
+        assert backend.step(noise(20 * HOP)).shape == (
+            0,
+            2,
+            20 * HOP,
+        )
         assert backend.hold(noise(HOP)).shape == (0, 2, HOP)
         backend.arrange([None], stems[:1])
         heard.append(backend.step(noise(2 * HOP, seed=1)))
@@ -245,7 +340,12 @@ def test_both_say_the_same_after_silence(
     heard = []
     for backend in both:
         backend.arrange([None], stems[:1])
-        backend.step(np.zeros((2, 20 * HOP), np.float32))
+        backend.step(
+            np.zeros(
+                (2, 20 * HOP),
+                np.float32,
+            )
+        )
         heard.append(backend.step(noise(4 * HOP)))
     assert np.abs(heard[0]).max() > 0.01
     assert np.abs(heard[1] - heard[0]).max() <= 1e-5
@@ -308,12 +408,24 @@ def test_the_transforms_of_the_graph_are_those_of_the_model(
     )
     samples, overlap = synthesize(frames, silence, window, config)
     block = Synthesis(config, window)(planes.transpose(1, 2))
-    assert (block - torch.cat([samples, overlap], dim=-1)).abs().max() <= 1e-6
+    assert (
+        block
+        - torch.cat(
+            [samples, overlap],
+            dim=-1,
+        )
+    ).abs().max() <= 1e-6
     assert block.abs().max() > 0.1
 
 
 @pytest.mark.parametrize(
-    ("n", "expected"), [(2048, (32, 64)), (256, (16, 16)), (1536, (32, 48)), (2, (1, 2))]
+    ("n", "expected"),
+    [
+        (2048, (32, 64)),
+        (256, (16, 16)),
+        (1536, (32, 48)),
+        (2, (1, 2)),
+    ],
 )
 def test_a_transform_is_split_into_two_nearly_equal_factors(
     n: int, expected: tuple[int, int]

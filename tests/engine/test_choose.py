@@ -225,7 +225,16 @@ def test_a_network_is_made_once_and_the_user_told(
 
     monkeypatch.setattr(choosing, "export_graph", export)
     for _ in range(2):
-        assert choose(tiny, MODEL_ID, "onnx", tmp_path, say=said.append).graph == made[0]
+        assert (
+            choose(
+                tiny,
+                MODEL_ID,
+                "onnx",
+                tmp_path,
+                say=said.append,
+            ).graph
+            == made[0]
+        )
     assert len(made) == len(said) == 1
 
 

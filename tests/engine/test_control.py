@@ -11,7 +11,15 @@ from rtmss.engine.control import Scene, Stem
 
 @pytest.fixture
 def scene(make_condition: MakeCondition) -> Scene:
-    return Scene((Stem("vocals", make_condition()), Stem("bass", make_condition("bass", 1))))
+    return Scene(
+        (
+            Stem("vocals", make_condition()),
+            Stem(
+                "bass",
+                make_condition("bass", 1),
+            ),
+        )
+    )
 
 
 def test_a_scene_cannot_be_changed(scene: Scene) -> None:
@@ -53,4 +61,12 @@ def test_two_stems_of_one_name_are_refused(scene: Scene) -> None:
 
 def test_nine_stems_are_refused(make_condition: MakeCondition) -> None:
     with pytest.raises(ValueError, match="9 stems, at most 8 at once"):
-        Scene(tuple(Stem(str(i), make_condition()) for i in range(9)))
+        Scene(
+            tuple(
+                Stem(
+                    str(i),
+                    make_condition(),
+                )
+                for i in range(9)
+            )
+        )

@@ -25,13 +25,31 @@ N_HOPS = 32
 def scenes(make_condition: MakeCondition) -> list[Scene]:
     """A show: condition switch with gains, bypass, another preset, back."""
     a, b, c, d = (make_condition(name, seed) for seed, name in enumerate("abcd"))
-    first = Scene((Stem("one", a), Stem("two", b, Strip(-6.0))))
+    first = Scene(
+        (
+            Stem("one", a),
+            Stem(
+                "two",
+                b,
+                Strip(-6.0),
+            ),
+        )
+    )
     switched = (
         first.with_condition("one", c).with_strip("one", gain_db=3.0).with_strip("two", mute=True)
     )
     bypassed = replace(switched, bypass=True)
     other = Scene(
-        (Stem("three", d, Strip(solo=True)), Stem("two", b)), Strip(-20.0), master_db=-3.0
+        (
+            Stem(
+                "three",
+                d,
+                Strip(solo=True),
+            ),
+            Stem("two", b),
+        ),
+        Strip(-20.0),
+        master_db=-3.0,
     )
     return [first, switched, bypassed, other, first]
 
@@ -39,7 +57,13 @@ def scenes(make_condition: MakeCondition) -> list[Scene]:
 @pytest.fixture
 def show(scenes: list[Scene]) -> dict[int, Scene]:
     """Scenes by the hop at which they are taken up; some come while the last fade still runs."""
-    return dict(zip((0, 6, 8, 17, 24), scenes, strict=True))
+    return dict(
+        zip(
+            (0, 6, 8, 17, 24),
+            scenes,
+            strict=True,
+        )
+    )
 
 
 def play(
@@ -57,11 +81,17 @@ def play(
 
 
 def joined(outputs: Sequence[Output], field: str) -> Audio:
-    return np.concatenate([getattr(output, field) for output in outputs], axis=-1)
+    return np.concatenate(
+        [getattr(output, field) for output in outputs],
+        axis=-1,
+    )
 
 
 def delayed(session: Session, audio: Audio) -> Audio:
-    return np.pad(audio, ((0, 0), (session.delay, 0)))[:, : audio.shape[1]]
+    return np.pad(
+        audio,
+        ((0, 0), (session.delay, 0)),
+    )[:, : audio.shape[1]]
 
 
 def test_stems_and_remainder_null_against_the_delayed_mixture(
@@ -70,7 +100,10 @@ def test_stems_and_remainder_null_against_the_delayed_mixture(
     audio = noise(N_HOPS * HOP)
     session = Session(tiny, show[0])
     outputs = play(session, audio, show=show)
-    stems = np.concatenate([output.stems.sum(0) for output in outputs], axis=-1)
+    stems = np.concatenate(
+        [output.stems.sum(0) for output in outputs],
+        axis=-1,
+    )
     assert np.abs(stems).max() > 0.01
     assert np.abs(stems + joined(outputs, "remainder") - delayed(session, audio)).max() <= 1e-6
 
@@ -80,7 +113,12 @@ def test_at_unity_the_mix_is_the_delayed_mixture_through_every_switch(
 ) -> None:
     a, b, c = (make_condition(name, seed) for seed, name in enumerate("abc"))
     first = Scene((Stem("one", a), Stem("two", b)))
-    show = {5: first.with_condition("two", c), 9: Scene((Stem("one", c),)), 13: Scene(), 18: first}
+    show = {
+        5: first.with_condition("two", c),
+        9: Scene((Stem("one", c),)),
+        13: Scene(),
+        18: first,
+    }
     audio = noise(N_HOPS * HOP)
     session = Session(tiny, first)
     outputs = play(session, audio, show=show)
@@ -95,7 +133,12 @@ def test_a_session_is_the_same_however_its_input_is_cut(
     verify_streaming(
         lambda: Session(tiny, scenes[0]),
         lambda block, session: (
-            torch.from_numpy(getattr(session.step(block.numpy()), field)),
+            torch.from_numpy(
+                getattr(
+                    session.step(block.numpy()),
+                    field,
+                )
+            ),
             session,
         ),
         torch.from_numpy(noise(24 * HOP)),
@@ -104,7 +147,12 @@ def test_a_session_is_the_same_however_its_input_is_cut(
 
 
 @pytest.mark.parametrize(
-    "hops", [(6, 2, 9, 7, 8), (2, 4, 1, 1, 3, 6, 7, 8), (5, 1, 2, 8, 1, 7, 1, 6, 1)]
+    "hops",
+    [
+        (6, 2, 9, 7, 8),
+        (2, 4, 1, 1, 3, 6, 7, 8),
+        (5, 1, 2, 8, 1, 7, 1, 6, 1),
+    ],
 )
 def test_cutting_into_blocks_changes_nothing_through_switches(
     tiny: SeparatorModel, noise: Noise, show: dict[int, Scene], hops: tuple[int, ...]
@@ -122,10 +170,19 @@ def test_bypass_is_the_delayed_input_once_the_glide_is_over(
 ) -> None:
     audio = noise(N_HOPS * HOP)
     session = Session(tiny, scenes[1])
-    mix = joined(play(session, audio, show={10: scenes[2]}), "mix")
+    mix = joined(
+        play(session, audio, show={10: scenes[2]}),
+        "mix",
+    )
     over = 10 * HOP + FADE
-    assert np.array_equal(mix[:, over:], delayed(session, audio)[:, over:])
-    assert not np.array_equal(mix[:, 10 * HOP : over], delayed(session, audio)[:, 10 * HOP : over])
+    assert np.array_equal(
+        mix[:, over:],
+        delayed(session, audio)[:, over:],
+    )
+    assert not np.array_equal(
+        mix[:, 10 * HOP : over],
+        delayed(session, audio)[:, 10 * HOP : over],
+    )
 
 
 def test_the_dry_output_is_the_delayed_input_to_the_bit(
@@ -134,7 +191,11 @@ def test_the_dry_output_is_the_delayed_input_to_the_bit(
     audio = noise(N_HOPS * HOP)
     session = Session(tiny, scenes[0])
     assert np.array_equal(
-        joined(play(session, audio, show={7: scenes[3]}), "dry"), delayed(session, audio)
+        joined(
+            play(session, audio, show={7: scenes[3]}),
+            "dry",
+        ),
+        delayed(session, audio),
     )
 
 
@@ -142,10 +203,20 @@ def test_bypass_leaves_the_separation_running(
     tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
 ) -> None:
     audio = noise(N_HOPS * HOP)
-    stems = joined(play(Session(tiny, scenes[0]), audio), "stems")
-    bypass = {4: replace(scenes[0], bypass=True), 9: scenes[0]}
+    stems = joined(
+        play(Session(tiny, scenes[0]), audio),
+        "stems",
+    )
+    bypass = {
+        4: replace(scenes[0], bypass=True),
+        9: scenes[0],
+    }
     assert np.array_equal(
-        joined(play(Session(tiny, scenes[0]), audio, show=bypass), "stems"), stems
+        joined(
+            play(Session(tiny, scenes[0]), audio, show=bypass),
+            "stems",
+        ),
+        stems,
     )
 
 
@@ -160,8 +231,18 @@ def test_a_condition_switch_leaves_nothing_of_the_old_target_but_its_fade(
         audio,
         show={12: Scene((Stem("one", new), rest))},
     )
-    fresh = play(Session(tiny, Scene((rest,))), audio, show={12: Scene((Stem("one", new), rest))})
-    a, b = (joined(outputs[12:], "stems") for outputs in (switched, fresh))
+    fresh = play(
+        Session(tiny, Scene((rest,))),
+        audio,
+        show={12: Scene((Stem("one", new), rest))},
+    )
+    a, b = (
+        joined(
+            outputs[12:],
+            "stems",
+        )
+        for outputs in (switched, fresh)
+    )
     fade = tiny.config.stft.n_synthesis - HOP
     assert np.abs(a[0, :, :fade] - b[0, :, :fade]).max() > 1e-3, (
         "the old target must ring out, not break off"
@@ -174,8 +255,18 @@ def test_a_condition_switch_leaves_the_other_stems_alone(
     tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
 ) -> None:
     audio = noise(N_HOPS * HOP)
-    plain = joined(play(Session(tiny, scenes[0]), audio), "stems")
-    switched = joined(play(Session(tiny, scenes[0]), audio, show={6: scenes[1]}), "stems")
+    plain = joined(
+        play(Session(tiny, scenes[0]), audio),
+        "stems",
+    )
+    switched = joined(
+        play(
+            Session(tiny, scenes[0]),
+            audio,
+            show={6: scenes[1]},
+        ),
+        "stems",
+    )
     assert np.abs(plain[1] - switched[1]).max() <= 1e-6
     assert np.abs(plain[0] - switched[0]).max() > 1e-3
 
@@ -184,10 +275,29 @@ def test_a_stem_whose_condition_goes_on_is_not_disturbed_by_a_new_order(
     tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
 ) -> None:
     audio = noise(N_HOPS * HOP)
-    turned = replace(scenes[0], stems=scenes[0].stems[::-1])
-    plain = joined(play(Session(tiny, scenes[0]), audio), "stems")
-    outputs = play(Session(tiny, scenes[0]), audio, show={6: turned})
-    assert np.abs(joined(outputs[6:], "stems")[::-1] - plain[..., 6 * HOP :]).max() <= 1e-6
+    turned = replace(
+        scenes[0],
+        stems=scenes[0].stems[::-1],
+    )
+    plain = joined(
+        play(Session(tiny, scenes[0]), audio),
+        "stems",
+    )
+    outputs = play(
+        Session(tiny, scenes[0]),
+        audio,
+        show={6: turned},
+    )
+    assert (
+        np.abs(
+            joined(
+                outputs[6:],
+                "stems",
+            )[::-1]
+            - plain[..., 6 * HOP :]
+        ).max()
+        <= 1e-6
+    )
 
 
 def test_a_change_of_gain_makes_no_click(
@@ -195,10 +305,18 @@ def test_a_change_of_gain_makes_no_click(
 ) -> None:
     # A low tone, so that a jump in the gain would stand out from its slope.
     wave = 0.3 * np.sin(np.arange(N_HOPS * HOP) * 0.02)
-    audio = np.repeat(wave[None], 2, axis=0).astype(np.float32)
+    audio = np.repeat(
+        wave[None],
+        2,
+        axis=0,
+    ).astype(np.float32)
     scene = Scene((Stem("one", make_condition()),))
     quiet = scene.with_strip("remainder", mute=True)
-    outputs = play(Session(tiny, scene), audio, show={12: quiet, 20: scene})
+    outputs = play(
+        Session(tiny, scene),
+        audio,
+        show={12: quiet, 20: scene},
+    )
     stem, remainder, mix = (
         joined(outputs, field)[..., 2 * HOP :] for field in ("stems", "remainder", "mix")
     )
@@ -218,8 +336,18 @@ def test_mono_is_played_on_both_sides(
     tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
 ) -> None:
     mono = noise(8 * HOP, 1)
-    one = joined(play(Session(tiny, scenes[0]), mono, (8,)), "mix")
-    both = joined(play(Session(tiny, scenes[0]), np.repeat(mono, 2, axis=0), (8,)), "mix")
+    one = joined(
+        play(Session(tiny, scenes[0]), mono, (8,)),
+        "mix",
+    )
+    both = joined(
+        play(
+            Session(tiny, scenes[0]),
+            np.repeat(mono, 2, axis=0),
+            (8,),
+        ),
+        "mix",
+    )
     assert np.array_equal(one, both)
 
 
@@ -235,7 +363,13 @@ def test_bad_samples_are_counted_and_replaced(
         (1500, 1e30, LOUDEST),
     ]:
         bad[1, at], clean[1, at] = value, instead
-    session, reference = Session(tiny, scenes[0]), Session(tiny, scenes[0])
+    session, reference = (
+        Session(
+            tiny,
+            scenes[0],
+        ),
+        Session(tiny, scenes[0]),
+    )
     outputs, expected = play(session, bad), play(reference, clean)
     assert session.n_bad_samples == 4
     assert reference.n_bad_samples == 0
@@ -248,33 +382,69 @@ def test_a_stream_of_nonsense_stays_finite_and_recovers(
 ) -> None:
     session = Session(tiny, scenes[0])
     for value in (np.nan, np.inf, 3e38, -1e9):
-        output = session.step(np.full((2, 4 * HOP), value, np.float32))
+        output = session.step(
+            np.full(
+                (2, 4 * HOP),
+                value,
+                np.float32,
+            )
+        )
         assert np.isfinite(output.mix).all()
-    session.step(np.zeros((2, 4 * HOP), np.float32))
+    session.step(
+        np.zeros(
+            (2, 4 * HOP),
+            np.float32,
+        )
+    )
     audio = noise(4 * HOP)
     output = session.step(audio)
-    assert np.array_equal(output.dry[:, session.delay :], audio[:, : -session.delay])
+    assert np.array_equal(
+        output.dry[:, session.delay :],
+        audio[:, : -session.delay],
+    )
 
 
-@pytest.mark.parametrize("shape", [(2, 63), (3, 64), (64,), (1, 2, 64), (2, 0), (0, 64)])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        (2, 63),
+        (3, 64),
+        (64,),
+        (1, 2, 64),
+        (2, 0),
+        (0, 64),
+    ],
+)
 def test_a_wrong_shape_is_refused(
     tiny: SeparatorModel, scenes: list[Scene], shape: tuple[int, ...]
 ) -> None:
     with pytest.raises(ValueError, match=r"expected \(1 or 2, k \* 64\) samples, got"):
-        Session(tiny, scenes[0]).step(np.zeros(shape, np.float32))
+        Session(
+            tiny,
+            scenes[0],
+        ).step(np.zeros(shape, np.float32))
 
 
 def test_a_refused_block_leaves_the_stream_as_it_was(
     tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
 ) -> None:
     audio = noise(8 * HOP)
-    plain, disturbed = Session(tiny, scenes[0]), Session(tiny, scenes[0])
+    plain, disturbed = (
+        Session(
+            tiny,
+            scenes[0],
+        ),
+        Session(tiny, scenes[0]),
+    )
     play(disturbed, audio, (4,))
     with pytest.raises(ValueError, match="expected"):
         disturbed.step(audio[:, :10])
     play(plain, audio, (4,))
     rest = audio[:, 4 * HOP :]
-    assert np.array_equal(plain.step(rest).mix, disturbed.step(rest).mix)
+    assert np.array_equal(
+        plain.step(rest).mix,
+        disturbed.step(rest).mix,
+    )
 
 
 def test_one_output_is_refused(tiny: SeparatorModel) -> None:
@@ -296,20 +466,44 @@ def test_a_caller_may_write_into_what_a_step_gave(
     tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
 ) -> None:
     audio = noise(8 * HOP)
-    plain, touched = Session(tiny, scenes[0]), Session(tiny, scenes[0])
+    plain, touched = (
+        Session(
+            tiny,
+            scenes[0],
+        ),
+        Session(tiny, scenes[0]),
+    )
     plain.step(audio)
     for array in touched.step(audio):
         array[...] = 7.0
-    assert np.array_equal(plain.step(audio).mix, touched.step(audio).mix)
+    assert np.array_equal(
+        plain.step(audio).mix,
+        touched.step(audio).mix,
+    )
 
 
 def test_a_read_only_or_reversed_block_is_fine(
     tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
 ) -> None:
     audio = noise(4 * HOP)
-    expected = Session(tiny, scenes[0]).step(audio[::-1].copy()).mix
+    expected = (
+        Session(
+            tiny,
+            scenes[0],
+        )
+        .step(audio[::-1].copy())
+        .mix
+    )
     audio.flags.writeable = False
-    assert np.array_equal(Session(tiny, scenes[0]).step(audio[::-1]).mix, expected)
+    assert np.array_equal(
+        Session(
+            tiny,
+            scenes[0],
+        )
+        .step(audio[::-1])
+        .mix,
+        expected,
+    )
 
 
 def test_after_a_reset_a_session_plays_like_a_new_one(
@@ -321,7 +515,11 @@ def test_after_a_reset_a_session_plays_like_a_new_one(
     used.scene = show[0]
     used.reset()
     assert np.array_equal(
-        joined(play(used, audio), "mix"), joined(play(Session(tiny, show[0]), audio), "mix")
+        joined(play(used, audio), "mix"),
+        joined(
+            play(Session(tiny, show[0]), audio),
+            "mix",
+        ),
     )
 
 
@@ -329,20 +527,40 @@ def test_sessions_of_one_model_do_not_hear_each_other(
     tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
 ) -> None:
     audio = noise(4 * HOP)
-    alone, one, other = (Session(tiny, scenes[0]) for _ in range(3))
+    alone, one, other = (
+        Session(
+            tiny,
+            scenes[0],
+        )
+        for _ in range(3)
+    )
     for i in range(4):
         block = audio[:, i * HOP : (i + 1) * HOP]
         other.step(block * 3)
-        assert np.array_equal(one.step(block).mix, alone.step(block).mix)
+        assert np.array_equal(
+            one.step(block).mix,
+            alone.step(block).mix,
+        )
 
 
 def test_eight_stems_play_at_once(
     tiny: SeparatorModel, noise: Noise, make_condition: MakeCondition
 ) -> None:
     scene = Scene(
-        tuple(Stem(f"s{i}", make_condition(f"s{i}", i)) for i in range(8)), Strip(mute=True)
+        tuple(
+            Stem(
+                f"s{i}",
+                make_condition(f"s{i}", i),
+            )
+            for i in range(8)
+        ),
+        Strip(mute=True),
     )
-    output = Session(tiny, scene, n_outputs=4).step(noise(8 * HOP))
+    output = Session(
+        tiny,
+        scene,
+        n_outputs=4,
+    ).step(noise(8 * HOP))
     assert output.stems.shape == (8, 2, 8 * HOP)
     assert np.abs(output.mix[:2] - output.stems.sum(0)).max() <= 1e-6
     assert not output.mix[2:].any()
@@ -356,17 +574,33 @@ def test_the_delay_is_the_latency_less_one_hop(
     assert session.delay == session.latency - session.hop_length
     assert (
         session.latency
-        == {"default": 1024, "tight": 512, "tighter": 256, "ahead": 1024 + 17 * 512}[profile]
+        == {
+            "default": 1024,
+            "tight": 512,
+            "tighter": 256,
+            "ahead": 1024 + 17 * 512,
+        }[profile]
     )
 
 
 def test_the_stems_of_a_network_that_looks_ahead_are_as_late_as_the_dry_input(
     noise: Noise, make_condition: MakeCondition
 ) -> None:
-    session = Session(make_open(3), Scene((Stem("all", make_condition()),)))
+    session = Session(
+        make_open(3),
+        Scene((Stem("all", make_condition()),)),
+    )
     audio = noise(60 * 512)
     said = np.concatenate(
-        [session.step(audio[:, i : i + 512]).stems[0] for i in range(0, 60 * 512, 512)], axis=-1
+        [
+            session.step(audio[:, i : i + 512]).stems[0]
+            for i in range(
+                0,
+                60 * 512,
+                512,
+            )
+        ],
+        axis=-1,
     )
     dry = delayed(session, audio)
     # What is left is the missing DC.
@@ -379,19 +613,46 @@ def test_bypass_without_a_fade_is_dry_even_while_an_old_target_rings_out(
     audio = noise(N_HOPS * HOP)
     session = Session(tiny, scenes[0])
     both = replace(
-        scenes[0].with_condition("one", make_condition("e", 9)), bypass=True, fade_ms=0.0
+        scenes[0].with_condition(
+            "one",
+            make_condition("e", 9),
+        ),
+        bypass=True,
+        fade_ms=0.0,
     )
-    mix = joined(play(session, audio, show={0: scenes[0], 8: both}), "mix")
-    assert np.array_equal(mix[:, 8 * HOP :], delayed(session, audio)[:, 8 * HOP :])
+    mix = joined(
+        play(
+            session,
+            audio,
+            show={0: scenes[0], 8: both},
+        ),
+        "mix",
+    )
+    assert np.array_equal(
+        mix[:, 8 * HOP :],
+        delayed(session, audio)[:, 8 * HOP :],
+    )
 
 
 @pytest.mark.parametrize("look_ahead", [0, 3])
 def test_holding_the_masks_of_a_steady_tone_gives_nearly_the_next_step(
     look_ahead: int, make_condition: MakeCondition
 ) -> None:
-    session = Session(make_open(look_ahead), Scene((Stem("voice", make_condition()),)))
+    session = Session(
+        make_open(look_ahead),
+        Scene((Stem("voice", make_condition()),)),
+    )
     tone = (
-        np.sin(2 * np.pi * 440 / 44100 * np.arange(60 * 512, dtype=np.float32))[None].repeat(2, 0)
+        np.sin(
+            2
+            * np.pi
+            * 440
+            / 44100
+            * np.arange(
+                60 * 512,
+                dtype=np.float32,
+            )
+        )[None].repeat(2, 0)
         * 0.3
     )
     for i in range(40):
@@ -409,13 +670,19 @@ def test_holding_changes_nothing(
     tiny: SeparatorModel, make_condition: MakeCondition, noise: Noise, n_hops: int, n_channels: int
 ) -> None:
     def play(*, hold: bool) -> Audio:
-        session = Session(tiny, Scene((Stem("voice", make_condition()),)))
+        session = Session(
+            tiny,
+            Scene((Stem("voice", make_condition()),)),
+        )
         pieces = []
         for number in range(12):
             block = noise(64 * n_hops, channels=n_channels, seed=number)
             if number == 5:  # an old target rings out, and a gain is on its way
                 other = make_condition("drums", seed=3)
-                session.scene = Scene((Stem("kit", other, Strip(gain_db=-12)),), fade_ms=50)
+                session.scene = Scene(
+                    (Stem("kit", other, Strip(gain_db=-12)),),
+                    fade_ms=50,
+                )
             if number == 8:
                 session.scene = session.scene.with_strip("kit", gain_db=-40)
             if hold:
@@ -430,7 +697,11 @@ def test_a_condition_read_again_is_no_switch(
     tiny: SeparatorModel, make_condition: MakeCondition, noise: Noise
 ) -> None:
     first, again = (
-        Scene((Stem("voice", make_condition("vocals")),), fade_ms=0.0) for _ in range(2)
+        Scene(
+            (Stem("voice", make_condition("vocals")),),
+            fade_ms=0.0,
+        )
+        for _ in range(2)
     )
     assert first.stems[0].condition is not again.stems[0].condition
     changed, unchanged = Session(tiny, first), Session(tiny, first)
@@ -439,4 +710,7 @@ def test_a_condition_read_again_is_no_switch(
     changed.scene = again
     unchanged.step(audio[:, : 20 * 64])
     expected = unchanged.step(audio[:, 20 * 64 :])
-    assert np.array_equal(changed.step(audio[:, 20 * 64 :]).stems, expected.stems)
+    assert np.array_equal(
+        changed.step(audio[:, 20 * 64 :]).stems,
+        expected.stems,
+    )

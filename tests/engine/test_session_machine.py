@@ -20,10 +20,25 @@ MODEL = make_model(TINY)
 CONDITIONS = [make_condition(name, seed) for seed, name in enumerate("abcd")]
 
 strips = st.builds(
-    Strip, gain_db=st.sampled_from([-120.0, -6.0, 0.0, 3.0]), mute=st.booleans(), solo=st.booleans()
+    Strip,
+    gain_db=st.sampled_from(
+        [
+            -120.0,
+            -6.0,
+            0.0,
+            3.0,
+        ]
+    ),
+    mute=st.booleans(),
+    solo=st.booleans(),
 )
 stems = st.lists(
-    st.tuples(st.sampled_from(range(len(CONDITIONS))), strips), max_size=3, unique_by=lambda x: x[0]
+    st.tuples(
+        st.sampled_from(range(len(CONDITIONS))),
+        strips,
+    ),
+    max_size=3,
+    unique_by=lambda x: x[0],
 )
 
 
@@ -33,7 +48,10 @@ class SessionMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.coarse, self.fine = Session(MODEL), Session(MODEL)
-        self.past: Audio = np.zeros((2, self.coarse.delay), np.float32)
+        self.past: Audio = np.zeros(
+            (2, self.coarse.delay),
+            np.float32,
+        )
         self.rng = np.random.default_rng(0)
 
     def _switch(self, scene: Scene) -> None:
@@ -41,29 +59,76 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(n_hops=st.integers(1, 7))
     def play(self, n_hops: int) -> None:
-        block = 0.15 * self.rng.standard_normal((2, n_hops * HOP), np.float32)
+        block = 0.15 * self.rng.standard_normal(
+            (2, n_hops * HOP),
+            np.float32,
+        )
         whole = self.coarse.step(block)
-        hops = [self.fine.step(block[:, at : at + HOP]) for at in range(0, block.shape[1], HOP)]
+        hops = [
+            self.fine.step(block[:, at : at + HOP])
+            for at in range(
+                0,
+                block.shape[1],
+                HOP,
+            )
+        ]
         samples = np.concatenate([self.past, block], axis=1)
         delayed, self.past = samples[:, : block.shape[1]], samples[:, block.shape[1] :]
         assert np.array_equal(whole.dry, delayed)
         assert np.abs(whole.stems.sum(0) + whole.remainder - delayed).max() <= 1e-6
         for field in Output._fields:
-            pieces = np.concatenate([getattr(hop, field) for hop in hops], axis=-1)
+            pieces = np.concatenate(
+                [getattr(hop, field) for hop in hops],
+                axis=-1,
+            )
             assert np.abs(getattr(whole, field) - pieces).max(initial=0) <= 1e-5, field
 
-    @rule(stems=stems, fade_ms=st.sampled_from([0.0, 5.0, 30.0]))
-    def switch(self, stems: list[tuple[int, Strip]], fade_ms: float) -> None:
-        chosen = [Stem(f"stem-{n}", CONDITIONS[n], strip) for n, strip in stems]
-        self._switch(replace(self.coarse.scene, stems=tuple(chosen), fade_ms=fade_ms))
+    @rule(
+        stems=stems,
+        fade_ms=st.sampled_from([0.0, 5.0, 30.0]),
+    )
+    def switch(
+        self,
+        stems: list[tuple[int, Strip]],
+        fade_ms: float,
+    ) -> None:
+        chosen = [
+            Stem(
+                f"stem-{n}",
+                CONDITIONS[n],
+                strip,
+            )
+            for n, strip in stems
+        ]
+        self._switch(
+            replace(
+                self.coarse.scene,
+                stems=tuple(chosen),
+                fade_ms=fade_ms,
+            )
+        )
 
-    @rule(strip=strips, master_db=st.sampled_from([-20.0, 0.0]))
+    @rule(
+        strip=strips,
+        master_db=st.sampled_from([-20.0, 0.0]),
+    )
     def turn(self, strip: Strip, master_db: float) -> None:
-        self._switch(replace(self.coarse.scene, remainder=strip, master_db=master_db))
+        self._switch(
+            replace(
+                self.coarse.scene,
+                remainder=strip,
+                master_db=master_db,
+            )
+        )
 
     @rule()
     def toggle_bypass(self) -> None:
-        self._switch(replace(self.coarse.scene, bypass=not self.coarse.scene.bypass))
+        self._switch(
+            replace(
+                self.coarse.scene,
+                bypass=not self.coarse.scene.bypass,
+            )
+        )
 
     @precondition(lambda self: self.past.any())
     @rule()

@@ -19,18 +19,45 @@ N_HOPS = 40
 
 @pytest.fixture
 def vectors(make_condition: MakeCondition) -> list[Stem]:
-    return [Stem(f"s{i}", make_condition(f"s{i}", i)) for i in range(3)]
+    return [
+        Stem(
+            f"s{i}",
+            make_condition(f"s{i}", i),
+        )
+        for i in range(3)
+    ]
 
 
 def in_hops(audio: Audio) -> list[Audio]:
-    return [audio[:, at : at + HOP] for at in range(0, audio.shape[1], HOP)]
+    return [
+        audio[:, at : at + HOP]
+        for at in range(
+            0,
+            audio.shape[1],
+            HOP,
+        )
+    ]
 
 
 def test_each_stream_says_what_it_says_alone(
     tiny: SeparatorModel, noise: Noise, vectors: list[Stem]
 ) -> None:
-    songs = [in_hops(noise(N_HOPS * HOP, seed=seed)) for seed in (1, 2)]
-    alone = [Session(tiny, Scene((vectors[0], vectors[1]))), Session(tiny, Scene((vectors[2],)))]
+    songs = [
+        in_hops(
+            noise(
+                N_HOPS * HOP,
+                seed=seed,
+            )
+        )
+        for seed in (1, 2)
+    ]
+    alone = [
+        Session(
+            tiny,
+            Scene((vectors[0], vectors[1])),
+        ),
+        Session(tiny, Scene((vectors[2],))),
+    ]
     batch = StreamBatch(tiny, 2, 2)
     batch.put(0, 0, vectors[0].condition.vector)
     batch.put(0, 1, vectors[1].condition.vector)
@@ -38,7 +65,13 @@ def test_each_stream_says_what_it_says_alone(
     loudest = 0.0
     for pair in zip(*songs, strict=True):
         said = batch.step(np.stack(pair))
-        for stream, (session, hop) in enumerate(zip(alone, pair, strict=True)):
+        for stream, (session, hop) in enumerate(
+            zip(
+                alone,
+                pair,
+                strict=True,
+            )
+        ):
             expected = session.step(hop).stems
             loudest = max(loudest, float(np.abs(expected).max()))
             assert np.abs(said[stream, : len(expected)] - expected).max() < 1e-5
@@ -50,7 +83,13 @@ def test_a_switch_starts_with_empty_memory_and_leaves_the_others_alone(
     tiny: SeparatorModel, noise: Noise, vectors: list[Stem]
 ) -> None:
     song = in_hops(noise(N_HOPS * HOP))
-    batch, session = StreamBatch(tiny, 1, 2), Session(tiny, Scene((vectors[0], vectors[1])))
+    batch, session = (
+        StreamBatch(tiny, 1, 2),
+        Session(
+            tiny,
+            Scene((vectors[0], vectors[1])),
+        ),
+    )
     batch.put(0, 0, vectors[0].condition.vector)
     batch.put(0, 1, vectors[1].condition.vector)
     for number, hop in enumerate(song):
@@ -97,7 +136,11 @@ def test_streams_are_added_until_they_are_late(
         return float(next(clock))
 
     (row,) = measure_streams(tiny, "cpu", 1, 5, (1,))
-    assert (row.n_streams, row.n_hops, row.device) == (1, 5, "cpu")
+    assert (
+        row.n_streams,
+        row.n_hops,
+        row.device,
+    ) == (1, 5, "cpu")
     assert 0 < row.p50_ms <= row.p99_ms <= row.max_ms
     monkeypatch.setattr("time.perf_counter", tick)
     rows = measure_streams(tiny, "cpu", 1, 5, (1, 2, 4))

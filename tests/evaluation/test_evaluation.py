@@ -44,7 +44,13 @@ def judged(
     """The report, its folder, and what was printed."""
     output = tmp_path_factory.mktemp("output") / "report"
     console = Console(file=io.StringIO(), width=160)
-    report = evaluate([data], weights, output, Options(shots=(2,), negatives=(1,)), console=console)
+    report = evaluate(
+        [data],
+        weights,
+        output,
+        Options(shots=(2,), negatives=(1,)),
+        console=console,
+    )
     assert isinstance(console.file, io.StringIO)
     return report, output, console.file.getvalue()
 
@@ -114,12 +120,23 @@ def test_baselines_and_oracle_stand_beside_the_separator(judged: tuple[Report, P
 
 
 def test_the_better_of_mixture_and_silence_has_no_edge(judged: tuple[Report, Path, str]) -> None:
-    scores = {(s.song, s.voice, s.target, s.method): s for s in judged[0].scores}
+    scores = {
+        (
+            s.song,
+            s.voice,
+            s.target,
+            s.method,
+        ): s
+        for s in judged[0].scores
+    }
     pieces = {key[:3] for key in scores}
     assert len(pieces) == 7
     for piece in pieces:
         mixture, zero = scores[*piece, "mixture"], scores[*piece, "zero"]
-        assert max(mixture.edge_db, zero.edge_db) == pytest.approx(0, abs=1e-9)
+        assert max(
+            mixture.edge_db,
+            zero.edge_db,
+        ) == pytest.approx(0, abs=1e-9)
         assert zero.level_db < -60 < mixture.level_db, "silence is known by its level"
         assert zero.si_sdr_db is None
         assert mixture.si_sdr_db is not None
@@ -178,7 +195,13 @@ def test_the_files_hold_what_was_found(judged: tuple[Report, Path, str]) -> None
 def test_the_same_seed_gives_the_same_figures(
     data: Path, weights: Path, judged: tuple[Report, Path, str]
 ) -> None:
-    again = judge(data, weights, shots=[2], negatives=[1], songs=["eir-one"])
+    again = judge(
+        data,
+        weights,
+        shots=[2],
+        negatives=[1],
+        songs=["eir-one"],
+    )
     assert again.scores == [s for s in judged[0].scores if s.song == "eir-one"]
 
 
@@ -191,8 +214,18 @@ def test_clips_of_the_same_song_are_pieces_of_the_true_stem(
     clips = evaluator.positives(song, "bass", own=True)
     assert len(clips) == 2
     for clip in clips:
-        places = range(0, truth.shape[-1] - clip.shape[-1] + 1, SAMPLE_RATE // 2)
-        assert any(np.array_equal(truth[:, i : i + clip.shape[-1]], clip) for i in places)
+        places = range(
+            0,
+            truth.shape[-1] - clip.shape[-1] + 1,
+            SAMPLE_RATE // 2,
+        )
+        assert any(
+            np.array_equal(
+                truth[:, i : i + clip.shape[-1]],
+                clip,
+            )
+            for i in places
+        )
     assert not np.array_equal(
         np.concatenate(clips), np.concatenate(evaluator.positives(song, "bass"))
     )
@@ -209,13 +242,51 @@ def test_clips_of_the_same_song_are_pieces_of_the_true_stem(
 def test_two_processes_find_what_one_finds(
     data: Path, weights: Path, judged: tuple[Report, Path, str]
 ) -> None:
-    again = judge(data, weights, n_processes=2, shots=[2], negatives=[1])
-    figures = [(s.sdr_db, s.edge_db, s.level_db) for s in again.scores]
-    np.testing.assert_allclose(
-        figures, [(s.sdr_db, s.edge_db, s.level_db) for s in judged[0].scores], atol=1e-3
+    again = judge(
+        data,
+        weights,
+        n_processes=2,
+        shots=[2],
+        negatives=[1],
     )
-    names = [(s.song, s.voice, s.target, s.method) for s in again.scores]
-    assert names == [(s.song, s.voice, s.target, s.method) for s in judged[0].scores]
+    figures = [
+        (
+            s.sdr_db,
+            s.edge_db,
+            s.level_db,
+        )
+        for s in again.scores
+    ]
+    np.testing.assert_allclose(
+        figures,
+        [
+            (
+                s.sdr_db,
+                s.edge_db,
+                s.level_db,
+            )
+            for s in judged[0].scores
+        ],
+        atol=1e-3,
+    )
+    names = [
+        (
+            s.song,
+            s.voice,
+            s.target,
+            s.method,
+        )
+        for s in again.scores
+    ]
+    assert names == [
+        (
+            s.song,
+            s.voice,
+            s.target,
+            s.method,
+        )
+        for s in judged[0].scores
+    ]
     assert [a.song for a in again.absences] == [a.song for a in judged[0].absences]
 
 
@@ -243,7 +314,11 @@ def test_backing_vocals_are_vocals(song: Piece) -> None:
 
 
 def test_the_mixture_is_the_sum_of_all_stems(song: Piece) -> None:
-    np.testing.assert_allclose(song.mixture, sum(song.stems.values()), atol=1e-6)
+    np.testing.assert_allclose(
+        song.mixture,
+        sum(song.stems.values()),
+        atol=1e-6,
+    )
     assert song.mixture.shape == (2, 3 * SAMPLE_RATE)
 
 
@@ -253,7 +328,12 @@ def test_at_most_so_many_seconds_are_read_from_where_all_have_begun(tmp_path: Pa
     write(folder / "vocals.wav", 400, 4.0)
     audio, _ = read_audio(folder / "vocals.wav")
     audio[:, : 2 * SAMPLE_RATE] = 0
-    with AudioFile(str(folder / "vocals.wav"), "w", samplerate=SAMPLE_RATE, num_channels=2) as file:
+    with AudioFile(
+        str(folder / "vocals.wav"),
+        "w",
+        samplerate=SAMPLE_RATE,
+        num_channels=2,
+    ) as file:
         file.write(audio)
     short = read(tmp_path, "late", Excerpt(1.0))
     np.testing.assert_allclose(
@@ -269,14 +349,23 @@ def test_an_excerpt_may_be_where_a_target_is_loudest(tmp_path: Path) -> None:
     audio, _ = read_audio(folder / "vocals.wav")
     audio[:, : 3 * SAMPLE_RATE] *= 0.3
     audio[:, 4 * SAMPLE_RATE :] *= 0.3
-    with AudioFile(str(folder / "vocals.wav"), "w", samplerate=SAMPLE_RATE, num_channels=2) as file:
+    with AudioFile(
+        str(folder / "vocals.wav"),
+        "w",
+        samplerate=SAMPLE_RATE,
+        num_channels=2,
+    ) as file:
         file.write(audio)
     loud = read(tmp_path, "swell", Excerpt(1.0, "vocals"))
     np.testing.assert_allclose(
         loud.stems["vocals"], audio[:, 3 * SAMPLE_RATE : 4 * SAMPLE_RATE], atol=1e-4
     )
     begun = read(tmp_path, "swell", Excerpt(1.0, "drums"))
-    np.testing.assert_allclose(begun.stems["vocals"], audio[:, :SAMPLE_RATE], atol=1e-4)
+    np.testing.assert_allclose(
+        begun.stems["vocals"],
+        audio[:, :SAMPLE_RATE],
+        atol=1e-4,
+    )
 
 
 def test_stems_of_different_lengths_are_refused(tmp_path: Path) -> None:
@@ -290,24 +379,45 @@ def test_a_voice_is_laid_2_db_under_the_backing_where_it_sounds(
     song: Piece, tmp_path: Path
 ) -> None:
     write(tmp_path / "voice/valid/anna/phrase.wav", 330, 1.0, n_channels=1)
-    (voice,) = find_voices(find_recordings([tmp_path], "valid"), known=())
+    (voice,) = find_voices(
+        find_recordings([tmp_path], "valid"),
+        known=(),
+    )
     piece = lay_voice(song, voice, SAMPLE_RATE)
     laid, backing = piece.stems["vocals"], piece.stems["drums"] + piece.stems["bass"]
     assert set(piece.stems) == {"vocals", "drums", "bass"}
     assert np.abs(laid[:, SAMPLE_RATE:]).max() == 0, "the recording lasts one second"
     ratio = sounding_level(laid, SAMPLE_RATE) / sounding_level(backing, SAMPLE_RATE)
-    assert 20 * np.log10(ratio) == pytest.approx(-2, abs=1e-3)
+    assert 20 * np.log10(ratio) == pytest.approx(
+        -2,
+        abs=1e-3,
+    )
 
 
 def song_of(name: str, labels: str) -> Song:
     """A song that is not there, with stems of these instruments."""
     return Song(
-        Path(), name, tuple(Track(f"{label}.wav", label, name, name) for label in labels.split())
+        Path(),
+        name,
+        tuple(
+            Track(
+                f"{label}.wav",
+                label,
+                name,
+                name,
+            )
+            for label in labels.split()
+        ),
     )
 
 
 def voice_of(name: str) -> Voice:
-    return (Recording(Path(), Track(f"{name}.wav", "vocals", name, "")),)
+    return (
+        Recording(
+            Path(),
+            Track(f"{name}.wav", "vocals", name, ""),
+        ),
+    )
 
 
 def test_a_voice_is_unknown_if_nothing_in_training_has_its_source(data: Path) -> None:
@@ -328,9 +438,17 @@ def test_every_voice_gets_two_backings_in_turn() -> None:
     songs = [song_of(name, "vocals drums") for name in "abc"] + [song_of("d", "drums")]
     pairs = [
         (name_of(voice), song.name)
-        for voice, song in pair_voices([voice_of("x"), voice_of("y")], songs)
+        for voice, song in pair_voices(
+            [voice_of("x"), voice_of("y")],
+            songs,
+        )
     ]
-    assert pairs == [("x", "a"), ("x", "b"), ("y", "c"), ("y", "a")]
+    assert pairs == [
+        ("x", "a"),
+        ("x", "b"),
+        ("y", "c"),
+        ("y", "a"),
+    ]
 
 
 def test_clips_never_come_from_the_song_being_judged(
@@ -339,7 +457,10 @@ def test_clips_never_come_from_the_song_being_judged(
     clips = library(0).draw("guitar", 5, "key", avoid="band-002")
     expected, _ = read_audio(data / "songs/train/band-003/guitar.wav")
     assert len(clips) == 1
-    np.testing.assert_array_equal(clips[0], expected[:, -clips[0].shape[-1] :])
+    np.testing.assert_array_equal(
+        clips[0],
+        expected[:, -clips[0].shape[-1] :],
+    )
 
 
 def test_clips_of_unknown_voices_come_from_solo_recordings_that_are_sung(
@@ -354,8 +475,20 @@ def test_clips_are_fixed_by_seed_and_key(library: Callable[[int], ClipLibrary]) 
         return np.concatenate([clip.mean(0) for clip in library(seed).draw("vocals", 4, key)])
 
     assert np.array_equal(hear(0, "a"), hear(0, "a"))
-    assert any(not np.array_equal(hear(0, "a"), hear(0, key)) for key in "bcdef")
-    assert any(not np.array_equal(hear(0, "a"), hear(seed, "a")) for seed in range(1, 6))
+    assert any(
+        not np.array_equal(
+            hear(0, "a"),
+            hear(0, key),
+        )
+        for key in "bcdef"
+    )
+    assert any(
+        not np.array_equal(
+            hear(0, "a"),
+            hear(seed, "a"),
+        )
+        for seed in range(1, 6)
+    )
 
 
 def test_a_family_without_recordings_is_named(library: Callable[[int], ClipLibrary]) -> None:
@@ -367,7 +500,16 @@ def test_negatives_come_from_the_other_families_that_play(
     song: Piece, library: Callable[[int], ClipLibrary]
 ) -> None:
     assert other_sounds(song, "vocals") == ["bass", "drums"]
-    assert len(library(0).draw_others(["bass", "drums", "brass"], 3, "key")) == 3
+    assert (
+        len(
+            library(0).draw_others(
+                ["bass", "drums", "brass"],
+                3,
+                "key",
+            )
+        )
+        == 3
+    )
 
 
 def test_one_target_is_asked_for_in_every_way(data: Path, weights: Path) -> None:

@@ -52,7 +52,11 @@ def exotic(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train/a": "drums bass",
     }.items():
         for stem in stems.split():
-            write(folder / "songs" / song / f"{stem}.wav", PITCHES.get(stem, 1200), 2.0)
+            write(
+                folder / "songs" / song / f"{stem}.wav",
+                PITCHES.get(stem, 1200),
+                2.0,
+            )
     described = "stems: {guitar: {instrument: banjo}, strings: {instrument: violin}}"
     (folder / "songs/valid/jam/song.yaml").write_text(described)
     for number, name in enumerate(
@@ -71,7 +75,13 @@ def swept(
     """Bass of one song by 1 and 2 positive, 0 and 1 negative clips: the report, its folder, and
     what was printed.
     """
-    output, console = tmp_path_factory.mktemp("swept"), Console(file=io.StringIO(), width=160)
+    output, console = (
+        tmp_path_factory.mktemp("swept"),
+        Console(
+            file=io.StringIO(),
+            width=160,
+        ),
+    )
     options = Options(
         shots=(1, 2),
         negatives=(0, 1),
@@ -87,13 +97,23 @@ def swept(
 
 def test_all_numbers_of_clips_are_judged_in_one_go(swept: tuple[Report, Path, str]) -> None:
     report = swept[0]
-    assert [str(shots) for shots in report.shots()] == ["1+0", "1+1", "2+0", "2+1"]
+    assert [str(shots) for shots in report.shots()] == [
+        "1+0",
+        "1+1",
+        "2+0",
+        "2+1",
+    ]
     assert len({s.edge_db for s in report.select("bass")}) == 4, (
         "every number of clips is another condition"
     )
     assert sorted(s.shots or 0 for s in report.select("bass", NMF)) == [1, 2]
     assert len({s.edge_db for s in report.select("bass", NMF)}) == 2
-    assert [(a.shots, a.negatives) for a in report.absences] == [(1, 0), (1, 1), (2, 0), (2, 1)]
+    assert [(a.shots, a.negatives) for a in report.absences] == [
+        (1, 0),
+        (1, 1),
+        (2, 0),
+        (2, 1),
+    ]
     assert len(report.select("bass", "IRM oracle")) == 1, "the oracle takes no clips"
 
 
@@ -111,7 +131,13 @@ def test_a_number_of_clips_gives_the_same_alone_as_beside_others(
         max_seconds=2.0,
     )
     assert {score.method for score in alone.scores} == {OWN}
-    (own,), (beside,) = alone.select("bass"), swept[0].select("bass", shots=Shots(1, 1))
+    (own,), (beside,) = (
+        alone.select("bass"),
+        swept[0].select(
+            "bass",
+            shots=Shots(1, 1),
+        ),
+    )
     assert own.sdr_db == pytest.approx(beside.sdr_db, abs=1e-4)
 
 
@@ -149,7 +175,11 @@ def test_a_mastered_piece_is_loud_and_its_stems_still_add_up() -> None:
     assert np.abs(loud.mixture).max() == pytest.approx(0.99, rel=1e-3)
     crests = [np.abs(piece.mixture).max() / piece.mixture.std() for piece in (plain, loud)]
     assert crests[1] < 0.9 * crests[0]
-    assert np.allclose(loud.mixture, sum(loud.stems.values()), atol=1e-5)
+    assert np.allclose(
+        loud.mixture,
+        sum(loud.stems.values()),
+        atol=1e-5,
+    )
 
 
 def test_mastered_mixtures_are_separated_and_judged_by_mastered_stems(
@@ -191,7 +221,10 @@ def test_the_edges_by_number_of_clips_are_printed_and_written(
         (row,) = csv.DictReader(file)
     (score,) = report.select("bass", shots=Shots(2, 1))
     assert list(row) == ["on", "target", "1+0", "1+1", "2+0", "2+1"]
-    assert float(row["2+1"]) == pytest.approx(score.edge_db, abs=1e-3)
+    assert float(row["2+1"]) == pytest.approx(
+        score.edge_db,
+        abs=1e-3,
+    )
     for word in ("by positive + negative clips", "2+1", "BSSEval v4: medians", "SIR"):
         assert word in " ".join(printed.split())  # a narrow table breaks its title
 
@@ -212,7 +245,11 @@ def test_fewer_clips_are_the_first_of_more(data: Path) -> None:
 
 
 def tasks_of(folder: Path, **options: Any) -> list[Task]:
-    return prepare([folder], Separator.load(), Options(**options))[1]
+    return prepare(
+        [folder],
+        Separator.load(),
+        Options(**options),
+    )[1]
 
 
 def test_unseen_are_instruments_of_valid_that_train_has_not(exotic: Path) -> None:
@@ -240,14 +277,29 @@ def test_an_unseen_instrument_is_its_stem_by_clips_of_it_alone(exotic: Path, wei
         read_audio(path)[0] for path in sorted((exotic / "performances/valid/banjo").iterdir())
     ]
     for clip in clips:
-        starts = range(0, recordings[0].shape[-1] - clip.shape[-1] + 1, SAMPLE_RATE // 2)
+        starts = range(
+            0,
+            recordings[0].shape[-1] - clip.shape[-1] + 1,
+            SAMPLE_RATE // 2,
+        )
         assert any(
-            np.array_equal(r[:, i : i + clip.shape[-1]], clip) for r in recordings for i in starts
+            np.array_equal(
+                r[:, i : i + clip.shape[-1]],
+                clip,
+            )
+            for r in recordings
+            for i in starts
         )
 
 
 def test_unseen_instruments_are_judged(exotic: Path, weights: Path) -> None:
-    report = judge(exotic, weights, exam="unseen", shots=[2], negatives=[1])
+    report = judge(
+        exotic,
+        weights,
+        exam="unseen",
+        shots=[2],
+        negatives=[1],
+    )
     assert {(s.song, s.target) for s in report.scores} == {("jam", "banjo")}
     assert [(a.song, a.target) for a in report.absences] == [("jam", "oboe")]
 
@@ -269,7 +321,17 @@ def test_a_misspelt_target_is_named(exotic: Path) -> None:
 
 def test_nothing_is_absent_where_a_stem_says_too_little() -> None:
     def piece(labels: dict[str, str]) -> Piece:
-        return Piece("x", {stem: np.zeros((2, 1), np.float32) for stem in labels}, labels=labels)
+        return Piece(
+            "x",
+            {
+                stem: np.zeros(
+                    (2, 1),
+                    np.float32,
+                )
+                for stem in labels
+            },
+            labels=labels,
+        )
 
     assert piece({"strings": "strings"}).may_hide("violin")
     assert piece({"backing": "backing"}).may_hide("winds")
@@ -278,24 +340,67 @@ def test_nothing_is_absent_where_a_stem_says_too_little() -> None:
     assert not piece({"keys": "organ"}).may_hide("piano")
 
 
-def score(target: str, method: str, edge_db: float, song: str = "a", **more: Any) -> Score:
-    return Score(song, "", target, method, 5, 0, edge_db, edge_db, 0.0, **more)
+def score(
+    target: str,
+    method: str,
+    edge_db: float,
+    song: str = "a",
+    **more: Any,
+) -> Score:
+    return Score(
+        song,
+        "",
+        target,
+        method,
+        5,
+        0,
+        edge_db,
+        edge_db,
+        0.0,
+        **more,
+    )
 
 
 def test_means_are_means_and_those_of_bsseval_medians() -> None:
     edges = {"a": 0.0, "b": 1.0, "c": 8.0}
     report = Report(
-        {}, [score("bass", OWN, edge, song, bss_sdr_db=edge) for song, edge in edges.items()]
+        {},
+        [
+            score(
+                "bass",
+                OWN,
+                edge,
+                song,
+                bss_sdr_db=edge,
+            )
+            for song, edge in edges.items()
+        ],
     )
     found = report.mean("bass")
     assert found is not None
-    assert (found.edge_db, found.bss_sdr_db, found.si_sdr_db) == (3.0, 1.0, None)
+    assert (
+        found.edge_db,
+        found.bss_sdr_db,
+        found.si_sdr_db,
+    ) == (3.0, 1.0, None)
     assert report.means()[0]["n"] == 3
 
 
 def test_a_report_of_absences_alone_is_shown(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=100)
-    report = Report({}, absences=[Absence("a", "bass", 5, 0, -20.0, -41.5)])
+    report = Report(
+        {},
+        absences=[
+            Absence(
+                "a",
+                "bass",
+                5,
+                0,
+                -20.0,
+                -41.5,
+            )
+        ],
+    )
     print_report(report, console)
     draw_edges(tmp_path / "edges.png", report)
     assert isinstance(console.file, io.StringIO)
@@ -325,7 +430,11 @@ def test_a_misspelt_choice_is_named(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     option, wrong, right = choice
-    monkeypatch.setattr(sys, "argv", ["rtmss", "evaluate", str(data), option, wrong])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["rtmss", "evaluate", str(data), option, wrong],
+    )
     with pytest.raises(SystemExit) as refused:
         main()
     assert refused.value.code == 1

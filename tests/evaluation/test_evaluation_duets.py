@@ -33,23 +33,40 @@ def choir(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) -> 
     )
     for seed, name in enumerate(names.split()):
         rng = np.random.default_rng(seed)
-        audio = rng.normal(0, 0.02 + 0.01 * seed, (2 if "songs" in name else 1, 8 * SAMPLE_RATE))
+        audio = rng.normal(
+            0,
+            0.02 + 0.01 * seed,
+            (2 if "songs" in name else 1, 8 * SAMPLE_RATE),
+        )
         audio[:, : 3 * SAMPLE_RATE] *= 0.5
         write_audio(folder / f"{name}.wav", audio.astype(np.float32), SAMPLE_RATE)
     return folder
 
 
 def duets_of(folder: Path, targets: Sequence[str]) -> list[DuetTask]:
-    tasks = find_duets([Material.open(folder, "valid")], targets, Excerpt(3.0))
+    tasks = find_duets(
+        [Material.open(folder, "valid")],
+        targets,
+        Excerpt(3.0),
+    )
     assert all(isinstance(task, DuetTask) for task in tasks)
     return [task for task in tasks if isinstance(task, DuetTask)]
 
 
 def test_every_source_meets_the_next_one(choir: Path) -> None:
     found = [
-        (task.first.name, task.second.name, task.song.name) for task in duets_of(choir, ["vocals"])
+        (
+            task.first.name,
+            task.second.name,
+            task.song.name,
+        )
+        for task in duets_of(choir, ["vocals"])
     ]
-    assert found == [("ana", "bo", "band"), ("bo", "hit", "band"), ("hit", "ana", "hit")]
+    assert found == [
+        ("ana", "bo", "band"),
+        ("bo", "hit", "band"),
+        ("hit", "ana", "hit"),
+    ]
 
 
 def test_a_record_in_two_parts_is_no_backing_for_guitars(
@@ -104,7 +121,11 @@ def test_either_of_the_two_is_asked_for_with_the_other_as_negative(
         references=False,
     )
     assert len(asked) == 6
-    for (own, other), (own_turned, other_turned) in zip(asked[::2], asked[1::2], strict=True):
+    for (own, other), (own_turned, other_turned) in zip(
+        asked[::2],
+        asked[1::2],
+        strict=True,
+    ):
         assert own != other
         assert own_turned == pytest.approx(other, rel=0.1)
         assert other_turned == pytest.approx(own, rel=0.1)
@@ -115,11 +136,41 @@ def test_giving_out_both_or_nothing_scores_zero(choir: Path, weights: Path) -> N
         choir, weights, exam="duets", targets=["vocals"], shots=[1], negatives=[1], max_seconds=3.0
     )
     both = report.select("vocals", BOTH, on=DUETS)
-    assert len(both) == len(report.select("vocals", OWN, on=DUETS)) == 6
-    assert [score.sdr_db for score in both] == pytest.approx([0] * 6, abs=1e-3)
-    assert [score.edge_db for score in both] == pytest.approx([0] * 6, abs=1e-3)
-    assert all(score.sdr_db < 0 for score in report.select("vocals", "mixture", on=DUETS))
-    assert all(score.edge_db > 3 for score in report.select("vocals", "IRM oracle", on=DUETS))
+    assert (
+        len(both)
+        == len(
+            report.select(
+                "vocals",
+                OWN,
+                on=DUETS,
+            )
+        )
+        == 6
+    )
+    assert [score.sdr_db for score in both] == pytest.approx(
+        [0] * 6,
+        abs=1e-3,
+    )
+    assert [score.edge_db for score in both] == pytest.approx(
+        [0] * 6,
+        abs=1e-3,
+    )
+    assert all(
+        score.sdr_db < 0
+        for score in report.select(
+            "vocals",
+            "mixture",
+            on=DUETS,
+        )
+    )
+    assert all(
+        score.edge_db > 3
+        for score in report.select(
+            "vocals",
+            "IRM oracle",
+            on=DUETS,
+        )
+    )
     assert {score.voice for score in both} >= {"ana beside bo", "bo beside ana"}
 
 
@@ -153,7 +204,14 @@ def test_a_separator_that_finds_the_one_is_ahead_of_both(
 
 def task_stems(task: DuetTask) -> tuple[Audio, Audio]:
     """Both sources as they sound in the mixture."""
-    heard = [_read_part(side, 3 * SAMPLE_RATE, SAMPLE_RATE) for side in (task.first, task.second)]
+    heard = [
+        _read_part(
+            side,
+            3 * SAMPLE_RATE,
+            SAMPLE_RATE,
+        )
+        for side in (task.first, task.second)
+    ]
     piece = task._lay(heard, SAMPLE_RATE)
     assert piece is not None
     return piece.stems[task.first.name], piece.stems[task.second.name]
@@ -177,5 +235,11 @@ def test_a_duet_is_the_same_every_time(choir: Path, weights: Path) -> None:
 
 
 def test_what_is_too_short_is_not_judged(choir: Path, weights: Path) -> None:
-    report = judge(choir, weights, exam="duets", targets=["vocals"], max_seconds=1.5)
+    report = judge(
+        choir,
+        weights,
+        exam="duets",
+        targets=["vocals"],
+        max_seconds=1.5,
+    )
     assert report.scores == []

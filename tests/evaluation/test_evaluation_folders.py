@@ -45,7 +45,13 @@ def test_of_a_record_in_two_parts_only_the_voice_is_judged(
         "brass",
         "percussion",
     ]
-    report = judge(records, weights, targets=every, clips_from=[data], references=False)
+    report = judge(
+        records,
+        weights,
+        targets=every,
+        clips_from=[data],
+        references=False,
+    )
     assert [(score.song, score.target) for score in report.scores] == [("hit", "vocals")]
     assert report.absences == [], "what the rest may hide is not absent"
 
@@ -54,7 +60,13 @@ def test_records_lend_no_backing_to_unknown_voices(
     records: Path, data: Path, weights: Path
 ) -> None:
     options = Options(targets=("vocals",), references=False)
-    report = evaluate([records, data], weights, None, options, console=Console(file=io.StringIO()))
+    report = evaluate(
+        [records, data],
+        weights,
+        None,
+        options,
+        console=Console(file=io.StringIO()),
+    )
     assert {score.song for score in report.scores if score.on == UNKNOWN_VOICES} == {"band-001"}
 
 
@@ -95,7 +107,13 @@ def test_a_folder_without_training_songs_needs_clips_from_another(
         write(tmp_path / f"songs/valid/hit/{stem}.wav", 400)
     with pytest.raises(ConfigError, match="no tracks for 'train'"):
         judge(tmp_path, weights)
-    report = judge(tmp_path, weights, clips_from=[data], targets=["vocals"], references=False)
+    report = judge(
+        tmp_path,
+        weights,
+        clips_from=[data],
+        targets=["vocals"],
+        references=False,
+    )
     assert len(report.scores) == 1
 
 
@@ -109,7 +127,14 @@ def test_clips_may_be_short_or_long(data: Path, weights: Path) -> None:
 def test_clips_of_the_song_and_of_others_are_judged_on_the_same_excerpts(
     data: Path, weights: Path
 ) -> None:
-    report = judge(data, weights, targets=["bass"], clips="both", shots=[1], max_seconds=2.0)
+    report = judge(
+        data,
+        weights,
+        targets=["bass"],
+        clips="both",
+        shots=[1],
+        max_seconds=2.0,
+    )
     rows = report.select("bass")
     assert [row.own_clips for row in rows] == [False, True]
     assert rows[0].edge_db != rows[1].edge_db
@@ -120,17 +145,33 @@ def test_clips_of_the_song_and_of_others_are_judged_on_the_same_excerpts(
 
 
 def test_songs_are_chosen_by_patterns(data: Path, weights: Path) -> None:
-    report = judge(data, weights, songs=["band-*"], targets=["drums"], references=False)
+    report = judge(
+        data,
+        weights,
+        songs=["band-*"],
+        targets=["drums"],
+        references=False,
+    )
     assert {score.song for score in report.scores} == {"band-001"}
 
 
 def test_a_song_need_not_be_in_every_folder(records: Path, data: Path, weights: Path) -> None:
-    options = Options(targets=("drums",), songs=("hit", "band-*"), references=False)
+    options = Options(
+        targets=("drums",),
+        songs=("hit", "band-*"),
+        references=False,
+    )
     quiet = Console(file=io.StringIO())
     report = evaluate([records, data], weights, None, options, console=quiet)
     assert report.settings["songs"] == ["hit", "band-001"]
     with pytest.raises(ConfigError, match="no song 'hot'; did you mean 'hit'"):
-        evaluate([records, data], weights, None, Options(songs=("hot",)), console=quiet)
+        evaluate(
+            [records, data],
+            weights,
+            None,
+            Options(songs=("hot",)),
+            console=quiet,
+        )
 
 
 def test_an_instrument_alone_is_not_its_family() -> None:
@@ -151,15 +192,33 @@ def test_a_lead_is_judged_apart_from_its_choir(data: Path, weights: Path) -> Non
     np.testing.assert_array_equal(piece.truth("backing_vocals"), piece.stems["backing_vocals"])
     assert other_sounds(piece, "vocals-alone") == ["backing_vocals", "bass", "drums"]
     assert other_sounds(piece, "backing_vocals") == ["vocals-alone", "bass", "drums"]
-    report = judge(data, weights, songs=["band-001"], targets=["vocals-alone"], references=False)
+    report = judge(
+        data,
+        weights,
+        songs=["band-001"],
+        targets=["vocals-alone"],
+        references=False,
+    )
     assert [score.target for score in report.scores] == ["vocals-alone"]
 
 
 def test_a_lead_is_not_judged_where_nobody_has_told_it_from_the_choir(
     data: Path, weights: Path
 ) -> None:
-    stems = {name: np.ones((2, 8), np.float32) for name in ("vocals", "drums")}
+    stems = {
+        name: np.ones(
+            (2, 8),
+            np.float32,
+        )
+        for name in ("vocals", "drums")
+    }
     assert not Piece("a", stems).tells_apart("vocals-alone")
-    assert Piece("b", stems | {"choir": stems["drums"]}).tells_apart("vocals-alone")
-    scores, absences = evaluator_of(data, weights).evaluate(Piece("a", stems), ["vocals-alone"])
+    assert Piece(
+        "b",
+        stems | {"choir": stems["drums"]},
+    ).tells_apart("vocals-alone")
+    scores, absences = evaluator_of(data, weights).evaluate(
+        Piece("a", stems),
+        ["vocals-alone"],
+    )
     assert (scores, absences) == ([], [])

@@ -31,16 +31,37 @@ STEMS = ("vocals", "drums", "bass", "other")
 FIGURES = {"SDR": "bss_sdr_db", "ISR": "bss_isr_db", "SIR": "bss_sir_db", "SAR": "bss_sar_db"}
 
 
-def noises(seed: int, seconds: float, rate: int) -> dict[str, Audio]:
+def noises(
+    seed: int,
+    seconds: float,
+    rate: int,
+) -> dict[str, Audio]:
     """A stem each, and their sum, which is not quite the sum."""
     rng = np.random.default_rng(seed)
     n = int(seconds * rate)
     swell = 1 + 0.8 * np.sin(2 * np.pi * np.arange(n) / rate)
     stems = {
-        stem: (level * swell * rng.normal(0, 0.05, (2, n))).astype(np.float32)
-        for stem, level in zip(STEMS, (1.0, 0.8, 1.2, 0.5), strict=True)
+        stem: (
+            level
+            * swell
+            * rng.normal(
+                0,
+                0.05,
+                (2, n),
+            )
+        ).astype(np.float32)
+        for stem, level in zip(
+            STEMS,
+            (1.0, 0.8, 1.2, 0.5),
+            strict=True,
+        )
     }
-    return stems | {"mixture": np.asarray(0.97 * sum(stems.values()), np.float32)}
+    return stems | {
+        "mixture": np.asarray(
+            0.97 * sum(stems.values()),
+            np.float32,
+        )
+    }
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +125,15 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         stems_of,
         "measure_stems",
-        lambda truths, *_: [BssFigures(1, 2, 3, n) for n in range(len(truths))],
+        lambda truths, *_: [
+            BssFigures(
+                1,
+                2,
+                3,
+                n,
+            )
+            for n in range(len(truths))
+        ],
     )
 
 
@@ -116,11 +145,19 @@ def test_the_figures_of_musdb18_are_musevals(
     monkeypatch.setattr(Separator, "separate_all", spoilt([song]))
     report = judge(musdb_hq, weights, exam="stems", songs=[song.name])
     truths = [read_audio(song / f"{stem}.wav")[0].T.astype(np.float64) for stem in STEMS]
-    ratios = museval.evaluate(truths, estimates_of(song), win=SAMPLE_RATE, hop=SAMPLE_RATE)
+    ratios = museval.evaluate(
+        truths,
+        estimates_of(song),
+        win=SAMPLE_RATE,
+        hop=SAMPLE_RATE,
+    )
     assert [score.target for score in report.scores] == list(STEMS)
     for number, score in enumerate(report.scores):
         found = [getattr(score, name) for name in FIGURES.values()]
-        assert found == pytest.approx([np.nanmedian(ratio[number]) for ratio in ratios], abs=1e-6)
+        assert found == pytest.approx(
+            [np.nanmedian(ratio[number]) for ratio in ratios],
+            abs=1e-6,
+        )
 
 
 def test_medians_over_songs_are_musevals(museval: ModuleType) -> None:
@@ -132,14 +169,34 @@ def test_medians_over_songs_are_musevals(museval: ModuleType) -> None:
         track = museval.TrackStore(win=1, hop=1, track_name=name)
         track.add_target("bass", dict(zip(FIGURES, frames, strict=True)))
         store.add_track(track)
-        figures = dict(zip(FIGURES.values(), np.nanmedian(frames, axis=1), strict=True))
-        scores.append(Score(name, "", "bass", OWN, 5, 0, 0.0, 0.0, 0.0, **figures))
+        figures = dict(
+            zip(
+                FIGURES.values(),
+                np.nanmedian(frames, axis=1),
+                strict=True,
+            )
+        )
+        scores.append(
+            Score(
+                name,
+                "",
+                "bass",
+                OWN,
+                5,
+                0,
+                0.0,
+                0.0,
+                0.0,
+                **figures,
+            )
+        )
     published = store.agg_frames_tracks_scores()
     (row,) = Report({}, scores).means()
     for figure, name in FIGURES.items():
-        assert row[name] == pytest.approx(published["bass", figure], abs=2e-5), (
-            "museval rounds to 1e-5"
-        )
+        assert row[name] == pytest.approx(
+            published["bass", figure],
+            abs=2e-5,
+        ), "museval rounds to 1e-5"
 
 
 def test_the_mixture_of_musdb18_is_that_of_the_dataset(
@@ -155,13 +212,22 @@ def test_the_mixture_of_musdb18_is_that_of_the_dataset(
 
     monkeypatch.setattr(Separator, "separate_all", pass_through)
     judge(musdb_hq, weights, exam="stems", songs=["Ana*"])
-    np.testing.assert_array_equal(heard[0], read_audio(musdb_hq / "test/Ana - Tune/mixture.wav")[0])
+    np.testing.assert_array_equal(
+        heard[0],
+        read_audio(musdb_hq / "test/Ana - Tune/mixture.wav")[0],
+    )
 
 
 def test_a_trained_separator_is_judged_with_what_it_leaves_as_the_fourth_stem(
     musdb_hq: Path, quick: None, weights: Path
 ) -> None:
-    report = judge(musdb_hq, weights, exam="stems", max_seconds=2.0, songs=["Ana - Tune"])
+    report = judge(
+        musdb_hq,
+        weights,
+        exam="stems",
+        max_seconds=2.0,
+        songs=["Ana - Tune"],
+    )
     assert [score.target for score in report.scores] == list(STEMS)
     assert all(score.bss_sdr_db is not None for score in report.scores)
     assert report.absences == []
@@ -170,7 +236,14 @@ def test_a_trained_separator_is_judged_with_what_it_leaves_as_the_fourth_stem(
 def test_other_splits_of_a_dataset_may_be_judged(
     musdb_hq: Path, quick: None, weights: Path
 ) -> None:
-    report = judge(musdb_hq, weights, exam="stems", split="train", max_seconds=2.0, songs=["Di*"])
+    report = judge(
+        musdb_hq,
+        weights,
+        exam="stems",
+        split="train",
+        max_seconds=2.0,
+        songs=["Di*"],
+    )
     assert {(score.song, score.on) for score in report.scores} == {
         ("Di - Lay", "MUSDB18-HQ, train")
     }
@@ -179,7 +252,16 @@ def test_other_splits_of_a_dataset_may_be_judged(
 def test_musdb18_is_judged_from_its_stem_mp4(tmp_path: Path, quick: None, weights: Path) -> None:
     for seed, song in enumerate(("test/Ana - Tune", "train/Bo - Air")):
         audio = noises(seed, 2.5, 44100)
-        streams = [audio[stem] for stem in ("mixture", "drums", "bass", "other", "vocals")]
+        streams = [
+            audio[stem]
+            for stem in (
+                "mixture",
+                "drums",
+                "bass",
+                "other",
+                "vocals",
+            )
+        ]
         write_stem_mp4(tmp_path / f"{song}.stem.mp4", streams)
     report = judge(tmp_path, weights, exam="stems")
     assert [(score.target, score.on) for score in report.scores] == [
@@ -192,7 +274,14 @@ def test_moisesdb_is_judged_by_its_eleven_stems(
     tmp_path: Path, write_audio: WriteAudio, weights: Path
 ) -> None:
     artist = {
-        split: next(a for a in map(str, range(99)) if split_of(a) == split)
+        split: next(
+            a
+            for a in map(
+                str,
+                range(99),
+            )
+            if split_of(a) == split
+        )
         for split in ("train", "valid")
     }
     stems = {
@@ -230,9 +319,14 @@ def test_slakh_is_judged_by_its_test_split(
     for track in ("train/Track00001", "test/Track01876"):
         write_slakh(tmp_path / track, write_audio)
     report = judge(tmp_path, weights, exam="stems", targets=["bass", "drums"])
-    assert {(s.song, s.target, s.on) for s in report.scores} == {
-        ("Track01876", target, "Slakh2100, test") for target in ("bass", "drums")
-    }
+    assert {
+        (
+            s.song,
+            s.target,
+            s.on,
+        )
+        for s in report.scores
+    } == {("Track01876", target, "Slakh2100, test") for target in ("bass", "drums")}
     assert list(stem_set(tmp_path).clips) == ["bass", "drums", "guitar", "piano"]
 
 
@@ -240,10 +334,22 @@ def test_medleydb_is_judged_by_the_usual_stems(
     tmp_path: Path, write_audio: WriteAudio, weights: Path
 ) -> None:
     artist = {
-        split: next(a for a in map(str, range(99)) if split_of(a) == split)
+        split: next(
+            a
+            for a in map(
+                str,
+                range(99),
+            )
+            if split_of(a) == split
+        )
         for split in ("train", "valid")
     }
-    instruments: list[str | list[str]] = ["drum set", "male singer", "electric bass", "piano"]
+    instruments: list[str | list[str]] = [
+        "drum set",
+        "male singer",
+        "electric bass",
+        "piano",
+    ]
     for song, split in (("Ana_Tune", "train"), ("Bo_Air", "valid")):
         write_medley(
             tmp_path / "Audio",
@@ -270,7 +376,13 @@ def test_what_is_left_is_not_judged_where_a_stem_hides_in_it(tmp_path: Path, wei
 
 
 def test_stems_have_a_table_with_their_mean(musdb_hq: Path, quick: None, weights: Path) -> None:
-    report = judge(musdb_hq, weights, exam="stems", max_seconds=2.0, shots=[1, 2])
+    report = judge(
+        musdb_hq,
+        weights,
+        exam="stems",
+        max_seconds=2.0,
+        shots=[1, 2],
+    )
     console = Console(file=io.StringIO(), width=120)
     print_report(Report(report.settings, report.scores), console)
     assert isinstance(console.file, io.StringIO)

@@ -17,12 +17,28 @@ from rtmss.evaluation.metrics import (
 
 @pytest.fixture
 def target() -> Audio:
-    return np.random.default_rng(0).normal(0, 0.1, (2, 8000)).astype(np.float32)
+    return (
+        np.random.default_rng(0)
+        .normal(
+            0,
+            0.1,
+            (2, 8000),
+        )
+        .astype(np.float32)
+    )
 
 
 @pytest.fixture
 def rest() -> Audio:
-    return np.random.default_rng(1).normal(0, 0.1, (2, 8000)).astype(np.float32)
+    return (
+        np.random.default_rng(1)
+        .normal(
+            0,
+            0.1,
+            (2, 8000),
+        )
+        .astype(np.float32)
+    )
 
 
 def test_sdr_follows_its_definition(target: Audio, rest: Audio) -> None:
@@ -40,7 +56,10 @@ def test_an_error_of_a_tenth_of_the_target_is_20_db(target: Audio) -> None:
 
 
 def test_sdr_of_silence_is_0_db(target: Audio) -> None:
-    assert sdr_db(target, np.zeros_like(target)) == pytest.approx(0, abs=1e-9)
+    assert sdr_db(
+        target,
+        np.zeros_like(target),
+    ) == pytest.approx(0, abs=1e-9)
 
 
 def test_a_perfect_estimate_has_a_finite_sdr(target: Audio) -> None:
@@ -70,11 +89,19 @@ def test_edge_under_a_loud_rest_counts_from_silence(target: Audio, rest: Audio) 
     figures = measure(target, target + 0.1 * rest, mixture)
     assert sdr_db(target, mixture) < -15
     assert figures.edge_db == figures.sdr_db
-    assert measure(target, np.zeros_like(target), mixture).edge_db == pytest.approx(0, abs=1e-9)
+    assert measure(
+        target,
+        np.zeros_like(target),
+        mixture,
+    ).edge_db == pytest.approx(0, abs=1e-9)
 
 
 def test_level_is_relative_to_the_target(target: Audio, rest: Audio) -> None:
-    assert measure(target, 0.5 * target, target + rest).level_db == pytest.approx(-6.02, abs=0.01)
+    assert measure(
+        target,
+        0.5 * target,
+        target + rest,
+    ).level_db == pytest.approx(-6.02, abs=0.01)
 
 
 def test_level_of_silence_is_finite(target: Audio) -> None:
@@ -82,7 +109,10 @@ def test_level_of_silence_is_finite(target: Audio) -> None:
 
 
 def test_sounding_level_leaves_pauses_out(target: Audio) -> None:
-    with_pause = np.concatenate([target, np.zeros_like(target)], axis=-1)
+    with_pause = np.concatenate(
+        [target, np.zeros_like(target)],
+        axis=-1,
+    )
     assert sounding_level(with_pause, 8000) == pytest.approx(sounding_level(target, 8000))
     assert sounding_level(target, 8000) == pytest.approx(
         float(np.sqrt((target**2).mean())), rel=1e-5
@@ -111,7 +141,10 @@ def test_si_sdr_ignores_the_scale(target: Audio, rest: Audio, gain: float) -> No
 
 
 def test_si_sdr_has_one_scale_for_both_channels(target: Audio) -> None:
-    one_side = target * np.array([[1.0], [0.0]], np.float32)
+    one_side = target * np.array(
+        [[1.0], [0.0]],
+        np.float32,
+    )
     assert si_sdr_db(target, one_side) == pytest.approx(0, abs=0.1)
 
 
@@ -126,8 +159,21 @@ def test_si_sdr_of_a_silent_target_is_refused(target: Audio) -> None:
 
 
 def test_full_scale_is_that_of_a_square_wave() -> None:
-    square = np.where(np.arange(8000) % 20 < 10, 1, -1).astype(np.float32)[None]
-    sine = np.sin(2 * np.pi * np.arange(8000) / 20, dtype=np.float32)[None]
+    square = np.where(
+        np.arange(8000) % 20 < 10,
+        1,
+        -1,
+    ).astype(np.float32)[None]
+    sine = np.sin(
+        2 * np.pi * np.arange(8000) / 20,
+        dtype=np.float32,
+    )[None]
     assert level_dbfs(square) == pytest.approx(0, abs=1e-6)
-    assert level_dbfs(np.repeat(sine, 2, axis=0)) == pytest.approx(-3.01, abs=0.01)
+    assert level_dbfs(
+        np.repeat(
+            sine,
+            2,
+            axis=0,
+        )
+    ) == pytest.approx(-3.01, abs=0.01)
     assert -300 < level_dbfs(0 * square) < -100

@@ -35,7 +35,10 @@ def separator(tiny: SeparatorModel) -> Separator:
 @pytest.fixture(scope="module")
 def audio() -> Audio:
     rng = np.random.default_rng(3)
-    return np.asarray(0.2 * rng.standard_normal((2, 20 * HOP)), np.float32).clip(-0.9, 0.9)
+    return np.asarray(
+        0.2 * rng.standard_normal((2, 20 * HOP)),
+        np.float32,
+    ).clip(-0.9, 0.9)
 
 
 def read_only(audio: Audio) -> Audio:
@@ -45,7 +48,10 @@ def read_only(audio: Audio) -> Audio:
 
 
 def every_second_row(audio: Audio) -> Audio:
-    wide = np.zeros((4, audio.shape[1]), np.float32)
+    wide = np.zeros(
+        (4, audio.shape[1]),
+        np.float32,
+    )
     wide[::2] = audio
     return wide[::2]
 
@@ -64,23 +70,37 @@ SAME: dict[str, Callable[[Audio], Any]] = {
 }
 
 
-@pytest.mark.parametrize("make", SAME.values(), ids=SAME.keys())
+@pytest.mark.parametrize(
+    "make",
+    SAME.values(),
+    ids=SAME.keys(),
+)
 def test_the_same_numbers_in_another_form_give_the_same_samples(
     separator: Separator, audio: Audio, make_condition: MakeCondition, make: Callable[[Audio], Any]
 ) -> None:
     condition = make_condition()
     expected = separator.separate(audio, RATE, condition)
     assert np.abs(expected).max() > 0.001
-    assert np.array_equal(separator.separate(make(audio), RATE, condition), expected)
+    assert np.array_equal(
+        separator.separate(make(audio), RATE, condition),
+        expected,
+    )
 
 
-@pytest.mark.parametrize("make", SAME.values(), ids=SAME.keys())
+@pytest.mark.parametrize(
+    "make",
+    SAME.values(),
+    ids=SAME.keys(),
+)
 def test_a_step_takes_the_same_forms(
     tiny: SeparatorModel, audio: Audio, make_condition: MakeCondition, make: Callable[[Audio], Any]
 ) -> None:
     scene = Scene((Stem("x", make_condition()),))
     expected = Session(tiny, scene).step(audio)
-    assert np.array_equal(Session(tiny, scene).step(make(audio)).mix, expected.mix)
+    assert np.array_equal(
+        Session(tiny, scene).step(make(audio)).mix,
+        expected.mix,
+    )
 
 
 WHOLE = {
@@ -93,7 +113,11 @@ WHOLE = {
 }
 
 
-@pytest.mark.parametrize(("kind", "middle", "full"), WHOLE.values(), ids=WHOLE.keys())
+@pytest.mark.parametrize(
+    ("kind", "middle", "full"),
+    WHOLE.values(),
+    ids=WHOLE.keys(),
+)
 def test_whole_numbers_are_scaled_to_full_scale(
     tiny: SeparatorModel,
     audio: Audio,
@@ -107,7 +131,10 @@ def test_whole_numbers_are_scaled_to_full_scale(
     assert np.abs(taken - audio).max() <= 1.01 / min(full, 2**22)
     scene = Scene((Stem("x", make_condition()),))
     expected = Session(tiny, scene).step(taken).mix
-    assert np.array_equal(Session(tiny, scene).step(whole).mix, expected)
+    assert np.array_equal(
+        Session(tiny, scene).step(whole).mix,
+        expected,
+    )
 
 
 def test_a_flat_array_is_mono(
@@ -119,21 +146,69 @@ def test_a_flat_array_is_mono(
 
 
 REFUSED: dict[str, tuple[Any, str]] = {
-    "(samples, channels)": (np.zeros((5000, 2), np.float32), r"give its transpose, audio\.T"),
-    "(samples, 1)": (np.zeros((5000, 1), np.float32), r"give its transpose, audio\.T"),
-    "three channels": (np.zeros((3, 5000), np.float32), r"expected \(1 or 2, S\) samples, got"),
-    "three axes": (np.zeros((1, 2, 5000), np.float32), r"got \(1, 2, 5000\)"),
+    "(samples, channels)": (
+        np.zeros(
+            (5000, 2),
+            np.float32,
+        ),
+        r"give its transpose, audio\.T",
+    ),
+    "(samples, 1)": (
+        np.zeros(
+            (5000, 1),
+            np.float32,
+        ),
+        r"give its transpose, audio\.T",
+    ),
+    "three channels": (
+        np.zeros(
+            (3, 5000),
+            np.float32,
+        ),
+        r"expected \(1 or 2, S\) samples, got",
+    ),
+    "three axes": (
+        np.zeros(
+            (1, 2, 5000),
+            np.float32,
+        ),
+        r"got \(1, 2, 5000\)",
+    ),
     "no axis": (np.float32(0.5), r"expected \(1 or 2, S\)"),
-    "no samples": (np.zeros((2, 0), np.float32), "holds no samples"),
-    "no channels": (np.zeros((0, 500), np.float32), r"expected \(1 or 2, S\)"),
+    "no samples": (
+        np.zeros(
+            (2, 0),
+            np.float32,
+        ),
+        "holds no samples",
+    ),
+    "no channels": (
+        np.zeros(
+            (0, 500),
+            np.float32,
+        ),
+        r"expected \(1 or 2, S\)",
+    ),
     "an empty list": ([], "holds no samples"),
     "a path": ("song.wav", "expected an array of audio, got 'song.wav'; read files with"),
     "a Path": (Path("song.wav"), "read files with rtmss.files.read_audio"),
     "bytes": (b"RIFF", "expected an array"),
     "nothing": (None, "expected an array of audio, got None"),
     "a number": (1.0, "expected an array"),
-    "truths": (np.zeros((2, 500), np.bool_), "expected numbers, got an array of bool"),
-    "complex numbers": (np.zeros((2, 500), np.complex64), "expected numbers"),
+    "truths": (
+        np.zeros(
+            (2, 500),
+            np.bool_,
+        ),
+        "expected numbers, got an array of bool",
+    ),
+    "complex numbers": (
+        np.zeros(
+            (2, 500),
+            np.complex64,
+        ),
+        "expected numbers",
+    ),
     "objects": (np.full((2, 500), None), "expected numbers, got an array of object"),
     "texts": (np.full((2, 500), "a"), "expected numbers"),
     "times": (np.zeros((2, 500), "m8[s]"), "expected numbers"),
@@ -142,7 +217,11 @@ REFUSED: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("given_audio", "problem"), REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize(
+    ("given_audio", "problem"),
+    REFUSED.values(),
+    ids=REFUSED.keys(),
+)
 def test_what_is_no_audio_is_refused_in_one_line(
     separator: Separator, make_condition: MakeCondition, given_audio: Any, problem: str
 ) -> None:
@@ -177,7 +256,21 @@ def test_samples_that_are_no_numbers_are_silence_and_counted(
     assert np.array_equal(target, separator.separate(silent, rate, make_condition()))
 
 
-@pytest.mark.parametrize("rate", ["44100", 0, -8000, np.nan, np.inf, 8000.5, None, 10, 10**9, True])
+@pytest.mark.parametrize(
+    "rate",
+    [
+        "44100",
+        0,
+        -8000,
+        np.nan,
+        np.inf,
+        8000.5,
+        None,
+        10,
+        10**9,
+        True,
+    ],
+)
 def test_what_is_no_sample_rate_is_refused_in_one_line(
     separator: Separator, audio: Audio, make_condition: MakeCondition, rate: Any
 ) -> None:
@@ -188,12 +281,26 @@ def test_what_is_no_sample_rate_is_refused_in_one_line(
 
 
 def test_a_sample_rate_may_be_any_whole_number() -> None:
-    assert [check_rate(rate) for rate in (8000, 8000.0, np.int64(8000), np.float32(8000))] == (
-        [8000] * 4
-    )
+    assert [
+        check_rate(rate)
+        for rate in (
+            8000,
+            8000.0,
+            np.int64(8000),
+            np.float32(8000),
+        )
+    ] == ([8000] * 4)
 
 
-@pytest.mark.parametrize("thing", ["vocals", None, np.ones(12, np.float32), ["vocals"]])
+@pytest.mark.parametrize(
+    "thing",
+    [
+        "vocals",
+        None,
+        np.ones(12, np.float32),
+        ["vocals"],
+    ],
+)
 def test_what_is_no_condition_is_refused(separator: Separator, audio: Audio, thing: Any) -> None:
     with pytest.raises(UserError, match="expected a"):
         separator.separate(audio, RATE, thing)
@@ -214,11 +321,22 @@ def test_a_condition_of_other_weights_is_refused(
         Separator(tiny, "ba9876543210").separate(audio, RATE, make_condition())
 
 
-@pytest.mark.parametrize("kind", [np.float64, np.float16, np.int64])
+@pytest.mark.parametrize(
+    "kind",
+    [np.float64, np.float16, np.int64],
+)
 def test_a_vector_of_other_numbers_is_taken(separator: Separator, audio: Audio, kind: type) -> None:
     vector = np.arange(12) % 3
-    target = separator.separate(audio, RATE, Condition.bare("x", vector.astype(kind)))
-    expected = separator.separate(audio, RATE, Condition.bare("x", vector.astype(np.float32)))
+    target = separator.separate(
+        audio,
+        RATE,
+        Condition.bare("x", vector.astype(kind)),
+    )
+    expected = separator.separate(
+        audio,
+        RATE,
+        Condition.bare("x", vector.astype(np.float32)),
+    )
     assert np.array_equal(target, expected)
 
 
@@ -243,7 +361,10 @@ def test_clips_of_whole_numbers_give_the_condition_of_their_floats(
     clip = noise(RATE, 1)
     whole = (clip * 32768).astype(np.int16)
     taken = separator.condition([whole], sample_rate=RATE).vector
-    expected = separator.condition([whole / np.float32(32768)], sample_rate=RATE).vector
+    expected = separator.condition(
+        [whole / np.float32(32768)],
+        sample_rate=RATE,
+    ).vector
     assert np.array_equal(taken, expected)
 
 
@@ -260,7 +381,12 @@ def test_paths_may_be_texts(
 
 ANY_ARRAY = arrays.arrays(
     dtype=arrays.scalar_dtypes() | arrays.complex_number_dtypes(),
-    shape=arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=70),
+    shape=arrays.array_shapes(
+        min_dims=0,
+        max_dims=3,
+        min_side=0,
+        max_side=70,
+    ),
 )
 ANYTHING = (
     ANY_ARRAY
@@ -268,7 +394,11 @@ ANYTHING = (
     | st.text(max_size=5)
     | st.binary(max_size=5)
     | st.floats()
-    | st.recursive(st.floats() | st.integers() | st.text(max_size=2), st.lists, max_leaves=8)
+    | st.recursive(
+        st.floats() | st.integers() | st.text(max_size=2),
+        st.lists,
+        max_leaves=8,
+    )
 )
 
 

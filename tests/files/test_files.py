@@ -74,7 +74,13 @@ LOSSY = [
     ("wav", "adpcm_ms"),
 ]
 ENCODERS = av.codecs_available
-SHAPES = [(44100, 2), (48000, 1), (44100, 6), (96000, 2), (22050, 1)]
+SHAPES = [
+    (44100, 2),
+    (48000, 1),
+    (44100, 6),
+    (96000, 2),
+    (22050, 1),
+]
 
 
 def encoder_of(codec: str) -> str:
@@ -97,9 +103,10 @@ def test_a_lossless_file_comes_in_as_it_was_written(
         read, read_rate = read_audio(path)
         assert (read.shape, read_rate) == (audio.shape, rate)
         assert read.dtype == np.float32
-        assert np.array_equal(np.sort(read, axis=0), np.sort(audio, axis=0)), (
-            "channels may be in the format's order"
-        )
+        assert np.array_equal(
+            np.sort(read, axis=0),
+            np.sort(audio, axis=0),
+        ), "channels may be in the format's order"
         assert np.array_equal(read, ffmpeg_decodes(path)) or codec == "pcm_s64le"
     assert n_tried >= 2
 
@@ -129,16 +136,31 @@ def test_a_lossy_file_comes_in_as_ffmpeg_decodes_it(
 
 @pytest.mark.parametrize(
     ("suffix", "codec"),
-    [("mp3", "libmp3lame"), ("ogg", "libvorbis"), ("opus", "libopus"), ("wav", "pcm_mulaw")],
+    [
+        ("mp3", "libmp3lame"),
+        ("ogg", "libvorbis"),
+        ("opus", "libopus"),
+        ("wav", "pcm_mulaw"),
+    ],
 )
 def test_a_gapless_file_is_as_long_as_what_was_encoded_and_in_its_place(
     tmp_path: Path, suffix: str, codec: str
 ) -> None:
     audio = music(48000, 2, 1.0)
-    read = read_audio(encode(tmp_path / f"x.{suffix}", audio, 48000, encoder_of(codec)))[0]
+    read = read_audio(
+        encode(
+            tmp_path / f"x.{suffix}",
+            audio,
+            48000,
+            encoder_of(codec),
+        )
+    )[0]
     assert abs(read.shape[1] - audio.shape[1]) <= 1, "Opus counts in steps of a millisecond's part"
     n = min(read.shape[1], audio.shape[1])
-    products = np.fft.irfft(np.fft.rfft(read[0, :n]) * np.conj(np.fft.rfft(audio[0, :n])), n)
+    products = np.fft.irfft(
+        np.fft.rfft(read[0, :n]) * np.conj(np.fft.rfft(audio[0, :n])),
+        n,
+    )
     assert int(np.argmax(products)) == 0
 
 
@@ -183,7 +205,10 @@ def test_the_ffmpeg_program_gives_the_same_samples(tmp_path: Path, suffix: str, 
 
 
 def test_an_mp3_of_variable_rate_without_a_header_is_as_long_as_it_sounds(tmp_path: Path) -> None:
-    audio = np.concatenate([1e-3 * music(44100, 2, 4.0), music(44100, 2, 4.0)], axis=1)
+    audio = np.concatenate(
+        [1e-3 * music(44100, 2, 4.0), music(44100, 2, 4.0)],
+        axis=1,
+    )
     path = encode(
         tmp_path / "v.mp3",
         audio,
@@ -199,7 +224,10 @@ def test_an_mp3_of_variable_rate_without_a_header_is_as_long_as_it_sounds(tmp_pa
     assert 0 <= read.shape[1] - audio.shape[1] < 3000
 
 
-@pytest.mark.parametrize("sizes", [(0xFFFFFFFF, 0xFFFFFFFF), (0, 0), (0x7FFFF024, 0x7FFFF000)])
+@pytest.mark.parametrize(
+    "sizes",
+    [(0xFFFFFFFF, 0xFFFFFFFF), (0, 0), (0x7FFFF024, 0x7FFFF000)],
+)
 @pytest.mark.filterwarnings("error")
 def test_a_wav_of_unknown_length_is_as_long_as_it_is(
     tmp_path: Path, sizes: tuple[int, int]
@@ -227,37 +255,70 @@ def test_the_sound_of_a_video_is_its_first_audio_stream(tmp_path: Path) -> None:
         picture = file.add_stream("mpeg4", rate=25)
         picture.width, picture.height, picture.pix_fmt = 64, 64, "yuv420p"
         streams = [
-            file.add_stream("flac", rate=44100, layout=layout) for layout in ("stereo", "mono")
+            file.add_stream(
+                "flac",
+                rate=44100,
+                layout=layout,
+            )
+            for layout in ("stereo", "mono")
         ]
         for stream in streams:
             stream.codec_context.open()
         for _ in range(12):
-            image = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            image = av.VideoFrame.from_ndarray(
+                np.zeros((64, 64, 3), np.uint8),
+                format="rgb24",
+            )
             file.mux(picture.encode(image))
-        for stream, sound, layout in zip(streams, sounds, ("stereo", "mono"), strict=True):
-            frame = av.AudioFrame.from_ndarray((sound * 32768).astype(np.int16), "s16p", layout)
+        for stream, sound, layout in zip(
+            streams,
+            sounds,
+            ("stereo", "mono"),
+            strict=True,
+        ):
+            frame = av.AudioFrame.from_ndarray(
+                (sound * 32768).astype(np.int16),
+                "s16p",
+                layout,
+            )
             frame.sample_rate, frame.pts = 44100, 0
             file.mux([*stream.encode(frame), *stream.encode(None)])
         file.mux(picture.encode(None))
     assert np.array_equal(read_audio(tmp_path / "film.mkv")[0], sounds[0])
-    assert np.array_equal(read_audio(tmp_path / "film.mkv", stream=1)[0], sounds[1])
+    assert np.array_equal(
+        read_audio(tmp_path / "film.mkv", stream=1)[0],
+        sounds[1],
+    )
 
 
 @pytest.mark.parametrize(
-    ("codec", "suffix"), [("pcm_s16le", "wav"), ("libmp3lame", "mp3"), ("flac", "flac")]
+    ("codec", "suffix"),
+    [
+        ("pcm_s16le", "wav"),
+        ("libmp3lame", "mp3"),
+        ("flac", "flac"),
+    ],
 )
 def test_blocks_of_any_size_are_the_whole(tmp_path: Path, codec: str, suffix: str) -> None:
     path = encode(tmp_path / f"x.{suffix}", music(44100, 2), 44100, codec)
     whole = read_audio(path)[0]
     for n in (1000, 4096, 1 << 20):
         with open_audio(path) as file:
-            assert np.array_equal(np.concatenate(list(file.blocks(n)), axis=1), whole)
+            assert np.array_equal(
+                np.concatenate(list(file.blocks(n)), axis=1),
+                whole,
+            )
             assert file.n_read == whole.shape[1]
             assert file.read(10).shape == (2, 0)
 
 
 def test_reading_in_blocks_keeps_little_in_memory(tmp_path: Path) -> None:
-    path = encode(tmp_path / "x.flac", music(44100, 2, 30.0), 44100, "flac")
+    path = encode(
+        tmp_path / "x.flac",
+        music(44100, 2, 30.0),
+        44100,
+        "flac",
+    )
     tracemalloc.start()
     try:
         with open_audio(path) as file:
@@ -268,11 +329,17 @@ def test_reading_in_blocks_keeps_little_in_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("suffix", ["wav", "mp3", "flac", "ogg", "m4a"])
+@pytest.mark.parametrize(
+    "suffix",
+    ["wav", "mp3", "flac", "ogg", "m4a"],
+)
 def test_an_empty_file_holds_no_audio(tmp_path: Path, suffix: str) -> None:
-    codec = {"wav": "pcm_s16le", "mp3": "libmp3lame", "ogg": "flac", "m4a": "aac"}.get(
-        suffix, suffix
-    )
+    codec = {
+        "wav": "pcm_s16le",
+        "mp3": "libmp3lame",
+        "ogg": "flac",
+        "m4a": "aac",
+    }.get(suffix, suffix)
     path = tmp_path / f"x.{suffix}"
     with av.open(str(path), "w") as file:
         stream: Any = file.add_stream(codec, rate=44100, layout="stereo")

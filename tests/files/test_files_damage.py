@@ -20,7 +20,13 @@ from rtmss.files import AudioFileError, Damage, open_audio, read_audio, refuse_d
 
 RATE = 44100
 SECONDS = 1.0
-CUT = {"wav": "pcm_s16le", "flac": "flac", "mp3": "libmp3lame", "ogg": "flac", "mkv": "aac"}
+CUT = {
+    "wav": "pcm_s16le",
+    "flac": "flac",
+    "mp3": "libmp3lame",
+    "ogg": "flac",
+    "mkv": "aac",
+}
 """Formats that are cut at any point: each announces its length in another way."""
 
 
@@ -58,10 +64,16 @@ def test_a_file_that_is_cut_anywhere_is_refused_or_its_end_is_told(
     assert n <= samples.shape[1]
     assert damages[0].seconds == pytest.approx(n / RATE, abs=0.06)
     sure = max(0, n - 2304)  # an MP3 frame, and that before it, may need what is gone
-    assert np.array_equal(audio[:, :sure], samples[:, :sure])
+    assert np.array_equal(
+        audio[:, :sure],
+        samples[:, :sure],
+    )
 
 
-@pytest.mark.parametrize("suffix", [*CUT, "aiff", "w64", "caf", "wv", "tta", "au"])
+@pytest.mark.parametrize(
+    "suffix",
+    [*CUT, "aiff", "w64", "caf", "wv", "tta", "au"],
+)
 def test_a_whole_file_is_not_called_damaged(tmp_path: Path, suffix: str) -> None:
     codec = {
         "aiff": "pcm_s16be",
@@ -70,7 +82,12 @@ def test_a_whole_file_is_not_called_damaged(tmp_path: Path, suffix: str) -> None
         "w64": "pcm_s16le",
         "wv": "wavpack",
     }
-    path = encode(tmp_path / f"x.{suffix}", music(RATE, 2), RATE, (codec | CUT).get(suffix, suffix))
+    path = encode(
+        tmp_path / f"x.{suffix}",
+        music(RATE, 2),
+        RATE,
+        (codec | CUT).get(suffix, suffix),
+    )
     read_audio(path, on_damage=refuse_damage)
 
 
@@ -87,18 +104,35 @@ def test_a_whole_file_is_not_called_damaged(tmp_path: Path, suffix: str) -> None
     ],
 )
 def test_other_formats_that_are_cut_are_told(tmp_path: Path, suffix: str, codec: str) -> None:
-    path = encode(tmp_path / f"x.{suffix}", music(RATE, 2, 4.0), RATE, codec)
+    path = encode(
+        tmp_path / f"x.{suffix}",
+        music(RATE, 2, 4.0),
+        RATE,
+        codec,
+    )
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3 + 1])
     with pytest.raises(AudioFileError, match=r"damaged from 2\.\d\d s on"):
         read_audio(path, on_damage=refuse_damage)
 
 
-@pytest.mark.parametrize("suffix", ["flac", "ogg", "mkv", "wv", "tta"])
+@pytest.mark.parametrize(
+    "suffix",
+    ["flac", "ogg", "mkv", "wv", "tta"],
+)
 def test_a_flipped_byte_in_a_file_with_check_sums_is_told_and_the_rest_stays_in_place(
     tmp_path: Path, suffix: str
 ) -> None:
-    codec = {"ogg": "flac", "mkv": "flac", "wv": "wavpack"}.get(suffix, suffix)
-    path = encode(tmp_path / f"x.{suffix}", music(RATE, 2, 4.0), RATE, codec)
+    codec = {
+        "ogg": "flac",
+        "mkv": "flac",
+        "wv": "wavpack",
+    }.get(suffix, suffix)
+    path = encode(
+        tmp_path / f"x.{suffix}",
+        music(RATE, 2, 4.0),
+        RATE,
+        codec,
+    )
     before = read_audio(path)[0]
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 0x55
@@ -109,11 +143,19 @@ def test_a_flipped_byte_in_a_file_with_check_sums_is_told_and_the_rest_stays_in_
     assert len(damages) == 1
     assert damages[0].seconds <= first / RATE + 0.2
     assert abs(after.shape[1] - before.shape[1]) <= 2, "time stamps may be rounded"
-    assert np.array_equal(after[:, -1000:], before[:, -1000:])
+    assert np.array_equal(
+        after[:, -1000:],
+        before[:, -1000:],
+    )
 
 
 def test_a_hole_in_an_mp3_is_told(tmp_path: Path) -> None:
-    path = encode(tmp_path / "x.mp3", music(RATE, 2, 2.0), RATE, "libmp3lame")
+    path = encode(
+        tmp_path / "x.mp3",
+        music(RATE, 2, 2.0),
+        RATE,
+        "libmp3lame",
+    )
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 2000] = bytes(2000)
@@ -144,15 +186,38 @@ def test_a_reader_knows_that_its_file_is_damaged(tmp_path: Path) -> None:
         assert file.is_damaged
 
 
-def wav(sound: bytes, *, announced: int | None = None, after: bytes = b"") -> bytes:
+def wav(
+    sound: bytes,
+    *,
+    announced: int | None = None,
+    after: bytes = b"",
+) -> bytes:
     """A WAV of 16 bits and two channels, which may lie about the length of its sound."""
-    head = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 2, RATE, 4 * RATE, 4, 16)
+    head = b"fmt " + struct.pack(
+        "<IHHIIHH",
+        16,
+        1,
+        2,
+        RATE,
+        4 * RATE,
+        4,
+        16,
+    )
     size = len(sound) if announced is None else announced
     body = b"WAVE" + head + b"data" + struct.pack("<I", size) + sound + after
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-SOUND = np.random.default_rng(0).integers(-9000, 9000, (RATE // 2, 2), np.int16).tobytes()
+SOUND = (
+    np.random.default_rng(0)
+    .integers(
+        -9000,
+        9000,
+        (RATE // 2, 2),
+        np.int16,
+    )
+    .tobytes()
+)
 SECOND = b"data" + struct.pack("<I", 400) + SOUND[:400]
 
 
@@ -180,7 +245,10 @@ def test_sound_that_a_wav_holds_beyond_what_is_read_is_told(
         wav(SOUND, after=b"LIST" + struct.pack("<I", 8) + b"INFOabcd"),
         wav(SOUND) + bytes(5000),
         wav(SOUND, after=bytes(600)),
-        wav(SOUND[:-1] + b"x" * 4, after=b"id3 " + struct.pack("<I", 2) + b"xy"),
+        wav(
+            SOUND[:-1] + b"x" * 4,
+            after=b"id3 " + struct.pack("<I", 2) + b"xy",
+        ),
     ],
     ids=["tags", "bytes after the end", "a few bytes more", "an odd length"],
 )
@@ -212,6 +280,11 @@ def test_ffmpeg_prints_nothing_of_its_own_about_a_file_that_leads_nowhere(tmp_pa
     path = tmp_path / "x.flac"
     path.touch()
     code = f"from rtmss.files import read_audio; read_audio({str(path)!r})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "dropped" not in done.stderr
     assert "not a readable audio file" in done.stderr.splitlines()[-1]

@@ -34,22 +34,60 @@ LONGEST_SECONDS = 2.0
 """Of processor time for one packet or turn; more is a hang."""
 FUZZ = settings(max_examples=N_EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
 PEERS = [Peer("127.0.0.1", 40_000 + port) for port in range(3)]
-PEERS += [Peer("192.0.2.1", 9000), Peer("192.0.2.1", 9001), Peer("2001:db8::1", 9000)]
+PEERS += [
+    Peer("192.0.2.1", 9000),
+    Peer("192.0.2.1", 9001),
+    Peer("2001:db8::1", 9000),
+]
 
 PARTS = {part for row in TABLE for part in row.address.split("/")}
-PARTS |= {"vocals", "drums", "karaoke", "late", "*", "?", "[a-z]", "{a,vocals}", "[", "}", "%20"}
+PARTS |= {
+    "vocals",
+    "drums",
+    "karaoke",
+    "late",
+    "*",
+    "?",
+    "[a-z]",
+    "{a,vocals}",
+    "[",
+    "}",
+    "%20",
+}
 ADDRESSES = st.one_of(
     st.sampled_from([row.address for row in TABLE]),
-    st.lists(st.sampled_from(sorted(PARTS)), max_size=5).map("/".join).map("/rtmss/".__add__),
+    st.lists(
+        st.sampled_from(sorted(PARTS)),
+        max_size=5,
+    )
+    .map("/".join)
+    .map("/rtmss/".__add__),
     st.text("/*?[]{}!-,abc", max_size=120).map("/".__add__),
 )
 VALUES = st.one_of(
-    st.sampled_from([0, 1, 0.0, 1.0, True, False, -120.0, -math.inf, math.nan, 1.0000002, 1e30]),
+    st.sampled_from(
+        [
+            0,
+            1,
+            0.0,
+            1.0,
+            True,
+            False,
+            -120.0,
+            -math.inf,
+            math.nan,
+            1.0000002,
+            1e30,
+        ]
+    ),
     st.sampled_from(["vocals", "drums", "karaoke", "/rtmss", "/rtmss/stem/*{}*{}*{}*"]),
     st.integers(-(2**63), 2**63 - 1),
     st.floats(width=32),
     st.none(),
-    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=9),
+    st.text(
+        st.characters(exclude_characters="\0", exclude_categories=["Cs"]),
+        max_size=9,
+    ),
     st.binary(min_size=1, max_size=9),
 )
 MESSAGES = st.builds(
@@ -69,7 +107,13 @@ def timed(tag: int, packets: list[bytes]) -> bytes:
 
 
 PACKETS = st.recursive(
-    MESSAGES, lambda inner: st.builds(timed, TAGS, st.lists(inner, max_size=4)), max_leaves=8
+    MESSAGES,
+    lambda inner: st.builds(
+        timed,
+        TAGS,
+        st.lists(inner, max_size=4),
+    ),
+    max_leaves=8,
 )
 SPOILT = st.builds(
     lambda data, at, new: data[: at % (len(data) + 1)] + new + data[at % (len(data) + 1) :],
@@ -77,11 +121,22 @@ SPOILT = st.builds(
     st.integers(0, 400),
     st.binary(max_size=6),
 )
-DATAGRAMS = st.one_of(PACKETS, SPOILT, st.binary(max_size=80), st.just(message("/rtmss/ping", 1)))
+DATAGRAMS = st.one_of(
+    PACKETS,
+    SPOILT,
+    st.binary(max_size=80),
+    st.just(message("/rtmss/ping", 1)),
+)
 
 
 @FUZZ
-@given(st.one_of(st.binary(max_size=300), PACKETS, SPOILT))
+@given(
+    st.one_of(
+        st.binary(max_size=300),
+        PACKETS,
+        SPOILT,
+    )
+)
 def test_any_bytes_are_packets_or_an_error_of_decoding(data: bytes) -> None:
     try:
         packets = decode(data)
@@ -94,7 +149,12 @@ def test_any_bytes_are_packets_or_an_error_of_decoding(data: bytes) -> None:
 
 
 @FUZZ
-@given(st.lists(PACKETS, max_size=4), st.binary(max_size=40), st.booleans(), st.integers(1, 50))
+@given(
+    st.lists(PACKETS, max_size=4),
+    st.binary(max_size=40),
+    st.booleans(),
+    st.integers(1, 50),
+)
 def test_whole_packets_come_out_of_any_stream_before_what_is_wrong(
     packets: list[bytes], rest: bytes, is_slip: bool, size: int
 ) -> None:
@@ -122,7 +182,13 @@ class Show(RuleBasedStateMachine):
         self.shared = SharedState.create(12)
         self.controller = MixerController(self.shared, Library([]), "0123456789ab")
         vector = np.ones(12, np.float32)
-        stems = [Stem(name, Condition.bare(name, vector)) for name in ("vocals", "drums")]
+        stems = [
+            Stem(
+                name,
+                Condition.bare(name, vector),
+            )
+            for name in ("vocals", "drums")
+        ]
         self.controller.scene = Scene(tuple(stems))
         self.server = OscServer(self.controller, port=0)
         self.server._udp.send = self._keep  # type: ignore[method-assign]
@@ -151,7 +217,10 @@ class Show(RuleBasedStateMachine):
         self.server._work_off()
         self._time(began)
 
-    @rule(data=st.lists(MESSAGES, min_size=1, max_size=40), peer=st.sampled_from(PEERS))
+    @rule(
+        data=st.lists(MESSAGES, min_size=1, max_size=40),
+        peer=st.sampled_from(PEERS),
+    )
     def receive_many(self, data: list[bytes], peer: Peer) -> None:
         """A bundle of many messages comes."""
         self.receive(bundle(data), peer)
@@ -169,10 +238,16 @@ class Show(RuleBasedStateMachine):
     def step_engine(self, n_hops: int) -> None:
         """The engine plays on."""
         self.hop += n_hops
-        number = max((entry.number for entry in self.shared.receive(0)), default=0)
+        number = max(
+            (entry.number for entry in self.shared.receive(0)),
+            default=0,
+        )
         status = Status("running", self.hop, time.monotonic(), number)
         status = status._replace(sample_rate=44100, hop_length=512)
-        self.shared.report(status, np.full((N_METERS, 2), 0.5, np.float32))
+        self.shared.report(
+            status,
+            np.full((N_METERS, 2), 0.5, np.float32),
+        )
 
     @rule()
     def start_engine_again(self) -> None:
@@ -184,7 +259,12 @@ class Show(RuleBasedStateMachine):
     def take_turn(self) -> None:
         """The control side has its turn."""
         began = time.thread_time()
-        assert take_turn(self.controller, self.server, Lines(self.controller, is_quiet=True), 0)
+        assert take_turn(
+            self.controller,
+            self.server,
+            Lines(self.controller, is_quiet=True),
+            0,
+        )
         self._time(began)
 
     @invariant()

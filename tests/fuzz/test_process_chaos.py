@@ -97,7 +97,11 @@ class Chaos:
         self.listener.connect()
         self._hear_answers()
         now = time.monotonic()
-        engine = max(self.listener.heard, self.harmed["engine"], self.harmed["server"])
+        engine = max(
+            self.listener.heard,
+            self.harmed["engine"],
+            self.harmed["server"],
+        )
         assert now - engine < self.back_seconds, f"no sound: {self.log}"
         control = max(self.answered, self.harmed["control"])
         assert now - control < self.back_seconds, f"no answer: {self.log}"
@@ -160,10 +164,21 @@ class Chaos:
 
 
 @pytest.fixture
-def chaos(server: Callable[..., Any], tmp_path: Path) -> Iterator[Chaos]:
+def chaos(
+    server: Callable[..., Any],
+    tmp_path: Path,
+) -> Iterator[Chaos]:
     server(1024)
     port = free_port()
-    command = [sys.executable, "-m", "rtmss", "live", "--quiet", "--osc-port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "rtmss",
+        "live",
+        "--quiet",
+        "--osc-port",
+        str(port),
+    ]
     command += ["--preset", "karaoke", "--backend", "torch", "--record", str(tmp_path / "rec")]
     family, began = Family(command, tmp_path), time.monotonic()
     listener = Listener()

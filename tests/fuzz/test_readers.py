@@ -68,8 +68,28 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
     data = bytearray(whole)
     for _ in range(draw(st.integers(1, 6))):
         at = draw(st.integers(0, len(data)))
-        n = draw(st.sampled_from([0, 1, 4, 8, 64]))
-        piece = draw(st.binary(max_size=16) | st.sampled_from([b"\xff" * 8, b"[" * 99, b"{", b'"']))
+        n = draw(
+            st.sampled_from(
+                [
+                    0,
+                    1,
+                    4,
+                    8,
+                    64,
+                ]
+            )
+        )
+        piece = draw(
+            st.binary(max_size=16)
+            | st.sampled_from(
+                [
+                    b"\xff" * 8,
+                    b"[" * 99,
+                    b"{",
+                    b'"',
+                ]
+            )
+        )
         match draw(st.sampled_from(["overwrite", "insert", "cut", "double"])):
             case "overwrite":
                 data[at : at + len(piece)] = piece
@@ -79,7 +99,17 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
                 del data[at : at + n]
             case "double":
                 data[at:at] = data[at : at + n]
-    return bytes(data[: draw(st.just(len(data)) | st.integers(0, len(data)))])
+    return bytes(
+        data[
+            : draw(
+                st.just(len(data))
+                | st.integers(
+                    0,
+                    len(data),
+                )
+            )
+        ]
+    )
 
 
 def read_preset(path: Path) -> object:
@@ -104,7 +134,10 @@ READERS: dict[str, tuple[Callable[[Path], object], bytes]] = {
 }
 
 
-def attempt(read: Callable[[], object], *expected: type[Exception]) -> object:
+def attempt(
+    read: Callable[[], object],
+    *expected: type[Exception],
+) -> object:
     """What comes of it, None where it is refused as it should be."""
     started = time.monotonic()
     try:
@@ -138,7 +171,13 @@ SCALARS = (
 )
 TREES: st.SearchStrategy[Any] = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(max_size=6),
+            inner,
+        )
+    ),
     max_leaves=12,
 )
 STRIPS = st.fixed_dictionaries(
@@ -153,7 +192,13 @@ STRIPS = st.fixed_dictionaries(
     },
 )
 PRESETS = st.fixed_dictionaries(
-    {"stems": st.dictionaries(st.text(max_size=6) | st.just("a"), STRIPS, max_size=3)},
+    {
+        "stems": st.dictionaries(
+            st.text(max_size=6) | st.just("a"),
+            STRIPS,
+            max_size=3,
+        )
+    },
     optional={"remainder": STRIPS, "master": TREES, "fade_ms": SCALARS, "fallback": SCALARS},
 )
 
@@ -196,7 +241,11 @@ def test_yaml_and_json_of_chance_are_read_or_refused(text: str) -> None:
     attempt(lambda: parse_json(text), UnreadableError)
 
 
-def make_array(shape: tuple[int, ...], kind: type, value: float) -> NDArray[Any]:
+def make_array(
+    shape: tuple[int, ...],
+    kind: type,
+    value: float,
+) -> NDArray[Any]:
     with np.errstate(all="ignore"):
         return np.full(shape, value).astype(kind)
 
@@ -205,15 +254,37 @@ NOTES = st.dictionaries(
     st.sampled_from(["kind", "condition", "version", "config", "model_id"]),
     st.sampled_from(["rtmss-condition", "rtmss-separator", "1", "2"])
     | st.text(max_size=20)
-    | st.builds(json.dumps, TREES | st.just({"name": "x", "model_id": "y"})),
+    | st.builds(
+        json.dumps,
+        TREES | st.just({"name": "x", "model_id": "y"}),
+    ),
 )
 ARRAYS = st.dictionaries(
     st.sampled_from(["vector", "positive", "negative", "other"]),
     st.builds(
         make_array,
-        st.lists(st.integers(0, 4), max_size=3).map(tuple),
-        st.sampled_from([np.float32, np.float64, np.float16, np.int8, np.bool_]),
-        st.sampled_from([0.0, 1.0, np.nan, np.inf, 3e38]),
+        st.lists(
+            st.integers(0, 4),
+            max_size=3,
+        ).map(tuple),
+        st.sampled_from(
+            [
+                np.float32,
+                np.float64,
+                np.float16,
+                np.int8,
+                np.bool_,
+            ]
+        ),
+        st.sampled_from(
+            [
+                0.0,
+                1.0,
+                np.nan,
+                np.inf,
+                3e38,
+            ]
+        ),
     ),
     max_size=4,
 )

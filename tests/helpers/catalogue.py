@@ -90,7 +90,14 @@ class Room:
                 yield from work(batch)
 
         store = open_store(task.output)
-        return run_catalogue(known, store, engine, task.run, force=force, retry_failed=retry_failed)
+        return run_catalogue(
+            known,
+            store,
+            engine,
+            task.run,
+            force=force,
+            retry_failed=retry_failed,
+        )
 
     def rows(self, output: str = "out") -> list[Row]:
         """The report."""
@@ -124,7 +131,12 @@ def make_room(folder: Path, model: SeparatorModel, make_condition: MakeCondition
     return Room(folder, weights, model_id)
 
 
-def write_song(path: Path, seconds: float = 1.0, seed: int = 0, rate: int = RATE) -> Path:
+def write_song(
+    path: Path,
+    seconds: float = 1.0,
+    seed: int = 0,
+    rate: int = RATE,
+) -> Path:
     """A tone in noise, or silence for a seed below 0; the same seed makes the same bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(abs(seed))
@@ -136,7 +148,14 @@ def write_song(path: Path, seconds: float = 1.0, seed: int = 0, rate: int = RATE
     kind = path.suffix.removeprefix(".")
     with (
         path.open("w+b") as raw,
-        AudioFile(raw, "w", rate, 2, bit_depth=16, format=kind) as file,
+        AudioFile(
+            raw,
+            "w",
+            rate,
+            2,
+            bit_depth=16,
+            format=kind,
+        ) as file,
     ):
         file.write(audio)
     return path
@@ -153,7 +172,10 @@ class Mortal(Worker):
 
 def render_elsewhere(room: Room, output: str, engine: str) -> None:
     """A whole run with mortal workers, in processes of this machine or on Ray."""
-    known, task = room.task(find_songs([str(room.songs)]), output=output)
+    known, task = room.task(
+        find_songs([str(room.songs)]),
+        output=output,
+    )
     start = partial(Mortal, task)
     engines = {
         "processes": partial(on_this_machine, start=start, n_workers=2),

@@ -22,12 +22,24 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, noise: Noise) -> Path:
     for seed, name in enumerate(("song", "clip-1", "clip-2", "other")):
         write(tmp_path / f"{name}.wav", noise(44100, 2, seed))
     write(tmp_path / "short.wav", noise(4410))
-    write(tmp_path / "silent.wav", np.zeros((2, 44100), np.float32))
+    write(
+        tmp_path / "silent.wav",
+        np.zeros((2, 44100), np.float32),
+    )
     return tmp_path
 
 
-def write(path: Path, audio: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> None:
-    with AudioFile(str(path), "w", 44100, audio.shape[0], bit_depth=16) as file:
+def write(
+    path: Path,
+    audio: np.ndarray[tuple[int, ...], np.dtype[np.float32]],
+) -> None:
+    with AudioFile(
+        str(path),
+        "w",
+        44100,
+        audio.shape[0],
+        bit_depth=16,
+    ) as file:
         file.write(audio)
 
 

@@ -18,18 +18,40 @@ from rtmss.datasets.take import split_of
 RATE = 44100
 
 
-PITCHES_HZ = {"mixture": 300, "drums": 500, "bass": 800, "other": 1300, "vocals": 2100}
+PITCHES_HZ = {
+    "mixture": 300,
+    "drums": 500,
+    "bass": 800,
+    "other": 1300,
+    "vocals": 2100,
+}
 
 
-def tone(pitch_hz: float, seconds: float = 0.5, channels: int = 2, rate: int = RATE) -> Audio:
+def tone(
+    pitch_hz: float,
+    seconds: float = 0.5,
+    channels: int = 2,
+    rate: int = RATE,
+) -> Audio:
     wave = 0.1 * np.sin(2 * np.pi * pitch_hz * np.arange(int(seconds * rate)) / rate)
-    return np.repeat(wave[None], channels, axis=0).astype(np.float32)
+    return np.repeat(
+        wave[None],
+        channels,
+        axis=0,
+    ).astype(np.float32)
 
 
 def write_stem_mp4(path: Path, streams: list[Audio]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", format="mp4") as file:
-        coded = [file.add_stream("aac", rate=RATE, layout="stereo") for _ in streams]
+        coded = [
+            file.add_stream(
+                "aac",
+                rate=RATE,
+                layout="stereo",
+            )
+            for _ in streams
+        ]
         for stream, audio in zip(coded, streams, strict=True):
             frame = av.AudioFrame.from_ndarray(audio, format="fltp", layout="stereo")
             frame.sample_rate = RATE
@@ -54,7 +76,11 @@ def write_moises(
     rows = []
     for number, (stem, recordings) in enumerate(stems.items()):
         for name in recordings:
-            write(folder / song / stem / f"{name}.wav", tone(200 * (number + 1)), RATE)
+            write(
+                folder / song / stem / f"{name}.wav",
+                tone(200 * (number + 1)),
+                RATE,
+            )
         tracks = [
             {
                 "id": name,
@@ -70,7 +96,14 @@ def write_moises(
 
 
 def a_valid_artist() -> str:
-    return next(name for name in map(str, range(99)) if split_of(name) == "valid")
+    return next(
+        name
+        for name in map(
+            str,
+            range(99),
+        )
+        if split_of(name) == "valid"
+    )
 
 
 def write_medley(
@@ -85,7 +118,11 @@ def write_medley(
     for number, instrument in enumerate(instruments, 1):
         stem, raw = f"{song}_STEM_{number:02}.wav", f"{song}_RAW_{number:02}_01.wav"
         write(audio / song / f"{song}_STEMS" / stem, tone(200 * number), RATE)
-        write(audio / song / f"{song}_RAW" / raw, tone(200 * number + 50, channels=1), RATE)
+        write(
+            audio / song / f"{song}_RAW" / raw,
+            tone(200 * number + 50, channels=1),
+            RATE,
+        )
         raws = {"R01": {"filename": raw, "instrument": instrument}}
         stems[f"S{number:02}"] = {
             "component": "",
@@ -128,8 +165,16 @@ def write_slakh(folder: Path, write: WriteAudio, suffix: str = "flac") -> None:
     }
     for number, (name, stem) in enumerate(stems.items(), 1):
         if stem.setdefault("audio_rendered", True):
-            write(folder / "stems" / f"{name}.{suffix}", tone(200 * number, channels=1), RATE)
-    write(folder / f"mix.{suffix}", tone(200, channels=1) + tone(400, channels=1), RATE)
+            write(
+                folder / "stems" / f"{name}.{suffix}",
+                tone(200 * number, channels=1),
+                RATE,
+            )
+    write(
+        folder / f"mix.{suffix}",
+        tone(200, channels=1) + tone(400, channels=1),
+        RATE,
+    )
     (folder / "MIDI").mkdir()
     (folder / "metadata.yaml").write_text(
         yaml.safe_dump({"UUID": "1a81", "audio_dir": "stems", "stems": stems})

@@ -18,7 +18,16 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     if os.name != "posix" or os.geteuid() != 0:
         pytest.skip("only root can make a small disk")
     made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(folder)], check=False
+        [
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            "size=200k",
+            "tmpfs",
+            str(folder),
+        ],
+        check=False,
     )
     if made.returncode:
         pytest.skip("no small disk can be made here")

@@ -55,14 +55,25 @@ class Room:
             for seed, name in enumerate(("vocals", "drums", "choir"))
         }
         self.controller = MixerController(shared, LoadedLibrary(conditions), "0123456789ab")
-        stems = (Stem("vocals", conditions["vocals"]), Stem("drums", conditions["drums"]))
+        stems = (
+            Stem(
+                "vocals",
+                conditions["vocals"],
+            ),
+            Stem("drums", conditions["drums"]),
+        )
         self.controller.scene = Scene(stems)
         self.controller.preset = "start"
         self.dispatcher = Dispatcher(self.controller, "1.2.3")
         self.status = Status()
         self.play()
 
-    def play(self, hop: int = 100, applied: int | None = None, **fields: Any) -> None:
+    def play(
+        self,
+        hop: int = 100,
+        applied: int | None = None,
+        **fields: Any,
+    ) -> None:
         """The engine reports."""
         number = self.controller.number if applied is None else applied
         defaults: dict[str, Any] = {
@@ -73,21 +84,49 @@ class Room:
             "latency": 1024,
         }
         self.status = Status(
-            **(defaults | {"hop": hop, "hop_seconds": time.monotonic(), "applied": number} | fields)
+            **(
+                defaults
+                | {
+                    "hop": hop,
+                    "hop_seconds": time.monotonic(),
+                    "applied": number,
+                }
+                | fields
+            )
         )
-        self.controller.shared.report(self.status, np.full((N_METERS, 2), (1.0, 0.1), np.float32))
+        self.controller.shared.report(
+            self.status,
+            np.full(
+                (N_METERS, 2),
+                (1.0, 0.1),
+                np.float32,
+            ),
+        )
 
-    def send(self, *messages: bytes, when: float | None = None, peer: Peer = ME) -> Told:
+    def send(
+        self,
+        *messages: bytes,
+        when: float | None = None,
+        peer: Peer = ME,
+    ) -> Told:
         parsed = [one for data in messages for one in decode(data)[0].messages]
         return tell(self.dispatcher.handle(parsed, when, peer))
 
-    def ask(self, address: str, *args: Argument, **others: Any) -> Told:
+    def ask(
+        self,
+        address: str,
+        *args: Argument,
+        **others: Any,
+    ) -> Told:
         return self.send(message(address, *args), **others)
 
     def step(self, now: float | None = None) -> Told:
         loaded = self.controller.finish_loading()
         self.controller.flush()
-        answers = self.dispatcher.pending.step(loaded, time.monotonic() if now is None else now)
+        answers = self.dispatcher.pending.step(
+            loaded,
+            time.monotonic() if now is None else now,
+        )
         return tell([answer for _, answer in answers])
 
     def changes(self) -> dict[Peer, Told]:

@@ -24,7 +24,11 @@ def encode(
     container_options: dict[str, str] | None = None,
 ) -> Path:
     """Write (C, S) audio; the name's suffix chooses the container."""
-    with av.open(str(path), "w", container_options=container_options or {}) as file:
+    with av.open(
+        str(path),
+        "w",
+        container_options=container_options or {},
+    ) as file:
         stream = file.add_stream(
             codec,
             rate=rate,
@@ -56,7 +60,12 @@ def ffmpeg_decodes(path: Path) -> Audio:
     return np.concatenate(blocks, axis=1)
 
 
-def music(rate: int, channels: int, seconds: float = 0.5, bits: int = 16) -> Audio:
+def music(
+    rate: int,
+    channels: int,
+    seconds: float = 0.5,
+    bits: int = 16,
+) -> Audio:
     """Noise under a swelling tone on a grid of so many bits, other on every channel."""
     rng = np.random.default_rng(channels)
     t = np.arange(round(seconds * rate) // 8 * 8) / rate  # some containers fill up to 8 bytes

@@ -48,12 +48,28 @@ PITCHES = {
 }
 
 
-def write(path: Path, frequency: float, seconds: float = 3.0, n_channels: int = 2) -> None:
+def write(
+    path: Path,
+    frequency: float,
+    seconds: float = 3.0,
+    n_channels: int = 2,
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     audio = 0.1 * np.sin(2 * np.pi * frequency * time) * (1 + 0.5 * np.sin(2 * np.pi * time))
-    with AudioFile(str(path), "w", samplerate=SAMPLE_RATE, num_channels=n_channels) as file:
-        file.write(np.repeat(audio[None], n_channels, axis=0).astype(np.float32))
+    with AudioFile(
+        str(path),
+        "w",
+        samplerate=SAMPLE_RATE,
+        num_channels=n_channels,
+    ) as file:
+        file.write(
+            np.repeat(
+                audio[None],
+                n_channels,
+                axis=0,
+            ).astype(np.float32)
+        )
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +95,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, voice in enumerate(
         ("valid/anna", "valid/bert", "valid/pia", "train/carl", "train/dora")
     ):
-        write(folder / "voice" / voice / "resung.wav", 300 + 40 * number, 2.0, n_channels=1)
+        write(
+            folder / "voice" / voice / "resung.wav",
+            300 + 40 * number,
+            2.0,
+            n_channels=1,
+        )
         write(folder / "voice" / voice / "spoken.wav", 200, 1.0, n_channels=1)
     return folder
 
@@ -94,17 +115,36 @@ def judge(
     """Evaluate quietly."""
     asked = Options(**options)
     quiet = Console(file=io.StringIO())
-    return evaluate([data], weights, output, asked, n_processes=n_processes, console=quiet)
+    return evaluate(
+        [data],
+        weights,
+        output,
+        asked,
+        n_processes=n_processes,
+        console=quiet,
+    )
 
 
 def evaluator_of(data: Path, weights: Path, **options: Any) -> Evaluator:
     """The evaluator of an evaluation."""
-    return prepare([data], Separator.load(weights), Options(**options))[0]
+    return prepare(
+        [data],
+        Separator.load(weights),
+        Options(**options),
+    )[0]
 
 
-def read(folder: Path, name: str, excerpt: Excerpt | None = None) -> Piece:
+def read(
+    folder: Path,
+    name: str,
+    excerpt: Excerpt | None = None,
+) -> Piece:
     """A validation song."""
-    return read_song(find_songs(folder, names=[name])[0], SAMPLE_RATE, excerpt)
+    return read_song(
+        find_songs(folder, names=[name])[0],
+        SAMPLE_RATE,
+        excerpt,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,11 @@ GONE_SECONDS = 6.0
 IN_MEMORY = Path("/dev/shm")
 
 
-def until(done: Callable[[], bool], what: str, seconds: float = GONE_SECONDS) -> None:
+def until(
+    done: Callable[[], bool],
+    what: str,
+    seconds: float = GONE_SECONDS,
+) -> None:
     deadline = time.monotonic() + seconds
     while not done():
         assert time.monotonic() < deadline, what
@@ -35,9 +39,19 @@ class Family:
         self.said, self.temporary = folder / "said.txt", folder / "tmp"
         self.temporary.mkdir()
         self.before = self._litter()
-        how: dict[str, Any] = {"env": {**os.environ, "TMPDIR": str(self.temporary)}}
+        how: dict[str, Any] = {
+            "env": {
+                **os.environ,
+                "TMPDIR": str(self.temporary),
+            }
+        }
         with self.said.open("wb") as file:
-            self.process = subprocess.Popen(command, stderr=file, process_group=0, **how)
+            self.process = subprocess.Popen(
+                command,
+                stderr=file,
+                process_group=0,
+                **how,
+            )
         self.known: dict[int, psutil.Process] = {}
 
     def _litter(self) -> set[Path]:

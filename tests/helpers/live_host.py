@@ -56,11 +56,18 @@ class Host:
         """What it has written to its standard error so far."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    def send(self, address: str, *args: int | float | str) -> None:
+    def send(
+        self,
+        address: str,
+        *args: int | float | str,
+    ) -> None:
         builder = OscMessageBuilder(address)
         for arg in args:
             builder.add_arg(arg)
-        self.socket.sendto(builder.build().dgram, ("127.0.0.1", self.port))
+        self.socket.sendto(
+            builder.build().dgram,
+            ("127.0.0.1", self.port),
+        )
 
     def ask(
         self, address: str, *args: int | float | str, answer: str = "", seconds: float = 20.0
@@ -103,7 +110,12 @@ class Host:
         """Wait until all that was sent has taken effect."""
         self.ask("/rtmss/sync", 1, answer="/rtmss/synced")
 
-    def wait_until(self, done: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+    def wait_until(
+        self,
+        done: Callable[[], bool],
+        what: str,
+        seconds: float = 30.0,
+    ) -> None:
         """Look until something is so.
 
         Raises:
@@ -166,8 +178,18 @@ def jack_server(
     monkeypatch.setenv("JACK_NO_START_SERVER", "1")
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(period: int, rate: int = 44100) -> subprocess.Popen[bytes]:
-        started.append(start_jack_server(name, period, is_realtime=is_permitted(), rate=rate))
+    def start(
+        period: int,
+        rate: int = 44100,
+    ) -> subprocess.Popen[bytes]:
+        started.append(
+            start_jack_server(
+                name,
+                period,
+                is_realtime=is_permitted(),
+                rate=rate,
+            )
+        )
         return started[-1]
 
     try:
@@ -179,7 +201,10 @@ def jack_server(
 
 
 @contextlib.contextmanager
-def live_host(*, shipped: bool = False) -> Iterator[Callable[..., Host]]:
+def live_host(
+    *,
+    shipped: bool = False,
+) -> Iterator[Callable[..., Host]]:
     """start(*options) starts `rtmss live` and waits until it plays.
 
     Args:
@@ -194,13 +219,25 @@ def live_host(*, shipped: bool = False) -> Iterator[Callable[..., Host]]:
         def start(*options: str) -> Host:
             _choose_backend(weights, options)
             port = free_port()
-            command = [sys.executable, "-m", "rtmss", "live", "--quiet", "--osc-port", str(port)]
+            command = [
+                sys.executable,
+                "-m",
+                "rtmss",
+                "live",
+                "--quiet",
+                "--osc-port",
+                str(port),
+            ]
             if weights is not None and "--weights" not in options:
                 command += ["--weights", str(weights)]
             channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             channel.settimeout(0.5)
             with (folder / f"{len(started)}.txt").open("wb") as log:
-                process = subprocess.Popen([*command, *options], stderr=log, env=environment)
+                process = subprocess.Popen(
+                    [*command, *options],
+                    stderr=log,
+                    env=environment,
+                )
             started.append(Host(process, channel, port, Path(log.name)))
             assert started[-1].ask("/rtmss/status/state", seconds=START_SECONDS) == ["running"]
             return started[-1]
@@ -213,7 +250,10 @@ def live_host(*, shipped: bool = False) -> Iterator[Callable[..., Host]]:
                 running.socket.close()
 
 
-def _choose_backend(weights: Path | None, options: tuple[str, ...]) -> None:
+def _choose_backend(
+    weights: Path | None,
+    options: tuple[str, ...],
+) -> None:
     """Make the network for ONNX Runtime if it is not there yet, before a test waits for a host."""
     profile = options[options.index("--profile") + 1] if "--profile" in options else None
     if "--backend" not in options:

@@ -83,8 +83,21 @@ def make_condition(
 ) -> Condition:
     """A condition with a random vector."""
     rng = np.random.default_rng(seed)
-    vector = np.abs(rng.standard_normal(n_condition, dtype=np.float32)) * 2
+    vector = (
+        np.abs(
+            rng.standard_normal(
+                n_condition,
+                dtype=np.float32,
+            )
+        )
+        * 2
+    )
     clips = rng.standard_normal((2, 16), dtype=np.float32)
     clips /= np.linalg.norm(clips, axis=1, keepdims=True)
     header = ConditionHeader(name=name, model_id=model_id)
-    return Condition(header, vector, clips, np.zeros((0, 16), np.float32))
+    return Condition(
+        header,
+        vector,
+        clips,
+        np.zeros((0, 16), np.float32),
+    )

@@ -35,7 +35,13 @@ class Studio:
         self.shared = shared
         self.controller = MixerController(shared, Library([]), "0123456789ab")
         self.controller.scene = Scene(
-            (Stem("vocals", make_condition()), Stem("drums", make_condition("drums", 1)))
+            (
+                Stem("vocals", make_condition()),
+                Stem(
+                    "drums",
+                    make_condition("drums", 1),
+                ),
+            )
         )
         self.hop = 0
         self.server = OscServer(self.controller, port=0)
@@ -49,7 +55,12 @@ class Studio:
 
     def turn(self, timeout: float) -> None:
         """What the control side's process does again and again."""
-        take_turn(self.controller, self.server, Lines(self.controller, is_quiet=True), timeout)
+        take_turn(
+            self.controller,
+            self.server,
+            Lines(self.controller, is_quiet=True),
+            timeout,
+        )
 
     def poll(self, n: int = 1) -> None:
         for _ in range(n):
@@ -65,7 +76,10 @@ class Studio:
             )
 
     def send(self, data: bytes, sock: Socket | None = None) -> None:
-        (sock or self.udp).sendto(data, ("127.0.0.1", self.server.port))
+        (sock or self.udp).sendto(
+            data,
+            ("127.0.0.1", self.server.port),
+        )
 
     def hear(self, sock: Socket | None = None) -> list[Told]:
         told = []
@@ -75,7 +89,12 @@ class Studio:
             except BlockingIOError:
                 return told
 
-    def ask(self, address: str, *args: Argument, sock: Socket | None = None) -> list[Told]:
+    def ask(
+        self,
+        address: str,
+        *args: Argument,
+        sock: Socket | None = None,
+    ) -> list[Told]:
         self.send(message(address, *args), sock)
         self.poll(3)
         return self.hear(sock)

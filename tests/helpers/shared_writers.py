@@ -34,21 +34,36 @@ def write_status(path: Path) -> None:
     """The number is that of the hop, and all levels."""
     shared = SharedState.attach(path, N_CONDITION)
     for number in itertools.count(1):
-        shared.report(Status(hop=number), np.full((N_METERS, 2), number, np.float32))
+        shared.report(
+            Status(hop=number),
+            np.full((N_METERS, 2), number, np.float32),
+        )
 
 
 def write_hops(path: Path) -> None:
     """The number is that of the hop, and all samples."""
     shorten_ring()
     ring = RecorderRing.attach(path, SHAPE)
-    session: Any = SimpleNamespace(n_starts=1, first_scene=Scene(), scene=Scene())
+    session: Any = SimpleNamespace(
+        n_starts=1,
+        first_scene=Scene(),
+        scene=Scene(),
+    )
     for number in itertools.count(1):
         audio = np.full((2, SHAPE.hop_length), number, np.float32)
         output: Any = SimpleNamespace(
-            stems=np.stack([audio] * 8), remainder=audio, mix=np.tile(audio, (2, 1))
+            stems=np.stack([audio] * 8),
+            remainder=audio,
+            mix=np.tile(
+                audio,
+                (2, 1),
+            ),
         )
         ring.put(number, audio, output, session, StepInfo())
 
 
 if __name__ == "__main__":
-    {"status": write_status, "hops": write_hops}[sys.argv[1]](Path(sys.argv[2]))
+    {
+        "status": write_status,
+        "hops": write_hops,
+    }[sys.argv[1]](Path(sys.argv[2]))

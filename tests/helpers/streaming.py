@@ -30,8 +30,22 @@ def cuttings(n_units: int) -> list[list[int]]:
     rng = random.Random(n_units)
     ways = [[1] * n_units]
     for _ in range(N_RANDOM_CUTTINGS):
-        marks = sorted(rng.sample(range(1, n_units), rng.randint(1, min(6, n_units - 1))))
-        ways.append([b - a for a, b in zip([0, *marks], [*marks, n_units], strict=True)])
+        marks = sorted(
+            rng.sample(
+                range(1, n_units),
+                rng.randint(1, min(6, n_units - 1)),
+            )
+        )
+        ways.append(
+            [
+                b - a
+                for a, b in zip(
+                    [0, *marks],
+                    [*marks, n_units],
+                    strict=True,
+                )
+            ]
+        )
     return ways
 
 
@@ -72,12 +86,29 @@ def verify_streaming(
     assert expected.isfinite().all()
     assert expected.abs().max() > 0.01, "an output of zeros would pass any comparison"
     for way in cuttings(n_units):
-        blocks = list(torch.split(whole, [n * unit for n in way], axis))
+        blocks = list(
+            torch.split(
+                whole,
+                [n * unit for n in way],
+                axis,
+            )
+        )
         got, cut_end = _run(start(), step, blocks, out_axis)
         _assert_same(got, expected, tolerance, f"the output, cut into {way},")
-        for one, other in zip(leaves(cut_end), leaves(end), strict=True):
+        for one, other in zip(
+            leaves(cut_end),
+            leaves(end),
+            strict=True,
+        ):
             _assert_same(one, other, 10 * tolerance, f"the last state, cut into {way},")
-    _verify_causal(start, step, whole, expected, (unit, axis), (out_unit, out_axis))
+    _verify_causal(
+        start,
+        step,
+        whole,
+        expected,
+        (unit, axis),
+        (out_unit, out_axis),
+    )
     return expected
 
 
@@ -92,8 +123,17 @@ def _verify_causal(
     """See that other input from two thirds on leaves everything before as it is."""
     (unit, axis), (out_unit, out_axis) = cut, out
     n_before = 2 * (whole.shape[axis] // unit) // 3
-    same, rest = torch.split(whole, [n_before * unit, whole.shape[axis] - n_before * unit], axis)
-    got, _ = _run(start(), step, [torch.cat([same, 0.5 - rest], axis)], out_axis)
+    same, rest = torch.split(
+        whole,
+        [n_before * unit, whole.shape[axis] - n_before * unit],
+        axis,
+    )
+    got, _ = _run(
+        start(),
+        step,
+        [torch.cat([same, 0.5 - rest], axis)],
+        out_axis,
+    )
     n_same = n_before * out_unit
     n_other = got.shape[out_axis] - n_same
     before, after = torch.split(got - expected, [n_same, n_other], out_axis)
@@ -101,7 +141,12 @@ def _verify_causal(
     assert after.abs().max() > 1e-4, f"input from {n_before * unit} on has changed nothing"
 
 
-def _run(state: Any, step: Step, blocks: list[Tensor], out_axis: int) -> tuple[Tensor, Any]:
+def _run(
+    state: Any,
+    step: Step,
+    blocks: list[Tensor],
+    out_axis: int,
+) -> tuple[Tensor, Any]:
     """The joined output of some blocks and the last state; arguments are left as they were."""
     pieces = []
     for block in blocks:
@@ -117,6 +162,11 @@ def _run(state: Any, step: Step, blocks: list[Tensor], out_axis: int) -> tuple[T
     return torch.cat(pieces, out_axis), state
 
 
-def _assert_same(one: Tensor, other: Tensor, tolerance: float, what: str) -> None:
+def _assert_same(
+    one: Tensor,
+    other: Tensor,
+    tolerance: float,
+    what: str,
+) -> None:
     difference = float((one - other).abs().max()) if one.numel() else 0.0
     assert difference <= tolerance, f"{what} differs by {difference:g}, more than {tolerance:g}"

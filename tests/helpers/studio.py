@@ -58,7 +58,12 @@ class Studio:
         """Another engine, whose hops count from 0."""
         session = self.start_session()
         timeline = Timeline(4, session.hop_length, HOP, session.delay)
-        self.player = Player(DeviceSource(session, timeline), timeline, self.shared, self.ring)
+        self.player = Player(
+            DeviceSource(session, timeline),
+            timeline,
+            self.shared,
+            self.ring,
+        )
         self.heard.clear()
 
     def start_song_engine(self, song: Audio) -> None:
@@ -73,7 +78,12 @@ class Studio:
             self.ring,
         )
         self.play(10)
-        publish_song(self.shared, self.folder.with_name("decoded.f32"), song, self.sample_rate)
+        publish_song(
+            self.shared,
+            self.folder.with_name("decoded.f32"),
+            song,
+            self.sample_rate,
+        )
 
     def start_recorder(self, open_audio: OpenAudio = WavFile) -> None:
         """Another recorder; the one before it is not asked to close anything."""
@@ -84,11 +94,22 @@ class Studio:
         )
         self.recorders.append(self.recorder)
 
-    def play(self, n_blocks: int, *, work: bool = True, poll: bool = True) -> None:
+    def play(
+        self,
+        n_blocks: int,
+        *,
+        work: bool = True,
+        poll: bool = True,
+    ) -> None:
         """Let blocks come in; without `work` the engine is stuck meanwhile."""
         out = np.zeros((4, HOP), np.float32)
         for _ in range(n_blocks):
-            self.heard.append(np.asarray(0.2 * self.rng.standard_normal((2, HOP)), np.float32))
+            self.heard.append(
+                np.asarray(
+                    0.2 * self.rng.standard_normal((2, HOP)),
+                    np.float32,
+                )
+            )
             self.player.timeline.exchange(self.heard[-1], out)
             if work:
                 self.player.work()
@@ -112,7 +133,14 @@ def assert_same_again(
 ) -> None:
     """Play a take again and compare all files to the bit."""
     log = SessionLog.load(take / "session.jsonl", MODEL_ID)
-    replay(take / "input.wav", folder, model, log, stems=True, backend=start_backend(model, graph))
+    replay(
+        take / "input.wav",
+        folder,
+        model,
+        log,
+        stems=True,
+        backend=start_backend(model, graph),
+    )
     recorded, again = read_take(take), read_take(folder)
     assert recorded.keys() - {"input"} == again.keys()
     for name, audio in again.items():

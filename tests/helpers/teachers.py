@@ -22,7 +22,11 @@ class Halves:
 
     name, version, licence, sample_rate = "halves", "halves 1", "CC0-1.0", RATE
 
-    def __init__(self, stems: tuple[str, ...] = ("vocals", "backing"), share: float = 0.3) -> None:
+    def __init__(
+        self,
+        stems: tuple[str, ...] = ("vocals", "backing"),
+        share: float = 0.3,
+    ) -> None:
         self.stems = stems
         self.rest = stems[-1]
         self.share = share
@@ -31,7 +35,10 @@ class Halves:
     def separate(self, audio: Audio) -> dict[str, Audio]:
         assert audio.shape[0] == 2
         self.lengths.append(audio.shape[1])
-        shares = np.array([[self.share], [self.share / 2]], np.float32)
+        shares = np.array(
+            [[self.share], [self.share / 2]],
+            np.float32,
+        )
         return {
             stem: shares / np.float32(number + 1) * audio for number, stem in enumerate(self.stems)
         }
@@ -49,7 +56,10 @@ def split(
     )
 
 
-def integers(path: Path, scale: float = 1.0) -> NDArray[np.int64]:
+def integers(
+    path: Path,
+    scale: float = 1.0,
+) -> NDArray[np.int64]:
     """(C, S) what a file holds, in steps of 24 bits."""
     samples = read_audio(path)[0].astype(np.float64)
     return np.asarray(np.round(samples * scale * 2**23).astype(np.int64))

@@ -38,10 +38,19 @@ STATUS = Status(
 )
 
 
-def draw(shown: RenderableType, *, is_terminal: bool = False) -> list[str]:
+def draw(
+    shown: RenderableType,
+    *,
+    is_terminal: bool = False,
+) -> list[str]:
     """Lines at 80 by 24."""
     file = io.StringIO()
-    Console(width=80, height=24, file=file, force_terminal=is_terminal).print(shown)
+    Console(
+        width=80,
+        height=24,
+        file=file,
+        force_terminal=is_terminal,
+    ).print(shown)
     return file.getvalue().splitlines()
 
 
@@ -60,11 +69,23 @@ def row_of(lines: list[str], name: str) -> str:
 def controller(tmp_path: Path, make_condition: MakeCondition) -> Iterator[MixerController]:
     """Eight stems of long names, and an engine that reports STATUS."""
     shared = SharedState.create(12)
-    shared.report(STATUS, np.full((N_METERS, 2), 0.1, np.float32))
+    shared.report(
+        STATUS,
+        np.full((N_METERS, 2), 0.1, np.float32),
+    )
     controller = MixerController(shared, Library([tmp_path]), "0123456789ab")
     names = [f"stem-{i}-of-a-very-long-name" for i in range(1, 9)]
     controller.play(
-        "four-stems", Scene(tuple(Stem(name, make_condition(f"from-{name}")) for name in names))
+        "four-stems",
+        Scene(
+            tuple(
+                Stem(
+                    name,
+                    make_condition(f"from-{name}"),
+                )
+                for name in names
+            )
+        ),
     )
     yield controller
     shared.close(unlink=True)

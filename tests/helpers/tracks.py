@@ -14,7 +14,11 @@ if TYPE_CHECKING:  # they need conftest themselves, or a JACK server
     pass
 
 
-def write_tracks(folder: Path, paths: list[str], write: Callable[[Path, Audio, int], Path]) -> Path:
+def write_tracks(
+    folder: Path,
+    paths: list[str],
+    write: Callable[[Path, Audio, int], Path],
+) -> Path:
     """Tones with a little noise, every track at a pitch of its own, 3 s at 8 kHz."""
     for seed, path in enumerate(paths):
         rng = np.random.default_rng(seed)

@@ -43,7 +43,13 @@ NONSENSE: dict[str, Input] = {
     "NaN": lambda audio: np.full_like(audio, np.nan),
     "inf": lambda audio: np.full_like(audio, np.inf),
     "-inf and NaN here and there": lambda audio: np.where(
-        audio > 0.2, -np.inf, np.where(audio < -0.2, np.nan, audio)
+        audio > 0.2,
+        -np.inf,
+        np.where(
+            audio < -0.2,
+            np.nan,
+            audio,
+        ),
     ),
     "DC": lambda audio: audio * 0 + 1,
     "+60 dB": lambda audio: audio * 1000,
@@ -65,14 +71,21 @@ def play(
     def run(audio: Audio, gain_db: float) -> tuple[Audio, Player]:
         memories.append(SharedState.create(12))
         memories[-1].send(
-            Scene((Stem("voice", make_condition("vocals"), Strip(gain_db)),), fade_ms=0.0), ""
+            Scene(
+                (Stem("voice", make_condition("vocals"), Strip(gain_db)),),
+                fade_ms=0.0,
+            ),
+            "",
         )
         session = Session(tiny)
         player = _player(session, memories[-1])
         out = np.zeros_like(audio)
         for start in range(0, audio.shape[1], HOP):
             player.work()
-            player.timeline.exchange(audio[:, start : start + HOP], out[:, start : start + HOP])
+            player.timeline.exchange(
+                audio[:, start : start + HOP],
+                out[:, start : start + HOP],
+            )
         return out, player
 
     yield run
@@ -81,7 +94,10 @@ def play(
 
 
 @pytest.fixture
-def spoilt(noise: Noise, request: pytest.FixtureRequest) -> tuple[Audio, Audio]:
+def spoilt(
+    noise: Noise,
+    request: pytest.FixtureRequest,
+) -> tuple[Audio, Audio]:
     """Noise that is nonsense for a while, and the same noise without that."""
     clean = noise(200 * HOP)
     bad = clean.copy()
@@ -96,7 +112,11 @@ def test_stems_and_remainder_add_up_to_the_input_through_nonsense_and_after_it(
     bad, clean = spoilt
     heard, player = play(bad, gain_db=0.0)
     latency, after = player.timeline.latency, BAD.stop
-    sane = np.clip(np.where(np.isfinite(bad), bad, 0), -16, 16)
+    sane = np.clip(
+        np.where(np.isfinite(bad), bad, 0),
+        -16,
+        16,
+    )
     assert np.isfinite(heard).all()
     assert np.abs(heard[:, latency:] - sane[:, :-latency]).max() < 1e-4
     assert np.abs(heard[:, after + latency :] - clean[:, after:-latency]).max() < 1e-5
@@ -107,7 +127,13 @@ def test_after_nonsense_the_stems_are_what_they_would_have_been(
     play: Callable[..., tuple[Audio, Player]], spoilt: tuple[Audio, Audio]
 ) -> None:
     bad, clean = spoilt
-    (heard, player), (expected, _) = play(bad, gain_db=-120.0), play(clean, gain_db=-120.0)
+    (heard, player), (expected, _) = (
+        play(
+            bad,
+            gain_db=-120.0,
+        ),
+        play(clean, gain_db=-120.0),
+    )
     last = slice(-40 * HOP, None)  # what the recurrent layers remember has faded by then
     assert np.abs(expected[:, last]).max() > 0.05
     assert np.abs(heard[:, BAD] - expected[:, BAD]).max() > 0.01
@@ -164,7 +190,14 @@ def test_a_preset_whose_condition_was_deleted_is_refused_and_what_plays_goes_on(
 
 def bundle_at(tag: int, *packets: bytes) -> bytes:
     """A bundle with an NTP time tag of 64 bits."""
-    elements = (struct.pack(">I", len(packet)) + packet for packet in packets)
+    elements = (
+        struct.pack(
+            ">I",
+            len(packet),
+        )
+        + packet
+        for packet in packets
+    )
     return b"#bundle\0" + struct.pack(">Q", tag) + b"".join(elements)
 
 
@@ -207,16 +240,38 @@ def seeds() -> list[bytes]:
     ]
 
 
-def spoil(rng: random.Random, data: bytes, others: list[bytes]) -> bytes:
+def spoil(
+    rng: random.Random,
+    data: bytes,
+    others: list[bytes],
+) -> bytes:
     """Change a few bytes, cut, repeat, or splice; now and then nothing but noise."""
     spoilt = bytearray(data)
-    for _ in range(rng.choice((1, 1, 2, 5))):
+    for _ in range(
+        rng.choice(
+            (
+                1,
+                1,
+                2,
+                5,
+            )
+        )
+    ):
         place = rng.randrange(len(spoilt) + 1)
         match rng.randrange(7):
             case 0:
                 del spoilt[place:]
             case 1:
-                spoilt[place:place] = rng.randbytes(rng.choice((1, 2, 4, 40)))
+                spoilt[place:place] = rng.randbytes(
+                    rng.choice(
+                        (
+                            1,
+                            2,
+                            4,
+                            40,
+                        )
+                    )
+                )
             case 2:
                 spoilt[place:] = rng.choice(others)
             case 3:
@@ -242,7 +297,14 @@ def test_100_000_fuzzed_datagrams_find_no_bug_and_pings_are_answered(
     peers = [Peer("127.0.0.1", 40_000 + i) for i in range(40)]
     ping, pong = message("/rtmss/ping", 99), message("/rtmss/pong", __version__, 99)
     for _ in range(200):
-        for data in (spoil(rng, rng.choice(known), known) for _ in range(500)):
+        for data in (
+            spoil(
+                rng,
+                rng.choice(known),
+                known,
+            )
+            for _ in range(500)
+        ):
             studio.server._handle(data, rng.choice(peers))
             sent += 1
         answers.clear()
@@ -277,7 +339,13 @@ def test_truncated_weights_are_one_line_at_the_start(tmp_path: Path) -> None:
     shutil.copy(default_weights(), weights)
     os.truncate(weights, weights.stat().st_size // 2)
     command = [sys.executable, "-m", "rtmss", "live", "--weights", str(weights)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 1
     [line] = done.stderr.splitlines()
     assert line.startswith(f"rtmss: {weights}: not a safetensors file")

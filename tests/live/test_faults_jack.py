@@ -38,7 +38,15 @@ def test_a_device_that_refuses_is_one_line_with_its_name_and_exit_status_1(
         "48000",
     ]
     done = subprocess.run(
-        [*command, "--backend", "torch"], capture_output=True, text=True, timeout=120, check=False
+        [
+            *command,
+            "--backend",
+            "torch",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 1
     [line] = [line for line in done.stderr.splitlines() if line.startswith("rtmss: ")]

@@ -132,4 +132,10 @@ def test_a_later_start_that_is_refused_is_tried_again(supervise: Supervise, cloc
 )
 def test_all_but_the_engine_import_no_torch(module: str) -> None:
     code = f"import sys, rtmss.live.{module}; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code],
+            check=False,
+        ).returncode
+        == 0
+    )

@@ -29,7 +29,15 @@ def family(
 
     def start(*options: str) -> tuple[Family, Host]:
         port, channel = host_socket
-        command = [sys.executable, "-m", "rtmss", "live", "--quiet", "--osc-port", str(port)]
+        command = [
+            sys.executable,
+            "-m",
+            "rtmss",
+            "live",
+            "--quiet",
+            "--osc-port",
+            str(port),
+        ]
         command += ["--backend", "torch", "--record", str(tmp_path / "rec"), *options]
         one = Family(command, tmp_path)
         made.append(one)
@@ -93,7 +101,11 @@ def test_a_killed_supervisor_leaves_no_decoded_song(family: Start, write_song: P
 
 
 @pytest.fixture
-def write_song(tmp_path: Path, write_audio: Callable[..., Path], noise: Callable[..., Any]) -> Path:
+def write_song(
+    tmp_path: Path,
+    write_audio: Callable[..., Path],
+    noise: Callable[..., Any],
+) -> Path:
     return write_audio(tmp_path / "song.wav", noise(44100 * 4), 44100)
 
 

@@ -125,7 +125,19 @@ def _overload(host: Host) -> None:
 
 @pytest.mark.parametrize(
     ("period", "profile"),
-    [*((period, "default") for period in (64, 128, 256, 512, 1024)), (128, "tighter")],
+    [
+        *(
+            (period, "default")
+            for period in (
+                64,
+                128,
+                256,
+                512,
+                1024,
+            )
+        ),
+        (128, "tighter"),
+    ],
 )
 def test_bypass_is_the_input_delayed_by_the_reported_latency_through_a_switch_and_an_overload(
     server: Callable[..., Any],
@@ -183,7 +195,14 @@ def test_what_was_recorded_at_48_khz_is_the_same_again(
     tmp_path: Path,
 ) -> None:
     server(512, 48000)
-    live = host("--preset", "karaoke", "--record", str(tmp_path / "record"), "--backend", "torch")
+    live = host(
+        "--preset",
+        "karaoke",
+        "--record",
+        str(tmp_path / "record"),
+        "--backend",
+        "torch",
+    )
     listener().connect()
     live.send("/rtmss/stem/vocals/mute", 0)
     live.send("/rtmss/stem/vocals/gain", -6.0)
@@ -205,7 +224,10 @@ def test_what_was_recorded_at_48_khz_is_the_same_again(
         assert np.abs(played - recorded).max() <= 1e-5
 
 
-@pytest.mark.parametrize(("fate", "seconds"), [(signal.SIGKILL, 2), (signal.SIGSTOP, 4)])
+@pytest.mark.parametrize(
+    ("fate", "seconds"),
+    [(signal.SIGKILL, 2), (signal.SIGSTOP, 4)],
+)
 def test_an_engine_that_is_killed_or_hangs_is_back_with_the_same_scene(
     server: Callable[..., Any], host: Callable[..., Host], fate: signal.Signals, seconds: float
 ) -> None:
@@ -259,7 +281,13 @@ def test_a_jack_server_that_dies_is_waited_for(
 def test_an_unknown_device_is_one_line_with_those_there_are(server: Callable[..., Any]) -> None:
     server(1024)
     command = [sys.executable, "-m", "rtmss", "live", "--quiet", "--device", "nothing"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    result = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert result.returncode == 1
     assert result.stderr.splitlines()[-1].startswith(
         "rtmss: no device 'nothing' with input and stereo output; known: system"

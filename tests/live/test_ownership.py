@@ -66,7 +66,14 @@ def test_what_is_swept_is_that_of_owners_that_were_killed(tmp_path: Path) -> Non
     mine.path.mkdir()
     (tmp_path / f"other-1{LEASE}").touch()
     with subprocess.Popen(
-        [sys.executable, "-c", TAKE, str(tmp_path)], stdout=subprocess.PIPE, text=True
+        [
+            sys.executable,
+            "-c",
+            TAKE,
+            str(tmp_path),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         theirs = Path(process.stdout.readline().strip())
@@ -84,7 +91,11 @@ def test_on_windows_a_byte_beyond_every_file_is_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def locking(handle: int, mode: int, n_bytes: int) -> None:
-        assert (mode, n_bytes, os.lseek(handle, 0, os.SEEK_CUR)) == (2, 1, 1 << 40)
+        assert (
+            mode,
+            n_bytes,
+            os.lseek(handle, 0, os.SEEK_CUR),
+        ) == (2, 1, 1 << 40)
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     monkeypatch.setattr(ownership, "fcntl", None)

@@ -37,7 +37,10 @@ SECONDS = 120.0
 """Importing what a process needs may take long on a busy machine."""
 
 
-def until(done: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+def until(
+    done: Callable[[], bool],
+    process: subprocess.Popen[bytes],
+) -> None:
     deadline = time.monotonic() + SECONDS
     while not done():
         assert process.poll() is None
@@ -50,7 +53,14 @@ def started(
     module: str, options: ProcessOptions, shared: SharedState
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A process as the supervisor starts it; it ends by itself when the shared state says so."""
-    process = subprocess.Popen([sys.executable, "-m", module, options.to_text()])
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            module,
+            options.to_text(),
+        ]
+    )
     try:
         yield process
         shared.stop = True
@@ -156,7 +166,13 @@ def test_an_engine_that_cannot_load_its_weights_is_refused_in_one_line(
     options = EngineOptions(n_condition=12, weights=weights).in_memory(shared.path)
     code = "import sys; from rtmss.live.realtime.launch import launch; launch(sys.argv[1])"
     command = [sys.executable, "-c", code, options.to_text()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
     assert done.returncode == 2
     assert done.stderr.startswith(f"rtmss: {weights}: not a safetensors file")
 
@@ -193,7 +209,12 @@ def test_an_engine_is_started_either_way_and_its_status_is_known(
 
 
 @pytest.mark.parametrize(
-    ("platform", "forks"), [("linux", True), ("darwin", False), ("win32", False)]
+    ("platform", "forks"),
+    [
+        ("linux", True),
+        ("darwin", False),
+        ("win32", False),
+    ],
 )
 def test_engines_are_forked_on_linux_alone(
     monkeypatch: pytest.MonkeyPatch, platform: str, forks: bool
@@ -232,7 +253,10 @@ def test_a_server_that_stands_still_does_not_hold_up_the_next_engine(
 def test_statistics_that_nobody_reads_hold_the_control_side_up_for_no_moment(
     shared: SharedState, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lines = Lines(MixerController(shared, Library([]), "x"), is_quiet=False)
+    lines = Lines(
+        MixerController(shared, Library([]), "x"),
+        is_quiet=False,
+    )
     monkeypatch.setattr(control, "can_take", lambda _: False)
     assert lines.poll()
     assert capsys.readouterr().out == ""

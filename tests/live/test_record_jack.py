@@ -36,7 +36,11 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
         server(1024)
         clients = []
 
-        def record(folder: Path, backend: str = "torch", profile: str = "default") -> Host:
+        def record(
+            folder: Path,
+            backend: str = "torch",
+            profile: str = "default",
+        ) -> Host:
             how = ("--record", str(folder), "--backend", backend, "--profile", profile)
             host = start("--preset", "karaoke", *how)
             clients.append(_play_noise())
@@ -81,7 +85,12 @@ def _bundle(*rows: tuple[str, float | int]) -> bytes:
 
 @pytest.mark.usefixtures("shipped_graph")
 @pytest.mark.parametrize(
-    ("backend", "profile"), [("torch", "default"), ("onnx", "default"), ("onnx", "tighter")]
+    ("backend", "profile"),
+    [
+        ("torch", "default"),
+        ("onnx", "default"),
+        ("onnx", "tighter"),
+    ],
 )
 def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
     recording: Recording, tmp_path: Path, backend: str, profile: str
@@ -97,7 +106,11 @@ def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
         time.sleep(0.3)
     host.ask("/rtmss/preset", "four-stems", answer="/rtmss/done")
     host.socket.sendto(
-        _bundle(("/rtmss/stem/drums/mute", 1), ("/rtmss/fade", 200.0)), ("127.0.0.1", host.port)
+        _bundle(
+            ("/rtmss/stem/drums/mute", 1),
+            ("/rtmss/fade", 200.0),
+        ),
+        ("127.0.0.1", host.port),
     )
     host.sync()
     host.send("/rtmss/remainder/gain", -3.0)

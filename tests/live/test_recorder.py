@@ -52,7 +52,11 @@ def ring() -> Iterator[RecorderRing]:
 
 @pytest.fixture
 def scene(make_condition: MakeCondition) -> Scene:
-    return Scene((Stem("voice", make_condition("vocals")),), Strip(-2.0), fade_ms=40.0)
+    return Scene(
+        (Stem("voice", make_condition("vocals")),),
+        Strip(-2.0),
+        fade_ms=40.0,
+    )
 
 
 @pytest.fixture
@@ -66,7 +70,10 @@ def studio(
         recorder.close()
 
 
-def _events(take: Path, *kinds: str) -> list[dict[str, Any]]:
+def _events(
+    take: Path,
+    *kinds: str,
+) -> list[dict[str, Any]]:
     events = [json.loads(line) for line in (take / "session.jsonl").read_text().splitlines()[1:]]
     return [event for event in events if event["event"] in kinds]
 
@@ -84,19 +91,36 @@ def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
     studio.start_engine()
     shared = studio.shared
     studio.play(20)
-    shared.send(scene.with_strip("voice", gain_db=-7.3, pan=-0.6), "")
+    shared.send(
+        scene.with_strip("voice", gain_db=-7.3, pan=-0.6),
+        "",
+    )
     studio.play(3)
     shared.send(
-        replace(scene.with_strip("voice", mute=True), master_db=-1.0, fade_ms=5.0), ""
+        replace(
+            scene.with_strip("voice", mute=True),
+            master_db=-1.0,
+            fade_ms=5.0,
+        ),
+        "",
     )  # while it glides
     studio.play(20, work=False)
     studio.play(1)  # 8 of these hops at once
     drums = scene.with_condition("voice", make_condition("drums", seed=1))
     shared.send(drums, "")
     studio.play(20)
-    kit = Stem("kit", make_condition("kit", seed=2), Strip(solo=True, channels=(3, 4)))
+    kit = Stem(
+        "kit",
+        make_condition("kit", seed=2),
+        Strip(solo=True, channels=(3, 4)),
+    )
     shared.send(
-        Scene((kit, *drums.stems), fallback="hold"), "second", [(70, replace(drums, bypass=True))]
+        Scene(
+            (kit, *drums.stems),
+            fallback="hold",
+        ),
+        "second",
+        [(70, replace(drums, bypass=True))],
     )
     studio.play(10)
     studio.play(MOST_WAITING // HOP + 50, work=False)  # and most of these are given up
@@ -146,7 +170,10 @@ def test_all_files_are_as_long_as_the_input_and_add_up_to_it(studio: Studio) -> 
         "voice": (2, 40 * HOP),
         "remainder": (2, 40 * HOP),
     }
-    assert np.array_equal(audio["input"], np.concatenate(studio.heard, axis=1))
+    assert np.array_equal(
+        audio["input"],
+        np.concatenate(studio.heard, axis=1),
+    )
     rest = audio["voice"] + audio["remainder"] - audio["input"]
     assert np.abs(rest[:, :-delay]).max() < 1e-6
     assert not audio["remainder"][:, -delay:].any()
@@ -156,7 +183,18 @@ def test_a_stem_that_comes_late_begins_with_silence(
     studio: Studio, scene: Scene, make_condition: MakeCondition
 ) -> None:
     studio.play(20)
-    studio.shared.send(Scene((*scene.stems, Stem("kit", make_condition("kit", seed=2)))), "")
+    studio.shared.send(
+        Scene(
+            (
+                *scene.stems,
+                Stem(
+                    "kit",
+                    make_condition("kit", seed=2),
+                ),
+            )
+        ),
+        "",
+    )
     studio.play(20)
     kit = read_take(studio.end())["kit"]
     assert not kit[:, : 19 * HOP].any()
@@ -187,7 +225,10 @@ def test_bad_samples_are_counted_and_not_in_the_file(studio: Studio, tmp_path: P
     studio.play(5)
     bad = np.full((2, HOP), 0.1, np.float32)
     bad[0, 3:5], bad[1, 7] = np.nan, 1e9
-    studio.player.timeline.exchange(bad, np.zeros((4, HOP), np.float32))
+    studio.player.timeline.exchange(
+        bad,
+        np.zeros((4, HOP), np.float32),
+    )
     studio.play(20)
     take = studio.end()
     assert [(event["hop"], event["count"]) for event in _events(take, "bad_samples")] == [(5, 3)]
@@ -215,11 +256,27 @@ def test_a_recorder_that_falls_behind_loses_hops_and_says_which(
     (lost,) = _events(take, "lost")
     assert lost["hop"] == 10
     assert 30 <= lost["hops"] <= 32
-    assert studio.shared.recording._replace(seconds=0) == ("recording", 0, lost["hops"])
-    heard, gap = np.concatenate(studio.heard, axis=1), slice(10 * HOP, (10 + lost["hops"]) * HOP)
+    assert studio.shared.recording._replace(seconds=0) == (
+        "recording",
+        0,
+        lost["hops"],
+    )
+    heard, gap = (
+        np.concatenate(studio.heard, axis=1),
+        slice(
+            10 * HOP,
+            (10 + lost["hops"]) * HOP,
+        ),
+    )
     assert not audio["input"][:, gap].any()
-    assert np.array_equal(audio["input"][:, : 10 * HOP], heard[:, : 10 * HOP])
-    assert np.array_equal(audio["input"][:, gap.stop :], heard[:, gap.stop :])
+    assert np.array_equal(
+        audio["input"][:, : 10 * HOP],
+        heard[:, : 10 * HOP],
+    )
+    assert np.array_equal(
+        audio["input"][:, gap.stop :],
+        heard[:, gap.stop :],
+    )
     log = SessionLog.load(take / "session.jsonl", MODEL_ID)
     assert log.n_lost == lost["hops"]
     ring.close(unlink=True)
@@ -237,7 +294,10 @@ def test_a_killed_recorder_goes_on_in_the_same_files_and_nothing_is_lost(
     studio.play(20)
     take = studio.end()
     assert take.name == "take-001"
-    assert np.array_equal(read_take(take)["input"], np.concatenate(studio.heard, axis=1))
+    assert np.array_equal(
+        read_take(take)["input"],
+        np.concatenate(studio.heard, axis=1),
+    )
     assert not _events(take, "lost", "gave_up")
     assert len(_events(take, "scene")) == 1
     assert_same_again(take, tmp_path / "again", studio.model)
@@ -257,7 +317,12 @@ def test_late_hops_are_in_the_log_of_their_own_take(studio: Studio) -> None:
     for number, n in enumerate(n_late, 1):
         late = _events(studio.folder / f"take-{number:03d}", "late")
         assert [
-            hop for event in late for hop in range(event["hop"], event["hop"] + event["hops"])
+            hop
+            for event in late
+            for hop in range(
+                event["hop"],
+                event["hop"] + event["hops"],
+            )
         ] == [*range(10, 16)]
         assert n == 6
 
@@ -266,7 +331,10 @@ def test_files_of_stems_that_were_gone_by_then_get_as_long_as_the_others(
     studio: Studio, make_condition: MakeCondition
 ) -> None:
     studio.play(20)
-    studio.shared.send(Scene((Stem("kit", make_condition("kit", seed=2)),)), "")
+    studio.shared.send(
+        Scene((Stem("kit", make_condition("kit", seed=2)),)),
+        "",
+    )
     studio.play(20)
     studio.start_recorder()
     studio.play(20)
@@ -287,7 +355,10 @@ def test_a_new_engine_begins_a_new_take(studio: Studio, tmp_path: Path) -> None:
         {"event": "end", "hop": 20, "reason": "the engine was started again"}
     ]
     assert read_take(first)["input"].shape[1] == 20 * HOP
-    assert np.array_equal(read_take(second)["input"], np.concatenate(studio.heard, axis=1))
+    assert np.array_equal(
+        read_take(second)["input"],
+        np.concatenate(studio.heard, axis=1),
+    )
     assert_same_again(second, tmp_path / "again", studio.model)
 
 
@@ -397,10 +468,19 @@ def test_a_take_whose_recorder_was_killed_gets_the_end_that_it_lacks(
         file.write(b"half a hop")
     (take / "conditions.partial").write_bytes(b"half")
     assert end_unfinished(studio.folder) == [take]
-    assert _events(take, "end") == [{"event": "end", "hop": 40, "reason": KILLED}]
+    assert _events(take, "end") == [
+        {
+            "event": "end",
+            "hop": 40,
+            "reason": KILLED,
+        }
+    ]
     audio = read_take(take)
     assert {samples.shape[1] for samples in audio.values()} == {40 * HOP}
-    assert np.array_equal(audio["input"], np.concatenate(studio.heard, axis=1))
+    assert np.array_equal(
+        audio["input"],
+        np.concatenate(studio.heard, axis=1),
+    )
     assert not [*take.glob("*.partial")]
     assert_same_again(take, tmp_path / "again", studio.model)
     assert end_unfinished(studio.folder) == []
@@ -409,7 +489,10 @@ def test_a_take_whose_recorder_was_killed_gets_the_end_that_it_lacks(
 def test_a_hop_of_which_a_file_is_missing_is_not_there(studio: Studio) -> None:
     studio.play(40)
     take = _kill_everything(studio)
-    os.truncate(take / "mix.wav", (take / "mix.wav").stat().st_size - 4)
+    os.truncate(
+        take / "mix.wav",
+        (take / "mix.wav").stat().st_size - 4,
+    )
     assert end_unfinished(studio.folder) == [take]
     assert {samples.shape[1] for samples in read_take(take).values()} == {39 * HOP}
 
@@ -417,11 +500,21 @@ def test_a_hop_of_which_a_file_is_missing_is_not_there(studio: Studio) -> None:
 def test_a_take_that_is_being_written_is_left_alone(studio: Studio) -> None:
     studio.play(40)
     assert end_unfinished(studio.folder) == []
-    assert _events(studio.end(), "end") == [{"event": "end", "hop": 40, "reason": "stopped"}]
+    assert _events(studio.end(), "end") == [
+        {
+            "event": "end",
+            "hop": 40,
+            "reason": "stopped",
+        }
+    ]
 
 
 def test_what_is_no_take_is_left_alone(tmp_path: Path) -> None:
-    for name, text in {"empty": "", "other": "{}\n", "text": "hello\n"}.items():
+    for name, text in {
+        "empty": "",
+        "other": "{}\n",
+        "text": "hello\n",
+    }.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "session.jsonl").write_text(text)
     assert end_unfinished(tmp_path) == []

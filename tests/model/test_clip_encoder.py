@@ -11,11 +11,19 @@ from rtmss.model.clip_encoder import mel_filterbank, segment_clip
 from rtmss.model.separator import SeparatorModel
 
 
-@pytest.mark.parametrize("seconds", [0.5, 0.73, 1.0, 1.01, 2.7])
+@pytest.mark.parametrize(
+    "seconds",
+    [0.5, 0.73, 1.0, 1.01, 2.7],
+)
 def test_a_clip_of_any_length_gives_a_vector_of_length_one(
     tiny: SeparatorModel, noise: Noise, seconds: float
 ) -> None:
-    audio = torch.from_numpy(noise(round(seconds * 8000), 1)[0])
+    audio = torch.from_numpy(
+        noise(
+            round(seconds * 8000),
+            1,
+        )[0]
+    )
     embedding = tiny.clip_encoder.embed_clip(audio)
     assert embedding.shape == (16,)
     assert embedding.norm().item() == pytest.approx(1, abs=1e-5)
@@ -39,7 +47,13 @@ def test_different_sounds_have_different_embeddings(tiny: SeparatorModel, noise:
 
 def test_segments_overlap_by_half_and_reach_both_ends() -> None:
     segments = segment_clip(torch.arange(1.0, 301.0), 100)
-    assert segments[:, 0].tolist() == [1, 51, 101, 151, 201]
+    assert segments[:, 0].tolist() == [
+        1,
+        51,
+        101,
+        151,
+        201,
+    ]
     assert segments[-1, -1] == 300
 
 
@@ -52,14 +66,22 @@ def test_silent_passages_of_a_clip_are_left_out() -> None:
 def test_every_mel_band_is_a_mean_over_bins(n_mels: int) -> None:
     bank = mel_filterbank(1025, n_mels, 44100)
     assert bank.min() >= 0
-    assert torch.allclose(bank.sum(1), torch.ones(n_mels), atol=1e-5)
+    assert torch.allclose(
+        bank.sum(1),
+        torch.ones(n_mels),
+        atol=1e-5,
+    )
 
 
 def test_the_condition_is_a_rectified_linear_map_of_both_means(
     tiny: SeparatorModel, noise: Noise
 ) -> None:
     clips = [noise(8000, 2, seed) for seed in range(3)]
-    vector, positive, negative = encode_clips(tiny, clips[:2], clips[2:])
+    vector, positive, negative = encode_clips(
+        tiny,
+        clips[:2],
+        clips[2:],
+    )
     head = tiny.condition_head.project
     means = 4 * np.concatenate(
         [positive.mean(0), negative.mean(0)]
@@ -84,7 +106,13 @@ def test_a_side_without_clips_counts_as_zeros(tiny: SeparatorModel, noise: Noise
 def test_the_same_clip_twice_is_the_same_condition(tiny: SeparatorModel, noise: Noise) -> None:
     clip = noise(8000)
     assert np.allclose(
-        encode_clips(tiny, [clip], [])[0], encode_clips(tiny, [clip, clip], [])[0], atol=1e-6
+        encode_clips(tiny, [clip], [])[0],
+        encode_clips(
+            tiny,
+            [clip, clip],
+            [],
+        )[0],
+        atol=1e-6,
     )
 
 

@@ -9,13 +9,33 @@ from torch import Tensor, nn
 from rtmss.model.gru import run_gru
 
 
-def outputs_and_gradients(gru: nn.GRU, x: Tensor, hidden: Tensor, *, plain: bool) -> list[Tensor]:
+def outputs_and_gradients(
+    gru: nn.GRU,
+    x: Tensor,
+    hidden: Tensor,
+    *,
+    plain: bool,
+) -> list[Tensor]:
     x, hidden = x.clone().requires_grad_(), hidden.clone().requires_grad_()
     gru.zero_grad()
-    y = gru(x, hidden[None])[0] if plain else run_gru(gru, x, hidden)
+    y = (
+        gru(
+            x,
+            hidden[None],
+        )[0]
+        if plain
+        else run_gru(gru, x, hidden)
+    )
     torch.manual_seed(1)
     (y * torch.randn_like(y)).sum().backward()
-    gradients = [tensor.grad for tensor in (x, hidden, *gru.parameters())]
+    gradients = [
+        tensor.grad
+        for tensor in (
+            x,
+            hidden,
+            *gru.parameters(),
+        )
+    ]
     return [y.detach(), *(gradient.clone() for gradient in gradients if gradient is not None)]
 
 
@@ -26,7 +46,15 @@ def relative(got: Tensor, wanted: Tensor) -> float:
 @pytest.fixture
 def material() -> tuple[nn.GRU, Tensor, Tensor]:
     torch.manual_seed(0)
-    return nn.GRU(24, 24, batch_first=True), torch.randn(3, 40, 24), torch.randn(3, 24)
+    return (
+        nn.GRU(
+            24,
+            24,
+            batch_first=True,
+        ),
+        torch.randn(3, 40, 24),
+        torch.randn(3, 24),
+    )
 
 
 def test_outputs_and_gradients_are_those_of_torch(material: tuple[nn.GRU, Tensor, Tensor]) -> None:
@@ -52,4 +80,7 @@ def test_in_half_precision_they_are_nearer_to_the_truth_than_those_of_torch(
 def test_without_gradients_it_is_torchs_own(material: tuple[nn.GRU, Tensor, Tensor]) -> None:
     gru, x, hidden = material
     with torch.no_grad():
-        assert torch.equal(run_gru(gru, x, hidden), gru(x, hidden[None])[0])
+        assert torch.equal(
+            run_gru(gru, x, hidden),
+            gru(x, hidden[None])[0],
+        )

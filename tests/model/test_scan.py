@@ -24,9 +24,17 @@ every_shape = pytest.mark.parametrize(
 both_ways = pytest.mark.parametrize("backwards", [False, True])
 
 
-def material(shape: tuple[int, ...], axis: int, lag: int) -> tuple[Tensor, Tensor, Tensor]:
+def material(
+    shape: tuple[int, ...],
+    axis: int,
+    lag: int,
+) -> tuple[Tensor, Tensor, Tensor]:
     torch.manual_seed(0)
-    first = (*shape[:axis], lag, *shape[axis + 1 :])
+    first = (
+        *shape[:axis],
+        lag,
+        *shape[axis + 1 :],
+    )
     keep, new, start = torch.rand(shape), torch.randn(shape), torch.randn(first)
     return (
         keep.double().requires_grad_(),
@@ -35,41 +43,76 @@ def material(shape: tuple[int, ...], axis: int, lag: int) -> tuple[Tensor, Tenso
     )
 
 
-def by_loop(keep: Tensor, new: Tensor, start: Tensor, axis: int) -> Tensor:
+def by_loop(
+    keep: Tensor,
+    new: Tensor,
+    start: Tensor,
+    axis: int,
+) -> Tensor:
     states = list(start.unbind(axis))
-    for kept, added in zip(keep.unbind(axis), new.unbind(axis), strict=True):
+    for kept, added in zip(
+        keep.unbind(axis),
+        new.unbind(axis),
+        strict=True,
+    ):
         states.append(kept * states[-start.shape[axis]] + added)
     return torch.stack(states[start.shape[axis] :], axis)
 
 
 @every_shape
-def test_it_is_the_recurrence(shape: tuple[int, ...], axis: int, lag: int) -> None:
+def test_it_is_the_recurrence(
+    shape: tuple[int, ...],
+    axis: int,
+    lag: int,
+) -> None:
     keep, new, start = material(shape, axis, lag)
-    assert torch.allclose(scan(keep, new, start, axis), by_loop(keep, new, start, axis))
+    assert torch.allclose(
+        scan(keep, new, start, axis),
+        by_loop(keep, new, start, axis),
+    )
 
 
 @both_ways
 @pytest.mark.parametrize(
-    ("shape", "axis", "lag"), [((2, 7, 3, 4), 1, 1), ((2, 7, 5), 2, 1), ((2, 3, 4), 1, 4)]
+    ("shape", "axis", "lag"),
+    [
+        ((2, 7, 3, 4), 1, 1),
+        ((2, 7, 5), 2, 1),
+        ((2, 3, 4), 1, 4),
+    ],
 )
 def test_what_is_exported_gives_the_same(
     shape: tuple[int, ...], axis: int, lag: int, backwards: bool
 ) -> None:
     keep, new, start = material(shape, axis, lag)
     wanted = scan(keep, new, start, axis, backwards=backwards)
-    assert torch.allclose(_by_pairs(keep, new, start, axis, backwards=backwards), wanted)
+    assert torch.allclose(
+        _by_pairs(keep, new, start, axis, backwards=backwards),
+        wanted,
+    )
 
 
 def test_nothing_that_is_kept_is_no_trouble_where_it_is_exported() -> None:
     keep, new = torch.zeros(1, 5, 2), torch.randn(1, 5, 2)
-    assert torch.allclose(_by_pairs(keep, new, torch.randn(1, 1, 2), 1), new)
+    assert torch.allclose(
+        _by_pairs(keep, new, torch.randn(1, 1, 2), 1),
+        new,
+    )
 
 
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_backwards_is_the_same_from_the_other_end(n: int) -> None:
     keep, new, start = material((2, n, 3), 1, 1)
-    turned = by_loop(keep.flip(1), new.flip(1), start, 1).flip(1)
-    assert torch.allclose(scan(keep, new, start, 1, backwards=True), turned)
+    turned = by_loop(
+        keep.flip(1),
+        new.flip(1),
+        start,
+        1,
+    ).flip(1)
+    assert torch.allclose(
+        scan(keep, new, start, 1, backwards=True),
+        turned,
+    )
 
 
 @every_shape
@@ -99,5 +142,10 @@ def test_without_gradients_it_is_the_same_to_the_bit(
 def test_to_play_loads_no_compiler() -> None:
     code = "import sys, torch; from rtmss.model.scan import scan; x = torch.rand(1, 3, 2)\n"
     code += "scan(x, x, x[:, :1], 1); print(torch.is_tensor(x), 'torch._dynamo' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.split() == ["True", "False"]

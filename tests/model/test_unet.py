@@ -21,7 +21,13 @@ def unet(tiny: SeparatorModel) -> UNet:
 def gru_by_hand(gru: nn.GRU, x: Tensor) -> Tensor:
     """(B, T, H) -> (B, T, H) by the textbook's equations, from silence."""
     weights = dict(gru.named_parameters())
-    hidden, rows = torch.zeros(x.shape[0], x.shape[2]), []
+    hidden, rows = (
+        torch.zeros(
+            x.shape[0],
+            x.shape[2],
+        ),
+        [],
+    )
     for t in range(x.shape[1]):
         given = (x[:, t] @ weights["weight_ih_l0"].T + weights["bias_ih_l0"]).chunk(3, dim=1)
         kept = (hidden @ weights["weight_hh_l0"].T + weights["bias_hh_l0"]).chunk(3, dim=1)
@@ -38,33 +44,70 @@ def test_the_first_states_are_all_zeros(unet: UNet) -> None:
 
 
 def test_the_bottleneck_is_a_gru_beside_a_straight_path(unet: UNet) -> None:
-    features, _ = unet.encode(torch.randn(3, 4, 7, 128), unet.init_encoder_state(3))
-    deep = features.skips[-1].permute(0, 2, 1, 3).reshape(3, 7, -1)
+    features, _ = unet.encode(
+        torch.randn(3, 4, 7, 128),
+        unet.init_encoder_state(3),
+    )
+    deep = (
+        features.skips[-1]
+        .permute(
+            0,
+            2,
+            1,
+            3,
+        )
+        .reshape(3, 7, -1)
+    )
     deep = deep @ unet.squeeze.weight.T + unet.squeeze.bias
     deep = (deep - deep.mean(-1, keepdim=True)) / (
         deep.var(-1, correction=0, keepdim=True) + 1e-5
     ).sqrt()
     deep = deep * unet.squeeze_norm.weight + unet.squeeze_norm.bias
-    assert torch.allclose(features.bottleneck, deep + gru_by_hand(unet.gru, deep), atol=1e-5)
+    assert torch.allclose(
+        features.bottleneck,
+        deep + gru_by_hand(unet.gru, deep),
+        atol=1e-5,
+    )
 
 
 def test_the_skips_halve_the_bands_and_keep_the_frames(unet: UNet) -> None:
-    features, _ = unet.encode(torch.randn(3, 4, 7, 128), unet.init_encoder_state(3))
-    assert [skip.shape for skip in features.skips] == [(3, 6, 7, 24), (3, 8, 7, 12), (3, 10, 7, 6)]
+    features, _ = unet.encode(
+        torch.randn(3, 4, 7, 128),
+        unet.init_encoder_state(3),
+    )
+    assert [skip.shape for skip in features.skips] == [
+        (3, 6, 7, 24),
+        (3, 8, 7, 12),
+        (3, 10, 7, 6),
+    ]
 
 
 def test_every_target_is_decoded_as_if_it_were_alone(unet: UNet) -> None:
-    features, _ = unet.encode(torch.randn(3, 4, 7, 128), unet.init_encoder_state(3))
+    features, _ = unet.encode(
+        torch.randn(3, 4, 7, 128),
+        unet.init_encoder_state(3),
+    )
     condition = torch.rand(3, 4, 12)
-    together, _ = unet.decode(features, condition, unet.init_decoder_state(3, 4))
+    together, _ = unet.decode(
+        features,
+        condition,
+        unet.init_decoder_state(3, 4),
+    )
     assert together.shape == (3, 4, 4, 7, 128)
     for n in range(4):
-        alone, _ = unet.decode(features, condition[:, n : n + 1], unet.init_decoder_state(3, 1))
+        alone, _ = unet.decode(
+            features,
+            condition[:, n : n + 1],
+            unet.init_decoder_state(3, 1),
+        )
         assert (together[:, n] - alone[:, 0]).abs().max() <= 1e-5
 
 
 def test_another_condition_gives_another_mask(unet: UNet) -> None:
-    features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
+    features, _ = unet.encode(
+        torch.randn(1, 4, 7, 128),
+        unet.init_encoder_state(1),
+    )
     masks, _ = unet.decode(
         features, torch.tensor([[[0.0] * 12, [1.0] * 12]]), unet.init_decoder_state(1, 2)
     )
@@ -76,27 +119,56 @@ PARTS = ["bottleneck", "deepest", "middle", "top", "gates", "paths"]
 
 @pytest.mark.parametrize("part", PARTS)
 def test_film_acts_at_the_bottleneck_and_at_every_decoder_level(unet: UNet, part: str) -> None:
-    features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
+    features, _ = unet.encode(
+        torch.randn(1, 4, 7, 128),
+        unet.init_encoder_state(1),
+    )
     modulation = unet.modulate(torch.rand(1, 2, 12))
     gates = sum(unet.film_sizes[1:])
     sizes = [*unet.film_sizes, gates, sum(unet.path_sizes)]
     pieces = torch.split(modulation, sizes, dim=-1)
-    alone = [piece * (name == part) for name, piece in zip(PARTS, pieces, strict=True)]
+    alone = [
+        piece * (name == part)
+        for name, piece in zip(
+            PARTS,
+            pieces,
+            strict=True,
+        )
+    ]
     state = unet.init_decoder_state(1, 2)
-    masks, _ = unet.decode_modulated(features, torch.cat(alone, dim=-1), state)
+    masks, _ = unet.decode_modulated(
+        features,
+        torch.cat(alone, dim=-1),
+        state,
+    )
     assert (masks[:, 0] - masks[:, 1]).abs().max() > 1e-4
 
 
 def test_film_at_the_bottleneck_alone_leaves_the_decoder_to_itself(tiny: SeparatorModel) -> None:
     torch.manual_seed(0)
     unet = UNet(tiny.config.unet.model_copy(update={"film": "bottleneck"})).eval()
-    assert unet.modulate(torch.rand(1, 2, 12)).shape == (1, 2, 2 * unet.config.n_hidden)
-    features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
-    masks, _ = unet.decode(features, torch.rand(1, 2, 12), unet.init_decoder_state(1, 2))
+    assert unet.modulate(torch.rand(1, 2, 12)).shape == (
+        1,
+        2,
+        2 * unet.config.n_hidden,
+    )
+    features, _ = unet.encode(
+        torch.randn(1, 4, 7, 128),
+        unet.init_encoder_state(1),
+    )
+    masks, _ = unet.decode(
+        features,
+        torch.rand(1, 2, 12),
+        unet.init_decoder_state(1, 2),
+    )
     assert (masks[:, 0] - masks[:, 1]).abs().max() > 1e-4
     # Without what comes from the bottleneck every target is the same.
     unet.expand.weight.data.zero_()
-    masks, _ = unet.decode(features, torch.rand(1, 2, 12), unet.init_decoder_state(1, 2))
+    masks, _ = unet.decode(
+        features,
+        torch.rand(1, 2, 12),
+        unet.init_decoder_state(1, 2),
+    )
     assert torch.equal(masks[:, 0], masks[:, 1])
 
 
@@ -108,22 +180,42 @@ def test_film_in_the_blocks_leaves_what_comes_over_the_skips_as_it_is(tiny: Sepa
         2,
         sum(unet.film_sizes) + sum(unet.path_sizes),
     )
-    features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
+    features, _ = unet.encode(
+        torch.randn(1, 4, 7, 128),
+        unet.init_encoder_state(1),
+    )
     unet.expand.weight.data.zero_()
-    masks, _ = unet.decode(features, torch.rand(1, 2, 12), unet.init_decoder_state(1, 2))
+    masks, _ = unet.decode(
+        features,
+        torch.rand(1, 2, 12),
+        unet.init_decoder_state(1, 2),
+    )
     assert (masks[:, 0] - masks[:, 1]).abs().max() > 1e-4
     unet.film.weight.data[unet.film_sizes[0] :].zero_()  # all but the bottleneck's
-    masks, _ = unet.decode(features, torch.rand(1, 2, 12), unet.init_decoder_state(1, 2))
+    masks, _ = unet.decode(
+        features,
+        torch.rand(1, 2, 12),
+        unet.init_decoder_state(1, 2),
+    )
     assert torch.equal(masks[:, 0], masks[:, 1])
 
 
 def test_all_ways_through_a_network_that_looks_ahead_are_as_late(tiny: SeparatorModel) -> None:
     torch.manual_seed(0)
     unet = UNet(
-        tiny.config.unet.model_copy(update={"look_ahead": 5, "dilations": (1, 3, 2)})
+        tiny.config.unet.model_copy(
+            update={
+                "look_ahead": 5,
+                "dilations": (1, 3, 2),
+            }
+        )
     ).eval()
     assert unet.config.n_ahead == 5 + 2 * (1 + 3 + 2)
-    assert unet.waits == (1 + 3 + 2 - 1 + 5 + 2 + 3, 3 + 2 - 3 + 5 + 2, 5)
+    assert unet.waits == (
+        1 + 3 + 2 - 1 + 5 + 2 + 3,
+        3 + 2 - 3 + 5 + 2,
+        5,
+    )
     # Nothing is left but what passes straight through.
     for block in (*unet.encoder, *unet.decoder):
         block.get_parameter("conv.conv.weight").data.zero_()
@@ -134,25 +226,67 @@ def test_all_ways_through_a_network_that_looks_ahead_are_as_late(tiny: Separator
         planes = torch.zeros(1, 4, 40, 128)
         planes[:, :, 8] = level
         features, _ = unet.encode(planes, unet.init_encoder_state(1))
-        masks.append(unet.decode(features, condition, unet.init_decoder_state(1, 1))[0])
-    differs = (masks[0] != masks[1]).any(dim=(0, 1, 2, 4))
+        masks.append(
+            unet.decode(
+                features,
+                condition,
+                unet.init_decoder_state(1, 1),
+            )[0]
+        )
+    differs = (masks[0] != masks[1]).any(
+        dim=(
+            0,
+            1,
+            2,
+            4,
+        )
+    )
     assert differs.nonzero()[:, 0].tolist() == [8 + unet.config.n_ahead]
 
 
-@pytest.mark.parametrize("cut", [(14,), (1,) * 14, (3, 1, 5, 5)])
+@pytest.mark.parametrize(
+    "cut",
+    [
+        (14,),
+        (1,) * 14,
+        (3, 1, 5, 5),
+    ],
+)
 def test_retimed_every_second_frame_is_the_next_one_to_the_same_weights(
     tiny: SeparatorModel, cut: tuple[int, ...]
 ) -> None:
     torch.manual_seed(0)
     twice = SeparatorModel(
-        tiny.config.retimed(StftConfig(n_fft=256, n_synthesis=64, hop_length=32))
+        tiny.config.retimed(
+            StftConfig(
+                n_fft=256,
+                n_synthesis=64,
+                hop_length=32,
+            )
+        )
     ).eval()
     twice.load_state_dict(tiny.state_dict())
-    condition, streams, planes = torch.rand(1, 2, 12), [], torch.randn(1, 4, 14, 128)
+    condition, streams, planes = (
+        torch.rand(1, 2, 12),
+        [],
+        torch.randn(
+            1,
+            4,
+            14,
+            128,
+        ),
+    )
     for unet, pieces in (
         (tiny.unet, (planes[:, :, ::2],)),
         (tiny.unet, (planes[:, :, 1::2],)),
-        (twice.unet, torch.split(planes, list(cut), dim=2)),
+        (
+            twice.unet,
+            torch.split(
+                planes,
+                list(cut),
+                dim=2,
+            ),
+        ),
     ):
         heard, state, masks = unet.init_encoder_state(1), unet.init_decoder_state(1, 2), []
         for piece in pieces:
@@ -184,7 +318,16 @@ def test_masks_are_the_same_however_the_frames_are_cut(unet: UNet) -> None:
 
 
 def test_masks_are_bounded() -> None:
-    masks = bound_masks(torch.randn(1, 2, 4, 3, 5) * 50)
+    masks = bound_masks(
+        torch.randn(
+            1,
+            2,
+            4,
+            3,
+            5,
+        )
+        * 50
+    )
     real, imaginary = masks.chunk(2, dim=2)
     assert real.min() >= 0
     assert real.max() <= 1.1 + 1e-6
@@ -192,27 +335,71 @@ def test_masks_are_bounded() -> None:
 
 
 def test_masks_multiply_as_complex_numbers() -> None:
-    masks, frames = torch.randn(2, 3, 4, 5, 6), torch.randn(2, 2, 5, 6, dtype=torch.complex64)
-    expected = torch.complex(masks[:, :, :2], masks[:, :, 2:]) * frames[:, None]
+    masks, frames = (
+        torch.randn(2, 3, 4, 5, 6),
+        torch.randn(
+            2,
+            2,
+            5,
+            6,
+            dtype=torch.complex64,
+        ),
+    )
+    expected = (
+        torch.complex(
+            masks[:, :, :2],
+            masks[:, :, 2:],
+        )
+        * frames[:, None]
+    )
     got = apply_masks(masks, to_planes(frames))
-    assert torch.allclose(torch.complex(got[:, :, 0], got[:, :, 1]), expected, atol=1e-5)
+    assert torch.allclose(
+        torch.complex(
+            got[:, :, 0],
+            got[:, :, 1],
+        ),
+        expected,
+        atol=1e-5,
+    )
 
 
 def test_compression_keeps_the_phase_and_raises_the_magnitude() -> None:
     frames = torch.randn(2, 2, 5, 6, dtype=torch.complex64)
     expected = torch.polar(frames.abs() ** 0.4, frames.angle())
     got = compress(frames, 0.4)
-    assert torch.allclose(torch.complex(got[:, :2], got[:, 2:]), expected, atol=1e-4)
+    assert torch.allclose(
+        torch.complex(
+            got[:, :2],
+            got[:, 2:],
+        ),
+        expected,
+        atol=1e-4,
+    )
 
 
 def test_the_condition_picks_what_comes_over_the_skips(unet: UNet) -> None:
     unet = copy.deepcopy(unet)
     unet.film.weight.data.zero_()
-    features, _ = unet.encode(torch.randn(1, 4, 7, 128), unet.init_encoder_state(1))
+    features, _ = unet.encode(
+        torch.randn(1, 4, 7, 128),
+        unet.init_encoder_state(1),
+    )
     conditions = torch.rand(1, 2, 12)
-    gated, _ = unet.decode(features, conditions, unet.init_decoder_state(1, 2))
+    gated, _ = unet.decode(
+        features,
+        conditions,
+        unet.init_decoder_state(1, 2),
+    )
     unet.get_parameter("gate.weight").data.zero_()
     unet.get_parameter("path_film.weight").data.zero_()
-    alike, _ = unet.decode(features, conditions, unet.init_decoder_state(1, 2))
+    alike, _ = unet.decode(
+        features,
+        conditions,
+        unet.init_decoder_state(1, 2),
+    )
     assert (gated[:, 0] - gated[:, 1]).abs().max() > 1e-2
-    assert torch.allclose(alike[:, 0], alike[:, 1], atol=1e-6)
+    assert torch.allclose(
+        alike[:, 0],
+        alike[:, 1],
+        atol=1e-6,
+    )

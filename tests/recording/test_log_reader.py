@@ -26,7 +26,13 @@ HOP, MODEL_ID = 64, "0123456789ab"
 @pytest.fixture
 def scene(make_condition: MakeCondition) -> Scene:
     return Scene(
-        (Stem("voice", make_condition("vocals"), Strip(-6.0, False, True, (1, 3), pan=0.5)),),
+        (
+            Stem(
+                "voice",
+                make_condition("vocals"),
+                Strip(-6.0, False, True, (1, 3), pan=0.5),
+            ),
+        ),
         Strip(mute=True),
         -2.5,
         75.0,
@@ -40,7 +46,13 @@ def log(tmp_path: Path, scene: Scene) -> Path:
     end.
     """
     vectors = Vectors(tmp_path / VECTORS)
-    header = Header(model_id=MODEL_ID, sample_rate=8000, hop_length=HOP, delay=64, n_outputs=4)
+    header = Header(
+        model_id=MODEL_ID,
+        sample_rate=8000,
+        hop_length=HOP,
+        delay=64,
+        n_outputs=4,
+    )
     louder = vectors.record(scene.with_strip("voice", gain_db=0.1))
     events = [
         Event(event="start", hop=0, scene=vectors.record(scene)),
@@ -69,8 +81,15 @@ def test_a_scene_comes_back_as_it_was(tmp_path: Path, scene: Scene) -> None:
         type(record).model_validate_json(record.model_dump_json())
     )
     assert made.stems[0].condition.name == "vocals"
-    assert np.array_equal(made.stems[0].condition.vector, scene.stems[0].condition.vector)
-    assert (made.stems[0].name, made.stems[0].strip, made.remainder) == (
+    assert np.array_equal(
+        made.stems[0].condition.vector,
+        scene.stems[0].condition.vector,
+    )
+    assert (
+        made.stems[0].name,
+        made.stems[0].strip,
+        made.remainder,
+    ) == (
         "voice",
         scene.stems[0].strip,
         scene.remainder,
@@ -94,9 +113,19 @@ def test_a_condition_that_stays_is_equal_and_another_vector_is_not(
 ) -> None:
     vectors = Vectors(tmp_path / VECTORS)
     again = vectors.record(scene.with_strip("voice", mute=True))
-    other = vectors.record(scene.with_condition("voice", make_condition("vocals", seed=5)))
+    other = vectors.record(
+        scene.with_condition(
+            "voice",
+            make_condition("vocals", seed=5),
+        )
+    )
     first, same, different = (
-        vectors.make(record) for record in (vectors.record(scene), again, other)
+        vectors.make(record)
+        for record in (
+            vectors.record(scene),
+            again,
+            other,
+        )
     )
     assert same.stems[0].condition == first.stems[0].condition
     assert different.stems[0].condition != first.stems[0].condition
@@ -104,7 +133,11 @@ def test_a_condition_that_stays_is_equal_and_another_vector_is_not(
 
 def test_hops_are_played_together_as_they_were(log: Path) -> None:
     steps = list(SessionLog.load(log, MODEL_ID).steps(70))
-    assert [(step.hop, step.n) for step in steps if step.n > 1] == [(20, 4), (30, 5), (40, 6)]
+    assert [(step.hop, step.n) for step in steps if step.n > 1] == [
+        (20, 4),
+        (30, 5),
+        (40, 6),
+    ]
     assert [step.hop for step in steps if step.is_missing] == [30, 40]
     assert [step.hop for step in steps if step.scene or step.start] == [0, 10]
     assert sum(step.n for step in steps) == 70
@@ -113,7 +146,11 @@ def test_hops_are_played_together_as_they_were(log: Path) -> None:
 def test_a_step_ends_where_the_next_scene_begins(log: Path, scene: Scene) -> None:
     _add(
         log,
-        Event(event="scene", hop=22, scene=Vectors(log.with_name(VECTORS)).record(scene)).line(),
+        Event(
+            event="scene",
+            hop=22,
+            scene=Vectors(log.with_name(VECTORS)).record(scene),
+        ).line(),
     )
     steps = [step[:2] for step in SessionLog.load(log, MODEL_ID).steps(70)]
     assert (20, 2) in steps
@@ -195,9 +232,22 @@ def test_another_file_is_played_as_the_log_says(
     write_audio: WriteAudio,
     n_channels: int,
 ) -> None:
-    source = write_audio(log.parent / "song.wav", noise(15 * HOP + 7, n_channels), 8000)
-    replay(source, log.parent / "out", tiny, SessionLog.load(log, MODEL_ID), stems=True)
-    audio = np.pad(read_audio(source)[0], ((0, 0), (0, HOP - 7)))
+    source = write_audio(
+        log.parent / "song.wav",
+        noise(15 * HOP + 7, n_channels),
+        8000,
+    )
+    replay(
+        source,
+        log.parent / "out",
+        tiny,
+        SessionLog.load(log, MODEL_ID),
+        stems=True,
+    )
+    audio = np.pad(
+        read_audio(source)[0],
+        ((0, 0), (0, HOP - 7)),
+    )
     session = Session(tiny, scene, n_outputs=4)
     outputs = []
     for hop in range(16):
@@ -219,7 +269,12 @@ def test_only_the_mix_is_written_unless_stems_are_asked_for(
     log: Path, tiny: SeparatorModel, noise: Noise, write_audio: WriteAudio
 ) -> None:
     source = write_audio(log.parent / "song.wav", noise(HOP), 8000)
-    report = replay(source, log.parent / "out", tiny, SessionLog.load(log, MODEL_ID))
+    report = replay(
+        source,
+        log.parent / "out",
+        tiny,
+        SessionLog.load(log, MODEL_ID),
+    )
     assert (
         [path.name for path in report.files]
         == [path.name for path in (log.parent / "out").iterdir()]
@@ -235,7 +290,12 @@ def test_a_file_of_another_rate_is_refused(
         SessionLogError,
         match="has 44100 Hz, the log 8000 Hz, and its hops would fall elsewhere; resample",
     ):
-        replay(source, log.parent / "out", tiny, SessionLog.load(log, MODEL_ID))
+        replay(
+            source,
+            log.parent / "out",
+            tiny,
+            SessionLog.load(log, MODEL_ID),
+        )
     assert not (log.parent / "out").exists()
 
 
@@ -277,7 +337,11 @@ def test_the_command_refuses_what_does_not_go_together(
     options: list[str],
     message: str,
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["rtmss", "render", "song.wav", "--output", "out", *options])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["rtmss", "render", "song.wav", "--output", "out", *options],
+    )
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 1
@@ -290,7 +354,12 @@ def test_every_event_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    "made_by", [versions("torch"), versions("torch") | {"torch": "0.1"}, versions("onnx")]
+    "made_by",
+    [
+        versions("torch"),
+        versions("torch") | {"torch": "0.1"},
+        versions("onnx"),
+    ],
 )
 def test_a_recording_of_other_versions_is_told(
     tmp_path: Path,
@@ -309,7 +378,14 @@ def test_a_recording_of_other_versions_is_told(
         n_outputs=2,
         versions=made_by,
     )
-    (tmp_path / LOG).write_text(header.model_dump_json() + "\n" + Event(event="end", hop=8).line())
+    (tmp_path / LOG).write_text(
+        header.model_dump_json()
+        + "\n"
+        + Event(
+            event="end",
+            hop=8,
+        ).line()
+    )
     song = write_audio(tmp_path / "song.wav", noise(8 * 512), 44100)
     command = [
         "rtmss",
@@ -327,7 +403,10 @@ def test_a_recording_of_other_versions_is_told(
     assert (tmp_path / "out/mix.wav").exists()
 
 
-@pytest.mark.parametrize(("hop", "is_known"), [(256, True), (128, True), (64, False)])
+@pytest.mark.parametrize(
+    ("hop", "is_known"),
+    [(256, True), (128, True), (64, False)],
+)
 def test_a_log_is_played_at_its_own_latency(
     tmp_path: Path,
     noise: Noise,
@@ -344,7 +423,14 @@ def test_a_log_is_played_at_its_own_latency(
         delay=hop,
         n_outputs=2,
     )
-    (tmp_path / LOG).write_text(header.model_dump_json() + "\n" + Event(event="end", hop=16).line())
+    (tmp_path / LOG).write_text(
+        header.model_dump_json()
+        + "\n"
+        + Event(
+            event="end",
+            hop=16,
+        ).line()
+    )
     song = write_audio(tmp_path / "song.wav", noise(16 * hop), 44100)
     command = [
         "rtmss",
@@ -361,7 +447,10 @@ def test_a_log_is_played_at_its_own_latency(
     assert (tmp_path / "out/mix.wav").exists() == is_known
     if is_known:  # without stems the mix is the input, but for the delay at its end
         (mix, _), (audio, _) = (read_audio(path) for path in (tmp_path / "out/mix.wav", song))
-        assert np.array_equal(mix[:, :-hop], audio[:, :-hop])
+        assert np.array_equal(
+            mix[:, :-hop],
+            audio[:, :-hop],
+        )
         assert not mix[:, -hop:].any()
     else:
         assert "hops of 64 samples, 64 late, are those of no profile" in capsys.readouterr().err

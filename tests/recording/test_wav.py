@@ -59,7 +59,10 @@ def test_what_lies_before_the_beginning_is_dropped(tmp_path: Path, noise: Noise,
     file.put(-20, audio)
     file.put(-4, audio)
     file.end_at(6)
-    assert np.array_equal(read_audio(tmp_path / "x.wav")[0], audio[:, 4:])
+    assert np.array_equal(
+        read_audio(tmp_path / "x.wav")[0],
+        audio[:, 4:],
+    )
 
 
 def test_a_file_whose_writer_was_killed_is_as_long_as_it_last_said(
@@ -70,9 +73,15 @@ def test_a_file_whose_writer_was_killed_is_as_long_as_it_last_said(
     file.put(0, audio[:, :20])
     file.end_at(20)
     file.put(20, audio[:, 20:])
-    assert np.array_equal(read_audio(tmp_path / "x.wav")[0], audio[:, :20])
+    assert np.array_equal(
+        read_audio(tmp_path / "x.wav")[0],
+        audio[:, :20],
+    )
     again = wav()
-    assert np.array_equal(read_audio(tmp_path / "x.wav")[0], audio[:, :20])
+    assert np.array_equal(
+        read_audio(tmp_path / "x.wav")[0],
+        audio[:, :20],
+    )
     again.end_at(30)
     assert np.array_equal(read_audio(tmp_path / "x.wav")[0], audio)
 

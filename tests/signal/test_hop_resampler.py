@@ -14,15 +14,34 @@ from helpers.makers import Noise
 from rtmss.audio import Audio
 from rtmss.signal.hop_resampler import BETA, CUTOFF, SIDE, HopResampler, resampling_delay
 
-RATIOS = [(372, 512), (557, 512), (1024, 512), (1115, 512), (2229, 512), (93, 512), (139, 128)]
+RATIOS = [
+    (372, 512),
+    (557, 512),
+    (1024, 512),
+    (1115, 512),
+    (2229, 512),
+    (93, 512),
+    (139, 128),
+]
 """Hops at another rate, and of the model: 32, 48, 88.2, 96, 192 and 8 kHz, and shorter hops."""
 
 
-def there_and_back(outer: int, inner: int) -> tuple[HopResampler, HopResampler, int]:
+def there_and_back(
+    outer: int,
+    inner: int,
+) -> tuple[HopResampler, HopResampler, int]:
     """To an inner rate and back, and the delay of both together, in samples of the outer one."""
     delay = resampling_delay(outer, inner)
     down = HopResampler(outer, inner, Fraction(delay))
-    return down, HopResampler(inner, outer, Fraction(delay * inner, outer)), 2 * delay
+    return (
+        down,
+        HopResampler(
+            inner,
+            outer,
+            Fraction(delay * inner, outer),
+        ),
+        2 * delay,
+    )
 
 
 def resample(resampler: HopResampler, audio: Audio) -> Audio:
@@ -35,22 +54,41 @@ def tone(frequency: float, n: int) -> Audio:
     return np.asarray(samples[None], np.float32)
 
 
-def level_db(audio: NDArray[np.floating], reference: NDArray[np.floating]) -> float:
+def level_db(
+    audio: NDArray[np.floating],
+    reference: NDArray[np.floating],
+) -> float:
     power = np.square(audio).sum() / np.square(reference).sum()
     return float(10 * np.log10(power + 1e-30))
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(1, 300), st.integers(1, 300), st.data())
+@given(
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.data(),
+)
 def test_cutting_into_other_hops_changes_no_bit(n_in: int, n_out: int, data: st.DataObject) -> None:
     resampler = HopResampler(n_in, n_out, Fraction(resampling_delay(n_in, n_out)))
-    hops = data.draw(st.lists(st.integers(1, 5), min_size=2, max_size=5))
+    hops = data.draw(
+        st.lists(
+            st.integers(1, 5),
+            min_size=2,
+            max_size=5,
+        )
+    )
     rng = np.random.default_rng(data.draw(st.integers(0, 9)))
-    audio = rng.standard_normal((3, sum(hops) * n_in), np.float32)
+    audio = rng.standard_normal(
+        (3, sum(hops) * n_in),
+        np.float32,
+    )
     whole = resample(resampler, audio)
     past, pieces, start = resampler.init_state(3), [], 0
     for n in hops:
-        piece, past = resampler(audio[:, start : start + n * n_in], past)
+        piece, past = resampler(
+            audio[:, start : start + n * n_in],
+            past,
+        )
         pieces.append(piece)
         start += n * n_in
     assert whole.shape == (3, sum(hops) * n_out)
@@ -58,7 +96,11 @@ def test_cutting_into_other_hops_changes_no_bit(n_in: int, n_out: int, data: st.
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.integers(1, 300), st.integers(1, 300), st.fractions(0, 3, max_denominator=7))
+@given(
+    st.integers(1, 300),
+    st.integers(1, 300),
+    st.fractions(0, 3, max_denominator=7),
+)
 @example(95, 294, Fraction(1, 2))  # a sample lies just at the edge of the window
 def test_every_sample_is_the_sum_that_the_method_says(
     n_in: int, n_out: int, longer: Fraction
@@ -66,16 +108,47 @@ def test_every_sample_is_the_sum_that_the_method_says(
     half = SIDE * max(1.0, n_in / n_out)
     delay = resampling_delay(n_in, n_out) + longer
     n_hops = 2 + round(float(delay + Fraction(half)) / n_in)
-    audio = np.random.default_rng(0).standard_normal((1, n_hops * n_in), np.float32)
+    audio = np.random.default_rng(0).standard_normal(
+        (1, n_hops * n_in),
+        np.float32,
+    )
     out = resample(HopResampler(n_in, n_out, delay), audio)[0]
     cutoff = CUTOFF * min(1.0, n_out / n_in)
-    for m in {0, n_out // 2, len(out) // 2, len(out) - 1}:
-        samples = np.arange(-4 * int(half + 9), audio.shape[1])
+    for m in {
+        0,
+        n_out // 2,
+        len(out) // 2,
+        len(out) - 1,
+    }:
+        samples = np.arange(
+            -4 * int(half + 9),
+            audio.shape[1],
+        )
         distance = m * n_in / n_out - float(delay) - samples
-        window = np.i0(BETA * np.sqrt(np.clip(1 - (distance / half) ** 2, 0, None)))
-        weights = np.where(np.abs(distance) < half - 1e-6, np.sinc(cutoff * distance) * window, 0.0)
-        heard = np.where(samples < 0, 0.0, audio[0, np.maximum(samples, 0)])
-        assert out[m] == pytest.approx(weights @ heard / weights.sum(), abs=1e-5)
+        window = np.i0(
+            BETA
+            * np.sqrt(
+                np.clip(
+                    1 - (distance / half) ** 2,
+                    0,
+                    None,
+                )
+            )
+        )
+        weights = np.where(
+            np.abs(distance) < half - 1e-6,
+            np.sinc(cutoff * distance) * window,
+            0.0,
+        )
+        heard = np.where(
+            samples < 0,
+            0.0,
+            audio[0, np.maximum(samples, 0)],
+        )
+        assert out[m] == pytest.approx(
+            weights @ heard / weights.sum(),
+            abs=1e-5,
+        )
 
 
 @pytest.mark.parametrize(("outer", "inner"), RATIOS)
@@ -105,17 +178,31 @@ def test_what_comes_back_is_what_went_in(noise: Noise, outer: int, inner: int) -
     assert level_db(error, audio[:, inside]) < -75
 
 
-@pytest.mark.parametrize(("n_in", "n_out"), RATIOS + [(b, a) for a, b in RATIOS])
+@pytest.mark.parametrize(
+    ("n_in", "n_out"),
+    RATIOS + [(b, a) for a, b in RATIOS],
+)
 def test_the_pass_band_is_flat(n_in: int, n_out: int) -> None:
     resampler = HopResampler(n_in, n_out, Fraction(resampling_delay(n_in, n_out)))
-    for share, ripple_db in {0.01: 0.001, 0.2: 0.001, 0.44: 0.001, 0.4535: 0.03}.items():
-        audio = tone(share * min(1.0, n_out / n_in), -(-20000 // n_in) * n_in)
+    for share, ripple_db in {
+        0.01: 0.001,
+        0.2: 0.001,
+        0.44: 0.001,
+        0.4535: 0.03,
+    }.items():
+        audio = tone(
+            share * min(1.0, n_out / n_in),
+            -(-20000 // n_in) * n_in,
+        )
         out = resample(resampler, audio)
         change_db = level_db(out, audio) - 10 * np.log10(n_out / n_in)
         assert abs(change_db) < ripple_db, share
 
 
-@pytest.mark.parametrize(("n_in", "n_out"), [(a, b) for a, b in RATIOS if a > b])
+@pytest.mark.parametrize(
+    ("n_in", "n_out"),
+    [(a, b) for a, b in RATIOS if a > b],
+)
 def test_what_would_be_an_alias_below_the_pass_bands_end_is_stopped(n_in: int, n_out: int) -> None:
     resampler = HopResampler(n_in, n_out, Fraction(resampling_delay(n_in, n_out)))
     for share in (0.5465, 0.6, 0.75, 1.3):
@@ -126,7 +213,10 @@ def test_what_would_be_an_alias_below_the_pass_bands_end_is_stopped(n_in: int, n
             assert level_db(out, audio) < -80 + 10 * np.log10(n_out / n_in), share
 
 
-@pytest.mark.parametrize(("n_in", "n_out"), [(b, a) for a, b in RATIOS if a > b])
+@pytest.mark.parametrize(
+    ("n_in", "n_out"),
+    [(b, a) for a, b in RATIOS if a > b],
+)
 def test_what_would_be_an_image_of_the_pass_band_is_stopped(n_in: int, n_out: int) -> None:
     resampler = HopResampler(n_in, n_out, Fraction(resampling_delay(n_in, n_out)))
     for share in (0.05, 0.3, 0.4535):

@@ -9,23 +9,47 @@ from rtmss.config import PROFILES, StftConfig
 from rtmss.signal.stft import analyze, synthesize
 from rtmss.signal.windows import analysis_window, synthesis_window
 
-CONFIGS = [*PROFILES.values(), StftConfig(n_fft=256, n_synthesis=256, hop_length=32)]
+CONFIGS = [
+    *PROFILES.values(),
+    StftConfig(
+        n_fft=256,
+        n_synthesis=256,
+        hop_length=32,
+    ),
+]
 every_config = pytest.mark.parametrize(
     "config", CONFIGS, ids=lambda c: f"{c.n_fft}-{c.n_synthesis}-{c.hop_length}"
 )
 
 
-def run(audio: Tensor, config: StftConfig, hops: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def run(
+    audio: Tensor,
+    config: StftConfig,
+    hops: tuple[int, ...],
+) -> tuple[Tensor, Tensor]:
     """Frames and resynthesis of (B, C, S) audio taken in pieces."""
-    past = torch.zeros(*audio.shape[:2], config.n_fft - config.hop_length)
-    overlap = torch.zeros(*audio.shape[:2], config.n_synthesis - config.hop_length)
+    past = torch.zeros(
+        *audio.shape[:2],
+        config.n_fft - config.hop_length,
+    )
+    overlap = torch.zeros(
+        *audio.shape[:2],
+        config.n_synthesis - config.hop_length,
+    )
     frames, pieces = [], []
-    for piece in torch.split(audio, [n * config.hop_length for n in hops], dim=-1):
+    for piece in torch.split(
+        audio,
+        [n * config.hop_length for n in hops],
+        dim=-1,
+    ):
         new, past = analyze(piece, past, analysis_window(config), config)
         out, overlap = synthesize(new, overlap, synthesis_window(config), config)
         frames.append(new)
         pieces.append(out)
-    return torch.cat(frames, dim=2), torch.cat(pieces, dim=-1)
+    return torch.cat(frames, dim=2), torch.cat(
+        pieces,
+        dim=-1,
+    )
 
 
 def loud_noise(config: StftConfig, n_hops: int = 24) -> Tensor:
@@ -70,10 +94,16 @@ def test_a_frame_is_the_fourier_transform_of_its_windowed_samples(config: StftCo
     phase = (
         2
         * torch.pi
-        * torch.outer(torch.arange(0, config.n_bins, 37), torch.arange(config.n_fft))
+        * torch.outer(
+            torch.arange(0, config.n_bins, 37),
+            torch.arange(config.n_fft),
+        )
         / config.n_fft
     )
-    expected = torch.complex((samples * phase.cos()).sum(1), -(samples * phase.sin()).sum(1))
+    expected = torch.complex(
+        (samples * phase.cos()).sum(1),
+        -(samples * phase.sin()).sum(1),
+    )
     assert (frames[1, 1, 19, ::37] - expected).abs().max() < 1e-3 * expected.abs().max()
 
 
@@ -81,7 +111,12 @@ def test_a_part_of_a_hop_is_refused() -> None:
     config = PROFILES["default"]
     past = torch.zeros(1, 2, config.n_fft - config.hop_length)
     with pytest.raises(ValueError, match="513 samples are not a multiple of hop_length 512"):
-        analyze(torch.zeros(1, 2, 513), past, analysis_window(config), config)
+        analyze(
+            torch.zeros(1, 2, 513),
+            past,
+            analysis_window(config),
+            config,
+        )
 
 
 @every_config

@@ -47,7 +47,16 @@ COMMANDS = [
     line for line in EXAMPLE.read_text(encoding="utf-8").splitlines() if line.startswith("rtmss ")
 ]
 RATE = 44100
-EVERYTHING = frozenset((bank, program) for bank in (0, 8, 16, 128) for program in range(128))
+EVERYTHING = frozenset(
+    (bank, program)
+    for bank in (
+        0,
+        8,
+        16,
+        128,
+    )
+    for program in range(128)
+)
 PALETTE = {
     "big": EVERYTHING,
     "small": frozenset((0, program) for program in range(128)) | {(128, 0)},
@@ -64,9 +73,23 @@ def songs() -> list[Song]:
 def tones_for_fluidsynth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decaying tones in place of fluidsynth."""
 
-    def play(part: Part, soundfont: Path, n_samples: int, sample_rate: int) -> Audio:
-        pluck = replace(draw_patch("pluck synth", np.random.default_rng(0)), n_unison=1)
-        return synthesize_notes(part.notes, pluck, n_samples, sample_rate, np.random.default_rng(0))
+    def play(
+        part: Part,
+        soundfont: Path,
+        n_samples: int,
+        sample_rate: int,
+    ) -> Audio:
+        pluck = replace(
+            draw_patch("pluck synth", np.random.default_rng(0)),
+            n_unison=1,
+        )
+        return synthesize_notes(
+            part.notes,
+            pluck,
+            n_samples,
+            sample_rate,
+            np.random.default_rng(0),
+        )
 
     monkeypatch.setattr(song, "play_part", play)
 
@@ -77,11 +100,39 @@ def soundfont_bytes(*presets: tuple[int, int]) -> bytes:
         struct.pack("<20sHHHIII", b"x", program, bank, 0, 0, 0, 0)
         for bank, program in (*presets, (0, 0))
     ]
-    phdr = b"phdr" + struct.pack("<I", 38 * len(rows)) + b"".join(rows)
+    phdr = (
+        b"phdr"
+        + struct.pack(
+            "<I",
+            38 * len(rows),
+        )
+        + b"".join(rows)
+    )
     samples = b"smpl" + struct.pack("<I", 4) + b"abcd"
-    named = [(b"INFO", b""), (b"sdta", samples), (b"pdta", phdr)]
-    lists = [b"LIST" + struct.pack("<I", 4 + len(body)) + name + body for name, body in named]
-    return b"RIFF" + struct.pack("<I", 4 + sum(map(len, lists))) + b"sfbk" + b"".join(lists)
+    named = [
+        (b"INFO", b""),
+        (b"sdta", samples),
+        (b"pdta", phdr),
+    ]
+    lists = [
+        b"LIST"
+        + struct.pack(
+            "<I",
+            4 + len(body),
+        )
+        + name
+        + body
+        for name, body in named
+    ]
+    return (
+        b"RIFF"
+        + struct.pack(
+            "<I",
+            4 + sum(map(len, lists)),
+        )
+        + b"sfbk"
+        + b"".join(lists)
+    )
 
 
 # The arrangement
@@ -118,7 +169,11 @@ def test_no_instrument_is_a_voice() -> None:
 
 
 def test_every_instrument_belongs_to_the_family_of_its_stem() -> None:
-    for instrument in [*OWN.values(), *KITS, *(x for group in SOUNDS.values() for x in group)]:
+    for instrument in [
+        *OWN.values(),
+        *KITS,
+        *(x for group in SOUNDS.values() for x in group),
+    ]:
         assert FAMILY_OF[instrument.label] == FAMILY_OF[instrument.stem]
 
 
@@ -162,7 +217,15 @@ def test_every_section_sounds_and_parts_pause(songs: list[Song]) -> None:
 
 
 def test_swing_delays_every_second_step_and_keeps_the_beat() -> None:
-    straight, swung = Grid(0.1, 16, 4), Grid(0.1, 16, 4, swing=0.3)
+    straight, swung = (
+        Grid(0.1, 16, 4),
+        Grid(
+            0.1,
+            16,
+            4,
+            swing=0.3,
+        ),
+    )
     assert swung.seconds(1) == pytest.approx(straight.seconds(1) + 0.03)
     assert swung.seconds(8) == pytest.approx(straight.seconds(8))
     times = [swung.seconds(step / 8) for step in range(128)]
@@ -170,9 +233,29 @@ def test_swing_delays_every_second_step_and_keeps_the_beat() -> None:
 
 
 def test_a_note_ends_before_its_pitch_is_struck_again() -> None:
-    first, second = _trim([Note(0.0, 5.0, 60, 90), Note(1.0, 0.5, 60, 90)])
+    first, second = _trim(
+        [
+            Note(
+                0.0,
+                5.0,
+                60,
+                90,
+            ),
+            Note(1.0, 0.5, 60, 90),
+        ]
+    )
     assert first.start + first.seconds < second.start
-    other, _ = _trim([Note(0.0, 5.0, 61, 90), Note(1.0, 0.5, 60, 90)])
+    other, _ = _trim(
+        [
+            Note(
+                0.0,
+                5.0,
+                61,
+                90,
+            ),
+            Note(1.0, 0.5, 60, 90),
+        ]
+    )
     assert other.seconds == 5.0
 
 
@@ -189,14 +272,30 @@ def test_chords_hold_only_notes_of_their_key(mode: str) -> None:
 
 def test_a_guitarist_puts_the_root_lowest() -> None:
     chord = Key(0, "major").chord(1)
-    assert fretted(chord, 0) == [48, 52, 55, 60, 64], "C major as everyone learns it"
+    assert fretted(chord, 0) == [
+        48,
+        52,
+        55,
+        60,
+        64,
+    ], "C major as everyone learns it"
 
 
 # Oscillators and the drum machine
 
 
 def test_an_oscillator_sounds_at_its_pitch_without_aliases() -> None:
-    spectrum = np.abs(np.fft.rfft(tone("saw", 1500.0, RATE, RATE) * np.hanning(RATE)))
+    spectrum = np.abs(
+        np.fft.rfft(
+            tone(
+                "saw",
+                1500.0,
+                RATE,
+                RATE,
+            )
+            * np.hanning(RATE)
+        )
+    )
     harmonics = np.arange(1500, RATE // 2, 1500)
     near = np.zeros(spectrum.size, bool)
     for hz in harmonics:
@@ -208,7 +307,17 @@ def test_an_oscillator_sounds_at_its_pitch_without_aliases() -> None:
 def test_a_kick_falls_in_pitch() -> None:
     for seed in range(5):
         kick = make_kit(RATE, np.random.default_rng(seed))["kick"]
-        crossings = np.flatnonzero(np.diff(np.signbit(np.convolve(kick, np.ones(40) / 40, "same"))))
+        crossings = np.flatnonzero(
+            np.diff(
+                np.signbit(
+                    np.convolve(
+                        kick,
+                        np.ones(40) / 40,
+                        "same",
+                    )
+                )
+            )
+        )
         gaps = np.diff(crossings)
         assert gaps[-1] > 1.3 * gaps[0]
 
@@ -223,17 +332,36 @@ def test_hats_are_bright_and_open_ones_longer() -> None:
 
 
 def test_a_drum_hit_starts_at_its_sample() -> None:
-    out = play_drums((Note(0.5, 0.1, 36, 127),), RATE, RATE, np.random.default_rng(0))
+    out = play_drums(
+        (Note(0.5, 0.1, 36, 127),),
+        RATE,
+        RATE,
+        np.random.default_rng(0),
+    )
     assert not out[:, : RATE // 2].any()
     assert np.abs(out[:, RATE // 2 : RATE // 2 + 200]).max() > 0.05
 
 
 @pytest.mark.parametrize("name", OWN)
 def test_every_instrument_of_ones_own_sounds_and_ends(name: str) -> None:
-    pitch = {"drums": 36, "bass": 36, "fx": 72}.get(OWN[name].stem, 60)
-    part = Part(OWN[name], "lead", "", (Note(0.2, 0.4, pitch, 100),))
+    pitch = {
+        "drums": 36,
+        "bass": 36,
+        "fx": 72,
+    }.get(OWN[name].stem, 60)
+    part = Part(
+        OWN[name],
+        "lead",
+        "",
+        (Note(0.2, 0.4, pitch, 100),),
+    )
     for seed in range(3):
-        audio = play_own(part, 4 * RATE, RATE, np.random.default_rng(seed))
+        audio = play_own(
+            part,
+            4 * RATE,
+            RATE,
+            np.random.default_rng(seed),
+        )
         assert audio.shape == (2, 4 * RATE)
         assert np.isfinite(audio).all()
         assert np.abs(audio).max() > 0.02
@@ -242,7 +370,10 @@ def test_every_instrument_of_ones_own_sounds_and_ends(name: str) -> None:
 
 
 def test_the_filter_closes_and_opens() -> None:
-    hiss = np.random.default_rng(0).standard_normal((2, RATE), dtype=np.float32)
+    hiss = np.random.default_rng(0).standard_normal(
+        (2, RATE),
+        dtype=np.float32,
+    )
     cutoff = np.full(RATE, 200, np.float32)
     cutoff[RATE // 2 :] = 15000
     out = sweep_filter(hiss, cutoff, 0.0, RATE)
@@ -254,9 +385,23 @@ def test_the_filter_closes_and_opens() -> None:
 
 def parts_of(*stems: str) -> tuple[Part, ...]:
     of_stem = {instrument.stem: instrument for instrument in OWN.values()}
-    beats = tuple(Note(i / 2, 0.3, 36, 100) for i in range(8))
+    beats = tuple(
+        Note(
+            i / 2,
+            0.3,
+            36,
+            100,
+        )
+        for i in range(8)
+    )
     return tuple(
-        Part(of_stem[stem], "bass" if stem == "bass" else stem, "", beats) for stem in stems
+        Part(
+            of_stem[stem],
+            "bass" if stem == "bass" else stem,
+            "",
+            beats,
+        )
+        for stem in stems
     )
 
 
@@ -297,7 +442,15 @@ def test_one_gain_acts_on_every_stem_alike_so_that_the_sum_stays_the_mix() -> No
 @pytest.mark.parametrize("seed", range(6))
 def test_the_mix_stays_below_the_ceiling_at_every_draw(seed: int) -> None:
     made = song_of("drums", "bass", "synth", is_pumping=True)
-    played = [play_own(part, 4 * RATE, RATE, np.random.default_rng(seed)) for part in made.parts]
+    played = [
+        play_own(
+            part,
+            4 * RATE,
+            RATE,
+            np.random.default_rng(seed),
+        )
+        for part in made.parts
+    ]
     stems = mix_stems(made, played, RATE, np.random.default_rng(seed))
     assert list(stems) == ["drums", "bass", "synth"]
     assert 0.05 < np.abs(sum(stems.values())).max() <= CEILING
@@ -305,15 +458,39 @@ def test_the_mix_stays_below_the_ceiling_at_every_draw(seed: int) -> None:
 
 def test_parts_of_one_stem_are_summed() -> None:
     made = song_of("synth", "synth")
-    played = [play_own(part, 4 * RATE, RATE, np.random.default_rng(1)) for part in made.parts]
+    played = [
+        play_own(
+            part,
+            4 * RATE,
+            RATE,
+            np.random.default_rng(1),
+        )
+        for part in made.parts
+    ]
     played[0][:, 2 * RATE :] = 0
     played[1][:, : 2 * RATE] = 0
-    (audio,) = mix_stems(made, played, RATE, np.random.default_rng(0)).values()
-    assert min(np.abs(audio[:, :RATE]).max(), np.abs(audio[:, -RATE:]).max()) > 0.02
+    (audio,) = mix_stems(
+        made,
+        played,
+        RATE,
+        np.random.default_rng(0),
+    ).values()
+    assert (
+        min(
+            np.abs(audio[:, :RATE]).max(),
+            np.abs(audio[:, -RATE:]).max(),
+        )
+        > 0.02
+    )
 
 
 def test_the_kick_pushes_the_bass_down() -> None:
-    pump = mixing._pump(song_of("drums", "bass"), 2 * RATE, RATE, np.random.default_rng(0))
+    pump = mixing._pump(
+        song_of("drums", "bass"),
+        2 * RATE,
+        RATE,
+        np.random.default_rng(0),
+    )
     just_after, before_next = int(0.51 * RATE), int(0.995 * RATE)
     assert pump[just_after] < 0.75
     assert pump[before_next] > 0.95
@@ -323,11 +500,24 @@ def test_the_kick_pushes_the_bass_down() -> None:
 
 
 def test_a_soundfont_says_what_it_holds(tmp_path: Path) -> None:
-    (tmp_path / "tiny.sf2").write_bytes(soundfont_bytes((0, 0), (8, 28), (128, 25)))
-    assert read_soundfont(tmp_path / "tiny.sf2").sounds == {(0, 0), (8, 28), (128, 25)}
+    (tmp_path / "tiny.sf2").write_bytes(
+        soundfont_bytes(
+            (0, 0),
+            (8, 28),
+            (128, 25),
+        )
+    )
+    assert read_soundfont(tmp_path / "tiny.sf2").sounds == {
+        (0, 0),
+        (8, 28),
+        (128, 25),
+    }
 
 
-@pytest.mark.parametrize("content", [b"", b"RIFFxxxxWAVE", soundfont_bytes((0, 0))[:40]])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"RIFFxxxxWAVE", soundfont_bytes((0, 0))[:40]],
+)
 def test_what_is_no_soundfont_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.sf2").write_bytes(content)
     with pytest.raises(UserError, match=r"bad\.sf2: not a readable soundfont"):
@@ -362,7 +552,15 @@ def test_links_to_one_soundfont_count_once(tmp_path: Path, monkeypatch: pytest.M
 def test_a_midi_file_plays_the_notes_at_their_time(tmp_path: Path) -> None:
     guitar = next(x for x in SOUNDS["clean"] if x.bank == 8)
     write_midi(
-        Part(guitar, "lead", "", (Note(0.5, 1.0, 64, 99),), vibrato=0.3), 3.0, tmp_path / "a.mid"
+        Part(
+            guitar,
+            "lead",
+            "",
+            (Note(0.5, 1.0, 64, 99),),
+            vibrato=0.3,
+        ),
+        3.0,
+        tmp_path / "a.mid",
     )
     now = 0.0
     seen: dict[str, tuple[float, mido.Message]] = {}
@@ -379,7 +577,16 @@ def test_a_midi_file_plays_the_notes_at_their_time(tmp_path: Path) -> None:
 
 
 def test_drums_go_to_channel_ten(tmp_path: Path) -> None:
-    write_midi(Part(KITS[1], "drums", "", (Note(0.5, 0.1, 36, 99),)), 1.0, tmp_path / "a.mid")
+    write_midi(
+        Part(
+            KITS[1],
+            "drums",
+            "",
+            (Note(0.5, 0.1, 36, 99),),
+        ),
+        1.0,
+        tmp_path / "a.mid",
+    )
     assert {
         message.channel for message in mido.MidiFile(tmp_path / "a.mid") if not message.is_meta
     } == {9}
@@ -412,7 +619,15 @@ def test_a_song_is_a_folder_of_stems_that_the_bank_reads(order: Order) -> None:
 
 
 def test_a_sum_that_lossy_coding_made_too_loud_is_written_softer(tmp_path: Path) -> None:
-    noise = np.random.default_rng(0).uniform(-1, 1, (2, RATE)).astype(np.float32)
+    noise = (
+        np.random.default_rng(0)
+        .uniform(
+            -1,
+            1,
+            (2, RATE),
+        )
+        .astype(np.float32)
+    )
     song._write_stems(tmp_path, {"bass": noise * 0.6, "drums": noise * 0.4})
     bass, drums = (read_audio(tmp_path / f"{name}.ogg")[0] for name in ("bass", "drums"))
     assert 0.8 < np.abs(bass + drums).max() < 0.98
@@ -425,7 +640,10 @@ def test_the_same_order_writes_the_same_music(order: Order, tmp_path: Path) -> N
     make_song(order)
     make_song(again)
     for path in order.folder.glob("*.ogg"):
-        np.testing.assert_array_equal(read_audio(path)[0], read_audio(again.folder / path.name)[0])
+        np.testing.assert_array_equal(
+            read_audio(path)[0],
+            read_audio(again.folder / path.name)[0],
+        )
 
 
 @pytest.mark.usefixtures("tones_for_fluidsynth")
@@ -446,7 +664,13 @@ def test_songs_that_are_there_are_kept(tmp_path: Path, monkeypatch: pytest.Monke
     made: list[Order] = []
     monkeypatch.setattr(run, "check_tools", lambda: None)
     monkeypatch.setattr(run, "make_song", made.append)
-    run.synthesize(tmp_path, 3, n_valid=1, seed=3, soundfonts=[tmp_path / "big.sf2"])
+    run.synthesize(
+        tmp_path,
+        3,
+        n_valid=1,
+        seed=3,
+        soundfonts=[tmp_path / "big.sf2"],
+    )
     names = ["train/synth-3-0000", "train/synth-3-0002", "valid/synth-3-500000"]
     assert [str(x.folder.relative_to(tmp_path / "songs")) for x in made] == names
     assert len({x.seed for x in made}) == 3
@@ -469,7 +693,17 @@ def smallest_soundfont() -> Soundfont:
 @with_fluidsynth
 def test_fluidsynth_plays_a_note_when_it_should() -> None:
     part = Part(
-        next(x for x in SOUNDS["piano"] if x.program == 0), "keys", "", (Note(0.5, 0.5, 60, 110),)
+        next(x for x in SOUNDS["piano"] if x.program == 0),
+        "keys",
+        "",
+        (
+            Note(
+                0.5,
+                0.5,
+                60,
+                110,
+            ),
+        ),
     )
     audio = play_part(part, smallest_soundfont().path, 2 * RATE, RATE)
     assert audio.shape == (2, 2 * RATE)

@@ -16,7 +16,11 @@ from rtmss.datasets.check import check
 
 
 def test_a_song_becomes_stems_and_what_is_known_of_them(tmp_path: Path, song: Path) -> None:
-    assert split([song], tmp_path / "out") == (["tune"], [], [])
+    assert split([song], tmp_path / "out") == (
+        ["tune"],
+        [],
+        [],
+    )
     where = "songs/train/tune"
     assert files(tmp_path / "out") == {
         f"{where}/vocals.flac",
@@ -26,7 +30,10 @@ def test_a_song_becomes_stems_and_what_is_known_of_them(tmp_path: Path, song: Pa
     assert not (tmp_path / "out/.partial").exists()
 
 
-@pytest.mark.parametrize("stems", [("vocals", "backing"), ("drums", "bass", "vocals", "other")])
+@pytest.mark.parametrize(
+    "stems",
+    [("vocals", "backing"), ("drums", "bass", "vocals", "other")],
+)
 @pytest.mark.parametrize("loudest", [0.5, 1.0])
 def test_the_parts_add_up_to_the_song_exactly(
     tmp_path: Path, write_audio: WriteAudio, noise: Noise, stems: tuple[str, ...], loudest: float
@@ -57,7 +64,11 @@ def test_the_yaml_names_song_teacher_and_instruments(tmp_path: Path, song: Path)
     split([song], tmp_path / "out", licence="unused", about=about)
     content = described(tmp_path / "out/songs/train/tune")
     assert content["teacher"] == {"name": "halves", "version": "halves 1", "licence": "CC0-1.0"}
-    assert (content["licence"], content["artist"], content["title"]) == ("CC-BY-4.0", "Ana", "Tune")
+    assert (
+        content["licence"],
+        content["artist"],
+        content["title"],
+    ) == ("CC-BY-4.0", "Ana", "Tune")
     assert content["stems"] == {
         "vocals": {"library": "Ana"},
         "backing": {"instrument": "backing", "library": "Ana"},
@@ -65,9 +76,20 @@ def test_the_yaml_names_song_teacher_and_instruments(tmp_path: Path, song: Path)
 
 
 def test_what_was_split_is_read_as_takes(tmp_path: Path, song: Path) -> None:
-    split([song], tmp_path / "out", licence="CC0-1.0", about={"tune.wav": {"artist": "Ana"}})
+    split(
+        [song],
+        tmp_path / "out",
+        licence="CC0-1.0",
+        about={"tune.wav": {"artist": "Ana"}},
+    )
     tracks = {
-        (t.stem, t.label, t.source, t.song, t.licence)
+        (
+            t.stem,
+            t.label,
+            t.source,
+            t.song,
+            t.licence,
+        )
         for t in find_tracks(tmp_path / "out", "train")
     }
     assert tracks == {
@@ -89,7 +111,14 @@ def test_parts_have_the_songs_rate_length_and_channels(
     tmp_path: Path, write_audio: WriteAudio, noise: Noise, rate: int, channels: int
 ) -> None:
     slow = np.sin(2 * np.pi * 440 * np.arange(2 * rate + 1) / rate)
-    audio = (0.2 * slow + 0.001 * noise(2 * rate + 1, channels)).astype(np.float32)
+    audio = (
+        0.2 * slow
+        + 0.001
+        * noise(
+            2 * rate + 1,
+            channels,
+        )
+    ).astype(np.float32)
     source = write_audio(tmp_path / "tune.wav", audio, rate)
     split([source], tmp_path / "out")
     with AudioFile(str(tmp_path / "out/songs/train/tune/vocals.flac")) as file:
@@ -107,7 +136,11 @@ def test_a_song_that_is_there_is_kept(tmp_path: Path, song: Path) -> None:
     split([song], tmp_path / "out")
     stem = tmp_path / "out/songs/train/tune/vocals.flac"
     stem.write_bytes(b"as it was")
-    assert split([song], tmp_path / "out") == ([], ["tune"], [])
+    assert split([song], tmp_path / "out") == (
+        [],
+        ["tune"],
+        [],
+    )
     assert stem.read_bytes() == b"as it was"
 
 
@@ -129,14 +162,22 @@ def test_a_split_goes_on_where_it_was_stopped(
         split(songs, tmp_path / "out", Stopped())
     assert {path.name for path in (tmp_path / "out/songs/train").iterdir()} == {"a"}
     assert not list((tmp_path / "out/.partial").iterdir())
-    assert split(songs, tmp_path / "out") == (["b", "c"], ["a"], [])
+    assert split(songs, tmp_path / "out") == (
+        ["b", "c"],
+        ["a"],
+        [],
+    )
 
 
 def test_what_a_killed_run_left_is_no_song(tmp_path: Path, song: Path) -> None:
     left = tmp_path / "out/.partial/tune"
     left.mkdir(parents=True)
     (left / "vocals.flac").write_bytes(b"half")
-    assert split([song], tmp_path / "out") == (["tune"], [], [])
+    assert split([song], tmp_path / "out") == (
+        ["tune"],
+        [],
+        [],
+    )
     assert len(files(tmp_path / "out")) == 3
 
 
@@ -168,11 +209,20 @@ def test_names_in_any_script_are_kept(
 ) -> None:
     source = write_audio(tmp_path / "Ezer Év, 千の風.wav", noise(RATE), RATE)
     about = {source.name: {"artist": "Яна", "title": "千の風"}}
-    assert split([source], tmp_path / "out", about=about)[0] == ["Ezer Év, 千の風"]
+    assert split(
+        [source],
+        tmp_path / "out",
+        about=about,
+    )[0] == ["Ezer Év, 千の風"]
     assert {track.source for track in find_tracks(tmp_path / "out", "train")} == {"Яна"}
 
 
-def damaged(kind: str, path: Path, write_audio: WriteAudio, noise: Noise) -> None:
+def damaged(
+    kind: str,
+    path: Path,
+    write_audio: WriteAudio,
+    noise: Noise,
+) -> None:
     audio = noise(4 * RATE)
     if kind == "no audio":
         path.write_bytes(b"RIFF, said the file")
@@ -187,7 +237,13 @@ def damaged(kind: str, path: Path, write_audio: WriteAudio, noise: Noise) -> Non
         write_audio(path, np.concatenate([audio, audio]), RATE)
     elif kind == "not numbers":
         audio[0, RATE] = np.nan
-        with AudioFile(str(path), "w", RATE, 2, bit_depth=32) as file:
+        with AudioFile(
+            str(path),
+            "w",
+            RATE,
+            2,
+            bit_depth=32,
+        ) as file:
             file.write(audio)
 
 
@@ -208,7 +264,11 @@ def test_a_damaged_song_is_named_and_the_others_are_split(
 
 
 def test_a_song_stays_in_its_split(tmp_path: Path, song: Path) -> None:
-    assert split([song], tmp_path / "out", split="valid")[0] == ["tune"]
+    assert split(
+        [song],
+        tmp_path / "out",
+        split="valid",
+    )[0] == ["tune"]
     made, kept, failed = split([song], tmp_path / "out", split="train")
     assert not made
     assert not kept

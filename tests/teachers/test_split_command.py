@@ -44,7 +44,13 @@ def test_a_table_is_read_by_file_name(tmp_path: Path) -> None:
     table.write_text(
         "path,artist,year,licence\nmixes/train/é.ogg,Ana,1999,CC0-1.0\n", encoding="utf-8"
     )
-    assert read_about(table) == {"é.ogg": {"artist": "Ana", "licence": "CC0-1.0", "title": ""}}
+    assert read_about(table) == {
+        "é.ogg": {
+            "artist": "Ana",
+            "licence": "CC0-1.0",
+            "title": "",
+        }
+    }
 
 
 @pytest.mark.parametrize(
@@ -72,7 +78,13 @@ def test_memory_is_flat(tmp_path: Path, write_audio: WriteAudio, noise: Noise) -
     """Ten minutes at 44.1 kHz are 212 MB of floats, and with one part twice as many."""
     minute = noise(60 * 44100, 2)
     source = tmp_path / "long.wav"
-    with AudioFile(str(source), "w", 44100, 2, bit_depth=16) as file:
+    with AudioFile(
+        str(source),
+        "w",
+        44100,
+        2,
+        bit_depth=16,
+    ) as file:
         for _ in range(10):
             file.write(minute)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -138,7 +150,11 @@ SIX = ("drums", "bass", "vocals", "guitar", "piano", "other")
     ("stems", "rest", "known"),
     [
         (("vocals", "backing"), "backing", {"vocals"}),
-        (("drums", "bass", "vocals", "other"), "other", {"drums", "bass", "vocals"}),
+        (
+            ("drums", "bass", "vocals", "other"),
+            "other",
+            {"drums", "bass", "vocals"},
+        ),
         (SIX, "other_of_six", {"drums", "bass", "vocals", "guitar", "piano"}),
     ],
 )
@@ -161,12 +177,27 @@ def test_no_one_is_taught_what_a_teacher_does_not_tell_apart(
         data,
         teacher,
     )
-    for seed, label in enumerate(("violin", "organ", "electric_guitar", "piano", "drums", "bass")):
+    for seed, label in enumerate(
+        (
+            "violin",
+            "organ",
+            "electric_guitar",
+            "piano",
+            "drums",
+            "bass",
+        )
+    ):
         write_audio(
             data / f"performances/train/{label}/ana__1.wav", noise(3 * RATE, 1, 9 + seed), RATE
         )
     bank = load_bank(data, "train", tmp_path / "cache", RATE)
-    points = [np.eye(32, dtype=np.float32)[[number] * 3] for number in range(len(bank.tracks))]
+    points = [
+        np.eye(
+            32,
+            dtype=np.float32,
+        )[[number] * 3]
+        for number in range(len(bank.tracks))
+    ]
     chances = {
         "seconds": 1.0,
         "absent": 0.5,

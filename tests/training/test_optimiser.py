@@ -70,7 +70,11 @@ def test_a_matrix_steps_along_its_gradients_orthogonal_factor(model: SeparatorMo
     optimiser.set_rate(1e-2)
     optimiser.step(torch.tensor(1.0))
     moved = before - weight.detach()
-    likeness = torch.cosine_similarity(moved.flatten(), (left @ right).flatten(), dim=0)
+    likeness = torch.cosine_similarity(
+        moved.flatten(),
+        (left @ right).flatten(),
+        dim=0,
+    )
     assert likeness > 0.9
     # Of the size of Adam's: 0.2 of the rate.
     assert float(moved.square().mean().sqrt()) == pytest.approx(0.2e-2, rel=0.3)
@@ -98,4 +102,11 @@ def test_recurrent_layers_have_a_rate_of_their_own(model: SeparatorModel) -> Non
     optimiser.set_rate(1e-2)
     optimiser.step(torch.tensor(1.0))
     assert len(before) == 2
-    assert all(torch.equal(weight, old) for weight, old in zip(weights, before, strict=True))
+    assert all(
+        torch.equal(weight, old)
+        for weight, old in zip(
+            weights,
+            before,
+            strict=True,
+        )
+    )

@@ -67,14 +67,25 @@ def progress(tmp_path: Path) -> Progress:
 
 
 @pytest.fixture
-def embeddings(tiny: SeparatorModel, band: Bank) -> list[NDArray[np.float32]]:
+def embeddings(
+    tiny: SeparatorModel,
+    band: Bank,
+) -> list[NDArray[np.float32]]:
     return embed_bank(tiny.clip_encoder, band)
 
 
 @pytest.fixture
-def episode(band: Bank, embeddings: list[NDArray[np.float32]], recipe: Recipe) -> Episode:
+def episode(
+    band: Bank,
+    embeddings: list[NDArray[np.float32]],
+    recipe: Recipe,
+) -> Episode:
     plans = Episodes(band, embeddings, recipe)
-    return Mixdown(band, plans.n_samples, torch.device("cpu"))(plans[0])
+    return Mixdown(
+        band,
+        plans.n_samples,
+        torch.device("cpu"),
+    )(plans[0])
 
 
 @dataclass(frozen=True)
@@ -99,7 +110,11 @@ def runs(
 
     def start(**changes: object) -> Trainer:
         loop = recipe.loop.model_copy(update=changes)
-        return Trainer(copy.deepcopy(tiny), recipe.model_copy(update={"loop": loop}), tmp_path)
+        return Trainer(
+            copy.deepcopy(tiny),
+            recipe.model_copy(update={"loop": loop}),
+            tmp_path,
+        )
 
     return Runs(start, band, embeddings, progress)
 
@@ -118,15 +133,36 @@ def test_the_loss_masks_what_the_stream_masks(tiny: SeparatorModel, episode: Epi
     state = tiny.init_state(2, 2)
     condition = tiny.condition_head(episode.positive, episode.negative)
     streamed, _ = tiny(episode.mixture, condition, state)
-    frames, _ = analyze(episode.mixture, state.past, tiny.analysis, tiny.config.stft)
-    features, _ = tiny.unet.encode(compress(frames[..., 1:], 0.4), state.encoder)
+    frames, _ = analyze(
+        episode.mixture,
+        state.past,
+        tiny.analysis,
+        tiny.config.stft,
+    )
+    features, _ = tiny.unet.encode(
+        compress(frames[..., 1:], 0.4),
+        state.encoder,
+    )
     masks, _ = tiny.unet.decode(features, condition, state.targets.decoder)
     planes = to_planes(frames[..., 1:])
     masked, *_ = masked_errors(
-        masks, planes, torch.zeros_like(masks).reshape(4, 2, 2, *masks.shape[3:])
+        masks,
+        planes,
+        torch.zeros_like(masks).reshape(
+            4,
+            2,
+            2,
+            *masks.shape[3:],
+        ),
     )
     assert streamed.abs().max() > 0.01
-    assert (tiny.synthesize(masked, state.targets.overlap)[0] - streamed).abs().max() < 1e-5
+    assert (
+        tiny.synthesize(
+            masked,
+            state.targets.overlap,
+        )[0]
+        - streamed
+    ).abs().max() < 1e-5
 
 
 @pytest.mark.parametrize("look_ahead", [0, 3])
@@ -134,7 +170,12 @@ def test_the_waveform_error_is_aligned(look_ahead: int) -> None:
     open_model = make_open(look_ahead)
     torch.manual_seed(0)
     mixture = 0.1 * torch.randn(2, 2, 40 * 512)
-    episode = Episode(mixture, mixture[:, None] * 1.1, torch.rand(2, 1, 16), torch.zeros(2, 1, 16))
+    episode = Episode(
+        mixture,
+        mixture[:, None] * 1.1,
+        torch.rand(2, 1, 16),
+        torch.zeros(2, 1, 16),
+    )
     passes = Passes.of(open_model, compiled=False)
     crop = Crop.of(episode, open_model)
     for is_cold in (False, True):
@@ -153,7 +194,12 @@ def test_the_loss_of_a_network_that_looks_ahead_is_that_of_the_frames_it_masks()
     torch.manual_seed(0)
     mixture = 0.1 * torch.randn(2, 2, 40 * 512)
     mixture[..., 20 * 512 :] *= 8  # frames that were compared with others would differ by far
-    episode = Episode(mixture, mixture[:, None] * 1.1, torch.rand(2, 1, 16), torch.zeros(2, 1, 16))
+    episode = Episode(
+        mixture,
+        mixture[:, None] * 1.1,
+        torch.rand(2, 1, 16),
+        torch.zeros(2, 1, 16),
+    )
     passes, crop = Passes.of(open_model, compiled=False), Crop.of(episode, open_model)
     assert open_model.config.unet.n_ahead == 7
     memory = Memory.empty(open_model, 2, 1)
@@ -176,7 +222,14 @@ def test_two_steps_move_the_unet_and_leave_the_clip_encoder_alone(
     trainer = runs.start()
     runs.run(trainer)
     before, after = tiny.state_dict(), trainer.model.state_dict()
-    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    moved = {
+        name
+        for name in before
+        if not torch.equal(
+            before[name],
+            after[name],
+        )
+    }
     assert trainer.step == 2
     assert {"unet.film.weight", "unet.merge.weights.0", "condition_head.project.weight"} <= moved
     assert not any(name.startswith("clip_encoder") for name in moved)
@@ -195,13 +248,22 @@ def test_a_gradient_that_is_no_number_changes_nothing(
     runs.run(trainer)
     assert trainer.step == 2
     after = dict(trainer.model.named_parameters())
-    assert all(torch.equal(value, after[name]) for name, value in tiny.named_parameters())
+    assert all(
+        torch.equal(
+            value,
+            after[name],
+        )
+        for name, value in tiny.named_parameters()
+    )
 
 
 def test_a_run_writes_averaged_weights_and_a_log(tmp_path: Path, runs: Runs) -> None:
     average = runs.run(runs.start())
     saved, _ = load_model(tmp_path / "weights.safetensors")
-    assert torch.allclose(saved.unet.film.bias, average.unet.film.bias)
+    assert torch.allclose(
+        saved.unet.film.bias,
+        average.unet.film.bias,
+    )
     rows = [json.loads(line) for line in runs.progress.log.read_text().splitlines()]
     assert rows[-1]["step"] == 2
     assert {"loss", "db", "audio_seconds_per_second"} <= rows[-1].keys()
@@ -214,7 +276,13 @@ def test_a_run_draws_curves_for_tensorboard(runs: Runs) -> None:
     row = json.loads(runs.progress.log.read_text().splitlines()[-1])
     for name in ("loss", "db"):
         (drawn,) = events.Scalars(f"log/{name}")
-        assert (drawn.step, drawn.value) == (2, pytest.approx(row[name], abs=1e-4))
+        assert (drawn.step, drawn.value) == (
+            2,
+            pytest.approx(
+                row[name],
+                abs=1e-4,
+            ),
+        )
 
 
 def test_without_tensorboard_a_run_goes_without_curves(
@@ -234,12 +302,22 @@ def test_a_resumed_run_stands_where_the_first_one_stopped(runs: Runs, optimiser:
     second.resume()
     assert second.step == 2
     for a, b in ((first.model, second.model), (first.average, second.average)):
-        pairs = zip(a.state_dict().values(), b.state_dict().values(), strict=True)
+        pairs = zip(
+            a.state_dict().values(),
+            b.state_dict().values(),
+            strict=True,
+        )
         assert all(torch.equal(x, y) for x, y in pairs)
     one, other = first.optimiser.state(), second.optimiser.state()
     assert one.keys() == other.keys()
     assert len(one) > len(first.trained)
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert all(
+        torch.equal(
+            one[name],
+            other[name],
+        )
+        for name in one
+    )
 
 
 def _train(
@@ -282,7 +360,13 @@ def _train(
 def _processes(n: int, *arguments: object) -> list[int | None]:
     """Exit codes of `_train` in so many processes at once."""
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_train, args=(rank, *arguments)) for rank in range(n)]
+    processes = [
+        context.Process(
+            target=_train,
+            args=(rank, *arguments),
+        )
+        for rank in range(n)
+    ]
     for process in processes:
         process.start()
     for process in processes:
@@ -293,7 +377,13 @@ def _processes(n: int, *arguments: object) -> list[int | None]:
 def _curve(folder: Path) -> list[dict[str, float]]:
     """Loss and dB of every step; of steps taken twice, the later ones."""
     rows = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    steps = {row["step"]: {"loss": row["loss"], "db": row["db"]} for row in rows}
+    steps = {
+        row["step"]: {
+            "loss": row["loss"],
+            "db": row["db"],
+        }
+        for row in rows
+    }
     return [steps[step] for step in sorted(steps)]
 
 
@@ -301,7 +391,12 @@ def _windowed(recipe: Recipe, **changes: object) -> Recipe:
     """Eight steps on crops of two windows that come back, two crops on end, with a checkpoint after
     every stream.
     """
-    loop: dict[str, object] = {"n_steps": 8, "batch": 2, "windows": 2, "crops_per_stream": 2}
+    loop: dict[str, object] = {
+        "n_steps": 8,
+        "batch": 2,
+        "windows": 2,
+        "crops_per_stream": 2,
+    }
     loop |= {"first_batches": 2, "fresh": 0.5, "cold_share": 0.5}
     changed = LoopRecipe.model_validate(
         loop | {"warmup_steps": 1, "checkpoint_minutes": 0} | changes
@@ -317,7 +412,15 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     _train(0, tiny, band, recipe, whole, 0, 0)
     # In a step in the middle of a stream: the checkpoint is of the step before it.
-    assert _processes(1, tiny, band, recipe, broken, 6, 0) == [-signal.SIGKILL]
+    assert _processes(
+        1,
+        tiny,
+        band,
+        recipe,
+        broken,
+        6,
+        0,
+    ) == [-signal.SIGKILL]
     assert len(_curve(broken)) == 5
     _train(0, tiny, band, recipe, broken, 0, 0)
     assert _curve(broken) == _curve(whole)
@@ -343,7 +446,15 @@ def test_a_compiled_run_has_the_curve_of_an_eager_one(
     counters.clear()
     for is_compiled in (False, True):
         changed = recipe.model_copy(update={"compile": is_compiled})
-        _train(0, tiny, band, changed, tmp_path / str(is_compiled), 0, 0)
+        _train(
+            0,
+            tiny,
+            band,
+            changed,
+            tmp_path / str(is_compiled),
+            0,
+            0,
+        )
         assert bool(counters["stats"]["unique_graphs"]) == is_compiled
     eager, compiled = _curve(tmp_path / "False"), _curve(tmp_path / "True")
     assert len(eager) == len(compiled) == 2
@@ -403,9 +514,29 @@ def test_two_processes_are_one_that_accumulates_two_batches(
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    assert _processes(2, tiny, band, _windowed(recipe), tmp_path / "two", 0, port) == [0, 0]
-    _train(0, tiny, band, _windowed(recipe, accumulate=2), tmp_path / "one", 0, 0)
-    for two, one in zip(_curve(tmp_path / "two"), _curve(tmp_path / "one"), strict=True):
+    assert _processes(
+        2,
+        tiny,
+        band,
+        _windowed(recipe),
+        tmp_path / "two",
+        0,
+        port,
+    ) == [0, 0]
+    _train(
+        0,
+        tiny,
+        band,
+        _windowed(recipe, accumulate=2),
+        tmp_path / "one",
+        0,
+        0,
+    )
+    for two, one in zip(
+        _curve(tmp_path / "two"),
+        _curve(tmp_path / "one"),
+        strict=True,
+    ):
         assert two == pytest.approx(one, abs=2e-3)
     models = [
         load_model(tmp_path / name / "weights.safetensors")[0].state_dict()
@@ -418,12 +549,31 @@ def test_two_processes_are_one_that_accumulates_two_batches(
         assert (models[0][name] - models[1][name]).abs().max() <= 0.02 * moved + 1e-6, name
 
 
-def _torchrun(recipe: Path, data: Path, folder: Path) -> subprocess.Popen[str]:
+def _torchrun(
+    recipe: Path,
+    data: Path,
+    folder: Path,
+) -> subprocess.Popen[str]:
     """`rtmss train` in two processes that are started again when one is lost."""
     line = "-m torch.distributed.run --standalone --nproc-per-node 2 --max-restarts 3 -m rtmss"
-    train = ["train", str(recipe), "--data", str(data), "--output", str(folder), "--device", "cpu"]
+    train = [
+        "train",
+        str(recipe),
+        "--data",
+        str(data),
+        "--output",
+        str(folder),
+        "--device",
+        "cpu",
+    ]
     return subprocess.Popen(
-        [sys.executable, *line.split(), *train], stdout=subprocess.PIPE, text=True
+        [
+            sys.executable,
+            *line.split(),
+            *train,
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -456,7 +606,12 @@ def test_a_run_of_two_processes_that_loses_one_goes_on_from_its_checkpoint(
     said, _ = agent.communicate(timeout=600)
     assert agent.returncode == 0
     assert re.findall(r"Going on at step (\d+)", said), "only what came after it is lost"
-    train(tmp_path / "one.yaml", [band_folder], tmp_path / "one", Console(quiet=True))
+    train(
+        tmp_path / "one.yaml",
+        [band_folder],
+        tmp_path / "one",
+        Console(quiet=True),
+    )
     one, two = (
         load_model(tmp_path / name / "weights.safetensors")[0].state_dict()
         for name in ("one", "two")
@@ -473,7 +628,11 @@ def test_segments_come_with_their_instrument_and_player(band: Bank, recipe: Reci
     audio, labels, sources, families = next(iter(batches))
     assert audio.shape == (3, 8000)
     assert (audio.abs().amax(1) > 1e-3).all()
-    for label, source in zip(labels.tolist(), sources.tolist(), strict=True):
+    for label, source in zip(
+        labels.tolist(),
+        sources.tolist(),
+        strict=True,
+    ):
         pairs = {(track.label, track.source) for track in band.tracks}
         assert batches.sources[source][::-1] in pairs
         assert batches.sources[source][1] == batches.labels[label]
@@ -492,7 +651,10 @@ def test_classification_trains_the_clip_encoder(
     assert json.loads(progress.log.read_text().splitlines()[-1]).keys() >= {"label", "source"}
 
 
-def test_every_take_is_embedded(band: Bank, embeddings: list[NDArray[np.float32]]) -> None:
+def test_every_take_is_embedded(
+    band: Bank,
+    embeddings: list[NDArray[np.float32]],
+) -> None:
     assert len(embeddings) == len(band.tracks)
     for rows in embeddings:
         assert rows.shape[1] == 16
@@ -500,7 +662,14 @@ def test_every_take_is_embedded(band: Bank, embeddings: list[NDArray[np.float32]
 
 
 def test_a_long_take_gives_no_more_embeddings_than_asked(tiny: SeparatorModel, band: Bank) -> None:
-    assert {len(rows) for rows in embed_bank(tiny.clip_encoder, band, max_segments=2)} == {2}
+    assert {
+        len(rows)
+        for rows in embed_bank(
+            tiny.clip_encoder,
+            band,
+            max_segments=2,
+        )
+    } == {2}
 
 
 @pytest.mark.slow
@@ -510,12 +679,23 @@ def test_a_run_from_a_recipe_gives_weights_that_load(
     recipe_file = tmp_path / "recipe.yaml"
     recipe_file.write_text(recipe.model_dump_json())  # JSON is YAML
     assert read_yaml(recipe_file, Recipe) == recipe
-    weights = train(recipe_file, [band_folder], tmp_path / "runs" / "one", Console(quiet=True))
+    weights = train(
+        recipe_file,
+        [band_folder],
+        tmp_path / "runs" / "one",
+        Console(quiet=True),
+    )
     model, _ = load_model(weights)
     assert model.config == recipe.model
     # A second call finds everything done.
     assert (
-        train(recipe_file, [band_folder], tmp_path / "runs" / "one", Console(quiet=True)) == weights
+        train(
+            recipe_file,
+            [band_folder],
+            tmp_path / "runs" / "one",
+            Console(quiet=True),
+        )
+        == weights
     )
 
 
@@ -556,10 +736,18 @@ def test_a_run_is_not_gone_on_with_other_data(
     with pytest.raises(
         ConfigError, match="made for 11 tracks, not 22; other data needs another --output"
     ):
-        train(recipe_file, [band_folder, band_folder], tmp_path / "run", Console(quiet=True))
+        train(
+            recipe_file,
+            [band_folder, band_folder],
+            tmp_path / "run",
+            Console(quiet=True),
+        )
 
 
-@pytest.mark.parametrize(("capability", "is_half"), [("AVX2", False), ("AVX512", True)])
+@pytest.mark.parametrize(
+    ("capability", "is_half"),
+    [("AVX2", False), ("AVX512", True)],
+)
 def test_training_is_in_half_precision_where_the_processor_is_fast_at_it(
     monkeypatch: pytest.MonkeyPatch, capability: str, is_half: bool
 ) -> None:
@@ -576,7 +764,10 @@ def test_a_share_above_one_is_refused() -> None:
 
 
 def test_a_window_shorter_than_what_is_looked_ahead_is_refused() -> None:
-    content = {"model": {"unet": {"look_ahead": 30}}, "loop": {"windows": 4, "n_steps": 4}}
+    content = {
+        "model": {"unet": {"look_ahead": 30}},
+        "loop": {"windows": 4, "n_steps": 4},
+    }
     with pytest.raises(
         ValidationError, match=r"a window of 22016 samples is not longer than .* delay, 23040"
     ):

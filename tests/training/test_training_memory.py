@@ -29,10 +29,20 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be told")
+@pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc",
+    reason="only the GNU C library can be told",
+)
 def test_buffers_that_come_again_need_few_new_pages() -> None:
     def faults(*arguments: str) -> int:
         command = [sys.executable, "-c", PROGRAM, *arguments]
-        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        return int(
+            subprocess.run(
+                command,
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+        )
 
     assert faults("keep") < faults() / 3

@@ -36,7 +36,11 @@ class Comparison(Config):
     other_ms: Number
 
     @classmethod
-    def find(cls, graph: Path, situation: dict[str, str]) -> Self | None:
+    def find(
+        cls,
+        graph: Path,
+        situation: dict[str, str],
+    ) -> Self | None:
         """That of a network in this situation, or None."""
         try:
             text = read_text(_path(graph), MAX_BYTES)
@@ -54,7 +58,11 @@ class Comparison(Config):
             partial.write_text(content, encoding="utf-8")
 
 
-def situation(model: SeparatorModel, model_id: str, graph: Path) -> dict[str, str]:
+def situation(
+    model: SeparatorModel,
+    model_id: str,
+    graph: Path,
+) -> dict[str, str]:
     """All that a comparison depends on.
 
     Raises:

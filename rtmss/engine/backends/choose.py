@@ -127,7 +127,11 @@ def _trial(
             "and it is made again"
         )
     today = datetime.datetime.now().astimezone().date()
-    Comparison(situation=now, date=today, **measured._asdict()).save(graph)
+    Comparison(
+        situation=now,
+        date=today,
+        **measured._asdict(),
+    ).save(graph)
     return measured, None
 
 
@@ -144,7 +148,12 @@ class BackendTimes(NamedTuple):
 def compare(model: SeparatorModel, other: Backend) -> BackendTimes:
     """Step eager torch and another backend by turns, with one target and noise."""
     backends = (TorchBackend(model), other)
-    vector = np.linspace(0, 1, model.config.unet.n_condition, dtype=np.float32)
+    vector = np.linspace(
+        0,
+        1,
+        model.config.unet.n_condition,
+        dtype=np.float32,
+    )
     stem = Stem("noise", Condition.bare("noise", vector))
     for backend in backends:
         backend.reset()
@@ -155,7 +164,14 @@ def compare(model: SeparatorModel, other: Backend) -> BackendTimes:
     torch.set_num_threads(1)
     try:
         for number, row in enumerate(seconds):
-            block = 0.2 * rng.standard_normal((N_CHANNELS, hop), np.float32) * (number >= N_SILENT)
+            block = (
+                0.2
+                * rng.standard_normal(
+                    (N_CHANNELS, hop),
+                    np.float32,
+                )
+                * (number >= N_SILENT)
+            )
             outputs = []
             for i, backend in enumerate(backends):
                 started = time.perf_counter()
@@ -164,7 +180,10 @@ def compare(model: SeparatorModel, other: Backend) -> BackendTimes:
             differences.append(np.abs(outputs[0] - outputs[1]).max())
     finally:
         torch.set_num_threads(n_threads)
-    return BackendTimes(float(np.max(differences)), *(1000 * seconds[N_SILENT:].min(axis=0)))
+    return BackendTimes(
+        float(np.max(differences)),
+        *(1000 * seconds[N_SILENT:].min(axis=0)),
+    )
 
 
 def graph_path(folder: Path, model: SeparatorModel, model_id: str) -> Path:

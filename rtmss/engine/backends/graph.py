@@ -74,7 +74,13 @@ class HopGraph(nn.Module):
                 "conditions": conditions,
                 **state,
             }
-        planes = torch.zeros(1, 2, N_CHANNELS, 1, config.stft.n_bins - 1)
+        planes = torch.zeros(
+            1,
+            2,
+            N_CHANNELS,
+            1,
+            config.stft.n_bins - 1,
+        )
         return {"planes": planes, "modulation": unet.modulate(conditions), **state}
 
     @property
@@ -86,14 +92,28 @@ class HopGraph(nn.Module):
     def _outside(self) -> tuple[str, ...]:
         return (MASKS,) if self.standalone else (MASKS, "past")
 
-    def forward(self, heard: Tensor, control: Tensor, *leaves: Tensor) -> tuple[Tensor, ...]:
+    def forward(
+        self,
+        heard: Tensor,
+        control: Tensor,
+        *leaves: Tensor,
+    ) -> tuple[Tensor, ...]:
         """(B, C, hop_length) samples or (B, 2, C, 1, F) planes -> (B, N, C, hop_length), then the
         next state.
         """
         names = [name for name in self.example if name not in self._outside]
         state = like_tree(
             self.model.init_state(1, 2),
-            (self.example | dict(zip(names, leaves, strict=True))).values(),
+            (
+                self.example
+                | dict(
+                    zip(
+                        names,
+                        leaves,
+                        strict=True,
+                    )
+                )
+            ).values(),
         )
         net, hop = self.model.unet, self.model.config.stft.hop_length
         past, planes, modulation = state.past, heard, control
@@ -104,13 +124,25 @@ class HopGraph(nn.Module):
                 self.analyze(samples)[..., None, :],
                 net.modulate(control),
             )
-        features, encoder = net.encode(_compress(planes, net.config.compression), state.encoder)
+        features, encoder = net.encode(
+            _compress(planes, net.config.compression),
+            state.encoder,
+        )
         masks, decoder = net.decode_modulated(features, modulation, state.targets.decoder)
         masks = bound_masks(masks)
         block = self.synthesize(apply_masks(masks, planes)[..., 0, :].transpose(2, 3))
-        total = block + nn.functional.pad(state.targets.overlap, (0, hop))
+        total = block + nn.functional.pad(
+            state.targets.overlap,
+            (0, hop),
+        )
         then = SeparatorState(
-            past, encoder, TargetState(decoder, total[..., hop:], masks[..., 0, :])
+            past,
+            encoder,
+            TargetState(
+                decoder,
+                total[..., hop:],
+                masks[..., 0, :],
+            ),
         )
         kept = [leaf for name, leaf in named_leaves(then).items() if name in (*names, MASKS)]
         return total[..., :hop], *kept
@@ -140,20 +172,37 @@ class Analysis(nn.Module):
         self.register_buffer("first", _parts(_waves(rows, rows, rows), 0))
         self.register_buffer("twiddle", _parts(_waves(rows, columns, config.n_fft)))
         wave = _waves(columns, columns // 2 + 1, columns)
-        self.register_buffer("second", torch.cat([_parts(wave, 1), _parts(1j * wave, 1)], dim=0))
+        self.register_buffer(
+            "second",
+            torch.cat(
+                [_parts(wave, 1), _parts(1j * wave, 1)],
+                dim=0,
+            ),
+        )
 
     def forward(self, samples: Tensor) -> Tensor:
         """(B, C, n_fft) -> (B, 2, C, F) real and imaginary parts."""
         rows, columns = self.sizes
-        re, im = (self.first @ torch.unflatten(samples * self.window, -1, self.sizes)).chunk(
-            2, dim=-2
-        )
+        re, im = (
+            self.first
+            @ torch.unflatten(
+                samples * self.window,
+                -1,
+                self.sizes,
+            )
+        ).chunk(2, dim=-2)
         turn_re, turn_im = self.twiddle
-        turned = torch.cat([re * turn_re - im * turn_im, re * turn_im + im * turn_re], dim=-1)
+        turned = torch.cat(
+            [re * turn_re - im * turn_im, re * turn_im + im * turn_re],
+            dim=-1,
+        )
         spectrum = torch.unflatten(
             turned @ self.second, -1, (2, columns // 2 + 1)
         )  # (B, C, rows, 2, columns / 2 + 1)
-        return torch.flatten(spectrum.permute(0, 3, 1, 4, 2), -2)[..., 1 : rows * columns // 2 + 1]
+        return torch.flatten(
+            spectrum.permute(0, 3, 1, 4, 2),
+            -2,
+        )[..., 1 : rows * columns // 2 + 1]
 
 
 class Synthesis(nn.Module):
@@ -174,34 +223,70 @@ class Synthesis(nn.Module):
         # there.
         weight[-1] = 1.0
         wave = wave * weight / config.n_fft
-        self.register_buffer("first", torch.cat([_parts(wave, 1), _parts(1j * wave, 1)], dim=0))
-        self.register_buffer("twiddle", _parts(_waves(rows, columns, config.n_fft).conj()))
+        self.register_buffer(
+            "first",
+            torch.cat(
+                [_parts(wave, 1), _parts(1j * wave, 1)],
+                dim=0,
+            ),
+        )
+        self.register_buffer(
+            "twiddle",
+            _parts(_waves(rows, columns, config.n_fft).conj()),
+        )
         wave = _waves(rows, rows, rows).conj()[(config.n_fft - config.n_synthesis) // columns :]
-        self.register_buffer("second", torch.cat([wave.real, -wave.imag], dim=1).float())
+        self.register_buffer(
+            "second",
+            torch.cat(
+                [wave.real, -wave.imag],
+                dim=1,
+            ).float(),
+        )
 
     def forward(self, planes: Tensor) -> Tensor:
         """(..., 2, F) -> (..., n_synthesis)."""
         rows, columns = self.sizes
         padded = torch.unflatten(
-            nn.functional.pad(planes, (1, rows - 1)), -1, (columns // 2 + 1, rows)
+            nn.functional.pad(
+                planes,
+                (1, rows - 1),
+            ),
+            -1,
+            (columns // 2 + 1, rows),
         )
         re, im = (padded.movedim(-1, -3).flatten(-2) @ self.first).chunk(
             2, dim=-1
         )  # (..., rows, columns)
         turn_re, turn_im = self.twiddle
-        turned = torch.cat([re * turn_re - im * turn_im, re * turn_im + im * turn_re], dim=-2)
+        turned = torch.cat(
+            [re * turn_re - im * turn_im, re * turn_im + im * turn_re],
+            dim=-2,
+        )
         return (self.second @ turned).flatten(-2)[..., -len(self.window) :] * self.window
 
 
 def factors(n: int) -> tuple[int, int]:
     """The split of an even n into two factors, the second even, that makes the least work."""
-    rows = max(r for r in range(1, math.isqrt(n) + 1) if n % (2 * r) == 0)
+    rows = max(
+        r
+        for r in range(
+            1,
+            math.isqrt(n) + 1,
+        )
+        if n % (2 * r) == 0
+    )
     return rows, n // rows
 
 
 def _waves(n: int, m: int, period: int) -> Tensor:
     """(n, m) complex: exp(-2 pi i * row * column / period)."""
-    turns = torch.outer(torch.arange(n), torch.arange(m)) % period
+    turns = (
+        torch.outer(
+            torch.arange(n),
+            torch.arange(m),
+        )
+        % period
+    )
     return torch.exp(-2j * math.pi / period * turns.double())
 
 
@@ -267,7 +352,14 @@ def export_graph(
             f"to export the network, torch needs more: pip install {' '.join(missing)}"
         )
     graph = HopGraph(model, standalone=standalone).eval()
-    inputs, n_targets = graph.inputs, torch.export.Dim("n_targets", min=1, max=64)
+    inputs, n_targets = (
+        graph.inputs,
+        torch.export.Dim(
+            "n_targets",
+            min=1,
+            max=64,
+        ),
+    )
     per_target = {
         "conditions",
         "modulation",

@@ -37,7 +37,12 @@ class OnnxBackend:
 
     name = "onnx"
 
-    def __init__(self, model: SeparatorModel, graph: Path, trace: Path | None = None) -> None:
+    def __init__(
+        self,
+        model: SeparatorModel,
+        graph: Path,
+        trace: Path | None = None,
+    ) -> None:
         """Load a graph.
 
         Args:
@@ -52,11 +57,20 @@ class OnnxBackend:
         self.model = model
         self._session = _load(graph, trace)
         start, stft = model.init_state(1, 1), model.config.stft
-        self._latest: Audio = np.zeros((N_CHANNELS, stft.n_fft), np.float32)
+        self._latest: Audio = np.zeros(
+            (N_CHANNELS, stft.n_fft),
+            np.float32,
+        )
         """The latest samples."""
         self._frame = torch.zeros(N_CHANNELS, stft.n_fft)
         self._encoders = (start.encoder, map_tree(torch.zeros_like, start.encoder))
-        self._planes = torch.zeros(1, 2, N_CHANNELS, 1, stft.n_bins - 1)
+        self._planes = torch.zeros(
+            1,
+            2,
+            N_CHANNELS,
+            1,
+            stft.n_bins - 1,
+        )
         self._now = 0
         """Which of the two sets of state the next step reads."""
         self._all_slots: dict[int, _Slots] = {}
@@ -70,12 +84,24 @@ class OnnxBackend:
         """Forget the input so far; no stems."""
         self._latest[:] = 0
         map_tree(Tensor.zero_, self._encoders[self._now])
-        self._load_targets(self.model.init_targets(1, 0), conditions_of((), self.model))
+        self._load_targets(
+            self.model.init_targets(1, 0),
+            conditions_of((), self.model),
+        )
 
-    def arrange(self, order: Sequence[int | None], stems: Sequence[Stem]) -> None:
+    def arrange(
+        self,
+        order: Sequence[int | None],
+        stems: Sequence[Stem],
+    ) -> None:
         """Follow a change of stems: `order` has for every new one its old slot, or None."""
         self._load_targets(
-            rearrange(order, self._targets, self.model), conditions_of(stems, self.model)
+            rearrange(
+                order,
+                self._targets,
+                self.model,
+            ),
+            conditions_of(stems, self.model),
         )
 
     def tail(self, slot: int) -> Audio:
@@ -86,7 +112,10 @@ class OnnxBackend:
         """(C, T * hop_length) new samples -> (N, C, T * hop_length) targets."""
         hop = self.model.config.stft.hop_length
         latest = self._slots.output.numpy()[0, : self._n]
-        output = np.empty((self._n, *block.shape), np.float32)
+        output = np.empty(
+            (self._n, *block.shape),
+            np.float32,
+        )
         for start in range(0, block.shape[-1], hop):
             self._analyze(block[:, start : start + hop])
             self._session.run_with_iobinding(self._slots.bindings[self._now])
@@ -100,7 +129,10 @@ class OnnxBackend:
         state = SeparatorState(past, self._encoders[self._now], self._targets)
         with torch.inference_mode():
             held = self.model.hold(torch.from_numpy(block)[None], state)
-        return np.asarray(held[0, : self._n].numpy(), np.float32)
+        return np.asarray(
+            held[0, : self._n].numpy(),
+            np.float32,
+        )
 
     def end_trace(self) -> Path:
         """The file with what every operator of every step took, in the runtime's own format; no
@@ -123,7 +155,11 @@ class OnnxBackend:
         n = hop.shape[-1]
         self._latest[:, :-n] = self._latest[:, n:]
         self._latest[:, -n:] = hop
-        np.multiply(self._latest, self.model.analysis.numpy(), out=self._frame.numpy())
+        np.multiply(
+            self._latest,
+            self.model.analysis.numpy(),
+            out=self._frame.numpy(),
+        )
         frames = torch.fft.rfft(self._frame).numpy()
         re, im = self._planes.numpy()[0, :, :, 0]
         re[:], im[:] = frames.real[:, 1:], frames.imag[:, 1:]
@@ -143,7 +179,13 @@ class OnnxBackend:
 
     def _slots_for(self, n: int) -> _Slots:
         if n not in self._all_slots:
-            self._all_slots[n] = _Slots(self._session, self.model, n, self._planes, self._encoders)
+            self._all_slots[n] = _Slots(
+                self._session,
+                self.model,
+                n,
+                self._planes,
+                self._encoders,
+            )
         return self._all_slots[n]
 
 
@@ -161,7 +203,13 @@ class _Slots:
         encoders: tuple[EncoderState, EncoderState],
     ) -> None:
         hop, unet = model.config.stft.hop_length, model.unet
-        self.modulation = unet.modulate(torch.zeros(1, n, unet.config.n_condition)).detach()
+        self.modulation = unet.modulate(
+            torch.zeros(
+                1,
+                n,
+                unet.config.n_condition,
+            )
+        ).detach()
         self.output = torch.zeros(1, n, N_CHANNELS, hop)
         """What the latest step gave."""
         self.targets = (model.init_targets(1, n), model.init_targets(1, n))
@@ -181,11 +229,21 @@ class _Slots:
     ) -> Any:
         read = {name: leaf for name, leaf in now.items() if name != MASKS}
         inputs = {"planes": planes, "modulation": self.modulation, **read}
-        outputs = {"targets": self.output, **{NEXT + name: leaf for name, leaf in then.items()}}
+        outputs = {
+            "targets": self.output,
+            **{NEXT + name: leaf for name, leaf in then.items()},
+        }
         binding = session.io_binding()
         for bind, tensors in ((binding.bind_input, inputs), (binding.bind_output, outputs)):
             for name, tensor in tensors.items():
-                bind(name, "cpu", 0, np.float32, tuple(tensor.shape), tensor.data_ptr())
+                bind(
+                    name,
+                    "cpu",
+                    0,
+                    np.float32,
+                    tuple(tensor.shape),
+                    tensor.data_ptr(),
+                )
         return binding
 
 

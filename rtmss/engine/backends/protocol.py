@@ -24,7 +24,11 @@ class Backend(Protocol):
     def reset(self) -> None:
         """Forget the input so far; no stems."""
 
-    def arrange(self, order: Sequence[int | None], stems: Sequence[Stem]) -> None:
+    def arrange(
+        self,
+        order: Sequence[int | None],
+        stems: Sequence[Stem],
+    ) -> None:
         """Follow a change of stems.
 
         Args:

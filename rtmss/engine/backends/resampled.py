@@ -39,7 +39,10 @@ class ResampledBackend:
         )
         self._down_past = self._down.init_state(N_CHANNELS)
         """(C, S) the latest input."""
-        self._up_past: Audio = np.zeros((0, N_CHANNELS, self._up.n_past), np.float32)
+        self._up_past: Audio = np.zeros(
+            (0, N_CHANNELS, self._up.n_past),
+            np.float32,
+        )
         """(N, C, S) the latest targets, at the model's rate."""
 
     @property
@@ -53,10 +56,17 @@ class ResampledBackend:
         self._down_past = self._down.init_state(N_CHANNELS)
         self._up_past = self._up_past[:0]
 
-    def arrange(self, order: Sequence[int | None], stems: Sequence[Stem]) -> None:
+    def arrange(
+        self,
+        order: Sequence[int | None],
+        stems: Sequence[Stem],
+    ) -> None:
         """Follow a change of stems: `order` has for every new one its old slot, or None."""
         self.inner.arrange(order, stems)
-        past: Audio = np.zeros((len(order), *self._up_past.shape[1:]), np.float32)
+        past: Audio = np.zeros(
+            (len(order), *self._up_past.shape[1:]),
+            np.float32,
+        )
         for row, slot in zip(past, order, strict=True):
             if slot is not None:
                 row[:] = self._up_past[slot]
@@ -67,8 +77,14 @@ class ResampledBackend:
         tail = self.inner.tail(slot)
         n = tail.shape[-1] // self._model_hop * self._hop + 2 * self._delay
         n_hops = -(-n // self._hop)
-        padded = np.pad(tail, ((0, 0), (0, n_hops * self._model_hop - tail.shape[-1])))
-        return self._up(padded, self._up_past[slot])[0][:, :n]
+        padded = np.pad(
+            tail,
+            ((0, 0), (0, n_hops * self._model_hop - tail.shape[-1])),
+        )
+        return self._up(
+            padded,
+            self._up_past[slot],
+        )[0][:, :n]
 
     def step(self, block: Audio) -> Audio:
         """(C, T * hop_length) new samples -> (N, C, T * hop_length) targets."""

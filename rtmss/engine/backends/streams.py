@@ -60,7 +60,13 @@ class StreamBatch:
             n_streams, n_slots, model.config.unet.n_condition, device=device
         )
         self._is_taken = torch.zeros(n_streams, n_slots, 1, 1, device=device)
-        self._output = torch.zeros(n_streams, n_slots, N_CHANNELS, self.hop_length, device=device)
+        self._output = torch.zeros(
+            n_streams,
+            n_slots,
+            N_CHANNELS,
+            self.hop_length,
+            device=device,
+        )
         self._graph = self._capture() if torch.device(device).type == "cuda" else None
 
     def begin(self, stream: int) -> None:
@@ -69,7 +75,12 @@ class StreamBatch:
             map_tree(lambda leaf: leaf[stream].zero_(), self._state)
             self._is_taken[stream].zero_()
 
-    def put(self, stream: int, slot: int, vector: NDArray[np.float32] | None) -> None:
+    def put(
+        self,
+        stream: int,
+        slot: int,
+        vector: NDArray[np.float32] | None,
+    ) -> None:
         """From the next step on, separate by another condition, with empty memory, or with None by
         none.
 
@@ -89,7 +100,10 @@ class StreamBatch:
             if vector is not None:
                 self._conditions[stream, slot].copy_(torch.from_numpy(vector))
 
-    def step(self, audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    def step(
+        self,
+        audio: NDArray[np.float32],
+    ) -> NDArray[np.float32]:
         """(S, C, hop_length) new samples -> (S, N, C, hop_length) targets, silence from empty
         slots.
 
@@ -105,14 +119,22 @@ class StreamBatch:
             raise ValueError(
                 f"expected floats of shape {expected}, got {audio.dtype} of {audio.shape}"
             )
-        sound = np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0).clip(-LOUDEST, LOUDEST)
+        sound = np.nan_to_num(
+            audio,
+            nan=0.0,
+            posinf=0.0,
+            neginf=0.0,
+        ).clip(-LOUDEST, LOUDEST)
         with torch.inference_mode():
             self._audio.copy_(torch.from_numpy(np.ascontiguousarray(sound, np.float32)))
             if self._graph is None:
                 self._advance()
             else:
                 self._graph.replay()
-            return np.asarray(self._output.cpu().numpy().copy(), np.float32)
+            return np.asarray(
+                self._output.cpu().numpy().copy(),
+                np.float32,
+            )
 
     def _advance(self) -> None:
         output, state = self.model(self._audio, self._conditions, self._state)

@@ -91,7 +91,10 @@ class Together:
             )
             for row, member in enumerate(members):
                 member.state = map_tree(lambda leaf: leaf[row : row + 1], state)  # noqa: B023
-                member.output = np.asarray(output[row].cpu().numpy(), np.float32)
+                member.output = np.asarray(
+                    output[row].cpu().numpy(),
+                    np.float32,
+                )
 
     def _joined(self, rows: Sequence[Tensor]) -> Tensor:
         return torch.cat([row.to(self.device) for row in rows])

@@ -31,9 +31,19 @@ class TorchBackend:
         self.state = self.model.init_state(1, 0)
         self._conditions = conditions_of((), self.model)
 
-    def arrange(self, order: Sequence[int | None], stems: Sequence[Stem]) -> None:
+    def arrange(
+        self,
+        order: Sequence[int | None],
+        stems: Sequence[Stem],
+    ) -> None:
         """Follow a change of stems: `order` has for every new one its old slot, or None."""
-        self.state = self.state._replace(targets=rearrange(order, self.state.targets, self.model))
+        self.state = self.state._replace(
+            targets=rearrange(
+                order,
+                self.state.targets,
+                self.model,
+            )
+        )
         self._conditions = conditions_of(stems, self.model)
 
     def tail(self, slot: int) -> Audio:
@@ -54,11 +64,19 @@ class TorchBackend:
             return np.zeros((0, *block.shape), np.float32)
         with torch.inference_mode():
             return np.asarray(
-                self.model.hold(torch.from_numpy(block)[None], self.state)[0].numpy(), np.float32
+                self.model.hold(
+                    torch.from_numpy(block)[None],
+                    self.state,
+                )[0].numpy(),
+                np.float32,
             )
 
 
-def rearrange(order: Sequence[int | None], old: TargetState, model: SeparatorModel) -> TargetState:
+def rearrange(
+    order: Sequence[int | None],
+    old: TargetState,
+    model: SeparatorModel,
+) -> TargetState:
     """(1, N, ...) memory of the targets in a new order; None is empty memory."""
     if not order:
         return model.init_targets(1, 0)
@@ -71,7 +89,13 @@ def conditions_of(stems: Sequence[Stem], model: SeparatorModel) -> Tensor:
     """(1, N, n_condition)."""
     vectors = [torch.tensor(stem.condition.vector) for stem in stems]
     return (
-        torch.stack(vectors)[None] if vectors else torch.zeros(1, 0, model.config.unet.n_condition)
+        torch.stack(vectors)[None]
+        if vectors
+        else torch.zeros(
+            1,
+            0,
+            model.config.unet.n_condition,
+        )
     )
 
 

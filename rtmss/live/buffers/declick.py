@@ -32,7 +32,15 @@ class Declicker:
             self._n_left = FADE
         if self._n_left:
             n = min(self._n_left, out.shape[1])
-            left = np.arange(self._n_left - 1, self._n_left - 1 - n, -1, dtype=np.float32) / FADE
+            left = (
+                np.arange(
+                    self._n_left - 1,
+                    self._n_left - 1 - n,
+                    -1,
+                    dtype=np.float32,
+                )
+                / FADE
+            )
             out[:, :n] += self._step[:, None] * left
             self._n_left -= n
         self._last[:] = out[:, -1]
@@ -48,8 +56,19 @@ class Gate:
         """Let (C, S) through, or fall silent, in place."""
         wanted = 1.0 if is_open else 0.0
         if self._gain != wanted:
-            steps = np.arange(1, out.shape[1] + 1, dtype=np.float32) / FADE
-            gains = np.clip(self._gain + (steps if is_open else -steps), 0, 1)
+            steps = (
+                np.arange(
+                    1,
+                    out.shape[1] + 1,
+                    dtype=np.float32,
+                )
+                / FADE
+            )
+            gains = np.clip(
+                self._gain + (steps if is_open else -steps),
+                0,
+                1,
+            )
             out *= gains
             self._gain = float(gains[-1])
         elif not is_open:

@@ -28,7 +28,11 @@ class Ring:
 
     def read(self, start: int, n: int) -> Audio:
         """(C, n) from a place on, a copy; silence before the beginning."""
-        out = np.take(self._samples, np.arange(start, start + n) % self.size, axis=1)
+        out = np.take(
+            self._samples,
+            np.arange(start, start + n) % self.size,
+            axis=1,
+        )
         if start < 0:
             out[:, : min(n, -start)] = 0
         return out
@@ -40,7 +44,10 @@ class HopRing:
     def __init__(self, n_channels: int, hop: int, n_hops: int) -> None:
         self._hop = hop
         self._n_hops = n_hops
-        self._samples: Audio = np.zeros((n_channels, n_hops * hop), np.float32)
+        self._samples: Audio = np.zeros(
+            (n_channels, n_hops * hop),
+            np.float32,
+        )
         self._numbers = np.full(n_hops, -1, np.int64)
         """Per slot: the hop whose sound lies there."""
 

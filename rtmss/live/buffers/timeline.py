@@ -151,8 +151,14 @@ class Timeline:
         self.n_in = place + n  # only now: the engine reads up to here
         start = place - self.lag
         while start < place + n - self.lag:
-            end = min((start // self.hop + 1) * self.hop, place + n - self.lag)
-            self._play(start, out[:, start - place + self.lag : end - place + self.lag])
+            end = min(
+                (start // self.hop + 1) * self.hop,
+                place + n - self.lag,
+            )
+            self._play(
+                start,
+                out[:, start - place + self.lag : end - place + self.lag],
+            )
             start = end
         self._panic_gate.apply(out, is_open=not self.is_silent())
 
@@ -200,7 +206,14 @@ class Timeline:
         is_late = start >= 0 and not self._output.has(hop)
         source = PLAYED
         if not is_late:
-            out[:] = self._output.read(start, out.shape[1]) if start >= 0 else 0
+            out[:] = (
+                self._output.read(
+                    start,
+                    out.shape[1],
+                )
+                if start >= 0
+                else 0
+            )
         else:
             if hop != self._counted:
                 self.late_hops[self.n_late % N_LATE] = hop
@@ -218,7 +231,10 @@ class Timeline:
         n = out.shape[1]
         if self.fallback == "dry" and not (self.is_fed and start - self.delay + n > self.n_fed):
             out[:] = 0
-            out[:2] = self._input.read(start - self.delay, n)[: len(out)]
+            out[:2] = self._input.read(
+                start - self.delay,
+                n,
+            )[: len(out)]
             return DRY
         may_hold = self.fallback == "hold" and self._n_late_in_a_row <= HOLD_HOPS
         if may_hold and self._held.has(start // self.hop):

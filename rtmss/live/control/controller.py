@@ -96,7 +96,13 @@ class MixerController:
         """Levels by strip: every stem, `remainder`, and `master` for the mix."""
         meters = self.shared.read()[1]
         names = [*(stem.name for stem in self.scene.stems), "remainder"]
-        return dict(zip(names, meters, strict=False)) | {"master": meters[-1]}
+        return dict(
+            zip(
+                names,
+                meters,
+                strict=False,
+            )
+        ) | {"master": meters[-1]}
 
     def change(self, change: SceneChange, hop: int = 0) -> None:
         """Change the scene: at the next `flush`, or from a hop to come on.

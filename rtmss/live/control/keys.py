@@ -18,7 +18,12 @@ LOWEST_DB, HIGHEST_DB = -120.0, 12.0
 PAN_STEP = 0.1
 ARROWS = {
     start + letter: name
-    for letter, name in {"A": "up", "B": "down", "C": "right", "D": "left"}.items()
+    for letter, name in {
+        "A": "up",
+        "B": "down",
+        "C": "right",
+        "D": "left",
+    }.items()
     for start in ("\x1b[", "\x1bO")
 }
 SEEK_SECONDS = 5.0
@@ -39,7 +44,12 @@ class StripRow(NamedTuple):
 def rows(scene: Scene) -> list[StripRow]:
     """Every strip in the order of the view: stems, remainder, master."""
     stems = [
-        StripRow(str(i), stem.name, stem.condition.name, stem.strip)
+        StripRow(
+            str(i),
+            stem.name,
+            stem.condition.name,
+            stem.strip,
+        )
         for i, stem in enumerate(scene.stems, 1)
     ]
     master = Strip(scene.master_db, scene.master_mute)
@@ -66,7 +76,10 @@ class Keys:
     def row(self) -> StripRow:
         """The selected strip, or the first where the scene has none of its name."""
         known = rows(self.controller.scene)
-        return next((row for row in known if row.name == self._selected), known[0])
+        return next(
+            (row for row in known if row.name == self._selected),
+            known[0],
+        )
 
     def press(self, key: str) -> str:
         """Do what a key says, and return the message that it leaves; other keys do nothing."""
@@ -89,7 +102,10 @@ class Keys:
     def turn(self, key: str) -> None:
         """Turn the gain up or down by 1 dB."""
         name, step = self.row.name, 1 if key in {"up", "+", "="} else -1
-        gain_db = min(max(self.row.strip.gain_db + step, LOWEST_DB), HIGHEST_DB)
+        gain_db = min(
+            max(self.row.strip.gain_db + step, LOWEST_DB),
+            HIGHEST_DB,
+        )
         if name == "master":
             self.controller.change(lambda scene: replace(scene, master_db=gain_db))
         else:
@@ -101,7 +117,13 @@ class Keys:
         if name == "master":
             raise UserError("the master has no pan; pan the strips")
         step = PAN_STEP if key == ">" else -PAN_STEP
-        self._set(name, pan=min(max(round(strip.pan + step, 3), -1.0), 1.0))
+        self._set(
+            name,
+            pan=min(
+                max(round(strip.pan + step, 3), -1.0),
+                1.0,
+            ),
+        )
 
     def flip(self, key: str) -> None:
         """Mute or solo, or no longer."""
@@ -110,7 +132,12 @@ class Keys:
         if name != "master":
             self._set(name, **{flag: not getattr(strip, flag)})
         elif flag == "mute":
-            self.controller.change(lambda scene: replace(scene, master_mute=not strip.mute))
+            self.controller.change(
+                lambda scene: replace(
+                    scene,
+                    master_mute=not strip.mute,
+                )
+            )
         else:
             raise UserError("the master has no solo: there is nothing beside it; u ends every solo")
 
@@ -121,7 +148,12 @@ class Keys:
 
     def bypass(self, _: str) -> None:
         """Bypass, or no longer."""
-        self.controller.change(lambda scene: replace(scene, bypass=not scene.bypass))
+        self.controller.change(
+            lambda scene: replace(
+                scene,
+                bypass=not scene.bypass,
+            )
+        )
 
     def play(self, _: str) -> None:
         """Play the song, or hold it."""
@@ -132,7 +164,14 @@ class Keys:
         """Go back or on in the song, up to its ends."""
         transport = self.controller.shared.transport
         place = transport.position_seconds + (SEEK_SECONDS if key == "right" else -SEEK_SECONDS)
-        transport.change(seek(min(max(place, 0.0), transport.seconds)))
+        transport.change(
+            seek(
+                min(
+                    max(place, 0.0),
+                    transport.seconds,
+                )
+            )
+        )
 
     def set_loop(self, key: str) -> None:
         """Begin the loop here, end it here, or clear it."""
@@ -146,7 +185,13 @@ class Keys:
         elif key == "]":
             transport.change(loop(b_seconds=here, is_looping=True))
         else:
-            transport.change(loop(is_looping=False, a_seconds=0.0, b_seconds=math.inf))
+            transport.change(
+                loop(
+                    is_looping=False,
+                    a_seconds=0.0,
+                    b_seconds=math.inf,
+                )
+            )
 
     def panic(self, _: str) -> None:
         """Silence, or no longer."""

@@ -84,7 +84,13 @@ def take_turn(
     except Exception as error:  # the sound plays on, and so does the control side
         server.report_bug(error)
         refused = UserError(f"it cannot be played: {error}")
-        loaded = [one._replace(scene=None, error=one.error or refused) for one in loaded]
+        loaded = [
+            one._replace(
+                scene=None,
+                error=one.error or refused,
+            )
+            for one in loaded
+        ]
     server.answer(loaded)
     for preset in loaded:
         shown.say(str(preset.error) if preset.error else f"preset {preset.name}")

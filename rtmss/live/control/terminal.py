@@ -107,8 +107,17 @@ def _drift(status: Status) -> str:
     return f", drift {status.drift_ppm:+.0f} ppm" if status.n_devices > 1 else ""
 
 
-def _strips(scene: Scene, levels: Mapping[str, Meter], selected: str) -> Table:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False)
+def _strips(
+    scene: Scene,
+    levels: Mapping[str, Meter],
+    selected: str,
+) -> Table:
+    table = Table(
+        box=None,
+        padding=(0, 1, 0, 0),
+        header_style="dim",
+        pad_edge=False,
+    )
     for title, width in (
         ("", 2),
         ("strip", 9),
@@ -116,7 +125,12 @@ def _strips(scene: Scene, levels: Mapping[str, Meter], selected: str) -> Table:
         ("-60     -40     -20    0", METER_WIDTH),
     ):
         table.add_column(title, width=width, no_wrap=True)
-    for title, width in (("rms", 6), ("peak", 6), ("gain dB", 7), ("pan", 3)):
+    for title, width in (
+        ("rms", 6),
+        ("peak", 6),
+        ("gain dB", 7),
+        ("pan", 3),
+    ):
         table.add_column(title, width=width, justify="right", no_wrap=True)
     table.add_column("", width=3, no_wrap=True)
     is_any_solo = any(row.strip.solo for row in rows(scene))
@@ -163,19 +177,33 @@ def _pan(pan: float) -> str:
 
 
 def _n_cells(level: float) -> int:
-    return round(METER_WIDTH * min(max(1 - dbfs(level) / METER_DB, 0.0), 1.0))
+    return round(
+        METER_WIDTH
+        * min(
+            max(1 - dbfs(level) / METER_DB, 0.0),
+            1.0,
+        )
+    )
 
 
 def _foot(status: Status) -> list[Text]:
     p50, p99, p999, longest = status.p50_ms, status.p99_ms, status.p999_ms, status.max_ms
     steps = f"   step ms: p50 {p50:.2f}  p99 {p99:.2f}  p99.9 {p999:.2f}  max {longest:.2f}"
-    counts = {"late hops": status.late, "fallbacks": status.fallbacks, "xruns": status.xruns}
+    counts = {
+        "late hops": status.late,
+        "fallbacks": status.fallbacks,
+        "xruns": status.xruns,
+    }
     counts["bad samples"] = status.bad_samples
     if status.bad_outputs:
         counts["bad outputs"] = status.bad_outputs
     shown = [(f"{name} {count}  ", "bold red" if count else "") for name, count in counts.items()]
     return [
-        _line("load ", (f"{status.load:.0%}", "bold red" if status.load >= 1 else "bold"), steps),
+        _line(
+            "load ",
+            (f"{status.load:.0%}", "bold red" if status.load >= 1 else "bold"),
+            steps,
+        ),
         _line(*shown),
     ]
 
@@ -196,7 +224,13 @@ def _length(n_samples: int, status: Status) -> str:
 
 def dbfs(level: float) -> float:
     """A level with full scale 1 in dBFS, rounded to 0.1; silence is -120."""
-    return round(20 * math.log10(min(max(1e-6, level), 1e6)), 1) + 0.0  # no -0.0
+    return (
+        round(
+            20 * math.log10(min(max(1e-6, level), 1e6)),
+            1,
+        )
+        + 0.0
+    )  # no -0.0
 
 
 def status_line(controller: MixerController, status: Status) -> str:
@@ -222,7 +256,11 @@ def statistics_line(
 ) -> str:
     """All that is known as one JSON object on one line, levels in dBFS."""
     strips = {
-        name: {"peak": dbfs(level.peak), "rms": dbfs(level.rms)} for name, level in levels.items()
+        name: {
+            "peak": dbfs(level.peak),
+            "rms": dbfs(level.rms),
+        }
+        for name, level in levels.items()
     }
     numbers = status._asdict()
     if status.n_devices == 1:
@@ -249,7 +287,12 @@ def _cbreak(keyboard: int) -> Iterator[None]:
 class Terminal:
     """The mixer on the terminal: drawn on a TTY, otherwise one line now and then."""
 
-    def __init__(self, controller: MixerController, console: Console, keyboard: int = 0) -> None:
+    def __init__(
+        self,
+        controller: MixerController,
+        console: Console,
+        keyboard: int = 0,
+    ) -> None:
         """Touch nothing yet.
 
         Args:
@@ -300,7 +343,11 @@ class Terminal:
             self.say(self.keys.press(key))
         levels = self._controller.meters()
         self._peaks = {
-            name: max(level.peak, self._peaks.get(name, 0.0)) for name, level in levels.items()
+            name: max(
+                level.peak,
+                self._peaks.get(name, 0.0),
+            )
+            for name, level in levels.items()
         }
         now = time.monotonic()
         if now >= self._due:
@@ -315,9 +362,22 @@ class Terminal:
         if self._live is None:
             self._print(status_line(self._controller, status))
             return
-        shown = {name: Meter(self._peaks[name], level.rms) for name, level in levels.items()}
+        shown = {
+            name: Meter(
+                self._peaks[name],
+                level.rms,
+            )
+            for name, level in levels.items()
+        }
         self._live.update(
-            view(self._controller, shown, status, self._message, self.keys.row.name), refresh=True
+            view(
+                self._controller,
+                shown,
+                status,
+                self._message,
+                self.keys.row.name,
+            ),
+            refresh=True,
         )
         self._peaks = {name: peak * PEAK_FALL for name, peak in self._peaks.items()}
 
@@ -326,7 +386,15 @@ class Terminal:
             self._console.print(Text(_plain(line)), soft_wrap=True)
 
     def _read_keys(self) -> list[str]:
-        if not self._has_keys or not select.select([self._keyboard], [], [], 0)[0]:
+        if (
+            not self._has_keys
+            or not select.select(
+                [self._keyboard],
+                [],
+                [],
+                0,
+            )[0]
+        ):
             return []
         try:
             read = os.read(self._keyboard, 1024)

@@ -71,14 +71,33 @@ class Clock:
         self._age += length
         error = now - (seconds + length)
         if self._n_blocks == 1 or self._has_jumped(error, length):
-            self._rate_age, self._age = min(self._rate_age + self._age, RELEARN_SECONDS), length
+            self._rate_age, self._age = (
+                min(
+                    self._rate_age + self._age,
+                    RELEARN_SECONDS,
+                ),
+                length,
+            )
             self._off_seconds, self._usual = 0.0, length / 4
             self.reading = Reading(n_samples + n, now, period)
             return
         error = self._tamed(error)
-        period = period + _width(self._age + self._rate_age, length) ** 2 * error / n
+        period = (
+            period
+            + _width(
+                self._age + self._rate_age,
+                length,
+            )
+            ** 2
+            * error
+            / n
+        )
         period = min(
-            max(period, self._nominal * (1 - RATIO_LIMIT)), self._nominal * (1 + RATIO_LIMIT)
+            max(
+                period,
+                self._nominal * (1 - RATIO_LIMIT),
+            ),
+            self._nominal * (1 + RATIO_LIMIT),
         )
         step = math.sqrt(2) * _width(self._age, length) * error
         self.reading = Reading(n_samples + n, seconds + length + step, period)
@@ -88,7 +107,13 @@ class Clock:
         clock.
         """
         most = 3 * self._usual
-        self._usual += (min(abs(error), most) - self._usual) / 32
+        self._usual += (
+            min(
+                abs(error),
+                most,
+            )
+            - self._usual
+        ) / 32
         self._usual = max(self._usual, LEAST_USUAL_SECONDS)
         return min(max(error, -most), most)
 
@@ -99,4 +124,7 @@ class Clock:
 
 def _width(age: float, length: float) -> float:
     """Radians per block that a clock's loop reaches to when it has learnt for `age` seconds."""
-    return min(2 * math.pi * max(CLOCK_HZ, 0.45 / age) * length, 0.5)
+    return min(
+        2 * math.pi * max(CLOCK_HZ, 0.45 / age) * length,
+        0.5,
+    )

@@ -46,7 +46,11 @@ def choose_devices(
     return find_device(source, known, "input"), find_device(sink, known, "output")
 
 
-def common_rate(source: Device | None, sink: Device, wanted: int | None) -> int:
+def common_rate(
+    source: Device | None,
+    sink: Device,
+    wanted: int | None,
+) -> int:
     """The rate in Hz at which both are opened.
 
     Raises:
@@ -143,7 +147,10 @@ class DuplexStream:
         """Samples that the devices report, both ways together."""
         return sum(stream.device_latency for stream in self._streams)
 
-    def start(self, exchange: Callable[[Audio, Audio], None]) -> None:
+    def start(
+        self,
+        exchange: Callable[[Audio, Audio], None],
+    ) -> None:
         """Let it run: `exchange` takes (C, S) and fills (O, S), in the output's thread.
 
         Raises:
@@ -154,9 +161,25 @@ class DuplexStream:
         if resampler:
             calls = [
                 lambda block, _: resampler.write(block, time.perf_counter()),
-                lambda _, out: exchange(resampler.read(out.shape[1], time.perf_counter()), out),
+                lambda _, out: exchange(
+                    resampler.read(out.shape[1], time.perf_counter()),
+                    out,
+                ),
             ]
-        for (device, channels), block, call in zip(self._ways, self._blocks, calls, strict=True):
-            self._streams.append(DeviceStream(device, self.sample_rate, block, channels, call))
+        for (device, channels), block, call in zip(
+            self._ways,
+            self._blocks,
+            calls,
+            strict=True,
+        ):
+            self._streams.append(
+                DeviceStream(
+                    device,
+                    self.sample_rate,
+                    block,
+                    channels,
+                    call,
+                )
+            )
         for stream in self._streams:
             stream.start()

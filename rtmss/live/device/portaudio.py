@@ -83,7 +83,11 @@ def devices() -> list[Device]:
     ]
 
 
-def find_device(query: str | None, known: list[Device], ways: Ways = "both") -> Device:
+def find_device(
+    query: str | None,
+    known: list[Device],
+    ways: Ways = "both",
+) -> Device:
     """The device that a name means; None takes the one that PortAudio prefers.
 
     Args:
@@ -97,13 +101,25 @@ def find_device(query: str | None, known: list[Device], ways: Ways = "both") -> 
     able = [device for device in known if device.serves(ways)]
     if query is None:
         source, sink = _sounddevice().default.device
-        preferred = {"input": {source}, "output": {sink}, "both": {source, sink}}[ways]
+        preferred = {
+            "input": {source},
+            "output": {sink},
+            "both": {source, sink},
+        }[ways]
         fitting = [d for d in able if d.index in preferred] or able
         if not fitting:
             raise PortAudioError(f"no sound device with {_NEEDS[ways]}; {_listing(known)}")
         return fitting[0]
     words = query.casefold()
-    exact = [d for d in able if words in {d.name.casefold(), str(d).casefold()}]
+    exact = [
+        d
+        for d in able
+        if words
+        in {
+            d.name.casefold(),
+            str(d).casefold(),
+        }
+    ]
     fitting = exact or [d for d in able if words in str(d).casefold()]
     if len(fitting) != 1:
         several = f"'{query}' fits {', '.join(map(str, fitting))}"
@@ -146,12 +162,23 @@ class DeviceStream:
         """Blocks that were lost."""
         self._stream = self._open(device, sample_rate, block, channels)
 
-    def _open(self, device: Device, sample_rate: int, block: int, channels: tuple[int, int]) -> Any:
+    def _open(
+        self,
+        device: Device,
+        sample_rate: int,
+        block: int,
+        channels: tuple[int, int],
+    ) -> Any:
         """A stream of PortAudio's, of the kind that the channels need."""
         sounddevice = _sounddevice()
         nothing: Audio = np.zeros((0, 0), np.float32)
         kinds: dict[tuple[bool, bool], tuple[Any, Any, Any, Any]] = {
-            (True, True): (sounddevice.Stream, (device.index,) * 2, channels, self._call),
+            (True, True): (
+                sounddevice.Stream,
+                (device.index,) * 2,
+                channels,
+                self._call,
+            ),
             (True, False): (
                 sounddevice.InputStream,
                 device.index,
@@ -181,7 +208,14 @@ class DeviceStream:
                 f"{device} refuses {sample_rate} Hz with blocks of {block}: {error}"
             ) from error
 
-    def _call(self, indata: Any, outdata: Any, _frames: int, _time: Any, flags: Any) -> None:
+    def _call(
+        self,
+        indata: Any,
+        outdata: Any,
+        _frames: int,
+        _time: Any,
+        flags: Any,
+    ) -> None:
         """Exchange a block, in PortAudio's thread."""
         try:
             self._exchange(indata.T, outdata.T)
@@ -217,7 +251,11 @@ class DeviceStream:
         self._stream.close()
 
 
-def natural_block(device: Device, sample_rate: int, channels: tuple[int, int]) -> int:
+def natural_block(
+    device: Device,
+    sample_rate: int,
+    channels: tuple[int, int],
+) -> int:
     """Samples that a device brings at once, found by listening to a few blocks.
 
     Blocks of another size come in bursts, several at once and then none for a while.
@@ -229,7 +267,12 @@ def natural_block(device: Device, sample_rate: int, channels: tuple[int, int]) -
 
     def listen(block: Audio, out: Audio) -> None:
         out.fill(0)
-        sizes.append(max(block.shape[1], out.shape[1]))
+        sizes.append(
+            max(
+                block.shape[1],
+                out.shape[1],
+            )
+        )
 
     stream = DeviceStream(device, sample_rate, 0, channels, listen)
     stream.start()

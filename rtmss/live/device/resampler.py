@@ -140,7 +140,11 @@ class AdaptiveResampler:
         first, n_needed = self._position - TAPS // 2 + 1, int(positions[-2]) + TAPS
         is_there = self.n_written - self.size // 2 <= first and first + n_needed <= self.n_written
         if is_there:
-            interpolate(self._ring.read(first, n_needed), positions[:-1], out)
+            interpolate(
+                self._ring.read(first, n_needed),
+                positions[:-1],
+                out,
+            )
         whole = math.floor(positions[-1])
         self._position, self._fraction = self._position + whole, float(positions[-1]) - whole
         return is_there
@@ -158,16 +162,32 @@ def interpolate(samples: Audio, positions: np.ndarray, out: Audio) -> None:
     phases = (positions - whole) * PHASES
     row = phases.astype(np.int64)
     weights = _TABLE[row] + (phases - row).astype(np.float32)[:, None] * _STEPS[row]
-    windows = np.lib.stride_tricks.sliding_window_view(samples, TAPS, axis=1)[:, whole]
+    windows = np.lib.stride_tricks.sliding_window_view(
+        samples,
+        TAPS,
+        axis=1,
+    )[:, whole]
     np.einsum("cnk,nk->cn", windows, weights, out=out)
 
 
 def _table() -> Audio:
     """(PHASES + 1, TAPS) windowed sincs, each of sum 1."""
     distances = np.arange(TAPS) - (TAPS // 2 - 1) - np.arange(PHASES + 1)[:, None] / PHASES
-    window = np.i0(10 * np.sqrt(np.clip(1 - (distances / (TAPS // 2)) ** 2, 0, None)))  # Kaiser
+    window = np.i0(
+        10
+        * np.sqrt(
+            np.clip(
+                1 - (distances / (TAPS // 2)) ** 2,
+                0,
+                None,
+            )
+        )
+    )  # Kaiser
     rows = np.sinc(distances) * window
-    return np.asarray(rows / rows.sum(1, keepdims=True), np.float32)
+    return np.asarray(
+        rows / rows.sum(1, keepdims=True),
+        np.float32,
+    )
 
 
 _TABLE = _table()

@@ -27,7 +27,12 @@ MESSAGE_BYTES = 1 << 16
 def serve(channel: socket.socket, parent: int) -> None:
     """Fork what is asked for until the supervisor has gone."""
     while os.getppid() == parent:
-        if select.select([channel], [], [], POLL_SECONDS)[0]:
+        if select.select(
+            [channel],
+            [],
+            [],
+            POLL_SECONDS,
+        )[0]:
             text = channel.recv(MESSAGE_BYTES).decode()
             if not text:
                 return
@@ -71,4 +76,7 @@ def main(handle: int, parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(
+        int(sys.argv[1]),
+        int(sys.argv[2]),
+    )

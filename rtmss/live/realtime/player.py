@@ -81,7 +81,10 @@ class Player:
         """Number of the latest scene that is audible."""
         self._waiting: dict[int, Entry] = {}
         """Scenes that are due at a hop to come."""
-        self.meters: NDArray[np.float32] = np.zeros((N_METERS, 2), np.float32)
+        self.meters: NDArray[np.float32] = np.zeros(
+            (N_METERS, 2),
+            np.float32,
+        )
         """(N_METERS, 2) peaks and RMS."""
         self._levels: NDArray[np.float32] = np.zeros(0, np.float32)
         self._metered: Scene | None = None
@@ -102,11 +105,18 @@ class Player:
             first, n = first + n - CATCH_UP, CATCH_UP
             self.timeline.skip_to(first)
         due = self._take_up(first)
-        block = self.source.read(first, min(n, MOST_AT_ONCE, due - first))
+        block = self.source.read(
+            first,
+            min(n, MOST_AT_ONCE, due - first),
+        )
         n = block.shape[1] // self.timeline.hop
         started = time.perf_counter()
         if self.timeline.fallback == "hold":
-            self._deliver(self.timeline.write_fallback, first, self.source.hold(block))
+            self._deliver(
+                self.timeline.write_fallback,
+                first,
+                self.source.hold(block),
+            )
         output = self.source.step(block)
         self._deliver(self.timeline.deliver, first, output.mix)
         self.source.prepare()
@@ -115,11 +125,19 @@ class Player:
             self._hand_over(self._ring, first, block, output)
         return True
 
-    def _deliver(self, take: Callable[[int, Audio], None], first: int, mix: Audio) -> None:
+    def _deliver(
+        self,
+        take: Callable[[int, Audio], None],
+        first: int,
+        mix: Audio,
+    ) -> None:
         """Give (O, k * S) hop by hop."""
         hop = self.timeline.hop
         for i in range(mix.shape[1] // hop):
-            take(first + i, mix[:, i * hop : (i + 1) * hop])
+            take(
+                first + i,
+                mix[:, i * hop : (i + 1) * hop],
+            )
 
     def _take_up(self, hop: int) -> int:
         """Give the session the scene that is due at `hop`; return the hop at which the next one is
@@ -154,7 +172,13 @@ class Player:
             backend=session.backend.name,
         )
 
-    def _hand_over(self, ring: RecorderRing, first: int, block: Audio, output: Output) -> None:
+    def _hand_over(
+        self,
+        ring: RecorderRing,
+        first: int,
+        block: Audio,
+        output: Output,
+    ) -> None:
         """Let the recorder have the latest step, and tell it which hops were late."""
         session = self.source.session
         info = StepInfo(
@@ -171,7 +195,13 @@ class Player:
         ring.put_late([int(self.timeline.late_hops[number % N_LATE]) for number in late])
         self._n_late = n_late
 
-    def _report(self, hop: int, n: int, seconds: float, output: Output) -> None:
+    def _report(
+        self,
+        hop: int,
+        n: int,
+        seconds: float,
+        output: Output,
+    ) -> None:
         self.times.add(1000 * seconds / n, n)
         load = seconds * self.source.session.sample_rate / (n * self.timeline.hop)
         self._load += 0.05 * (load - self._load)
@@ -216,7 +246,10 @@ class Player:
         scene = self.source.scene
         if scene is not self._metered:
             self._metered = scene
-            self._levels = gain_matrix(scene, self.source.session.n_outputs).max(1, initial=0)[:-1]
+            self._levels = gain_matrix(
+                scene,
+                self.source.session.n_outputs,
+            ).max(1, initial=0)[:-1]
         n = len(output.stems)
         sources = np.concatenate([output.stems, output.remainder[None]])
         self.meters[:] = 0

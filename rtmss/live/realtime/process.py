@@ -88,9 +88,25 @@ def _play(options: EngineOptions, parent: int) -> int:
         options.n_queued,
         duplex.n_resampler,
     )
-    song = SongSource(sessions[0], sessions[1], timeline, shared.transport) if has_song else None
+    song = (
+        SongSource(
+            sessions[0],
+            sessions[1],
+            timeline,
+            shared.transport,
+        )
+        if has_song
+        else None
+    )
     player = Player(
-        song or DeviceSource(sessions[0], timeline), timeline, shared, _ring(options, model.config)
+        song
+        or DeviceSource(
+            sessions[0],
+            timeline,
+        ),
+        timeline,
+        shared,
+        _ring(options, model.config),
     )
     for session in sessions:
         warm_up(session)
@@ -142,7 +158,13 @@ def _run(
 ) -> int:
     device = DeviceState(n_devices=duplex.n_devices, latency=duplex.device_latency)
     clock = AwakeClock()
-    streams = [Pulse(partial(_n_blocks, duplex, i), clock) for i in range(duplex.n_devices)]
+    streams = [
+        Pulse(
+            partial(_n_blocks, duplex, i),
+            clock,
+        )
+        for i in range(duplex.n_devices)
+    ]
     while not shared.stop:
         player.device = device._replace(n_xruns=duplex.n_xruns, drift_ppm=duplex.drift_ppm)
         if player.work():

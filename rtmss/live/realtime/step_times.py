@@ -28,5 +28,14 @@ class StepTimes:
         sums = np.cumsum(self._counts)
         if not sums[-1]:
             return [0.0] * len(shares)
-        bins = np.searchsorted(sums, np.ceil(np.array(shares) * sums[-1]))
-        return [min(float(edge), self.max_ms) for edge in (bins + 1) * BIN_MS]
+        bins = np.searchsorted(
+            sums,
+            np.ceil(np.array(shares) * sums[-1]),
+        )
+        return [
+            min(
+                float(edge),
+                self.max_ms,
+            )
+            for edge in (bins + 1) * BIN_MS
+        ]

@@ -39,7 +39,11 @@ class AwakeClock:
 class Pulse:
     """For how long something that ought to change has stayed as it was."""
 
-    def __init__(self, read: Callable[[], object], clock: AwakeClock) -> None:
+    def __init__(
+        self,
+        read: Callable[[], object],
+        clock: AwakeClock,
+    ) -> None:
         """Watch what `read` gives."""
         self._read, self._clock = read, clock
         self.restart()
@@ -62,7 +66,12 @@ class Pulse:
 class Supervision:
     """Whether the supervisor is still there, for a process that it has started."""
 
-    def __init__(self, shared: SharedState, parent: int, end_signal: int = 0) -> None:
+    def __init__(
+        self,
+        shared: SharedState,
+        parent: int,
+        end_signal: int = 0,
+    ) -> None:
         """Watch it from now on.
 
         Args:

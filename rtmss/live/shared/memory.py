@@ -34,7 +34,11 @@ class MemoryKind(Protocol):
     def place(self) -> str:
         """Where it is, for messages."""
 
-    def create(self, name: str, n_bytes: int) -> tuple[Path, mmap.mmap]:
+    def create(
+        self,
+        name: str,
+        n_bytes: int,
+    ) -> tuple[Path, mmap.mmap]:
         """Make memory, all zeros; others find it by the path.
 
         Raises:
@@ -56,7 +60,11 @@ class UnnamedMemory:
 
     place = "the system's memory"
 
-    def create(self, name: str, n_bytes: int) -> tuple[Path, mmap.mmap]:
+    def create(
+        self,
+        name: str,
+        n_bytes: int,
+    ) -> tuple[Path, mmap.mmap]:
         """Make memory; its descriptor stays open, for others to find it."""
         handle = os.memfd_create(PREFIX + name)
         try:
@@ -86,11 +94,19 @@ class ListedMemory:
     place = "the system's list of memory"
     _leases: ClassVar[dict[Path, Lease]] = {}
 
-    def create(self, name: str, n_bytes: int) -> tuple[Path, mmap.mmap]:
+    def create(
+        self,
+        name: str,
+        n_bytes: int,
+    ) -> tuple[Path, mmap.mmap]:
         """Make memory under a name."""
         lease = Lease.take(_temporary(), f"{PREFIX}{name}-")
         try:
-            memory = self._open(lease.path, os.O_RDWR | os.O_CREAT | os.O_EXCL, n_bytes)
+            memory = self._open(
+                lease.path,
+                os.O_RDWR | os.O_CREAT | os.O_EXCL,
+                n_bytes,
+            )
         except OSError:
             lease.end()
             raise
@@ -110,7 +126,12 @@ class ListedMemory:
         """Take names off the list whose owners have ended."""
         sweep(_temporary(), PREFIX, self._unlink)
 
-    def _open(self, path: Path, flags: int, n_bytes: int) -> mmap.mmap:
+    def _open(
+        self,
+        path: Path,
+        flags: int,
+        n_bytes: int,
+    ) -> mmap.mmap:
         handle = _posixshmem().shm_open(_listed_name(path), flags, mode=0o600)
         try:
             if flags & os.O_CREAT:
@@ -135,7 +156,11 @@ class PagedMemory:
 
     place = "the paging file"
 
-    def create(self, name: str, n_bytes: int) -> tuple[Path, mmap.mmap]:
+    def create(
+        self,
+        name: str,
+        n_bytes: int,
+    ) -> tuple[Path, mmap.mmap]:
         """Make memory; nobody else has the name."""
         path = Path(f"{PREFIX}{name}-{secrets.token_hex(8)}")
         return path, self.attach(path, n_bytes)
@@ -184,14 +209,24 @@ def unnamed_path(handle: int) -> Path:
 class Block:
     """One structured value in shared memory, all zeros at first."""
 
-    def __init__(self, path: Path, layout: np.dtype[Any], memory: mmap.mmap | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        layout: np.dtype[Any],
+        memory: mmap.mmap | None = None,
+    ) -> None:
         """Map memory that is there; `create` makes some."""
         self.path = path
         mapped = memory_kind().attach(path, layout.itemsize) if memory is None else memory
         self.fields: Any = np.ndarray((), layout, buffer=mapped)
 
     @classmethod
-    def create(cls, name: str, layout: np.dtype[Any], purpose: str) -> Self:
+    def create(
+        cls,
+        name: str,
+        layout: np.dtype[Any],
+        purpose: str,
+    ) -> Self:
         """Make the memory; whoever makes it calls `close(unlink=True)` in the end.
 
         Args:

@@ -97,8 +97,20 @@ class RecorderRing:
     def _lay_out(self) -> None:
         """Divide the memory into as many hops, of the length that the engine has, as fit."""
         self._hop = int(self._fields["hop_length"]) or self.shape.hop_length
-        slot, memory = _slot_layout(self._hop, self.shape.n_outputs), self._fields["slots"]
-        self._slots = Slots(np.ndarray(memory.nbytes // slot.itemsize, slot, memory))
+        slot, memory = (
+            _slot_layout(
+                self._hop,
+                self.shape.n_outputs,
+            ),
+            self._fields["slots"],
+        )
+        self._slots = Slots(
+            np.ndarray(
+                memory.nbytes // slot.itemsize,
+                slot,
+                memory,
+            )
+        )
 
     # The engine's side.
 
@@ -134,7 +146,14 @@ class RecorderRing:
             self._start = 0
             info = info._replace(step=0)
 
-    def _put_hop(self, hop: int, i: int, audio: Audio, output: Output, info: StepInfo) -> None:
+    def _put_hop(
+        self,
+        hop: int,
+        i: int,
+        audio: Audio,
+        output: Output,
+        info: StepInfo,
+    ) -> None:
         """The `i`-th hop of a step."""
         samples = slice(i * self._hop, (i + 1) * self._hop)
         number = int(self._fields["written"]) + 1
@@ -194,7 +213,13 @@ class RecorderRing:
         `after`.
         """
         n = int(self._fields["n_late"])
-        return n, [tuple(self._late[i % N_LATE].tolist()) for i in range(max(after, n - N_LATE), n)]
+        return n, [
+            tuple(self._late[i % N_LATE].tolist())
+            for i in range(
+                max(after, n - N_LATE),
+                n,
+            )
+        ]
 
     def _read_hop(self, number: int) -> Hop | None:
         """A hop with its scenes; None if the engine has come round and overwritten one of them."""
@@ -255,7 +280,11 @@ def _layout(shape: RingShape) -> np.dtype[Any]:
         ("position", _fields(Position())),
         ("late", "u8", (N_LATE, 2)),
         # A step has one scene at most, and one more where the session begins again.
-        ("scenes", np.dtype(scene, align=True), 2 * shape.n_slots),
+        (
+            "scenes",
+            np.dtype(scene, align=True),
+            2 * shape.n_slots,
+        ),
         ("slots", "u8", n_bytes // 8),
     ]
     return np.dtype(fields, align=True)

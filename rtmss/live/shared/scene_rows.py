@@ -22,7 +22,12 @@ def scene_fields(n_condition: int) -> list[Any]:
     """Fields of a structured type that hold a scene, with conditions of `n_condition` numbers."""
     names = [("name", f"S{NAME_BYTES}"), ("condition", f"S{NAME_BYTES}")]
     stem = [*names, ("vector", "f4", n_condition), *_STRIP]
-    return [("n_stems", "u8"), ("stems", stem, MAX_STEMS), ("remainder", _STRIP), *_MIX]
+    return [
+        ("n_stems", "u8"),
+        ("stems", stem, MAX_STEMS),
+        ("remainder", _STRIP),
+        *_MIX,
+    ]
 
 
 def write_scene(row: Any, scene: Scene) -> None:
@@ -33,7 +38,11 @@ def write_scene(row: Any, scene: Scene) -> None:
     """
     scene.check(ConditionLimits(int(row["stems"]["vector"].shape[-1])))
     row["n_stems"] = len(scene.stems)
-    for place, stem in zip(row["stems"], scene.stems, strict=False):
+    for place, stem in zip(
+        row["stems"],
+        scene.stems,
+        strict=False,
+    ):
         place["name"] = encode_name(stem.name)
         place["condition"] = encode_name(stem.condition.name)
         place["vector"] = stem.condition.vector
@@ -49,13 +58,21 @@ def read_scene(row: Any) -> Scene:
     stems = tuple(
         Stem(
             decode_name(place["name"]),
-            Condition.bare(decode_name(place["condition"]), place["vector"].copy()),
+            Condition.bare(
+                decode_name(place["condition"]),
+                place["vector"].copy(),
+            ),
             _read_strip(place),
         )
         for place in row["stems"][: row["n_stems"]]
     )
     mix: dict[str, Any] = {name: kind(row[name]) for name, kind, _ in _MIX_SETTINGS}
-    return Scene(stems, _read_strip(row["remainder"]), fallback=FALLBACKS[row["fallback"]], **mix)
+    return Scene(
+        stems,
+        _read_strip(row["remainder"]),
+        fallback=FALLBACKS[row["fallback"]],
+        **mix,
+    )
 
 
 def encode_name(text: str) -> bytes:

@@ -134,6 +134,15 @@ def record_lock(row: Any, empty: Record) -> SeqLock[Record]:
 
     def read(row: Any) -> Record:
         numbers = row["numbers"].tolist()
-        return make(*(kind(number) for kind, number in zip(types, numbers, strict=True)))
+        return make(
+            *(
+                kind(number)
+                for kind, number in zip(
+                    types,
+                    numbers,
+                    strict=True,
+                )
+            )
+        )
 
     return SeqLock(row, write, read, empty)

@@ -125,7 +125,11 @@ def parse_loop(text: str) -> tuple[float, float]:
     try:
         a, b = (
             float(part) if part else place
-            for part, place in zip(parts, (0.0, math.inf), strict=True)
+            for part, place in zip(
+                parts,
+                (0.0, math.inf),
+                strict=True,
+            )
         )
     except ValueError as error:
         raise UserError(

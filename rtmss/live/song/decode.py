@@ -91,7 +91,12 @@ def decode_song(
 class Loader:
     """Keeps the song decoded at the engine's sample rate, in a thread of the supervisor."""
 
-    def __init__(self, song: Path, shared: SharedState, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        song: Path,
+        shared: SharedState,
+        say: Callable[[str], None],
+    ) -> None:
         """Begin to wait for an engine; one that cannot be served ends the host.
 
         Raises:
@@ -106,7 +111,11 @@ class Loader:
             raise UserError(
                 f"no folder for the decoded song: {error.strerror}; TMPDIR names another"
             ) from error
-        self._thread = threading.Thread(target=self._run, name="rtmss-loader", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run,
+            name="rtmss-loader",
+            daemon=True,
+        )
         self._thread.start()
 
     def stop(self) -> None:

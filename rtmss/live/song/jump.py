@@ -40,7 +40,11 @@ class WarmUp:
         less time.
         """
         often = config.recurrent_dilation
-        return cls(cls.most * often, max(1, cls.block // often), cls.least * often)
+        return cls(
+            cls.most * often,
+            max(1, cls.block // often),
+            cls.least * often,
+        )
 
     def before(self, target: int, hop: int) -> int:
         """Hops to be stepped before a target; none of them lies before the song."""
@@ -75,7 +79,12 @@ class Jump:
         """Step a session through up to `n` more of them."""
         n, hop = min(n, self.n_left), session.hop_length
         if n:
-            session.step(song.read(self.target - self.n_left * hop, n * hop))
+            session.step(
+                song.read(
+                    self.target - self.n_left * hop,
+                    n * hop,
+                )
+            )
             self.n_warmed += n
 
 

@@ -26,16 +26,32 @@ class DecodedSong:
         """Map it; nothing is read yet."""
         self.n_samples = info.n_samples
         with path.open("rb") as file:
-            self._memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._samples = np.frombuffer(self._memory, np.float32).reshape(-1, info.n_channels)
+            self._memory = mmap.mmap(
+                file.fileno(),
+                0,
+                access=mmap.ACCESS_READ,
+            )
+        self._samples = np.frombuffer(
+            self._memory,
+            np.float32,
+        ).reshape(-1, info.n_channels)
         self._row = self._samples.itemsize * info.n_channels
         self._look = LOOK_SECONDS * info.sample_rate
         self._looked = -1
 
     def read(self, start: int, n: int) -> Audio:
         """(C, n) from a place, silence where there is no song."""
-        out = np.zeros((self._samples.shape[1], n), np.float32)
-        first, last = max(0, start), min(self.n_samples, start + n)
+        out = np.zeros(
+            (self._samples.shape[1], n),
+            np.float32,
+        )
+        first, last = (
+            max(0, start),
+            min(
+                self.n_samples,
+                start + n,
+            ),
+        )
         if first < last:
             out[:, first - start : last - start] = self._samples[first:last].T
         return out

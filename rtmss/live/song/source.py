@@ -129,7 +129,10 @@ class SongSource:
     def hold(self, block: Audio) -> Audio:
         """(O, S) what the next step would play with the masks as they are."""
         if self._phase is _Phase.WAIT:
-            return np.zeros((self.session.n_outputs, block.shape[1]), np.float32)
+            return np.zeros(
+                (self.session.n_outputs, block.shape[1]),
+                np.float32,
+            )
         return self.session.hold(block)
 
     def step(self, block: Audio) -> Output:
@@ -156,8 +159,18 @@ class SongSource:
 
     def warm_up(self) -> None:
         """Let everything be allocated and chosen that the first jump would pay for."""
-        for n in (1, self._warm_up.block, self._warm_up.block, 2 * self._warm_up.block):
-            self._spare.step(np.zeros((2, n * self.timeline.hop), np.float32))
+        for n in (
+            1,
+            self._warm_up.block,
+            self._warm_up.block,
+            2 * self._warm_up.block,
+        ):
+            self._spare.step(
+                np.zeros(
+                    (2, n * self.timeline.hop),
+                    np.float32,
+                )
+            )
         self._spare.reset()
 
     # What is asked for.
@@ -192,7 +205,13 @@ class SongSource:
     def _take_song(self) -> None:
         info = self.transport.info.try_read()
         if info and info.number != self._n_songs and info.sample_rate == self.session.sample_rate:
-            self._n_songs, self._song = info.number, DecodedSong(self.transport.samples_path, info)
+            self._n_songs, self._song = (
+                info.number,
+                DecodedSong(
+                    self.transport.samples_path,
+                    info,
+                ),
+            )
             self._go_to(self._position / self.session.sample_rate)
 
     def _stop_at_the_end(self) -> None:
@@ -204,9 +223,17 @@ class SongSource:
     def _go_to(self, seconds: float) -> None:
         """Fall silent, get ready, and go on at a place."""
         assert self._song is not None
-        target = min(round(seconds * self.session.sample_rate), self._song.n_samples)
+        target = min(
+            round(seconds * self.session.sample_rate),
+            self._song.n_samples,
+        )
         self._prepare(
-            Jump(target, self._first, self._first, self._warm_up.before(target, self.timeline.hop))
+            Jump(
+                target,
+                self._first,
+                self._first,
+                self._warm_up.before(target, self.timeline.hop),
+            )
         )
 
     def _prepare(self, jump: Jump) -> None:
@@ -220,12 +247,34 @@ class SongSource:
         due, target = self._loop_end()
         if self._jump is not None or due is None:
             return
-        n_warm, n_left = self._warm_up.before(target, self.timeline.hop), due - self._first
+        n_warm, n_left = (
+            self._warm_up.before(
+                target,
+                self.timeline.hop,
+            ),
+            due - self._first,
+        )
         if self.has_time() and n_left > min(n_warm, self._warm_up.least):
             if n_left <= n_warm + 1:
-                self._prepare(Jump(target, due, due, min(n_warm, n_left - 1), is_loop=True))
+                self._prepare(
+                    Jump(
+                        target,
+                        due,
+                        due,
+                        min(n_warm, n_left - 1),
+                        is_loop=True,
+                    )
+                )
         elif n_left <= 1 + self._warm_up.silence(n_warm):
-            self._prepare(Jump(target, due, self._first, n_warm, is_loop=True))
+            self._prepare(
+                Jump(
+                    target,
+                    due,
+                    self._first,
+                    n_warm,
+                    is_loop=True,
+                )
+            )
 
     def _loop_end(self) -> tuple[int | None, int]:
         """The hop before which the loop goes back, if it does, and where to."""
@@ -254,7 +303,11 @@ class SongSource:
         self._n_passes += jump.is_loop
         n_dry = -(-self.session.delay // hop)  # for the dry fallback
         self.timeline.write_input(
-            self._first - n_dry, self._song.read(jump.target - n_dry * hop, n_dry * hop)
+            self._first - n_dry,
+            self._song.read(
+                jump.target - n_dry * hop,
+                n_dry * hop,
+            ),
         )
 
     # The next hops.
@@ -264,7 +317,15 @@ class SongSource:
         time.
         """
         jump, first = self._jump, self._first
-        if jump and first >= max(jump.due, self._reserved) and not jump.n_left:
+        if (
+            jump
+            and first
+            >= max(
+                jump.due,
+                self._reserved,
+            )
+            and not jump.n_left
+        ):
             self._swap_sessions(jump)
             if self.is_playing:
                 return _Phase.FADE_IN, 1
@@ -283,7 +344,10 @@ class SongSource:
         return (
             n_left
             if due is None
-            else min(n_left, due - self._first - (0 if self._jump else self._warm_up.most + 1))
+            else min(
+                n_left,
+                due - self._first - (0 if self._jump else self._warm_up.most + 1),
+            )
         )
 
     def _write_fallback(self, n: int) -> Audio:
@@ -299,17 +363,29 @@ class SongSource:
                 audio[:, n_here * hop :] = self._song.read(
                     self._jump.target, (n_all - n_here) * hop
                 )
-            audio[:, : n_here * hop] = self._song.read(self._position, n_here * hop)
+            audio[:, : n_here * hop] = self._song.read(
+                self._position,
+                n_here * hop,
+            )
             self._song.look_ahead(self._position)
         self.timeline.write_input(self._first, audio)
         return audio[:, : n * hop]
 
     def _sound(self, block: Audio) -> Output:
         """The next hops, faded where they begin or end."""
-        samples = np.arange(1, block.shape[1] + 1, dtype=np.float32)
+        samples = np.arange(
+            1,
+            block.shape[1] + 1,
+            dtype=np.float32,
+        )
         rise = np.minimum(samples / FADE, 1)
         before = (
-            None if self._outgoing is None else _scaled(self._spare.step(self._outgoing), 1 - rise)
+            None
+            if self._outgoing is None
+            else _scaled(
+                self._spare.step(self._outgoing),
+                1 - rise,
+            )
         )
         if self._phase is _Phase.FADE_IN:
             self.session.go_on_gliding(self._spare)
@@ -318,7 +394,14 @@ class SongSource:
             faded = _scaled(output, 1 - samples / block.shape[1])
         elif before is not None:
             faded = Output(
-                *(old + new for old, new in zip(before, _scaled(output, rise), strict=True))
+                *(
+                    old + new
+                    for old, new in zip(
+                        before,
+                        _scaled(output, rise),
+                        strict=True,
+                    )
+                )
             )
         elif not self._is_audible and not self._is_cold:
             faded = _scaled(output, rise)
@@ -339,18 +422,32 @@ class SongSource:
 
     def _wait(self, n: int) -> Output:
         if self._jump and self._song:
-            self._reserve_silence(self._first + max(n, self._warm_up.silence(self._jump.n_left)))
+            self._reserve_silence(
+                self._first
+                + max(
+                    n,
+                    self._warm_up.silence(self._jump.n_left),
+                )
+            )
         n_samples, n_stems = n * self.timeline.hop, len(self.scene.stems)
         nothing = np.zeros((n_stems + 2, 2, n_samples), np.float32)
         mix = np.zeros((self.session.n_outputs, n_samples), np.float32)
-        return Output(mix, nothing[:n_stems], nothing[-2], nothing[-1])
+        return Output(
+            mix,
+            nothing[:n_stems],
+            nothing[-2],
+            nothing[-1],
+        )
 
     def _reserve_silence(self, hop: int) -> None:
         """Deliver silence for every hop before `hop`: none of them will be late, and none sounds
         earlier.
         """
         if self._jump and self._jump.n_left:
-            silence = np.zeros((self.session.n_outputs, self.timeline.hop), np.float32)
+            silence = np.zeros(
+                (self.session.n_outputs, self.timeline.hop),
+                np.float32,
+            )
             for early in range(max(self._first, self._reserved), hop):
                 self.timeline.deliver(early, silence)
             self._reserved = max(self._reserved, hop)

@@ -17,7 +17,12 @@ from torch.nn.functional import avg_pool1d, fold
 
 from rtmss.signal.dynamics import rms, with_level_of
 
-_POWERS = product(range(5, 12), range(8), range(6), range(2))
+_POWERS = product(
+    range(5, 12),
+    range(8),
+    range(6),
+    range(2),
+)
 SMOOTH = np.array(sorted(2**a * 3**b * 5**c * 7**d for a, b, c, d in _POWERS))
 """Lengths with small prime factors, on which the FFT is fast. Those with many factors of two are
 several times as slow in some libraries.
@@ -69,10 +74,18 @@ def smooth_length(wanted: float) -> int:
 
 
 @cache
-def _knots_at(n_bins: int, sample_rate: int, device: torch.device) -> tuple[Tensor, Tensor]:
+def _knots_at(
+    n_bins: int,
+    sample_rate: int,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
     """(F,) Hz of the bins, and (7, F) how much each of `KNOTS` counts there."""
     frequency = np.linspace(0, sample_rate / 2, n_bins).clip(20)
-    position = np.interp(np.log(frequency), np.log(KNOTS), np.arange(KNOTS.size))
+    position = np.interp(
+        np.log(frequency),
+        np.log(KNOTS),
+        np.arange(KNOTS.size),
+    )
     hats = (1 - np.abs(position - np.arange(KNOTS.size)[:, None])).clip(0)
     return torch.from_numpy(frequency).float().to(device), torch.from_numpy(hats).float().to(device)
 
@@ -82,19 +95,42 @@ def draw_room(rng: np.random.Generator) -> tuple[float, ...]:
     return rng.uniform(0.15, 1.3), rng.uniform(-22, -6), rng.uniform(0, 0.03)
 
 
-def room_impulses(rooms: Tensor, n: int, sample_rate: int, generator: torch.Generator) -> Tensor:
+def room_impulses(
+    rooms: Tensor,
+    n: int,
+    sample_rate: int,
+    generator: torch.Generator,
+) -> Tensor:
     """(P, 2, S) impulse responses, S <= n, of what `draw_room` gives, (P, 3).
 
     The direct sound, and a different decaying noise on either side.
     """
-    n_longest = min(n, 2 + int(float((rooms[:, 0] + rooms[:, 2]).max()) * sample_rate))
+    n_longest = min(
+        n,
+        2 + int(float((rooms[:, 0] + rooms[:, 2]).max()) * sample_rate),
+    )
     decay, level_db, delay = (
         column[:, None, None].to(generator.device) for column in rooms.unbind(1)
     )
     t = torch.arange(n_longest, device=generator.device) / sample_rate - delay
-    noise = torch.randn(len(rooms), 2, n_longest, generator=generator, device=generator.device)
+    noise = torch.randn(
+        len(rooms),
+        2,
+        n_longest,
+        generator=generator,
+        device=generator.device,
+    )
     tail = noise * torch.exp(-6.9 * t / decay) * ((t > 0) & (t < decay))
-    tail = tail * (10 ** (level_db / 20) / (tail.square().sum(-1, keepdim=True) + 1e-9).sqrt())
+    tail = tail * (
+        10 ** (level_db / 20)
+        / (
+            tail.square().sum(
+                -1,
+                keepdim=True,
+            )
+            + 1e-9
+        ).sqrt()
+    )
     tail[..., 0] = 1
     return tail
 
@@ -119,11 +155,22 @@ def play(
     """
     if len(audio) == 2 and impulses is not None:
         return torch.cat(
-            [play(audio[n : n + 1], n_out, gains, impulses[n : n + 1]) for n in range(2)]
+            [
+                play(
+                    audio[n : n + 1],
+                    n_out,
+                    gains,
+                    impulses[n : n + 1],
+                )
+                for n in range(2)
+            ]
         )
     is_mono = len(audio) == 1 and (impulses is None or len(impulses) == 1)
     # So scaled, sounds of any length are as loud.
-    whole = torch.fft.fft(_packed(audio, audio.shape[-1]), norm="forward")
+    whole = torch.fft.fft(
+        _packed(audio, audio.shape[-1]),
+        norm="forward",
+    )
     spectrum = _at_speed(whole, n_out, is_mono=is_mono)
     if gains is not None:
         # The bins above the middle are those below it, backwards.
@@ -194,7 +241,11 @@ def colour(
     device = spectra.device
     is_coloured = (equalisers != equalisers.new_tensor(PLAIN)).any(1)
     if is_coloured.any():
-        gains = equaliser_gains(equalisers[is_coloured].to(device), spectra.shape[-1], sample_rate)
+        gains = equaliser_gains(
+            equalisers[is_coloured].to(device),
+            spectra.shape[-1],
+            sample_rate,
+        )
         spectra = _multiplied(spectra, is_coloured, gains[:, None])
     has_room = rooms[:, 0] > 0
     if has_room.any():
@@ -230,15 +281,37 @@ def shift_formants(audio: Tensor, ratios: Tensor, sample_rate: int) -> Tensor:
     """
     n_fft = 1 << round(np.log2(sample_rate / 20))
     window = torch.hann_window(n_fft, device=audio.device)
-    frames = torch.stft(audio.flatten(0, 1), n_fft, window=window, return_complex=True)
-    power = torch.unflatten(frames.abs().square(), 0, audio.shape[:2]).mean(1).transpose(1, 2)
+    frames = torch.stft(
+        audio.flatten(0, 1),
+        n_fft,
+        window=window,
+        return_complex=True,
+    )
+    power = (
+        torch.unflatten(
+            frames.abs().square(),
+            0,
+            audio.shape[:2],
+        )
+        .mean(1)
+        .transpose(1, 2)
+    )
     n_around = round(250 * n_fft / sample_rate)
     for _ in range(2):
         power = avg_pool1d(power, 2 * n_around + 1, 1, n_around, count_include_pad=False)
     envelopes = (power.transpose(1, 2) + 1e-9).log()
-    place = torch.arange(n_fft // 2 + 1, device=audio.device) / ratios[:, None]
+    place = (
+        torch.arange(
+            n_fft // 2 + 1,
+            device=audio.device,
+        )
+        / ratios[:, None]
+    )
     below = place.long().clamp_max(n_fft // 2 - 1)
-    parts = torch.arange(len(audio), device=audio.device)[:, None]
+    parts = torch.arange(
+        len(audio),
+        device=audio.device,
+    )[:, None]
     stretched = torch.lerp(
         envelopes[parts, below],
         envelopes[parts, below + 1],
@@ -248,16 +321,29 @@ def shift_formants(audio: Tensor, ratios: Tensor, sample_rate: int) -> Tensor:
         audio.shape[1], 0
     )
     # `istft` would wait for the device. Hann windows squared, four of which overlap, add up to 3/2.
-    pieces = torch.fft.irfft(frames * gains, dim=1) * (window / 1.5)[:, None]
+    pieces = (
+        torch.fft.irfft(
+            frames * gains,
+            dim=1,
+        )
+        * (window / 1.5)[:, None]
+    )
     n_padded = audio.shape[-1] + n_fft
     hop = n_fft // 4
-    shifted = fold(pieces, (1, n_fft + hop * (pieces.shape[-1] - 1)), (1, n_fft), stride=(1, hop))[
-        :, 0, 0
-    ]
-    shifted = torch.nn.functional.pad(shifted, (0, n_padded - shifted.shape[-1]))[
-        :, n_fft // 2 : -n_fft // 2
-    ]
-    return with_level_of(audio, torch.unflatten(shifted, 0, audio.shape[:2]))
+    shifted = fold(
+        pieces,
+        (1, n_fft + hop * (pieces.shape[-1] - 1)),
+        (1, n_fft),
+        stride=(1, hop),
+    )[:, 0, 0]
+    shifted = torch.nn.functional.pad(
+        shifted,
+        (0, n_padded - shifted.shape[-1]),
+    )[:, n_fft // 2 : -n_fft // 2]
+    return with_level_of(
+        audio,
+        torch.unflatten(shifted, 0, audio.shape[:2]),
+    )
 
 
 def draw_drive(rng: np.random.Generator) -> float:
@@ -267,8 +353,18 @@ def draw_drive(rng: np.random.Generator) -> float:
 
 def saturate(audio: Tensor, drives: Tensor) -> Tensor:
     """Soft clipping of (P, C, S), each part's peak at its drive, (P,); levels are kept."""
-    peak = audio.abs().amax((1, 2), keepdim=True).clamp_min(1e-5)
-    return with_level_of(audio, torch.tanh(audio * (drives[:, None, None] / peak)))
+    peak = (
+        audio.abs()
+        .amax(
+            (1, 2),
+            keepdim=True,
+        )
+        .clamp_min(1e-5)
+    )
+    return with_level_of(
+        audio,
+        torch.tanh(audio * (drives[:, None, None] / peak)),
+    )
 
 
 def draw_compressor(rng: np.random.Generator) -> tuple[float, ...]:
@@ -296,7 +392,11 @@ def draw_master(rng: np.random.Generator) -> tuple[float, ...]:
     )
 
 
-def draw_noise_bass(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def draw_noise_bass(
+    n: int,
+    sample_rate: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
     """(S,) what distorted and detuned synthesizers have below a bass: dense, noise-like, in pulses
     of its own.
 
@@ -310,13 +410,26 @@ def draw_noise_bass(n: int, sample_rate: int, rng: np.random.Generator) -> NDArr
     )
     noise = np.fft.irfft(spectrum, n)
     n_pulses = int(rng.integers(1, 9))
-    heights = np.repeat(rng.random(n_pulses) < 0.75, -(-n // n_pulses))[:n].astype(np.float32)
+    heights = np.repeat(
+        rng.random(n_pulses) < 0.75,
+        -(-n // n_pulses),
+    )[:n].astype(np.float32)
     smooth = int(sample_rate * 10 ** rng.uniform(-2, -0.5))
-    summed = np.cumsum(np.pad(heights, (smooth, 0), mode="edge"), dtype=np.float64)
-    return _levelled(noise * ((summed[smooth:] - summed[:-smooth]) / smooth), rng)
+    summed = np.cumsum(
+        np.pad(heights, (smooth, 0), mode="edge"),
+        dtype=np.float64,
+    )
+    return _levelled(
+        noise * ((summed[smooth:] - summed[:-smooth]) / smooth),
+        rng,
+    )
 
 
-def draw_sub_bass(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def draw_sub_bass(
+    n: int,
+    sample_rate: int,
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
     """(S,) a sub bass under a synthesizer: tuned notes below 100 Hz, many of which begin as a kick
     does.
 
@@ -331,14 +444,32 @@ def draw_sub_bass(n: int, sample_rate: int, rng: np.random.Generator) -> NDArray
     )
     attack, release, fall = rng.uniform(0.001, 0.02), rng.uniform(0.01, 0.06), rng.uniform(0.15, 2)
     sub = np.zeros(n)
-    for start, end in zip(edges, [*edges[1:], n], strict=True):
+    for start, end in zip(
+        edges,
+        [*edges[1:], n],
+        strict=True,
+    ):
         length = int((end - start) * rng.uniform(0.4, 1))
         t = np.arange(length) / sample_rate
-        pitch = lowest * rng.choice([1, 6 / 5, 4 / 3, 3 / 2, 2])
+        pitch = lowest * rng.choice(
+            [
+                1,
+                6 / 5,
+                4 / 3,
+                3 / 2,
+                2,
+            ]
+        )
         phase = 2 * np.pi * pitch * (t + glide * settling * (1 - np.exp(-t / settling)))
-        gate = np.minimum(1, t / attack) * np.minimum(1, t[::-1] / release)
+        gate = np.minimum(1, t / attack) * np.minimum(
+            1,
+            t[::-1] / release,
+        )
         sub[start : start + length] = np.sin(phase + rng.uniform(0, 6.3)) * gate * np.exp(-t / fall)
-    return _levelled(np.tanh(10 ** rng.uniform(-1, 0.6) * sub), rng)
+    return _levelled(
+        np.tanh(10 ** rng.uniform(-1, 0.6) * sub),
+        rng,
+    )
 
 
 def put_under(audio: Tensor, parts: Tensor, sounds: Tensor) -> Tensor:
@@ -348,11 +479,21 @@ def put_under(audio: Tensor, parts: Tensor, sounds: Tensor) -> Tensor:
     if not len(parts):
         return audio
     return audio.index_add(
-        0, parts, sounds[:, None].expand(-1, audio.shape[1], -1) * rms(audio[parts])
+        0,
+        parts,
+        sounds[:, None].expand(
+            -1,
+            audio.shape[1],
+            -1,
+        )
+        * rms(audio[parts]),
     )
 
 
-def draw_side(n_channels: int, rng: np.random.Generator) -> tuple[float, float, float, float]:
+def draw_side(
+    n_channels: int,
+    rng: np.random.Generator,
+) -> tuple[float, float, float, float]:
     """What reaches left from left and right, and right from left and right.
 
     Mono, which lies on both, is panned (constant power); stereo sometimes changes sides; polarity
@@ -365,7 +506,16 @@ def draw_side(n_channels: int, rng: np.random.Generator) -> tuple[float, float, 
     else:
         change = rng.random() < 0.5
     sign = 1.0 if rng.random() < 0.5 else -1.0
-    return (0.0, sign, sign, 0.0) if change else (sign * left, 0.0, 0.0, sign * right)
+    return (
+        (0.0, sign, sign, 0.0)
+        if change
+        else (
+            sign * left,
+            0.0,
+            0.0,
+            sign * right,
+        )
+    )
 
 
 def to_sides(audio: Tensor, sides: Tensor) -> Tensor:
@@ -373,7 +523,10 @@ def to_sides(audio: Tensor, sides: Tensor) -> Tensor:
     return torch.bmm(sides.view(-1, 2, 2), audio)
 
 
-def _levelled(sound: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float32]:
+def _levelled(
+    sound: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
     gain = 10 ** (rng.uniform(-12, 16) / 20)
     levelled = sound * (gain / (np.sqrt(np.square(sound).mean()) + 1e-6))
     return np.asarray(levelled, np.float32)

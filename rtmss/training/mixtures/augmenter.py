@@ -42,7 +42,13 @@ class Sounds(Protocol):
         channels.
         """
 
-    def sums(self, n: int, of: Tensor, parts: Tensor, sides: Tensor) -> Tensor:
+    def sums(
+        self,
+        n: int,
+        of: Tensor,
+        parts: Tensor,
+        sides: Tensor,
+    ) -> Tensor:
         """(n, 2, S) sums.
 
         Args:
@@ -64,9 +70,19 @@ class Separate:
         powers = (_block_powers(audio, length) for audio in self.audio)
         return torch.stack([power.expand(2, -1) for power in powers])
 
-    def sums(self, n: int, of: Tensor, parts: Tensor, sides: Tensor) -> Tensor:
+    def sums(
+        self,
+        n: int,
+        of: Tensor,
+        parts: Tensor,
+        sides: Tensor,
+    ) -> Tensor:
         """As in `Sounds`."""
-        out = torch.zeros(n, 2, self.audio[0].shape[-1])
+        out = torch.zeros(
+            n,
+            2,
+            self.audio[0].shape[-1],
+        )
         for row, part, (ll, lr, rl, rr) in zip(
             of.tolist(), parts.tolist(), sides.tolist(), strict=True
         ):
@@ -89,17 +105,32 @@ class Together:
         """As in `Sounds`."""
         return _block_powers(self.audio, length)
 
-    def sums(self, n: int, of: Tensor, parts: Tensor, sides: Tensor) -> Tensor:
+    def sums(
+        self,
+        n: int,
+        of: Tensor,
+        parts: Tensor,
+        sides: Tensor,
+    ) -> Tensor:
         """As in `Sounds`."""
         device = self.audio.device
         shares = to_sides(self.audio[parts.to(device)], sides)
-        return self.audio.new_zeros(n, *self.audio.shape[1:]).index_add_(0, of.to(device), shares)
+        return self.audio.new_zeros(
+            n,
+            *self.audio.shape[1:],
+        ).index_add_(0, of.to(device), shares)
 
 
 class Augmenter:
     """Plays and augments the parts of one batch."""
 
-    def __init__(self, bank: Bank, plan: Plan, n_samples: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        bank: Bank,
+        plan: Plan,
+        n_samples: int,
+        device: torch.device,
+    ) -> None:
         self.bank = bank
         self.plan = plan
         self.n_out = n_samples + 2 * FADE
@@ -107,7 +138,10 @@ class Augmenter:
         self.generator = torch.Generator(device).manual_seed(int(plan.seed))
         self.is_coloured = (plan.equaliser != plan.equaliser.new_tensor(PLAIN)).any(1)
         self.has_room = (plan.room != plan.room.new_tensor(DRY)).any(1)
-        self.put_under = torch.zeros(len(plan.track), dtype=torch.bool)
+        self.put_under = torch.zeros(
+            len(plan.track),
+            dtype=torch.bool,
+        )
         self.put_under[torch.cat([plan.sub_parts, plan.noise_bass_parts])] = True
 
     def sides(self) -> Tensor:
@@ -123,7 +157,12 @@ class Augmenter:
     def at_once(self, device_bank: DeviceBank) -> Together:
         """All parts, played from a device's bank."""
         rows = torch.arange(len(self.plan.track))
-        spectra = torch.fft.rfft(device_bank.play(self.plan, self.n_out))
+        spectra = torch.fft.rfft(
+            device_bank.play(
+                self.plan,
+                self.n_out,
+            )
+        )
         rate = self.bank.sample_rate
         audio = colour(
             spectra, self.n_out, rate, self.plan.equaliser, self.plan.room, self.generator
@@ -134,7 +173,11 @@ class Augmenter:
         """(C, S) of one part; only what has two sides has two channels."""
         plan, rows = self.plan, torch.tensor([part])
         crop = torch.from_numpy(
-            self.bank.crop(int(plan.track[part]), int(plan.start[part]), int(plan.n_in[part]))
+            self.bank.crop(
+                int(plan.track[part]),
+                int(plan.start[part]),
+                int(plan.n_in[part]),
+            )
         )
         gains, impulses = None, None
         if self.is_coloured[part]:
@@ -146,7 +189,16 @@ class Augmenter:
                 plan.room[rows], self.n_out, self.bank.sample_rate, self.generator
             )[0]
         is_plain = crop.shape[-1] == self.n_out and gains is None and impulses is None
-        played = crop.contiguous() if is_plain else play(crop, self.n_out, gains, impulses)
+        played = (
+            crop.contiguous()
+            if is_plain
+            else play(
+                crop,
+                self.n_out,
+                gains,
+                impulses,
+            )
+        )
         return self._augmented(played[None], rows)[0]
 
     def _augmented(self, audio: Tensor, rows: Tensor) -> Tensor:
@@ -164,7 +216,10 @@ class Augmenter:
             values = column[rows[found]].to(self.device)
             if len(found) == len(rows):
                 return change(audio, values)
-            audio[found.to(self.device)] = change(audio[found.to(self.device)], values)
+            audio[found.to(self.device)] = change(
+                audio[found.to(self.device)],
+                values,
+            )
             return audio
 
         audio = changed(
@@ -173,22 +228,40 @@ class Augmenter:
         audio = changed(
             audio, plan.compressor, plan.compressor[:, 1] > 1, lambda x, y: compress(x, y, rate)
         )
-        audio = changed(audio, plan.drive, plan.drive != 0, saturate)[..., FADE:-FADE]
+        audio = changed(
+            audio,
+            plan.drive,
+            plan.drive != 0,
+            saturate,
+        )[..., FADE:-FADE]
         if not self.put_under[rows].any():
             return audio
         # What lies under a part is as loud on both sides, wherever the part is.
-        audio = changed(audio.expand(-1, 2, -1), plan.sides, self.put_under, to_sides)
+        audio = changed(
+            audio.expand(-1, 2, -1),
+            plan.sides,
+            self.put_under,
+            to_sides,
+        )
         for parts, sounds in (
             (plan.sub_parts, plan.subs),
             (plan.noise_bass_parts, plan.noise_basses),
         ):
             place, number = (parts == rows[:, None]).nonzero().unbind(1)
-            audio = put_under(audio, place.to(self.device), sounds[number].to(self.device).float())
+            audio = put_under(
+                audio,
+                place.to(self.device),
+                sounds[number].to(self.device).float(),
+            )
         return audio
 
 
 def _block_powers(audio: Tensor, length: int) -> Tensor:
     """(..., S) -> (..., blocks), what is left over at the end left out."""
-    blocks = torch.unflatten(audio[..., : audio.shape[-1] // length * length], -1, (-1, length))
+    blocks = torch.unflatten(
+        audio[..., : audio.shape[-1] // length * length],
+        -1,
+        (-1, length),
+    )
     norms: Tensor = torch.linalg.vector_norm(blocks, dim=-1)
     return norms.square() / length

@@ -38,14 +38,20 @@ def bandwidth_hz(audio: NDArray[np.int16], sample_rate: int) -> float:
     """
     levels = _levels_db(audio, sample_rate)
     n_below, n_slope = N_BANDS_BELOW, N_BANDS_OF_SLOPE
-    for edge in range(LOWEST_HZ // BAND_HZ, min(HIGHEST_HZ // BAND_HZ, len(levels) - n_slope)):
+    for edge in range(
+        LOWEST_HZ // BAND_HZ,
+        min(HIGHEST_HZ // BAND_HZ, len(levels) - n_slope),
+    ):
         below = levels[edge - n_below : edge].min()
         if below - levels[edge + n_slope :].max() > FALL_DB:
             return float(edge * BAND_HZ)
     return math.inf
 
 
-def _levels_db(audio: NDArray[np.int16], sample_rate: int) -> NDArray[np.float64]:
+def _levels_db(
+    audio: NDArray[np.int16],
+    sample_rate: int,
+) -> NDArray[np.float64]:
     """Mean power of each band of a track, in dB."""
     n_bands = sample_rate // 2 // BAND_HZ
     starts = np.arange(0, len(audio) - _N_FFT + 1, _N_FFT)
@@ -57,7 +63,9 @@ def _levels_db(audio: NDArray[np.int16], sample_rate: int) -> NDArray[np.float64
     power = np.square(np.abs(np.fft.rfft(frames))).mean(0)
     band = (np.arange(len(power)) * sample_rate / _N_FFT / BAND_HZ).astype(int)
     inside = band < n_bands
-    total = np.bincount(band[inside], power[inside], n_bands) / np.bincount(
-        band[inside], minlength=n_bands
-    )
+    total = np.bincount(
+        band[inside],
+        power[inside],
+        n_bands,
+    ) / np.bincount(band[inside], minlength=n_bands)
     return np.asarray(10 * np.log10(total + 1e-3))

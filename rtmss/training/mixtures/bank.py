@@ -65,11 +65,19 @@ class Bank:
         Its transpose lies in one piece, as tracks do.
         """
         piece = self.audio[index][max(0, start) : max(0, start + length)]
-        out = np.empty((length, self.tracks[index].n_channels), np.float32)
+        out = np.empty(
+            (length, self.tracks[index].n_channels),
+            np.float32,
+        )
         first = min(max(0, -start), length)
         last = first + len(piece)
         out[:first] = 0
-        np.multiply(piece, np.float32(1 / 32768), out=out[first:last], dtype=np.float32)
+        np.multiply(
+            piece,
+            np.float32(1 / 32768),
+            out=out[first:last],
+            dtype=np.float32,
+        )
         out[last:] = 0
         return out.T
 
@@ -79,7 +87,10 @@ class Bank:
         """
         if index not in self._active:
             levels = self.levels[index]
-            threshold = max(10 ** (-55 / 20), float(levels.max(initial=0)) * 10 ** (-30 / 20))
+            threshold = max(
+                10 ** (-55 / 20),
+                float(levels.max(initial=0)) * 10 ** (-30 / 20),
+            )
             self._active[index] = np.flatnonzero(levels > threshold)
         return self._active[index]
 
@@ -114,7 +125,10 @@ class Urn:
     def __init__(self, bank: Bank, indices: list[int]) -> None:
         self.indices = indices
         sources = np.array([bank.tracks[i].source for i in indices])
-        lengths = np.array([bank.tracks[i].n_samples for i in indices], float)
+        lengths = np.array(
+            [bank.tracks[i].n_samples for i in indices],
+            float,
+        )
         _, source = np.unique(sources, return_inverse=True)
         of_source = np.bincount(source, lengths)
         weights = np.sqrt(of_source)[source] * lengths / of_source[source]
@@ -123,22 +137,45 @@ class Urn:
 
     def draw(self, rng: np.random.Generator) -> int:
         """Number of a track."""
-        place = int(np.searchsorted(self.ends, rng.random() * self.total, side="right"))
+        place = int(
+            np.searchsorted(
+                self.ends,
+                rng.random() * self.total,
+                side="right",
+            )
+        )
         return self.indices[min(place, len(self.indices) - 1)]
 
 
-def draw_track(bank: Bank, indices: list[int], rng: np.random.Generator) -> int:
+def draw_track(
+    bank: Bank,
+    indices: list[int],
+    rng: np.random.Generator,
+) -> int:
     """One of them, drawn as from an `Urn`, which is for many draws."""
     return Urn(bank, indices).draw(rng)
 
 
-def draw_start(bank: Bank, index: int, length: int, rng: np.random.Generator) -> int:
+def draw_start(
+    bank: Bank,
+    index: int,
+    length: int,
+    rng: np.random.Generator,
+) -> int:
     """First sample of a crop in which the track sounds at some point."""
     half = bank.sample_rate // 2
     blocks = bank.active_blocks(index)
     position = int(rng.choice(blocks)) * half if len(blocks) else 0
-    start = position - int(rng.integers(0, max(1, length - half)))
-    return max(0, min(start, bank.tracks[index].n_samples - length))
+    start = position - int(
+        rng.integers(
+            0,
+            max(1, length - half),
+        )
+    )
+    return max(
+        0,
+        min(start, bank.tracks[index].n_samples - length),
+    )
 
 
 def load_banks(
@@ -159,7 +196,16 @@ def load_banks(
     """
     if not folders:
         raise ConfigError("no data folder: name at least one")
-    banks = [load_bank(folder, split, cache, sample_rate, console=console) for folder in folders]
+    banks = [
+        load_bank(
+            folder,
+            split,
+            cache,
+            sample_rate,
+            console=console,
+        )
+        for folder in folders
+    ]
     tracks: list[Track] = []
     for number, bank in enumerate(banks, 1):
         taken = {track.song for track in tracks} - {""}
@@ -167,7 +213,12 @@ def load_banks(
             replace(t, song=f"{t.song} ({number})") if t.song in taken else t for t in bank.tracks
         ]
     audio = [audio for bank in banks for audio in bank.audio]
-    return Bank(tracks, audio, [levels for bank in banks for levels in bank.levels], sample_rate)
+    return Bank(
+        tracks,
+        audio,
+        [levels for bank in banks for levels in bank.levels],
+        sample_rate,
+    )
 
 
 def load_bank(
@@ -201,19 +252,47 @@ def load_bank(
         )
         index_file.write_text(json.dumps(rows))
     index = json.loads(index_file.read_text())
-    samples = np.asarray(np.memmap(audio_file, np.int16, mode="r"))
-    tracks = [_placed(track, row["take"]) for track, row in zip(tracks, index, strict=True)]
+    samples = np.asarray(
+        np.memmap(
+            audio_file,
+            np.int16,
+            mode="r",
+        )
+    )
+    tracks = [
+        _placed(track, row["take"])
+        for track, row in zip(
+            tracks,
+            index,
+            strict=True,
+        )
+    ]
     audio = [
-        samples[t.start : t.start + t.n_samples * t.n_channels].reshape(t.n_samples, t.n_channels)
+        samples[t.start : t.start + t.n_samples * t.n_channels].reshape(
+            t.n_samples,
+            t.n_channels,
+        )
         for t in tracks
     ]
     tracks = _with_bandwidths(tracks, audio, sample_rate, cache / f"bandwidths-{split}-{key}.json")
     return Bank(
-        tracks, audio, [np.asarray(row["levels"], np.float32) for row in index], sample_rate
+        tracks,
+        audio,
+        [
+            np.asarray(
+                row["levels"],
+                np.float32,
+            )
+            for row in index
+        ],
+        sample_rate,
     )
 
 
-def _signature(folder: Path, track: Track) -> tuple[str | int, ...]:
+def _signature(
+    folder: Path,
+    track: Track,
+) -> tuple[str | int, ...]:
     """What has to be the same for decoded audio to be used again."""
     sizes = [(folder / file).stat().st_size for file in track.files]
     stream = () if track.stream is None else (f"stream {track.stream}",)
@@ -235,7 +314,11 @@ def _with_bandwidths(
         kept.write_text(json.dumps([bandwidth_hz(samples, sample_rate) for samples in audio]))
     return [
         replace(t, bandwidth_hz=hz)
-        for t, hz in zip(tracks, json.loads(kept.read_text()), strict=True)
+        for t, hz in zip(
+            tracks,
+            json.loads(kept.read_text()),
+            strict=True,
+        )
     ]
 
 
@@ -260,7 +343,12 @@ def _decode(
             n_samples, n_channels = audio.shape
             out.write(audio.tobytes())
             blocks = (
-                audio[: n_samples // half * half].reshape(-1, half * n_channels).astype(np.float32)
+                audio[: n_samples // half * half]
+                .reshape(
+                    -1,
+                    half * n_channels,
+                )
+                .astype(np.float32)
                 / 32768
             )
             place = {"start": position, "n_samples": n_samples, "n_channels": n_channels}
@@ -280,6 +368,16 @@ def _decode(
     return rows
 
 
-def _read_int16(folder: Path, track: Track, sample_rate: int) -> NDArray[np.int16]:
+def _read_int16(
+    folder: Path,
+    track: Track,
+    sample_rate: int,
+) -> NDArray[np.int16]:
     audio = read_track(folder, track, sample_rate)
-    return np.ascontiguousarray(np.clip(np.round(audio.T * 32768), -32768, 32767).astype(np.int16))
+    return np.ascontiguousarray(
+        np.clip(
+            np.round(audio.T * 32768),
+            -32768,
+            32767,
+        ).astype(np.int16)
+    )

@@ -21,14 +21,37 @@ N_TAPS = 16
 class DeviceBank:
     """A bank's audio on a device, played at any speed by interpolation with a windowed sinc."""
 
-    def __init__(self, bank: Bank, device: torch.device, *, compiled: bool) -> None:
+    def __init__(
+        self,
+        bank: Bank,
+        device: torch.device,
+        *,
+        compiled: bool,
+    ) -> None:
         lengths = [audio.size for audio in bank.audio]
-        self.audio = torch.empty(sum(lengths), dtype=torch.int16, device=device)
-        for place, audio in zip(torch.split(self.audio, lengths), bank.audio, strict=True):
+        self.audio = torch.empty(
+            sum(lengths),
+            dtype=torch.int16,
+            device=device,
+        )
+        for place, audio in zip(
+            torch.split(self.audio, lengths),
+            bank.audio,
+            strict=True,
+        ):
             place.copy_(torch.from_numpy(np.array(audio)).flatten())
-        self.first = torch.tensor([0, *np.cumsum(lengths)[:-1]], device=device)
-        self.n_samples = torch.tensor([track.n_samples for track in bank.tracks], device=device)
-        self.n_channels = torch.tensor([track.n_channels for track in bank.tracks], device=device)
+        self.first = torch.tensor(
+            [0, *np.cumsum(lengths)[:-1]],
+            device=device,
+        )
+        self.n_samples = torch.tensor(
+            [track.n_samples for track in bank.tracks],
+            device=device,
+        )
+        self.n_channels = torch.tensor(
+            [track.n_channels for track in bank.tracks],
+            device=device,
+        )
         self._interpolate: Callable[..., Tensor] = (
             torch.compile(interpolate, dynamic=True) if compiled else interpolate
         )
@@ -70,7 +93,13 @@ def interpolate(
         ratio: (P,) float64 samples of the track for one that is played.
         n_out: samples to play.
     """
-    position = torch.arange(n_out, device=audio.device) * ratio[:, None]
+    position = (
+        torch.arange(
+            n_out,
+            device=audio.device,
+        )
+        * ratio[:, None]
+    )
     whole = position.floor()
     fraction = (position - whole).float()
     place = whole.long() + start[:, None]

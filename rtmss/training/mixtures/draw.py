@@ -63,7 +63,12 @@ class Episodes(Dataset[Plan]):
         self.families: dict[str, list[int]] = {}
         self.songs: dict[str, list[int]] = {}
         sounding = [index for index in range(len(bank.tracks)) if len(bank.active_blocks(index))]
-        for index in choose_share(bank.tracks, sounding, recipe.episodes.data_share, recipe.seed):
+        for index in choose_share(
+            bank.tracks,
+            sounding,
+            recipe.episodes.data_share,
+            recipe.seed,
+        ):
             track = bank.tracks[index]
             self.families.setdefault(track.family, []).append(index)
             if track.song:
@@ -74,7 +79,12 @@ class Episodes(Dataset[Plan]):
             [max(bank.tracks[i].n_samples for i in tracks) for tracks in self.songs.values()]
         )
         self.song_weights = lengths / lengths.sum()
-        self.questions = Questions(bank, embeddings, recipe.episodes, dict(self.families))
+        self.questions = Questions(
+            bank,
+            embeddings,
+            recipe.episodes,
+            dict(self.families),
+        )
         self.backings = [
             i for i in self.families.get("other", []) if bank.tracks[i].label == "backing"
         ]
@@ -88,7 +98,13 @@ class Episodes(Dataset[Plan]):
         self.backing_urn = Urn(bank, self.backings)
 
     def __getitem__(self, number: int) -> Plan:
-        rng = np.random.default_rng([self.recipe.seed, self.stream, number])
+        rng = np.random.default_rng(
+            [
+                self.recipe.seed,
+                self.stream,
+                number,
+            ]
+        )
         mixtures = [self._draw(rng) for _ in range(self.recipe.loop.batch)]
         first = np.cumsum([0, *(len(mixture.parts) for mixture in mixtures)])
         n_targets = self.recipe.episodes.n_targets
@@ -98,7 +114,14 @@ class Episodes(Dataset[Plan]):
             for n, target in enumerate(mixture.targets)
             for part in target.parts
         ]
-        by, of = torch.tensor(wanted, dtype=torch.long).reshape(-1, 2).unbind(1)
+        by, of = (
+            torch.tensor(
+                wanted,
+                dtype=torch.long,
+            )
+            .reshape(-1, 2)
+            .unbind(1)
+        )
         parts = [part for mixture in mixtures for part in mixture.parts]
 
         def clips(side: str) -> Tensor:
@@ -122,7 +145,12 @@ class Episodes(Dataset[Plan]):
             negative=clips("negative"),
             wanted_by=by,
             wanted_parts=of,
-            mixture_of=torch.from_numpy(np.repeat(np.arange(len(mixtures)), np.diff(first))),
+            mixture_of=torch.from_numpy(
+                np.repeat(
+                    np.arange(len(mixtures)),
+                    np.diff(first),
+                )
+            ),
             is_voice=torch.tensor([self.questions.family(part) == "vocals" for part in parts]),
             track=column("track"),
             start=column("start"),
@@ -141,16 +169,20 @@ class Episodes(Dataset[Plan]):
             part_gain=column("gain"),
         )
 
-    def _sounds(self, sounds: Sequence[NDArray[np.float32] | None]) -> tuple[Tensor, Tensor]:
+    def _sounds(
+        self,
+        sounds: Sequence[NDArray[np.float32] | None],
+    ) -> tuple[Tensor, Tensor]:
         """Numbers of the parts that have a sound under them, and the sounds, (K, S) in half
         precision.
         """
         found = [(part, sound) for part, sound in enumerate(sounds) if sound is not None]
         silent = np.zeros((0, self.n_samples), np.float32)
         stacked = np.stack([sound for _, sound in found]) if found else silent
-        return torch.tensor([part for part, _ in found], dtype=torch.long), torch.from_numpy(
-            stacked
-        ).half()
+        return torch.tensor(
+            [part for part, _ in found],
+            dtype=torch.long,
+        ), torch.from_numpy(stacked).half()
 
     def _draw(self, rng: np.random.Generator) -> Mixture:
         recipe = self.recipe.episodes
@@ -183,13 +215,28 @@ class Episodes(Dataset[Plan]):
         parts = self._answerable(self._song(rng), rng)
         return self._crowd(parts, rng) if is_crowded else parts
 
-    def _answerable(self, parts: list[Part], rng: np.random.Generator) -> list[Part]:
+    def _answerable(
+        self,
+        parts: list[Part],
+        rng: np.random.Generator,
+    ) -> list[Part]:
         """The parts without mixes, where these leave nothing that could be asked for."""
-        if self.questions.answerable(parts) or not any(map(self.questions.is_mix, parts)):
+        if self.questions.answerable(parts) or not any(
+            map(
+                self.questions.is_mix,
+                parts,
+            )
+        ):
             return parts
         kept = [part for part in parts if not self.questions.is_mix(part)]
         return kept or [
-            self._solo(self._draw_family([f for f in self.families if f != "other"], rng), rng)
+            self._solo(
+                self._draw_family(
+                    [f for f in self.families if f != "other"],
+                    rng,
+                ),
+                rng,
+            )
         ]
 
     def _over_backing(self, rng: np.random.Generator) -> list[Part]:
@@ -198,21 +245,47 @@ class Episodes(Dataset[Plan]):
         n_in = self._length_at(2 ** (rng.uniform(-2, 2) / 12) if rng.random() < 0.5 else 1.0)
         start = draw_start(self.bank, index, n_in, rng)
         gain = 10 ** (rng.normal(0, 2.5) / 20)
-        backing = self._augmented(index, start, n_in, rng, 0.3, 0.1, 0.0, Level.RECORDED, gain)
+        backing = self._augmented(
+            index,
+            start,
+            n_in,
+            rng,
+            0.3,
+            0.1,
+            0.0,
+            Level.RECORDED,
+            gain,
+        )
         return [backing, self._singer_over_the_rest(rng)]
 
     def _singer_over_the_rest(self, rng: np.random.Generator) -> Part:
         voice = self._solo("vocals", rng)
-        return voice._replace(level=Level.OVER_THE_REST, gain=voice.gain / 10 ** (-21 / 20))
+        return voice._replace(
+            level=Level.OVER_THE_REST,
+            gain=voice.gain / 10 ** (-21 / 20),
+        )
 
-    def _crowd(self, parts: list[Part], rng: np.random.Generator) -> list[Part]:
+    def _crowd(
+        self,
+        parts: list[Part],
+        rng: np.random.Generator,
+    ) -> list[Part]:
         """A song with as many further parts from anywhere as make a crowd; a mix is one by
         itself.
         """
         if any(map(self.questions.is_mix, parts)):
             return parts
         present = list(dict.fromkeys(map(self._family, parts)))
-        n_families = len(present) + int(rng.integers(CROWD, self._n_most + 1)) - len(parts)
+        n_families = (
+            len(present)
+            + int(
+                rng.integers(
+                    CROWD,
+                    self._n_most + 1,
+                )
+            )
+            - len(parts)
+        )
         families = self._more_families(present, n_families, rng)[len(present) :]
         level = float(np.mean([self._recorded_level(part.track) for part in parts])) / 10 ** (
             -23 / 20
@@ -229,7 +302,11 @@ class Episodes(Dataset[Plan]):
         """RMS of a track where it sounds."""
         return float(np.sqrt(np.mean(self.bank.levels[track][self.bank.active_blocks(track)] ** 2)))
 
-    def _share_family(self, parts: list[Part], rng: np.random.Generator) -> str:
+    def _share_family(
+        self,
+        parts: list[Part],
+        rng: np.random.Generator,
+    ) -> str:
         """A family of which several sources play, where need be by one more that is added; empty if
         there is none.
         """
@@ -270,7 +347,13 @@ class Episodes(Dataset[Plan]):
         if player not in self.distractors:
             others = [i for i in self.families[family] if self._player(i) != player]
             self.distractors[player] = Urn(self.bank, others)
-        distractor = self._recognizable(self._solo(family, rng, self.distractors[player]))
+        distractor = self._recognizable(
+            self._solo(
+                family,
+                rng,
+                self.distractors[player],
+            )
+        )
         gain = part.gain * 10 ** (rng.normal(0, 4) / 20)
         if part.level != Level.RECORDED:
             return distractor._replace(level=part.level, gain=gain)
@@ -281,12 +364,21 @@ class Episodes(Dataset[Plan]):
     def _family(self, part: Part) -> str:
         return self.questions.family(part)
 
-    def _draw_family(self, among: list[str], rng: np.random.Generator) -> str:
+    def _draw_family(
+        self,
+        among: list[str],
+        rng: np.random.Generator,
+    ) -> str:
         return self.questions.draw_family(among, rng)
 
     def _song(self, rng: np.random.Generator) -> list[Part]:
         """The stems of a song at one place, some left out, the singer sometimes another."""
-        song = list(self.songs)[rng.choice(len(self.songs), p=self.song_weights)]
+        song = list(self.songs)[
+            rng.choice(
+                len(self.songs),
+                p=self.song_weights,
+            )
+        ]
         indices = self.songs[song]
         anchor = indices[rng.integers(len(indices))]
         ratio = 2 ** (rng.uniform(-2, 2) / 12) if rng.random() < 0.5 else 1.0
@@ -305,21 +397,44 @@ class Episodes(Dataset[Plan]):
             elif index == anchor or rng.random() > 0.12:
                 gain = 10 ** (rng.normal(0, 2.5) / 20)
                 parts.append(
-                    self._augmented(index, start, n_in, rng, 0.3, 0.1, 0.0, Level.RECORDED, gain)
+                    self._augmented(
+                        index,
+                        start,
+                        n_in,
+                        rng,
+                        0.3,
+                        0.1,
+                        0.0,
+                        Level.RECORDED,
+                        gain,
+                    )
                 )
         has_voice = any(self.bank.tracks[index].family == "vocals" for index in indices)
         may_sing = "vocals" in self.families and not has_voice
-        must_sing = any(map(self.questions.is_mix, parts)) and not self.questions.answerable(parts)
+        must_sing = any(
+            map(
+                self.questions.is_mix,
+                parts,
+            )
+        ) and not self.questions.answerable(parts)
         if may_sing and (must_sing or rng.random() < self.recipe.episodes.added_voice):
             parts.append(self._singer_over_the_rest(rng))
         return parts
 
-    def _random_mix(self, rng: np.random.Generator, is_crowded: bool | None = None) -> list[Part]:
+    def _random_mix(
+        self,
+        rng: np.random.Generator,
+        is_crowded: bool | None = None,
+    ) -> list[Part]:
         """Tracks of different families from anywhere, levelled and mixed."""
         fewest, most = 2, self.recipe.episodes.max_parts
         if is_crowded is not None:
             fewest, most = (CROWD, self._n_most) if is_crowded else (2, CROWD - 1)
-        families = self._more_families([], int(rng.integers(fewest, most + 1)), rng)
+        families = self._more_families(
+            [],
+            int(rng.integers(fewest, most + 1)),
+            rng,
+        )
         return [self._solo(family, rng) for family in families]
 
     def _more_families(
@@ -340,7 +455,12 @@ class Episodes(Dataset[Plan]):
             families.append(self._draw_family(pick, rng))
         return families
 
-    def _solo(self, family: str, rng: np.random.Generator, urn: Urn | None = None) -> Part:
+    def _solo(
+        self,
+        family: str,
+        rng: np.random.Generator,
+        urn: Urn | None = None,
+    ) -> Part:
         """One augmented track, of the family or of some of it, its loudest half second near -24
         dBFS.
         """
@@ -352,7 +472,13 @@ class Episodes(Dataset[Plan]):
         start = draw_start(self.bank, index, n_in, rng)
         dry_voice = is_voice and not self.bank.tracks[index].song
         room, drive = (0.6 if dry_voice else 0.2) * often, (0.3 if is_voice else 0.1) * often
-        gain = 10 ** (rng.normal(-22 if is_voice else -24, 5) / 20)
+        gain = 10 ** (
+            rng.normal(
+                -22 if is_voice else -24,
+                5,
+            )
+            / 20
+        )
         return self._augmented(
             index, start, n_in, rng, 0.6 * often, room, drive, Level.LOUDEST, gain
         )
@@ -409,7 +535,10 @@ class Episodes(Dataset[Plan]):
         return part._replace(
             start=part.start + round(apart - (n_in - part.n_in) / 2),
             n_in=n_in,
-            sides=draw_side(2 if has_room else self.bank.tracks[part.track].n_channels, rng),
+            sides=draw_side(
+                2 if has_room else self.bank.tracks[part.track].n_channels,
+                rng,
+            ),
             gain=part.gain * 10 ** (rng.uniform(-9, 0) / 20),
         )
 

@@ -32,11 +32,18 @@ class Questions:
         self.embeddings = embeddings
         self.recipe = recipe
         self.families = families
-        self.nothing = np.zeros(embeddings[0].shape[1], np.float32)
+        self.nothing = np.zeros(
+            embeddings[0].shape[1],
+            np.float32,
+        )
         groups: dict[tuple[str, ...], list[int]] = {}
         for index in sorted(index for tracks in families.values() for index in tracks):
             family, label, source = self._kinds(index)
-            for kind in ((family,), (family, label), (family, label, source)):
+            for kind in (
+                (family,),
+                (family, label),
+                (family, label, source),
+            ):
                 groups.setdefault(kind, []).append(index)
         self.urns = {kind: Urn(bank, tracks) for kind, tracks in groups.items()}
         """The tracks of each family, of its instruments, and of their sources."""
@@ -45,10 +52,19 @@ class Questions:
         """The family of a part's track."""
         return self.bank.tracks[part.track].family
 
-    def draw_family(self, among: Sequence[str], rng: np.random.Generator) -> str:
+    def draw_family(
+        self,
+        among: Sequence[str],
+        rng: np.random.Generator,
+    ) -> str:
         """One of them, by the recipe's weights."""
         weights = np.array([self.recipe.target_weights.get(family, 0.01) for family in among])
-        return among[rng.choice(len(among), p=weights / weights.sum())]
+        return among[
+            rng.choice(
+                len(among),
+                p=weights / weights.sum(),
+            )
+        ]
 
     def answerable(self, parts: list[Part]) -> list[str]:
         """Families that sound in a mixture, as far as it is known of all that sounds whether it
@@ -62,21 +78,35 @@ class Questions:
         """Whether a part holds several families without telling them apart."""
         return self.bank.tracks[part.track].label in MIXES
 
-    def ask(self, parts: list[Part], rng: np.random.Generator) -> list[Target]:
+    def ask(
+        self,
+        parts: list[Part],
+        rng: np.random.Generator,
+    ) -> list[Target]:
         """What each condition asks for: different families of the mixture, some absent from it."""
         return [
             self.about(parts, family, rng)
             for family in self._choose(parts, self.recipe.n_targets, [], rng)
         ]
 
-    def ask_which(self, parts: list[Part], family: str, rng: np.random.Generator) -> list[Target]:
+    def ask_which(
+        self,
+        parts: list[Part],
+        family: str,
+        rng: np.random.Generator,
+    ) -> list[Target]:
         """The same of a mixture in which several sources of `family` play: for one of them, for all
         of them, and for other families where there are further conditions.
         """
         targets = [self.about_one(parts, family, rng), self.about(parts, family, rng)][
             : self.recipe.n_targets
         ]
-        others = self._choose(parts, self.recipe.n_targets - len(targets), [family], rng)
+        others = self._choose(
+            parts,
+            self.recipe.n_targets - len(targets),
+            [family],
+            rng,
+        )
         return targets + [self.about(parts, other, rng) for other in others]
 
     def tells_apart(self, parts: list[Part], family: str) -> bool:
@@ -108,7 +138,12 @@ class Questions:
             chosen.append(self.draw_family(left, rng))
         return chosen[len(asked) :]
 
-    def _hidden(self, parts: list[Part], *, only_mixes: bool = False) -> set[str]:
+    def _hidden(
+        self,
+        parts: list[Part],
+        *,
+        only_mixes: bool = False,
+    ) -> set[str]:
         """Families that may sound in parts without being named, ..."""
         labels = {self.bank.tracks[part.track].label for part in parts}
         return {
@@ -125,7 +160,12 @@ class Questions:
         first, last = (part.start + FADE) / half, (part.start + part.n_in - FADE) / half
         return bool(((blocks + 0.75 > first) & (blocks + 0.25 < last)).any())
 
-    def about(self, parts: list[Part], family: str, rng: np.random.Generator) -> Target:
+    def about(
+        self,
+        parts: list[Part],
+        family: str,
+        rng: np.random.Generator,
+    ) -> Target:
         """The wanted parts, mean positive and mean negative for all of one family."""
         recipe = self.recipe
         others = [n for n, part in enumerate(parts) if self.family(part) != family]
@@ -134,23 +174,45 @@ class Questions:
         once = _once(parts)
         toss = rng.random()
 
-        def clips(of: list[int], family: str) -> NDArray[np.float32]:
-            return self._clips([parts[n] for n in of if n in once], family, rng)
+        def clips(
+            of: list[int],
+            family: str,
+        ) -> NDArray[np.float32]:
+            return self._clips(
+                [parts[n] for n in of if n in once],
+                family,
+                rng,
+            )
 
         if toss < recipe.negatives_only and own and others:
             # "Everything except": either of one family, or of all but one.
             unwanted, wanted = (own, others) if rng.random() < 0.5 else (others, own)
-            return Target(wanted, self.nothing, clips(unwanted, family if unwanted is own else ""))
+            return Target(
+                wanted,
+                self.nothing,
+                clips(unwanted, family if unwanted is own else ""),
+            )
         positive = clips(own, family)
         if toss < recipe.negatives_only + recipe.positives_only or not others:
             return Target(own, positive, self.nothing)
         others = [n for n in others if n in once]
         picked = [
-            others[i] for i in rng.permutation(len(others))[: rng.integers(1, len(others) + 1)]
+            others[i]
+            for i in rng.permutation(len(others))[
+                : rng.integers(
+                    1,
+                    len(others) + 1,
+                )
+            ]
         ]
         return Target(own, positive, clips(picked, ""))
 
-    def about_one(self, parts: list[Part], family: str, rng: np.random.Generator) -> Target:
+    def about_one(
+        self,
+        parts: list[Part],
+        family: str,
+        rng: np.random.Generator,
+    ) -> Target:
         """The same for one of several sources of a family, known by clips of nothing but itself; in
         half of the cases with the others as negatives.
         """
@@ -182,9 +244,21 @@ class Questions:
         urn = self.urns[self._kinds(track)]
         is_alone = not {part.track for part in parts} & (set(urn.indices) - {track})
         clips = []
-        for _ in range(int(rng.integers(1, self.recipe.max_clips + 1))):
+        for _ in range(
+            int(
+                rng.integers(
+                    1,
+                    self.recipe.max_clips + 1,
+                )
+            )
+        ):
             is_elsewhere = is_alone and rng.random() < 0.4
-            clips.append(self._clip(urn.draw(rng) if is_elsewhere else track, rng))
+            clips.append(
+                self._clip(
+                    urn.draw(rng) if is_elsewhere else track,
+                    rng,
+                )
+            )
         return np.asarray(np.mean(clips, axis=0), np.float32)
 
     def _clips(
@@ -198,7 +272,10 @@ class Questions:
         """
         clips = []
         wide = rng.random() < 0.5
-        n_clips = max(len(parts), int(rng.integers(1, self.recipe.max_clips + 1)))
+        n_clips = max(
+            len(parts),
+            int(rng.integers(1, self.recipe.max_clips + 1)),
+        )
         for number in range(n_clips):
             toss = rng.random()
             if not parts or (wide and family and toss < 0.8):
@@ -216,7 +293,11 @@ class Questions:
         track = self.bank.tracks[index]
         return track.family, track.label, track.source
 
-    def _clip(self, track: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    def _clip(
+        self,
+        track: int,
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
         """(E,) embedding of a clip of a few of the track's segments."""
         segments = self.embeddings[track]
         first = rng.integers(len(segments))

@@ -18,7 +18,11 @@ import numpy as np
 from rtmss.training.mixtures.draw import Episode
 
 
-def schedule(n_first: int, fresh: float, seed: Sequence[int]) -> Iterator[int]:
+def schedule(
+    n_first: int,
+    fresh: float,
+    seed: Sequence[int],
+) -> Iterator[int]:
     """Numbers of the batches to see, endlessly, from a pool that grows.
 
     Args:
@@ -69,8 +73,16 @@ def _first_times(numbers: Iterable[int]) -> Iterator[int]:
 
 def _packed(batch: Episode) -> Episode:
     """Audio in half precision: a pool of hours has to fit into memory."""
-    return Episode(batch[0].half(), batch[1].half(), *batch[2:])
+    return Episode(
+        batch[0].half(),
+        batch[1].half(),
+        *batch[2:],
+    )
 
 
 def _unpacked(batch: Episode) -> Episode:
-    return Episode(batch.mixture.float(), batch.targets.float(), *batch[2:])
+    return Episode(
+        batch.mixture.float(),
+        batch.targets.float(),
+        *batch[2:],
+    )

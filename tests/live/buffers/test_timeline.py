@@ -20,7 +20,15 @@ SIZES = [1, 32, 48, 64, 100, 128, 441, 480]
 
 
 def _stream(n: int) -> Audio:
-    return np.random.default_rng(0).uniform(-0.5, 0.5, (2, n)).astype(np.float32)
+    return (
+        np.random.default_rng(0)
+        .uniform(
+            -0.5,
+            0.5,
+            (2, n),
+        )
+        .astype(np.float32)
+    )
 
 
 class Engine:
@@ -35,7 +43,10 @@ class Engine:
     def step(self) -> None:
         first, n = self.timeline.hops()
         for hop in range(first, first + n):
-            samples = np.concatenate([self._past, self.timeline.read_input(1)], axis=1)
+            samples = np.concatenate(
+                [self._past, self.timeline.read_input(1)],
+                axis=1,
+            )
             self._past = samples[:, HOP:]
             self.timeline.deliver(hop, samples[:, :HOP])
 
@@ -51,10 +62,19 @@ def _play(
     stuck.
     """
     engine, out = Engine(timeline), np.zeros_like(audio)
-    for number, start in enumerate(range(0, audio.shape[1] - block + 1, block)):
+    for number, start in enumerate(
+        range(
+            0,
+            audio.shape[1] - block + 1,
+            block,
+        )
+    ):
         if number % (n_behind + 1) == 0 and not is_stuck(start):
             engine.step()
-        timeline.exchange(audio[:, start : start + block], out[:, start : start + block])
+        timeline.exchange(
+            audio[:, start : start + block],
+            out[:, start : start + block],
+        )
     return out
 
 
@@ -80,36 +100,81 @@ def test_the_adaptation_is_the_smallest_lag_that_a_queue_simulation_finds(
 
 @pytest.mark.parametrize("block", SIZES)
 def test_the_queue_gives_a_step_nearly_the_time_of_a_hop_and_no_block_more(block: int) -> None:
-    assert 0.9 * HOP <= blocks_per_hop(block, HOP) * block < max(HOP, 0.9 * HOP + block)
+    assert (
+        0.9 * HOP
+        <= blocks_per_hop(block, HOP) * block
+        < max(
+            HOP,
+            0.9 * HOP + block,
+        )
+    )
 
 
-@pytest.mark.parametrize(("block", "n_queued"), [(64, 8), (128, 4), (256, 2), (512, 1)])
+@pytest.mark.parametrize(
+    ("block", "n_queued"),
+    [
+        (64, 8),
+        (128, 4),
+        (256, 2),
+        (512, 1),
+    ],
+)
 def test_at_48_khz_the_queue_is_no_longer_than_at_44(block: int, n_queued: int) -> None:
     assert blocks_per_hop(block, 557) == blocks_per_hop(block, 512) == n_queued
 
 
 @pytest.mark.parametrize("block", SIZES)
 def test_the_output_is_the_input_delayed_by_the_latency(block: int) -> None:
-    timeline, audio = Timeline(2, HOP, block, DELAY), _stream(60 * 480)
+    timeline, audio = (
+        Timeline(
+            2,
+            HOP,
+            block,
+            DELAY,
+        ),
+        _stream(60 * 480),
+    )
     out = _play(timeline, audio, block)
     n = audio.shape[1] // block * block - timeline.latency
-    assert np.array_equal(out[:, timeline.latency : timeline.latency + n], audio[:, :n])
+    assert np.array_equal(
+        out[:, timeline.latency : timeline.latency + n],
+        audio[:, :n],
+    )
     assert not out[:, : timeline.latency].any()
     assert timeline.n_late == 0
 
 
 @pytest.mark.parametrize("block", [32, 64, 100])
 def test_an_engine_that_needs_the_whole_queue_is_still_in_time(block: int) -> None:
-    timeline, audio = Timeline(2, HOP, block, DELAY), _stream(200 * block)
+    timeline, audio = (
+        Timeline(
+            2,
+            HOP,
+            block,
+            DELAY,
+        ),
+        _stream(200 * block),
+    )
     out = _play(timeline, audio, block, n_behind=timeline.n_queued - 1)
     assert timeline.n_late == 0
-    assert np.array_equal(out[:, timeline.latency :], audio[:, : -timeline.latency])
+    assert np.array_equal(
+        out[:, timeline.latency :],
+        audio[:, : -timeline.latency],
+    )
 
 
 @pytest.mark.parametrize("block", [32, 64, 100])
 @pytest.mark.parametrize("fallback", ["silence", "dry"])
 def test_after_late_hops_the_latency_is_what_it_was(block: int, fallback: Fallback) -> None:
-    timeline, audio = Timeline(2, HOP, block, DELAY), _stream(300 * 100)
+    timeline, audio = (
+        Timeline(
+            2,
+            HOP,
+            block,
+            DELAY,
+        ),
+        _stream(300 * 100),
+    )
     timeline.fallback = fallback
     out = _play(timeline, audio, block, is_stuck=lambda start: 5000 < start < 5600)
     after = 7000
@@ -147,7 +212,14 @@ def test_the_silent_fallback_lets_nothing_through() -> None:
 
 @pytest.mark.parametrize("block", [16, 64, 100])
 def test_a_fallback_comes_and_goes_without_a_step(block: int) -> None:
-    timeline, audio = Timeline(2, HOP, block, DELAY), np.full((2, 9600), 0.5, np.float32)
+    timeline, audio = (
+        Timeline(2, HOP, block, DELAY),
+        np.full(
+            (2, 9600),
+            0.5,
+            np.float32,
+        ),
+    )
     out = _play(timeline, audio, block, is_stuck=lambda start: 4000 < start < 6000)
     played = out[:, timeline.latency : 9600 // block * block]
     assert played.min() == 0
@@ -172,19 +244,48 @@ def test_a_panic_silences_within_a_fade_and_ends_without_a_step(block: int) -> N
 
 
 def test_mono_is_played_on_both_sides() -> None:
-    timeline, audio = Timeline(2, HOP, 64, DELAY), _stream(6400)[:1]
-    engine, out = Engine(timeline), np.zeros((2, 6400), np.float32)
+    timeline, audio = (
+        Timeline(
+            2,
+            HOP,
+            64,
+            DELAY,
+        ),
+        _stream(6400)[:1],
+    )
+    engine, out = (
+        Engine(timeline),
+        np.zeros(
+            (2, 6400),
+            np.float32,
+        ),
+    )
     for start in range(0, 6400, 64):
         engine.step()
-        timeline.exchange(audio[:, start : start + 64], out[:, start : start + 64])
+        timeline.exchange(
+            audio[:, start : start + 64],
+            out[:, start : start + 64],
+        )
     assert np.array_equal(
-        out[:, timeline.latency :], np.repeat(audio[:, : -timeline.latency], 2, axis=0)
+        out[:, timeline.latency :],
+        np.repeat(
+            audio[:, : -timeline.latency],
+            2,
+            axis=0,
+        ),
     )
 
 
 def test_what_a_block_has_waited_before_is_part_of_the_latency() -> None:
     assert (
-        Timeline(2, 64, 64, 128, n_resampler=300).latency == Timeline(2, 64, 64, 128).latency + 300
+        Timeline(
+            2,
+            64,
+            64,
+            128,
+            n_resampler=300,
+        ).latency
+        == Timeline(2, 64, 64, 128).latency + 300
     )
 
 
@@ -204,17 +305,32 @@ def _while_held(n_stuck: int) -> Audio:
     """What is played while an engine supposes 0.25 for every hop and delivers none of the last
     `n_stuck`.
     """
-    timeline, out = Timeline(2, HOP, HOP, DELAY), np.zeros((2, 40 * HOP), np.float32)
+    timeline, out = (
+        Timeline(2, HOP, HOP, DELAY),
+        np.zeros(
+            (2, 40 * HOP),
+            np.float32,
+        ),
+    )
     timeline.fallback = "hold"
     for number in range(40):
         first, n = timeline.hops()
         for hop in range(first, first + n):
             timeline.read_input(1)
-            timeline.write_fallback(hop, np.full((2, HOP), 0.25, np.float32))
+            timeline.write_fallback(
+                hop,
+                np.full((2, HOP), 0.25, np.float32),
+            )
             if hop < 38 - n_stuck:
-                timeline.deliver(hop, np.full((2, HOP), 0.5, np.float32))
+                timeline.deliver(
+                    hop,
+                    np.full((2, HOP), 0.5, np.float32),
+                )
         piece = slice(number * HOP, (number + 1) * HOP)
-        timeline.exchange(np.zeros((2, HOP), np.float32), out[:, piece])
+        timeline.exchange(
+            np.zeros((2, HOP), np.float32),
+            out[:, piece],
+        )
     return out
 
 

@@ -182,7 +182,11 @@ def test_a_preset_loads_in_the_background_and_keeps_the_bypass(
     assert _wait(controller)[0].error is None
     controller.flush()
     entry = shared.receive(0)[-1]
-    assert (entry.preset, entry.scene.bypass, entry.scene.fallback) == ("solo", True, "dry")
+    assert (
+        entry.preset,
+        entry.scene.bypass,
+        entry.scene.fallback,
+    ) == ("solo", True, "dry")
     assert entry.scene.stems[0].strip.mute
 
 

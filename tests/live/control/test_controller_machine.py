@@ -36,7 +36,13 @@ class ControllerMachine(RuleBasedStateMachine):
         super().__init__()
         self.shared = SharedState.create(12)
         self.controller = MixerController(self.shared, Library([]), "0123456789ab")
-        stems = tuple(Stem(name, make_condition(name, seed)) for seed, name in enumerate(NAMES))
+        stems = tuple(
+            Stem(
+                name,
+                make_condition(name, seed),
+            )
+            for seed, name in enumerate(NAMES)
+        )
         self.controller.play("first", Scene(stems))
         self.hop = 0
         self.gains: Gains = dict.fromkeys(NAMES, 0.0)
@@ -46,7 +52,10 @@ class ControllerMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.shared.close(unlink=True)
 
-    @rule(name=st.sampled_from(NAMES), gain_db=st.sampled_from([-9.0, -3.0, 0.0]))
+    @rule(
+        name=st.sampled_from(NAMES),
+        gain_db=st.sampled_from([-9.0, -3.0, 0.0]),
+    )
     def change_now(self, name: str, gain_db: float) -> None:
         self.controller.change(_gain(name, gain_db))
         self.gains[name] = gain_db
@@ -91,10 +100,16 @@ class ControllerMachine(RuleBasedStateMachine):
     def _report(self, hop: int) -> None:
         self.hop = hop
         status = Status("running", hop, sample_rate=8000)
-        self.shared.report(status, np.zeros((N_METERS, 2), np.float32))
+        self.shared.report(
+            status,
+            np.zeros((N_METERS, 2), np.float32),
+        )
 
 
-def _gain(name: str, gain_db: float) -> Callable[[Scene], Scene]:
+def _gain(
+    name: str,
+    gain_db: float,
+) -> Callable[[Scene], Scene]:
     return lambda scene: scene.with_strip(name, gain_db=gain_db)
 
 

@@ -29,9 +29,13 @@ def test_a_key_selects_the_strip_that_it_stands_beside(
     controller: MixerController, key: str
 ) -> None:
     press(controller, key + "m")
-    strips = {str(i): stem.strip for i, stem in enumerate(controller.scene.stems, 1)} | {
-        "r": controller.scene.remainder
-    }
+    strips = {
+        str(i): stem.strip
+        for i, stem in enumerate(
+            controller.scene.stems,
+            1,
+        )
+    } | {"r": controller.scene.remainder}
     assert [name for name, strip in strips.items() if strip.mute] == [key]
 
 
@@ -44,13 +48,22 @@ def test_zero_selects_the_master(controller: MixerController) -> None:
 def test_a_second_press_takes_the_first_back(controller: MixerController, key: str) -> None:
     before = controller.scene
     press(controller, key)
-    assert controller.scene.stems[0].strip == Strip(mute=key == "m", solo=key == "s")
+    assert controller.scene.stems[0].strip == Strip(
+        mute=key == "m",
+        solo=key == "s",
+    )
     press(controller, key)
     assert controller.scene == before
 
 
 @pytest.mark.parametrize(
-    ("keys", "gain_db"), [("++-", 1), ("\x1b[A", 1), ("\x1bOA=", 2), ("\x1b[B_", -2)]
+    ("keys", "gain_db"),
+    [
+        ("++-", 1),
+        ("\x1b[A", 1),
+        ("\x1bOA=", 2),
+        ("\x1b[B_", -2),
+    ],
 )
 def test_the_gain_goes_in_steps_of_1_db(
     controller: MixerController, keys: str, gain_db: float
@@ -59,7 +72,10 @@ def test_the_gain_goes_in_steps_of_1_db(
     assert controller.scene.stems[0].strip.gain_db == gain_db
 
 
-@pytest.mark.parametrize(("keys", "gain_db"), [("+" * 30, 12), ("-" * 150, -120)])
+@pytest.mark.parametrize(
+    ("keys", "gain_db"),
+    [("+" * 30, 12), ("-" * 150, -120)],
+)
 @pytest.mark.parametrize("strip", "10")
 def test_the_gain_stops_at_its_ends(
     controller: MixerController, strip: str, keys: str, gain_db: float
@@ -71,7 +87,14 @@ def test_the_gain_stops_at_its_ends(
 
 
 @pytest.mark.parametrize(
-    ("keys", "pan"), [("<", -0.1), (">>>", 0.3), ("<>", 0.0), ("<" * 15, -1.0), (">" * 15, 1.0)]
+    ("keys", "pan"),
+    [
+        ("<", -0.1),
+        (">>>", 0.3),
+        ("<>", 0.0),
+        ("<" * 15, -1.0),
+        (">" * 15, 1.0),
+    ],
 )
 def test_a_strip_is_panned_in_tenths_up_to_its_sides(
     controller: MixerController, keys: str, pan: float
@@ -142,7 +165,13 @@ def test_a_number_without_a_stem_is_refused_and_the_selection_stays(
 def test_the_master_is_muted_like_any_strip_and_shows_it(controller: MixerController) -> None:
     assert press(controller, "0m") == ["", ""]
     assert controller.scene.master_mute
-    assert row_of(draw(view(controller, {}, STATUS)), "master").split()[-1] == "M"
+    assert (
+        row_of(
+            draw(view(controller, {}, STATUS)),
+            "master",
+        ).split()[-1]
+        == "M"
+    )
     press(controller, "0m")
     assert not controller.scene.master_mute
 

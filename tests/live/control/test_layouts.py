@@ -29,7 +29,13 @@ REAPER_LINE = re.compile(r"^(?:# )?\w+ ([nfb])(/rtmss/\S+)$", re.MULTILINE)
 
 def _row(address: str) -> Row:
     """The row that an address is of; stems are those of STEMS, of `four-stems`, or numbers (@)."""
-    names = {*STEMS, *Library([]).load_preset("four-stems").stems, "remainder", "master", "@"}
+    names = {
+        *STEMS,
+        *Library([]).load_preset("four-stems").stems,
+        "remainder",
+        "master",
+        "@",
+    }
     if address.startswith("/rtmss/preset/"):
         names = {*Library([]).presets(), *PRESETS}
     for row in TABLE:
@@ -69,7 +75,10 @@ def test_the_recipes_name_only_addresses_that_there_are() -> None:
 @pytest.mark.parametrize(
     "owner", ["/rtmss/stem/vocals", "/rtmss/stem/kit-2", "/rtmss/remainder", "/rtmss/master"]
 )
-def test_the_surface_has_all_that_a_strip_has(widgets: list[dict[str, Any]], owner: str) -> None:
+def test_the_surface_has_all_that_a_strip_has(
+    widgets: list[dict[str, Any]],
+    owner: str,
+) -> None:
     shown = {widget.get("address") for widget in widgets}
     pattern = re.sub(r"(?<=/stem/)[^/]+", "<name>", owner)
     in_table = {
@@ -116,8 +125,20 @@ def test_reaper_sends_numbers_where_numbers_are_taken() -> None:
     assert len(lines) == 5
     for flag, address in lines:
         (arg,) = _row(address).args
-        wanted = {"n": ("float", 0.0, 1.0), "b": ("bool", -float("inf"), float("inf"))}.get(flag)
-        assert (arg.kind, arg.low, arg.high) == wanted if wanted else arg.unit == "dB"
+        wanted = {
+            "n": ("float", 0.0, 1.0),
+            "b": ("bool", -float("inf"), float("inf")),
+        }.get(flag)
+        assert (
+            (
+                arg.kind,
+                arg.low,
+                arg.high,
+            )
+            == wanted
+            if wanted
+            else arg.unit == "dB"
+        )
 
 
 def test_the_preset_for_reaper_is_valid() -> None:
@@ -137,7 +158,10 @@ def test_the_command_prints_a_layout_as_it_is() -> None:
 
 
 def test_the_command_makes_the_surface_of_a_preset() -> None:
-    result = CliRunner().invoke(app, ["osc", "--layout", SURFACE, "--preset", "karaoke"])
+    result = CliRunner().invoke(
+        app,
+        ["osc", "--layout", SURFACE, "--preset", "karaoke"],
+    )
     addresses = {widget.get("address") for widget in _widgets(json.loads(result.stdout)["content"])}
     assert "/rtmss/stem/vocals/fader" in addresses
     assert "/rtmss/stem/drums/fader" not in addresses
@@ -153,7 +177,13 @@ def test_the_command_lists_the_buttons_of_all_presets_that_there_are(
 
 def test_help_names_every_layout() -> None:
     text = " ".join(
-        CliRunner().invoke(app, ["osc", "--help"], env={"COLUMNS": "200"}).stdout.split()
+        CliRunner()
+        .invoke(
+            app,
+            ["osc", "--help"],
+            env={"COLUMNS": "200"},
+        )
+        .stdout.split()
     )
     assert ", ".join(sorted(LAYOUTS)) in text
 

@@ -117,11 +117,21 @@ class Wire:
         self._socket.bind(("127.0.0.1", 0))
         self._reader = ("127.0.0.1", free_port())
         self._dump = subprocess.Popen(
-            ["oscdump", "-L", str(self._reader[1])], stdout=subprocess.PIPE, text=True
+            [
+                "oscdump",
+                "-L",
+                str(self._reader[1]),
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self._heard: queue.Queue[Heard] = queue.Queue()
         self._threads = [
-            threading.Thread(target=work, daemon=True) for work in (self._relay, self._read)
+            threading.Thread(
+                target=work,
+                daemon=True,
+            )
+            for work in (self._relay, self._read)
         ]
         for thread in self._threads:
             thread.start()
@@ -132,19 +142,35 @@ class Wire:
             packet, sender = self._socket.recvfrom(65536)
             if not packet:
                 return
-            self._socket.sendto(packet, self._reader if sender == self._host else self._host)
+            self._socket.sendto(
+                packet,
+                self._reader if sender == self._host else self._host,
+            )
 
     def _read(self) -> None:
         assert self._dump.stdout is not None
         for line in self._dump.stdout:
             _, address, *rest = shlex.split(line)
-            self._heard.put(Heard(address, rest[0] if rest else "", tuple(rest[1:])))
+            self._heard.put(
+                Heard(
+                    address,
+                    rest[0] if rest else "",
+                    tuple(rest[1:]),
+                )
+            )
 
     def say(self, line: str) -> None:
         """`/rtmss/stem/vocals/gain f -6`, as one types it behind `oscsend HOST PORT`."""
         port = str(self._socket.getsockname()[1])
         subprocess.run(
-            ["oscsend", "127.0.0.1", port, *shlex.split(line)], check=True, timeout=SECONDS
+            [
+                "oscsend",
+                "127.0.0.1",
+                port,
+                *shlex.split(line),
+            ],
+            check=True,
+            timeout=SECONDS,
         )
 
     def hear(self, line: str, seconds: float = SECONDS) -> Heard:
@@ -194,7 +220,10 @@ class Wire:
         self._socket.close()
 
 
-def _agree(wanted: list[str], got: tuple[str, ...]) -> bool:
+def _agree(
+    wanted: list[str],
+    got: tuple[str, ...],
+) -> bool:
     """Whether values are the same, numbers but for their digits."""
     if wanted == ["*"]:
         return bool(got)
@@ -249,13 +278,27 @@ def _addresses(row: Row) -> list[str]:
     return [row.address.replace("<name>", "vocals")]
 
 
-def _samples(row: Row, arg: Arg) -> list[tuple[str, str]]:
+def _samples(
+    row: Row,
+    arg: Arg,
+) -> list[tuple[str, str]]:
     """Types and values to say for an argument, one after the other."""
-    letter = {"float": "f", "int": "i", "text": "s", "bool": "i"}[arg.kind]
+    letter = {
+        "float": "f",
+        "int": "i",
+        "text": "s",
+        "bool": "i",
+    }[arg.kind]
     if row.address in VALUES:
         return [(letter, VALUES[row.address])]
     if arg.kind == "bool":
-        return [("i", "1"), ("F", ""), ("T", ""), ("i", "0"), ("f", "1")]
+        return [
+            ("i", "1"),
+            ("F", ""),
+            ("T", ""),
+            ("i", "0"),
+            ("f", "1"),
+        ]
     if not math.isfinite(arg.high - arg.low):
         pytest.fail(
             f"'{row.address}' is new, and the table has no range: add to VALUES what it accepts"
@@ -269,9 +312,20 @@ def test_oscsend_sets_a_value_and_oscdump_shows_it_asked_for(wire: Wire, row: Ro
     (address,) = _addresses(row)
     if row.address in BEFORE:
         wire.say(BEFORE[row.address])
-    for spoken in zip(*(_samples(row, arg) for arg in row.args), strict=True):
+    for spoken in zip(
+        *(_samples(row, arg) for arg in row.args),
+        strict=True,
+    ):
         values = [value for _, value in spoken if value]
-        wire.say(" ".join([address, "".join(tag for tag, _ in spoken), *values]))
+        wire.say(
+            " ".join(
+                [
+                    address,
+                    "".join(tag for tag, _ in spoken),
+                    *values,
+                ]
+            )
+        )
         wanted = [value or str("TF".index(tag) ^ 1) for tag, value in spoken]
         wire.ask_until(f"{address} * {' '.join(wanted)}")
 
@@ -294,7 +348,13 @@ def test_oscsend_asks_and_oscdump_shows_the_answer(wire: Wire, row: Row) -> None
 
 
 @pytest.mark.parametrize(
-    "row", _rows(Mode.COMMAND, Mode.TRIGGER, Mode.SENT), ids=lambda row: row.address
+    "row",
+    _rows(
+        Mode.COMMAND,
+        Mode.TRIGGER,
+        Mode.SENT,
+    ),
+    ids=lambda row: row.address,
 )
 def test_oscsend_makes_it_happen_and_oscdump_sees_it(wire: Wire, row: Row) -> None:
     if row.address not in EXCHANGES:
@@ -376,4 +436,8 @@ def _see(command: list[str], *wanted: str) -> None:
 
 
 def test_examples_are_of_rows_that_there_are() -> None:
-    assert {*VALUES, *BEFORE, *EXCHANGES} <= {row.address for row in TABLE}
+    assert {
+        *VALUES,
+        *BEFORE,
+        *EXCHANGES,
+    } <= {row.address for row in TABLE}

@@ -27,7 +27,17 @@ NUMBERS = [(row.address, arg) for row in TABLE for arg in row.args if arg.kind =
 SWITCHES = [row for row in TABLE for arg in row.args if arg.kind == "bool"]
 
 
-@pytest.mark.parametrize("gain", [-120.0, -120.5, -150.0, -1e30, -math.inf, -200])
+@pytest.mark.parametrize(
+    "gain",
+    [
+        -120.0,
+        -120.5,
+        -150.0,
+        -1e30,
+        -math.inf,
+        -200,
+    ],
+)
 @pytest.mark.parametrize("owner", ["stem/vocals", "remainder", "master"])
 def test_a_gain_at_or_below_120_dB_is_silence(studio: Studio, owner: str, gain: float) -> None:  # noqa: N802
     address = f"/rtmss/{owner}/gain"
@@ -40,23 +50,42 @@ def test_a_gain_at_or_below_120_dB_is_silence(studio: Studio, owner: str, gain: 
 @pytest.mark.parametrize("gain", ["-150", "-.inf", "-1e9"])
 def test_a_preset_may_say_silence_in_the_same_ways(gain: str) -> None:
     preset = validate(
-        {"stems": {"a": {"condition": "x", "gain_db": float(gain.replace(".inf", "inf"))}}},
+        {
+            "stems": {
+                "a": {
+                    "condition": "x",
+                    "gain_db": float(gain.replace(".inf", "inf")),
+                }
+            }
+        },
         Preset,
         "p.yaml",
     )
     assert preset.stems["a"].gain_db == -120.0
 
 
-@pytest.mark.parametrize("gain", [math.nan, math.inf, 13.0])
+@pytest.mark.parametrize(
+    "gain",
+    [math.nan, math.inf, 13.0],
+)
 def test_a_preset_with_another_gain_is_refused(gain: float) -> None:
     with pytest.raises(ConfigError):
-        validate({"stems": {"a": {"condition": "x", "gain_db": gain}}}, Preset, "p.yaml")
+        validate(
+            {"stems": {"a": {"condition": "x", "gain_db": gain}}},
+            Preset,
+            "p.yaml",
+        )
 
 
 @pytest.mark.parametrize(("address", "arg"), NUMBERS)
 def test_a_number_may_be_rounded_at_the_ends_of_its_range(address: str, arg: Arg) -> None:
     for end, away in ((arg.low, -1), (arg.high, 1)):
-        rounded = float(np.nextafter(np.float32(end), np.float32(away * math.inf)))
+        rounded = float(
+            np.nextafter(
+                np.float32(end),
+                np.float32(away * math.inf),
+            )
+        )
         for value in (rounded, end + away * 9e-6):
             assert arg.check(value, "f") == end
 
@@ -81,12 +110,18 @@ def test_a_fader_a_little_over_full_is_full(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("row", SWITCHES, ids=lambda row: row.address)
-@pytest.mark.parametrize("value", [0, 1, 0.0, 1.0, True, False, 0.9999999, 1e-7])
+@pytest.mark.parametrize(
+    "value",
+    [0, 1, 0.0, 1.0, True, False, 0.9999999, 1e-7],
+)
 def test_a_toggle_of_any_type_is_taken(row: Any, value: float) -> None:
     assert row.args[0].check(value, "f") is bool(round(value))
 
 
-@pytest.mark.parametrize("value", [0.5, 2, -1, math.nan, math.inf])
+@pytest.mark.parametrize(
+    "value",
+    [0.5, 2, -1, math.nan, math.inf],
+)
 def test_what_is_no_toggle_is_refused(value: float) -> None:
     with pytest.raises(RefusedError, match="expected 0 or 1"):
         Arg("bool").check(value, "f")
@@ -127,8 +162,16 @@ def presets(studio: Studio, tmp_path: Path, make_condition: Any) -> Studio:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("args", [(), (1,), (1.0,), (True,)], ids=str)
-def test_a_button_chooses_a_preset(presets: Studio, name: str, args: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize(
+    "args",
+    [(), (1,), (1.0,), (True,)],
+    ids=str,
+)
+def test_a_button_chooses_a_preset(
+    presets: Studio,
+    name: str,
+    args: tuple[Any, ...],
+) -> None:
     presets.send(message(preset_address(name), *args))
     told: list[tuple[Any, ...]] = []
 
@@ -163,11 +206,20 @@ def test_no_pattern_presses_a_button(presets: Studio) -> None:
 def test_a_button_cannot_be_put_off(presets: Studio) -> None:
     messages = decode(message(preset_address("karaoke"), 1))[0].messages
     peer = Peer("127.0.0.1", 1)
-    [failure] = presets.server.dispatcher.handle(messages, time.time() + 5, peer)
+    [failure] = presets.server.dispatcher.handle(
+        messages,
+        time.time() + 5,
+        peer,
+    )
     assert b"cannot be put off" in failure
 
 
-@given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1))
+@given(
+    st.text(
+        st.characters(exclude_characters="/\0", exclude_categories=["Cs"]),
+        min_size=1,
+    )
+)
 def test_an_address_of_a_button_is_legal_and_names_its_preset_alone(name: str) -> None:
     address = preset_address(name)
     rest = address.removeprefix(PREFIX)

@@ -26,7 +26,18 @@ AT_ONCE = b"\0" * 7 + b"\1"
 
 
 def make_bundle(tag: bytes, *elements: bytes) -> bytes:
-    return b"#bundle\0" + tag + b"".join(struct.pack(">I", len(e)) + e for e in elements)
+    return (
+        b"#bundle\0"
+        + tag
+        + b"".join(
+            struct.pack(
+                ">I",
+                len(e),
+            )
+            + e
+            for e in elements
+        )
+    )
 
 
 def ntp(seconds: float) -> bytes:
@@ -40,8 +51,24 @@ def only(data: bytes) -> Message:
 
 
 def test_every_type_comes_back_as_it_went() -> None:
-    args = (1, 2.5, 2**40, 0.1, "text", b"blob", True, False, None)
-    assert only(message("/a/b", *args, tags=codec.TAGS)) == Message("/a/b", args, "ifhdsbTFN")
+    args = (
+        1,
+        2.5,
+        2**40,
+        0.1,
+        "text",
+        b"blob",
+        True,
+        False,
+        None,
+    )
+    assert only(
+        message(
+            "/a/b",
+            *args,
+            tags=codec.TAGS,
+        )
+    ) == Message("/a/b", args, "ifhdsbTFN")
 
 
 def test_a_text_ends_at_its_first_nul() -> None:
@@ -52,7 +79,10 @@ def test_an_address_alone_has_no_arguments() -> None:
     assert only(b"/abc\0\0\0\0") == Message("/abc")
 
 
-@pytest.mark.parametrize("tags", ["zz", "[i]", "t", "m", "r", "I"])
+@pytest.mark.parametrize(
+    "tags",
+    ["zz", "[i]", "t", "m", "r", "I"],
+)
 def test_unknown_types_are_refused_instead_of_left_out(tags: str) -> None:
     with pytest.raises(OscDecodeError, match="are not taken; known types: i f h d s b T F N"):
         decode(b"/abc\0\0\0\0" + (f",{tags}".encode() + b"\0\0\0\0")[:4] + b"\0" * 8)
@@ -103,18 +133,40 @@ def test_any_bytes_are_messages_or_a_wire_error(data: bytes) -> None:
 
 
 def test_a_bundle_is_one_packet_due_at_its_time() -> None:
-    [packet] = decode(make_bundle(ntp(1_700_000_000.5), message("/a", 1), message("/b", 2)))
+    [packet] = decode(
+        make_bundle(
+            ntp(1_700_000_000.5),
+            message("/a", 1),
+            message("/b", 2),
+        )
+    )
     assert packet.when == pytest.approx(1_700_000_000.5, abs=1e-6)
     assert [one.address for one in packet.messages] == ["/a", "/b"]
 
 
 def test_a_bundle_of_ours_is_due_at_once() -> None:
-    assert decode(bundle([message("/a", 1)])) == [(None, [Message("/a", (1,), "i")])]
+    assert decode(bundle([message("/a", 1)])) == [
+        (
+            None,
+            [
+                Message(
+                    "/a",
+                    (1,),
+                    "i",
+                )
+            ],
+        )
+    ]
 
 
 def test_nested_bundles_are_sorted_by_their_times() -> None:
     inner = make_bundle(ntp(2_000_000_000), message("/later"))
-    data = make_bundle(AT_ONCE, message("/a"), inner, make_bundle(AT_ONCE, message("/b")))
+    data = make_bundle(
+        AT_ONCE,
+        message("/a"),
+        inner,
+        make_bundle(AT_ONCE, message("/b")),
+    )
     assert [[one.address for one in packet.messages] for packet in decode(data)] == [
         ["/a", "/b"],
         ["/later"],
@@ -155,14 +207,28 @@ def test_replies_are_put_together_and_none_is_lost() -> None:
     assert bundles(messages[:1]) == messages[:1]
 
 
-PACKETS = [message("/a", 1), message("/b", b"\xc0\xdb\xdc\xdd", "x"), message("/c")]
+PACKETS = [
+    message("/a", 1),
+    message("/b", b"\xc0\xdb\xdc\xdd", "x"),
+    message("/c"),
+]
 STREAMS = {
-    "length": b"".join(struct.pack(">I", len(packet)) + packet for packet in PACKETS),
+    "length": b"".join(
+        struct.pack(
+            ">I",
+            len(packet),
+        )
+        + packet
+        for packet in PACKETS
+    ),
     "slip": b"".join(slip.encode(packet) for packet in PACKETS),
 }
 
 
-@given(st.sampled_from(sorted(STREAMS)), st.lists(st.integers(1, 20)))
+@given(
+    st.sampled_from(sorted(STREAMS)),
+    st.lists(st.integers(1, 20)),
+)
 def test_a_stream_may_be_cut_anywhere(framing: str, sizes: list[int]) -> None:
     framer, data, packets = Framer(), STREAMS[framing], []
     for size in [*sizes, len(data)]:
@@ -233,7 +299,15 @@ def test_patterns_match_within_one_part_of_an_address(
 
 
 @pytest.mark.parametrize(
-    "pattern", ["/a/[b", "/a/{b", "/a/b]", "/a/b}", "/a/[]", "/" + "a" * 128 + "*"]
+    "pattern",
+    [
+        "/a/[b",
+        "/a/{b",
+        "/a/b]",
+        "/a/b}",
+        "/a/[]",
+        "/" + "a" * 128 + "*",
+    ],
 )
 def test_what_is_no_pattern_is_said(pattern: str) -> None:
     with pytest.raises(ValueError, match=r"does not pair up|at most 128"):
@@ -248,7 +322,11 @@ def test_a_subscription_covers_what_is_below_it() -> None:
 
 
 def test_a_fader_goes_from_off_over_unity_to_full() -> None:
-    assert [gain_of(fader) for fader in (0, 0.75, 1)] == [-120, 0, 12]
+    assert [gain_of(fader) for fader in (0, 0.75, 1)] == [
+        -120,
+        0,
+        12,
+    ]
 
 
 @given(st.floats(0, 1))

@@ -46,8 +46,17 @@ class ControlSide:
         self.controller = MixerController(shared, Library([]), "0123456789ab")
         names = [f"{number}" + "a" * (MAX_NAME - 1) for number in range(MAX_STEMS)]
         self.controller.scene = Scene(tuple(Stem(name, make_condition()) for name in names))
-        status = Status("running", 100, time.monotonic(), sample_rate=44100, hop_length=512)
-        shared.report(status, np.zeros((N_METERS, 2), np.float32))
+        status = Status(
+            "running",
+            100,
+            time.monotonic(),
+            sample_rate=44100,
+            hop_length=512,
+        )
+        shared.report(
+            status,
+            np.zeros((N_METERS, 2), np.float32),
+        )
         self.dispatcher = Dispatcher(self.controller, "1.2.3")
 
     def seconds(self, data: bytes) -> float:
@@ -121,7 +130,11 @@ def test_the_same_question_256_times_looks_into_folders_once(
 
 def test_32_subscribers_with_such_patterns_cost_little(side: ControlSide) -> None:
     peers = Peers()
-    for port, end in zip(range(MAX_PEERS), itertools.cycle(DEAR.values()), strict=False):
+    for port, end in zip(
+        range(MAX_PEERS),
+        itertools.cycle(DEAR.values()),
+        strict=False,
+    ):
         peers.subscribe(Peer("127.0.0.1", port), f"/rtmss/stem/{end}{port:03d}", 30, 0.0)
     values = scene_values(side.controller)
     assert seconds(lambda: peers.changes(values)) < 0.2
@@ -132,7 +145,18 @@ def scheduled(n: int, seconds: float) -> bytes:
     """A bundle to come, of messages that reach every stem."""
     tag = int((time.time() + seconds + 2_208_988_800) * 2**32).to_bytes(8, "big")
     one = message("/rtmss/stem/*/gain", -3.0)
-    return b"#bundle\0" + tag + (struct.pack(">I", len(one)) + one) * n
+    return (
+        b"#bundle\0"
+        + tag
+        + (
+            struct.pack(
+                ">I",
+                len(one),
+            )
+            + one
+        )
+        * n
+    )
 
 
 def test_scheduled_bundles_of_1024_targets_cost_what_their_bytes_do(side: ControlSide) -> None:
@@ -165,7 +189,7 @@ SETTABLE = st.one_of(
     st.tuples(
         st.just("master"), st.sampled_from(["gain", "fader", "mute"]), st.sampled_from([0, 1])
     ),
-    st.tuples(st.just(""), st.sampled_from(["fade", "bypass"]), st.sampled_from([0, 1])),
+    st.tuples(st.just(""), st.sampled_from(["fade", "bypass"]), st.sampled_from([0, 1]),),
     st.just(("stem/*", "solo", True)),
 )  # fmt: skip
 
@@ -180,7 +204,10 @@ def test_a_packet_changes_what_its_messages_one_by_one_would(
     before = Scene((Stem("one", make_condition()), Stem("two", make_condition())))
     before = before.with_strip("two", solo=True)
     messages = [
-        message("/".join(filter(None, ["/rtmss", owner, leaf])), value)
+        message(
+            "/".join(filter(None, ["/rtmss", owner, leaf])),
+            value,
+        )
         for owner, leaf, value in rows
     ]
     side.controller.scene = before
@@ -202,9 +229,19 @@ def test_a_change_of_a_stem_that_has_gone_is_refused_as_a_whole(side: ControlSid
 
 # Patterns against a matcher that tries everything.
 
-NAMES = ("/a", "/ab", "/abc", "/a/b", "/a/bb", "/b/a", "/", "//a", "/rtmss/stem/a-b/gain")
+NAMES = (
+    "/a",
+    "/ab",
+    "/abc",
+    "/a/b",
+    "/a/bb",
+    "/b/a",
+    "/",
+    "//a",
+    "/rtmss/stem/a-b/gain",
+)
 PIECES = st.sampled_from(
-    ["*", "?", "[a-c]", "[!a]", "{a,ab}", "{,b}", "{}", "/", "a", "b", "/a", "-", "[-a]", "[b-]"]
+    ["*", "?", "[a-c]", "[!a]", "{a,ab}", "{,b}", "{}", "/", "a", "b", "/a", "-", "[-a]", "[b-]",]
 )  # fmt: skip
 
 
@@ -215,7 +252,14 @@ def matches(pattern: str, address: str) -> set[int]:
     head, rest = pattern[0], pattern[1:]
     if head == "*":
         n = len(address.partition("/")[0])
-        return {i + end for i in range(n + 1) for end in matches(rest, address[i:])}
+        return {
+            i + end
+            for i in range(n + 1)
+            for end in matches(
+                rest,
+                address[i:],
+            )
+        }
     if head == "{":
         words, _, rest = rest.partition("}")
         return {
@@ -231,11 +275,26 @@ def matches(pattern: str, address: str) -> set[int]:
         letters, _, rest = rest.partition("]")
         is_in = _is_in(address[:1], letters.removeprefix("!"))
         accepted = address[:1] not in {"", "/"} and is_in != letters.startswith("!")
-    return {1 + end for end in matches(rest, address[1:])} if accepted else set()
+    return (
+        {
+            1 + end
+            for end in matches(
+                rest,
+                address[1:],
+            )
+        }
+        if accepted
+        else set()
+    )
 
 
 def _is_in(letter: str, letters: str) -> bool:
-    ranges = zip(letters, letters[1:], letters[2:], strict=False)
+    ranges = zip(
+        letters,
+        letters[1:],
+        letters[2:],
+        strict=False,
+    )
     return letter in letters or any(a <= letter <= b for a, dash, b in ranges if dash == "-")
 
 

@@ -166,7 +166,14 @@ def test_a_refusal_says_why_and_changes_nothing(
     room: Room, address: str, args: tuple[Argument, ...], code: str, text: str
 ) -> None:
     before = room.controller.scene
-    [(fail, refused, found, why)] = room.ask(address, *args)
+    [
+        (
+            fail,
+            refused,
+            found,
+            why,
+        )
+    ] = room.ask(address, *args)
     assert (fail, refused, found) == ("/rtmss/fail", address, code)
     assert text in why
     assert room.controller.scene is before
@@ -184,7 +191,10 @@ def test_a_bundle_with_one_bad_message_changes_nothing(room: Room) -> None:
 
 
 def test_a_query_in_a_bundle_sees_its_changes(room: Room) -> None:
-    assert room.send(message("/rtmss/fade"), message("/rtmss/fade", 5)) == [("/rtmss/fade", 5.0)]
+    assert room.send(
+        message("/rtmss/fade"),
+        message("/rtmss/fade", 5),
+    ) == [("/rtmss/fade", 5.0)]
 
 
 def test_a_pattern_without_arguments_asks_and_never_panics(room: Room) -> None:
@@ -197,7 +207,13 @@ def test_a_pattern_without_arguments_asks_and_never_panics(room: Room) -> None:
 
 
 def test_panic_acts_even_in_a_bundle_that_is_refused(room: Room) -> None:
-    assert room.send(message("/rtmss/fade", -1), message("/rtmss/panic"))[0][0] == "/rtmss/fail"
+    assert (
+        room.send(
+            message("/rtmss/fade", -1),
+            message("/rtmss/panic"),
+        )[0][0]
+        == "/rtmss/fail"
+    )
     assert room.controller.shared.panic
 
 
@@ -215,7 +231,11 @@ def test_panic_ends_with_0(room: Room) -> None:
 
 def test_the_status_is_one_bundle(room: Room) -> None:
     room.play(late=3, load=0.25, xruns=2)
-    [packet] = room.dispatcher.handle([Message("/rtmss/status")], None, ME)
+    [packet] = room.dispatcher.handle(
+        [Message("/rtmss/status")],
+        None,
+        ME,
+    )
     told: dict[str, Any] = dict(tell([packet]))
     assert told["/rtmss/status/state"] == "running"
     assert told["/rtmss/status/late"] == 3
@@ -263,7 +283,11 @@ def test_latency_is_samples_and_ms(room: Room) -> None:
 
 
 def test_a_bundle_to_come_is_heard_at_its_hop_and_not_before(room: Room) -> None:
-    room.send(message("/rtmss/bypass", 1), message("/rtmss/fade", 7), when=time.time() + 0.2)
+    room.send(
+        message("/rtmss/bypass", 1),
+        message("/rtmss/fade", 7),
+        when=time.time() + 0.2,
+    )
     assert not room.controller.scene.bypass
     [(hop, _)] = room.controller.scheduled
     assert hop == pytest.approx(100 + 0.2 * 44100 / 512, abs=2)
@@ -283,21 +307,40 @@ def test_a_late_bundle_plays_at_once_and_is_counted(room: Room) -> None:
 
 
 def test_a_bundle_of_2036_is_refused(room: Room) -> None:
-    [(_, address, code, text)] = room.ask("/rtmss/bypass", 1, when=time.time() + 61)
+    [(_, address, code, text)] = room.ask(
+        "/rtmss/bypass",
+        1,
+        when=time.time() + 61,
+    )
     assert (address, code) == ("#bundle", "time")
     assert "at most 60 s ahead" in text
     assert room.controller.scheduled == []
 
 
 def test_a_preset_cannot_be_put_off(room: Room) -> None:
-    [(_, _, code, text)] = room.ask("/rtmss/preset", "karaoke", when=time.time() + 1)
+    [(_, _, code, text)] = room.ask(
+        "/rtmss/preset",
+        "karaoke",
+        when=time.time() + 1,
+    )
     assert (code, text) == ("time", "/rtmss/preset cannot be put off; send it without a time tag")
 
 
 def test_a_full_queue_refuses(room: Room) -> None:
     for _ in range(256):
-        assert room.ask("/rtmss/bypass", 1, when=time.time() + 30) == []
-    [(_, address, code, text)] = room.ask("/rtmss/bypass", 1, when=time.time() + 30)
+        assert (
+            room.ask(
+                "/rtmss/bypass",
+                1,
+                when=time.time() + 30,
+            )
+            == []
+        )
+    [(_, address, code, text)] = room.ask(
+        "/rtmss/bypass",
+        1,
+        when=time.time() + 30,
+    )
     assert (address, code, text) == ("/rtmss/bypass", "refused", "256 changes are waiting already")
 
 
@@ -329,7 +372,14 @@ def test_a_sync_that_the_engine_never_hears_fails(room: Room) -> None:
     room.ask("/rtmss/sync", 7)
     room.step()
     room.play(applied=0)
-    [(_, address, code, _)] = room.step(time.monotonic() + 31)
+    [
+        (
+            _,
+            address,
+            code,
+            _,
+        )
+    ] = room.step(time.monotonic() + 31)
     assert (address, code) == ("/rtmss/sync", "timeout")
 
 
@@ -361,7 +411,14 @@ def test_a_preset_is_done_when_it_is_heard(room: Room, loads: list[str]) -> None
 
 def test_a_preset_that_cannot_be_read_fails(room: Room, loads: list[str]) -> None:
     room.ask("/rtmss/preset", "drumless")
-    assert room.until(room.step) == [("/rtmss/fail", "/rtmss/preset", "refused", "it is empty")]
+    assert room.until(room.step) == [
+        (
+            "/rtmss/fail",
+            "/rtmss/preset",
+            "refused",
+            "it is empty",
+        )
+    ]
     assert room.controller.preset == "start"
 
 
@@ -464,7 +521,17 @@ def test_meters_come_at_their_rate_and_are_never_made_up_for(room: Room) -> None
     def count(at: float) -> int:
         return len(peers.meters(lambda: meter_values(room.controller), start + at))
 
-    assert [count(at) for at in (0.0, 0.05, 0.11, 5.0, 5.05, 5.12)] == [1, 0, 1, 1, 0, 1]
+    assert [
+        count(at)
+        for at in (
+            0.0,
+            0.05,
+            0.11,
+            5.0,
+            5.05,
+            5.12,
+        )
+    ] == [1, 0, 1, 1, 0, 1]
     told: dict[str, Any] = dict(
         tell(
             [packet for _, packet in peers.meters(lambda: meter_values(room.controller), start + 9)]
@@ -472,8 +539,22 @@ def test_meters_come_at_their_rate_and_are_never_made_up_for(room: Room) -> None
     )
     assert told["/rtmss/meter/vocals/peak"] == 0.0
     assert told["/rtmss/meter/master/rms"] == pytest.approx(-20, abs=1e-4)
-    assert {name.split("/")[3] for name in told} == {"vocals", "drums", "remainder", "master"}
+    assert {name.split("/")[3] for name in told} == {
+        "vocals",
+        "drums",
+        "remainder",
+        "master",
+    }
 
 
 def test_a_fail_from_another_host_is_not_answered(room: Room) -> None:
-    assert room.ask("/rtmss/fail", "/x", "y", "z") == room.ask("/rtmss/pong") == []
+    assert (
+        room.ask(
+            "/rtmss/fail",
+            "/x",
+            "y",
+            "z",
+        )
+        == room.ask("/rtmss/pong")
+        == []
+    )

@@ -40,13 +40,20 @@ class Abroad:
         self.sent: list[tuple[Peer, bytes]] = []
         monkeypatch.setattr(studio.server._udp, "send", self._keep)
 
-    def _keep(self, packet: bytes, name: tuple[str, int]) -> None:
+    def _keep(
+        self,
+        packet: bytes,
+        name: tuple[str, int],
+    ) -> None:
         self.sent.append((Peer(*name), packet))
 
     def say(self, data: bytes, peer: Peer = ABROAD) -> None:
         self.studio.server._handle(data, peer)
 
-    def hear(self, peer: Peer = ABROAD) -> list[tuple[Any, ...]]:
+    def hear(
+        self,
+        peer: Peer = ABROAD,
+    ) -> list[tuple[Any, ...]]:
         """All that a peer was told since the last time."""
         told = [one for whom, packet in self.sent if whom == peer for one in tell([packet])]
         self.sent = [row for row in self.sent if row[0] != peer]
@@ -147,7 +154,15 @@ def test_accounts_do_not_grow_without_end() -> None:
 
 
 def test_a_small_packet_does_not_wait_for_a_flood_of_big_ones(studio: Studio) -> None:
-    big = bundle([message("/rtmss/stem/*/gain", -float(i % 40)) for i in range(256)])
+    big = bundle(
+        [
+            message(
+                "/rtmss/stem/*/gain",
+                -float(i % 40),
+            )
+            for i in range(256)
+        ]
+    )
     flood = [studio.make_socket() for _ in range(10)]
     for sock in flood:
         for _ in range(2):
@@ -163,7 +178,15 @@ def test_a_small_packet_does_not_wait_for_a_flood_of_big_ones(studio: Studio) ->
 Put = tuple[int, int]
 
 
-@given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 400)), max_size=60))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 4),
+            st.integers(1, 400),
+        ),
+        max_size=60,
+    )
+)
 def test_the_inbox_loses_nothing_and_keeps_the_order_of_a_peer(rows: list[Put]) -> None:
     costs: Counter[Peer] = Counter()
     inbox = Inbox(lambda peer: costs[peer] / 1000)
@@ -196,7 +219,16 @@ def test_the_inbox_is_bounded_by_peer_and_over_all() -> None:
 # Places.
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 9)), min_size=1))
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 5),
+            st.booleans(),
+            st.integers(0, 9),
+        ),
+        min_size=1,
+    )
+)
 def test_who_goes_is_of_the_host_with_most_and_never_the_last_one_here(
     rows: list[tuple[int, bool, int]],
 ) -> None:
@@ -222,7 +254,14 @@ def test_an_ipv6_network_and_this_machine_are_one_host_each() -> None:
     assert host_of("::ffff:127.0.0.1") == host_of("::1")
 
 
-@given(st.dictionaries(st.integers(0, 8), st.integers(1, 20), min_size=1), st.integers(0, 12))
+@given(
+    st.dictionaries(
+        st.integers(0, 8),
+        st.integers(1, 20),
+        min_size=1,
+    ),
+    st.integers(0, 12),
+)
 def test_who_has_nothing_always_gets_something_and_who_has_most_never(
     held: dict[int, int], newcomer: int
 ) -> None:
@@ -372,7 +411,14 @@ def test_what_came_before_lost_framing_is_answered(
 ) -> None:
     client = connect()
     ping = message("/rtmss/ping", 3)
-    client.sock.sendall(struct.pack(">I", len(ping)) + ping + b"GET / HTTP/1.1")
+    client.sock.sendall(
+        struct.pack(
+            ">I",
+            len(ping),
+        )
+        + ping
+        + b"GET / HTTP/1.1"
+    )
     assert studio.until(client.hear) == [("/rtmss/pong", __version__, 3)]
     studio.until(client.is_dropped)
 
@@ -402,7 +448,12 @@ def test_an_address_that_may_be_somebody_elses_gets_at_most_three_times_what_cam
             n_received += len(data)
             studio.poll()
             assert abroad.n_bytes(peer) <= AMPLIFICATION * n_received
-        studio.controller.change(lambda scene: scene.with_strip("vocals", gain_db=-7.0))
+        studio.controller.change(
+            lambda scene: scene.with_strip(
+                "vocals",
+                gain_db=-7.0,
+            )
+        )
         studio.poll(3)
         assert abroad.n_bytes(peer) <= AMPLIFICATION * n_received
 
@@ -422,7 +473,10 @@ def test_whoever_sends_the_number_back_is_told_all(abroad: Abroad) -> None:
 def test_another_number_is_no_proof(abroad: Abroad) -> None:
     abroad.say(message("/rtmss/echo", 1))
     assert abroad.hear()[0][:3] == ("/rtmss/fail", "/rtmss/echo", "token")
-    assert not abroad.studio.server.dispatcher.ledger.is_proven(ABROAD, time.monotonic())
+    assert not abroad.studio.server.dispatcher.ledger.is_proven(
+        ABROAD,
+        time.monotonic(),
+    )
 
 
 def test_the_proof_of_one_port_is_none_for_another(abroad: Abroad) -> None:
@@ -457,6 +511,9 @@ def test_an_answer_too_long_for_a_datagram_is_a_refusal(studio: Studio) -> None:
     assert (address, about, code) == ("/rtmss/fail", "/rtmss/pong", "size")
 
 
-def _sent(studio: Studio, data: bytes) -> list[tuple[Any, ...]]:
+def _sent(
+    studio: Studio,
+    data: bytes,
+) -> list[tuple[Any, ...]]:
     studio.server._handle(data, Peer(*studio.udp.getsockname()))
     return studio.hear()

@@ -60,7 +60,11 @@ def test_a_bundle_reaches_the_engine_as_one_scene(studio: Studio) -> None:
     before = studio.controller.number
     studio.send(
         bundle(
-            [message("/rtmss/fade", 5.0), message("/rtmss/bypass", True), message("/rtmss/sync", 3)]
+            [
+                message("/rtmss/fade", 5.0),
+                message("/rtmss/bypass", True),
+                message("/rtmss/sync", 3),
+            ]
         )
     )
     studio.poll(3)
@@ -110,7 +114,15 @@ def test_a_wait_ends_when_meters_are_due(studio: Studio) -> None:
 def test_a_bundle_to_come_keeps_nobody_waiting(studio: Studio) -> None:
     when = int((time.time() + 30 + 2_208_988_800) * 2**32).to_bytes(8, "big")
     later = message("/rtmss/bypass", 1)
-    studio.send(b"#bundle\0" + when + struct.pack(">I", len(later)) + later)
+    studio.send(
+        b"#bundle\0"
+        + when
+        + struct.pack(
+            ">I",
+            len(later),
+        )
+        + later
+    )
     start = time.monotonic()
     assert studio.pong()
     assert time.monotonic() - start < 1
@@ -128,7 +140,10 @@ def test_a_malformed_datagram_is_answered_with_the_reason(studio: Studio) -> Non
 @FUZZ
 @given(
     st.lists(
-        st.one_of(st.binary(max_size=100), st.binary(max_size=60).map(b"/rtmss/\0,".__add__)),
+        st.one_of(
+            st.binary(max_size=100),
+            st.binary(max_size=60).map(b"/rtmss/\0,".__add__),
+        ),
         max_size=5,
     )
 )
@@ -144,7 +159,15 @@ def test_after_any_datagrams_a_ping_is_answered(studio: Studio, datagrams: list[
 @given(st.integers(0, 2**64 - 1))
 def test_after_a_bundle_of_any_time_a_ping_is_answered(studio: Studio, tag: int) -> None:
     change = message("/rtmss/fade", 1.0)
-    studio.send(b"#bundle\0" + tag.to_bytes(8, "big") + struct.pack(">I", len(change)) + change)
+    studio.send(
+        b"#bundle\0"
+        + tag.to_bytes(8, "big")
+        + struct.pack(
+            ">I",
+            len(change),
+        )
+        + change
+    )
     assert studio.pong()
     assert studio.server.n_bugs == 0
 
@@ -189,14 +212,23 @@ PARTS = [
 @FUZZ
 @given(
     st.lists(
-        st.tuples(st.lists(st.sampled_from(PARTS), max_size=4), st.lists(ANY_VALUE, max_size=3)),
+        st.tuples(
+            st.lists(st.sampled_from(PARTS), max_size=4),
+            st.lists(ANY_VALUE, max_size=3),
+        ),
         max_size=5,
     )
 )
 def test_any_messages_leave_a_scene_that_is_whole(
     studio: Studio, rows: list[tuple[list[str], list[Any]]]
 ) -> None:
-    messages = [message("/".join(["/rtmss", *parts]), *args) for parts, args in rows]
+    messages = [
+        message(
+            "/".join(["/rtmss", *parts]),
+            *args,
+        )
+        for parts, args in rows
+    ]
     for data in [*messages, bundle(messages)]:
         studio.send(data)
     studio.poll(2)
@@ -246,7 +278,10 @@ def test_a_malformed_packet_keeps_its_connection(
 
 
 @FUZZ
-@given(st.sampled_from([b"", b"\xc0", b"\0\0\0\x08", b"\0\0\0\x0c/a\0\0"]), st.binary(max_size=200))
+@given(
+    st.sampled_from([b"", b"\xc0", b"\0\0\0\x08", b"\0\0\0\x0c/a\0\0"]),
+    st.binary(max_size=200),
+)
 def test_after_any_tcp_bytes_a_ping_is_answered(studio: Studio, start: bytes, data: bytes) -> None:
     with socket.create_connection(("127.0.0.1", studio.server.port)) as sock:
         sock.sendall(start + data)
@@ -282,7 +317,12 @@ def test_what_a_slow_peer_has_left_is_sent_later(
         client.send(message("/rtmss/ping", i, b"x" * 50_000))
         studio.poll(8)
     client.sock.setblocking(False)
-    assert [one[2] for one in studio.collect(client, 4)] == [0, 1, 2, 3]
+    assert [one[2] for one in studio.collect(client, 4)] == [
+        0,
+        1,
+        2,
+        3,
+    ]
 
 
 def test_a_closed_connection_ends_its_subscription(

@@ -45,7 +45,10 @@ def test_an_address_is_set_and_says_so_at_once(
 ) -> None:
     transport, address = insert(room.controller.shared), PREFIX + name
     assert not expected(transport.command.read())
-    assert room.send(message(address, value), message(address)) == [(address, value)]
+    assert room.send(
+        message(address, value),
+        message(address),
+    ) == [(address, value)]
     assert expected(transport.command.read())
     follow(transport)
     assert room.ask(address) == [(address, value)]
@@ -59,13 +62,23 @@ def test_length_and_passes_can_be_asked(room: Room) -> None:
 
 
 @pytest.mark.parametrize("args", [(), (1.0,)])
-@pytest.mark.parametrize("name", ["play", "position", "loop", "a", "b", "loops"])
+@pytest.mark.parametrize(
+    "name",
+    ["play", "position", "loop", "a", "b", "loops"],
+)
 def test_without_a_song_every_address_is_refused_and_says_what_would_do(
     room: Room,
     name: str,
     args: tuple[Argument, ...],
 ) -> None:
-    [(fail, address, code, text)] = room.ask(PREFIX + name, *args)
+    [
+        (
+            fail,
+            address,
+            code,
+            text,
+        )
+    ] = room.ask(PREFIX + name, *args)
     assert (fail, address, code) == ("/rtmss/fail", PREFIX + name, "song")
     assert text == "no song is played; start rtmss live with --file SONG"
     assert room.controller.shared.transport.command.read() == TransportCommand()
@@ -95,7 +108,14 @@ def test_a_refusal_changes_nothing(
 ) -> None:
     transport = insert(room.controller.shared, a_seconds=10.0)
     before = transport.command.read()
-    [(_, address, refused, why)] = room.ask(PREFIX + name, value)
+    [
+        (
+            _,
+            address,
+            refused,
+            why,
+        )
+    ] = room.ask(PREFIX + name, value)
     assert (address, refused) == (PREFIX + name, code)
     assert text in why
     assert transport.command.read() == before
@@ -103,9 +123,21 @@ def test_a_refusal_changes_nothing(
 
 def test_both_ends_of_a_loop_move_together_in_a_bundle_in_any_order(room: Room) -> None:
     transport = insert(room.controller.shared, a_seconds=10.0, b_seconds=20.0)
-    assert room.send(message(PREFIX + "a", 50.0), message(PREFIX + "b", 60.0)) == []
+    assert (
+        room.send(
+            message(PREFIX + "a", 50.0),
+            message(PREFIX + "b", 60.0),
+        )
+        == []
+    )
     assert (transport.command.read().a_seconds, transport.command.read().b_seconds) == (50.0, 60.0)
-    assert room.send(message(PREFIX + "b", 2.0), message(PREFIX + "a", 1.0)) == []
+    assert (
+        room.send(
+            message(PREFIX + "b", 2.0),
+            message(PREFIX + "a", 1.0),
+        )
+        == []
+    )
     assert room.ask(PREFIX + "a", 5.0)[0][2] == "refused"
 
 
@@ -117,13 +149,20 @@ def test_a_bundle_is_all_or_nothing_with_a_song_too(room: Room) -> None:
     )
     assert (address, code) == ("#bundle", "refused")
     assert room.controller.scene is before
-    room.send(message(PREFIX + "position", 30.0), message("/rtmss/fade", -1))
+    room.send(
+        message(PREFIX + "position", 30.0),
+        message("/rtmss/fade", -1),
+    )
     assert transport.command.read().n_seeks == 0
 
 
 def test_the_transport_cannot_be_put_off(room: Room) -> None:
     insert(room.controller.shared)
-    [(_, _, code, text)] = room.ask(PREFIX + "play", 0, when=time.time() + 1)
+    [(_, _, code, text)] = room.ask(
+        PREFIX + "play",
+        0,
+        when=time.time() + 1,
+    )
     assert (code, text) == (
         "time",
         "/rtmss/transport/play cannot be put off; send it without a time tag",
@@ -145,7 +184,16 @@ def test_subscribers_get_the_position_five_times_a_second_and_the_rest_at_once(r
         packets = [packet for _, packet in room.dispatcher.peers.changes(values)]
         return {one[0].removeprefix(PREFIX): one[1:] for one in tell(packets)}
 
-    assert set(told(0.0)) == {"play", "position", "length", "loop", "a", "b", "loops", "passes"}
+    assert set(told(0.0)) == {
+        "play",
+        "position",
+        "length",
+        "loop",
+        "a",
+        "b",
+        "loops",
+        "passes",
+    }
     n_told = 0
     for i in range(1, 101):
         follow(transport, position=i / 100)

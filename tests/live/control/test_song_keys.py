@@ -48,7 +48,12 @@ def test_without_a_song_the_space_bar_is_the_panic_and_x_too(controller: MixerCo
 
 
 @pytest.mark.parametrize(
-    ("keys", "place"), [("\x1b[C", 105.0), ("\x1bOD", 95.0), ("\x1b[C\x1b[C\x1b[C", 115.0)]
+    ("keys", "place"),
+    [
+        ("\x1b[C", 105.0),
+        ("\x1bOD", 95.0),
+        ("\x1b[C\x1b[C\x1b[C", 115.0),
+    ],
 )
 def test_arrows_go_five_seconds_and_add_up(
     controller: MixerController, keys: str, place: float
@@ -85,9 +90,17 @@ def test_brackets_make_a_loop_of_where_it_is_and_a_backslash_clears_it(
     assert transport.command.read()[4:7] == (True, 30.0, 40.0)
     follow(transport, position=50.0)
     press(controller, "[")
-    assert transport.command.read()[4:7] == (True, 50.0, math.inf)
+    assert transport.command.read()[4:7] == (
+        True,
+        50.0,
+        math.inf,
+    )
     press(controller, "\\")
-    assert transport.command.read()[4:7] == (False, 0.0, math.inf)
+    assert transport.command.read()[4:7] == (
+        False,
+        0.0,
+        math.inf,
+    )
 
 
 def test_the_view_has_a_line_for_the_song_and_its_keys_and_still_fits(
@@ -124,8 +137,17 @@ def test_lines_for_logs_and_scripts_say_where_the_song_is(controller: MixerContr
     transport = insert(controller.shared, is_looping=True, a_seconds=10.0)
     follow(transport, position=12.3456, n_passes=2)
     song = json.loads(statistics_line(controller, STATUS, {}))["song"]
-    assert (song["state"], song["position"], song["length"]) == ("playing", 12.346, 200.0)
-    assert (song["loop"], song["a"], song["b"], song["passes"]) == (True, 10.0, 200.0, 2)
+    assert (
+        song["state"],
+        song["position"],
+        song["length"],
+    ) == ("playing", 12.346, 200.0)
+    assert (
+        song["loop"],
+        song["a"],
+        song["b"],
+        song["passes"],
+    ) == (True, 10.0, 200.0, 2)
     assert "playing 0:12.3 of 3:20.0  loop 0:10.0 to the end, pass 3" in status_line(
         controller, STATUS
     )

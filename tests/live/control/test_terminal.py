@@ -30,7 +30,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.mark.parametrize(
     ("level", "db"),
-    [(1.0, 0.0), (0.5, -6.0), (0.0, -120.0), (float("nan"), -120.0), (float("inf"), 120.0)],
+    [
+        (1.0, 0.0),
+        (0.5, -6.0),
+        (0.0, -120.0),
+        (float("nan"), -120.0),
+        (float("inf"), 120.0),
+    ],
 )
 def test_levels_are_finite_decibels(level: float, db: float) -> None:
     assert dbfs(level) == db
@@ -40,7 +46,12 @@ def test_statistics_are_one_line_with_every_number_of_the_status(
     controller: MixerController,
 ) -> None:
     line = statistics_line(
-        controller, STATUS, {"remainder": Meter(0.5, 0.1), "master": Meter(0, 0)}
+        controller,
+        STATUS,
+        {
+            "remainder": Meter(0.5, 0.1),
+            "master": Meter(0, 0),
+        },
     )
     told = json.loads(line)
     assert "\n" not in line
@@ -48,7 +59,10 @@ def test_statistics_are_one_line_with_every_number_of_the_status(
         "drift_ppm": 0
     } == STATUS._asdict()
     assert told["preset"] == "four-stems"
-    levels = {"remainder": {"peak": -6.0, "rms": -20.0}, "master": {"peak": -120.0, "rms": -120.0}}
+    levels = {
+        "remainder": {"peak": -6.0, "rms": -20.0},
+        "master": {"peak": -120.0, "rms": -120.0},
+    }
     assert told["levels"] == levels
 
 
@@ -116,7 +130,10 @@ def test_a_peak_between_two_drawings_is_not_missed(
     with Terminal(controller, console) as terminal:
         terminal.poll()
         for level in (1.0, 0.1):
-            controller.shared.report(STATUS, np.full((N_METERS, 2), level, np.float32))
+            controller.shared.report(
+                STATUS,
+                np.full((N_METERS, 2), level, np.float32),
+            )
             terminal.poll()
         assert " 0.0" not in file.getvalue()
         clock[0] += 1
@@ -136,17 +153,28 @@ def pty() -> Iterator[tuple[int, int]]:
 def test_keys_typed_at_a_terminal_reach_the_desk(
     controller: MixerController, pty: tuple[int, int]
 ) -> None:
-    with Terminal(controller, make_console(is_terminal=False)[0], pty[1]) as terminal:
+    with Terminal(
+        controller,
+        make_console(is_terminal=False)[0],
+        pty[1],
+    ) as terminal:
         os.write(pty[0], b"2m\x1b[Bq")
         deadline = time.monotonic() + 10
         while terminal.poll() and time.monotonic() < deadline:
             time.sleep(0.01)
         assert not terminal.poll()
-    assert controller.scene.stems[1].strip == Strip(gain_db=-1, mute=True)
+    assert controller.scene.stems[1].strip == Strip(
+        gain_db=-1,
+        mute=True,
+    )
 
 
 def test_no_poll_waits_for_a_key(controller: MixerController, pty: tuple[int, int]) -> None:
-    with Terminal(controller, make_console(is_terminal=False)[0], pty[1]) as terminal:
+    with Terminal(
+        controller,
+        make_console(is_terminal=False)[0],
+        pty[1],
+    ) as terminal:
         assert terminal.poll()
 
 
@@ -169,7 +197,11 @@ def test_a_keyboard_that_a_killed_process_left_behind_is_mended(
 ) -> None:
     termios = pytest.importorskip("termios")
     pytest.importorskip("tty").setcbreak(pty[1])
-    with Terminal(controller, make_console(is_terminal=False)[0], pty[1]):
+    with Terminal(
+        controller,
+        make_console(is_terminal=False)[0],
+        pty[1],
+    ):
         pass
     assert termios.tcgetattr(pty[1])[3] & termios.ICANON
     assert termios.tcgetattr(pty[1])[3] & termios.ECHO
@@ -193,7 +225,11 @@ def test_a_keyboard_that_cannot_be_read_ends_the_keys_and_nothing_else(
         raise OSError
 
     monkeypatch.setattr("rtmss.live.control.terminal.os.read", refuse)
-    with Terminal(controller, make_console(is_terminal=False)[0], pty[1]) as terminal:
+    with Terminal(
+        controller,
+        make_console(is_terminal=False)[0],
+        pty[1],
+    ) as terminal:
         os.write(pty[0], b"\n")
         time.sleep(0.2)
         assert terminal.poll()

@@ -47,7 +47,18 @@ def test_eight_stems_fit_into_24_lines_and_none_wraps(
 def test_stems_come_first_then_remainder_then_master(controller: MixerController) -> None:
     lines = draw(view(controller, {}, STATUS))
     first = [line.split()[0] for line in lines[4:14]]
-    assert first == ["1", "2", "3", "4", "5", "6", "7", "8", "r", "0"]
+    assert first == [
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "6",
+        "7",
+        "8",
+        "r",
+        "0",
+    ]
     assert ("remainder" in lines[12]) and ("master" in lines[13])
 
 
@@ -56,28 +67,77 @@ def test_a_stem_shows_its_condition(controller: MixerController) -> None:
 
 
 def test_a_strip_shows_its_level_and_gain_and_flags(controller: MixerController) -> None:
-    controller.scene = controller.scene.with_strip("remainder", gain_db=-7.5, mute=True, solo=True)
-    line = row_of(draw(view(controller, {"remainder": Meter(0.5, 0.1)}, STATUS)), "remainder")
-    assert line.split()[-5:] == ["-20.0", "-6.0", "-7.5", "M", "S"]
+    controller.scene = controller.scene.with_strip(
+        "remainder",
+        gain_db=-7.5,
+        mute=True,
+        solo=True,
+    )
+    line = row_of(
+        draw(
+            view(
+                controller,
+                {"remainder": Meter(0.5, 0.1)},
+                STATUS,
+            )
+        ),
+        "remainder",
+    )
+    assert line.split()[-5:] == [
+        "-20.0",
+        "-6.0",
+        "-7.5",
+        "M",
+        "S",
+    ]
 
 
 def test_the_master_shows_its_gain(controller: MixerController) -> None:
     controller.scene = replace(controller.scene, master_db=3)
-    assert row_of(draw(view(controller, {}, STATUS)), "master").split()[-1] == "+3.0"
+    assert (
+        row_of(
+            draw(view(controller, {}, STATUS)),
+            "master",
+        ).split()[-1]
+        == "+3.0"
+    )
 
 
 @pytest.mark.parametrize(
-    ("rms", "n_filled"), [(1.0, 24), (10 ** (-20 / 20), 16), (10 ** (-40 / 20), 8), (1e-5, 0)]
+    ("rms", "n_filled"),
+    [
+        (1.0, 24),
+        (10 ** (-20 / 20), 16),
+        (10 ** (-40 / 20), 8),
+        (1e-5, 0),
+    ],
 )
 def test_a_bar_is_as_long_as_its_scale_says(
     controller: MixerController, rms: float, n_filled: int
 ) -> None:
-    lines = draw(view(controller, {"master": Meter(0, rms)}, STATUS))
+    lines = draw(
+        view(
+            controller,
+            {"master": Meter(0, rms)},
+            STATUS,
+        )
+    )
     assert row_of(lines, "master").count("█") == n_filled
 
 
 def test_the_peak_is_marked_where_the_scale_says(controller: MixerController) -> None:
-    lines = draw(view(controller, {"master": Meter(10 ** (-20 / 20), 10 ** (-40 / 20))}, STATUS))
+    lines = draw(
+        view(
+            controller,
+            {
+                "master": Meter(
+                    10 ** (-20 / 20),
+                    10 ** (-40 / 20),
+                )
+            },
+            STATUS,
+        )
+    )
     start = lines[3].index("-60")
     assert row_of(lines, "master")[start : start + 24] == "████████" + " " * 7 + "┃" + " " * 8
 
@@ -98,7 +158,13 @@ def test_the_head_names_state_and_preset_and_device(controller: MixerController)
 
 def test_real_time_priority_is_shown(controller: MixerController) -> None:
     assert (
-        draw(view(controller, {}, STATUS._replace(realtime=1)))[0]
+        draw(
+            view(
+                controller,
+                {},
+                STATUS._replace(realtime=1),
+            )
+        )[0]
         .rstrip()
         .endswith("block 128, real-time")
     )
@@ -112,12 +178,33 @@ def test_the_latency_stands_in_samples_and_milliseconds(controller: MixerControl
 
 def test_the_drift_is_shown_where_there_are_two_devices(controller: MixerController) -> None:
     two = STATUS._replace(n_devices=2, drift_ppm=-37.4)
-    assert draw(view(controller, {}, two))[1].endswith("ms, drift -37 ppm")
+    assert draw(
+        view(
+            controller,
+            {},
+            two,
+        )
+    )[1].endswith("ms, drift -37 ppm")
     assert ", drift -37 ppm," in status_line(controller, two)
-    assert json.loads(statistics_line(controller, two, {}))["drift_ppm"] == -37.4
-    assert "drift" not in "".join(draw(view(controller, {}, STATUS))) + statistics_line(
-        controller, STATUS, {}
+    assert (
+        json.loads(
+            statistics_line(
+                controller,
+                two,
+                {},
+            )
+        )["drift_ppm"]
+        == -37.4
     )
+    assert "drift" not in "".join(
+        draw(
+            view(
+                controller,
+                {},
+                STATUS,
+            )
+        )
+    ) + statistics_line(controller, STATUS, {})
 
 
 @pytest.mark.parametrize(
@@ -137,16 +224,49 @@ def test_a_recording_is_shown(
 ) -> None:
     assert (
         "rec"
-        not in (draw(view(controller, {}, STATUS))[2] + status_line(controller, STATUS)).lower()
+        not in (
+            draw(
+                view(
+                    controller,
+                    {},
+                    STATUS,
+                )
+            )[2]
+            + status_line(controller, STATUS)
+        ).lower()
     )
     controller.shared.recording = recording
-    assert draw(view(controller, {}, STATUS))[2].rstrip() == drawn.rstrip()
+    assert (
+        draw(
+            view(
+                controller,
+                {},
+                STATUS,
+            )
+        )[2].rstrip()
+        == drawn.rstrip()
+    )
     assert status_line(controller, STATUS).endswith(told)
-    assert json.loads(statistics_line(controller, STATUS, {}))["recording"] == recording._asdict()
+    assert (
+        json.loads(
+            statistics_line(
+                controller,
+                STATUS,
+                {},
+            )
+        )["recording"]
+        == recording._asdict()
+    )
 
 
 def test_the_foot_holds_load_and_step_times_and_counts(controller: MixerController) -> None:
-    load, counts = draw(view(controller, {}, STATUS))[15:17]
+    load, counts = draw(
+        view(
+            controller,
+            {},
+            STATUS,
+        )
+    )[15:17]
     assert load == "load 43%   step ms: p50 4.91  p99 6.28  p99.9 8.37  max 19.46"
     assert counts.split() == [
         "late",
@@ -207,7 +327,16 @@ def test_drawing_changes_nothing(controller: MixerController) -> None:
     assert (controller.scene, controller.number, controller.shared.panic) == before
 
 
-@pytest.mark.parametrize(("pan", "shown"), [(-0.3, "L3"), (1.0, "R10")])
+@pytest.mark.parametrize(
+    ("pan", "shown"),
+    [(-0.3, "L3"), (1.0, "R10")],
+)
 def test_a_strip_shows_its_pan(controller: MixerController, pan: float, shown: str) -> None:
     controller.scene = controller.scene.with_strip("remainder", pan=pan)
-    assert row_of(draw(view(controller, {}, STATUS)), "remainder").split()[-1] == shown
+    assert (
+        row_of(
+            draw(view(controller, {}, STATUS)),
+            "remainder",
+        ).split()[-1]
+        == shown
+    )

@@ -44,7 +44,15 @@ class Player:
         """Samples by which every period that comes from now on is late."""
         first = len(self.heard)
         time.sleep(seconds)
-        start, heard = sum(map(len, self.heard[:first])), np.concatenate(self.heard[first:])
+        start, heard = (
+            sum(
+                map(
+                    len,
+                    self.heard[:first],
+                )
+            ),
+            np.concatenate(self.heard[first:]),
+        )
         n = len(heard) // PERIOD
         places = start + np.arange(n * PERIOD)
         turned = heard[: n * PERIOD] * np.exp(-2j * np.pi * places / PERIOD)
@@ -67,7 +75,10 @@ def test_two_devices_of_one_clock_have_the_latency_that_is_told_and_no_drift(
     live = host("--preset", "karaoke", "--input", "tester", "--output", "system")
     live.send("/rtmss/bypass", 1)
     live.sync()
-    player.client.connect(player.client.get_ports("rtmss:out.*")[0], player.sink)
+    player.client.connect(
+        player.client.get_ports("rtmss:out.*")[0],
+        player.sink,
+    )
     told = live.ask("/rtmss/latency")[0] + live.ask("/rtmss/status/device_latency")[0]
     time.sleep(4)
     late = undisturbed(live, lambda: player.delays(2.0))

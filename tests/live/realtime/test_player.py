@@ -32,12 +32,20 @@ def player(tiny: SeparatorModel, shared: SharedState, scene: Scene) -> Player:
     return Player(DeviceSource(session, timeline), timeline, shared)
 
 
-def _feed(player: Player, audio: Audio, *, work: bool = True) -> Audio:
+def _feed(
+    player: Player,
+    audio: Audio,
+    *,
+    work: bool = True,
+) -> Audio:
     out = np.zeros_like(audio)
     for start in range(0, audio.shape[1], HOP):
         if work:
             player.work()
-        player.timeline.exchange(audio[:, start : start + HOP], out[:, start : start + HOP])
+        player.timeline.exchange(
+            audio[:, start : start + HOP],
+            out[:, start : start + HOP],
+        )
     return out
 
 
@@ -48,7 +56,15 @@ def test_what_is_heard_is_what_the_session_gives(
     heard = _feed(player, audio)
     alone = Session(tiny, scene)
     expected = np.concatenate(
-        [alone.step(audio[:, i : i + HOP]).mix for i in range(0, audio.shape[1], HOP)], axis=1
+        [
+            alone.step(audio[:, i : i + HOP]).mix
+            for i in range(
+                0,
+                audio.shape[1],
+                HOP,
+            )
+        ],
+        axis=1,
     )
     lag = player.timeline.lag
     assert np.abs(heard[:, lag:]).max() > 0.01
@@ -59,7 +75,14 @@ def test_a_scene_for_later_is_heard_from_its_hop_on(
     player: Player, shared: SharedState, scene: Scene, noise: Noise
 ) -> None:
     muted = Scene(
-        tuple(Stem(s.name, s.condition, Strip(mute=True)) for s in scene.stems),
+        tuple(
+            Stem(
+                s.name,
+                s.condition,
+                Strip(mute=True),
+            )
+            for s in scene.stems
+        ),
         Strip(mute=True),
         fade_ms=0.0,
     )
@@ -73,7 +96,20 @@ def test_a_scene_for_later_is_heard_from_its_hop_on(
 def test_a_scene_for_later_keeps_its_hop_when_the_engine_is_behind(
     player: Player, shared: SharedState, scene: Scene, noise: Noise
 ) -> None:
-    shared.send(scene, "", [(3, Scene(scene.stems, bypass=True, fade_ms=0.0))])
+    shared.send(
+        scene,
+        "",
+        [
+            (
+                3,
+                Scene(
+                    scene.stems,
+                    bypass=True,
+                    fade_ms=0.0,
+                ),
+            )
+        ],
+    )
     _feed(player, noise(6 * HOP), work=False)
     player.work()
     assert player.timeline.hops()[0] == 3
@@ -88,7 +124,12 @@ def test_the_status_says_what_has_been_stepped_and_taken_up(
     number = shared.send(scene.with_strip("voice", gain_db=-3.0), "second")
     _feed(player, noise(20 * HOP))
     status = shared.read()[0]
-    assert (status.state, status.hop, status.applied, status.late) == ("running", 19, number, 0)
+    assert (
+        status.state,
+        status.hop,
+        status.applied,
+        status.late,
+    ) == ("running", 19, number, 0)
     assert (status.sample_rate, status.block, status.latency) == (
         8000,
         HOP,
@@ -104,7 +145,11 @@ def test_late_hops_and_bad_samples_are_reported(
     audio = noise(40 * HOP)
     audio[0, 5] = np.nan
     _feed(player, audio[:, : 10 * HOP])
-    _feed(player, audio[:, 10 * HOP : 20 * HOP], work=False)
+    _feed(
+        player,
+        audio[:, 10 * HOP : 20 * HOP],
+        work=False,
+    )
     _feed(player, audio[:, 20 * HOP :])
     status = shared.read()[0]
     assert status.late > 5
@@ -112,7 +157,11 @@ def test_late_hops_and_bad_samples_are_reported(
 
 
 def test_an_engine_too_far_behind_gives_up_what_is_older(player: Player, noise: Noise) -> None:
-    _feed(player, noise((player.timeline.n_hops - 4) * HOP), work=False)
+    _feed(
+        player,
+        noise((player.timeline.n_hops - 4) * HOP),
+        work=False,
+    )
     while player.work():
         pass
     assert player.timeline.hops() == (player.timeline.n_hops - 4, 0)
@@ -121,14 +170,26 @@ def test_an_engine_too_far_behind_gives_up_what_is_older(player: Player, noise: 
 def test_after_such_a_gap_the_sound_is_at_its_place_again(
     player: Player, shared: SharedState, scene: Scene, noise: Noise
 ) -> None:
-    shared.send(Scene(scene.stems, bypass=True, fade_ms=0.0), "")
+    shared.send(
+        Scene(scene.stems, bypass=True, fade_ms=0.0),
+        "",
+    )
     n_hops = player.timeline.n_hops
     audio, gap, after = noise((n_hops + 30) * HOP), 10 * HOP, (n_hops + 6) * HOP
     _feed(player, audio[:, :gap])
     _feed(player, audio[:, gap:after], work=False)
-    heard, latency = _feed(player, audio[:, after:]), player.timeline.latency
+    heard, latency = (
+        _feed(
+            player,
+            audio[:, after:],
+        ),
+        player.timeline.latency,
+    )
     assert not heard[:, :HOP].any()  # nothing of what was heard before the gap
-    assert np.array_equal(heard[:, 8 * HOP :], audio[:, after + 8 * HOP - latency : -latency])
+    assert np.array_equal(
+        heard[:, 8 * HOP :],
+        audio[:, after + 8 * HOP - latency : -latency],
+    )
 
 
 def test_meters_follow_the_faders(
@@ -142,7 +203,10 @@ def test_meters_follow_the_faders(
     assert before[0].peak > before[0].rms > 0
     assert after[0].peak == 0
     assert after[1].peak > 0
-    assert after[-1].rms == pytest.approx(after[1].rms, rel=1e-4)
+    assert after[-1].rms == pytest.approx(
+        after[1].rms,
+        rel=1e-4,
+    )
 
 
 def test_a_panic_reaches_the_timeline(player: Player, shared: SharedState, noise: Noise) -> None:
@@ -155,7 +219,10 @@ def test_the_fallback_is_that_of_the_scene(
     player: Player, shared: SharedState, scene: Scene
 ) -> None:
     shared.send(Scene(scene.stems, fallback="dry"), "")
-    _feed(player, np.zeros((2, 2 * HOP), np.float32))
+    _feed(
+        player,
+        np.zeros((2, 2 * HOP), np.float32),
+    )
     assert player.timeline.fallback == "dry"
 
 

@@ -72,7 +72,10 @@ def test_a_system_without_it_has_nothing_to_hint_at(monkeypatch: pytest.MonkeyPa
     assert "device's thread" in priority.describe()
 
 
-@pytest.mark.parametrize(("is_realtime", "n_hints"), [(False, 1), (True, 0)])
+@pytest.mark.parametrize(
+    ("is_realtime", "n_hints"),
+    [(False, 1), (True, 0)],
+)
 def test_the_host_says_it_once_however_often_the_engine_is_started(
     monkeypatch: pytest.MonkeyPatch, is_realtime: bool, n_hints: int
 ) -> None:
@@ -82,8 +85,15 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
         shared = started[0]
         status, meters = shared.read()
         now = time.monotonic() + 60  # it plays from now on, and is never missed
-        playing = status._replace(state="running", hop_seconds=now, realtime=int(is_realtime))
-        shared.report(playing, np.zeros((len(meters), 2), np.float32))
+        playing = status._replace(
+            state="running",
+            hop_seconds=now,
+            realtime=int(is_realtime),
+        )
+        shared.report(
+            playing,
+            np.zeros((len(meters), 2), np.float32),
+        )
         engines.append(Dummy())
         return engines[-1]
 

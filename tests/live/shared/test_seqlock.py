@@ -45,9 +45,19 @@ def look_at_hops(ring: RecorderRing) -> Iterator[tuple[int, bool]]:
 
 
 @contextmanager
-def written_by(name: str, path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def written_by(
+    name: str,
+    path: Path,
+) -> Iterator[subprocess.Popen[bytes]]:
     """Another process writes all the while."""
-    process = subprocess.Popen([sys.executable, shared_writers.__file__, name, str(path)])
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            shared_writers.__file__,
+            name,
+            str(path),
+        ]
+    )
     try:
         yield process
         assert process.poll() is None
@@ -57,7 +67,10 @@ def written_by(name: str, path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @pytest.fixture(params=["status", "hops"])
-def look(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Look]:
+def look(
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Look]:
     """look() -> number of every value that is there, and whether it is torn; another process writes
     them.
     """
@@ -146,14 +159,29 @@ def test_before_anything_is_written_there_is_the_empty_value(row: Any) -> None:
 
 def test_values_have_their_types_again(row: Any) -> None:
     lock = record_lock(row, Playback())
-    lock.write(Playback(1.5, False, 2, 3, 4, 5, 44100))
+    lock.write(
+        Playback(
+            1.5,
+            False,
+            2,
+            3,
+            4,
+            5,
+            44100,
+        )
+    )
     value = lock.read()
     assert value == Playback(1.5, False, 2, 3, 4, 5, 44100)
     assert [type(number) for number in value] == [type(number) for number in Playback()]
 
 
 def test_a_slot_is_read_by_its_number_only() -> None:
-    slots = Slots(np.zeros(4, [("version", "u8"), ("value", "f8")]))
+    slots = Slots(
+        np.zeros(
+            4,
+            [("version", "u8"), ("value", "f8")],
+        )
+    )
     for number in range(1, 7):
         with slots.writing(number) as slot:
             slot["value"] = 10.0 * number

@@ -60,7 +60,10 @@ def test_what_one_process_writes_another_reads(temporary: Path) -> None:
     command = [sys.executable, "-c", MAKE]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as maker:
         assert maker.stdout is not None
-        block = Block(Path(maker.stdout.readline().strip()), LAYOUT)
+        block = Block(
+            Path(maker.stdout.readline().strip()),
+            LAYOUT,
+        )
         memory_kind().sweep()  # it takes nothing away that has an owner
         again = Block(block.path, LAYOUT)
         again.fields["b"] = 0.5

@@ -15,19 +15,51 @@ NOTHING = np.zeros((N_METERS, 2), np.float32)
 @pytest.fixture
 def scene(make_condition: MakeCondition) -> Scene:
     stems = (
-        Stem("voice", make_condition("vocals"), Strip(-6.0, True, False, (1, 2))),
-        Stem("kit", make_condition("drums", seed=1), Strip(3.0, False, True, (3, 64), pan=-0.25)),
+        Stem(
+            "voice",
+            make_condition("vocals"),
+            Strip(-6.0, True, False, (1, 2)),
+        ),
+        Stem(
+            "kit",
+            make_condition("drums", seed=1),
+            Strip(3.0, False, True, (3, 64), pan=-0.25),
+        ),
     )
-    return Scene(stems, Strip(-1.5, channels=(5, 6)), -2.0, 75.0, True, "hold", master_mute=True)
+    return Scene(
+        stems,
+        Strip(-1.5, channels=(5, 6)),
+        -2.0,
+        75.0,
+        True,
+        "hold",
+        master_mute=True,
+    )
 
 
 def test_a_scene_arrives_as_it_was_sent(shared: SharedState, scene: Scene) -> None:
     shared.send(scene, "tour")
     (entry,) = SharedState.attach(shared.path, 12).receive(0)
     got = entry.scene
-    assert (entry.number, entry.hop, entry.preset) == (1, 0, "tour")
-    assert [(s.name, s.condition.name, s.strip) for s in got.stems] == [
-        (s.name, s.condition.name, s.strip) for s in scene.stems
+    assert (
+        entry.number,
+        entry.hop,
+        entry.preset,
+    ) == (1, 0, "tour")
+    assert [
+        (
+            s.name,
+            s.condition.name,
+            s.strip,
+        )
+        for s in got.stems
+    ] == [
+        (
+            s.name,
+            s.condition.name,
+            s.strip,
+        )
+        for s in scene.stems
     ]
     assert all(
         np.array_equal(a.condition.vector, b.condition.vector)
@@ -38,7 +70,11 @@ def test_a_scene_arrives_as_it_was_sent(shared: SharedState, scene: Scene) -> No
         scene.master_db,
         scene.fade_ms,
     )
-    assert (got.bypass, got.fallback, got.master_mute) == (True, "hold", True)
+    assert (
+        got.bypass,
+        got.fallback,
+        got.master_mute,
+    ) == (True, "hold", True)
 
 
 def test_a_condition_that_comes_again_is_equal(shared: SharedState, scene: Scene) -> None:
@@ -55,7 +91,10 @@ def test_another_vector_of_the_same_name_is_another_condition(
 ) -> None:
     shared.send(scene, "")
     (first,) = shared.receive(0)
-    shared.send(scene.with_condition("voice", make_condition("vocals", seed=9)), "")
+    shared.send(
+        scene.with_condition("voice", make_condition("vocals", seed=9)),
+        "",
+    )
     (second,) = shared.receive(1)
     assert second.scene.stems[0].condition != first.scene.stems[0].condition
 
@@ -68,7 +107,11 @@ def test_a_recording_is_off_until_a_recorder_says_otherwise(shared: SharedState)
 
 def test_only_what_still_counts_is_received(shared: SharedState, scene: Scene) -> None:
     shared.send(scene, "a", [(90, scene)])
-    number = shared.send(scene, "b", [(80, scene), (90, scene)])
+    number = shared.send(
+        scene,
+        "b",
+        [(80, scene), (90, scene)],
+    )
     assert [(entry.preset, entry.hop) for entry in shared.receive(0)] == [
         ("b", 0),
         ("b", 80),

@@ -29,7 +29,17 @@ from rtmss.live.shared.state import SharedState
 
 
 def test_a_wish_arrives_as_it_was_sent(shared: SharedState) -> None:
-    command = TransportCommand(False, 3, 12.25, 4, True, 1 / 3, math.inf, 7, 9)
+    command = TransportCommand(
+        False,
+        3,
+        12.25,
+        4,
+        True,
+        1 / 3,
+        math.inf,
+        7,
+        9,
+    )
     shared.transport.command.write(command)
     assert SharedState.attach(shared.path, 12).transport.command.read() == command
 
@@ -151,7 +161,13 @@ def test_a_song_that_cannot_be_played_so_is_refused_before_anything_starts(
 ) -> None:
     song = write_audio(tmp_path / "song.wav", noise(16000), 8000)
     monkeypatch.setattr(
-        sys, "argv", ["rtmss", "live", *[str(song) if word == "SONG" else word for word in words]]
+        sys,
+        "argv",
+        [
+            "rtmss",
+            "live",
+            *[str(song) if word == "SONG" else word for word in words],
+        ],
     )
     with pytest.raises(SystemExit) as stop:
         main()

@@ -41,7 +41,15 @@ def test_another_process_reads_what_was_written_until_it_is_dropped(
     path.write_text("a song")
     code = "import sys; from pathlib import Path; print(Path(sys.argv[1]).read_text())"
     command = [sys.executable, "-c", code, str(path)]
-    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "a song\n"
+    assert (
+        subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        == "a song\n"
+    )
     with path.open() as mapped:
         made.drop(path)
         assert mapped.read() == "a song"

@@ -52,7 +52,10 @@ def test_a_song_of_any_rate_is_resampled_to_that_of_the_stream(
     assert np.abs(heard[:, inner] - expected[:, inner]).max() < 2e-3
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3", "aiff"])
+@pytest.mark.parametrize(
+    "suffix",
+    ["wav", "flac", "ogg", "mp3", "aiff"],
+)
 def test_every_format_is_played_as_it_is_read_elsewhere(tmp_path: Path, suffix: str) -> None:
     song = tmp_path / f"song.{suffix}"
     with AudioFile(str(song), "w", 44100, 2) as file:
@@ -60,7 +63,10 @@ def test_every_format_is_played_as_it_is_read_elsewhere(tmp_path: Path, suffix: 
     info = decode_song(song, tmp_path / "decoded", 44100)
     expected = read_audio(song)[0]
     assert info.n_samples == expected.shape[1]
-    assert np.array_equal(DecodedSong(tmp_path / "decoded", info).read(0, info.n_samples), expected)
+    assert np.array_equal(
+        DecodedSong(tmp_path / "decoded", info).read(0, info.n_samples),
+        expected,
+    )
 
 
 def test_around_the_song_the_decoded_song_is_silent(
@@ -75,7 +81,10 @@ def test_around_the_song_the_decoded_song_is_silent(
     assert not whole[:, :100].any()
     assert not whole[:, -100:].any()
     assert np.abs(whole[:, 100:-100] - audio).max() < 1e-4
-    assert np.array_equal(decoded.read(5000, 100), whole[:, 5100:5200])
+    assert np.array_equal(
+        decoded.read(5000, 100),
+        whole[:, 5100:5200],
+    )
     assert not decoded.read(20000, 10).any()
 
 
@@ -83,7 +92,11 @@ def test_looking_ahead_changes_nothing_that_is_read(
     tmp_path: Path, write_audio: WriteAudio
 ) -> None:
     audio = tones(44100, 2, seconds=20)
-    info = decode_song(write_audio(tmp_path / "a.wav", audio, 44100), tmp_path / "decoded", 44100)
+    info = decode_song(
+        write_audio(tmp_path / "a.wav", audio, 44100),
+        tmp_path / "decoded",
+        44100,
+    )
     decoded = DecodedSong(tmp_path / "decoded", info)
     before = decoded.read(0, info.n_samples)
     for second in (-1, 0, 3, 9, 19, 25, 4):
@@ -97,7 +110,13 @@ def test_what_has_been_played_leaves_the_memory_again(
 ) -> None:
     psutil = pytest.importorskip("psutil")
     info = decode_song(
-        write_audio(tmp_path / "a.wav", tones(44100, 2, 120), 44100), tmp_path / "decoded", 44100
+        write_audio(
+            tmp_path / "a.wav",
+            tones(44100, 2, 120),
+            44100,
+        ),
+        tmp_path / "decoded",
+        44100,
     )
     decoded, process = DecodedSong(tmp_path / "decoded", info), psutil.Process()
     if not hasattr(process.memory_info(), "shared"):
@@ -127,17 +146,34 @@ def test_decoding_keeps_little_in_memory(tmp_path: Path, write_audio: WriteAudio
         ("text.wav", lambda path: path.write_text("hello"), "not a readable audio file"),
         (
             "wide.wav",
-            lambda path: _write(path, np.zeros((4, 100), np.float32)),
+            lambda path: _write(
+                path,
+                np.zeros((4, 100), np.float32),
+            ),
             "4 channels; mix it down",
         ),
-        ("empty.wav", lambda path: _write(path, np.zeros((2, 0), np.float32)), "holds no audio"),
+        (
+            "empty.wav",
+            lambda path: _write(
+                path,
+                np.zeros((2, 0), np.float32),
+            ),
+            "holds no audio",
+        ),
     ],
 )
 def test_a_song_that_cannot_be_played_is_refused(
     tmp_path: Path, name: str, make: Callable[[Path], object], text: str
 ) -> None:
     make(tmp_path / name)
-    for attempt in (song_seconds, lambda song: decode_song(song, tmp_path / "decoded", 44100)):
+    for attempt in (
+        song_seconds,
+        lambda song: decode_song(
+            song,
+            tmp_path / "decoded",
+            44100,
+        ),
+    ):
         with pytest.raises(AudioFileError, match=text):
             attempt(tmp_path / name)
 

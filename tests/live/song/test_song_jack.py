@@ -28,8 +28,22 @@ POSITION = "/rtmss/transport/position"
 @pytest.fixture
 def song(tmp_path: Path) -> Audio:
     """Noise, in tmp_path / song.wav."""
-    audio = np.random.default_rng(0).uniform(-0.5, 0.5, (2, SECONDS * RATE)).astype(np.float32)
-    with AudioFile(str(tmp_path / "song.wav"), "w", RATE, 2, bit_depth=32) as file:
+    audio = (
+        np.random.default_rng(0)
+        .uniform(
+            -0.5,
+            0.5,
+            (2, SECONDS * RATE),
+        )
+        .astype(np.float32)
+    )
+    with AudioFile(
+        str(tmp_path / "song.wav"),
+        "w",
+        RATE,
+        2,
+        bit_depth=32,
+    ) as file:
         file.write(audio)
     return audio
 
@@ -55,7 +69,11 @@ Start = Callable[..., tuple[Host, Ear]]
 
 
 @pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch, song: Audio, tmp_path: Path) -> Iterator[Start]:
+def start(
+    monkeypatch: pytest.MonkeyPatch,
+    song: Audio,
+    tmp_path: Path,
+) -> Iterator[Start]:
     """start(*options) plays the song past the separator, and listens."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     with jack_server(monkeypatch) as server, live_host() as host:
@@ -78,7 +96,10 @@ def start(monkeypatch: pytest.MonkeyPatch, song: Audio, tmp_path: Path) -> Itera
 def _place(song: Audio, heard: Audio) -> int:
     """Where a piece of the song begins."""
     for place in np.flatnonzero(song[0] == heard[0]):
-        if np.array_equal(song[0, place : place + len(heard)], heard):
+        if np.array_equal(
+            song[0, place : place + len(heard)],
+            heard,
+        ):
             return int(place)
     raise AssertionError("this is no piece of the song")
 
@@ -126,7 +147,13 @@ def test_a_pause_is_silent_and_resumes_where_it_was(start: Start, song: Audio) -
     assert live.ask(POSITION) == place
     live.send("/rtmss/transport/play", 1)
     time.sleep(0.3)
-    assert _place(song, ear.listen(0.2)[-2000:]) > place[0] * RATE
+    assert (
+        _place(
+            song,
+            ear.listen(0.2)[-2000:],
+        )
+        > place[0] * RATE
+    )
 
 
 def test_a_killed_engine_comes_back_to_its_place(start: Start, song: Audio) -> None:
@@ -143,10 +170,20 @@ def test_a_killed_engine_comes_back_to_its_place(start: Start, song: Audio) -> N
         ),
         "the engine plays again",
     )
-    ear.client.connect(ear.client.get_ports("rtmss:out.*")[0], ear.client.inports[0])
+    ear.client.connect(
+        ear.client.get_ports("rtmss:out.*")[0],
+        ear.client.inports[0],
+    )
     time.sleep(1)
     heard = undisturbed(live, lambda: ear.listen(0.3))
-    assert place * RATE < _place(song, heard[-2000:]) < (place + 20) * RATE
+    assert (
+        place * RATE
+        < _place(
+            song,
+            heard[-2000:],
+        )
+        < (place + 20) * RATE
+    )
 
 
 def test_nothing_is_left_of_the_decoded_song_however_the_host_ends(
@@ -159,7 +196,10 @@ def test_nothing_is_left_of_the_decoded_song_however_the_host_ends(
     decoded = [link for link in links if link.startswith(str(tmp_path))]
     assert decoded
     assert all(link.endswith("(deleted)") for link in decoded)
-    for pid in {live.process.pid, *host_processes(live.process.pid).values()}:
+    for pid in {
+        live.process.pid,
+        *host_processes(live.process.pid).values(),
+    }:
         os.kill(pid, signal.SIGKILL)
     live.process.wait(15)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith("rtmss")]

@@ -29,7 +29,15 @@ from rtmss.live.song.source import SongSource
 HOP = TINY.stft.hop_length
 N_HOPS = 300
 MODEL = make_model(TINY)
-SONG = np.random.default_rng(0).uniform(0.05, 0.5, (2, N_HOPS * HOP)).astype(np.float32)
+SONG = (
+    np.random.default_rng(0)
+    .uniform(
+        0.05,
+        0.5,
+        (2, N_HOPS * HOP),
+    )
+    .astype(np.float32)
+)
 PLACES = {float(sample): place for place, sample in enumerate(SONG[0])}
 GAP = 2 + WarmUp.most // WarmUp.block + SLACK
 """Hops after which every command has been followed."""
@@ -41,7 +49,10 @@ def place_of(hop: Audio) -> int:
     if not hop.any():
         return SILENT
     place = PLACES.get(float(hop[0, 0]), MIXED)
-    is_pure = place >= 0 and np.array_equal(hop, SONG[:, place : place + HOP])
+    is_pure = place >= 0 and np.array_equal(
+        hop,
+        SONG[:, place : place + HOP],
+    )
     return place if is_pure else MIXED
 
 
@@ -104,10 +115,20 @@ class SongMachine(RuleBasedStateMachine):
     def play_or_pause(self, on: bool) -> None:
         self.transport.change(play(on=on))
 
-    @rule(a=st.integers(0, 200 * HOP), longer=st.integers(0, 36 * HOP), on=st.booleans())
+    @rule(
+        a=st.integers(0, 200 * HOP),
+        longer=st.integers(0, 36 * HOP),
+        on=st.booleans(),
+    )
     def set_loop(self, a: int, longer: int, on: bool) -> None:
         b_seconds = a / RATE + MIN_LOOP_SECONDS + longer / RATE
-        self.transport.change(loop(is_looping=on, a_seconds=a / RATE, b_seconds=b_seconds))
+        self.transport.change(
+            loop(
+                is_looping=on,
+                a_seconds=a / RATE,
+                b_seconds=b_seconds,
+            )
+        )
 
     @rule(has_time=st.booleans())
     def load(self, has_time: bool) -> None:

@@ -26,16 +26,29 @@ def sound(
     audio = np.fft.irfft(spectrum, n)
     audio *= 0.1 / np.sqrt(np.mean(audio**2))
     audio += 10 ** (floor_db / 20) * rng.standard_normal((channels, n))
-    return np.asarray(np.round(audio.T * 32767).clip(-32768, 32767), np.int16)
+    return np.asarray(
+        np.round(audio.T * 32767).clip(-32768, 32767),
+        np.int16,
+    )
 
 
 @pytest.mark.parametrize("cut_hz", [4000, 8000, 11025])
 @pytest.mark.parametrize("channels", [1, 2])
 def test_a_cut_is_found_and_not_above_it(cut_hz: float, channels: int) -> None:
-    assert cut_hz - 500 <= bandwidth_hz(sound(-6, cut_hz, channels=channels), RATE) <= cut_hz
+    assert (
+        cut_hz - 500
+        <= bandwidth_hz(
+            sound(-6, cut_hz, channels=channels),
+            RATE,
+        )
+        <= cut_hz
+    )
 
 
-@pytest.mark.parametrize("slope", [0, -6, -12, -24, -40])
+@pytest.mark.parametrize(
+    "slope",
+    [0, -6, -12, -24, -40],
+)
 def test_what_falls_by_itself_is_not_cut(slope: float) -> None:
     assert bandwidth_hz(sound(slope), RATE) == math.inf
 
@@ -45,7 +58,13 @@ def test_a_cut_that_nobody_misses_is_none() -> None:
 
 
 def test_what_lies_in_noise_as_loud_is_not_cut() -> None:
-    assert bandwidth_hz(sound(-6, 8000, floor_db=-45), RATE) == math.inf
+    assert (
+        bandwidth_hz(
+            sound(-6, 8000, floor_db=-45),
+            RATE,
+        )
+        == math.inf
+    )
 
 
 def test_a_gap_with_sound_above_it_is_no_cut() -> None:
@@ -54,13 +73,27 @@ def test_a_gap_with_sound_above_it_is_no_cut() -> None:
 
 
 def test_a_cut_is_found_though_most_of_the_take_is_silent() -> None:
-    audio = np.concatenate([np.zeros((40 * RATE, 1), np.int16), sound(-6, 8000)])
+    audio = np.concatenate(
+        [
+            np.zeros(
+                (40 * RATE, 1),
+                np.int16,
+            ),
+            sound(-6, 8000),
+        ]
+    )
     assert 7500 <= bandwidth_hz(audio, RATE) <= 8000
 
 
 @pytest.mark.parametrize("n", [0, 100, 5000])
 def test_silence_is_not_cut(n: int) -> None:
-    assert bandwidth_hz(np.zeros((n, 2), np.int16), RATE) == math.inf
+    assert (
+        bandwidth_hz(
+            np.zeros((n, 2), np.int16),
+            RATE,
+        )
+        == math.inf
+    )
 
 
 def test_a_bank_at_a_low_rate_has_nothing_to_cut() -> None:

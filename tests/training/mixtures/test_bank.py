@@ -73,7 +73,12 @@ def test_a_take_at_another_rate_is_resampled(bank: Bank) -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "silent"), [(-100, slice(0, 100)), (15900, slice(100, 500)), (20000, slice(0, 500))]
+    ("start", "silent"),
+    [
+        (-100, slice(0, 100)),
+        (15900, slice(100, 500)),
+        (20000, slice(0, 500)),
+    ],
 )
 def test_outside_a_take_there_is_silence(bank: Bank, start: int, silent: slice) -> None:
     index = index_of(bank, "performances/train/violin/ana__etude.wav")
@@ -111,7 +116,12 @@ def test_the_second_load_decodes_nothing(tmp_path: Path, folder: Path, bank: Ban
     again = load_bank(folder, "train", tmp_path / "cache", RATE)
     assert again.tracks == bank.tracks
     assert all(
-        np.array_equal(one, other) for one, other in zip(again.audio, bank.audio, strict=True)
+        np.array_equal(one, other)
+        for one, other in zip(
+            again.audio,
+            bank.audio,
+            strict=True,
+        )
     )
 
 
@@ -149,10 +159,24 @@ def test_an_empty_folder_says_what_was_expected(tmp_path: Path) -> None:
 def tracks() -> list[Track]:
     """Two tracks of each: 12 songs' drums, 6 singers, 2 violinists."""
     songs = [
-        Track(f"{n}/{part}", "drums", "kit", f"song {n}") for n in range(12) for part in (1, 2)
+        Track(
+            f"{n}/{part}",
+            "drums",
+            "kit",
+            f"song {n}",
+        )
+        for n in range(12)
+        for part in (1, 2)
     ]
     singers = [
-        Track(f"v{n}/{part}", "vocals", f"singer {n}", "") for n in range(6) for part in (1, 2)
+        Track(
+            f"v{n}/{part}",
+            "vocals",
+            f"singer {n}",
+            "",
+        )
+        for n in range(6)
+        for part in (1, 2)
     ]
     return (
         songs
@@ -167,12 +191,24 @@ def tracks() -> list[Track]:
 
 @pytest.mark.parametrize(
     ("share", "n_songs", "n_singers", "n_violinists"),
-    [(1.0, 12, 6, 2), (0.25, 3, 2, 1), (0.01, 1, 1, 1)],
+    [
+        (1.0, 12, 6, 2),
+        (0.25, 3, 2, 1),
+        (0.01, 1, 1, 1),
+    ],
 )
 def test_a_share_has_whole_songs_and_sources_and_at_least_one_of_each(
     tracks: list[Track], share: float, n_songs: int, n_singers: int, n_violinists: int
 ) -> None:
-    kept = [tracks[index] for index in choose_share(tracks, range(len(tracks)), share, seed=3)]
+    kept = [
+        tracks[index]
+        for index in choose_share(
+            tracks,
+            range(len(tracks)),
+            share,
+            seed=3,
+        )
+    ]
     assert len(kept) == 2 * (n_songs + n_singers + n_violinists)
     assert len({track.song for track in kept if track.song}) == n_songs
     for label, n in [("vocals", n_singers), ("violin", n_violinists)]:
@@ -180,17 +216,37 @@ def test_a_share_has_whole_songs_and_sources_and_at_least_one_of_each(
 
 
 def test_a_share_is_of_what_is_named(tracks: list[Track]) -> None:
-    assert choose_share(tracks, [5, 4, 30], 1.0, seed=3) == [4, 5, 30]
+    assert choose_share(
+        tracks,
+        [5, 4, 30],
+        1.0,
+        seed=3,
+    ) == [4, 5, 30]
 
 
 def test_a_smaller_share_is_part_of_a_larger_one_and_another_seed_draws_another(
     tracks: list[Track],
 ) -> None:
     shares = [
-        set(choose_share(tracks, range(len(tracks)), share, seed=3)) for share in (0.1, 0.3, 0.6)
+        set(
+            choose_share(
+                tracks,
+                range(len(tracks)),
+                share,
+                seed=3,
+            )
+        )
+        for share in (0.1, 0.3, 0.6)
     ]
     assert shares[0] < shares[1] < shares[2]
-    assert shares[1] != set(choose_share(tracks, range(len(tracks)), 0.3, seed=4))
+    assert shares[1] != set(
+        choose_share(
+            tracks,
+            range(len(tracks)),
+            0.3,
+            seed=4,
+        )
+    )
 
 
 def test_a_take_knows_where_it_was_cut_off(

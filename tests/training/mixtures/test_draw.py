@@ -22,14 +22,22 @@ N_BATCHES = 8
 
 @pytest.fixture
 def recipe(tiny_config: SeparatorConfig) -> Recipe:
-    return Recipe(model=tiny_config, loop=LoopRecipe(batch=2), episodes=EpisodeRecipe(seconds=1.0))
+    return Recipe(
+        model=tiny_config,
+        loop=LoopRecipe(batch=2),
+        episodes=EpisodeRecipe(seconds=1.0),
+    )
 
 
 def embeddings_of(bank: Bank) -> list[NDArray[np.float32]]:
     """Every track's clips all point where its family points."""
     families = sorted({track.family for track in bank.tracks})
     return [
-        np.eye(16, dtype=np.float32)[[families.index(track.family)] * 5] for track in bank.tracks
+        np.eye(
+            16,
+            dtype=np.float32,
+        )[[families.index(track.family)] * 5]
+        for track in bank.tracks
     ]
 
 
@@ -42,7 +50,10 @@ def draw(
 
 
 def mixed(bank: Bank, plans: Episodes) -> Mixed:
-    return Mixed(plans, Mixdown(bank, plans.n_samples, torch.device("cpu")))
+    return Mixed(
+        plans,
+        Mixdown(bank, plans.n_samples, torch.device("cpu")),
+    )
 
 
 def test_a_batch_has_the_shapes_of_the_recipe(band: Bank, recipe: Recipe) -> None:
@@ -84,8 +95,18 @@ def test_negatives_alone_ask_for_what_they_leave(duo: Bank, recipe: Recipe) -> N
     for episode in draw(
         duo, recipe, replaced_voice=0.0, negatives_only=1.0, absent=0.0, max_parts=2
     ):
-        for whole, (one, other), positive, negative in zip(*episode, strict=True):
-            if min(one.abs().max(), other.abs().max()) > 1e-3 and (one - whole).abs().max() > 1e-3:
+        for whole, (one, other), positive, negative in zip(
+            *episode,
+            strict=True,
+        ):
+            if (
+                min(
+                    one.abs().max(),
+                    other.abs().max(),
+                )
+                > 1e-3
+                and (one - whole).abs().max() > 1e-3
+            ):
                 assert positive.abs().max() == 0
                 assert negative.abs().amax(1).min() > 0
                 same = bool((one - other).abs().max() < 1e-5)
@@ -97,7 +118,12 @@ def test_negatives_alone_ask_for_what_they_leave(duo: Bank, recipe: Recipe) -> N
 def test_the_truths_of_a_band_are_contained_in_the_mixture(band: Bank, recipe: Recipe) -> None:
     # Independent sources: taking one out of the sum must lower the energy by about that of the
     # source.
-    for mixture, targets, _, _ in draw(band, recipe, coherent=0.0, negatives_only=0.0):
+    for mixture, targets, _, _ in draw(
+        band,
+        recipe,
+        coherent=0.0,
+        negatives_only=0.0,
+    ):
         energy, rest = (
             mixture.square().sum((1, 2)),
             (mixture[:, None] - targets).square().sum((2, 3)),
@@ -126,7 +152,14 @@ def test_positives_only_leaves_the_negative_side_empty(band: Bank, recipe: Recip
 
 
 def test_negatives_only_leaves_the_positive_side_empty(duo: Bank, recipe: Recipe) -> None:
-    for episode in draw(duo, recipe, negatives_only=1.0, absent=0.0, coherent=0.0, max_parts=2):
+    for episode in draw(
+        duo,
+        recipe,
+        negatives_only=1.0,
+        absent=0.0,
+        coherent=0.0,
+        max_parts=2,
+    ):
         assert not episode.positive.any()
         assert episode.negative.any(dim=-1).all()
 
@@ -141,7 +174,10 @@ def test_positive_clips_are_of_the_target_and_negative_ones_of_others(
         for positive, negative in zip(
             episode.positive.flatten(0, 1), episode.negative.flatten(0, 1), strict=True
         ):
-            assert {tuple(positive.tolist()), tuple(negative.tolist())} == {
+            assert {
+                tuple(positive.tolist()),
+                tuple(negative.tolist()),
+            } == {
                 tuple(drums),
                 tuple(vocals),
             }
@@ -155,27 +191,58 @@ def test_the_two_targets_of_a_mixture_differ(duo: Bank, recipe: Recipe) -> None:
 
 
 def test_the_same_seed_gives_the_same_episodes(band: Bank, recipe: Recipe) -> None:
-    for a, b in zip(draw(band, recipe), draw(band, recipe), strict=True):
-        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+    for a, b in zip(
+        draw(band, recipe),
+        draw(band, recipe),
+        strict=True,
+    ):
+        assert all(
+            torch.equal(x, y)
+            for x, y in zip(
+                a,
+                b,
+                strict=True,
+            )
+        )
 
 
 def test_another_lane_gets_other_episodes(band: Bank, recipe: Recipe) -> None:
     assert not torch.equal(
-        draw(band, recipe, 1)[0].mixture, draw(band, recipe, 1, stream=1)[0].mixture
+        draw(band, recipe, 1)[0].mixture,
+        draw(
+            band,
+            recipe,
+            1,
+            stream=1,
+        )[0].mixture,
     )
 
 
 def test_a_batch_is_known_by_its_number(band: Bank, recipe: Recipe) -> None:
     assert torch.equal(
-        mixed(band, Episodes(band, embeddings_of(band), recipe))[3].mixture,
+        mixed(
+            band,
+            Episodes(band, embeddings_of(band), recipe),
+        )[3].mixture,
         draw(band, recipe, 4)[3].mixture,
     )
 
 
 def test_a_share_of_the_data_is_all_that_plays(band: Bank, recipe: Recipe) -> None:
-    kept = set(choose_share(band.tracks, range(len(band.tracks)), 0.5, recipe.seed))
+    kept = set(
+        choose_share(
+            band.tracks,
+            range(len(band.tracks)),
+            0.5,
+            recipe.seed,
+        )
+    )
     episodes = recipe.episodes.model_copy(update={"data_share": 0.5})
-    plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
+    plans = Episodes(
+        band,
+        embeddings_of(band),
+        recipe.model_copy(update={"episodes": episodes}),
+    )
     assert len(kept) < len(band.tracks)
     assert {int(track) for number in range(N_BATCHES) for track in plans[number].track} <= kept
 
@@ -186,7 +253,11 @@ def test_doubled_parts_are_the_same_take_a_moment_apart_and_wanted_together(
     episodes = recipe.episodes.model_copy(
         update={"doubled": 1.0, "negatives_only": 0.0, "coherent": 0.0}
     )
-    plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
+    plans = Episodes(
+        band,
+        embeddings_of(band),
+        recipe.model_copy(update={"episodes": episodes}),
+    )
     n_wanted, speeds = 0, []
     for plan in (plans[number] for number in range(N_BATCHES)):
         for mixture in range(len(plan.gain)):
@@ -218,27 +289,47 @@ def test_what_plays_twice_has_clips_once(
     episodes = recipe.episodes.model_copy(
         update={"max_clips": 1, "negatives_only": 0.0, "positives_only": 0.0}
     )
-    plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
+    plans = Episodes(
+        band,
+        embeddings_of(band),
+        recipe.model_copy(update={"episodes": episodes}),
+    )
     part = plans._solo("vocals", rng := np.random.default_rng(1))
     rest = plans._solo("drums", rng)
-    target = plans.questions.about([part, rest, plans._again(part, rng)], "vocals", rng)
+    target = plans.questions.about(
+        [part, rest, plans._again(part, rng)],
+        "vocals",
+        rng,
+    )
     assert target.parts == [0, 2]
     clips: list[int] = []
 
-    def clips_of(parts: list[Part], family: str, rng: np.random.Generator) -> NDArray[np.float32]:
+    def clips_of(
+        parts: list[Part],
+        family: str,
+        rng: np.random.Generator,
+    ) -> NDArray[np.float32]:
         clips.append(len(parts))
         return np.zeros(16, np.float32)
 
     monkeypatch.setattr(plans.questions, "_clips", clips_of)
     for _ in range(20):
         for family in ("drums", "vocals"):
-            plans.questions.about([part, rest, plans._again(part, rng)], family, rng)
+            plans.questions.about(
+                [part, rest, plans._again(part, rng)],
+                family,
+                rng,
+            )
     assert set(clips) == {1}
 
 
 def test_only_voices_have_their_formants_moved(band: Bank, recipe: Recipe) -> None:
     episodes = recipe.episodes.model_copy(update={"formants": 1.0})
-    plans = Episodes(band, embeddings_of(band), recipe.model_copy(update={"episodes": episodes}))
+    plans = Episodes(
+        band,
+        embeddings_of(band),
+        recipe.model_copy(update={"episodes": episodes}),
+    )
     drawn = [plans[number] for number in range(N_BATCHES)]
     tracks, formants = (
         torch.cat([getattr(plan, name) for plan in drawn]) for name in ("track", "formants")
@@ -260,13 +351,20 @@ def test_shares_of_parts_are_compressed_and_of_mixtures_mastered(
         compressed = torch.cat([plan.compressor[:, 1] > 1 for plan in drawn])
         mastered = torch.cat([(plan.master != torch.tensor(UNMASTERED)).any(1) for plan in drawn])
         for found in (compressed, mastered):
-            assert {0.0: not found.any(), 0.5: 0.2 < found.float().mean() < 0.8, 1.0: found.all()}[
-                share
-            ]
+            assert {
+                0.0: not found.any(),
+                0.5: 0.2 < found.float().mean() < 0.8,
+                1.0: found.all(),
+            }[share]
 
 
 def test_a_bank_without_songs_is_enough(tmp_path: Path, solos: Bank, recipe: Recipe) -> None:
-    assert draw(solos, recipe, 2, coherent=1.0)[1].mixture.any()
+    assert draw(
+        solos,
+        recipe,
+        2,
+        coherent=1.0,
+    )[1].mixture.any()
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
@@ -320,7 +418,10 @@ def test_rivals_are_drawn_without_regard_to_their_weight_as_targets(
     assert heard[1.0] > 8
 
 
-@pytest.mark.parametrize(("stem", "is_heard"), [("guitar", False), ("synth", True)])
+@pytest.mark.parametrize(
+    ("stem", "is_heard"),
+    [("guitar", False), ("synth", True)],
+)
 @pytest.mark.parametrize("kind", ["growl", "sub_notes"])
 def test_synthesizers_growl_and_others_do_not(
     tmp_path: Path,
@@ -334,6 +435,25 @@ def test_synthesizers_growl_and_others_do_not(
     bank = load_bank(
         write_tracks(tmp_path / "data", paths, write_audio), "train", tmp_path / "cache", 8000
     )
-    songs: dict[str, object] = {"coherent": 1.0, "growl": 0.0, "sub_notes": 0.0}
-    without, with_it = (draw(bank, recipe, 3, 0, **songs | {kind: share}) for share in (0.0, 1.0))
-    assert torch.equal(without[2].mixture, with_it[2].mixture) != is_heard
+    songs: dict[str, object] = {
+        "coherent": 1.0,
+        "growl": 0.0,
+        "sub_notes": 0.0,
+    }
+    without, with_it = (
+        draw(
+            bank,
+            recipe,
+            3,
+            0,
+            **songs | {kind: share},
+        )
+        for share in (0.0, 1.0)
+    )
+    assert (
+        torch.equal(
+            without[2].mixture,
+            with_it[2].mixture,
+        )
+        != is_heard
+    )

@@ -38,14 +38,27 @@ def records(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) -
     two singers.
     """
     folder = write_tracks(
-        tmp_path_factory.mktemp("records"), [*SONGS, *BAND, *SOLOS, *VOICES], write_audio
+        tmp_path_factory.mktemp("records"),
+        [
+            *SONGS,
+            *BAND,
+            *SOLOS,
+            *VOICES,
+        ],
+        write_audio,
     )
     return load_bank(folder, "train", folder, 8000)
 
 
 def embeddings_of(bank: Bank) -> list[NDArray[np.float32]]:
     """Every track points somewhere else."""
-    return [np.eye(16, dtype=np.float32)[[number] * 3] for number in range(len(bank.tracks))]
+    return [
+        np.eye(
+            16,
+            dtype=np.float32,
+        )[[number] * 3]
+        for number in range(len(bank.tracks))
+    ]
 
 
 @pytest.fixture
@@ -79,7 +92,10 @@ def labels(bank: Bank, mixture: Mixture) -> list[str]:
     return [bank.tracks[part.track].label for part in mixture.parts]
 
 
-def clips(bank: Bank, mean: NDArray[np.float32]) -> set[int]:
+def clips(
+    bank: Bank,
+    mean: NDArray[np.float32],
+) -> set[int]:
     """Tracks that a mean embedding is made of."""
     return set(np.flatnonzero(mean).tolist())
 
@@ -92,7 +108,14 @@ def test_nobody_is_asked_for_what_a_mix_may_hold(
     records: Bank, episodes: Callable[..., Episodes]
 ) -> None:
     n_mixes = 0
-    for mixture in draw(episodes(rivals=1.0, coherent=0.5, absent=0.3, negatives_only=0.0)):
+    for mixture in draw(
+        episodes(
+            rivals=1.0,
+            coherent=0.5,
+            absent=0.3,
+            negatives_only=0.0,
+        )
+    ):
         if "backing" in labels(records, mixture):
             n_mixes += 1
             assert [families(records, target) for target in mixture.targets] == [{"vocals"}] * 2
@@ -103,7 +126,14 @@ def test_everything_except_a_family_is_not_asked_where_a_mix_may_hold_it(
     records: Bank, episodes: Callable[..., Episodes]
 ) -> None:
     n_mixes = 0
-    for mixture in draw(episodes(rivals=1.0, coherent=0.5, negatives_only=1.0, positives_only=0.0)):
+    for mixture in draw(
+        episodes(
+            rivals=1.0,
+            coherent=0.5,
+            negatives_only=1.0,
+            positives_only=0.0,
+        )
+    ):
         names = labels(records, mixture)
         if "backing" in names:
             n_mixes += 1
@@ -120,7 +150,15 @@ def test_everything_except_a_family_is_not_asked_where_a_mix_may_hold_it(
 def test_a_part_alone_with_a_mix_that_may_hold_its_like_is_sung_over(
     records: Bank, episodes: Callable[..., Episodes]
 ) -> None:
-    drawn = [labels(records, mixture) for mixture in draw(episodes(coherent=1.0, added_voice=0.0))]
+    drawn = [
+        labels(records, mixture)
+        for mixture in draw(
+            episodes(
+                coherent=1.0,
+                added_voice=0.0,
+            )
+        )
+    ]
     metal = [names for names in drawn if {"guitar", "backing"} <= set(names)]
     assert len(metal) > 5
     assert all({"vocals", "backing_vocals"} & set(names) for names in metal)
@@ -146,12 +184,20 @@ def test_a_share_of_mixtures_are_a_voice_over_a_whole_accompaniment(
     for mixture in draw(episodes(over_backing=1.0), 20):
         assert labels(records, mixture)[0] == "backing"
         assert [records.tracks[part.track].family for part in mixture.parts[1:]] == ["vocals"]
-        assert {tuple(target.parts) for target in mixture.targets} <= {(1,), (0,)}
+        assert {tuple(target.parts) for target in mixture.targets} <= {
+            (1,),
+            (0,),
+        }
 
 
 @pytest.mark.parametrize("coherent", [0.0, 1.0])
 @pytest.mark.parametrize(
-    ("share", "low", "high"), [(1e-9, 0, 0.0), (1.0, 1.0, 1.0), (0.5, 0.3, 0.7)]
+    ("share", "low", "high"),
+    [
+        (1e-9, 0, 0.0),
+        (1.0, 1.0, 1.0),
+        (0.5, 0.3, 0.7),
+    ],
 )
 def test_a_share_of_mixtures_are_crowded(
     records: Bank,
@@ -170,7 +216,10 @@ def test_a_share_of_mixtures_are_crowded(
 def test_what_crowds_a_song_is_of_families_that_it_lacks(
     records: Bank, episodes: Callable[..., Episodes]
 ) -> None:
-    for mixture in draw(episodes(crowded=1.0, coherent=1.0, replaced_voice=0.0), 30):
+    for mixture in draw(
+        episodes(crowded=1.0, coherent=1.0, replaced_voice=0.0),
+        30,
+    ):
         added = [
             records.tracks[part.track].family
             for part in mixture.parts
@@ -191,7 +240,13 @@ def test_of_two_sources_of_a_family_one_is_wanted_and_then_both(
     records: Bank, episodes: Callable[..., Episodes], coherent: float
 ) -> None:
     n_pairs, n_negative = 0, 0
-    weights = {"vocals": 1.0, "guitar": 1e-9, "drums": 1.0, "bass": 1.0, "strings": 1e-9}
+    weights = {
+        "vocals": 1.0,
+        "guitar": 1e-9,
+        "drums": 1.0,
+        "bass": 1.0,
+        "strings": 1e-9,
+    }
     for mixture in draw(
         episodes(
             same_family=1.0,
@@ -235,7 +290,10 @@ def test_lead_and_choir_of_one_song_are_told_apart_by_clips_of_that_very_take(
         for n, track in enumerate(records.tracks)
         if track.song == "duo" and track.family == "vocals"
     )
-    part = plans._solo("vocals", rng)._replace(n_in=8000, start=0)
+    part = plans._solo("vocals", rng)._replace(
+        n_in=8000,
+        start=0,
+    )
     parts = [part._replace(track=lead), part._replace(track=choir)]
     assert plans.questions.tells_apart(parts, "vocals")
     for _ in range(10):
@@ -248,12 +306,22 @@ def test_where_two_takes_of_a_singer_play_clips_are_of_the_wanted_one_alone(
     records: Bank, episodes: Callable[..., Episodes]
 ) -> None:
     plans, rng = episodes(negatives_only=0.0), np.random.default_rng(0)
-    part = plans._solo("vocals", rng)._replace(n_in=8000, start=0)
+    part = plans._solo("vocals", rng)._replace(
+        n_in=8000,
+        start=0,
+    )
     parts = [
         part._replace(track=n) for n, track in enumerate(records.tracks) if track.source == "eve"
     ]
     alone = [
-        clips(records, plans.questions._clips_of_one(parts[:1], parts[0].track, rng))
+        clips(
+            records,
+            plans.questions._clips_of_one(
+                parts[:1],
+                parts[0].track,
+                rng,
+            ),
+        )
         for _ in range(20)
     ]
     both = [plans.questions.about_one(parts, "vocals", rng) for _ in range(20)]
@@ -274,8 +342,14 @@ def test_two_takes_of_one_singer_are_not_told_apart(
     ]
     assert len(eve) == len(fay) == 2
     assert not plans.questions.tells_apart(eve, "vocals")
-    assert not plans.questions.tells_apart([eve[0], eve[0]], "vocals")
-    assert plans.questions.tells_apart([eve[0], fay[0]], "vocals")
+    assert not plans.questions.tells_apart(
+        [eve[0], eve[0]],
+        "vocals",
+    )
+    assert plans.questions.tells_apart(
+        [eve[0], fay[0]],
+        "vocals",
+    )
 
 
 def test_a_singer_to_be_recognized_keeps_pitch_and_formants(
@@ -300,7 +374,10 @@ def test_voices_of_a_share_of_mixtures_lie_where_records_have_them(
     for number in range(12):
         plan = plans[number]
         parts = mixdown(
-            plan._replace(wanted_by=torch.arange(2), wanted_parts=torch.arange(2))
+            plan._replace(
+                wanted_by=torch.arange(2),
+                wanted_parts=torch.arange(2),
+            )
         ).targets
         assert parts.shape[1] == 2
         levels += (20 * torch.log10(plan.voice_level)).tolist()

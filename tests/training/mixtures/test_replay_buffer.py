@@ -14,12 +14,29 @@ from rtmss.training.mixtures.replay_buffer import replay, schedule
 def _numbered(numbers: Iterable[int]) -> Iterator[Episode]:
     """Batches that carry their number."""
     return (
-        Episode(*(torch.full((1, 2, 2), float(number)) for _ in range(4))) for number in numbers
+        Episode(
+            *(
+                torch.full(
+                    (1, 2, 2),
+                    float(number),
+                )
+                for _ in range(4)
+            )
+        )
+        for number in numbers
     )
 
 
-def _draw(n: int, n_first: int, fresh: float) -> list[int]:
-    drawn = replay(schedule(n_first, fresh, [0]), _numbered, keep=fresh < 1)
+def _draw(
+    n: int,
+    n_first: int,
+    fresh: float,
+) -> list[int]:
+    drawn = replay(
+        schedule(n_first, fresh, [0]),
+        _numbered,
+        keep=fresh < 1,
+    )
     return [int(batch.mixture[0, 0, 0]) for batch in itertools.islice(drawn, n)]
 
 
@@ -36,11 +53,20 @@ def test_fresh_batches_join_at_their_share_and_come_back() -> None:
 
 
 def test_with_fresh_batches_only_none_comes_back() -> None:
-    assert _draw(50, n_first=5, fresh=1.0) == list(range(50))
+    assert _draw(
+        50,
+        n_first=5,
+        fresh=1.0,
+    ) == list(range(50))
 
 
 def test_what_is_seen_is_what_was_planned() -> None:
-    assert _draw(200, n_first=5, fresh=0.2) == list(itertools.islice(schedule(5, 0.2, [0]), 200))
+    assert _draw(200, n_first=5, fresh=0.2) == list(
+        itertools.islice(
+            schedule(5, 0.2, [0]),
+            200,
+        )
+    )
 
 
 def test_a_batch_is_loaded_once() -> None:
@@ -51,7 +77,12 @@ def test_a_batch_is_loaded_once() -> None:
             loaded.append(number)
             yield from _numbered([number])
 
-    list(itertools.islice(replay(schedule(5, 0.2, [0]), load), 200))
+    list(
+        itertools.islice(
+            replay(schedule(5, 0.2, [0]), load),
+            200,
+        )
+    )
     assert len(loaded) == len(set(loaded)) < 60
 
 

@@ -14,7 +14,11 @@ SURFACE = "open-stage-control"
 LAYOUTS = (*FILES, SURFACE)
 
 
-def layout_text(name: str, stems: Iterable[str], presets: Iterable[str]) -> str:
+def layout_text(
+    name: str,
+    stems: Iterable[str],
+    presets: Iterable[str],
+) -> str:
     """The text of a layout.
 
     Args:

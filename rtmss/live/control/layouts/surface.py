@@ -43,10 +43,23 @@ WITHOUT_NAME = {"remainder", "master"}
 def surface(stems: Iterable[str], presets: Iterable[str]) -> str:
     """The session as JSON, to be loaded with `--load`."""
     strips = _panel(
-        "strips", "horizontal", [_strip(name) for name in (*stems, "remainder", "master")]
+        "strips",
+        "horizontal",
+        [
+            _strip(name)
+            for name in (
+                *stems,
+                "remainder",
+                "master",
+            )
+        ],
     )
     names = sorted(presets)
-    root = _panel("root", "vertical", [_head(names), _buttons(names), strips | {"expand": True}])
+    root = _panel(
+        "root",
+        "vertical",
+        [_head(names), _buttons(names), strips | {"expand": True}],
+    )
     root |= {"type": "root", "onCreate": HELLO}
     session = {
         "createdWith": "Open Stage Control",
@@ -75,7 +88,11 @@ def _head(presets: list[str]) -> Widget:
 def _buttons(presets: list[str]) -> Widget:
     """A button for every preset, which a key or a pad can press too."""
     buttons = [
-        {**_button(f"preset_{name}", preset_address(name), name), "mode": "tap", "expand": True}
+        {
+            **_button(f"preset_{name}", preset_address(name), name),
+            "mode": "tap",
+            "expand": True,
+        }
         for name in presets
     ]
     return _panel("buttons", "horizontal", buttons) | {"height": 40}
@@ -85,7 +102,14 @@ def _strip(name: str) -> Widget:
     owner = f"/rtmss/{name}" if name in WITHOUT_NAME else f"/rtmss/stem/{name}"
     pattern = owner if name in WITHOUT_NAME else "/rtmss/stem/<name>"
     known = {row.address for row in TABLE}
-    marks = {f"{100 * at:g}%": {f"{db:g}": at} for at, db in zip(FADERS, DECIBELS, strict=True)}
+    marks = {
+        f"{100 * at:g}%": {f"{db:g}": at}
+        for at, db in zip(
+            FADERS,
+            DECIBELS,
+            strict=True,
+        )
+    }
     marks["min"], marks["max"] = marks.pop("0%"), marks.pop("100%")
     fader = {
         **_widget("fader", f"{name}_fader", f"{owner}/fader"),
@@ -102,10 +126,16 @@ def _strip(name: str) -> Widget:
         "bypass": True,
         "width": 20,
     }
-    label = {**_widget("text", f"{name}_label", "auto"), "value": name, "height": 30}
-    levels = _panel(f"{name}_levels", "horizontal", [fader | {"expand": True}, meter]) | {
-        "expand": True
+    label = {
+        **_widget("text", f"{name}_label", "auto"),
+        "value": name,
+        "height": 30,
     }
+    levels = _panel(
+        f"{name}_levels",
+        "horizontal",
+        [fader | {"expand": True}, meter],
+    ) | {"expand": True}
     switches = [
         {**_button(f"{name}_{what}", f"{owner}/{what}", letter), "height": 50}
         for what, letter in SWITCHES.items()
@@ -121,17 +151,34 @@ def _strip(name: str) -> Widget:
         for what, ends in KNOBS.items()
         if f"{pattern}/{what}" in known
     ]
-    return _panel(f"{name}_strip", "vertical", [label, levels, *knobs, *switches]) | {
-        "expand": True
-    }
+    return _panel(
+        f"{name}_strip",
+        "vertical",
+        [label, levels, *knobs, *switches],
+    ) | {"expand": True}
 
 
 def _button(name: str, address: str, label: str) -> Widget:
-    return {**_widget("button", name, address), "label": label, "on": 1, "off": 0}
+    return {
+        **_widget("button", name, address),
+        "label": label,
+        "on": 1,
+        "off": 0,
+    }
 
 
-def _panel(name: str, layout: str, widgets: list[Widget]) -> Widget:
-    return {"type": "panel", "id": name, "layout": layout, "scroll": False, "widgets": widgets}
+def _panel(
+    name: str,
+    layout: str,
+    widgets: list[Widget],
+) -> Widget:
+    return {
+        "type": "panel",
+        "id": name,
+        "layout": layout,
+        "scroll": False,
+        "widgets": widgets,
+    }
 
 
 def _widget(kind: str, name: str, address: str) -> Widget:

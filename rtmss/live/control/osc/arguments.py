@@ -84,7 +84,12 @@ class Arg(NamedTuple):
         if self.kind in {"text", "bool"}:
             return {"text": "a text", "bool": "0 or 1"}[self.kind]
         noun = {"float": "a number", "int": "a whole number"}[self.kind]
-        return " ".join(filter(None, [noun, self.range_text("from {} to {}"), self.unit]))
+        return " ".join(
+            filter(
+                None,
+                [noun, self.range_text("from {} to {}"), self.unit],
+            )
+        )
 
     def range_text(self, form: str = "{} .. {}") -> str:
         """The range, or nothing where it is all that the type can carry."""

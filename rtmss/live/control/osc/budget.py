@@ -43,7 +43,10 @@ class Bucket:
     def left(self, now: float) -> float:
         """What may be spent now."""
         gained = (now - self._filled) * self._per_second
-        self._level = min(self._most, self._level + max(0.0, gained))
+        self._level = min(
+            self._most,
+            self._level + max(0.0, gained),
+        )
         self._filled = now
         return self._level
 
@@ -132,7 +135,10 @@ class Ledger:
         """Whether answers arrive at whoever sent the question."""
         if peer.transport == "tcp" or is_local(peer):
             return True
-        ends = max(self._proofs.get(peer, 0.0), self._proofs.get(peer.host, 0.0))
+        ends = max(
+            self._proofs.get(peer, 0.0),
+            self._proofs.get(peer.host, 0.0),
+        )
         return ends > now
 
     def prove(self, whom: Peer | str, now: float) -> None:

@@ -72,7 +72,11 @@ class PacketChange:
 
     def _stem(self, stem: Stem) -> Stem:
         condition = self.conditions.get(stem.name, stem.condition)
-        return Stem(stem.name, condition, self._strip(stem.name, stem.strip))
+        return Stem(
+            stem.name,
+            condition,
+            self._strip(stem.name, stem.strip),
+        )
 
     def _strip(self, name: str, strip: Strip) -> Strip:
         changed = self.strips.get(name, {})

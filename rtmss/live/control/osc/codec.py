@@ -32,7 +32,15 @@ BUNDLE_BYTES = 1400
 TAGS = "ifhdsbTFN"
 END = slip.END[0]
 _NTP_EPOCH = 2_208_988_800
-_SIZES = {"i": 4, "f": 4, "h": 8, "d": 8, "T": 0, "F": 0, "N": 0}
+_SIZES = {
+    "i": 4,
+    "f": 4,
+    "h": 8,
+    "d": 8,
+    "T": 0,
+    "F": 0,
+    "N": 0,
+}
 
 
 class OscDecodeError(ValueError):
@@ -66,7 +74,10 @@ def decode(data: bytes) -> list[Packet]:
         raise OscDecodeError(f"{len(data)} bytes, at most {MAX_BYTES} in one packet")
     packets: dict[float | None, list[Message]] = {}
     n_arguments = 0
-    for n_messages, (when, message) in enumerate(_walk(data, None, 0), 1):
+    for n_messages, (when, message) in enumerate(
+        _walk(data, None, 0),
+        1,
+    ):
         if n_messages > MAX_MESSAGES:
             raise OscDecodeError(f"more than {MAX_MESSAGES} messages in one packet")
         n_arguments += len(message.args)
@@ -76,7 +87,11 @@ def decode(data: bytes) -> list[Packet]:
     return [Packet(when, messages) for when, messages in packets.items()]
 
 
-def message(address: str, *args: Argument, tags: str = "") -> bytes:
+def message(
+    address: str,
+    *args: Argument,
+    tags: str = "",
+) -> bytes:
     """A message; without `tags` integers go as i or h, floats as f, booleans as T or F."""
     return _build(address, args, tags).dgram
 
@@ -131,7 +146,11 @@ def unix_seconds(tag: int) -> float | None:
     return seconds - _NTP_EPOCH + (0 if tag >> 63 else 2**32)
 
 
-def _walk(data: bytes, when: float | None, depth: int) -> Iterator[tuple[float | None, Message]]:
+def _walk(
+    data: bytes,
+    when: float | None,
+    depth: int,
+) -> Iterator[tuple[float | None, Message]]:
     if not data.startswith(b"#bundle\0"):
         yield when, _read(data)
         return
@@ -175,7 +194,14 @@ def _read(data: bytes) -> Message:
         raise OscDecodeError("an address has printable ASCII characters and no spaces")
     if b"" in args:
         raise OscDecodeError("an empty blob is not taken")  # python-osc could not send it back
-    sizes = [_padded(tag, value) for tag, value in zip(tags, args, strict=True)]
+    sizes = [
+        _padded(tag, value)
+        for tag, value in zip(
+            tags,
+            args,
+            strict=True,
+        )
+    ]
     head = _padded("s", address) + (
         _padded("s", "," + tags) if len(data) > _padded("s", address) else 0
     )
@@ -207,9 +233,17 @@ def _padded(tag: str, value: object) -> int:
     return _SIZES[tag]
 
 
-def _build(address: str, args: tuple[Argument, ...], tags: str) -> OscMessage:
+def _build(
+    address: str,
+    args: tuple[Argument, ...],
+    tags: str,
+) -> OscMessage:
     builder = OscMessageBuilder(address)
-    for value, tag in zip(args, tags or [None] * len(args), strict=True):
+    for value, tag in zip(
+        args,
+        tags or [None] * len(args),
+        strict=True,
+    ):
         builder.add_arg(_sendable(value) if isinstance(value, str) else value, tag)
     return builder.build()
 
@@ -254,7 +288,15 @@ class Framer:
 
     def frame(self, packet: bytes) -> bytes:
         """A packet as this stream carries it."""
-        return slip.encode(packet) if self._is_slip else struct.pack(">I", len(packet)) + packet
+        return (
+            slip.encode(packet)
+            if self._is_slip
+            else struct.pack(
+                ">I",
+                len(packet),
+            )
+            + packet
+        )
 
     def _prefixed(self) -> Iterator[bytes]:
         while len(self._buffer) >= 4:

@@ -26,7 +26,12 @@ _MAX_ERRORS = 64
 class Connection:
     """One TCP peer. Times are in seconds of `time.monotonic()`."""
 
-    def __init__(self, sock: socket.socket, peer: Peer, now: float) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        peer: Peer,
+        now: float,
+    ) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
@@ -78,7 +83,11 @@ class DatagramSocket:
             with contextlib.suppress(OSError):
                 sock.setsockopt(level, _IPV6_RECVERR if is_ipv6 else _IP_RECVERR, 1)
 
-    def receive(self, n_most: int, n_bytes: int) -> Iterator[tuple[bytes, Any]]:
+    def receive(
+        self,
+        n_most: int,
+        n_bytes: int,
+    ) -> Iterator[tuple[bytes, Any]]:
         """At most so many datagrams that have come, and the addresses that they came from."""
         for _ in range(n_most):
             try:
@@ -109,14 +118,21 @@ class DatagramSocket:
             return
         for _ in range(_MAX_ERRORS):
             try:
-                _, _, _, name = self.sock.recvmsg(0, 512, socket.MSG_ERRQUEUE)
+                _, _, _, name = self.sock.recvmsg(
+                    0,
+                    512,
+                    socket.MSG_ERRQUEUE,
+                )
             except OSError:
                 return
             if name:
                 self._gone.append((name[0], name[1]))
 
 
-def listen(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+def listen(
+    host: str,
+    port: int,
+) -> tuple[socket.socket, socket.socket]:
     """A UDP socket and a TCP listener of the same number, any free one for 0.
 
     Raises:
@@ -140,7 +156,13 @@ def listen(host: str, port: int) -> tuple[socket.socket, socket.socket]:
             udp.bind(name)
             if os.name == "posix":  # elsewhere it would let two programs have the port
                 tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            tcp.bind((name[0], udp.getsockname()[1], *name[2:]))
+            tcp.bind(
+                (
+                    name[0],
+                    udp.getsockname()[1],
+                    *name[2:],
+                )
+            )
             tcp.listen(16)
         except (OSError, OverflowError) as error:
             udp.close()

@@ -127,7 +127,12 @@ class Directory:
 
 
 @functools.lru_cache(maxsize=8)
-def _known(stems: tuple[str, ...], fields: tuple[str, ...], *, has_song: bool) -> Mapping[str, Row]:
+def _known(
+    stems: tuple[str, ...],
+    fields: tuple[str, ...],
+    *,
+    has_song: bool,
+) -> Mapping[str, Row]:
     fixed = {one: _ROWS[one] for one in _FIXED if has_song or not one.startswith(PREFIX)}
     status = {f"/rtmss/status/{name}": _STATUS_ROW for name in fields}
     settings = {
@@ -144,7 +149,12 @@ def _like(address: str, known: tuple[str, ...]) -> str:
         rests = [one[len(head) :] for one in known if one.startswith(head)]
         words = list(dict.fromkeys(rest.partition("/")[0] for rest in rests))
         if part not in words:
-            near = difflib.get_close_matches(part[:MAX_HINT], words, n=1, cutoff=0.7)
+            near = difflib.get_close_matches(
+                part[:MAX_HINT],
+                words,
+                n=1,
+                cutoff=0.7,
+            )
             found = "/".join([head + near[0], *parts[number + 1 :]]) if near else ""
             return found if found in known else ""
         head += part

@@ -72,7 +72,12 @@ class Dispatcher:
         self.song = SongFeedback(controller.shared.transport)
         self.late_bundles = 0
 
-    def handle(self, messages: list[Message], when: float | None, peer: Peer) -> list[bytes]:
+    def handle(
+        self,
+        messages: list[Message],
+        when: float | None,
+        peer: Peer,
+    ) -> list[bytes]:
         """Act on one packet, due at once or at a Unix time, and return the answers to its sender.
 
         Whatever of it can be refused is answered with `/rtmss/fail`, and then nothing else of it is
@@ -88,7 +93,11 @@ class Dispatcher:
                 "step?"
             )
             return [failure("#bundle", "time", text)]
-        plan, failures = self._plan(messages, peer, is_later=ahead is not None and ahead > 0)
+        plan, failures = self._plan(
+            messages,
+            peer,
+            is_later=ahead is not None and ahead > 0,
+        )
         if not failures:
             try:
                 self._act(plan, ahead)
@@ -100,7 +109,10 @@ class Dispatcher:
     def _panic_first(self, messages: list[Message]) -> None:
         for one in messages:
             # True and 1.0 are equal to 1.
-            if one.address == "/rtmss/panic" and one.args in {(), (1,)}:
+            if one.address == "/rtmss/panic" and one.args in {
+                (),
+                (1,),
+            }:
                 self.controller.shared.panic = True
 
     def _act(self, plan: PacketPlan, ahead: float | None) -> None:
@@ -157,7 +169,13 @@ class Dispatcher:
                 self._plan_one(plan, one)
             except UnknownAddressError as error:
                 like = "" if failures else directory.like(one.address)
-                failures.append(failure(one.address, error.code, error.with_hint(like)))
+                failures.append(
+                    failure(
+                        one.address,
+                        error.code,
+                        error.with_hint(like),
+                    )
+                )
             except RefusedError as error:
                 failures.append(failure(one.address, error.code, str(error)))
             except UserError as error:
@@ -197,16 +215,32 @@ class Dispatcher:
         if plan.n_targets > MAX_TARGETS:
             raise RefusedError("busy", f"one packet reaches more than {MAX_TARGETS} addresses")
 
-    def _plan_target(self, plan: PacketPlan, target: Target, values: tuple[Value, ...]) -> None:
+    def _plan_target(
+        self,
+        plan: PacketPlan,
+        target: Target,
+        values: tuple[Value, ...],
+    ) -> None:
         row, address = target
         is_button = address.startswith(buttons.PREFIX)
         if plan.is_later and (is_button or address in _AT_ONCE or address.startswith(PREFIX)):
             raise RefusedError("time", f"{address} cannot be put off; send it without a time tag")
         if is_button:
             if not values or values[0]:
-                plan.effects.append(self._preset((buttons.preset_name(address),), plan.peer))
+                plan.effects.append(
+                    self._preset(
+                        (buttons.preset_name(address),),
+                        plan.peer,
+                    )
+                )
         elif address in self._commands:
-            plan.effects.append(self._commands[address](self, values, plan.peer))
+            plan.effects.append(
+                self._commands[address](
+                    self,
+                    values,
+                    plan.peer,
+                )
+            )
         elif address.startswith(PREFIX):
             plan.transport_changes.append(song_change(address, values[0]))
         elif row.mode is Mode.TRIGGER:
@@ -225,9 +259,20 @@ class Dispatcher:
     # Effects: checked when a packet is planned, done when all of it is good.
 
     def _pong(self, one: Message) -> list[bytes]:
-        return [message("/rtmss/pong", self.version, *one.args, tags="s" + one.tags)]
+        return [
+            message(
+                "/rtmss/pong",
+                self.version,
+                *one.args,
+                tags="s" + one.tags,
+            )
+        ]
 
-    def _answer(self, addresses: list[str], plan: PacketPlan) -> list[bytes]:
+    def _answer(
+        self,
+        addresses: list[str],
+        plan: PacketPlan,
+    ) -> list[bytes]:
         meters_hz = self.peers.meters_hz(plan.peer)
         answers: list[bytes] = []
         for address in addresses:
@@ -237,18 +282,34 @@ class Dispatcher:
                 answers += plan.readings.packets(address)
         return answers
 
-    def _panic(self, values: tuple[Value, ...], _: Peer) -> Effect:
+    def _panic(
+        self,
+        values: tuple[Value, ...],
+        _: Peer,
+    ) -> Effect:
         return partial(self._set_panic, bool(values[0]) if values else True)
 
-    def _preset(self, values: tuple[Value, ...], peer: Peer) -> Effect:
+    def _preset(
+        self,
+        values: tuple[Value, ...],
+        peer: Peer,
+    ) -> Effect:
         name = str(values[0])
         find(name, self.controller.library.presets(), "preset")
         return partial(self.pending.load, name, peer, time.monotonic())
 
-    def _sync(self, values: tuple[Value, ...], peer: Peer) -> Effect:
+    def _sync(
+        self,
+        values: tuple[Value, ...],
+        peer: Peer,
+    ) -> Effect:
         return partial(self.pending.sync, int(values[0]), peer)
 
-    def _subscribe(self, values: tuple[Value, ...], peer: Peer) -> Effect:
+    def _subscribe(
+        self,
+        values: tuple[Value, ...],
+        peer: Peer,
+    ) -> Effect:
         pattern = str(values[0]) if values else "/rtmss"
         if not pattern.startswith("/"):
             raise RefusedError("address", f"'{pattern}' is no address: they begin with '/'")
@@ -257,15 +318,45 @@ class Dispatcher:
             check_pattern(pattern)
         except ValueError as error:
             raise RefusedError("address", str(error)) from error
-        return partial(self.peers.subscribe, peer, pattern, ttl, time.monotonic())
+        return partial(
+            self.peers.subscribe,
+            peer,
+            pattern,
+            ttl,
+            time.monotonic(),
+        )
 
-    def _unsubscribe(self, values: tuple[Value, ...], peer: Peer) -> Effect:
-        return partial(self.peers.unsubscribe, peer) if not values or values[0] else lambda: None
+    def _unsubscribe(
+        self,
+        values: tuple[Value, ...],
+        peer: Peer,
+    ) -> Effect:
+        return (
+            partial(
+                self.peers.unsubscribe,
+                peer,
+            )
+            if not values or values[0]
+            else lambda: None
+        )
 
-    def _meters(self, values: tuple[Value, ...], peer: Peer) -> Effect:
-        return partial(self.peers.set_meters, peer, float(values[0]), time.monotonic())
+    def _meters(
+        self,
+        values: tuple[Value, ...],
+        peer: Peer,
+    ) -> Effect:
+        return partial(
+            self.peers.set_meters,
+            peer,
+            float(values[0]),
+            time.monotonic(),
+        )
 
-    def _echo(self, values: tuple[Value, ...], peer: Peer) -> Effect:
+    def _echo(
+        self,
+        values: tuple[Value, ...],
+        peer: Peer,
+    ) -> Effect:
         now = time.monotonic()
         if not self.ledger.is_proven(peer, now):
             if self.ledger.account(peer).token != values[0]:
@@ -294,13 +385,26 @@ def _subscription(one: Message) -> Message:
     if _button(one):
         return Message(one.address)
     if one.tags[:1] in _NUMBERS:
-        return Message(one.address, ("/rtmss", *one.args), "s" + one.tags)
+        return Message(
+            one.address,
+            ("/rtmss", *one.args),
+            "s" + one.tags,
+        )
     return one
 
 
 def _button(one: Message) -> bool | None:
     """Whether a button was pressed or let go; None where it is none."""
     try:
-        return bool(SWITCH.check(one.args[0], one.tags)) if len(one.args) == 1 else None
+        return (
+            bool(
+                SWITCH.check(
+                    one.args[0],
+                    one.tags,
+                )
+            )
+            if len(one.args) == 1
+            else None
+        )
     except RefusedError:
         return None

@@ -84,7 +84,10 @@ class Inbox:
         self._n_arrived += 1
 
     def _forget_newest(self, peer: Peer) -> None:
-        self._count(peer, -len(self._queues[peer].pop()))
+        self._count(
+            peer,
+            -len(self._queues[peer].pop()),
+        )
         if not self._queues[peer]:
             self.drain(peer)
 

@@ -30,7 +30,10 @@ def is_pattern(address: str) -> bool:
 
 
 @functools.lru_cache(maxsize=128)
-def select(pattern: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
+def select(
+    pattern: str,
+    addresses: tuple[str, ...],
+) -> tuple[str, ...]:
     """Those of the addresses that the pattern matches.
 
     Raises:
@@ -41,7 +44,10 @@ def select(pattern: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
 
 
 @functools.lru_cache(maxsize=128)
-def covered(pattern: str, addresses: tuple[str, ...]) -> tuple[str, ...]:
+def covered(
+    pattern: str,
+    addresses: tuple[str, ...],
+) -> tuple[str, ...]:
     """Those that the pattern matches, and all below them, as `/rtmss/stem/vocals` has all of that
     stem.
 
@@ -70,7 +76,10 @@ class AddressIndex:
 
     def __init__(self, addresses: tuple[str, ...]) -> None:
         text = "".join(address + END for address in addresses)
-        self.letters = {"/": 0, END: 0} | {letter: _bits(letter, text) for letter in set(text)}
+        self.letters = {
+            "/": 0,
+            END: 0,
+        } | {letter: _bits(letter, text) for letter in set(text)}
         """Where a letter stands."""
         self.inside = _ones(len(text)) & ~self.letters["/"] & ~self.letters[END]
         """Where any letter of a part stands."""
@@ -109,7 +118,10 @@ def _index(addresses: tuple[str, ...]) -> AddressIndex:
 
 def _bits(letter: str, text: str) -> int:
     # The text is turned round, for its first place is the lowest bit.
-    return int("".join("1" if one == letter else "0" for one in reversed(text)), 2)
+    return int(
+        "".join("1" if one == letter else "0" for one in reversed(text)),
+        2,
+    )
 
 
 def _ones(n: int) -> int:
@@ -163,7 +175,12 @@ def _star(part: int, index: AddressIndex, places: int) -> int:
     return ((guards - places) | places) & ~guards
 
 
-def _one_of(letters: str, is_negated: bool, index: AddressIndex, places: int) -> int:
+def _one_of(
+    letters: str,
+    is_negated: bool,
+    index: AddressIndex,
+    places: int,
+) -> int:
     ranges = re.findall("(.)-(.)", letters)
     accepted = 0
     for letter, bits in index.letters.items():
@@ -173,7 +190,11 @@ def _one_of(letters: str, is_negated: bool, index: AddressIndex, places: int) ->
     return (places & accepted & index.inside) << 1
 
 
-def _any_word(words: list[str], index: AddressIndex, places: int) -> int:
+def _any_word(
+    words: list[str],
+    index: AddressIndex,
+    places: int,
+) -> int:
     after = 0
     for word in words:
         moved = places

@@ -60,7 +60,13 @@ class Peers:
         if peer in self.subscribers:
             self.subscribers[peer].heard = now
 
-    def subscribe(self, peer: Peer, pattern: str, ttl: float, now: float) -> None:
+    def subscribe(
+        self,
+        peer: Peer,
+        pattern: str,
+        ttl: float,
+        now: float,
+    ) -> None:
         """Tell a peer all values under a pattern, then changes. Another time replaces the pattern
         and tells all again.
         """
@@ -115,7 +121,11 @@ class Peers:
             for packet in bundles(news.tell(one, room(peer)))
         ]
 
-    def meters(self, values: Callable[[], Values], now: float) -> list[tuple[Peer, bytes]]:
+    def meters(
+        self,
+        values: Callable[[], Values],
+        now: float,
+    ) -> list[tuple[Peer, bytes]]:
         """Levels for those whose time has come; what was missed is left out."""
         due = [
             (peer, one)

@@ -122,7 +122,14 @@ class Pending:
 
     def _loads_held(self, first: int = 0) -> Counter[Peer]:
         """Presets that peers wait for; from 1 on, those that are not being read yet."""
-        held = Counter(one.peer for one in itertools.islice(self._loads, first, None))
+        held = Counter(
+            one.peer
+            for one in itertools.islice(
+                self._loads,
+                first,
+                None,
+            )
+        )
         held.update(one.peer for one in self._waiting if one.address == "/rtmss/done")
         return held
 
@@ -150,7 +157,12 @@ class Pending:
                 return
         self._give_up_waiting(peer, "/rtmss/synced", "/rtmss/sync")
 
-    def _give_up_waiting(self, peer: Peer | None, address: str, asked: str) -> None:
+    def _give_up_waiting(
+        self,
+        peer: Peer | None,
+        address: str,
+        asked: str,
+    ) -> None:
         for waiting in self._waiting:
             if waiting.peer == peer and waiting.address == address:
                 self._waiting.remove(waiting)
@@ -163,13 +175,23 @@ class Pending:
         self._given_up.append(_failure(peer, address, text, "busy"))
 
     def _take_up_syncs(self, now: float) -> None:
-        hop = max((due for due, _ in self._controller.scheduled), default=0)
+        hop = max(
+            (due for due, _ in self._controller.scheduled),
+            default=0,
+        )
         ends = now + WAIT_SECONDS + (MAX_AHEAD_SECONDS if hop else 0)
         first = self._loads[0].number if self._loads else self._n_asked + 1
         for peer, number, last in self._new_syncs:
             if last < first:
                 self._waiting.append(
-                    Waiting(peer, "/rtmss/synced", (number,), self._controller.number, hop, ends)
+                    Waiting(
+                        peer,
+                        "/rtmss/synced",
+                        (number,),
+                        self._controller.number,
+                        hop,
+                        ends,
+                    )
                 )
         self._new_syncs = [one for one in self._new_syncs if one[2] >= first]
 
@@ -202,7 +224,16 @@ class Pending:
         for one in waiting:
             if status.applied >= one.number and status.hop >= one.hop:
                 hop = (status.hop,) if one.address == "/rtmss/synced" else ()
-                answers.append((one.peer, message(one.address, *one.args, *hop)))
+                answers.append(
+                    (
+                        one.peer,
+                        message(
+                            one.address,
+                            *one.args,
+                            *hop,
+                        ),
+                    )
+                )
             elif now > one.ends:
                 asked = "/rtmss/sync" if one.address == "/rtmss/synced" else "/rtmss/preset"
                 answers.append(
@@ -215,5 +246,10 @@ class Pending:
         return answers
 
 
-def _failure(peer: Peer, address: str, text: str, code: str = "timeout") -> tuple[Peer, bytes]:
+def _failure(
+    peer: Peer,
+    address: str,
+    text: str,
+    code: str = "timeout",
+) -> tuple[Peer, bytes]:
     return peer, failure(address, code, text)

@@ -21,7 +21,11 @@ _IN_FOLDERS = {"/rtmss/presets", "/rtmss/conditions"}
 class Readings:
     """Values and conditions, read when they are first needed."""
 
-    def __init__(self, controller: MixerController, counts: Callable[[], dict[str, int]]) -> None:
+    def __init__(
+        self,
+        controller: MixerController,
+        counts: Callable[[], dict[str, int]],
+    ) -> None:
         """Say whose values, and what is counted elsewhere."""
         self._controller = controller
         self._counts = counts

@@ -174,7 +174,11 @@ class OscServer:
             now = time.monotonic()
             # Its answers to what was sent there have arrived, or there would be no connection.
             self.dispatcher.ledger.prove(name[0], now)
-            connection = Connection(sock, Peer(name[0], name[1], "tcp"), now)
+            connection = Connection(
+                sock,
+                Peer(name[0], name[1], "tcp"),
+                now,
+            )
             self._connections[connection.peer] = connection
             self._selector.register(sock, selectors.EVENT_READ, connection)
 
@@ -361,8 +365,26 @@ def shortened(packet: bytes, room: int) -> bytes:
     if not packet.startswith(b"/rtmss/fail\0"):
         return b""
     address, code, text = decode(packet)[0].messages[0].args
-    spare = room - len(failure(str(address), str(code), "")) - 4
-    return failure(str(address), str(code), str(text)[:spare]) if spare >= 0 else b""
+    spare = (
+        room
+        - len(
+            failure(
+                str(address),
+                str(code),
+                "",
+            )
+        )
+        - 4
+    )
+    return (
+        failure(
+            str(address),
+            str(code),
+            str(text)[:spare],
+        )
+        if spare >= 0
+        else b""
+    )
 
 
 def _address(data: bytes) -> str:

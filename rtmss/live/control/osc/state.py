@@ -71,7 +71,13 @@ def status_values(controller: MixerController, counts: dict[str, int]) -> Values
         "drift": controller.status.drift_ppm,
     }
     state, seconds, lost = controller.shared.recording
-    recording = dict(zip(RECORDING, (state, seconds, lost), strict=True))
+    recording = dict(
+        zip(
+            RECORDING,
+            (state, seconds, lost),
+            strict=True,
+        )
+    )
     fields = controller.status._asdict() | others | counts | recording
     return {f"/rtmss/status/{name}": (fields[name],) for name in status_names(controller)}
 

@@ -71,13 +71,29 @@ NAME = Arg("text")
 SWITCH = Arg("bool")
 PUSH = Arg("bool", is_optional=True)
 FADER = Arg("float", "", 0, 1)
-TAPER = ", ".join(f"{fader:g} is {gain:g}" for fader, gain in zip(FADERS, DECIBELS, strict=True))
+TAPER = ", ".join(
+    f"{fader:g} is {gain:g}"
+    for fader, gain in zip(
+        FADERS,
+        DECIBELS,
+        strict=True,
+    )
+)
 
 
 def _arg(named: Named) -> Arg:
     """The argument of a setting of the mixer."""
     setting = named.setting
-    return SWITCH if named.kind is bool else Arg("float", setting.unit, setting.low, setting.high)
+    return (
+        SWITCH
+        if named.kind is bool
+        else Arg(
+            "float",
+            setting.unit,
+            setting.low,
+            setting.high,
+        )
+    )
 
 
 def _strip(owner: str, what: str) -> list[Row]:
@@ -85,7 +101,14 @@ def _strip(owner: str, what: str) -> list[Row]:
     rows = []
     for named in settings(Strip):
         leaf, effect = named.setting.leaf, named.setting.effect.format(what)
-        rows.append(Row(f"{owner}/{leaf}", Mode.VALUE, (_arg(named),), effect))
+        rows.append(
+            Row(
+                f"{owner}/{leaf}",
+                Mode.VALUE,
+                (_arg(named),),
+                effect,
+            )
+        )
         if leaf == "gain":
             rows.append(_fader(owner))
     return rows
@@ -196,7 +219,16 @@ TABLE: tuple[Row, ...] = (
     Row(
         "/rtmss/subscribe",
         Mode.COMMAND,
-        (Arg("text", is_optional=True), Arg("int", "s", 1, MAX_TTL, is_optional=True)),
+        (
+            Arg("text", is_optional=True),
+            Arg(
+                "int",
+                "s",
+                1,
+                MAX_TTL,
+                is_optional=True,
+            ),
+        ),
         f"All values under a pattern (/rtmss), then every change, for {TTL} s after each message "
         "from here; 1 alone, as from a button, is the same, 0 nothing",
     ),
@@ -291,4 +323,9 @@ def _types(row: Row) -> str:
 
 
 def _range(arg: Arg) -> str:
-    return " ".join(filter(None, [arg.range_text(), arg.unit]))
+    return " ".join(
+        filter(
+            None,
+            [arg.range_text(), arg.unit],
+        )
+    )
