@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 START_SECONDS = 60.0
 """A host that does not play by then is taken to hang."""
-TRIES = 30
+TRIES = 100
 """Runs in which a busy machine may lose something."""
 LOSSES = ("/rtmss/status/xruns", "/rtmss/status/late")
 """Counters that stand still while no block is lost and no hop is late."""

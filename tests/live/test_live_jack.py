@@ -79,18 +79,19 @@ def listener(server: Callable[[int], subprocess.Popen[bytes]]) -> Iterator[Calla
         one.client.close()
 
 
-def _undisturbed(host: Host, listener: Listener) -> tuple[Audio, Audio]:
+def _undisturbed(host: Host, listener: Listener, seconds: float = 0.6) -> tuple[Audio, Audio]:
     """A moment sent and heard, in which neither the host nor this client lost anything."""
-    sent, heard, _ = undisturbed(host, lambda: listener.listen(0.6), lambda run: run[2])
+    sent, heard, _ = undisturbed(host, lambda: listener.listen(seconds), lambda run: run[2])
     return sent, heard
 
 
 def _lag(sent: Audio, heard: Audio) -> int:
     """Samples by which `heard` is behind, by its best match."""
-    piece = heard[-4096:]
+    n_samples = 2048
+    piece = heard[-n_samples:]
     scores = [
-        float(np.abs(piece - sent[len(sent) - 4096 - lag : len(sent) - lag]).max())
-        for lag in range(16000)
+        float(np.abs(piece - sent[stop - n_samples : stop]).max())
+        for stop in range(len(sent), n_samples - 1, -1)
     ]
     return int(np.argmin(scores))
 
@@ -161,7 +162,8 @@ def test_bypass_is_the_input_delayed_by_the_reported_latency_through_a_switch_an
             live.ask("/rtmss/preset", "four-stems", answer="/rtmss/done")
         elif trouble == "too little time":
             _overload(live)
-        sent, heard = _undisturbed(live, client)
+        # With the shortest blocks a system that is busy elsewhere for a moment loses some.
+        sent, heard = _undisturbed(live, client, 0.2 if period < 256 else 0.6)
         assert np.abs(heard).max() > 0.4
         assert _lag(sent, heard) == latency
         assert np.array_equal(heard[latency:], sent[:-latency])
