@@ -120,7 +120,7 @@ def test_an_impulse_comes_in_as_any_file_does(tmp_path: Path, noise: Noise) -> N
 def test_an_impulse_that_is_no_audio_file_is_refused_in_one_line(
     tmp_path: Path, make: Callable[[Path], None], problem: str
 ) -> None:
-    """pedalboard waits for ever for a pipe, and takes a text for silence."""
+    """pedalboard waits for a pipe without end, and takes a text for silence."""
     path = tmp_path / "hall.wav"
     make(path)
     effect = Effect(type="Convolution", parameters={"impulse_response_filename": str(path)})

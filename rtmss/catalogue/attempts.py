@@ -1,8 +1,8 @@
 """Songs that kill their workers.
 
-Ray gives a task whose worker died to another worker, for ever. So tries are counted outside, by a
-mark that a worker leaves before it begins and takes away afterwards: whoever finds two marks of the
-same run gives the song up.
+Ray gives a task whose worker died to another worker, without end. So tries are counted outside, by
+a mark that a worker leaves before it begins and takes away afterwards: whoever finds two marks of
+the same run gives the song up.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The mixing desk: parts to stems whose plain sum is the mix.
+"""The mixing console: parts to stems whose plain sum is the mix.
 
 Axes: S samples; all audio is stereo, (2, S).
 """
@@ -118,7 +118,7 @@ def _channel(
     sample_rate: int,
     rng: Rng,
 ) -> Audio:
-    """One strip of the desk: effects, place, level."""
+    """One strip of the console: effects, place, level."""
     rig = Chain(draw_rig(part, step_seconds, rng))
     wet = rig(_levelled(dry, -18, sample_rate), sample_rate)
     middle = wet.mean(0, keepdims=True)

@@ -114,14 +114,16 @@ def _overload(host: Host) -> None:
                 engine, {core}
             )  # of the main thread, whose number is the process's
             os.sched_setscheduler(engine, os.SCHED_IDLE, os.sched_param(0))
-            time.sleep(0.4)  # after 2 s without a sign of life it would be started anew
+            time.sleep(0.4)  # after 2 s without a sign of life it would be started again
         finally:
             os.sched_setscheduler(engine, policy, parameter)
             os.sched_setaffinity(engine, cores)
         time.sleep(0.5)
     hog.kill()
     hog.wait()
-    assert host_processes(host.process.pid)["engine"] == engine  # it was late, not started anew
+    assert (
+        host_processes(host.process.pid)["engine"] == engine
+    )  # it was late, and not started again
 
 
 @pytest.mark.parametrize(

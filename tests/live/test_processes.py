@@ -137,6 +137,37 @@ def test_the_control_side_answers_and_ends_when_it_is_told_to(
 
 
 @pytest.mark.slow
+def test_no_collection_of_the_control_side_looks_through_what_was_loaded(
+    shared: SharedState, tmp_path: Path
+) -> None:
+    code = """if True:
+        import gc, sys, time
+        from rtmss.live.control import process
+        from rtmss.live.options import ControlOptions
+
+        def turn(*_):
+            print(len(gc.get_objects()), gc.get_freeze_count())
+            return False
+
+        process.take_turn = turn
+        process.run_control(ControlOptions.of_text(sys.argv[1]))
+    """
+    options = ControlOptions(
+        n_condition=12,
+        model_id="0123456789ab",
+        library=tmp_path,
+        osc_bind="127.0.0.1",
+        osc_port=free_port(),
+        output="none",
+    )
+    text = options.in_memory(shared.path).to_text()
+    command = [sys.executable, "-c", code, text]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    n_looked_through, n_frozen = (int(word) for word in result.stdout.split())
+    assert n_looked_through < 0.1 * n_frozen
+
+
+@pytest.mark.slow
 def test_the_recorder_reads_its_ring_and_ends_when_it_is_told_to(
     shared: SharedState, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ Started by the supervisor as `python -m rtmss.live.control.process OPTIONS`.
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 import signal
 import sys
@@ -44,6 +45,10 @@ def run_control(options: ControlOptions) -> None:
         ConditionLimits(options.n_condition, longest),
     )
     server = OscServer(controller, options.osc_bind, options.osc_port)
+    # Collections pass over what was loaded: looking through all of it would hold up the loop, and
+    # count as work of the peer whose packet it met.
+    gc.collect()
+    gc.freeze()
     with contextlib.closing(server), _shown(controller, options.output) as shown:
         shown.say(server.describe())
         while not shared.stop and not supervision.is_gone():

@@ -144,7 +144,7 @@ def test_too_many_changes_for_later_are_refused(controller: MixerController) -> 
         controller.change(_gain(-1.0), 5)
 
 
-def test_a_desk_that_comes_back_finds_the_scene_that_plays(
+def test_a_control_side_that_comes_back_finds_the_scene_that_plays(
     controller: MixerController, shared: SharedState, tmp_path: Path
 ) -> None:
     controller.change(_gain(-6.0))
@@ -154,7 +154,7 @@ def test_a_desk_that_comes_back_finds_the_scene_that_plays(
     assert again.scene.stems[0].strip.gain_db == -6.0
 
 
-def test_a_desk_that_comes_back_takes_back_what_it_no_longer_knows_of(
+def test_a_control_side_that_comes_back_takes_back_what_it_no_longer_knows_of(
     controller: MixerController, shared: SharedState, tmp_path: Path
 ) -> None:
     controller.change(_gain(-9.0), hop=20)
