@@ -168,7 +168,7 @@ def test_a_run_of_300_songs_that_is_killed_three_times_ends_as_one_that_is_not(
 ) -> None:
     """The driver alone, a worker alone, and everything at once, each at a random moment."""
     n_songs = 300
-    fill(room, n_songs, 300.0)
+    fill(room, n_songs, 3600.0)
     room.render(output="undisturbed")
     appeared: dict[Path, int] = {}
     moments = sorted(
