@@ -32,6 +32,15 @@ if TYPE_CHECKING:  # they need conftest themselves, or a JACK server
 
 
 pytest_plugins = [
+    "helpers.rendering",
+    "helpers.session_log",
+    "helpers.catalogue",
+    "helpers.pretrained",
+    "helpers.abroad",
+    "helpers.recording",
+    "helpers.song_player",
+    "helpers.session",
+    "helpers.training",
     "helpers.command_line",
     "helpers.datasets",
     "helpers.disks",

@@ -16,8 +16,6 @@ from helpers.streaming import verify_streaming
 from rtmss.audio import Audio
 from rtmss.cli.base import choose_backend
 from rtmss.conditions.library import Library, shipped
-from rtmss.config import PROFILES, StftConfig
-from rtmss.engine.backends.graph import Analysis, Synthesis, factors
 from rtmss.engine.backends.onnx import OnnxBackend
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.backends.torch import TorchBackend
@@ -26,11 +24,12 @@ from rtmss.engine.session import Session
 from rtmss.files import read_audio
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
-from rtmss.signal.stft import analyze, synthesize
-from rtmss.signal.windows import analysis_window, synthesis_window
+from rtmss.signal.stft import analyze
 
 HOP = 64
+
 N_HOPS = 1000
+
 EVERY = 23
 """Hops from one switch to the next."""
 
@@ -255,182 +254,11 @@ def test_both_hold_the_same(
     assert np.abs(held[1] - held[0]).max() <= 1e-5
 
 
-def test_holding_changes_nothing(
-    tiny: SeparatorModel, tiny_graph: Path, noise: Noise, stems: list[Stem]
-) -> None:
-    plain, held = OnnxBackend(tiny, tiny_graph), OnnxBackend(tiny, tiny_graph)
-    for number in range(4):
-        block = noise(HOP, seed=number)
-        for backend in (plain, held):
-            if number == 0:
-                backend.arrange([None], stems[:1])
-        held.hold(block)
-        assert np.array_equal(held.step(block), plain.step(block))
-
-
-def test_both_have_the_same_tails(
-    both: tuple[Backend, Backend], noise: Noise, stems: list[Stem]
-) -> None:
-    tails = []
-    for backend in both:
-        backend.arrange([None, None], stems[:2])
-        backend.step(noise(5 * HOP))
-        tails.append(np.stack([backend.tail(0), backend.tail(1)]))
-    assert tails[1].shape == (2, 2, HOP)
-    assert np.abs(tails[0]).max() > 0.01
-    assert np.abs(tails[0][0] - tails[0][1]).max() > 0.001
-    assert np.abs(tails[1] - tails[0]).max() <= 1e-5
-
-
-def test_a_tail_outlives_the_next_step(
-    onnx: OnnxBackend,
-    noise: Noise,
-    stems: list[Stem],
-) -> None:
-    onnx.arrange([None], stems[:1])
-    onnx.step(noise(3 * HOP))
-    tail = onnx.tail(0)
-    copy = tail.copy()
-    onnx.step(noise(3 * HOP, seed=1))
-    assert np.array_equal(tail, copy)
-
-
-def test_after_a_reset_it_plays_like_a_new_one(
-    tiny: SeparatorModel, tiny_graph: Path, onnx: OnnxBackend, noise: Noise, stems: list[Stem]
-) -> None:
-    used = Session(
-        tiny,
-        Scene(tuple(stems[:2])),
-        backend=onnx,
-    )
-    used.step(noise(11 * HOP, seed=1))
-    used.reset()
-    new = Session(
-        tiny,
-        Scene(tuple(stems[:2])),
-        backend=OnnxBackend(tiny, tiny_graph),
-    )
-    audio = noise(6 * HOP)
-    assert np.array_equal(
-        used.step(audio).stems,
-        new.step(audio).stems,
-    )
-
-
-def test_without_stems_it_goes_on_listening(
-    both: tuple[Backend, Backend], noise: Noise, stems: list[Stem]
-) -> None:
-    heard = []
-    for backend in both:
-        assert backend.step(noise(20 * HOP)).shape == (
-            0,
-            2,
-            20 * HOP,
-        )
-        assert backend.hold(noise(HOP)).shape == (0, 2, HOP)
-        backend.arrange([None], stems[:1])
-        heard.append(backend.step(noise(2 * HOP, seed=1)))
-    assert np.abs(heard[0]).max() > 0.01
-    assert np.abs(heard[1] - heard[0]).max() <= 1e-5
-
-
-def test_both_say_the_same_after_silence(
-    both: tuple[Backend, Backend], noise: Noise, stems: list[Stem]
-) -> None:
-    heard = []
-    for backend in both:
-        backend.arrange([None], stems[:1])
-        backend.step(
-            np.zeros(
-                (2, 20 * HOP),
-                np.float32,
-            )
-        )
-        heard.append(backend.step(noise(4 * HOP)))
-    assert np.abs(heard[0]).max() > 0.01
-    assert np.abs(heard[1] - heard[0]).max() <= 1e-5
-
-
-def test_streams_do_not_hear_each_other(
-    tiny: SeparatorModel, tiny_graph: Path, noise: Noise, stems: list[Stem]
-) -> None:
-    alone, one, other = (OnnxBackend(tiny, tiny_graph) for _ in range(3))
-    for backend in (alone, one, other):
-        backend.arrange([None], stems[:1])
-    for number in range(4):
-        block = noise(HOP, seed=number)
-        other.step(block * 3)
-        assert np.array_equal(one.step(block), alone.step(block))
-
-
-def test_what_a_step_gave_stays_as_it_is(
-    onnx: OnnxBackend, noise: Noise, stems: list[Stem]
-) -> None:
-    onnx.arrange([None], stems[:1])
-    given = onnx.step(noise(3 * HOP))
-    copy = given.copy()
-    onnx.step(noise(3 * HOP, seed=1))
-    assert np.array_equal(given, copy)
-
-
 def test_a_session_names_its_backend(tiny: SeparatorModel, onnx: OnnxBackend) -> None:
     assert [Session(tiny).backend.name, Session(tiny, backend=onnx).backend.name] == [
         "torch",
         "onnx",
     ]
-
-
-STFTS = [
-    *PROFILES.values(),
-    StftConfig(n_fft=256, n_synthesis=128, hop_length=64),
-    StftConfig(n_fft=1536, n_synthesis=960, hop_length=160),
-]
-
-
-@pytest.mark.parametrize("config", STFTS)
-def test_the_transforms_of_the_graph_are_those_of_the_model(
-    config: StftConfig, noise: Noise
-) -> None:
-    audio = torch.from_numpy(noise(config.n_fft))[None]
-    window = analysis_window(config)
-    frames, _ = analyze(
-        audio[..., -config.hop_length :], audio[..., : -config.hop_length], window, config
-    )
-    planes = Analysis(config, window)(audio)
-    assert (planes[:, 0] - frames[:, :, 0, 1:].real).abs().max() <= 1e-4
-    assert (planes[:, 1] - frames[:, :, 0, 1:].imag).abs().max() <= 1e-4
-    assert frames.abs().max() > 1
-
-    frames[..., 0] = 0  # there is no DC in the graph
-    window, silence = (
-        synthesis_window(config),
-        torch.zeros(1, 2, config.n_synthesis - config.hop_length),
-    )
-    samples, overlap = synthesize(frames, silence, window, config)
-    block = Synthesis(config, window)(planes.transpose(1, 2))
-    assert (
-        block
-        - torch.cat(
-            [samples, overlap],
-            dim=-1,
-        )
-    ).abs().max() <= 1e-6
-    assert block.abs().max() > 0.1
-
-
-@pytest.mark.parametrize(
-    ("n", "expected"),
-    [
-        (2048, (32, 64)),
-        (256, (16, 16)),
-        (1536, (32, 48)),
-        (2, (1, 2)),
-    ],
-)
-def test_a_transform_is_split_into_two_nearly_equal_factors(
-    n: int, expected: tuple[int, int]
-) -> None:
-    assert factors(n) == expected
 
 
 @pytest.mark.parametrize("n_targets", [9, 16])

@@ -1,7 +1,6 @@
-from __future__ import annotations
+"""A session: stems that add up, cutting, delay, holding."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from __future__ import annotations
 
 import numpy as np
 import pytest
@@ -9,89 +8,16 @@ import torch
 
 from helpers.makers import MakeCondition, Noise
 from helpers.models import make_open
+from helpers.session import delayed, joined, play
 from helpers.streaming import verify_streaming
 from rtmss.audio import Audio
 from rtmss.engine.control import Scene, Stem, Strip
-from rtmss.engine.session import LOUDEST, Output, Session
+from rtmss.engine.session import Session
 from rtmss.model.separator import SeparatorModel
 
 HOP = 64
-FADE = 240
-"""30 ms at 8 kHz."""
+
 N_HOPS = 32
-
-
-@pytest.fixture(scope="module")
-def scenes(make_condition: MakeCondition) -> list[Scene]:
-    """A show: condition switch with gains, bypass, another preset, back."""
-    a, b, c, d = (make_condition(name, seed) for seed, name in enumerate("abcd"))
-    first = Scene(
-        (
-            Stem("one", a),
-            Stem(
-                "two",
-                b,
-                Strip(-6.0),
-            ),
-        )
-    )
-    switched = (
-        first.with_condition("one", c).with_strip("one", gain_db=3.0).with_strip("two", mute=True)
-    )
-    bypassed = replace(switched, bypass=True)
-    other = Scene(
-        (
-            Stem(
-                "three",
-                d,
-                Strip(solo=True),
-            ),
-            Stem("two", b),
-        ),
-        Strip(-20.0),
-        master_db=-3.0,
-    )
-    return [first, switched, bypassed, other, first]
-
-
-@pytest.fixture
-def show(scenes: list[Scene]) -> dict[int, Scene]:
-    """Scenes by the hop at which they are taken up; some come while the last fade still runs."""
-    return dict(
-        zip(
-            (0, 6, 8, 17, 24),
-            scenes,
-            strict=True,
-        )
-    )
-
-
-def play(
-    session: Session,
-    audio: Audio,
-    hops: Sequence[int] = (1,) * N_HOPS,
-    show: Mapping[int, Scene] | None = None,
-) -> list[Output]:
-    outputs, at = [], 0
-    for n in hops:
-        session.scene = (show or {}).get(at, session.scene)
-        outputs.append(session.step(audio[:, at * HOP : (at + n) * HOP]))
-        at += n
-    return outputs
-
-
-def joined(outputs: Sequence[Output], field: str) -> Audio:
-    return np.concatenate(
-        [getattr(output, field) for output in outputs],
-        axis=-1,
-    )
-
-
-def delayed(session: Session, audio: Audio) -> Audio:
-    return np.pad(
-        audio,
-        ((0, 0), (session.delay, 0)),
-    )[:, : audio.shape[1]]
 
 
 def test_stems_and_remainder_null_against_the_delayed_mixture(
@@ -165,166 +91,6 @@ def test_cutting_into_blocks_changes_nothing_through_switches(
         assert np.abs(joined(fine, field) - joined(coarse, field)).max() <= 1e-5
 
 
-def test_bypass_is_the_delayed_input_once_the_glide_is_over(
-    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
-) -> None:
-    audio = noise(N_HOPS * HOP)
-    session = Session(tiny, scenes[1])
-    mix = joined(
-        play(session, audio, show={10: scenes[2]}),
-        "mix",
-    )
-    over = 10 * HOP + FADE
-    assert np.array_equal(
-        mix[:, over:],
-        delayed(session, audio)[:, over:],
-    )
-    assert not np.array_equal(
-        mix[:, 10 * HOP : over],
-        delayed(session, audio)[:, 10 * HOP : over],
-    )
-
-
-def test_the_dry_output_is_the_delayed_input_to_the_bit(
-    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
-) -> None:
-    audio = noise(N_HOPS * HOP)
-    session = Session(tiny, scenes[0])
-    assert np.array_equal(
-        joined(
-            play(session, audio, show={7: scenes[3]}),
-            "dry",
-        ),
-        delayed(session, audio),
-    )
-
-
-def test_bypass_leaves_the_separation_running(
-    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
-) -> None:
-    audio = noise(N_HOPS * HOP)
-    stems = joined(
-        play(Session(tiny, scenes[0]), audio),
-        "stems",
-    )
-    bypass = {
-        4: replace(scenes[0], bypass=True),
-        9: scenes[0],
-    }
-    assert np.array_equal(
-        joined(
-            play(Session(tiny, scenes[0]), audio, show=bypass),
-            "stems",
-        ),
-        stems,
-    )
-
-
-def test_a_condition_switch_leaves_nothing_of_the_old_target_but_its_fade(
-    tiny: SeparatorModel, noise: Noise, make_condition: MakeCondition
-) -> None:
-    audio = noise(N_HOPS * HOP)
-    old, new, other = (make_condition(name, seed) for seed, name in enumerate("abc"))
-    rest = Stem("rest", other)
-    switched = play(
-        Session(tiny, Scene((Stem("one", old), rest))),
-        audio,
-        show={12: Scene((Stem("one", new), rest))},
-    )
-    fresh = play(
-        Session(tiny, Scene((rest,))),
-        audio,
-        show={12: Scene((Stem("one", new), rest))},
-    )
-    a, b = (
-        joined(
-            outputs[12:],
-            "stems",
-        )
-        for outputs in (switched, fresh)
-    )
-    fade = tiny.config.stft.n_synthesis - HOP
-    assert np.abs(a[0, :, :fade] - b[0, :, :fade]).max() > 1e-3, (
-        "the old target must ring out, not break off"
-    )
-    assert np.abs(a[0, :, fade:] - b[0, :, fade:]).max() <= 1e-6
-    assert np.abs(a[1] - b[1]).max() <= 1e-6
-
-
-def test_a_condition_switch_leaves_the_other_stems_alone(
-    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
-) -> None:
-    audio = noise(N_HOPS * HOP)
-    plain = joined(
-        play(Session(tiny, scenes[0]), audio),
-        "stems",
-    )
-    switched = joined(
-        play(
-            Session(tiny, scenes[0]),
-            audio,
-            show={6: scenes[1]},
-        ),
-        "stems",
-    )
-    assert np.abs(plain[1] - switched[1]).max() <= 1e-6
-    assert np.abs(plain[0] - switched[0]).max() > 1e-3
-
-
-def test_a_stem_whose_condition_goes_on_is_not_disturbed_by_a_new_order(
-    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
-) -> None:
-    audio = noise(N_HOPS * HOP)
-    turned = replace(
-        scenes[0],
-        stems=scenes[0].stems[::-1],
-    )
-    plain = joined(
-        play(Session(tiny, scenes[0]), audio),
-        "stems",
-    )
-    outputs = play(
-        Session(tiny, scenes[0]),
-        audio,
-        show={6: turned},
-    )
-    assert (
-        np.abs(
-            joined(
-                outputs[6:],
-                "stems",
-            )[::-1]
-            - plain[..., 6 * HOP :]
-        ).max()
-        <= 1e-6
-    )
-
-
-def test_a_change_of_gain_makes_no_click(
-    tiny: SeparatorModel, make_condition: MakeCondition
-) -> None:
-    # A low tone, so that a jump in the gain would stand out from its slope.
-    wave = 0.3 * np.sin(np.arange(N_HOPS * HOP) * 0.02)
-    audio = np.repeat(
-        wave[None],
-        2,
-        axis=0,
-    ).astype(np.float32)
-    scene = Scene((Stem("one", make_condition()),))
-    quiet = scene.with_strip("remainder", mute=True)
-    outputs = play(
-        Session(tiny, scene),
-        audio,
-        show={12: quiet, 20: scene},
-    )
-    stem, remainder, mix = (
-        joined(outputs, field)[..., 2 * HOP :] for field in ("stems", "remainder", "mix")
-    )
-    own = np.abs(np.diff(stem)).max() + np.abs(np.diff(remainder)).max()
-    assert np.abs(remainder).max() > 4 * own, "a jump of the gain would not stand out"
-    assert np.abs(np.diff(mix)).max() <= own + 1.1 * np.abs(remainder).max() / FADE
-
-
 def test_the_start_of_a_stream_does_not_fade(tiny: SeparatorModel, noise: Noise) -> None:
     audio = noise(4 * HOP)
     session = Session(tiny)
@@ -351,32 +117,6 @@ def test_mono_is_played_on_both_sides(
     assert np.array_equal(one, both)
 
 
-def test_bad_samples_are_counted_and_replaced(
-    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
-) -> None:
-    clean = noise(N_HOPS * HOP)
-    bad = clean.copy()
-    for at, value, instead in [
-        (100, np.nan, 0),
-        (900, np.inf, 0),
-        (901, -np.inf, 0),
-        (1500, 1e30, LOUDEST),
-    ]:
-        bad[1, at], clean[1, at] = value, instead
-    session, reference = (
-        Session(
-            tiny,
-            scenes[0],
-        ),
-        Session(tiny, scenes[0]),
-    )
-    outputs, expected = play(session, bad), play(reference, clean)
-    assert session.n_bad_samples == 4
-    assert reference.n_bad_samples == 0
-    for field in ("mix", "stems", "remainder", "dry"):
-        assert np.array_equal(joined(outputs, field), joined(expected, field))
-
-
 def test_a_stream_of_nonsense_stays_finite_and_recovers(
     tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
 ) -> None:
@@ -401,108 +141,6 @@ def test_a_stream_of_nonsense_stays_finite_and_recovers(
     assert np.array_equal(
         output.dry[:, session.delay :],
         audio[:, : -session.delay],
-    )
-
-
-@pytest.mark.parametrize(
-    "shape",
-    [
-        (2, 63),
-        (3, 64),
-        (64,),
-        (1, 2, 64),
-        (2, 0),
-        (0, 64),
-    ],
-)
-def test_a_wrong_shape_is_refused(
-    tiny: SeparatorModel, scenes: list[Scene], shape: tuple[int, ...]
-) -> None:
-    with pytest.raises(ValueError, match=r"expected \(1 or 2, k \* 64\) samples, got"):
-        Session(
-            tiny,
-            scenes[0],
-        ).step(np.zeros(shape, np.float32))
-
-
-def test_a_refused_block_leaves_the_stream_as_it_was(
-    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
-) -> None:
-    audio = noise(8 * HOP)
-    plain, disturbed = (
-        Session(
-            tiny,
-            scenes[0],
-        ),
-        Session(tiny, scenes[0]),
-    )
-    play(disturbed, audio, (4,))
-    with pytest.raises(ValueError, match="expected"):
-        disturbed.step(audio[:, :10])
-    play(plain, audio, (4,))
-    rest = audio[:, 4 * HOP :]
-    assert np.array_equal(
-        plain.step(rest).mix,
-        disturbed.step(rest).mix,
-    )
-
-
-def test_one_output_is_refused(tiny: SeparatorModel) -> None:
-    with pytest.raises(ValueError, match="at least 2 outputs, got 1"):
-        Session(tiny, n_outputs=1)
-
-
-def test_a_step_leaves_its_input_alone(
-    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
-) -> None:
-    audio = noise(4 * HOP)
-    audio[0, 3] = 99.0
-    copy = audio.copy()
-    Session(tiny, scenes[0]).step(audio)
-    assert np.array_equal(audio, copy)
-
-
-def test_a_caller_may_write_into_what_a_step_gave(
-    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
-) -> None:
-    audio = noise(8 * HOP)
-    plain, touched = (
-        Session(
-            tiny,
-            scenes[0],
-        ),
-        Session(tiny, scenes[0]),
-    )
-    plain.step(audio)
-    for array in touched.step(audio):
-        array[...] = 7.0
-    assert np.array_equal(
-        plain.step(audio).mix,
-        touched.step(audio).mix,
-    )
-
-
-def test_a_read_only_or_reversed_block_is_fine(
-    tiny: SeparatorModel, noise: Noise, scenes: list[Scene]
-) -> None:
-    audio = noise(4 * HOP)
-    expected = (
-        Session(
-            tiny,
-            scenes[0],
-        )
-        .step(audio[::-1].copy())
-        .mix
-    )
-    audio.flags.writeable = False
-    assert np.array_equal(
-        Session(
-            tiny,
-            scenes[0],
-        )
-        .step(audio[::-1])
-        .mix,
-        expected,
     )
 
 
@@ -607,33 +245,6 @@ def test_the_stems_of_a_network_that_looks_ahead_are_as_late_as_the_dry_input(
     assert np.abs(said / 1.1 - dry).max() < 0.05 * np.abs(dry).max()
 
 
-def test_bypass_without_a_fade_is_dry_even_while_an_old_target_rings_out(
-    tiny: SeparatorModel, noise: Noise, scenes: list[Scene], make_condition: MakeCondition
-) -> None:
-    audio = noise(N_HOPS * HOP)
-    session = Session(tiny, scenes[0])
-    both = replace(
-        scenes[0].with_condition(
-            "one",
-            make_condition("e", 9),
-        ),
-        bypass=True,
-        fade_ms=0.0,
-    )
-    mix = joined(
-        play(
-            session,
-            audio,
-            show={0: scenes[0], 8: both},
-        ),
-        "mix",
-    )
-    assert np.array_equal(
-        mix[:, 8 * HOP :],
-        delayed(session, audio)[:, 8 * HOP :],
-    )
-
-
 @pytest.mark.parametrize("look_ahead", [0, 3])
 def test_holding_the_masks_of_a_steady_tone_gives_nearly_the_next_step(
     look_ahead: int, make_condition: MakeCondition
@@ -691,26 +302,3 @@ def test_holding_changes_nothing(
         return np.concatenate(pieces, axis=1)
 
     assert np.array_equal(play(hold=True), play(hold=False))
-
-
-def test_a_condition_read_again_is_no_switch(
-    tiny: SeparatorModel, make_condition: MakeCondition, noise: Noise
-) -> None:
-    first, again = (
-        Scene(
-            (Stem("voice", make_condition("vocals")),),
-            fade_ms=0.0,
-        )
-        for _ in range(2)
-    )
-    assert first.stems[0].condition is not again.stems[0].condition
-    changed, unchanged = Session(tiny, first), Session(tiny, first)
-    audio = noise(40 * 64)
-    changed.step(audio[:, : 20 * 64])
-    changed.scene = again
-    unchanged.step(audio[:, : 20 * 64])
-    expected = unchanged.step(audio[:, 20 * 64 :])
-    assert np.array_equal(
-        changed.step(audio[:, 20 * 64 :]).stems,
-        expected.stems,
-    )

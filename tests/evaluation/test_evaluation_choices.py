@@ -4,95 +4,27 @@ BSSEval.
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from helpers.evaluation import (
-    PITCHES,
     SAMPLE_RATE,
-    evaluator_of,
     judge,
     read,
-    write,
 )
 from rtmss.audio import Audio
 from rtmss.cli import main
 from rtmss.cli.research import numbers
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
-from rtmss.evaluation.chart import draw_edges
 from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.metrics import measure
-from rtmss.evaluation.options import Options
-from rtmss.evaluation.report import NMF, OWN, Absence, Report, Score, Shots
-from rtmss.evaluation.run import evaluate, prepare
+from rtmss.evaluation.report import NMF, Report
 from rtmss.evaluation.songs import Piece, master
-from rtmss.evaluation.tables import print_report
-from rtmss.evaluation.tasks import SongTask, Task
-from rtmss.files import read_audio
 from rtmss.separator import Separator
-
-
-@pytest.fixture(scope="module")
-def exotic(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A song with banjo and violin, of which training has the violin alone; an oboe that plays
-    nowhere.
-    """
-    folder = tmp_path_factory.mktemp("exotic")
-    for song, stems in {
-        "valid/jam": "guitar strings drums",
-        "valid/plain": "guitar drums",
-        "train/a": "drums bass",
-    }.items():
-        for stem in stems.split():
-            write(
-                folder / "songs" / song / f"{stem}.wav",
-                PITCHES.get(stem, 1200),
-                2.0,
-            )
-    described = "stems: {guitar: {instrument: banjo}, strings: {instrument: violin}}"
-    (folder / "songs/valid/jam/song.yaml").write_text(described)
-    for number, name in enumerate(
-        ("valid/banjo/p__1", "valid/banjo/p__2", "valid/oboe/p__1", "train/violin/p__1")
-    ):
-        write(folder / "performances" / f"{name}.wav", 600 + 100 * number, 8.0, n_channels=1)
-    for number in (1, 2):
-        write(folder / "performances/train/electric_guitar" / f"p__{number}.wav", 300, 2.0)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def swept(
-    data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Report, Path, str]:
-    """Bass of one song by 1 and 2 positive, 0 and 1 negative clips: the report, its folder, and
-    what was printed.
-    """
-    output, console = (
-        tmp_path_factory.mktemp("swept"),
-        Console(
-            file=io.StringIO(),
-            width=160,
-        ),
-    )
-    options = Options(
-        shots=(1, 2),
-        negatives=(0, 1),
-        targets=("bass", "guitar"),
-        songs=("band-001",),
-        bss=True,
-        max_seconds=2.0,
-    )
-    report = evaluate([data], weights, output, options, console=console)
-    assert isinstance(console.file, io.StringIO)
-    return report, output, console.file.getvalue()
 
 
 def test_all_numbers_of_clips_are_judged_in_one_go(swept: tuple[Report, Path, str]) -> None:
@@ -115,30 +47,6 @@ def test_all_numbers_of_clips_are_judged_in_one_go(swept: tuple[Report, Path, st
         (2, 1),
     ]
     assert len(report.select("bass", "IRM oracle")) == 1, "the oracle takes no clips"
-
-
-def test_a_number_of_clips_gives_the_same_alone_as_beside_others(
-    swept: tuple[Report, Path, str], data: Path, weights: Path
-) -> None:
-    alone = judge(
-        data,
-        weights,
-        shots=[1],
-        negatives=[1],
-        targets=["bass"],
-        songs=["band-001"],
-        references=False,
-        max_seconds=2.0,
-    )
-    assert {score.method for score in alone.scores} == {OWN}
-    (own,), (beside,) = (
-        alone.select("bass"),
-        swept[0].select(
-            "bass",
-            shots=Shots(1, 1),
-        ),
-    )
-    assert own.sdr_db == pytest.approx(beside.sdr_db, abs=1e-4)
 
 
 @pytest.mark.slow
@@ -213,22 +121,6 @@ def test_mastered_mixtures_are_separated_and_judged_by_mastered_stems(
     )
 
 
-def test_the_edges_by_number_of_clips_are_printed_and_written(
-    swept: tuple[Report, Path, str],
-) -> None:
-    report, folder, printed = swept
-    with (folder / "edges.csv").open() as file:
-        (row,) = csv.DictReader(file)
-    (score,) = report.select("bass", shots=Shots(2, 1))
-    assert list(row) == ["on", "target", "1+0", "1+1", "2+0", "2+1"]
-    assert float(row["2+1"]) == pytest.approx(
-        score.edge_db,
-        abs=1e-3,
-    )
-    for word in ("by positive + negative clips", "2+1", "BSSEval v4: medians", "SIR"):
-        assert word in " ".join(printed.split())  # a narrow table breaks its title
-
-
 def test_bsseval_is_of_all_methods_but_silence(swept: tuple[Report, Path, str]) -> None:
     assert all((s.bss_sdr_db is None) == (s.method == "zero") for s in swept[0].scores)
     oracle, own = swept[0].mean("bass", "IRM oracle"), swept[0].mean("bass")
@@ -242,81 +134,6 @@ def test_fewer_clips_are_the_first_of_more(data: Path) -> None:
     few, many = (library.draw("vocals", n, "key") for n in (1, 2))
     assert (len(few), len(many)) == (1, 2)
     np.testing.assert_array_equal(few[0], many[0])
-
-
-def tasks_of(folder: Path, **options: Any) -> list[Task]:
-    return prepare(
-        [folder],
-        Separator.load(),
-        Options(**options),
-    )[1]
-
-
-def test_unseen_are_instruments_of_valid_that_train_has_not(exotic: Path) -> None:
-    (task,) = tasks_of(exotic, exam="unseen")
-    assert isinstance(task, SongTask)
-    assert (task.song.name, task.targets) == ("jam", ("banjo", "oboe"))
-
-
-def test_a_folder_without_unseen_instruments_is_refused_with_the_layout(data: Path) -> None:
-    with pytest.raises(ConfigError, match="performances/valid/<instrument>"):
-        tasks_of(data, exam="unseen")
-
-
-def test_an_unseen_instrument_that_plays_nowhere_is_refused(exotic: Path) -> None:
-    with pytest.raises(ConfigError, match="oboe play in none"):
-        tasks_of(exotic, exam="unseen", targets=["oboe"])
-
-
-def test_an_unseen_instrument_is_its_stem_by_clips_of_it_alone(exotic: Path, weights: Path) -> None:
-    piece = read(exotic, "jam")
-    np.testing.assert_array_equal(piece.truth("banjo"), piece.stems["guitar"])
-    clips = evaluator_of(exotic, weights, exam="unseen").positives(piece, "banjo")
-    assert len(clips) == 5, "two recordings go round again"
-    recordings = [
-        read_audio(path)[0] for path in sorted((exotic / "performances/valid/banjo").iterdir())
-    ]
-    for clip in clips:
-        starts = range(
-            0,
-            recordings[0].shape[-1] - clip.shape[-1] + 1,
-            SAMPLE_RATE // 2,
-        )
-        assert any(
-            np.array_equal(
-                r[:, i : i + clip.shape[-1]],
-                clip,
-            )
-            for r in recordings
-            for i in starts
-        )
-
-
-def test_unseen_instruments_are_judged(exotic: Path, weights: Path) -> None:
-    report = judge(
-        exotic,
-        weights,
-        exam="unseen",
-        shots=[2],
-        negatives=[1],
-    )
-    assert {(s.song, s.target) for s in report.scores} == {("jam", "banjo")}
-    assert [(a.song, a.target) for a in report.absences] == [("jam", "oboe")]
-
-
-def test_further_families_and_instruments_may_be_asked_for(exotic: Path) -> None:
-    tasks = tasks_of(exotic, targets=["strings", "violin"])
-    assert [task.song.name for task in tasks] == ["jam", "plain"]
-    jam, plain = (read(exotic, task.song.name) for task in tasks)
-    for target in ("strings", "violin"):
-        np.testing.assert_array_equal(jam.truth(target), jam.stems["strings"])
-        assert plain.truth(target) is None
-    assert jam.truth("viola") is None
-
-
-def test_a_misspelt_target_is_named(exotic: Path) -> None:
-    with pytest.raises(ConfigError, match="did you mean 'strings'"):
-        tasks_of(exotic, targets=["string"])
 
 
 def test_nothing_is_absent_where_a_stem_says_too_little() -> None:
@@ -338,74 +155,6 @@ def test_nothing_is_absent_where_a_stem_says_too_little() -> None:
     assert piece({"keys": "keys"}).may_hide("piano")
     assert not piece({"strings": "viola"}).may_hide("violin")
     assert not piece({"keys": "organ"}).may_hide("piano")
-
-
-def score(
-    target: str,
-    method: str,
-    edge_db: float,
-    song: str = "a",
-    **more: Any,
-) -> Score:
-    return Score(
-        song,
-        "",
-        target,
-        method,
-        5,
-        0,
-        edge_db,
-        edge_db,
-        0.0,
-        **more,
-    )
-
-
-def test_means_are_means_and_those_of_bsseval_medians() -> None:
-    edges = {"a": 0.0, "b": 1.0, "c": 8.0}
-    report = Report(
-        {},
-        [
-            score(
-                "bass",
-                OWN,
-                edge,
-                song,
-                bss_sdr_db=edge,
-            )
-            for song, edge in edges.items()
-        ],
-    )
-    found = report.mean("bass")
-    assert found is not None
-    assert (
-        found.edge_db,
-        found.bss_sdr_db,
-        found.si_sdr_db,
-    ) == (3.0, 1.0, None)
-    assert report.means()[0]["n"] == 3
-
-
-def test_a_report_of_absences_alone_is_shown(tmp_path: Path) -> None:
-    console = Console(file=io.StringIO(), width=100)
-    report = Report(
-        {},
-        absences=[
-            Absence(
-                "a",
-                "bass",
-                5,
-                0,
-                -20.0,
-                -41.5,
-            )
-        ],
-    )
-    print_report(report, console)
-    draw_edges(tmp_path / "edges.png", report)
-    assert isinstance(console.file, io.StringIO)
-    assert "-41.5" in console.file.getvalue()
-    assert not (tmp_path / "edges.png").exists()
 
 
 def test_numbers_of_clips_stand_between_commas() -> None:

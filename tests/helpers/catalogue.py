@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 from pedalboard.io import AudioFile
 
 from helpers.makers import MakeCondition
@@ -182,3 +183,21 @@ def render_elsewhere(room: Room, output: str, engine: str) -> None:
         "ray": partial(on_ray, start=start, n_workers=2, address="local"),
     }
     run_catalogue(known, open_store(task.output), engines[engine], task.run)
+
+
+@pytest.fixture
+def room(tmp_path: Path, tiny: SeparatorModel, make_condition: MakeCondition) -> Room:
+    return make_room(tmp_path, tiny, make_condition)
+
+
+@pytest.fixture
+def mixed_songs(room: Room) -> Room:
+    """Two songs, a silent one, one at another rate with a name of other letters, and a broken
+    one.
+    """
+    write_song(room.songs / "one.wav", 1.0, 1)
+    write_song(room.songs / "two.flac", 0.6, 2)
+    write_song(room.songs / "silent.wav", 0.5, -1)
+    write_song(room.songs / "песня №3.wav", 0.5, 3, 11025)
+    (room.songs / "broken.wav").write_text("no sound")
+    return room

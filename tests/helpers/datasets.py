@@ -13,7 +13,7 @@ import yaml
 from helpers.makers import WriteAudio
 from rtmss.audio import Audio
 from rtmss.datasets import musdb
-from rtmss.datasets.take import split_of
+from rtmss.datasets.take import Track, split_of
 
 RATE = 44100
 
@@ -179,3 +179,20 @@ def write_slakh(folder: Path, write: WriteAudio, suffix: str = "flac") -> None:
     (folder / "metadata.yaml").write_text(
         yaml.safe_dump({"UUID": "1a81", "audio_dir": "stems", "stems": stems})
     )
+
+
+def pitch_of(audio: Audio, rate: int = RATE) -> float:
+    """The strongest frequency, in Hz."""
+    return float(np.abs(np.fft.rfft(audio[0])).argmax() * rate / audio.shape[1])
+
+
+def names(tracks: list[Track]) -> set[tuple[str, str, str]]:
+    return {(track.song, track.stem, track.label) for track in tracks}
+
+
+@pytest.fixture
+def musdb18_hq(tmp_path: Path, write_audio: WriteAudio) -> Path:
+    for song in ("train/Actor - Tune", "train/Leaf - Summerghost", "test/Other - Song"):
+        for stem, pitch in PITCHES_HZ.items():
+            write_audio(tmp_path / song / f"{stem}.wav", tone(pitch), RATE)
+    return tmp_path

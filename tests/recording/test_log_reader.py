@@ -2,72 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from helpers.makers import MakeCondition, Noise, WriteAudio
-from rtmss.cli import main
-from rtmss.engine.control import Scene, Stem, Strip
-from rtmss.engine.session import Session
-from rtmss.files import AudioFileError, read_audio
-from rtmss.model.separator import SeparatorModel
-from rtmss.recording.log import LOG, VECTORS, Event, EventKind, Header, Vectors, versions
+from helpers.makers import MakeCondition
+from rtmss.engine.control import Scene
+from rtmss.recording.log import LOG, VECTORS, Event, EventKind, Vectors
 from rtmss.recording.log_reader import SessionLog, SessionLogError
-from rtmss.recording.replay import replay
-from rtmss.separator import Separator
 
 HOP, MODEL_ID = 64, "0123456789ab"
-
-
-@pytest.fixture
-def scene(make_condition: MakeCondition) -> Scene:
-    return Scene(
-        (
-            Stem(
-                "voice",
-                make_condition("vocals"),
-                Strip(-6.0, False, True, (1, 3), pan=0.5),
-            ),
-        ),
-        Strip(mute=True),
-        -2.5,
-        75.0,
-        fallback="hold",
-    )
-
-
-@pytest.fixture
-def log(tmp_path: Path, scene: Scene) -> Path:
-    """Begins with one scene, takes up another at hop 10, has a step of 4 hops, lost hops, and an
-    end.
-    """
-    vectors = Vectors(tmp_path / VECTORS)
-    header = Header(
-        model_id=MODEL_ID,
-        sample_rate=8000,
-        hop_length=HOP,
-        delay=64,
-        n_outputs=4,
-    )
-    louder = vectors.record(scene.with_strip("voice", gain_db=0.1))
-    events = [
-        Event(event="start", hop=0, scene=vectors.record(scene)),
-        Event(event="scene", hop=0, scene=vectors.record(scene)),
-        Event(event="scene", hop=10, scene=louder),
-        Event(event="step", hop=20, hops=4),
-        Event(event="late", hop=20, hops=3),
-        Event(event="gave_up", hop=30, hops=5),
-        Event(event="lost", hop=40, hops=6),
-        Event(event="end", hop=60, reason="stopped"),
-    ]
-    (tmp_path / LOG).write_text(
-        header.model_dump_json() + "\n" + "".join(event.line() for event in events)
-    )
-    return tmp_path / LOG
 
 
 def _add(log: Path, line: str) -> None:
@@ -75,15 +20,15 @@ def _add(log: Path, line: str) -> None:
         file.write(line)
 
 
-def test_a_scene_comes_back_as_it_was(tmp_path: Path, scene: Scene) -> None:
-    record = Vectors(tmp_path / VECTORS).record(scene)
+def test_a_scene_comes_back_as_it_was(tmp_path: Path, logged_scene: Scene) -> None:
+    record = Vectors(tmp_path / VECTORS).record(logged_scene)
     made = Vectors(tmp_path / VECTORS).make(
         type(record).model_validate_json(record.model_dump_json())
     )
     assert made.stems[0].condition.name == "vocals"
     assert np.array_equal(
         made.stems[0].condition.vector,
-        scene.stems[0].condition.vector,
+        logged_scene.stems[0].condition.vector,
     )
     assert (
         made.stems[0].name,
@@ -91,13 +36,13 @@ def test_a_scene_comes_back_as_it_was(tmp_path: Path, scene: Scene) -> None:
         made.remainder,
     ) == (
         "voice",
-        scene.stems[0].strip,
-        scene.remainder,
+        logged_scene.stems[0].strip,
+        logged_scene.remainder,
     )
     assert (made.master_db, made.fade_ms, made.fallback) == (
-        scene.master_db,
-        scene.fade_ms,
-        scene.fallback,
+        logged_scene.master_db,
+        logged_scene.fade_ms,
+        logged_scene.fallback,
     )
 
 
@@ -109,12 +54,12 @@ def test_a_log_without_pans_has_none(log: Path) -> None:
 
 
 def test_a_condition_that_stays_is_equal_and_another_vector_is_not(
-    tmp_path: Path, scene: Scene, make_condition: MakeCondition
+    tmp_path: Path, logged_scene: Scene, make_condition: MakeCondition
 ) -> None:
     vectors = Vectors(tmp_path / VECTORS)
-    again = vectors.record(scene.with_strip("voice", mute=True))
+    again = vectors.record(logged_scene.with_strip("voice", mute=True))
     other = vectors.record(
-        scene.with_condition(
+        logged_scene.with_condition(
             "voice",
             make_condition("vocals", seed=5),
         )
@@ -122,7 +67,7 @@ def test_a_condition_that_stays_is_equal_and_another_vector_is_not(
     first, same, different = (
         vectors.make(record)
         for record in (
-            vectors.record(scene),
+            vectors.record(logged_scene),
             again,
             other,
         )
@@ -143,13 +88,13 @@ def test_hops_are_played_together_as_they_were(log: Path) -> None:
     assert sum(step.n for step in steps) == 70
 
 
-def test_a_step_ends_where_the_next_scene_begins(log: Path, scene: Scene) -> None:
+def test_a_step_ends_where_the_next_scene_begins(log: Path, logged_scene: Scene) -> None:
     _add(
         log,
         Event(
             event="scene",
             hop=22,
-            scene=Vectors(log.with_name(VECTORS)).record(scene),
+            scene=Vectors(log.with_name(VECTORS)).record(logged_scene),
         ).line(),
     )
     steps = [step[:2] for step in SessionLog.load(log, MODEL_ID).steps(70)]
@@ -177,7 +122,10 @@ def test_half_a_line_at_the_end_is_left_out(log: Path) -> None:
             '{"event":"late","hop":1,"hopps":2}\n',
             r"line 10: unknown key 'hopps'; known here: event, hop, hops",
         ),
-        ('{"event":"drums","hop":1}\n', r"line 10: 'event': Input should be 'start', 'scene'"),
+        (
+            '{"event":"drums","hop":1}\n',
+            r"line 10: 'event': Input should be 'start', 'scene'",
+        ),
     ],
 )
 def test_a_damaged_line_is_named(log: Path, line: str, message: str) -> None:
@@ -223,238 +171,6 @@ def test_an_empty_file_is_no_log(tmp_path: Path) -> None:
         SessionLog.load(tmp_path / LOG, MODEL_ID)
 
 
-@pytest.mark.parametrize("n_channels", [1, 2])
-def test_another_file_is_played_as_the_log_says(
-    log: Path,
-    tiny: SeparatorModel,
-    scene: Scene,
-    noise: Noise,
-    write_audio: WriteAudio,
-    n_channels: int,
-) -> None:
-    source = write_audio(
-        log.parent / "song.wav",
-        noise(15 * HOP + 7, n_channels),
-        8000,
-    )
-    replay(
-        source,
-        log.parent / "out",
-        tiny,
-        SessionLog.load(log, MODEL_ID),
-        stems=True,
-    )
-    audio = np.pad(
-        read_audio(source)[0],
-        ((0, 0), (0, HOP - 7)),
-    )
-    session = Session(tiny, scene, n_outputs=4)
-    outputs = []
-    for hop in range(16):
-        if hop == 10:
-            session.scene = scene.with_strip("voice", gain_db=0.1)
-        outputs.append(session.step(audio[:, hop * HOP : (hop + 1) * HOP]))
-    for name, field in (
-        ("mix", [o.mix for o in outputs]),
-        ("voice", [o.stems[0] for o in outputs]),
-    ):
-        expected = np.concatenate(field, axis=1)[:, 64 : 15 * HOP + 7]
-        played = read_audio(log.parent / "out" / f"{name}.wav")[0]
-        assert np.abs(expected).max() > 0.01
-        assert np.abs(played[:, : expected.shape[1]] - expected).max() < 1e-6
-        assert played.shape[1] == 15 * HOP + 7
-
-
-def test_only_the_mix_is_written_unless_stems_are_asked_for(
-    log: Path, tiny: SeparatorModel, noise: Noise, write_audio: WriteAudio
-) -> None:
-    source = write_audio(log.parent / "song.wav", noise(HOP), 8000)
-    report = replay(
-        source,
-        log.parent / "out",
-        tiny,
-        SessionLog.load(log, MODEL_ID),
-    )
-    assert (
-        [path.name for path in report.files]
-        == [path.name for path in (log.parent / "out").iterdir()]
-        == ["mix.wav"]
-    )
-
-
-def test_a_file_of_another_rate_is_refused(
-    log: Path, tiny: SeparatorModel, noise: Noise, write_audio: WriteAudio
-) -> None:
-    source = write_audio(log.parent / "song.wav", noise(1000), 44100)
-    with pytest.raises(
-        SessionLogError,
-        match="has 44100 Hz, the log 8000 Hz, and its hops would fall elsewhere; resample",
-    ):
-        replay(
-            source,
-            log.parent / "out",
-            tiny,
-            SessionLog.load(log, MODEL_ID),
-        )
-    assert not (log.parent / "out").exists()
-
-
-def test_the_recording_itself_is_not_overwritten(
-    log: Path, tiny: SeparatorModel, noise: Noise, write_audio: WriteAudio
-) -> None:
-    source = write_audio(log.parent / "mix.wav", noise(1000), 8000)
-    with pytest.raises(AudioFileError, match="is the input itself"):
-        replay(source, log.parent, tiny, SessionLog.load(log, MODEL_ID))
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ([], "render takes one of --preset and --automation"),
-        (
-            ["--preset", "karaoke", "--automation", "x.jsonl"],
-            "render takes one of --preset and --automation",
-        ),
-        (
-            ["--automation", "x.jsonl", "--format", "flac"],
-            "leave out --format, --threads and --profile",
-        ),
-        (
-            ["--automation", "x.jsonl", "--threads", "2"],
-            "leave out --format, --threads and --profile",
-        ),
-        (
-            ["--automation", "x.jsonl", "--profile", "tight"],
-            "leave out --format, --threads and --profile",
-        ),
-        (["--automation", "x.jsonl"], "x.jsonl: cannot be read"),
-        (["other.wav", "--automation", "x.jsonl"], "plays one input, that of its recording"),
-    ],
-)
-def test_the_command_refuses_what_does_not_go_together(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    options: list[str],
-    message: str,
-) -> None:
-    monkeypatch.setattr(
-        sys,
-        "argv",
-        ["rtmss", "render", "song.wav", "--output", "out", *options],
-    )
-    with pytest.raises(SystemExit) as stop:
-        main()
-    assert stop.value.code == 1
-    assert message in capsys.readouterr().err
-
-
 def test_every_event_is_explained() -> None:
     for kind in EventKind.__args__:  # type: ignore[attr-defined]
         assert f"\n    {kind}: " in str(Event.__doc__)
-
-
-@pytest.mark.parametrize(
-    "made_by",
-    [
-        versions("torch"),
-        versions("torch") | {"torch": "0.1"},
-        versions("onnx"),
-    ],
-)
-def test_a_recording_of_other_versions_is_told(
-    tmp_path: Path,
-    noise: Noise,
-    write_audio: WriteAudio,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    made_by: dict[str, str],
-) -> None:
-    model_id = Separator.load().model_id
-    header = Header(
-        model_id=model_id,
-        sample_rate=44100,
-        hop_length=512,
-        delay=512,
-        n_outputs=2,
-        versions=made_by,
-    )
-    (tmp_path / LOG).write_text(
-        header.model_dump_json()
-        + "\n"
-        + Event(
-            event="end",
-            hop=8,
-        ).line()
-    )
-    song = write_audio(tmp_path / "song.wav", noise(8 * 512), 44100)
-    command = [
-        "rtmss",
-        "render",
-        str(song),
-        "--automation",
-        str(tmp_path / LOG),
-        "--output",
-        str(tmp_path / "out"),
-    ]
-    monkeypatch.setattr(sys, "argv", command)
-    with contextlib.suppress(SystemExit):
-        main()
-    assert ("Recorded with" in capsys.readouterr().out) == (made_by != versions("torch"))
-    assert (tmp_path / "out/mix.wav").exists()
-
-
-@pytest.mark.parametrize(
-    ("hop", "is_known"),
-    [(256, True), (128, True), (64, False)],
-)
-def test_a_log_is_played_at_its_own_latency(
-    tmp_path: Path,
-    noise: Noise,
-    write_audio: WriteAudio,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    hop: int,
-    is_known: bool,
-) -> None:
-    header = Header(
-        model_id=Separator.load().model_id,
-        sample_rate=44100,
-        hop_length=hop,
-        delay=hop,
-        n_outputs=2,
-    )
-    (tmp_path / LOG).write_text(
-        header.model_dump_json()
-        + "\n"
-        + Event(
-            event="end",
-            hop=16,
-        ).line()
-    )
-    song = write_audio(tmp_path / "song.wav", noise(16 * hop), 44100)
-    command = [
-        "rtmss",
-        "render",
-        str(song),
-        "--automation",
-        str(tmp_path / LOG),
-        "--output",
-        str(tmp_path / "out"),
-    ]
-    monkeypatch.setattr(sys, "argv", command)
-    with contextlib.suppress(SystemExit):
-        main()
-    assert (tmp_path / "out/mix.wav").exists() == is_known
-    if is_known:  # without stems the mix is the input, but for the delay at its end
-        (mix, _), (audio, _) = (read_audio(path) for path in (tmp_path / "out/mix.wav", song))
-        assert np.array_equal(
-            mix[:, :-hop],
-            audio[:, :-hop],
-        )
-        assert not mix[:, -hop:].any()
-    else:
-        assert "hops of 64 samples, 64 late, are those of no profile" in capsys.readouterr().err
-
-
-def test_the_samples_of_onnx_runtime_depend_on_it() -> None:
-    assert versions("onnx").keys() - versions("torch").keys() == {"onnxruntime"}

@@ -9,70 +9,21 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from helpers.dispatcher import tell
+from helpers.abroad import Abroad
 from helpers.osc_server import Client, Studio
 from rtmss import __version__
 from rtmss.live.control.osc import server as server_module
-from rtmss.live.control.osc.budget import AMPLIFICATION, MAX_ACCOUNTS, Ledger
+from rtmss.live.control.osc.budget import MAX_ACCOUNTS, Ledger
 from rtmss.live.control.osc.codec import bundle, message
-from rtmss.live.control.osc.fairness import Holder, Peer, first_to_go, gives_way, host_of
-from rtmss.live.control.osc.inbox import MAX_BYTES, MAX_PACKETS, Inbox
+from rtmss.live.control.osc.fairness import Peer
 from rtmss.live.control.osc.peers import MAX_PEERS
 
-FUZZ = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
 ABROAD = Peer("192.0.2.7", 9000)
+
 HERE = Peer("127.0.0.1", 9001)
-
-
-class Abroad:
-    """Peers on other machines, whose packets come without a network."""
-
-    def __init__(self, studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.studio = studio
-        self.sent: list[tuple[Peer, bytes]] = []
-        monkeypatch.setattr(studio.server._udp, "send", self._keep)
-
-    def _keep(
-        self,
-        packet: bytes,
-        name: tuple[str, int],
-    ) -> None:
-        self.sent.append((Peer(*name), packet))
-
-    def say(self, data: bytes, peer: Peer = ABROAD) -> None:
-        self.studio.server._handle(data, peer)
-
-    def hear(
-        self,
-        peer: Peer = ABROAD,
-    ) -> list[tuple[Any, ...]]:
-        """All that a peer was told since the last time."""
-        told = [one for whom, packet in self.sent if whom == peer for one in tell([packet])]
-        self.sent = [row for row in self.sent if row[0] != peer]
-        return told
-
-    def n_bytes(self, peer: Peer = ABROAD) -> int:
-        return sum(len(packet) for whom, packet in self.sent if whom == peer)
-
-    def prove(self, peer: Peer = ABROAD) -> None:
-        """Do what a peer does whose address is its own."""
-        self.say(message("/rtmss/ping"), peer)
-        self.studio.server._ask_for_proof(peer, time.monotonic())
-        [token] = [one[1] for one in self.hear(peer) if one[0] == "/rtmss/echo"]
-        self.say(message("/rtmss/echo", token), peer)
-
-
-@pytest.fixture
-def abroad(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> Abroad:
-    return Abroad(studio, monkeypatch)
 
 
 @pytest.fixture
@@ -92,9 +43,6 @@ def connect(studio: Studio) -> Iterator[Callable[[], Client]]:
 def exhaust(studio: Studio, peer: Peer) -> None:
     """Let a peer have used up its time."""
     studio.server.dispatcher.ledger.spend_work(peer, 60.0, time.monotonic())
-
-
-# Budgets.
 
 
 def test_over_its_budget_a_peer_is_refused_told_once_and_counted(abroad: Abroad) -> None:
@@ -175,106 +123,6 @@ def test_a_small_packet_does_not_wait_for_a_flood_of_big_ones(studio: Studio) ->
         sock.close()
 
 
-Put = tuple[int, int]
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, 4),
-            st.integers(1, 400),
-        ),
-        max_size=60,
-    )
-)
-def test_the_inbox_loses_nothing_and_keeps_the_order_of_a_peer(rows: list[Put]) -> None:
-    costs: Counter[Peer] = Counter()
-    inbox = Inbox(lambda peer: costs[peer] / 1000)
-    put: dict[Peer, list[bytes]] = {}
-    for number, (port, size) in enumerate(rows):
-        peer = Peer("127.0.0.1", port)
-        data = number.to_bytes(2, "big") * size
-        put.setdefault(peer, []).append(data)
-        assert inbox.put(peer, data) is None
-    taken: dict[Peer, list[bytes]] = {}
-    while (found := inbox.take()) is not None:
-        peer, data = found
-        costs[peer] += len(data)
-        taken.setdefault(peer, []).append(data)
-    assert taken == put
-    assert len(inbox) == 0
-
-
-def test_the_inbox_is_bounded_by_peer_and_over_all() -> None:
-    inbox = Inbox(lambda _: 0.0)
-    assert [inbox.put(HERE, b"x") for _ in range(MAX_PACKETS + 1)][-1] == HERE
-    for port in range(2 * MAX_BYTES // 60_000):
-        inbox.put(Peer("127.0.0.1", port), bytes(60_000))
-    assert inbox._n_bytes <= MAX_BYTES
-    sizes = [len(data) for peer, data in iter(inbox.take, None)]
-    assert sum(sizes) <= MAX_BYTES
-    assert inbox._n_bytes == 0
-
-
-# Places.
-
-
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, 5),
-            st.booleans(),
-            st.integers(0, 9),
-        ),
-        min_size=1,
-    )
-)
-def test_who_goes_is_of_the_host_with_most_and_never_the_last_one_here(
-    rows: list[tuple[int, bool, int]],
-) -> None:
-    hosts = ["127.0.0.1", "::1", "192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8::2"]
-    holders = [
-        Holder(Peer(hosts[host], port), is_settled, float(heard))
-        for port, (host, is_settled, heard) in enumerate(rows)
-    ]
-    peer = first_to_go(holders)
-    places = Counter(host_of(one.peer.host) for one in holders)
-    here = host_of("127.0.0.1")
-    if len(places) > 1 and places[here] == 1:
-        assert host_of(peer.host) != here
-    others = [n for host, n in places.items() if host != here or n > 1]
-    assert places[host_of(peer.host)] == max(others or places.values())
-
-
-def test_an_ipv6_network_and_this_machine_are_one_host_each() -> None:
-    assert host_of("2001:db8::1") == host_of("2001:db8::ffff:1")
-    assert host_of("2001:db8::1") != host_of("2001:db8:0:1::1")
-    assert host_of("fe80::1%eth0") != host_of("fe80::2%eth0")
-    assert host_of("127.0.0.1") == host_of("127.9.9.9") == host_of("::1")
-    assert host_of("::ffff:127.0.0.1") == host_of("::1")
-
-
-@given(
-    st.dictionaries(
-        st.integers(0, 8),
-        st.integers(1, 20),
-        min_size=1,
-    ),
-    st.integers(0, 12),
-)
-def test_who_has_nothing_always_gets_something_and_who_has_most_never(
-    held: dict[int, int], newcomer: int
-) -> None:
-    peers = Counter({Peer(f"192.0.2.{port // 3}", port): n for port, n in held.items()})
-    peer = Peer(f"192.0.2.{newcomer // 3}", newcomer)
-    other = gives_way(peers, peer)
-    if other is None:
-        assert peers[peer] > 0
-    else:
-        assert other != peer
-        assert peers[other] > 0
-
-
 def test_a_subscriber_that_others_displace_is_told(studio: Studio) -> None:
     studio.ask("/rtmss/subscribe", "/rtmss/fade")
     others = [studio.make_socket() for _ in range(MAX_PEERS)]
@@ -353,9 +201,6 @@ def test_presets_and_syncs_of_one_peer_lock_nobody_out(
     assert len(pending._new_syncs) <= 256
 
 
-# Connections.
-
-
 def test_a_connection_that_says_nothing_is_closed_in_the_end(
     studio: Studio, connect: Callable[[], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -421,99 +266,3 @@ def test_what_came_before_lost_framing_is_answered(
     )
     assert studio.until(client.hear) == [("/rtmss/pong", __version__, 3)]
     studio.until(client.is_dropped)
-
-
-# Proof of address.
-
-QUESTIONS = [
-    message("/rtmss/status"), message("/rtmss/*"), message("/rtmss/stem/*/*"),
-    message("/rtmss/subscribe"), message("/rtmss/meters", 30.0), message("/rtmss/ping", 1),
-    message("/rtmss/preset", "nobody"), message("/x"), message("/rtmss/presets"), b"nonsense",
-    message("/rtmss/sync", 4), message("/rtmss/echo", 5), message("/rtmss/fade", 1.0),
-]  # fmt: skip
-
-
-@FUZZ
-@given(st.lists(st.sampled_from(QUESTIONS), max_size=30))
-def test_an_address_that_may_be_somebody_elses_gets_at_most_three_times_what_came(
-    studio: Studio, questions: list[bytes]
-) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        abroad = Abroad(studio, patch)
-        studio.server.dispatcher.ledger.__init__()  # type: ignore[misc]
-        peer = Peer("192.0.2.9", 7)
-        n_received = 0
-        for data in questions:
-            abroad.say(data, peer)
-            n_received += len(data)
-            studio.poll()
-            assert abroad.n_bytes(peer) <= AMPLIFICATION * n_received
-        studio.controller.change(
-            lambda scene: scene.with_strip(
-                "vocals",
-                gain_db=-7.0,
-            )
-        )
-        studio.poll(3)
-        assert abroad.n_bytes(peer) <= AMPLIFICATION * n_received
-
-
-def test_whoever_sends_the_number_back_is_told_all(abroad: Abroad) -> None:
-    abroad.say(message("/rtmss/subscribe"))
-    abroad.studio.poll(2)
-    [(address, token)] = [one for one in abroad.hear() if one[0] == "/rtmss/echo"]
-    abroad.say(message(address, token))
-    assert ("/rtmss/done", "/rtmss/echo", "192.0.2.7 9000") in abroad.hear()
-    abroad.studio.poll(2)
-    assert {"/rtmss/bypass", "/rtmss/stem/drums/fader"} <= {one[0] for one in abroad.hear()}
-    abroad.say(message("/rtmss/status"))
-    assert ("/rtmss/status/refused", 0) in abroad.hear()
-
-
-def test_another_number_is_no_proof(abroad: Abroad) -> None:
-    abroad.say(message("/rtmss/echo", 1))
-    assert abroad.hear()[0][:3] == ("/rtmss/fail", "/rtmss/echo", "token")
-    assert not abroad.studio.server.dispatcher.ledger.is_proven(
-        ABROAD,
-        time.monotonic(),
-    )
-
-
-def test_the_proof_of_one_port_is_none_for_another(abroad: Abroad) -> None:
-    abroad.prove()
-    ledger, now = abroad.studio.server.dispatcher.ledger, time.monotonic()
-    assert ledger.is_proven(ABROAD, now)
-    assert not ledger.is_proven(Peer(ABROAD.host, 1), now)
-    assert not ledger.is_proven(ABROAD, now + 3601)
-
-
-def test_a_connection_proves_the_address_it_comes_from() -> None:
-    ledger = Ledger()
-    ledger.prove("192.0.2.7", 10.0)
-    assert ledger.is_proven(ABROAD, 11.0)
-
-
-def test_a_refusal_is_shortened_to_what_an_unproven_address_may_get(abroad: Abroad) -> None:
-    abroad.say(message("/rtmss/stem/vocals/gain", "loud"))
-    [(address, about, code, text)] = abroad.hear()
-    assert (address, about, code) == ("/rtmss/fail", "/rtmss/stem/vocals/gain", "type")
-    assert "expected a number from -120 to 12 dB, got type 's'".startswith(text)
-
-
-def test_on_this_machine_nothing_is_withheld(studio: Studio) -> None:
-    assert len(studio.ask("/rtmss/status")) > 10
-    assert studio.ask("/rtmss/echo", 1)[0][:2] == ("/rtmss/done", "/rtmss/echo")
-
-
-def test_an_answer_too_long_for_a_datagram_is_a_refusal(studio: Studio) -> None:
-    longest = message("/rtmss/ping", bytes(65_490))
-    [(address, about, code, _)] = _sent(studio, longest)
-    assert (address, about, code) == ("/rtmss/fail", "/rtmss/pong", "size")
-
-
-def _sent(
-    studio: Studio,
-    data: bytes,
-) -> list[tuple[Any, ...]]:
-    studio.server._handle(data, Peer(*studio.udp.getsockname()))
-    return studio.hear()

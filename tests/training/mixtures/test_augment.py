@@ -1,3 +1,5 @@
+"""None"""
+
 from __future__ import annotations
 
 import numpy as np
@@ -13,16 +15,12 @@ from rtmss.training.mixtures.augment import (
     colour,
     draw_drive,
     draw_equaliser,
-    draw_noise_bass,
     draw_room,
     draw_side,
-    draw_sub_bass,
     equaliser_gains,
     play,
-    put_under,
     room_impulses,
     saturate,
-    shift_formants,
     to_sides,
 )
 
@@ -260,66 +258,6 @@ def test_saturated_silence_is_silence() -> None:
     ).any()
 
 
-def vowel(pitch: float, formant: float, n: int = RATE) -> Tensor:
-    """(2, S) harmonics of a pitch in Hz under one resonance."""
-    t, harmonics = (
-        np.arange(n) / RATE,
-        np.arange(
-            1,
-            int(8000 / pitch),
-        ),
-    )
-    heights = np.exp(-(((harmonics * pitch - formant) / 400) ** 2)) + 1e-3
-    wave = (heights[:, None] * np.sin(2 * np.pi * pitch * harmonics[:, None] * t)).sum(0)
-    return torch.from_numpy(np.stack([wave, 0.5 * wave])).float()
-
-
-def test_formants_move_and_the_pitch_stays() -> None:
-    voices, middle = torch.stack([vowel(110, 1100)] * 3), slice(FADE, -FADE)
-    still, up, down = shift_formants(
-        voices,
-        torch.tensor([1.0, 1.25, 0.8]),
-        RATE,
-    )
-    assert (still - voices[0])[:, middle].abs().max() < 2e-2 * voices[0].abs().max()
-    spectra = [torch.fft.rfft(x[0] * torch.hann_window(RATE)).abs() for x in (still, up, down)]
-    centroids = [
-        float((x.square() * torch.arange(len(x))).sum() / x.square().sum()) for x in spectra
-    ]
-    assert centroids[1] > 1.07 * centroids[0]
-    assert centroids[2] < 0.93 * centroids[0]
-    spectrum, at = spectra[1], torch.arange(6, 18) * 110
-    assert (spectrum[at] > 10 * spectrum[at + 55]).all(), "between harmonics there is still nothing"
-    assert float(up[0].std() / up[1].std()) == pytest.approx(2, rel=1e-3)
-    assert float(up.std()) == pytest.approx(
-        float(voices[1].std()),
-        rel=1e-2,
-    )
-
-
-def test_the_formants_of_a_high_voice_move_too_and_not_its_harmonics() -> None:
-    voice = vowel(520, 1100)
-    moved = shift_formants(
-        voice[None],
-        torch.tensor([1.2]),
-        RATE,
-    )[0]
-    levels = [
-        20 * torch.fft.rfft(x[0]).abs()[torch.arange(1, 5) * 520].log10() for x in (voice, moved)
-    ]
-    change = (levels[1] - levels[0]).numpy()
-    assert (np.diff(change) > 0).all(), "ever more towards the top, for the resonance moves up"
-    assert np.ptp(change) < 24
-
-
-def test_formants_of_silence_are_silent() -> None:
-    assert not shift_formants(
-        torch.zeros(1, 2, 5000),
-        torch.tensor([0.8]),
-        RATE,
-    ).any()
-
-
 def test_panned_mono_keeps_its_power(noise: Noise) -> None:
     audio = torch.from_numpy(noise(9000, 1)).expand(
         10,
@@ -379,67 +317,3 @@ def test_a_seed_fixes_everything(noise: Noise) -> None:
         for _ in range(2)
     )
     assert torch.equal(a, b)
-
-
-def test_a_growl_is_low_and_leaves_the_rest_as_it_was(noise: Noise) -> None:
-    audio, n_with_bass = torch.from_numpy(noise(44100)), 0
-    for seed in range(8):
-        sound = torch.from_numpy(
-            draw_noise_bass(
-                44100,
-                44100,
-                np.random.default_rng(seed),
-            )
-        )
-        added = (
-            put_under(
-                audio[None],
-                torch.tensor([0]),
-                sound[None],
-            )[0]
-            - audio
-        )
-        power = torch.fft.rfft(added).abs().square().sum(0)  # bins of 1 Hz
-        n_with_bass += int(added.square().mean() > 1e-3 * audio.square().mean())
-        assert power[400:].sum() <= 1e-3 * power.sum()
-    assert n_with_bass >= 4
-
-
-def test_sub_notes_are_tones_below_the_sound(noise: Noise) -> None:
-    generator = rng()
-    for _ in range(20):
-        audio = torch.from_numpy(noise(RATE))
-        sound = torch.from_numpy(draw_sub_bass(RATE, RATE, generator))
-        added = (
-            put_under(
-                audio[None],
-                torch.tensor([0]),
-                sound[None],
-            )[0]
-            - audio
-        )
-        assert torch.isfinite(added).all()
-        level = 10 * torch.log10(added.square().mean() / audio.square().mean())
-        assert -12.5 < level < 16.5
-        assert (added[0] - added[1]).abs().max() < 1e-3  # in the middle
-        power = torch.fft.rfft(added[0]).abs().square()
-        assert power[:500].sum() > 0.9 * power.sum()
-        assert 20 < power.argmax() < 400
-
-
-def test_only_the_parts_that_are_named_have_a_sound_under_them(noise: Noise) -> None:
-    audio, sounds = torch.stack([torch.from_numpy(noise(100))] * 3), torch.ones(1, 100)
-    added = put_under(audio, torch.tensor([1]), sounds) - audio
-    assert added[1].numpy() == pytest.approx(
-        float(audio[1].square().mean().sqrt()),
-        rel=1e-4,
-    )
-    assert not added[[0, 2]].any()
-    assert (
-        put_under(
-            audio,
-            torch.zeros(0, dtype=torch.long),
-            torch.zeros(0, 100),
-        )
-        is audio
-    )
