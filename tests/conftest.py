@@ -32,22 +32,22 @@ if TYPE_CHECKING:  # they need conftest themselves, or a JACK server
 
 
 pytest_plugins = [
-    "helpers.rendering",
-    "helpers.session_log",
-    "helpers.catalogue",
-    "helpers.pretrained",
     "helpers.abroad",
-    "helpers.recording",
-    "helpers.song_player",
-    "helpers.session",
-    "helpers.training",
+    "helpers.catalogue",
     "helpers.command_line",
     "helpers.datasets",
     "helpers.disks",
     "helpers.evaluation",
+    "helpers.pretrained",
+    "helpers.recording",
+    "helpers.rendering",
     "helpers.required",
+    "helpers.session",
+    "helpers.session_log",
+    "helpers.song_player",
     "helpers.teachers",
     "helpers.terminal",
+    "helpers.training",
 ]
 
 

@@ -12,8 +12,7 @@ import pytest
 from pyarrow import parquet
 from rich.console import Console
 
-from helpers.catalogue import RATE, Room, make_room, write_song
-from helpers.makers import MakeCondition
+from helpers.catalogue import RATE, Room, write_song
 from rtmss.catalogue.display import Display
 from rtmss.catalogue.estimate import estimate
 from rtmss.catalogue.makings import Style
@@ -23,13 +22,7 @@ from rtmss.catalogue.store import FolderStore, ObjectStore
 from rtmss.catalogue.worker import Outcome, Task, Worker
 from rtmss.config import UserError
 from rtmss.files import read_audio
-from rtmss.model.separator import SeparatorModel
 from rtmss.signal.loudness import Meter
-
-
-@pytest.fixture
-def room(tmp_path: Path, tiny: SeparatorModel, make_condition: MakeCondition) -> Room:
-    return make_room(tmp_path, tiny, make_condition)
 
 
 def counts(summary: Summary) -> tuple[int, int, int]:

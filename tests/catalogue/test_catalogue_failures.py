@@ -9,20 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from helpers.catalogue import Room, make_room, write_song
-from helpers.makers import MakeCondition
+from helpers.catalogue import Room, write_song
 from helpers.oddities import ODDITIES, make_giant
 from rtmss.catalogue.run import Summary
 from rtmss.catalogue.songs import find_songs
 from rtmss.catalogue.store import FolderStore, ObjectStore, open_store
 from rtmss.catalogue.worker import Task, Worker
 from rtmss.config import UserError
-from rtmss.model.separator import SeparatorModel
-
-
-@pytest.fixture
-def room(tmp_path: Path, tiny: SeparatorModel, make_condition: MakeCondition) -> Room:
-    return make_room(tmp_path, tiny, make_condition)
 
 
 def counts(summary: Summary) -> tuple[int, int, int]:

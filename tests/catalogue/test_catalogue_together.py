@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from helpers.catalogue import Room, make_room, write_song
+from helpers.catalogue import Room, write_song
 from helpers.makers import MakeCondition, Noise
 from rtmss.catalogue.songs import find_songs
 from rtmss.catalogue.worker import Worker
@@ -20,11 +19,6 @@ from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
 from rtmss.files import read_audio
 from rtmss.model.separator import SeparatorModel
-
-
-@pytest.fixture
-def room(tmp_path: Path, tiny: SeparatorModel, make_condition: MakeCondition) -> Room:
-    return make_room(tmp_path, tiny, make_condition)
 
 
 def test_several_plans_in_one_pass_are_what_each_is_alone(room: Room) -> None:

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 import torch
 from numpy.typing import NDArray
 
-from rtmss.config import SeparatorConfig
 from rtmss.training.mixtures.bank import Bank
 from rtmss.training.mixtures.draw import Episodes
 from rtmss.training.mixtures.mixdown import Mixdown, Mixed
 from rtmss.training.mixtures.plan import Episode
-from rtmss.training.recipe import EpisodeRecipe, LoopRecipe, Recipe
+from rtmss.training.recipe import Recipe
 
 N_BATCHES = 8
-
-
-@pytest.fixture
-def recipe(tiny_config: SeparatorConfig) -> Recipe:
-    return Recipe(
-        model=tiny_config,
-        loop=LoopRecipe(batch=2),
-        episodes=EpisodeRecipe(seconds=1.0),
-    )
 
 
 def embeddings_of(bank: Bank) -> list[NDArray[np.float32]]:
