@@ -11,11 +11,9 @@ from itertools import product
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import avg_pool1d, fold
 
-from rtmss.signal.dynamics import rms, with_level_of
+from rtmss.signal.dynamics import with_level_of
 
 _POWERS = product(
     range(5, 12),
@@ -264,88 +262,6 @@ def _multiplied(spectra: Tensor, which: Tensor, gains: Tensor) -> Tensor:
     return spectra
 
 
-def draw_formants(rng: np.random.Generator) -> float:
-    """How far up or down the resonances of a voice move, as a ratio of frequencies; its pitch
-    stays.
-    """
-    return float(2 ** (rng.uniform(-4, 4) / 12))
-
-
-def shift_formants(audio: Tensor, ratios: Tensor, sample_rate: int) -> Tensor:
-    """(P, C, S) with the spectral envelopes of each part stretched over frequency by its ratio,
-    (P,).
-
-    Envelopes are power spectra smoothed twice over 500 Hz, wide enough for pitches up to there, and
-    alike for all channels. They change by 12 dB at most, and levels are kept. The first and last
-    `FADE` samples fade.
-    """
-    n_fft = 1 << round(np.log2(sample_rate / 20))
-    window = torch.hann_window(n_fft, device=audio.device)
-    frames = torch.stft(
-        audio.flatten(0, 1),
-        n_fft,
-        window=window,
-        return_complex=True,
-    )
-    power = (
-        torch.unflatten(
-            frames.abs().square(),
-            0,
-            audio.shape[:2],
-        )
-        .mean(1)
-        .transpose(1, 2)
-    )
-    n_around = round(250 * n_fft / sample_rate)
-    for _ in range(2):
-        power = avg_pool1d(power, 2 * n_around + 1, 1, n_around, count_include_pad=False)
-    envelopes = (power.transpose(1, 2) + 1e-9).log()
-    place = (
-        torch.arange(
-            n_fft // 2 + 1,
-            device=audio.device,
-        )
-        / ratios[:, None]
-    )
-    below = place.long().clamp_max(n_fft // 2 - 1)
-    parts = torch.arange(
-        len(audio),
-        device=audio.device,
-    )[:, None]
-    stretched = torch.lerp(
-        envelopes[parts, below],
-        envelopes[parts, below + 1],
-        (place - below).clamp_max(1)[..., None],
-    )
-    gains = torch.exp(0.5 * (stretched - envelopes).clamp(-2.8, 2.8)).repeat_interleave(
-        audio.shape[1], 0
-    )
-    # `istft` would wait for the device. Hann windows squared, four of which overlap, add up to 3/2.
-    pieces = (
-        torch.fft.irfft(
-            frames * gains,
-            dim=1,
-        )
-        * (window / 1.5)[:, None]
-    )
-    n_padded = audio.shape[-1] + n_fft
-    hop = n_fft // 4
-    shifted = fold(
-        pieces,
-        (1, n_fft + hop * (pieces.shape[-1] - 1)),
-        (1, n_fft),
-        stride=(1, hop),
-    )[:, 0, 0]
-    shifted = torch.nn.functional.pad(
-        shifted,
-        (0, n_padded - shifted.shape[-1]),
-    )[:, n_fft // 2 : -n_fft // 2]
-    return with_level_of(
-        audio,
-        torch.unflatten(shifted, 0, audio.shape[:2]),
-    )
-
-
 def draw_drive(rng: np.random.Generator) -> float:
     """How far `saturate` drives a peak."""
     return float(rng.uniform(0.7, 4.0))
@@ -392,104 +308,6 @@ def draw_master(rng: np.random.Generator) -> tuple[float, ...]:
     )
 
 
-def draw_noise_bass(
-    n: int,
-    sample_rate: int,
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """(S,) what distorted and detuned synthesizers have below a bass: dense, noise-like, in pulses
-    of its own.
-
-    Its level is that over the sound it is put under: at times very loud.
-    """
-    lowest, highest = rng.uniform(20, 50), rng.uniform(60, 160)
-    frequency = np.fft.rfftfreq(n, 1 / sample_rate)
-    inside = (frequency > lowest) & (frequency < highest)
-    spectrum = np.where(
-        inside, rng.standard_normal(frequency.size) + 1j * rng.standard_normal(frequency.size), 0
-    )
-    noise = np.fft.irfft(spectrum, n)
-    n_pulses = int(rng.integers(1, 9))
-    heights = np.repeat(
-        rng.random(n_pulses) < 0.75,
-        -(-n // n_pulses),
-    )[:n].astype(np.float32)
-    smooth = int(sample_rate * 10 ** rng.uniform(-2, -0.5))
-    summed = np.cumsum(
-        np.pad(heights, (smooth, 0), mode="edge"),
-        dtype=np.float64,
-    )
-    return _levelled(
-        noise * ((summed[smooth:] - summed[:-smooth]) / smooth),
-        rng,
-    )
-
-
-def draw_sub_bass(
-    n: int,
-    sample_rate: int,
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """(S,) a sub bass under a synthesizer: tuned notes below 100 Hz, many of which begin as a kick
-    does.
-
-    It tells a drum from a note by whether the pitch stays, not by where it lies. Its level is as
-    for `draw_noise_bass`.
-    """
-    lowest = rng.uniform(28, 60)
-    n_notes = int(rng.integers(1, 9))
-    edges = np.sort(rng.integers(0, n, n_notes))
-    glide, settling = (
-        (rng.uniform(0.3, 3), rng.uniform(0.008, 0.04)) if rng.random() < 0.6 else (0.0, 1.0)
-    )
-    attack, release, fall = rng.uniform(0.001, 0.02), rng.uniform(0.01, 0.06), rng.uniform(0.15, 2)
-    sub = np.zeros(n)
-    for start, end in zip(
-        edges,
-        [*edges[1:], n],
-        strict=True,
-    ):
-        length = int((end - start) * rng.uniform(0.4, 1))
-        t = np.arange(length) / sample_rate
-        pitch = lowest * rng.choice(
-            [
-                1,
-                6 / 5,
-                4 / 3,
-                3 / 2,
-                2,
-            ]
-        )
-        phase = 2 * np.pi * pitch * (t + glide * settling * (1 - np.exp(-t / settling)))
-        gate = np.minimum(1, t / attack) * np.minimum(
-            1,
-            t[::-1] / release,
-        )
-        sub[start : start + length] = np.sin(phase + rng.uniform(0, 6.3)) * gate * np.exp(-t / fall)
-    return _levelled(
-        np.tanh(10 ** rng.uniform(-1, 0.6) * sub),
-        rng,
-    )
-
-
-def put_under(audio: Tensor, parts: Tensor, sounds: Tensor) -> Tensor:
-    """Add (K, S) sounds to the `parts` (K,) of (P, C, S) audio, at their level over each part's
-    own.
-    """
-    if not len(parts):
-        return audio
-    return audio.index_add(
-        0,
-        parts,
-        sounds[:, None].expand(
-            -1,
-            audio.shape[1],
-            -1,
-        )
-        * rms(audio[parts]),
-    )
-
-
 def draw_side(
     n_channels: int,
     rng: np.random.Generator,
@@ -521,12 +339,3 @@ def draw_side(
 def to_sides(audio: Tensor, sides: Tensor) -> Tensor:
     """(P, 2, S) through what `draw_side` gives, (P, 4)."""
     return torch.bmm(sides.view(-1, 2, 2), audio)
-
-
-def _levelled(
-    sound: NDArray[np.float64],
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    gain = 10 ** (rng.uniform(-12, 16) / 20)
-    levelled = sound * (gain / (np.sqrt(np.square(sound).mean()) + 1e-6))
-    return np.asarray(levelled, np.float32)

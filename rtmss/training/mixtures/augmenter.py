@@ -20,14 +20,14 @@ from rtmss.training.mixtures.augment import (
     colour,
     equaliser_gains,
     play,
-    put_under,
     room_impulses,
     saturate,
-    shift_formants,
     to_sides,
 )
 from rtmss.training.mixtures.bank import Bank
 from rtmss.training.mixtures.device_bank import DeviceBank
+from rtmss.training.mixtures.formants import shift_formants
+from rtmss.training.mixtures.low_sounds import put_under
 from rtmss.training.mixtures.plan import Plan
 
 STRAIGHT = (1.0, 0.0, 0.0, 1.0)

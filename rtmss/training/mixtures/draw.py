@@ -7,32 +7,15 @@ Axes: B batch, N targets, P parts of all mixtures, C channels, S samples, E embe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 from torch.utils.data import Dataset
 
-from rtmss.signal.dynamics import UNCOMPRESSED, UNMASTERED
-from rtmss.training.mixtures.augment import (
-    DRY,
-    FADE,
-    PLAIN,
-    draw_compressor,
-    draw_drive,
-    draw_equaliser,
-    draw_formants,
-    draw_master,
-    draw_noise_bass,
-    draw_room,
-    draw_side,
-    draw_sub_bass,
-    smooth_length,
-)
+from rtmss.signal.dynamics import UNMASTERED
+from rtmss.training.mixtures.augment import draw_master
 from rtmss.training.mixtures.bank import Bank, Urn, choose_share, draw_start
+from rtmss.training.mixtures.columns import plan_of
+from rtmss.training.mixtures.parts import PartDrawer, toss
 from rtmss.training.mixtures.plan import Episode, Level, Mixture, Part, Plan
 from rtmss.training.mixtures.questions import Questions
 from rtmss.training.recipe import Recipe
@@ -60,6 +43,7 @@ class Episodes(Dataset[Plan]):
         self.stream = stream
         unit = recipe.model.stft.hop_length * recipe.loop.windows
         self.n_samples = int(recipe.episodes.seconds * recipe.model.sample_rate) // unit * unit
+        self.drawer = PartDrawer(bank, recipe.episodes, self.n_samples)
         self.families: dict[str, list[int]] = {}
         self.songs: dict[str, list[int]] = {}
         sounding = [index for index in range(len(bank.tracks)) if len(bank.active_blocks(index))]
@@ -106,95 +90,19 @@ class Episodes(Dataset[Plan]):
             ]
         )
         mixtures = [self._draw(rng) for _ in range(self.recipe.loop.batch)]
-        first = np.cumsum([0, *(len(mixture.parts) for mixture in mixtures)])
-        n_targets = self.recipe.episodes.n_targets
-        wanted = [
-            (b * n_targets + n, first[b] + part)
-            for b, mixture in enumerate(mixtures)
-            for n, target in enumerate(mixture.targets)
-            for part in target.parts
-        ]
-        by, of = (
-            torch.tensor(
-                wanted,
-                dtype=torch.long,
-            )
-            .reshape(-1, 2)
-            .unbind(1)
-        )
-        parts = [part for mixture in mixtures for part in mixture.parts]
-
-        def clips(side: str) -> Tensor:
-            vectors = [
-                np.stack([getattr(target, side) for target in mixture.targets])
-                for mixture in mixtures
-            ]
-            return torch.from_numpy(np.stack(vectors))
-
-        def column(name: str) -> Tensor:
-            return _column([getattr(part, name) for part in parts])
-
-        sub_parts, subs = self._sounds([part.sub for part in parts])
-        noise_bass_parts, noise_basses = self._sounds([part.noise_bass for part in parts])
-        return Plan(
-            seed=torch.tensor(int(rng.integers(2**62))),
-            gain=_column([mixture.gain for mixture in mixtures]),
-            master=_column([mixture.master for mixture in mixtures]),
-            voice_level=_column([mixture.voice_level for mixture in mixtures]),
-            positive=clips("positive"),
-            negative=clips("negative"),
-            wanted_by=by,
-            wanted_parts=of,
-            mixture_of=torch.from_numpy(
-                np.repeat(
-                    np.arange(len(mixtures)),
-                    np.diff(first),
-                )
-            ),
-            is_voice=torch.tensor([self.questions.family(part) == "vocals" for part in parts]),
-            track=column("track"),
-            start=column("start"),
-            n_in=column("n_in"),
-            equaliser=column("equaliser"),
-            room=column("room"),
-            formants=column("formants"),
-            compressor=column("compressor"),
-            drive=column("drive"),
-            sides=column("sides"),
-            sub_parts=sub_parts,
-            subs=subs,
-            noise_bass_parts=noise_bass_parts,
-            noise_basses=noise_basses,
-            level=column("level"),
-            part_gain=column("gain"),
-        )
-
-    def _sounds(
-        self,
-        sounds: Sequence[NDArray[np.float32] | None],
-    ) -> tuple[Tensor, Tensor]:
-        """Numbers of the parts that have a sound under them, and the sounds, (K, S) in half
-        precision.
-        """
-        found = [(part, sound) for part, sound in enumerate(sounds) if sound is not None]
-        silent = np.zeros((0, self.n_samples), np.float32)
-        stacked = np.stack([sound for _, sound in found]) if found else silent
-        return torch.tensor(
-            [part for part, _ in found],
-            dtype=torch.long,
-        ), torch.from_numpy(stacked).half()
+        return plan_of(mixtures, self.bank, self.n_samples, int(rng.integers(2**62)))
 
     def _draw(self, rng: np.random.Generator) -> Mixture:
         recipe = self.recipe.episodes
         parts = self._parts(rng)
-        shared = self._share_family(parts, rng) if _toss(recipe.same_family, rng) else ""
+        shared = self._share_family(parts, rng) if toss(recipe.same_family, rng) else ""
         doubled = [
-            part for part in parts if self._family(part) in DOUBLED and _toss(recipe.doubled, rng)
+            part for part in parts if self._family(part) in DOUBLED and toss(recipe.doubled, rng)
         ]
-        parts += [self._again(part, rng) for part in doubled]
+        parts += [self.drawer.again(part, rng) for part in doubled]
         gain = 10 ** (rng.uniform(-14, 4) / 20)
-        master = draw_master(rng) if _toss(recipe.mastered, rng) else UNMASTERED
-        voice_level = 10 ** (rng.normal(-6, 4) / 20) if _toss(recipe.record_level, rng) else 0.0
+        master = draw_master(rng) if toss(recipe.mastered, rng) else UNMASTERED
+        voice_level = 10 ** (rng.normal(-6, 4) / 20) if toss(recipe.record_level, rng) else 0.0
         targets = (
             self.questions.ask_which(parts, shared, rng)
             if shared
@@ -205,11 +113,11 @@ class Episodes(Dataset[Plan]):
     def _parts(self, rng: np.random.Generator) -> list[Part]:
         """What sounds: a record's accompaniment, a song, or a random mix."""
         recipe = self.recipe.episodes
-        if self.backings and "vocals" in self.families and _toss(recipe.over_backing, rng):
+        if self.backings and "vocals" in self.families and toss(recipe.over_backing, rng):
             return self._over_backing(rng)
         # Without the field there is no such draw, and random mixes have as many parts as chance
         # wants.
-        is_crowded = _toss(recipe.crowded, rng) if recipe.crowded else None
+        is_crowded = toss(recipe.crowded, rng) if recipe.crowded else None
         if not self.songs or rng.random() >= recipe.coherent:
             return self._answerable(self._random_mix(rng, is_crowded), rng)
         parts = self._answerable(self._song(rng), rng)
@@ -242,20 +150,9 @@ class Episodes(Dataset[Plan]):
     def _over_backing(self, rng: np.random.Generator) -> list[Part]:
         """A record's accompaniment, and a voice from anywhere."""
         index = self.backing_urn.draw(rng)
-        n_in = self._length_at(2 ** (rng.uniform(-2, 2) / 12) if rng.random() < 0.5 else 1.0)
+        n_in = self.drawer.song_length(rng)
         start = draw_start(self.bank, index, n_in, rng)
-        gain = 10 ** (rng.normal(0, 2.5) / 20)
-        backing = self._augmented(
-            index,
-            start,
-            n_in,
-            rng,
-            0.3,
-            0.1,
-            0.0,
-            Level.RECORDED,
-            gain,
-        )
+        backing = self.drawer.recorded(index, start, n_in, rng)
         return [backing, self._singer_over_the_rest(rng)]
 
     def _singer_over_the_rest(self, rng: np.random.Generator) -> Part:
@@ -287,7 +184,7 @@ class Episodes(Dataset[Plan]):
             - len(parts)
         )
         families = self._more_families(present, n_families, rng)[len(present) :]
-        level = float(np.mean([self._recorded_level(part.track) for part in parts])) / 10 ** (
+        level = float(np.mean([self.drawer.recorded_level(part.track) for part in parts])) / 10 ** (
             -23 / 20
         )
         solos = (self._solo(family, rng) for family in families)
@@ -297,10 +194,6 @@ class Episodes(Dataset[Plan]):
     @property
     def _n_most(self) -> int:
         return max(CROWD, self.recipe.episodes.max_parts)
-
-    def _recorded_level(self, track: int) -> float:
-        """RMS of a track where it sounds."""
-        return float(np.sqrt(np.mean(self.bank.levels[track][self.bank.active_blocks(track)] ** 2)))
 
     def _share_family(
         self,
@@ -337,7 +230,7 @@ class Episodes(Dataset[Plan]):
         """A part that sounds as its clips do: at the pitch of its track, unless its song is at
         another.
         """
-        n_in = part.n_in if part.level == Level.RECORDED else self._length_at(1.0)
+        n_in = part.n_in if part.level == Level.RECORDED else self.drawer.length_at(1.0)
         return part._replace(n_in=n_in, formants=1.0)
 
     def _distractor(self, part: Part, rng: np.random.Generator) -> Part:
@@ -358,7 +251,7 @@ class Episodes(Dataset[Plan]):
         if part.level != Level.RECORDED:
             return distractor._replace(level=part.level, gain=gain)
         return distractor._replace(
-            level=Level.LOUDEST, gain=gain * self._recorded_level(part.track)
+            level=Level.LOUDEST, gain=gain * self.drawer.recorded_level(part.track)
         )
 
     def _family(self, part: Part) -> str:
@@ -381,8 +274,7 @@ class Episodes(Dataset[Plan]):
         ]
         indices = self.songs[song]
         anchor = indices[rng.integers(len(indices))]
-        ratio = 2 ** (rng.uniform(-2, 2) / 12) if rng.random() < 0.5 else 1.0
-        n_in = self._length_at(ratio)
+        n_in = self.drawer.song_length(rng)
         start = draw_start(self.bank, anchor, n_in, rng)
         parts = []
         for index in indices:
@@ -392,23 +284,12 @@ class Episodes(Dataset[Plan]):
             ):
                 part = self._solo("vocals", rng)
                 parts.append(
-                    part._replace(gain=part.gain * self._recorded_level(index) / 10 ** (-23 / 20))
-                )
-            elif index == anchor or rng.random() > 0.12:
-                gain = 10 ** (rng.normal(0, 2.5) / 20)
-                parts.append(
-                    self._augmented(
-                        index,
-                        start,
-                        n_in,
-                        rng,
-                        0.3,
-                        0.1,
-                        0.0,
-                        Level.RECORDED,
-                        gain,
+                    part._replace(
+                        gain=part.gain * self.drawer.recorded_level(index) / 10 ** (-23 / 20)
                     )
                 )
+            elif index == anchor or rng.random() > 0.12:
+                parts.append(self.drawer.recorded(index, start, n_in, rng))
         has_voice = any(self.bank.tracks[index].family == "vocals" for index in indices)
         may_sing = "vocals" in self.families and not has_voice
         must_sing = any(
@@ -461,99 +342,5 @@ class Episodes(Dataset[Plan]):
         rng: np.random.Generator,
         urn: Urn | None = None,
     ) -> Part:
-        """One augmented track, of the family or of some of it, its loudest half second near -24
-        dBFS.
-        """
-        index = (urn or self.urns[family]).draw(rng)
-        is_voice, often = family == "vocals", self.recipe.episodes.disguise
-        semitones = rng.uniform(-5, 5) if is_voice else rng.uniform(-2, 2)
-        ratio = 2 ** (semitones / 12) if rng.random() < 0.7 * often else 1.0
-        n_in = self._length_at(ratio)
-        start = draw_start(self.bank, index, n_in, rng)
-        dry_voice = is_voice and not self.bank.tracks[index].song
-        room, drive = (0.6 if dry_voice else 0.2) * often, (0.3 if is_voice else 0.1) * often
-        gain = 10 ** (
-            rng.normal(
-                -22 if is_voice else -24,
-                5,
-            )
-            / 20
-        )
-        return self._augmented(
-            index, start, n_in, rng, 0.6 * often, room, drive, Level.LOUDEST, gain
-        )
-
-    def _augmented(
-        self,
-        track: int,
-        start: int,
-        n_in: int,
-        rng: np.random.Generator,
-        colour: float,
-        room: float,
-        drive: float,
-        level: Level,
-        gain: float,
-    ) -> Part:
-        """A part with an equaliser, a room and a drive, each at its probability; some
-        have a noise bass.
-
-        Without it, everything low and noise-like would be taken for a drum.
-        """
-        recipe, rate = self.recipe.episodes, self.bank.sample_rate
-        family = self.bank.tracks[track].family
-        may_have_noise_bass = family in {"synth", "bass", "other"}
-        has_room = rng.random() < room
-        return Part(
-            track,
-            start,
-            n_in,
-            draw_equaliser(rng) if rng.random() < colour else PLAIN,
-            draw_room(rng) if has_room else DRY,
-            draw_formants(rng) if family == "vocals" and _toss(recipe.formants, rng) else 1.0,
-            draw_compressor(rng) if _toss(recipe.compressed, rng) else UNCOMPRESSED,
-            draw_drive(rng) if rng.random() < drive else 0.0,
-            draw_side(2 if has_room else self.bank.tracks[track].n_channels, rng),
-            draw_sub_bass(self.n_samples, rate, rng)
-            if may_have_noise_bass and rng.random() < recipe.sub_notes
-            else None,
-            draw_noise_bass(self.n_samples, rate, rng)
-            if may_have_noise_bass and rng.random() < recipe.growl
-            else None,
-            level,
-            gain,
-        )
-
-    def _again(self, part: Part, rng: np.random.Generator) -> Part:
-        """The same once more: some 30 ms apart at most, some cents higher or lower, on another
-        side, no louder.
-        """
-        apart = rng.uniform(-0.03, 0.03) * self.bank.sample_rate
-        # Not of a length that the FFT likes: those are too far from each other.
-        n_in = round(part.n_in * 2 ** (rng.normal(0, 8) / 1200))
-        has_room = part.room != DRY
-        return part._replace(
-            start=part.start + round(apart - (n_in - part.n_in) / 2),
-            n_in=n_in,
-            sides=draw_side(
-                2 if has_room else self.bank.tracks[part.track].n_channels,
-                rng,
-            ),
-            gain=part.gain * 10 ** (rng.uniform(-9, 0) / 20),
-        )
-
-    def _length_at(self, ratio: float) -> int:
-        """Samples to crop for a playback speed: the nearest length that the FFT likes."""
-        return smooth_length((self.n_samples + 2 * FADE) * ratio)
-
-
-def _toss(share: float, rng: np.random.Generator) -> bool:
-    """Whether something of this share happens. What never does takes nothing of chance, so that the
-    recipes that came before it draw what they drew.
-    """
-    return share > 0 and rng.random() < share
-
-
-def _column(values: Sequence[Any]) -> Tensor:
-    column = torch.tensor(values)
-    return column.float() if column.is_floating_point() else column
+        """One track, of the family or of some of it."""
+        return self.drawer.solo(urn or self.urns[family], rng)

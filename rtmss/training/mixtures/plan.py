@@ -1,4 +1,4 @@
-"""Episodes in numbers and as sound: what `episodes` plans and `mixdown` makes.
+"""Episodes in numbers and as sound: what `draw` plans and `mixdown` makes.
 
 Axes: B batch, N targets, P parts of all mixtures, C channels, S samples, E embedding.
 """

@@ -100,7 +100,7 @@ def test_what_plays_twice_has_clips_once(
     part = plans._solo("vocals", rng := np.random.default_rng(1))
     rest = plans._solo("drums", rng)
     target = plans.questions.about(
-        [part, rest, plans._again(part, rng)],
+        [part, rest, plans.drawer.again(part, rng)],
         "vocals",
         rng,
     )
@@ -119,7 +119,7 @@ def test_what_plays_twice_has_clips_once(
     for _ in range(20):
         for family in ("drums", "vocals"):
             plans.questions.about(
-                [part, rest, plans._again(part, rng)],
+                [part, rest, plans.drawer.again(part, rng)],
                 family,
                 rng,
             )

@@ -7,10 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rtmss.training.mixtures.augment import (
-    FADE,
-    shift_formants,
-)
+from rtmss.training.mixtures.augment import FADE
+from rtmss.training.mixtures.formants import shift_formants
 
 RATE = 44100
 

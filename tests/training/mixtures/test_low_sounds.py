@@ -7,11 +7,7 @@ import pytest
 import torch
 
 from helpers.makers import Noise
-from rtmss.training.mixtures.augment import (
-    draw_noise_bass,
-    draw_sub_bass,
-    put_under,
-)
+from rtmss.training.mixtures.low_sounds import draw_noise_bass, draw_sub_bass, put_under
 
 RATE = 44100
 

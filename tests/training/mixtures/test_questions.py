@@ -361,7 +361,7 @@ def test_a_singer_to_be_recognized_keeps_pitch_and_formants(
         own = [part for part in mixture.parts if records.tracks[part.track].family == "vocals"]
         voices += own if len(own) > 1 else []
     assert len(voices) > 10
-    assert {part.n_in for part in voices} == {plans._length_at(1.0)}
+    assert {part.n_in for part in voices} == {plans.drawer.length_at(1.0)}
     assert {part.formants for part in voices} == {1.0}
 
 
