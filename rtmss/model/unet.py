@@ -62,11 +62,20 @@ class UNet(nn.Module):
     def __init__(self, config: UNetConfig, n_audio_channels: int = 2) -> None:
         super().__init__()
         self.config = config
-        n_planes, channels = 2 * n_audio_channels, config.channels
-        self.level_bands = [config.n_bands >> level for level in range(len(channels))]
-        n_deep = channels[-1] * self.level_bands[-1]
+        n_planes = 2 * n_audio_channels
+        n_levels = len(config.channels)
+        self.level_bands = [config.n_bands >> level for level in range(n_levels)]
+        # In this order, which decides what chance gives to each.
+        self._add_encoder(n_planes)
+        self._add_recurrences()
+        self._add_decoder(n_planes)
+        self._add_conditioning()
+
+    def _add_encoder(self, n_planes: int) -> None:
+        """From bands to the deepest level."""
+        config, channels = self.config, self.config.channels
         self.split = BandSplit(n_planes, channels[0], config.bands)
-        ahead = config.dilations if config.n_ahead else (0,) * len(channels)
+        ahead = self._ahead()
         self.encoder = nn.ModuleList(
             map(
                 CausalBlock,
@@ -77,7 +86,6 @@ class UNet(nn.Module):
         )
         self.waits = _waits(ahead, config.look_ahead)
         """Frames that each level's skip waits for the decoder."""
-        pairs = list(pairwise(channels))
         self.down = nn.ModuleList(
             nn.Conv2d(
                 a,
@@ -86,10 +94,15 @@ class UNet(nn.Module):
                 (1, 2),
                 (0, 1),
             )
-            for a, b in pairs
+            for a, b in pairwise(channels)
         )
+
+    def _add_recurrences(self) -> None:
+        """What remembers at the deepest level: shared, and of each target."""
+        config = self.config
+        n_deep = config.channels[-1] * self.level_bands[-1]
         path = (
-            channels[-1],
+            config.channels[-1],
             config.path_width,
             self.level_bands[-1],
             config.recurrent_dilation,
@@ -102,6 +115,11 @@ class UNet(nn.Module):
         self.gru = nn.GRU(config.n_hidden, config.n_hidden, batch_first=True)
         self.target_gru = nn.GRU(config.n_hidden, config.n_hidden, batch_first=True)
         self.expand = nn.Linear(config.n_hidden, n_deep)
+
+    def _add_decoder(self, n_planes: int) -> None:
+        """From the deepest level back to bands."""
+        config, channels = self.config, self.config.channels
+        ahead = self._ahead()
         self.decoder = nn.ModuleList(
             map(
                 CausalBlock,
@@ -118,9 +136,13 @@ class UNet(nn.Module):
                 (1, 2),
                 (0, 1),
             )
-            for a, b in pairs[::-1]
+            for a, b in list(pairwise(channels))[::-1]
         )
         self.merge = BandMerge(channels[0], n_planes, config.bands)
+
+    def _add_conditioning(self) -> None:
+        """What a condition changes: features, what comes over the skips, and targets' paths."""
+        config, channels = self.config, self.config.channels
         conditioned = () if config.film == "bottleneck" else channels[::-1]
         self.film_sizes = [2 * n for n in (config.n_hidden, *conditioned)]
         self.film = nn.Linear(config.n_condition, sum(self.film_sizes))
@@ -143,6 +165,11 @@ class UNet(nn.Module):
         self.path_film = (
             nn.Linear(config.n_condition, sum(self.path_sizes)) if has_path_film else None
         )
+
+    def _ahead(self) -> tuple[int, ...]:
+        """Frames that the convolutions of each level look ahead."""
+        config = self.config
+        return config.dilations if config.n_ahead else (0,) * len(config.channels)
 
     def init_encoder_state(self, batch: int) -> EncoderState:
         """The memory before any sound: all zeros."""
@@ -287,21 +314,7 @@ class UNet(nn.Module):
     ) -> tuple[Tensor, DecoderState]:
         """`decode` with what `modulate` says of the conditions, which changes only when they do."""
         shape = modulation.shape[:2]
-        gate_sizes = self.film_sizes[1:] if self.gate is not None else []
-        kinds = (self.film_sizes, gate_sizes, self.path_sizes)
-        parts = torch.split(
-            modulation.flatten(0, 1), [size for sizes in kinds for size in sizes], dim=-1
-        )
-        pairs = iter(
-            [
-                part.chunk(
-                    2,
-                    dim=-1,
-                )
-                for part in parts
-            ]
-        )
-        films, gates, path_films = ([next(pairs) for _ in sizes] for sizes in kinds)
+        films, gates, path_films = self._scales_and_shifts(modulation.flatten(0, 1))
         scale, shift = (f[:, None] for f in films[0])
         x = _per_target(features.bottleneck, shape) * (1 + scale) + shift
         y, hidden = _recur(
@@ -345,6 +358,15 @@ class UNet(nn.Module):
             tuple(pasts),
             paths,
         )
+
+    def _scales_and_shifts(self, modulation: Tensor) -> tuple[list[tuple[Tensor, ...]], ...]:
+        """What `modulate` says, (B * N, all sizes), as pairs: of features, of skips, of paths."""
+        gate_sizes = self.film_sizes[1:] if self.gate is not None else []
+        kinds = (self.film_sizes, gate_sizes, self.path_sizes)
+        sizes = [size for kind in kinds for size in kind]
+        pairs = (part.chunk(2, dim=-1) for part in torch.split(modulation, sizes, dim=-1))
+        films, gates, path_films = ([next(pairs) for _ in kind] for kind in kinds)
+        return films, gates, path_films
 
     def _follow_paths(
         self,

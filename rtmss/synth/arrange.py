@@ -26,6 +26,11 @@ FORM = (
     ("outro", 1, 0.4),
 )
 """(name, length, intensity) of the sections; a song may begin later and end sooner."""
+MODES = [
+    *["major", "minor"] * 2,
+    *["dorian", "mixolydian", "phrygian", "harmonic minor"],
+]
+"""Of keys, as often as they are drawn."""
 _ACTIVE = {
     "drums": 0.88,
     "bass": 0.9,
@@ -50,53 +55,14 @@ def arrange(
         style: of `STYLES`; drawn when None.
     """
     rng = np.random.default_rng([seed, 0])
-    names = list(STYLES)
-    weights = np.array([kind.weight for kind in STYLES.values()])
-    style = (
-        style
-        or names[
-            rng.choice(
-                len(names),
-                p=weights / weights.sum(),
-            )
-        ]
-    )
+    style = style or _draw_style(rng)
     kind = STYLES[style]
     bpm = round(float(rng.uniform(*kind.bpm)), 1)
-    key = Key(
-        int(rng.integers(12)),
-        str(
-            rng.choice(
-                [
-                    "major",
-                    "minor",
-                    "major",
-                    "minor",
-                    "dorian",
-                    "mixolydian",
-                    "phrygian",
-                    "harmonic minor",
-                ]
-            )
-        ),
-    )
+    key = Key(int(rng.integers(12)), str(rng.choice(MODES)))
     grid = _grid(kind, bpm, rng)
     sections = _form(key, grid, rng)
     size = 4 if rng.random() < kind.sevenths else 3
-    per_bar = (
-        int(
-            rng.choice(
-                [
-                    1,
-                    1,
-                    1,
-                    2,
-                ]
-            )
-        )
-        if bpm < 110
-        else 1
-    )
+    per_bar = int(rng.choice([1, 1, 1, 2])) if bpm < 110 else 1
     chairs = _band(kind, palette, frozenset(leave_out), rng)
     plan = _who_plays(chairs, sections, rng)
     setting = Setting(grid, key, size, per_bar, kind.is_electronic)
@@ -114,17 +80,16 @@ def arrange(
         key,
         grid,
         round(float(starts[-1]) + 1.5, 2),
-        tuple(
-            (round(float(t), 3), s.name)
-            for t, s in zip(
-                starts[:-1],
-                sections,
-                strict=True,
-            )
-        ),
+        tuple((round(float(t), 3), s.name) for t, s in zip(starts[:-1], sections, strict=True)),
         tuple(part for part in parts if part.notes),
         is_pumping=kind.is_electronic and rng.random() < 0.6,
     )
+
+
+def _draw_style(rng: Rng) -> str:
+    names = list(STYLES)
+    weights = np.array([kind.weight for kind in STYLES.values()])
+    return names[rng.choice(len(names), p=weights / weights.sum())]
 
 
 def _grid(kind: Style, bpm: float, rng: Rng) -> Grid:

@@ -107,32 +107,10 @@ def drummer(feel: str) -> MakePlayer:
 def _drummer(feel: str, grid: Grid, rng: Rng) -> Player:
     feel = feel if grid.n_steps == 16 else ("six" if grid.pulse == 6 else "waltz")
     groove = {name: str(rng.choice(choices)) for name, choices in _GROOVES[feel].items()}
-    hands = (
-        [RIDE]
-        if feel == "jazz"
-        else [
-            CLOSED,
-            CLOSED,
-            CLOSED,
-            RIDE,
-            OPEN,
-            SHAKER,
-            41,
-            53,
-        ]
-    )
+    hands = [RIDE] if feel == "jazz" else [CLOSED, CLOSED, CLOSED, RIDE, OPEN, SHAKER, 41, 53]
     cymbal = int(rng.choice(hands))
-    backbeat = int(
-        rng.choice(
-            [
-                SNARE,
-                SNARE,
-                40,
-                CLAP if feel in ("four", "trap", "half") else SNARE,
-                SIDE,
-            ]
-        )
-    )
+    often = CLAP if feel in ("four", "trap", "half") else SNARE
+    backbeat = int(rng.choice([SNARE, SNARE, 40, often, SIDE]))
     busy = rng.uniform(0, 0.25)
     rolls = rng.uniform(0.15, 0.5) if feel == "trap" else 0.0
 
@@ -143,33 +121,11 @@ def _drummer(feel: str, grid: Grid, rng: Rng) -> Player:
         ) + _strokes(groove["snare"], backbeat)
         hits += _hands(groove["hat"], cymbal, rolls, bar.rng)
         if bar.rng.random() < busy:
-            hits.append(
-                Hit(
-                    float(bar.rng.integers(bar.n_steps)),
-                    1,
-                    KICK,
-                    0.5,
-                )
-            )
+            hits.append(Hit(float(bar.rng.integers(bar.n_steps)), 1, KICK, 0.5))
         if feel == "jazz" and grid.n_steps == 16:
-            hits += [
-                Hit(
-                    4,
-                    1,
-                    PEDAL,
-                    0.5,
-                ),
-                Hit(12, 1, PEDAL, 0.5),
-            ]
+            hits += [Hit(4, 1, PEDAL, 0.5), Hit(12, 1, PEDAL, 0.5)]
         if bar.index == 0 and bar.intensity > 0.5:
-            hits.append(
-                Hit(
-                    0,
-                    8,
-                    int(bar.rng.choice([CRASH, 57, 55])),
-                    0.9,
-                )
-            )
+            hits.append(Hit(0, 8, int(bar.rng.choice([CRASH, 57, 55])), 0.9))
         if bar.is_last and bar.rng.random() < 0.75:
             hits = _fill(hits, bar, bar.rng)
         loud = 0.72 + 0.28 * bar.intensity

@@ -195,36 +195,11 @@ def _motif(
     rng: Rng,
 ) -> list[tuple[int, int, int]]:
     """(step, steps, scale degrees from the centre) of each note of a bar."""
-    notes, step, offset = (
-        [],
-        int(
-            rng.choice(
-                [
-                    0,
-                    0,
-                    2,
-                    4,
-                ]
-            )
-        ),
-        int(rng.integers(-2, 3)),
-    )
-    lengths = rng.choice(
-        [
-            2,
-            2,
-            2,
-            3,
-            4,
-            4,
-            6,
-            8,
-            1,
-        ]
-        if rng.random() < 0.7
-        else [1, 1, 2, 2, 3],
-        16,
-    )
+    notes = []
+    step = int(rng.choice([0, 0, 2, 4]))
+    offset = int(rng.integers(-2, 3))
+    is_calm = rng.random() < 0.7
+    lengths = rng.choice([2, 2, 2, 3, 4, 4, 6, 8, 1] if is_calm else [1, 1, 2, 2, 3], 16)
     for length in lengths:
         if step >= grid.n_steps:
             break
@@ -232,70 +207,19 @@ def _motif(
         if rng.random() < 0.85:
             notes.append((step, length, offset))
         step += length
-        offset = int(
-            np.clip(
-                offset
-                + rng.choice(
-                    [
-                        -2,
-                        -1,
-                        -1,
-                        0,
-                        1,
-                        1,
-                        2,
-                        3,
-                        -3,
-                    ]
-                ),
-                -5,
-                6,
-            )
-        )
+        offset = int(np.clip(offset + rng.choice([-2, -1, -1, 0, 1, 1, 2, 3, -3]), -5, 6))
     return notes
 
 
 def arp(seat: Seat) -> Player:
     """Chord notes up, down or by chance, mostly in sixteenths."""
-    every = int(
-        seat.rng.choice(
-            [
-                1,
-                1,
-                1,
-                2,
-            ]
-        )
-    )
-    low = int(
-        seat.rng.integers(
-            seat.instrument.low,
-            max(
-                seat.instrument.low + 1,
-                min(68, seat.instrument.high - 16),
-            ),
-        )
-    )
+    every = int(seat.rng.choice([1, 1, 1, 2]))
+    highest_start = max(seat.instrument.low + 1, min(68, seat.instrument.high - 16))
+    low = int(seat.rng.integers(seat.instrument.low, highest_start))
     reach = int(seat.rng.choice([12, 19, 24]))
-    order = str(
-        seat.rng.choice(
-            [
-                "up",
-                "down",
-                "both",
-                "any",
-            ]
-        )
-    )
+    order = str(seat.rng.choice(["up", "down", "both", "any"]))
     gate = seat.rng.uniform(0.3, 1.2)
-    rhythm = seat.rng.random(16) < seat.rng.choice(
-        [
-            1.0,
-            1.0,
-            0.75,
-            0.6,
-        ]
-    )
+    rhythm = seat.rng.random(16) < seat.rng.choice([1.0, 1.0, 0.75, 0.6])
 
     def play(bar: Bar) -> list[Hit]:
         hits = []

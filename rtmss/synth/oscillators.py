@@ -137,15 +137,7 @@ def synthesize_notes(
         (2, n_samples).
     """
     out = np.zeros((2, n_samples), np.float32)
-    spread = (
-        np.linspace(
-            -1,
-            1,
-            patch.n_unison,
-        )
-        if patch.n_unison > 1
-        else np.zeros(1)
-    )
+    spread = np.linspace(-1, 1, patch.n_unison) if patch.n_unison > 1 else np.zeros(1)
     angles = np.pi / 4 * (1 + patch.width * spread)
     for note in notes:
         start = int(note.start * sample_rate)
@@ -154,36 +146,16 @@ def synthesize_notes(
         if n <= 16:
             continue
         hz = 440 * 2 ** ((note.pitch - 69) / 12)
-        loud = envelope(
-            patch,
-            min(n_held, n),
-            n,
-            sample_rate,
-        ) * np.float32(note.velocity / 127 / patch.n_unison**0.5)
+        gain = np.float32(note.velocity / 127 / patch.n_unison**0.5)
+        loud = envelope(patch, min(n_held, n), n, sample_rate) * gain
         for place, angle in zip(spread, angles, strict=True):
-            voice = (
-                tone(
-                    patch.wave,
-                    hz * 2 ** (place * patch.detune_cents / 1200),
-                    n,
-                    sample_rate,
-                    rng.random(),
-                )
-                * loud
-            )
+            detuned_hz = hz * 2 ** (place * patch.detune_cents / 1200)
+            voice = tone(patch.wave, detuned_hz, n, sample_rate, rng.random()) * loud
             out[0, start : start + n] += voice * np.float32(np.cos(angle))
             out[1, start : start + n] += voice * np.float32(np.sin(angle))
         if patch.sub:
-            out[:, start : start + n] += (
-                tone(
-                    "sine",
-                    hz / 2,
-                    n,
-                    sample_rate,
-                )
-                * loud
-                * np.float32(patch.sub)
-            )
+            below = tone("sine", hz / 2, n, sample_rate) * loud
+            out[:, start : start + n] += below * np.float32(patch.sub)
     out = out if patch.n_unison > 1 else out[:1]  # both sides are equal: one will do until the end
     filtered = sweep_filter(
         out, cutoff_curve(notes, patch, n_samples, sample_rate, rng), patch.resonance, sample_rate

@@ -1,6 +1,6 @@
 """Voices with other throats: their resonances move, and their pitch stays.
 
-Axes: P parts, C channels, S samples.
+Axes: P parts, C channels, S samples, F bins, T frames.
 """
 
 from __future__ import annotations
@@ -36,60 +36,51 @@ def shift_formants(audio: Tensor, ratios: Tensor, sample_rate: int) -> Tensor:
         window=window,
         return_complex=True,
     )
-    power = (
-        torch.unflatten(
-            frames.abs().square(),
-            0,
-            audio.shape[:2],
-        )
-        .mean(1)
-        .transpose(1, 2)
+    power = torch.unflatten(frames.abs().square(), 0, audio.shape[:2]).mean(1)
+    envelopes = _log_envelopes(power, round(250 * n_fft / sample_rate))
+    change = _stretched(envelopes, ratios) - envelopes
+    gains = torch.exp(0.5 * change.clamp(-2.8, 2.8)).repeat_interleave(audio.shape[1], 0)
+    shifted = _overlapped(frames * gains, window, audio.shape[-1])
+    return with_level_of(
+        audio,
+        torch.unflatten(shifted, 0, audio.shape[:2]),
     )
-    n_around = round(250 * n_fft / sample_rate)
+
+
+def _log_envelopes(power: Tensor, n_around: int) -> Tensor:
+    """(P, F, T) logarithm of power smoothed twice over `n_around` bins to either side."""
+    smooth = power.transpose(1, 2)
     for _ in range(2):
-        power = avg_pool1d(power, 2 * n_around + 1, 1, n_around, count_include_pad=False)
-    envelopes = (power.transpose(1, 2) + 1e-9).log()
-    place = (
-        torch.arange(
-            n_fft // 2 + 1,
-            device=audio.device,
-        )
-        / ratios[:, None]
-    )
-    below = place.long().clamp_max(n_fft // 2 - 1)
-    parts = torch.arange(
-        len(audio),
-        device=audio.device,
-    )[:, None]
-    stretched = torch.lerp(
+        smooth = avg_pool1d(smooth, 2 * n_around + 1, 1, n_around, count_include_pad=False)
+    return (smooth.transpose(1, 2) + 1e-9).log()
+
+
+def _stretched(envelopes: Tensor, ratios: Tensor) -> Tensor:
+    """(P, F, T) read at each frequency over the part's ratio, (P,), linear between bins."""
+    n_bins = envelopes.shape[1]
+    place = torch.arange(n_bins, device=envelopes.device) / ratios[:, None]
+    below = place.long().clamp_max(n_bins - 2)
+    parts = torch.arange(len(envelopes), device=envelopes.device)[:, None]
+    return torch.lerp(
         envelopes[parts, below],
         envelopes[parts, below + 1],
         (place - below).clamp_max(1)[..., None],
     )
-    gains = torch.exp(0.5 * (stretched - envelopes).clamp(-2.8, 2.8)).repeat_interleave(
-        audio.shape[1], 0
-    )
-    # `istft` would wait for the device. Hann windows squared, four of which overlap, add up to 3/2.
-    pieces = (
-        torch.fft.irfft(
-            frames * gains,
-            dim=1,
-        )
-        * (window / 1.5)[:, None]
-    )
-    n_padded = audio.shape[-1] + n_fft
+
+
+def _overlapped(frames: Tensor, window: Tensor, n_samples: int) -> Tensor:
+    """(P * C, F, T) frames back to (P * C, S) audio, as `istft`, which would wait for the device.
+
+    Hann windows squared, four of which overlap, add up to 3/2.
+    """
+    n_fft = len(window)
     hop = n_fft // 4
-    shifted = fold(
+    pieces = torch.fft.irfft(frames, dim=1) * (window / 1.5)[:, None]
+    audio = fold(
         pieces,
         (1, n_fft + hop * (pieces.shape[-1] - 1)),
         (1, n_fft),
         stride=(1, hop),
     )[:, 0, 0]
-    shifted = torch.nn.functional.pad(
-        shifted,
-        (0, n_padded - shifted.shape[-1]),
-    )[:, n_fft // 2 : -n_fft // 2]
-    return with_level_of(
-        audio,
-        torch.unflatten(shifted, 0, audio.shape[:2]),
-    )
+    n_missing = n_samples + n_fft - audio.shape[-1]
+    return torch.nn.functional.pad(audio, (0, n_missing))[:, n_fft // 2 : -n_fft // 2]
