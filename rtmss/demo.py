@@ -83,15 +83,7 @@ def run_demo(
     """
     if folder.exists() and not folder.is_dir():
         raise AudioFileError(f"{folder}: is a file, expected a folder for the output")
-    truths = np.stack(
-        [
-            _stereo(
-                shipped() / "demo" / f"{stem}.ogg",
-                separator,
-            )
-            for stem in SONG
-        ]
-    )
+    truths = np.stack([_stereo(shipped() / "demo" / f"{stem}.ogg", separator) for stem in SONG])
     rate = separator.model.config.sample_rate
     truths = truths[..., : round(seconds * rate)] if seconds else truths
     mixture = truths.sum(0)
@@ -100,37 +92,28 @@ def run_demo(
         for name in {preset for _, preset in SWITCHES} | {"four-stems"}
     }
     choice = choice or BackendChoice("torch", "asked for")
-    session = Session(
-        separator.model,
-        scenes["karaoke"],
-        backend=choice.start(separator.model),
-    )
+    session = Session(separator.model, scenes["karaoke"], backend=choice.start(separator.model))
     live = play_live(session, mixture, scenes, console, wait=wait)
     whole = play_whole(Session(separator.model, scenes["four-stems"]), mixture)
     karaoke = play_whole(Session(separator.model, scenes["karaoke"]), mixture)
     _write(folder, rate, live.played, whole, karaoke)
-    draw_spectrograms(
-        folder / "spectrograms.png",
-        {
-            "mixture": mixture,
-            "vocals": whole.stems[0],
-            "remainder (karaoke)": karaoke.remainder,
-        },
-        rate,
-    )
-    # Up to the first switch the paced run has to play what the whole run says.
-    n_same = min(
-        int(SWITCHES[1][0] * rate),
-        live.played.shape[-1],
-    )
-    delay = separator.model.config.delay
-    difference = float(
-        np.abs(live.played[:, delay:n_same] - karaoke.mix[:, : n_same - delay]).max()
-    )
+    pictures = {
+        "mixture": mixture,
+        "vocals": whole.stems[0],
+        "remainder (karaoke)": karaoke.remainder,
+    }
+    draw_spectrograms(folder / "spectrograms.png", pictures, rate)
+    difference = _difference(live.played, karaoke.mix, separator.model.config.delay, rate)
     console.print(_stream_table(separator, choice, live, difference))
     edges = _print_quality(console, mixture, truths, whole.stems)
     console.print(f"Files: {one_line(str(folder))}", highlight=False)
     return verdict(console, live, difference, edges[0])
+
+
+def _difference(played: Audio, whole: Audio, delay: int, rate: int) -> float:
+    """Largest difference up to the first switch, so long as both play the same."""
+    n_same = min(int(SWITCHES[1][0] * rate), played.shape[-1])
+    return float(np.abs(played[:, delay:n_same] - whole[:, : n_same - delay]).max())
 
 
 def verdict(

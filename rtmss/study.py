@@ -104,25 +104,14 @@ def run_study(
     Raises:
         ConfigError: the study, one of its recipes or the data cannot be used.
     """
-    study = read_yaml(
-        find_yaml(name, Path(__file__).parent / "studies", "study"),
-        Study,
-    )
-    recipes = list(
-        _runs(study, name)
-    )  # before anything is trained: a misspelt variant is not found out after hours
+    study = read_yaml(find_yaml(name, Path(__file__).parent / "studies", "study"), Study)
+    # Before anything is trained: a misspelt variant is not found out after hours.
+    recipes = list(_runs(study, name))
     runs = [
         (variant, recipe, _placed(recipe, folder / f"{variant}-{recipe.seed}"))
         for variant, recipe in recipes
     ]
-    prepare(
-        runs[0][1],
-        folder,
-        data,
-        folder / "shared",
-        console,
-        device,
-    )
+    prepare(runs[0][1], folder, data, folder / "shared", console, device)
     run = partial(
         _train_and_judge,
         data=data,
@@ -147,23 +136,16 @@ def run_study(
             transient=True,
         ):
             edges += found
-            (folder / "study.json").write_text(
-                json.dumps(
-                    [edge._asdict() for edge in edges],
-                    indent=1,
-                )
-                + "\n",
-                "utf-8",
-            )
-            (folder / "study.md").write_text(edges_page(edges), "utf-8")
+            _write(edges, folder)
     for title in study.questions:
-        console.print(
-            edges_table(
-                title,
-                [edge for edge in edges if edge.question == title],
-            )
-        )
+        console.print(edges_table(title, [edge for edge in edges if edge.question == title]))
     return edges
+
+
+def _write(edges: Sequence[Edge], folder: Path) -> None:
+    rows = json.dumps([edge._asdict() for edge in edges], indent=1)
+    (folder / "study.json").write_text(rows + "\n", "utf-8")
+    (folder / "study.md").write_text(edges_page(edges), "utf-8")
 
 
 N_KEYS = 3

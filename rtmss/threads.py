@@ -2,13 +2,15 @@
 
 A pool of threads meets at the end of every operator. By default those that are early spin, which
 saves microseconds on an idle machine; where other processes run, they spin instead of the thread
-that everybody waits for, and a second of work takes minutes. Imports no torch.
+that everybody waits for, and a second of work takes minutes. Imports torch late.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 N_LOOKS = 5
@@ -26,6 +28,19 @@ def let_waiting_threads_sleep() -> None:
     """
     for name, value in _SLEEPERS.items():
         os.environ.setdefault(name, value)
+
+
+@contextmanager
+def torch_threads(n_threads: int) -> Iterator[None]:
+    """Let torch have so many threads meanwhile."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def free_cores() -> int:

@@ -94,7 +94,7 @@ def test_a_full_disk_is_said_and_leaves_no_file(
         def __init__(self, *_: object, **__: object) -> None:
             pass
 
-        def write_input(self, _: Audio) -> None:
+        def write(self, _: Audio) -> None:
             raise RuntimeError("Unable to write data to audio file.")
 
         def close(self) -> None:

@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from rtmss.audio import Audio
 from rtmss.bench.steps import N_TURN, N_WARM, noise_hops, random_scene
 from rtmss.engine.backends.onnx import OnnxBackend
 from rtmss.engine.session import Session
 from rtmss.model.separator import SeparatorModel
+from rtmss.threads import torch_threads
 
 MIXER, ANALYSIS, CALL = "session and mixer (numpy)", "analysis", "call of the runtime"
 FASTEST = 0.1
@@ -115,35 +115,14 @@ def measure_operators(
     Raises:
         GraphError: the graph cannot be used.
     """
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            profiled, plain = (
-                TimedBackend(model, graph, Path(folder) / "profile"),
-                TimedBackend(model, graph),
-            )
-            scene = random_scene(model, n_targets)
-            sessions = [
-                Session(
-                    model,
-                    scene,
-                    backend=backend,
-                )
-                for backend in (profiled, plain)
-            ]
-            noise = noise_hops(model.config.stft.hop_length)
-            seconds: tuple[list[float], list[float]] = ([], [])
-            for first in range(0, N_WARM + n_hops, N_TURN):
-                for session, taken in zip(sessions, seconds, strict=True):
-                    for _ in range(min(N_TURN, N_WARM + n_hops - first)):
-                        block, begun = next(noise), time.perf_counter()
-                        session.step(block)
-                        taken.append(time.perf_counter() - begun)
-            runs = read_profile(profiled.end_trace())[-n_hops:]
-    finally:
-        torch.set_num_threads(n_threads)
-    all_steps = np.array(seconds[1][-n_hops:])
+    with torch_threads(1), tempfile.TemporaryDirectory() as folder:
+        profiled = TimedBackend(model, graph, Path(folder) / "profile")
+        plain = TimedBackend(model, graph)
+        scene = random_scene(model, n_targets)
+        sessions = [Session(model, scene, backend=backend) for backend in (profiled, plain)]
+        _, plain_seconds = _play_by_turns(sessions, N_WARM + n_hops)
+        runs = read_profile(profiled.end_trace())[-n_hops:]
+    all_steps = np.array(plain_seconds[-n_hops:])
     fast = all_steps <= np.quantile(all_steps, FASTEST)
     whole, inner, analysis = (
         float(1e6 * np.array(taken[-n_hops:])[fast].mean())
@@ -153,20 +132,11 @@ def measure_operators(
         [nodes for _, nodes in runs],
         _transposed_taps(graph),
     )
-    told[CALL] = 1e6 * (np.array(profiled.seconds) - profiled.analysis)[-n_hops:] - [
-        run["dur"] for run, _ in runs
-    ]
-    total = np.sum(list(told.values()), axis=0)
-    fast = total <= np.quantile(total, FASTEST)
-    means = {kind: float(taken[fast].mean()) for kind, taken in told.items()}
+    calling = 1e6 * (np.array(profiled.seconds) - profiled.analysis)[-n_hops:]
+    told[CALL] = calling - [run["dur"] for run, _ in runs]
+    means = _means_of_the_fastest(told)
     overhead = overhead_per_call(means, calls, inner - analysis)
-    means = {
-        kind: max(
-            0.0,
-            taken - overhead * calls.get(kind, 1),
-        )
-        for kind, taken in means.items()
-    }
+    means = {kind: max(0.0, taken - overhead * calls.get(kind, 1)) for kind, taken in means.items()}
     means |= {MIXER: whole - inner, ANALYSIS: analysis}
     rows = [
         OperatorRow(
@@ -185,6 +155,26 @@ def measure_operators(
         1000 * float(np.median(all_steps)),
         overhead,
     )
+
+
+def _play_by_turns(sessions: Sequence[Session], n_hops: int) -> list[list[float]]:
+    """Seconds of each session's hops of noise."""
+    noise = noise_hops(sessions[0].hop_length)
+    seconds: list[list[float]] = [[] for _ in sessions]
+    for first in range(0, n_hops, N_TURN):
+        for session, taken in zip(sessions, seconds, strict=True):
+            for _ in range(min(N_TURN, n_hops - first)):
+                block, begun = next(noise), time.perf_counter()
+                session.step(block)
+                taken.append(time.perf_counter() - begun)
+    return seconds
+
+
+def _means_of_the_fastest(told: Mapping[str, Any]) -> dict[str, float]:
+    """Means by kind over the hops in which all together took least."""
+    total = np.sum(list(told.values()), axis=0)
+    fast = total <= np.quantile(total, FASTEST)
+    return {kind: float(taken[fast].mean()) for kind, taken in told.items()}
 
 
 def overhead_per_call(

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from rtmss.audio import Audio
 from rtmss.bench.realtime_thread import realtime_thread
@@ -21,6 +20,7 @@ from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
 from rtmss.live.realtime.process import NAP_SECONDS
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
+from rtmss.threads import torch_threads
 
 N_WARM = 30
 """Hops before the first that is timed."""
@@ -82,9 +82,7 @@ def measure_steps(
     """
     hop = model.config.stft.hop_length
     period = hop / model.config.sample_rate
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         sessions = [
             Session(model, random_scene(model, n_targets), backend=backend) for backend in backends
         ]
@@ -99,38 +97,8 @@ def measure_steps(
             for first in range(0, n_hops, turn):
                 for clock in clocks:
                     clock.play(noise, min(turn, n_hops - first))
-    finally:
-        torch.set_num_threads(n_threads)
     macs = macs_per_hop(model, n_targets)
-    rows = []
-    for clock in clocks:
-        p50, p99, p999, longest = (
-            float(ms)
-            for ms in 1000
-            * np.percentile(
-                clock.seconds,
-                (50, 99, 99.9, 100),
-            )
-        )
-        times, how = (
-            (p50, p99, p999, longest),
-            (
-                switching,
-                paced,
-                has_priority,
-                len(clock.seconds),
-            ),
-        )
-        name, ends = (
-            clock.session.backend.name,
-            (
-                clock.n_late,
-                1000 * period,
-                macs,
-            ),
-        )
-        rows.append(StepRow(name, n_targets, *how, *times, *ends))
-    return rows
+    return [clock.row(n_targets, macs, has_priority=has_priority) for clock in clocks]
 
 
 class _Clock:
@@ -159,6 +127,31 @@ class _Clock:
             done = time.perf_counter()
             self.seconds.append(done - begun)
             self.n_late += done - (due if self.is_paced else begun) > self.period
+
+    def row(self, n_targets: int, macs: int, *, has_priority: bool | None) -> StepRow:
+        """What the steps took so far."""
+        p50, p99, p999, longest = percentiles_ms(self.seconds, 50, 99, 99.9, 100)
+        return StepRow(
+            backend=self.session.backend.name,
+            n_targets=n_targets,
+            is_switching=bool(self.scenes),
+            is_paced=self.is_paced,
+            has_priority=has_priority,
+            n_hops=len(self.seconds),
+            p50_ms=p50,
+            p99_ms=p99,
+            p999_ms=p999,
+            max_ms=longest,
+            n_late=self.n_late,
+            hop_ms=1000 * self.period,
+            macs=macs,
+        )
+
+
+def percentiles_ms(seconds: Sequence[float], *shares: float) -> list[float]:
+    """Times in milliseconds below which such shares, in percent, of some lie."""
+    percentiles: list[float] = (1000 * np.percentile(seconds, shares)).tolist()
+    return percentiles
 
 
 def noise_hops(hop: int) -> Iterator[Audio]:

@@ -9,10 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from rtmss.audio import Audio
+from rtmss.bench.steps import percentiles_ms
 from rtmss.engine.backends.streams import StreamBatch
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
+from rtmss.threads import torch_threads
 
 N_WARM = 10
 """Hops before the first that is timed."""
@@ -62,51 +64,34 @@ def measure_streams(
     """
     hop = model.config.stft.hop_length
     hop_ms = 1000 * hop / model.config.sample_rate
-    rng, rows = np.random.default_rng(0), []
-    before = torch.get_num_threads()
-    torch.set_num_threads(n_threads)
-    try:
+    rng = np.random.default_rng(0)
+    rows: list[StreamRow] = []
+    with torch_threads(n_threads):
         for n in numbers:
-            batch = StreamBatch(model, n, n_targets, device)
-            for stream in range(n):
-                for slot in range(n_targets):
-                    batch.put(
-                        stream,
-                        slot,
-                        rng.random(model.config.unet.n_condition, np.float32),
-                    )
+            batch = _playing(model, n, n_targets, device, rng)
             audio = 0.1 * rng.standard_normal((n, N_CHANNELS, hop), np.float32)
-            seconds = []
-            for _ in range(N_WARM + n_hops):
-                started = time.perf_counter()
-                batch.step(
-                    audio
-                )  # what it gives lies in the processor's memory, so the device is done
-                seconds.append(time.perf_counter() - started)
-            p50, p99, longest = (
-                float(ms)
-                for ms in 1000
-                * np.percentile(
-                    seconds[N_WARM:],
-                    (50, 99, 100),
-                )
-            )
-            n_late = sum(1000 * s > hop_ms for s in seconds[N_WARM:])
-            rows.append(
-                StreamRow(
-                    device,
-                    n,
-                    n_targets,
-                    n_hops,
-                    p50,
-                    p99,
-                    longest,
-                    n_late,
-                    hop_ms,
-                )
-            )
+            seconds = [_step_seconds(batch, audio) for _ in range(N_WARM + n_hops)][N_WARM:]
+            p50, p99, longest = percentiles_ms(seconds, 50, 99, 100)
+            n_late = sum(1000 * s > hop_ms for s in seconds)
+            rows.append(StreamRow(device, n, n_targets, n_hops, p50, p99, longest, n_late, hop_ms))
             if not rows[-1].is_served:
                 break
-    finally:
-        torch.set_num_threads(before)
     return rows
+
+
+def _playing(
+    model: SeparatorModel, n_streams: int, n_targets: int, device: str, rng: np.random.Generator
+) -> StreamBatch:
+    """Streams whose targets are anything."""
+    batch = StreamBatch(model, n_streams, n_targets, device)
+    for stream in range(n_streams):
+        for slot in range(n_targets):
+            batch.put(stream, slot, rng.random(model.config.unet.n_condition, np.float32))
+    return batch
+
+
+def _step_seconds(batch: StreamBatch, audio: Audio) -> float:
+    """What a step takes: it gives arrays in the processor's memory, so the device is done."""
+    started = time.perf_counter()
+    batch.step(audio)
+    return time.perf_counter() - started

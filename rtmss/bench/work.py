@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
+from rtmss.threads import torch_threads
 
 N_PEAK = 1024
 """Rows and columns of the matrices whose product is the measure."""
@@ -36,13 +37,9 @@ def peak_macs_per_second(n_trials: int = 60) -> float:
         other.
     """
     a, b = torch.randn(N_PEAK, N_PEAK), torch.randn(N_PEAK, N_PEAK)
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         products = [lambda: a @ b, *_onnx_product(a, b)]
         return N_PEAK**3 / min(_shortest(product, n_trials) for product in products)
-    finally:
-        torch.set_num_threads(n_threads)
 
 
 def _shortest(run: Callable[[], object], n_trials: int) -> float:

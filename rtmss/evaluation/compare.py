@@ -41,10 +41,7 @@ def compare_conditions(
     """
     separator = Separator.load(weights, profile)
     clips = ClipLibrary.open([data], separator.model.config.sample_rate, seed)
-    piece = read_song(
-        find_songs(data, names=[song])[0],
-        clips.sample_rate,
-    )
+    piece = read_song(find_songs(data, names=[song])[0], clips.sample_rate)
     truth = find(
         target,
         {name: piece.truth(name) for name in TARGETS if piece.truth(name) is not None},
@@ -62,29 +59,14 @@ def compare_conditions(
         f"negatives only, of {target}": ([], own, f"all but {target}", rest),
     }
     conditions = [
-        separator.condition(
-            *way[:2],
-            sample_rate=clips.sample_rate,
-        )
-        for way in ways.values()
+        separator.condition(*way[:2], sample_rate=clips.sample_rate) for way in ways.values()
     ]
     estimates = separator.separate_all(piece.mixture, clips.sample_rate, conditions)
     scores: list[Score] = []
-    for (method, (_, _, wanted, wanted_truth)), estimate in zip(
+    for (method, (positive, negative, wanted, wanted_truth)), estimate in zip(
         ways.items(), estimates, strict=True
     ):
-        n_positive, n_negative = (len(side) for side in ways[method][:2])
-        figures = measure(wanted_truth, estimate, piece.mixture)
-        scores.append(
-            Score(
-                song,
-                "",
-                wanted,
-                method,
-                n_positive,
-                n_negative,
-                **figures._asdict(),
-            )
-        )
+        figures = measure(wanted_truth, estimate, piece.mixture)._asdict()
+        scores.append(Score(song, "", wanted, method, len(positive), len(negative), **figures))
     print_scores(scores, f"{target} of {song} (dB)", console or Console())
     return scores

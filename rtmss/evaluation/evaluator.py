@@ -189,29 +189,11 @@ class Evaluator:
             if truth is None:
                 absences.append(absence(piece, target, shots, estimate))
             else:
-                scores.append(
-                    self.score(
-                        piece,
-                        target,
-                        truth,
-                        OWN,
-                        estimate,
-                        shots,
-                    )
-                )
+                scores.append(self.score(piece, target, truth, OWN, estimate, shots))
         for target, truth in truths.items():
             if truth is not None and self.references:
                 for method, given, estimate in self._references(piece, truth, target, clips):
-                    scores.append(
-                        self.score(
-                            piece,
-                            target,
-                            truth,
-                            method,
-                            estimate,
-                            given,
-                        )
-                    )
+                    scores.append(self.score(piece, target, truth, method, estimate, given))
         order = list(truths)
         return sorted(scores, key=lambda row: order.index(row.target)), absences
 

@@ -63,34 +63,15 @@ def replay(
         with Files(source, folder, channels, header.sample_rate) as files:
             files.n_total = n_total
             for step in log.steps(-(-n_total // hop)):
-                audio = _play(
-                    session,
-                    step,
-                    _read(reader, step.n * hop),
-                    channels,
-                )
+                audio = _play(session, step, _read(reader, step.n * hop), channels)
                 files.write({name: samples[:, n_skipped:] for name, samples in audio.items()})
                 n_skipped = max(0, n_skipped - step.n * hop)
-                report(
-                    min(
-                        1.0,
-                        (step.hop + step.n) * hop / n_total,
-                    )
-                )
-            files.write(
-                {
-                    name: np.zeros(
-                        (n, session.delay),
-                        np.float32,
-                    )
-                    for name, n in channels.items()
-                }
-            )
-    seconds, wall_seconds = n_total / header.sample_rate, time.monotonic() - started
+                report(min(1.0, (step.hop + step.n) * hop / n_total))
+            files.write({name: _silence(n, session.delay) for name, n in channels.items()})
     return RenderReport(
         files.paths,
-        seconds,
-        wall_seconds,
+        n_total / header.sample_rate,
+        time.monotonic() - started,
         files.peak,
         session.n_bad_samples,
         session.n_bad_outputs,
@@ -132,6 +113,10 @@ def _read(reader: AudioReader, n: int) -> Audio:
     )
 
 
+def _silence(n_channels: int, n_samples: int) -> Audio:
+    return np.zeros((n_channels, n_samples), np.float32)
+
+
 def _play(
     session: Session, step: ReplayStep, block: Audio, channels: dict[str, int]
 ) -> dict[str, Audio]:
@@ -141,13 +126,7 @@ def _play(
         session.reset()
     if step.scene is not None:
         session.scene = step.scene
-    audio: dict[str, Audio] = {
-        name: np.zeros(
-            (n, block.shape[-1]),
-            np.float32,
-        )
-        for name, n in channels.items()
-    }
+    audio = {name: _silence(n, block.shape[-1]) for name, n in channels.items()}
     if not step.is_missing:
         output = session.step(block)
         stems = zip(

@@ -54,18 +54,16 @@ def synthesize(
     """
     check_tools()
     fonts = tuple(find_soundfonts(soundfonts))
-    orders = []
-    for split, n, first in (("train", n_songs, 0), ("valid", n_valid, _FIRST_VALID)):
-        for number in range(first, first + n):
-            folder = output / "songs" / split / f"synth-{seed}-{number:04d}"
-            orders.append(
-                Order(
-                    folder,
-                    seed * 1_000_000 + number,
-                    fonts,
-                    tuple(leave_out),
-                )
-            )
+    orders = [
+        Order(
+            output / "songs" / split / f"synth-{seed}-{number:04d}",
+            seed * 1_000_000 + number,
+            fonts,
+            tuple(leave_out),
+        )
+        for split, n, first in (("train", n_songs, 0), ("valid", n_valid, _FIRST_VALID))
+        for number in range(first, first + n)
+    ]
     for folder in {order.folder.parent for order in orders}:
         folder.mkdir(parents=True, exist_ok=True)
     missing = [order for order in orders if not order.folder.exists()]
@@ -76,11 +74,7 @@ def synthesize(
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, disable=console is None) as bar:
-        task = bar.add_task(
-            "songs",
-            total=len(orders),
-            completed=len(orders) - len(missing),
-        )
+        task = bar.add_task("songs", total=len(orders), completed=len(orders) - len(missing))
         _make_all(missing, n_processes, lambda: bar.advance(task))
     with contextlib.suppress(OSError):  # another run may be writing there
         (output / ".partial").rmdir()

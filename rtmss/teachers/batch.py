@@ -130,34 +130,19 @@ def split_songs(
         task = bar.add_task("", total=len(songs))
         for number, song in enumerate(songs):
             bar.update(task, description=song.name, completed=number)
-            known = {"licence": licence} | {
-                k: v
-                for k, v in (about or {})
-                .get(
-                    song.name,
-                    {},
-                )
-                .items()
-                if v
-            }
+            told = (about or {}).get(song.name, {})
+            known = {"licence": licence} | {key: value for key, value in told.items() if value}
             try:
-                names = song.stem, f"{song.stem}-{(content := digest_file(song))[:8]}"
+                content = digest_file(song)
+                names = song.stem, f"{song.stem}-{content[:8]}"
                 there = _find(song, content, names, output, split, teacher)
                 if there is not None:
                     outcome.kept.append(there)
                     continue
-                order = Order(
-                    song,
-                    _free_folder(output / "songs" / split, names),
-                    content,
-                    **known,
-                )
-                outcome.seconds += split_song(
-                    order,
-                    teacher,
-                    partial(_tell, bar, task, number),
-                )
-                outcome.made.append(order.folder)
+                folder = _free_folder(output / "songs" / split, names)
+                order = Order(song, folder, content, **known)
+                outcome.seconds += split_song(order, teacher, partial(_tell, bar, task, number))
+                outcome.made.append(folder)
             except AudioFileError as error:
                 outcome.failed.append(str(error))
     with contextlib.suppress(OSError):  # another run may be writing there

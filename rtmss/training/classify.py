@@ -131,8 +131,7 @@ def train_clip_encoder(
     contrast of sources.
 
     One that is trained already keeps its instruments where they are: the head that tells these
-        apart stays at
-    the means of what the encoder says of them now.
+    apart stays at the means of what the encoder says of them now.
     """
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(recipe.n_threads)
@@ -153,31 +152,13 @@ def train_clip_encoder(
         with half_precision(device):
             embedding = encoder(batch.audio)
         losses = [
-            nn.functional.cross_entropy(
-                15
-                * embedding
-                @ nn.functional.normalize(
-                    head,
-                    dim=-1,
-                ).T,
-                truth,
-                label_smoothing=0.1,
-            )
-            for head, truth in zip(
-                heads,
-                (batch.label, batch.source),
-                strict=True,
-            )
+            _class_loss(embedding, head, truth)
+            for head, truth in zip(heads, (batch.label, batch.source), strict=True)
         ]
         shown = {"label": losses[0], "source": losses[1]}
         loss = losses[0] + recipe.encoder.source_weight * losses[1]
         if recipe.encoder.contrast_weight:
-            shown["contrast"] = contrast(
-                embedding,
-                batch.source,
-                batch.family,
-                recipe.encoder,
-            )
+            shown["contrast"] = contrast(embedding, batch.source, batch.family, recipe.encoder)
             loss = loss + recipe.encoder.contrast_weight * shown["contrast"]
         optimiser.zero_grad()
         torch.autograd.backward(loss)
@@ -187,6 +168,12 @@ def train_clip_encoder(
             step, recipe.encoder.n_steps, {name: value.item() for name, value in shown.items()}
         )
     encoder.eval()
+
+
+def _class_loss(embedding: Tensor, head: Tensor, truth: Tensor) -> Tensor:
+    """() cross-entropy of cosines with the rows of `head`."""
+    logits = 15 * embedding @ nn.functional.normalize(head, dim=-1).T
+    return nn.functional.cross_entropy(logits, truth, label_smoothing=0.1)
 
 
 def contrast(

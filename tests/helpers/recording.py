@@ -15,6 +15,14 @@ from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.state import SharedState
 from rtmss.model.separator import SeparatorModel
+from rtmss.threads import torch_threads
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As the engine and the replay have it."""
+    with torch_threads(1):
+        yield
 
 
 @pytest.fixture

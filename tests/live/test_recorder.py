@@ -5,13 +5,11 @@ the bit.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from helpers.makers import MakeCondition, Noise
 from helpers.recording import take_events
@@ -22,14 +20,7 @@ from rtmss.live.realtime.player import DeviceState
 from rtmss.live.shared.song_state import seek
 from rtmss.recording.log_reader import SessionLog
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """As the engine and the replay have it."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(n_threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
@@ -83,7 +74,7 @@ def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
     recording_studio.play(20)
     take = recording_studio.end()
     assert json.loads((take / "session.jsonl").read_text().splitlines()[0])["backend"] == backend
-    assert len(take_events(take, "recorded_scene")) >= 6
+    assert len(take_events(take, "scene")) >= 6
     assert {event["hops"] for event in take_events(take, "step")} >= {8}
     assert [event["hops"] > 20 for event in take_events(take, "gave_up")] == [True]
     assert_same_again(take, tmp_path / "again", recording_studio.model, recording_studio.graph)

@@ -22,6 +22,8 @@ from rtmss.model.separator import SeparatorModel
 from rtmss.recording.log_reader import SessionLog
 from rtmss.recording.wav import WavFile
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def test_a_recorder_that_falls_behind_loses_hops_and_says_which(
     monkeypatch: pytest.MonkeyPatch,
@@ -84,7 +86,7 @@ def test_a_killed_recorder_goes_on_in_the_same_files_and_nothing_is_lost(
         np.concatenate(recording_studio.heard, axis=1),
     )
     assert not take_events(take, "lost", "gave_up")
-    assert len(take_events(take, "recorded_scene")) == 1
+    assert len(take_events(take, "scene")) == 1
     assert_same_again(take, tmp_path / "again", recording_studio.model)
 
 

@@ -11,6 +11,8 @@ from helpers.recording import take_events
 from helpers.studio import HOP, Studio, assert_same_again, read_take
 from rtmss.recording.unfinished import KILLED, end_unfinished
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 
 def _kill_everything(recording_studio: Studio) -> Path:
     """The recorder ends as it is: the system closes its files."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from rtmss.conditions.condition import Condition
 from rtmss.config import UserError
@@ -25,6 +24,7 @@ from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.backends.torch import TorchBackend
 from rtmss.engine.control import Stem
 from rtmss.model.separator import N_CHANNELS, SeparatorModel
+from rtmss.threads import torch_threads
 
 BACKENDS = ("auto", "torch", "onnx")
 N_SILENT, N_HOPS = 10, 40
@@ -160,26 +160,16 @@ def compare(model: SeparatorModel, other: Backend) -> BackendTimes:
         backend.arrange([None], [stem])
     rng, hop = np.random.default_rng(0), model.config.stft.hop_length
     differences, seconds = [], np.zeros((N_HOPS, len(backends)))
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         for number, row in enumerate(seconds):
-            block = (
-                0.2
-                * rng.standard_normal(
-                    (N_CHANNELS, hop),
-                    np.float32,
-                )
-                * (number >= N_SILENT)
-            )
+            noise = rng.standard_normal((N_CHANNELS, hop), np.float32)
+            block = 0.2 * noise * (number >= N_SILENT)
             outputs = []
             for i, backend in enumerate(backends):
                 started = time.perf_counter()
                 outputs.append(backend.step(block))
                 row[i] = time.perf_counter() - started
             differences.append(np.abs(outputs[0] - outputs[1]).max())
-    finally:
-        torch.set_num_threads(n_threads)
     return BackendTimes(
         float(np.max(differences)),
         *(1000 * seconds[N_SILENT:].min(axis=0)),

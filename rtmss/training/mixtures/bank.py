@@ -236,10 +236,10 @@ def load_bank(
         ConfigError: the folder holds no tracks.
     """
     tracks = find_tracks(folder, split)
-    key = hashlib.sha256(
-        json.dumps([[_signature(folder, t) for t in tracks], sample_rate]).encode()
-    ).hexdigest()[:12]
-    index_file, audio_file = cache / f"{split}-{key}.json", cache / f"{split}-{key}.int16"
+    about = json.dumps([[_signature(folder, track) for track in tracks], sample_rate])
+    key = hashlib.sha256(about.encode()).hexdigest()[:12]
+    index_file = cache / f"{split}-{key}.json"
+    audio_file = cache / f"{split}-{key}.int16"
     if not index_file.exists():
         cache.mkdir(parents=True, exist_ok=True)
         rows = _decode(
@@ -252,41 +252,15 @@ def load_bank(
         )
         index_file.write_text(json.dumps(rows))
     index = json.loads(index_file.read_text())
-    samples = np.asarray(
-        np.memmap(
-            audio_file,
-            np.int16,
-            mode="r",
-        )
-    )
-    tracks = [
-        _placed(track, row["take"])
-        for track, row in zip(
-            tracks,
-            index,
-            strict=True,
-        )
-    ]
+    samples = np.asarray(np.memmap(audio_file, np.int16, mode="r"))
+    tracks = [_placed(track, row["take"]) for track, row in zip(tracks, index, strict=True)]
     audio = [
-        samples[t.start : t.start + t.n_samples * t.n_channels].reshape(
-            t.n_samples,
-            t.n_channels,
-        )
+        samples[t.start : t.start + t.n_samples * t.n_channels].reshape(t.n_samples, t.n_channels)
         for t in tracks
     ]
     tracks = _with_bandwidths(tracks, audio, sample_rate, cache / f"bandwidths-{split}-{key}.json")
-    return Bank(
-        tracks,
-        audio,
-        [
-            np.asarray(
-                row["levels"],
-                np.float32,
-            )
-            for row in index
-        ],
-        sample_rate,
-    )
+    levels = [np.asarray(row["levels"], np.float32) for row in index]
+    return Bank(tracks, audio, levels, sample_rate)
 
 
 def _signature(

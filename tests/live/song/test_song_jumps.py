@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
 from helpers.song import publish_song
-from helpers.song_player import SongPlayer, n_silent, rms
+from helpers.song_player import Make, SongPlayer, n_silent, rms
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Session
 from rtmss.live.buffers.declick import FADE
@@ -27,8 +25,6 @@ WARM_UP = WarmUp.most
 
 GAP = 1 + WARM_UP // WarmUp.block + SLACK
 """Hops of a whole warmed-up jump: the one that fades out, then silence."""
-
-Make = Callable[..., "SongPlayer"]
 
 
 def test_after_a_seek_it_sounds_like_a_stream_that_began_earlier(play_song: Make) -> None:

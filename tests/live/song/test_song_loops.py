@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 
-from helpers.song_player import SongPlayer, n_silent, rms
+from helpers.song_player import Make, n_silent, rms
 from rtmss.engine.control import Scene
 from rtmss.live.buffers.declick import FADE
 from rtmss.live.shared.song_state import loop, play
@@ -21,8 +19,6 @@ WARM_UP = WarmUp.most
 
 GAP = 1 + WARM_UP // WarmUp.block + SLACK
 """Hops of a whole warmed-up jump: the one that fades out, then silence."""
-
-Make = Callable[..., "SongPlayer"]
 
 
 def test_a_loop_closes_without_a_gap_and_keeps_its_length(play_song: Make) -> None:

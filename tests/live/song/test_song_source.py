@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from helpers.makers import MakeCondition
 from helpers.song import publish_song
-from helpers.song_player import SongPlayer, rms
+from helpers.song_player import Make, rms
 from rtmss.audio import Audio
 from rtmss.config import PROFILES, SeparatorConfig
 from rtmss.engine.control import Scene
@@ -30,8 +29,6 @@ WARM_UP = WarmUp.most
 
 GAP = 1 + WARM_UP // WarmUp.block + SLACK
 """Hops of a whole warmed-up jump: the one that fades out, then silence."""
-
-Make = Callable[..., "SongPlayer"]
 
 
 @pytest.mark.parametrize("profile", PROFILES)
