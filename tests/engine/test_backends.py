@@ -27,9 +27,7 @@ from rtmss.separator import Separator
 from rtmss.signal.stft import analyze
 
 HOP = 64
-
 N_HOPS = 1000
-
 EVERY = 23
 """Hops from one switch to the next."""
 

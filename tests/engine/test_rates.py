@@ -24,7 +24,6 @@ from rtmss.rendering import RenderPlan, render
 from rtmss.separator import Separator
 
 RATES = (32000, 48000, 88200, 96000, 192000)
-
 TINY_RATES = (5805, 8000, 8707, 16000, 17415, 34830)
 """As far from 8 kHz as RATES are from 44.1."""
 

@@ -16,7 +16,6 @@ from rtmss.engine.session import Session
 from rtmss.model.separator import SeparatorModel
 
 HOP = 64
-
 N_HOPS = 32
 
 

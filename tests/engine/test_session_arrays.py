@@ -12,7 +12,6 @@ from rtmss.engine.session import LOUDEST, Session
 from rtmss.model.separator import SeparatorModel
 
 HOP = 64
-
 N_HOPS = 32
 
 

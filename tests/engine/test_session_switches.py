@@ -13,7 +13,6 @@ from rtmss.engine.session import Session
 from rtmss.model.separator import SeparatorModel
 
 HOP = 64
-
 FADE = 240
 """30 ms at 8 kHz."""
 

@@ -19,7 +19,6 @@ from rtmss.files import read_audio
 from rtmss.separator import Separator
 
 STEMS = ("vocals", "drums", "bass", "other")
-
 FIGURES = {"SDR": "bss_sdr_db", "ISR": "bss_isr_db", "SIR": "bss_sir_db", "SAR": "bss_sar_db"}
 
 

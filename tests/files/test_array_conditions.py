@@ -17,7 +17,6 @@ from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 
 RATE = 8000
-
 HOP = 64
 
 

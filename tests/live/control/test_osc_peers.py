@@ -22,7 +22,6 @@ from rtmss.live.control.osc.fairness import Peer
 from rtmss.live.control.osc.peers import MAX_PEERS
 
 ABROAD = Peer("192.0.2.7", 9000)
-
 HERE = Peer("127.0.0.1", 9001)
 
 

@@ -20,7 +20,6 @@ FUZZ = settings(
 )
 
 ABROAD = Peer("192.0.2.7", 9000)
-
 QUESTIONS = [
     message("/rtmss/status"), message("/rtmss/*"), message("/rtmss/stem/*/*"),
     message("/rtmss/subscribe"), message("/rtmss/meters", 30.0), message("/rtmss/ping", 1),

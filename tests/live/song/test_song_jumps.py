@@ -18,11 +18,8 @@ from rtmss.live.song.source import SongSource
 from rtmss.model.separator import SeparatorModel
 
 HOP, RATE = 64, 8000
-
 N_SAMPLES = 400 * HOP
-
 WARM_UP = WarmUp.most
-
 GAP = 1 + WARM_UP // WarmUp.block + SLACK
 """Hops of a whole warmed-up jump: the one that fades out, then silence."""
 

@@ -12,11 +12,8 @@ from rtmss.live.shared.song_state import loop, play
 from rtmss.live.song.jump import SLACK, WarmUp
 
 HOP, RATE = 64, 8000
-
 N_SAMPLES = 400 * HOP
-
 WARM_UP = WarmUp.most
-
 GAP = 1 + WARM_UP // WarmUp.block + SLACK
 """Hops of a whole warmed-up jump: the one that fades out, then silence."""
 
