@@ -61,10 +61,9 @@ def write(tmp_path: Path, content: dict[str, Any]) -> str:
     return str(file)
 
 
-@pytest.mark.slow
-def test_a_study_trains_judges_and_goes_on(
-    tmp_path: Path, data: Path, content: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, Condition]]:
+    """The conditions of judges, and whether they are told the class alone."""
     asked: list[tuple[bool, Condition]] = []
     made = Evaluator.condition
 
@@ -73,29 +72,24 @@ def test_a_study_trains_judges_and_goes_on(
         return asked[-1][1]
 
     monkeypatch.setattr(Evaluator, "condition", spied)
+    return asked
+
+
+@pytest.mark.slow
+def test_a_study_trains_judges_and_goes_on(
+    tmp_path: Path,
+    data: Path,
+    content: dict[str, Any],
+    asked: list[tuple[bool, Condition]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     console = Console(file=io.StringIO(), width=200)
-    edges = run_study(
-        write(tmp_path, content),
-        [data],
-        tmp_path / "out",
-        console,
-    )
+    edges = run_study(write(tmp_path, content), [data], tmp_path / "out", console)
     runs = {(edge.variant, edge.seed) for edge in edges}
-    assert runs == {
-        ("clips", 1),
-        ("clips", 2),
-        ("class", 1),
-        ("class", 2),
-    }
-    assert {(edge.target, edge.clips) for edge in edges} >= {
-        ("drums", "1+0"),
-        ("bass", "2+0"),
-    }
-    assert {edge.target for edge in edges} == {
-        "drums",
-        "bass",
-        "guitar",
-    }  # there are no voices to take clips from
+    assert runs == {("clips", 1), ("clips", 2), ("class", 1), ("class", 2)}
+    assert {(edge.target, edge.clips) for edge in edges} >= {("drums", "1+0"), ("bass", "2+0")}
+    # There are no voices to take clips from.
+    assert {edge.target for edge in edges} == {"drums", "bass", "guitar"}
     written = json.loads((tmp_path / "out/study.json").read_text())
     assert [Edge(**row) for row in written] == edges
     assert (tmp_path / "out/study.md").read_text() == edges_page(edges)
@@ -108,35 +102,16 @@ def test_a_study_trains_judges_and_goes_on(
     )
     model, _ = load_model(folders[1] / "weights.safetensors")
     of_class = [condition for by_class, condition in asked if by_class]
-    expected = model.condition_head(
-        torch.from_numpy(
-            class_embedding(
-                of_class[-1].header.name,
-                16,
-            )[0]
-        ),
-        torch.zeros(16),
-    )
+    embedding = class_embedding(of_class[-1].header.name, 16)[0]
+    expected = model.condition_head(torch.from_numpy(embedding), torch.zeros(16))
     assert np.allclose(of_class[-1].vector, expected, atol=1e-3)
 
     monkeypatch.setattr(studies, "evaluate", lambda *_, **__: pytest.fail("judged again"))
-    assert (
-        run_study(
-            write(tmp_path, content),
-            [data],
-            tmp_path / "out",
-            Console(quiet=True),
-        )
-        == edges
-    )
+    quiet = Console(quiet=True)
+    assert run_study(write(tmp_path, content), [data], tmp_path / "out", quiet) == edges
     content["recipe"]["loop"]["warmup_steps"] = 2
     with pytest.raises(ConfigError, match="another recipe"):
-        run_study(
-            write(tmp_path, content),
-            [data],
-            tmp_path / "out",
-            Console(quiet=True),
-        )
+        run_study(write(tmp_path, content), [data], tmp_path / "out", quiet)
 
 
 @pytest.mark.slow

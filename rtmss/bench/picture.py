@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,21 +40,24 @@ def draw_steps(path: Path, rows: Sequence[StepRow]) -> None:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
     figure = Figure(figsize=(9, 5.5), layout="constrained")
     FigureCanvasAgg(figure)
     axis = figure.subplots()
-    counts, backends = (
-        list(dict.fromkeys(r.n_targets for r in rows)),
-        list(dict.fromkeys(r.backend for r in rows)),
-    )
+    counts = list(dict.fromkeys(row.n_targets for row in rows))
+    backends = list(dict.fromkeys(row.backend for row in rows))
     colours = {backend: COLOURS[i % len(COLOURS)] for i, backend in enumerate(backends)}
     for row in rows:
-        place = counts.index(row.n_targets) + 0.3 * (
-            backends.index(row.backend) - (len(backends) - 1) / 2
-        )
-        _draw_row(axis, row, place, colours[row.backend])
+        beside = backends.index(row.backend) - (len(backends) - 1) / 2
+        _draw_row(axis, row, counts.index(row.n_targets) + 0.3 * beside, colours[row.backend])
+    _draw_axis(axis, rows, counts)
+    _draw_legend(figure, colours)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+
+
+def _draw_axis(axis: Any, rows: Sequence[StepRow], counts: Sequence[int]) -> None:
+    """The hop, the scale of times, and how many targets each place stands for."""
     hop = rows[0].hop_ms
     axis.axhline(hop, color="black", linewidth=1.2, linestyle="--")
     axis.text(
@@ -79,19 +82,17 @@ def draw_steps(path: Path, rows: Sequence[StepRow]) -> None:
     axis.grid(axis="y", which="both", alpha=0.2)
     for side in ("top", "right"):
         axis.spines[side].set_visible(False)
+
+
+def _draw_legend(figure: Any, colours: Mapping[str, str]) -> None:
+    from matplotlib.lines import Line2D
+
     lines = [
         Line2D([], [], color=colour, linewidth=3, label=backend)
         for backend, colour in colours.items()
     ]
     marks = [
-        Line2D(
-            [],
-            [],
-            color="0.3",
-            marker=marker,
-            linestyle="",
-            label=name,
-        )
+        Line2D([], [], color="0.3", marker=marker, linestyle="", label=name)
         for name, (_, marker) in MARKERS.items()
     ]
     figure.legend(
@@ -100,8 +101,6 @@ def draw_steps(path: Path, rows: Sequence[StepRow]) -> None:
         ncols=len(lines) + len(marks),
         frameon=False,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
 
 
 def _draw_row(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -19,6 +19,22 @@ from rtmss.cli.base import (
     load_separator,
     tell,
 )
+from rtmss.cli.catalogue_options import (
+    Batch,
+    DryRun,
+    Force,
+    Inputs,
+    Loudness,
+    ModelDevice,
+    OnRay,
+    Output,
+    Presets,
+    Price,
+    RetryFailed,
+    Stems,
+    Strict,
+    Workers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,73 +46,23 @@ if TYPE_CHECKING:
 
 @app.command()
 def catalogue(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="Audio files, folders, globs, addresses such as s3://bucket/songs, or manifests "
-            "in CSV or JSON lines with path, id, preset and conditions.",
-        ),
-    ],
-    output: Annotated[
-        str,
-        typer.Option("--output", "-o", metavar="DIR", help="A folder, or an address to write to."),
-    ],
-    preset: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME|FILE", help="A preset; repeat it: several share one pass over a song."
-        ),
-    ] = None,
-    stems: Annotated[
-        bool, typer.Option("--stems", help="Write every stem and the remainder too.")
-    ] = False,
+    inputs: Inputs,
+    output: Output,
+    preset: Presets = None,
+    stems: Stems = False,
     format: Format = "wav",  # noqa: A002
-    loudness: Annotated[
-        float | None,
-        typer.Option(
-            metavar="LUFS",
-            min=-40,
-            max=-5,
-            help="Take every mix to this loudness, its stems with it; no file's true peak exceeds "
-            "-1 dB.",
-        ),
-    ] = None,
-    workers: Annotated[
-        int, typer.Option(min=0, help="Songs rendered at once; 0 takes all processors, or GPUs.")
-    ] = 0,
-    ray: Annotated[
-        str | None,
-        typer.Option(
-            metavar="local|ADDRESS",
-            help="Work on Ray: on this machine, or on the cluster at an address.",
-        ),
-    ] = None,
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda", help="What runs the model.")
-    ] = "cpu",
-    batch: Annotated[
-        int, typer.Option(min=1, help="Songs in one batch of a worker, for a GPU.")
-    ] = 1,
-    force: Annotated[bool, typer.Option("--force", help="Render again what is there.")] = False,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try again what could not be rendered.")
-    ] = False,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run", help="Only say how much there is and what it would take, from a sample."
-        ),
-    ] = False,
-    price: Annotated[
-        float | None,
-        typer.Option(min=0, help="Of an hour of one worker, for the cost in --dry-run."),
-    ] = None,
+    loudness: Loudness = None,
+    workers: Workers = 0,
+    ray: OnRay = None,
+    device: ModelDevice = "cpu",
+    batch: Batch = 1,
+    force: Force = False,
+    retry_failed: RetryFailed = False,
+    dry_run: DryRun = False,
+    price: Price = None,
     profile: Profile = None,
     weights: Weights = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Count damaged files as failed.")
-    ] = False,
+    strict: Strict = False,
 ) -> None:
     """Render everything, each song once; goes on where it stopped. Status 3 if songs failed."""
     import datetime

@@ -181,18 +181,9 @@ def window_loss(
     n_ahead = model.config.unet.n_ahead
     decoder, overlap = memory.decoder, memory.overlap
     if is_cold:
-        _, decoder, overlap = Memory.empty(
-            model,
-            *crop.episode.targets.shape[:2],
-        )
+        _, decoder, overlap = Memory.empty(model, *crop.episode.targets.shape[:2])
     frames = crop.frames[:, :, window.start : window.stop, 1:]
-    planes = to_planes(
-        _earlier(
-            crop.frames[..., 1:],
-            window,
-            n_ahead,
-        )
-    )
+    planes = to_planes(_earlier(crop.frames[..., 1:], window, n_ahead))
     wanted = _earlier(crop.wanted, window, n_ahead)
     with half_precision(frames.device):
         condition = model.condition_head(crop.episode.positive, crop.episode.negative)
@@ -205,11 +196,8 @@ def window_loss(
     n_skipped = delay if not window.start else model.config.stft.delay if is_cold else 0
     begin, end = window.start * hop - delay + n_skipped, window.stop * hop - delay
     truth, whole = crop.waves(begin, end)
-    wave_error, wave_remainder = passes.waves(
-        audio[..., n_skipped:].flatten(0, 1),
-        truth,
-        whole,
-    )
+    judged = audio[..., n_skipped:].flatten(0, 1)
+    wave_error, wave_remainder = passes.waves(judged, truth, whole)
     w = recipe.log_weight
     loss = tamed(complex_error, w) + 0.5 * tamed(magnitude_error, w) + 0.5 * tamed(wave_error, w)
     remainder = tamed(remainder_error, w) + 0.5 * tamed(wave_remainder, w)

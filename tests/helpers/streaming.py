@@ -86,20 +86,10 @@ def verify_streaming(
     assert expected.isfinite().all()
     assert expected.abs().max() > 0.01, "an output of zeros would pass any comparison"
     for way in cuttings(n_units):
-        blocks = list(
-            torch.split(
-                whole,
-                [n * unit for n in way],
-                axis,
-            )
-        )
+        blocks = list(torch.split(whole, [n * unit for n in way], axis))
         got, cut_end = _run(start(), step, blocks, out_axis)
         _assert_same(got, expected, tolerance, f"the output, cut into {way},")
-        for one, other in zip(
-            leaves(cut_end),
-            leaves(end),
-            strict=True,
-        ):
+        for one, other in zip(leaves(cut_end), leaves(end), strict=True):
             _assert_same(one, other, 10 * tolerance, f"the last state, cut into {way},")
     _verify_causal(
         start,

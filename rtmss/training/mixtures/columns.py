@@ -31,22 +31,8 @@ def plan_of(
         n_samples: of each mixture.
         seed: of what chance is left to the device.
     """
-    first = np.cumsum([0, *(len(mixture.parts) for mixture in mixtures)])
-    n_targets = len(mixtures[0].targets)
-    wanted = [
-        (b * n_targets + n, first[b] + part)
-        for b, mixture in enumerate(mixtures)
-        for n, target in enumerate(mixture.targets)
-        for part in target.parts
-    ]
-    by, of = (
-        torch.tensor(
-            wanted,
-            dtype=torch.long,
-        )
-        .reshape(-1, 2)
-        .unbind(1)
-    )
+    wanted_by, wanted_parts = _wanted(mixtures)
+    n_parts = [len(mixture.parts) for mixture in mixtures]
     parts = [part for mixture in mixtures for part in mixture.parts]
 
     def clips(side: str) -> Tensor:
@@ -67,14 +53,9 @@ def plan_of(
         voice_level=_column([mixture.voice_level for mixture in mixtures]),
         positive=clips("positive"),
         negative=clips("negative"),
-        wanted_by=by,
-        wanted_parts=of,
-        mixture_of=torch.from_numpy(
-            np.repeat(
-                np.arange(len(mixtures)),
-                np.diff(first),
-            )
-        ),
+        wanted_by=wanted_by,
+        wanted_parts=wanted_parts,
+        mixture_of=torch.from_numpy(np.repeat(np.arange(len(mixtures)), n_parts)),
         is_voice=torch.tensor([bank.tracks[part.track].family == "vocals" for part in parts]),
         track=column("track"),
         start=column("start"),
@@ -92,6 +73,20 @@ def plan_of(
         level=column("level"),
         part_gain=column("gain"),
     )
+
+
+def _wanted(mixtures: Sequence[Mixture]) -> tuple[Tensor, Tensor]:
+    """(K,) numbers of targets over the batch, and (K,) of the part that each wants."""
+    n_targets = len(mixtures[0].targets)
+    first = np.cumsum([0, *(len(mixture.parts) for mixture in mixtures)])
+    pairs = [
+        (b * n_targets + n, first[b] + part)
+        for b, mixture in enumerate(mixtures)
+        for n, target in enumerate(mixture.targets)
+        for part in target.parts
+    ]
+    by, parts = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).unbind(1)
+    return by, parts
 
 
 def _sounds(
