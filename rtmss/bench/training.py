@@ -15,7 +15,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, register_flop_formula
 
 import rtmss.model.gru  # noqa: F401 (registers the operators that are counted below)
-from rtmss.datasets.take import Track
+from rtmss.datasets.track import Track
 from rtmss.model.clip_encoder import ClipEncoder
 from rtmss.training.classify import embed_bank
 from rtmss.training.loop import Trainer, start_model

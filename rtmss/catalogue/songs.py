@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rtmss.config import ConfigError
-from rtmss.datasets.take import SUFFIXES
+from rtmss.datasets.track import SUFFIXES
 
 MANIFESTS = {".csv", ".jsonl"}
 COLUMNS = ("id", "path", "preset", "conditions")

@@ -207,7 +207,7 @@ def load_separator(
     return Separator.load(weights, profile)
 
 
-def find_device(name: str) -> str:
+def torch_device(name: str) -> str:
     """Torch's name of a device; `auto` is a GPU if there is one.
 
     Raises:

@@ -14,10 +14,10 @@ from rtmss.cli.base import (
     Weights,
     app,
     console,
-    find_device,
     load_library,
     load_separator,
     tell,
+    torch_device,
 )
 from rtmss.cli.catalogue_options import (
     Batch,
@@ -90,7 +90,7 @@ def catalogue(
         weights=weights.absolute() if weights else None,
         force=force,
         strict=strict,
-        device=find_device(device),
+        device=torch_device(device),
         batch=batch,
     )
     del separator

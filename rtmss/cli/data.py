@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from rtmss.cli.base import app, complain, console, find_device
+from rtmss.cli.base import app, complain, console, torch_device
 from rtmss.config import UserError
 from rtmss.console import make_console
 
@@ -162,7 +162,7 @@ def data_split(
     from rtmss.teachers.batch import find_songs, read_about, split_songs
 
     songs, known = find_songs(inputs), read_about(about) if about else {}
-    teacher = load_teacher(by, find_device(device))
+    teacher = load_teacher(by, torch_device(device))
     console.print(
         f"{teacher.version}, {teacher.licence or 'licence unknown'}: {', '.join(teacher.stems)}",
         highlight=False,

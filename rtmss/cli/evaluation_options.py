@@ -15,9 +15,11 @@ ReportFolder = Annotated[
     Path | None,
     typer.Option("--output", "-o", metavar="DIR", help="JSON, CSV and a picture go here."),
 ]
-ExamName = Annotated[
+TaskName = Annotated[
     str,
     typer.Option(
+        "--task",
+        "--exam",
         metavar="targets|unseen|stems|duets",
         help="One target after the other; instruments that training has nothing of; all stems "
         "of a dataset, as results are published; or one of two sources of a family.",

@@ -214,48 +214,54 @@ def _render(
 
 
 def _replay(
-    source: Path, folder: Path, log: Path, weights: Path | None, wanted: str | None, *, stems: bool
+    source: Path,
+    folder: Path,
+    log_file: Path,
+    weights: Path | None,
+    wanted: str | None,
+    *,
+    stems: bool,
 ) -> None:
     from rtmss.recording.log import versions
     from rtmss.recording.log_reader import SessionLog
     from rtmss.recording.replay import replay
 
     separator = load_separator(weights, threads=1)
-    automation = SessionLog.load(log, separator.model_id)
-    if not automation.header.fits(separator.model.config):
-        profile = _profile_of(automation.header, separator.model.config)
+    log = SessionLog.load(log_file, separator.model_id)
+    if not log.header.fits(separator.model.config):
+        profile = _profile_of(log.header, separator.model.config)
         if profile is None:
-            hop_length, delay = automation.header.hop_length, automation.header.delay
+            hop_length, delay = log.header.hop_length, log.header.delay
             raise UserError(
-                f"{log}: hops of {hop_length} samples, {delay} late, are those of no profile"
+                f"{log_file}: hops of {hop_length} samples, {delay} late, are those of no profile"
             )
         separator = load_separator(weights, threads=1, profile=profile)
     backend = choose_backend(
         separator,
-        wanted or automation.header.backend,
+        wanted or log.header.backend,
     ).start(separator.model)
     run = partial(
         replay,
         source,
         folder,
         separator.model,
-        automation,
+        log,
         stems=stems,
         backend=backend,
     )
     _show(source.name, lambda tell: run(report=tell))
-    if automation.n_lost:
+    if log.n_lost:
         console.print(
-            f"The recorder lost {automation.n_lost} hops; from there on, samples differ",
+            f"The recorder lost {log.n_lost} hops; from there on, samples differ",
             style="yellow",
         )
-    if automation.n_moves:
+    if log.n_moves:
         text = (
-            f"A song was started, stopped or moved {automation.n_moves} times; from there "
+            f"A song was started, stopped or moved {log.n_moves} times; from there "
             "on, samples differ"
         )
         console.print(text, style="yellow")
-    made_by = automation.header.versions
+    made_by = log.header.versions
     if made_by != versions(backend.name):
         console.print(
             f"Recorded with {made_by}: samples may differ in their last bits",

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rtmss.cli.base import Output, Profile, Weights, app, console, find_device
+from rtmss.cli.base import Output, Profile, Weights, app, console, torch_device
 from rtmss.cli.evaluation_options import (
     Apart,
     Bss,
@@ -15,7 +15,6 @@ from rtmss.cli.evaluation_options import (
     ClipSeconds,
     ClipSource,
     Compare,
-    ExamName,
     JudgedData,
     Loudest,
     Mastered,
@@ -29,6 +28,7 @@ from rtmss.cli.evaluation_options import (
     SongNames,
     SplitName,
     TargetNames,
+    TaskName,
 )
 from rtmss.config import ConfigError
 from rtmss.console import one_line
@@ -59,7 +59,7 @@ def train(
     from rtmss.training.run import find_recipe
     from rtmss.training.run import train as run
 
-    path = run(find_recipe(recipe), data, output, console, find_device(device))
+    path = run(find_recipe(recipe), data, output, console, torch_device(device))
     console.print(f"Weights: {one_line(str(path))}", highlight=False)
 
 
@@ -90,7 +90,7 @@ def study(
     """
     from rtmss.study import run_study
 
-    run_study(name, data, output, console, processes, find_device(device))
+    run_study(name, data, output, console, processes, torch_device(device))
 
 
 @app.command()
@@ -98,7 +98,7 @@ def evaluate(
     data: JudgedData,
     output: ReportFolder = None,
     weights: Weights = None,
-    exam: ExamName = "targets",
+    task: TaskName = "targets",
     split: SplitName = None,
     songs: SongNames = None,
     targets: TargetNames = None,
@@ -127,7 +127,7 @@ def evaluate(
         _compare(compare, data[0], weights, n_positive[0], seed, profile)
         return
     options = Options(
-        exam=exam,
+        task=task,
         split=split,
         songs=tuple(songs) if songs else None,
         targets=tuple(targets.split(",")) if targets else None,

@@ -12,8 +12,8 @@ from rtmss.datasets.medleydb import MEDLEYDB
 from rtmss.datasets.moisesdb import MOISESDB
 from rtmss.datasets.musdb import MUSDB18, MUSDB18_HQ
 from rtmss.datasets.slakh import SLAKH
-from rtmss.datasets.take import Dataset, Problem, Track
 from rtmss.datasets.taxonomy import MIXTURE
+from rtmss.datasets.track import Dataset, Problem, Track
 
 __all__ = ["DATASETS", "Dataset", "NoTracksError", "Problem", "Track", "find_tracks", "recognize"]
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from rtmss.audio import Audio
 from rtmss.datasets import recognize
-from rtmss.datasets.take import SPLITS, Dataset, Problem, Track, add, read_file
 from rtmss.datasets.taxonomy import MIXTURE
+from rtmss.datasets.track import SPLITS, Dataset, Problem, Track, add, read_file
 from rtmss.files import AudioFileError, Damage, resample
 
 SAMPLE_RATE = 44100

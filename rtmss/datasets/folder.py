@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from rtmss.bounded import MAX_TABLE_BYTES, UnreadableError, read_text
-from rtmss.datasets.take import SUFFIXES, Dataset, Note, Problem, Track, tracks_of_song
 from rtmss.datasets.taxonomy import FAMILY_OF, MIXTURE
+from rtmss.datasets.track import SUFFIXES, Dataset, Note, Problem, Track, tracks_of_song
 from rtmss.plain_yaml import load_description
 
 _LABEL_OF_INSTRUMENT = {

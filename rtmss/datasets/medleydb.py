@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from rtmss.bounded import UnreadableError
-from rtmss.datasets.take import (
+from rtmss.datasets.taxonomy import MIXTURE, common_label
+from rtmss.datasets.track import (
     Dataset,
     Note,
     Problem,
@@ -26,7 +27,6 @@ from rtmss.datasets.take import (
     split_of,
     tracks_of_song,
 )
-from rtmss.datasets.taxonomy import MIXTURE, common_label
 from rtmss.plain_yaml import load_description
 
 _INSTRUMENTS = {

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rtmss.bounded import MAX_JSON_BYTES, parse_json, read_text
-from rtmss.datasets.take import (
+from rtmss.datasets.track import (
     Dataset,
     Note,
     Problem,

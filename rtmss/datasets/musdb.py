@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from rtmss.datasets.take import Dataset, Note, Problem, Track
 from rtmss.datasets.taxonomy import MIXTURE
+from rtmss.datasets.track import Dataset, Note, Problem, Track
 
 STEMS = ("mixture", "drums", "bass", "other", "vocals")
 """In the order of the streams of a stem.mp4."""

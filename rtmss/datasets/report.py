@@ -11,8 +11,8 @@ from rich.text import Text
 
 from rtmss.datasets import DATASETS
 from rtmss.datasets.check import Findings
-from rtmss.datasets.take import SPLITS
 from rtmss.datasets.taxonomy import FAMILIES, FAMILY_OF
+from rtmss.datasets.track import SPLITS
 from rtmss.tables import WholeTable
 
 _N_EXAMPLES = 3

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from rtmss.bounded import UnreadableError
-from rtmss.datasets.take import (
+from rtmss.datasets.taxonomy import MIXTURE
+from rtmss.datasets.track import (
     Dataset,
     Note,
     Problem,
@@ -24,7 +25,6 @@ from rtmss.datasets.take import (
     split_of,
     tracks_of_song,
 )
-from rtmss.datasets.taxonomy import MIXTURE
 from rtmss.plain_yaml import load_description
 
 _FOLDERS = {"train": "train", "validation": "valid", "test": "test"}

@@ -18,7 +18,7 @@ import numpy as np
 from rtmss.audio import Audio
 from rtmss.config import ConfigError
 from rtmss.datasets import NoTracksError, Track, find_tracks
-from rtmss.datasets.take import read_track
+from rtmss.datasets.track import read_track
 from rtmss.evaluation.metrics import block_levels
 from rtmss.evaluation.targets import fits
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from rtmss.config import Config, ConfigError
 from rtmss.evaluation.clips import CLIP_SECONDS
@@ -18,18 +18,23 @@ CLIPS = {
     "both": (False, True),
 }
 """Where positive clips come from, and whether that is the judged stem itself."""
-EXAMS = {"targets": "targets", "unseen": "unseen", "stems": "stems", "duets": "duets"}
+TASKS = {"targets": "targets", "unseen": "unseen", "stems": "stems", "duets": "duets"}
 """What is asked of the songs."""
 
 
 class Options(Config):
     """What is judged, by which clips, and what is measured."""
 
-    exam: str = "targets"
+    task: str = Field(
+        default="targets",
+        validation_alias=AliasChoices("task", "exam"),
+        serialization_alias="exam",
+    )
     """`targets`: one target after the other, also by voices that training never heard. `unseen`:
     the instruments that training has nothing of, in the songs where they play, by clips of
     recordings of them alone. `stems`: as results on the dataset are published, see
-    `rtmss.evaluation.stems`. `duets`: two sources of one family, see `rtmss.evaluation.duets`."""
+    `rtmss.evaluation.stems`. `duets`: two sources of one family, see `rtmss.evaluation.duets`.
+    Reports have it under the name that it had before."""
     split: str | None = None
     """`train`, `valid` or `test`; None for `valid`, or for `test` where results are published for
     that.

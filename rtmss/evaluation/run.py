@@ -23,12 +23,12 @@ from rich.progress import (
 )
 
 from rtmss.config import ConfigError
-from rtmss.datasets.take import SPLITS
+from rtmss.datasets.track import SPLITS
 from rtmss.evaluation.chart import draw_edges
 from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.duets import find_duets
 from rtmss.evaluation.evaluator import Evaluator, Result
-from rtmss.evaluation.options import CLIPS, EXAMS, Options, shots_of
+from rtmss.evaluation.options import CLIPS, TASKS, Options, shots_of
 from rtmss.evaluation.report import Report, write_report
 from rtmss.evaluation.songs import Excerpt
 from rtmss.evaluation.stems import find_stems_tasks, stem_set
@@ -108,7 +108,7 @@ def prepare(
     Raises:
         ConfigError: as of `evaluate`.
     """
-    kind = find(options.exam, EXAMS, "exam")
+    kind = find(options.task, TASKS, "task")
     whose = find(options.clips, CLIPS, "kind of clips")
     shots = shots_of(options.shots, options.negatives, whose)
     split = _split(data, options)
@@ -167,7 +167,7 @@ def _split(data: Sequence[Path], options: Options) -> str:
                 "split",
             )
         )
-    usual = {stem_set(folder).split if options.exam == "stems" else "valid" for folder in data}
+    usual = {stem_set(folder).split if options.task == "stems" else "valid" for folder in data}
     if len(usual) > 1:
         raise ConfigError(
             f"results on these datasets are published for {' and '.join(sorted(usual))}: choose a "
@@ -188,7 +188,7 @@ def _settings(
     evaluator: Evaluator, tasks: Sequence[Task], data: Sequence[Path], options: Options
 ) -> dict[str, object]:
     """What a report says about itself."""
-    settings = options.model_dump(mode="json", exclude={"references", "profile"})
+    settings = options.model_dump(mode="json", by_alias=True, exclude={"references", "profile"})
     return settings | {
         "model_id": evaluator.separator.model_id,
         "latency": evaluator.separator.model.config.latency,

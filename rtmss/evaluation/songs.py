@@ -18,8 +18,8 @@ from rtmss.audio import Audio
 from rtmss.config import ConfigError
 from rtmss.datasets import Track, find_tracks, recognize
 from rtmss.datasets.folder import FOLDER
-from rtmss.datasets.take import read_track
 from rtmss.datasets.taxonomy import FAMILY_OF, HIDES, MIXTURE
+from rtmss.datasets.track import read_track
 from rtmss.evaluation.metrics import block_levels
 from rtmss.evaluation.report import SONGS
 from rtmss.evaluation.targets import TARGETS, family_of, fits

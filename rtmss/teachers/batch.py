@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 
 from rtmss.bounded import MAX_TABLE_BYTES, UnreadableError, read_text
 from rtmss.config import ConfigError, UserError
-from rtmss.datasets.take import SPLITS, SUFFIXES
+from rtmss.datasets.track import SPLITS, SUFFIXES
 from rtmss.files import AudioFileError, digest_file
 from rtmss.plain_yaml import load_description
 from rtmss.teachers.song import Order, split_song

@@ -201,7 +201,7 @@ def contrast(
     is_same = (source[:, None] == source) & ~itself
     is_distractor = (family[:, None] == family) & (source[:, None] != source)
     likeness = embedding @ embedding.T / recipe.temperature
-    against = likeness + is_distractor * float(np.log(recipe.rival_weight))
+    against = likeness + is_distractor * float(np.log(recipe.family_weight))
     log_share = likeness - torch.logsumexp(
         against.masked_fill(itself, -torch.inf),
         1,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -12,7 +13,33 @@ from rtmss.config import Config, Positive, SeparatorConfig
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
-class EncoderRecipe(Config):
+OLD_KEYS = {
+    "disguise": "augment",
+    "growl": "noise_bass",
+    "sub_notes": "sub_bass",
+    "rivals": "distractors",
+    "rival_weight": "family_weight",
+}
+"""What keys were called before, which are still read."""
+
+
+class RecipePart(Config):
+    """A part of a recipe, under the names of today or those before."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_new_keys(cls, content: Any) -> Any:
+        if not isinstance(content, Mapping):
+            return content
+        known = {old: new for old, new in OLD_KEYS.items() if new in cls.model_fields}
+        # Where both are there, the old one is refused as unknown.
+        return {
+            key if known.get(key) in content else known.get(key, key): value
+            for key, value in content.items()
+        }
+
+
+class EncoderRecipe(RecipePart):
     """Training of the clip encoder, by classifying instruments and sources, and by the contrast of
     sources.
     """
@@ -30,7 +57,7 @@ class EncoderRecipe(Config):
     not 0, segments are drawn in pairs of one source."""
     temperature: Annotated[float, Field(gt=0)] = 0.1
     """Likeness (cosine) that counts as one in the contrast."""
-    rival_weight: Annotated[float, Field(gt=0)] = 1.0
+    family_weight: Annotated[float, Field(gt=0)] = 1.0
     """How much more others of the same family count in the contrast than the rest."""
     label_weights: dict[str, float] = Field(default={"vocals": 4.0})
     """How often each label is drawn; those that are not named have 1. There are more voices to
@@ -53,7 +80,7 @@ class EncoderRecipe(Config):
     some of them short. The U-Net is conditioned on these and the clean ones."""
 
 
-class EpisodeRecipe(Config):
+class EpisodeRecipe(RecipePart):
     """How episodes are drawn from the bank."""
 
     conditioning: Literal["clips", "class"] = "clips"
@@ -72,12 +99,12 @@ class EpisodeRecipe(Config):
     """Share of songs whose singer is replaced by another."""
     added_voice: Probability = 0.5
     """Share of songs without a singer that are given one."""
-    growl: Probability = 0.15
+    noise_bass: Probability = 0.15
     """Share of synthesizers, basses and effects with a noise bass."""
-    sub_notes: Probability = 0.15
+    sub_bass: Probability = 0.15
     """Share of the same with a loud, tuned sub bass."""
     formants: Probability = 0.0
-    """Share of voices whose resonances move while the pitch stays: another throat."""
+    """Share of voices whose resonances move while the pitch stays, as of another singer."""
     compressed: Probability = 0.0
     """Share of parts that go through a compressor."""
     doubled: Probability = 0.0
@@ -99,7 +126,7 @@ class EpisodeRecipe(Config):
     same_family: Probability = 0.0
     """Share of mixtures in which several sources of one family play, two singers or two guitars,
     one of which is asked for by clips of itself; the next condition asks for all of them."""
-    rivals: Probability = 0.3
+    distractors: Probability = 0.3
     """Share of the further parts of a random mix that are drawn evenly from all families, which
     hear them less often as targets: strings or winds in the register of a voice."""
     absent: Probability = 0.12
@@ -108,7 +135,7 @@ class EpisodeRecipe(Config):
     negatives_only: Probability = 0.12
     max_clips: Positive = 10
     max_parts: Positive = 7
-    disguise: Probability = 1.0
+    augment: Probability = 1.0
     """How often tracks are augmented, as a share of the usual."""
     target_weights: dict[str, float] = Field(
         default={

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from helpers.command_line import run
 from rtmss.cli import app
-from rtmss.cli.base import find_device
+from rtmss.cli.base import torch_device
 from rtmss.conditions.condition import load_condition
 from rtmss.config import UserError
 from rtmss.files import read_audio
@@ -240,11 +240,11 @@ def test_a_device_that_is_not_there_is_named(
     name: str, says: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert find_device("auto") == find_device("cpu") == "cpu"
+    assert torch_device("auto") == torch_device("cpu") == "cpu"
     with pytest.raises(UserError, match=says):
-        find_device(name)
+        torch_device(name)
 
 
 def test_the_automatic_device_is_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    assert [find_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]
+    assert [torch_device(name) for name in ("auto", "cuda", "cpu")] == ["cuda", "cuda", "cpu"]

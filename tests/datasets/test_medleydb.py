@@ -16,7 +16,7 @@ from helpers.datasets import (
 from helpers.makers import WriteAudio
 from rtmss.config import ConfigError
 from rtmss.datasets import find_tracks, medleydb, recognize
-from rtmss.datasets.take import read_track
+from rtmss.datasets.track import read_track
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from helpers.datasets import (
 from helpers.makers import WriteAudio
 from rtmss.config import ConfigError
 from rtmss.datasets import find_tracks, moisesdb, recognize
-from rtmss.datasets.take import Track, read_track, split_of
+from rtmss.datasets.track import Track, read_track, split_of
 
 
 @pytest.fixture

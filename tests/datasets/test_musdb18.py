@@ -16,7 +16,7 @@ from helpers.datasets import (
 )
 from rtmss.config import ConfigError
 from rtmss.datasets import find_tracks, musdb, recognize
-from rtmss.datasets.take import read_track
+from rtmss.datasets.track import read_track
 from rtmss.files import AudioFileError, read_audio
 
 

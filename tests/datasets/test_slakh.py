@@ -13,7 +13,7 @@ from helpers.datasets import (
 )
 from helpers.makers import WriteAudio
 from rtmss.datasets import find_tracks, recognize, slakh
-from rtmss.datasets.take import read_track
+from rtmss.datasets.track import read_track
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ def test_numbers_of_clips_stand_between_commas() -> None:
     "choice",
     [
         ("--clips", "same-sonk", "same-song"),
-        ("--exam", "unsee", "unseen"),
+        ("--task", "unsee", "unseen"),
         ("--split", "vali", "valid"),
     ],
 )

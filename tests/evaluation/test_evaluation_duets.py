@@ -113,7 +113,7 @@ def test_either_of_the_two_is_asked_for_with_the_other_as_negative(
     judge(
         choir,
         weights,
-        exam="duets",
+        task="duets",
         targets=["vocals"],
         shots=[2],
         negatives=[1],
@@ -133,7 +133,7 @@ def test_either_of_the_two_is_asked_for_with_the_other_as_negative(
 
 def test_giving_out_both_or_nothing_scores_zero(choir: Path, weights: Path) -> None:
     report = judge(
-        choir, weights, exam="duets", targets=["vocals"], shots=[1], negatives=[1], max_seconds=3.0
+        choir, weights, task="duets", targets=["vocals"], shots=[1], negatives=[1], max_seconds=3.0
     )
     both = report.select("vocals", BOTH, on=DUETS)
     assert (
@@ -189,7 +189,7 @@ def test_a_separator_that_finds_the_one_is_ahead_of_both(
     report = judge(
         choir,
         weights,
-        exam="duets",
+        task="duets",
         targets=["vocals"],
         songs=["hit"],
         shots=[1],
@@ -222,7 +222,7 @@ def test_a_duet_is_the_same_every_time(choir: Path, weights: Path) -> None:
         judge(
             choir,
             weights,
-            exam="duets",
+            task="duets",
             targets=["vocals"],
             negatives=[1],
             max_seconds=3.0,
@@ -238,7 +238,7 @@ def test_what_is_too_short_is_not_judged(choir: Path, weights: Path) -> None:
     report = judge(
         choir,
         weights,
-        exam="duets",
+        task="duets",
         targets=["vocals"],
         max_seconds=1.5,
     )

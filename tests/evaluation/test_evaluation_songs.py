@@ -14,7 +14,7 @@ from helpers.evaluation import (
     write,
 )
 from rtmss.config import ConfigError
-from rtmss.datasets.take import Track
+from rtmss.datasets.track import Track
 from rtmss.evaluation.clips import Recording, find_recordings
 from rtmss.evaluation.metrics import sounding_level
 from rtmss.evaluation.songs import Excerpt, Piece, Song

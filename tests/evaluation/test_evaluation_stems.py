@@ -16,7 +16,7 @@ from helpers.makers import WriteAudio
 from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
-from rtmss.datasets.take import split_of
+from rtmss.datasets.track import split_of
 from rtmss.evaluation import stems as stems_of
 from rtmss.evaluation.bss import BssFigures
 from rtmss.evaluation.report import OWN, Report
@@ -102,7 +102,7 @@ def test_the_mixture_of_musdb18_is_that_of_the_dataset(
         return [0.2 * mixture for _ in conditions]
 
     monkeypatch.setattr(Separator, "separate_all", pass_through)
-    judge(musdb_hq, weights, exam="stems", songs=["Ana*"])
+    judge(musdb_hq, weights, task="stems", songs=["Ana*"])
     np.testing.assert_array_equal(
         heard[0],
         read_audio(musdb_hq / "test/Ana - Tune/mixture.wav")[0],
@@ -115,7 +115,7 @@ def test_a_trained_separator_is_judged_with_what_it_leaves_as_the_fourth_stem(
     report = judge(
         musdb_hq,
         weights,
-        exam="stems",
+        task="stems",
         max_seconds=2.0,
         songs=["Ana - Tune"],
     )
@@ -130,7 +130,7 @@ def test_other_splits_of_a_dataset_may_be_judged(
     report = judge(
         musdb_hq,
         weights,
-        exam="stems",
+        task="stems",
         split="train",
         max_seconds=2.0,
         songs=["Di*"],
@@ -154,7 +154,7 @@ def test_musdb18_is_judged_from_its_stem_mp4(tmp_path: Path, quick: None, weight
             )
         ]
         write_stem_mp4(tmp_path / f"{song}.stem.mp4", streams)
-    report = judge(tmp_path, weights, exam="stems")
+    report = judge(tmp_path, weights, task="stems")
     assert [(score.target, score.on) for score in report.scores] == [
         (stem, "MUSDB18, test") for stem in STEMS
     ]
@@ -194,7 +194,7 @@ def test_moisesdb_is_judged_by_its_eleven_stems(
     write_moises(
         tmp_path, write_audio, "three", artist["train"], stems | {"bass": {"b": "bass guitar"}}
     )
-    report = judge(tmp_path, weights, exam="stems")
+    report = judge(tmp_path, weights, task="stems")
     assert {score.on for score in report.scores} == {"MoisesDB, valid"}
     assert [score.target for score in report.scores if score.song == "one"] == list(stems)
     assert [score.target for score in report.scores if score.song == "two"] == list(few)
@@ -209,7 +209,7 @@ def test_slakh_is_judged_by_its_test_split(
 ) -> None:
     for track in ("train/Track00001", "test/Track01876"):
         write_slakh(tmp_path / track, write_audio)
-    report = judge(tmp_path, weights, exam="stems", targets=["bass", "drums"])
+    report = judge(tmp_path, weights, task="stems", targets=["bass", "drums"])
     assert {
         (
             s.song,
@@ -250,7 +250,7 @@ def test_medleydb_is_judged_by_the_usual_stems(
             instruments,
             artist=artist[split],
         )
-    report = judge(tmp_path, weights, exam="stems")
+    report = judge(tmp_path, weights, task="stems")
     assert [score.target for score in report.scores] == list(STEMS)
     assert {score.song for score in report.scores} == {"Bo_Air"}
 
@@ -260,7 +260,7 @@ def test_what_is_left_is_not_judged_where_a_stem_hides_in_it(tmp_path: Path, wei
         for number, stem in enumerate(("vocals", "backing", "drums", "bass")):
             if split == "train" or stem in {"vocals", "backing"}:
                 write(tmp_path / f"songs/{split}/a{split}/{stem}.wav", 300 * (number + 1))
-    report = judge(tmp_path, weights, exam="stems", bss=True)
+    report = judge(tmp_path, weights, task="stems", bss=True)
     assert [score.target for score in report.scores] == ["vocals"]
     assert report.scores[0].bss_sdr_db is not None, "it is judged beside what is left"
     assert report.absences == []
@@ -270,7 +270,7 @@ def test_stems_have_a_table_with_their_mean(musdb_hq: Path, quick: None, weights
     report = judge(
         musdb_hq,
         weights,
-        exam="stems",
+        task="stems",
         max_seconds=2.0,
         shots=[1, 2],
     )
@@ -293,4 +293,4 @@ def test_stems_have_a_table_with_their_mean(musdb_hq: Path, quick: None, weights
 
 def test_a_misspelt_stem_is_named(musdb_hq: Path, weights: Path) -> None:
     with pytest.raises(ConfigError, match="no stem 'vocal'; did you mean 'vocals'"):
-        judge(musdb_hq, weights, exam="stems", targets=["vocal"])
+        judge(musdb_hq, weights, task="stems", targets=["vocal"])

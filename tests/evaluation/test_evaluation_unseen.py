@@ -61,25 +61,25 @@ def tasks_of(folder: Path, **options: Any) -> list[Task]:
 
 
 def test_unseen_are_instruments_of_valid_that_train_has_not(exotic: Path) -> None:
-    (task,) = tasks_of(exotic, exam="unseen")
+    (task,) = tasks_of(exotic, task="unseen")
     assert isinstance(task, SongTask)
     assert (task.song.name, task.targets) == ("jam", ("banjo", "oboe"))
 
 
 def test_a_folder_without_unseen_instruments_is_refused_with_the_layout(data: Path) -> None:
     with pytest.raises(ConfigError, match="performances/valid/<instrument>"):
-        tasks_of(data, exam="unseen")
+        tasks_of(data, task="unseen")
 
 
 def test_an_unseen_instrument_that_plays_nowhere_is_refused(exotic: Path) -> None:
     with pytest.raises(ConfigError, match="oboe play in none"):
-        tasks_of(exotic, exam="unseen", targets=["oboe"])
+        tasks_of(exotic, task="unseen", targets=["oboe"])
 
 
 def test_an_unseen_instrument_is_its_stem_by_clips_of_it_alone(exotic: Path, weights: Path) -> None:
     piece = read(exotic, "jam")
     np.testing.assert_array_equal(piece.truth("banjo"), piece.stems["guitar"])
-    clips = evaluator_of(exotic, weights, exam="unseen").positives(piece, "banjo")
+    clips = evaluator_of(exotic, weights, task="unseen").positives(piece, "banjo")
     assert len(clips) == 5, "two recordings go round again"
     recordings = [
         read_audio(path)[0] for path in sorted((exotic / "performances/valid/banjo").iterdir())
@@ -104,7 +104,7 @@ def test_unseen_instruments_are_judged(exotic: Path, weights: Path) -> None:
     report = judge(
         exotic,
         weights,
-        exam="unseen",
+        task="unseen",
         shots=[2],
         negatives=[1],
     )

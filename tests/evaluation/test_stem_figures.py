@@ -116,7 +116,7 @@ def test_the_figures_of_musdb18_are_musevals(
 ) -> None:
     song = musdb_hq / "test/Ana - Tune"
     monkeypatch.setattr(Separator, "separate_all", spoilt([song]))
-    report = judge(musdb_hq, weights, exam="stems", songs=[song.name])
+    report = judge(musdb_hq, weights, task="stems", songs=[song.name])
     truths = [read_audio(song / f"{stem}.wav")[0].T.astype(np.float64) for stem in STEMS]
     ratios = museval.evaluate(
         truths,

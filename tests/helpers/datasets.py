@@ -13,7 +13,7 @@ import yaml
 from helpers.makers import WriteAudio
 from rtmss.audio import Audio
 from rtmss.datasets import musdb
-from rtmss.datasets.take import Track, split_of
+from rtmss.datasets.track import Track, split_of
 
 RATE = 44100
 

@@ -25,7 +25,7 @@ class Heard(NamedTuple):
     values: tuple[str, ...]
 
 
-class Wire:
+class OscTools:
     """`oscsend` and `oscdump` in talk with a host.
 
     An answer goes to the port that has spoken, and oscsend listens at none. So the packets that it

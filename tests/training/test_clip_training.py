@@ -133,7 +133,7 @@ def test_contrast_is_the_share_of_the_likeness_that_is_of_the_same_source() -> N
         total = sum(share[b] * weight[b] for b in share)
         same = [b for b in share if source[b] == source[a]]
         losses.append(-np.mean([np.log(share[b] / total) for b in same]))
-    recipe = PAIRS.model_copy(update={"rival_weight": 4.0})
+    recipe = PAIRS.model_copy(update={"family_weight": 4.0})
     found = contrast(
         embedding,
         torch.tensor(source),

@@ -15,7 +15,7 @@ from rtmss.model.checkpoint import load_model
 from rtmss.separator import Separator
 from rtmss.training.loop import start_model
 from rtmss.training.mixtures.draw import Episodes, Plan
-from rtmss.training.recipe import EpisodeRecipe, Recipe
+from rtmss.training.recipe import EncoderRecipe, EpisodeRecipe, Recipe
 from rtmss.training.run import find_recipe, train
 
 
@@ -111,3 +111,16 @@ def test_a_run_is_not_gone_on_with_other_data(
 def test_a_share_above_one_is_refused() -> None:
     with pytest.raises(ValidationError, match="less than or equal to 1"):
         EpisodeRecipe(absent=1.2)
+
+
+def test_keys_of_former_recipes_are_read() -> None:
+    old = {"disguise": 0.1, "growl": 0.2, "sub_notes": 0.3, "rivals": 0.4}
+    new = {"augment": 0.1, "noise_bass": 0.2, "sub_bass": 0.3, "distractors": 0.4}
+    assert EpisodeRecipe.model_validate(old) == EpisodeRecipe.model_validate(new)
+    assert EpisodeRecipe.model_validate(old).augment == 0.1
+    assert EncoderRecipe.model_validate({"rival_weight": 2.0}).family_weight == 2.0
+
+
+def test_a_key_under_both_of_its_names_is_refused() -> None:
+    with pytest.raises(ValidationError, match="disguise"):
+        EpisodeRecipe.model_validate({"augment": 0.1, "disguise": 0.2})

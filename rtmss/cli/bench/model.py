@@ -13,8 +13,8 @@ from rtmss.cli.base import (
     Weights,
     choose_backend,
     console,
-    find_device,
     load_separator,
+    torch_device,
 )
 from rtmss.cli.bench.options import Json
 
@@ -162,7 +162,7 @@ def streams(
     from rtmss.bench.streams import measure_streams
     from rtmss.bench.tables import streams_table, write_json
 
-    device = find_device(device)
+    device = torch_device(device)
     separator = load_separator(weights, threads=1, profile=profile)
     numbers = [2**k for k in range(most.bit_length())]
     rows = measure_streams(separator.model, device, targets, hops, numbers, threads)

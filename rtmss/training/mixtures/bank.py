@@ -25,8 +25,8 @@ from rich.markup import escape
 from rtmss.audio import Audio
 from rtmss.config import ConfigError
 from rtmss.datasets import find_tracks
-from rtmss.datasets.take import SUFFIXES, Track, read_track
 from rtmss.datasets.taxonomy import FAMILIES, FAMILY_OF
+from rtmss.datasets.track import SUFFIXES, Track, read_track
 from rtmss.training.mixtures.bandwidth import bandwidth_hz
 
 __all__ = [

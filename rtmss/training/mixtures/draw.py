@@ -329,7 +329,7 @@ class Episodes(Dataset[Plan]):
             left = [family for family in self.families if family not in families]
             # Records have drums and bass more often than a draw by weight would give.
             usual: list[str] = [family for family in ("drums", "bass", "guitar") if family in left]
-            if families and rng.random() < self.recipe.episodes.rivals:
+            if families and rng.random() < self.recipe.episodes.distractors:
                 families.append(left[rng.integers(len(left))])
                 continue
             pick = usual if usual and len(families) >= 2 and rng.random() < 0.5 else left

@@ -1,4 +1,4 @@
-"""Voices with other throats: their resonances move, and their pitch stays.
+"""Voices as of other singers: their resonances move, and their pitch stays.
 
 Axes: P parts, C channels, S samples, F bins, T frames.
 """

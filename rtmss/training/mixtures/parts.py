@@ -35,7 +35,7 @@ class PartDrawer:
         """A track from anywhere, its loudest half second near -24 dBFS."""
         index = urn.draw(rng)
         is_voice = self.bank.tracks[index].family == "vocals"
-        often = self.recipe.disguise
+        often = self.recipe.augment
         semitones = rng.uniform(-5, 5) if is_voice else rng.uniform(-2, 2)
         ratio = 2 ** (semitones / 12) if rng.random() < 0.7 * often else 1.0
         n_in = self.length_at(ratio)
@@ -97,10 +97,10 @@ class PartDrawer:
             draw_drive(rng) if rng.random() < drive else 0.0,
             draw_side(2 if has_room else self.bank.tracks[track].n_channels, rng),
             draw_sub_bass(self.n_samples, rate, rng)
-            if may_have_noise_bass and rng.random() < recipe.sub_notes
+            if may_have_noise_bass and rng.random() < recipe.sub_bass
             else None,
             draw_noise_bass(self.n_samples, rate, rng)
-            if may_have_noise_bass and rng.random() < recipe.growl
+            if may_have_noise_bass and rng.random() < recipe.noise_bass
             else None,
             level,
             gain,

@@ -16,7 +16,7 @@ import pytest
 
 from helpers.live_host import Host, jack_server, live_host
 from helpers.makers import Noise, WriteAudio
-from helpers.osc_clients import Wire
+from helpers.osc_clients import OscTools
 from rtmss import __version__
 from rtmss.bench.harness import RATE, free_port
 from rtmss.live.control import layouts
@@ -103,17 +103,17 @@ def live(
 
 
 @pytest.fixture(scope="module")
-def talk(live: Host) -> Iterator[Wire]:
+def talk(live: Host) -> Iterator[OscTools]:
     """oscsend and oscdump, for all of these tests."""
     if shutil.which("oscsend") is None or shutil.which("oscdump") is None:
         pytest.skip("no oscsend and oscdump; Debian: liblo-tools")
-    wire = Wire(live)
-    yield wire
-    wire.close()
+    tools = OscTools(live)
+    yield tools
+    tools.close()
 
 
 @pytest.fixture
-def wire(talk: Wire) -> Wire:
+def tools(talk: OscTools) -> OscTools:
     """The same, and a host that plays `four-stems` as it is in the file."""
     talk.reset()
     return talk
@@ -160,16 +160,16 @@ def _samples(
 
 
 @pytest.mark.parametrize("row", _rows(Mode.VALUE), ids=lambda row: row.address)
-def test_oscsend_sets_a_value_and_oscdump_shows_it_asked_for(wire: Wire, row: Row) -> None:
+def test_oscsend_sets_a_value_and_oscdump_shows_it_asked_for(tools: OscTools, row: Row) -> None:
     (address,) = _addresses(row)
     if row.address in BEFORE:
-        wire.say(BEFORE[row.address])
+        tools.say(BEFORE[row.address])
     for spoken in zip(
         *(_samples(row, arg) for arg in row.args),
         strict=True,
     ):
         values = [value for _, value in spoken if value]
-        wire.say(
+        tools.say(
             " ".join(
                 [
                     address,
@@ -179,18 +179,18 @@ def test_oscsend_sets_a_value_and_oscdump_shows_it_asked_for(wire: Wire, row: Ro
             )
         )
         wanted = [value or str("TF".index(tag) ^ 1) for tag, value in spoken]
-        wire.ask_until(f"{address} * {' '.join(wanted)}")
+        tools.ask_until(f"{address} * {' '.join(wanted)}")
 
 
 @pytest.mark.parametrize("row", _rows(Mode.QUERY), ids=lambda row: row.address)
-def test_oscsend_asks_and_oscdump_shows_the_answer(wire: Wire, row: Row) -> None:
+def test_oscsend_asks_and_oscdump_shows_the_answer(tools: OscTools, row: Row) -> None:
     for address in _addresses(row):
-        wire.say(address)
+        tools.say(address)
         if row.sent == "bundle":
             for field in STATUS:
-                wire.hear(f"{address}/{field} * *")
+                tools.hear(f"{address}/{field} * *")
             continue
-        heard = wire.hear(f"{address} * *")
+        heard = tools.hear(f"{address} * *")
         letters = row.sent.replace(" ", "").replace("h", "i")
         if "..." in letters or "<" in row.address:  # several of a type, or one of several types
             assert heard.types, heard
@@ -208,11 +208,11 @@ def test_oscsend_asks_and_oscdump_shows_the_answer(wire: Wire, row: Row) -> None
     ),
     ids=lambda row: row.address,
 )
-def test_oscsend_makes_it_happen_and_oscdump_sees_it(wire: Wire, row: Row) -> None:
+def test_oscsend_makes_it_happen_and_oscdump_sees_it(tools: OscTools, row: Row) -> None:
     if row.address not in EXCHANGES:
         pytest.fail(f"'{row.address}' is new: add to EXCHANGES what to say and what is heard then")
     for line in EXCHANGES[row.address]:
-        (wire.say if line[0] == ">" else wire.hear)(line[2:])
+        (tools.say if line[0] == ">" else tools.hear)(line[2:])
 
 
 def test_the_pure_data_patch_asks_sets_follows_and_bundles(live: Host) -> None:

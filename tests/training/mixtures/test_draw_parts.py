@@ -209,7 +209,7 @@ def test_rivals_are_drawn_without_regard_to_their_weight_as_targets(
     heard = {}
     for share in (0.0, 1.0):
         episode_recipe = recipe.episodes.model_copy(
-            update={"rivals": share, "target_weights": weights, "max_parts": 4}
+            update={"distractors": share, "target_weights": weights, "max_parts": 4}
         )
         episodes = Episodes(
             band, embeddings_of(band), recipe.model_copy(update={"episodes": episode_recipe})
@@ -225,7 +225,7 @@ def test_rivals_are_drawn_without_regard_to_their_weight_as_targets(
     ("stem", "is_heard"),
     [("guitar", False), ("synth", True)],
 )
-@pytest.mark.parametrize("kind", ["growl", "sub_notes"])
+@pytest.mark.parametrize("kind", ["noise_bass", "sub_bass"])
 def test_synthesizers_growl_and_others_do_not(
     tmp_path: Path,
     recipe: Recipe,
@@ -240,8 +240,8 @@ def test_synthesizers_growl_and_others_do_not(
     )
     songs: dict[str, object] = {
         "coherent": 1.0,
-        "growl": 0.0,
-        "sub_notes": 0.0,
+        "noise_bass": 0.0,
+        "sub_bass": 0.0,
     }
     without, with_it = (
         draw(

@@ -99,7 +99,7 @@ def plan(tracks: list[int], **changes: Tensor) -> Plan:
     return whole._replace(**changes)
 
 
-def test_an_undisguised_part_is_its_take(bank: Bank) -> None:
+def test_an_unchanged_part_is_its_track(bank: Bank) -> None:
     mixture, targets, _, _ = Mixdown(bank, N, CPU)(plan([0, 1]))
     for target, audio in zip(
         targets[0],

@@ -68,10 +68,10 @@ def episodes(records: Bank, tiny_config: SeparatorConfig) -> Callable[..., Episo
     def make(**fields: object) -> Episodes:
         plain: dict[str, object] = {
             "seconds": 1.0,
-            "disguise": 0.0,
+            "augment": 0.0,
             "absent": 0.0,
-            "growl": 0.0,
-            "sub_notes": 0.0,
+            "noise_bass": 0.0,
+            "sub_bass": 0.0,
         }
         recipe = EpisodeRecipe.model_validate(plain | fields)
         return Episodes(
@@ -110,7 +110,7 @@ def test_nobody_is_asked_for_what_a_mix_may_hold(
     n_mixes = 0
     for mixture in draw(
         episodes(
-            rivals=1.0,
+            distractors=1.0,
             coherent=0.5,
             absent=0.3,
             negatives_only=0.0,
@@ -128,7 +128,7 @@ def test_everything_except_a_family_is_not_asked_where_a_mix_may_hold_it(
     n_mixes = 0
     for mixture in draw(
         episodes(
-            rivals=1.0,
+            distractors=1.0,
             coherent=0.5,
             negatives_only=1.0,
             positives_only=0.0,
@@ -355,7 +355,7 @@ def test_two_takes_of_one_singer_are_not_told_apart(
 def test_a_singer_to_be_recognized_keeps_pitch_and_formants(
     records: Bank, episodes: Callable[..., Episodes]
 ) -> None:
-    plans = episodes(same_family=1.0, coherent=0.0, disguise=1.0, formants=1.0)
+    plans = episodes(same_family=1.0, coherent=0.0, augment=1.0, formants=1.0)
     voices: list[Part] = []
     for mixture in draw(plans):
         own = [part for part in mixture.parts if records.tracks[part.track].family == "vocals"]
