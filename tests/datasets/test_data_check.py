@@ -83,7 +83,7 @@ def test_minutes_are_counted_by_instrument_split_and_licence(folder: Path) -> No
     assert found["licences"] == {"CC0-1.0": 0.03, "unknown": 0.02}
 
 
-def test_progress_is_told_of_every_song_and_solo_take(folder: Path) -> None:
+def test_progress_is_told_of_every_song_and_solo_track(folder: Path) -> None:
     calls: list[tuple[int, int]] = []
     check(folder, lambda done, total: calls.append((done, total)))
     assert calls == [
@@ -116,12 +116,12 @@ def test_another_sample_rate_is_worth_knowing(folder: Path, write_audio: WriteAu
     )
 
 
-def test_a_silent_take_is_worth_knowing(folder: Path, write_audio: WriteAudio) -> None:
+def test_a_silent_track_is_worth_knowing(folder: Path, write_audio: WriteAudio) -> None:
     write_audio(folder / "voice/valid/bo/1.wav", tone(400) * 0.005, RATE)
     assert kinds(check(folder)) == {("silent", False)}
 
 
-def test_a_clipped_take_is_worth_knowing(folder: Path, write_audio: WriteAudio) -> None:
+def test_a_clipped_track_is_worth_knowing(folder: Path, write_audio: WriteAudio) -> None:
     write_audio(
         folder / "voice/valid/bo/1.wav",
         np.clip(tone(400) * 20, -1, 1),

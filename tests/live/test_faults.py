@@ -352,7 +352,7 @@ def test_truncated_weights_are_one_line_at_the_start(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
-def test_a_desk_without_an_engine_answers_and_keeps_what_it_is_told(studio: Studio) -> None:
+def test_a_controller_without_an_engine_answers_and_keeps_what_it_is_told(studio: Studio) -> None:
     studio.shared.announce("reopening")
     assert studio.server.dispatcher.controller.status.state == "reopening"
     studio.send(message("/rtmss/bypass", 1))

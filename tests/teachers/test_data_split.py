@@ -75,7 +75,7 @@ def test_the_yaml_names_song_teacher_and_instruments(tmp_path: Path, song: Path)
     }
 
 
-def test_what_was_split_is_read_as_takes(tmp_path: Path, song: Path) -> None:
+def test_what_was_split_is_read_as_tracks(tmp_path: Path, song: Path) -> None:
     split(
         [song],
         tmp_path / "out",

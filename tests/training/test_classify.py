@@ -46,7 +46,7 @@ def test_classification_trains_the_clip_encoder(
     assert json.loads(progress.log.read_text().splitlines()[-1]).keys() >= {"label", "source"}
 
 
-def test_every_take_is_embedded(
+def test_every_track_is_embedded(
     band: Bank,
     embeddings: list[NDArray[np.float32]],
 ) -> None:
@@ -56,7 +56,7 @@ def test_every_take_is_embedded(
         assert np.linalg.norm(rows, axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_a_long_take_gives_no_more_embeddings_than_asked(tiny: SeparatorModel, band: Bank) -> None:
+def test_a_long_track_gives_no_more_embeddings_than_asked(tiny: SeparatorModel, band: Bank) -> None:
     assert {
         len(rows)
         for rows in embed_bank(

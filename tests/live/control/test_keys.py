@@ -182,7 +182,7 @@ def test_the_master_cannot_be_soloed(controller: MixerController) -> None:
     assert controller.scene == before
 
 
-def test_what_the_desk_refuses_becomes_the_message(
+def test_what_the_controller_refuses_becomes_the_message(
     controller: MixerController, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(change: object) -> None:

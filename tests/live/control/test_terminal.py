@@ -150,7 +150,7 @@ def pty() -> Iterator[tuple[int, int]]:
     os.close(reading)
 
 
-def test_keys_typed_at_a_terminal_reach_the_desk(
+def test_keys_typed_at_a_terminal_reach_the_controller(
     controller: MixerController, pty: tuple[int, int]
 ) -> None:
     with Terminal(

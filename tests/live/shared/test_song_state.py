@@ -28,7 +28,7 @@ from rtmss.live.shared.state import SharedState
 # Shared memory.
 
 
-def test_a_wish_arrives_as_it_was_sent(shared: SharedState) -> None:
+def test_a_command_arrives_as_it_was_sent(shared: SharedState) -> None:
     command = TransportCommand(
         False,
         3,
@@ -56,7 +56,7 @@ def test_nothing_plays_until_a_song_is_inserted(shared: SharedState) -> None:
     )
 
 
-def test_an_engine_gets_no_half_written_wish_and_does_not_wait(shared: SharedState) -> None:
+def test_an_engine_gets_no_half_written_command_and_does_not_wait(shared: SharedState) -> None:
     record = shared.transport.command
     record.write(TransportCommand(n_seeks=1))
     record._row["version"] += 1  # a writer is at work, or was killed

@@ -131,7 +131,7 @@ def test_a_tone_is_transposed_by_the_speed(n_out: int) -> None:
     )
 
 
-def test_at_its_own_speed_a_take_stays_as_it_is(noise: Noise) -> None:
+def test_at_its_own_speed_a_track_stays_as_it_is(noise: Noise) -> None:
     audio = torch.from_numpy(noise(9000))
     assert (played(audio, 9000) - audio).abs().max() < 1e-5
 

@@ -72,7 +72,7 @@ def test_a_gap_with_sound_above_it_is_no_cut() -> None:
     assert bandwidth_hz(low + high, RATE) > 13000
 
 
-def test_a_cut_is_found_though_most_of_the_take_is_silent() -> None:
+def test_a_cut_is_found_though_most_of_the_track_is_silent() -> None:
     audio = np.concatenate(
         [
             np.zeros(

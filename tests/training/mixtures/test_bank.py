@@ -49,7 +49,7 @@ def test_every_label_belongs_to_one_family() -> None:
     assert len(labels) == len(set(labels)) == len(FAMILY_OF)
 
 
-def test_the_takes_of_a_split_are_found_with_their_sources(folder: Path) -> None:
+def test_the_tracks_of_a_split_are_found_with_their_sources(folder: Path) -> None:
     found = {
         (track.path, track.label, track.source, track.song)
         for track in find_tracks(folder, "train")
@@ -68,7 +68,7 @@ def test_a_crop_is_the_audio_of_the_file(bank: Bank, noise: Noise) -> None:
     assert np.abs(crop - noise(16000, 2, 1)[:, 3000:8000]).max() < 2 / 32768
 
 
-def test_a_take_at_another_rate_is_resampled(bank: Bank) -> None:
+def test_a_track_at_another_rate_is_resampled(bank: Bank) -> None:
     assert bank.tracks[index_of(bank, "voice/train/bo/hum.wav")].n_samples == 16000
 
 
@@ -80,7 +80,7 @@ def test_a_take_at_another_rate_is_resampled(bank: Bank) -> None:
         (20000, slice(0, 500)),
     ],
 )
-def test_outside_a_take_there_is_silence(bank: Bank, start: int, silent: slice) -> None:
+def test_outside_a_track_there_is_silence(bank: Bank, start: int, silent: slice) -> None:
     index = index_of(bank, "performances/train/violin/ana__etude.wav")
     crop = bank.crop(index, start, 500)
     assert crop.shape == (1, 500)
@@ -249,7 +249,7 @@ def test_a_smaller_share_is_part_of_a_larger_one_and_another_seed_draws_another(
     )
 
 
-def test_a_take_knows_where_it_was_cut_off(
+def test_a_track_knows_where_it_was_cut_off(
     tmp_path: Path, folder: Path, noise: Noise, write_audio: WriteAudio
 ) -> None:
     write_audio(folder / "voice/train/dull/hum.wav", noise(8 * 8000, 1, 3), 8000)

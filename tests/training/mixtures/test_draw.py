@@ -174,7 +174,7 @@ def test_the_same_seed_gives_the_same_episodes(band: Bank, recipe: Recipe) -> No
         )
 
 
-def test_another_lane_gets_other_episodes(band: Bank, recipe: Recipe) -> None:
+def test_another_stream_gets_other_episodes(band: Bank, recipe: Recipe) -> None:
     assert not torch.equal(
         draw(band, recipe, 1)[0].mixture,
         draw(

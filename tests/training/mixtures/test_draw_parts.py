@@ -50,7 +50,7 @@ def test_a_share_of_the_data_is_all_that_plays(band: Bank, recipe: Recipe) -> No
     assert {int(track) for number in range(N_BATCHES) for track in plans[number].track} <= kept
 
 
-def test_doubled_parts_are_the_same_take_a_moment_apart_and_wanted_together(
+def test_doubled_parts_are_the_same_track_a_moment_apart_and_wanted_together(
     band: Bank, recipe: Recipe
 ) -> None:
     episodes = recipe.episodes.model_copy(
@@ -193,7 +193,7 @@ def test_a_song_without_a_singer_is_given_one(
     assert any(vocals) == bool(share)
 
 
-def test_rivals_are_drawn_without_regard_to_their_weight_as_targets(
+def test_distractors_are_drawn_without_regard_to_their_weight_as_targets(
     band: Bank, recipe: Recipe
 ) -> None:
     # strings and brass are nobody's target, so that as a third part they come only as distractors
@@ -226,7 +226,7 @@ def test_rivals_are_drawn_without_regard_to_their_weight_as_targets(
     [("guitar", False), ("synth", True)],
 )
 @pytest.mark.parametrize("kind", ["noise_bass", "sub_bass"])
-def test_synthesizers_growl_and_others_do_not(
+def test_synthesizers_have_low_sounds_and_others_do_not(
     tmp_path: Path,
     recipe: Recipe,
     write_audio: WriteAudio,

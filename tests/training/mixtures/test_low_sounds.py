@@ -16,7 +16,7 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(3)
 
 
-def test_a_growl_is_low_and_leaves_the_rest_as_it_was(noise: Noise) -> None:
+def test_a_noise_bass_is_low_and_leaves_the_rest_as_it_was(noise: Noise) -> None:
     audio, n_with_bass = torch.from_numpy(noise(44100)), 0
     for seed in range(8):
         sound = torch.from_numpy(

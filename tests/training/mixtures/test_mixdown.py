@@ -228,7 +228,7 @@ def test_levels_are_of_the_loudest_half_second_and_over_the_rest(bank: Bank) -> 
     [N + 2 * FADE, 10000, 14580],
 )
 @pytest.mark.parametrize("start", [500, -3000, 20000])
-def test_a_shelf_plays_what_is_read_from_disk(bank: Bank, n_in: int, start: int) -> None:
+def test_a_device_bank_plays_what_is_read_from_disk(bank: Bank, n_in: int, start: int) -> None:
     wanted = plan(
         [0, 1, 0],
         n_in=torch.full((3,), n_in),
@@ -263,7 +263,9 @@ def test_what_is_played_faster_does_not_fold(bank: Bank) -> None:
     assert played.square().mean() < 0.1 * (high / 32768).astype(np.float32).var()
 
 
-def test_drawn_episodes_are_the_same_from_a_shelf(band: Bank, tiny_config: SeparatorConfig) -> None:
+def test_drawn_episodes_are_the_same_from_a_device_bank(
+    band: Bank, tiny_config: SeparatorConfig
+) -> None:
     recipe = Recipe(
         model=tiny_config, loop=LoopRecipe(batch=4), episodes=EpisodeRecipe(seconds=1.0)
     )

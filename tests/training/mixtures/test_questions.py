@@ -281,7 +281,7 @@ def test_of_two_sources_of_a_family_one_is_wanted_and_then_both(
     assert 0.25 < n_negative / n_pairs < 0.75
 
 
-def test_lead_and_choir_of_one_song_are_told_apart_by_clips_of_that_very_take(
+def test_lead_and_choir_of_one_song_are_told_apart_by_clips_of_that_very_track(
     records: Bank, episodes: Callable[..., Episodes]
 ) -> None:
     plans, rng = episodes(), np.random.default_rng(0)
@@ -302,7 +302,7 @@ def test_lead_and_choir_of_one_song_are_told_apart_by_clips_of_that_very_take(
             assert clips(records, target.positive) == {parts[target.parts[0]].track}
 
 
-def test_where_two_takes_of_a_singer_play_clips_are_of_the_wanted_one_alone(
+def test_where_two_tracks_of_a_singer_play_clips_are_of_the_wanted_one_alone(
     records: Bank, episodes: Callable[..., Episodes]
 ) -> None:
     plans, rng = episodes(negatives_only=0.0), np.random.default_rng(0)
@@ -329,7 +329,7 @@ def test_where_two_takes_of_a_singer_play_clips_are_of_the_wanted_one_alone(
     assert all(clips(records, target.positive) == {parts[target.parts[0]].track} for target in both)
 
 
-def test_two_takes_of_one_singer_are_not_told_apart(
+def test_two_tracks_of_one_singer_are_not_told_apart(
     records: Bank, episodes: Callable[..., Episodes]
 ) -> None:
     plans = episodes()
