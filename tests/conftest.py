@@ -45,6 +45,7 @@ pytest_plugins = [
     "helpers.session",
     "helpers.session_log",
     "helpers.song_player",
+    "helpers.stems",
     "helpers.teachers",
     "helpers.terminal",
     "helpers.training",

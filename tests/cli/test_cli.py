@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from helpers.command_line import run
+from helpers.command_line import Rtmss
 from rtmss.cli import app
 from rtmss.cli.base import torch_device
 from rtmss.conditions.condition import load_condition
@@ -50,25 +50,17 @@ from rtmss.files import read_audio
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_to_do(
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    line: str,
-    said: str,
+    rtmss: Rtmss, home: Path, line: str, said: str
 ) -> None:
-    status, printed = run(monkeypatch, capsys, line)
+    status, printed = rtmss(line).joined
     assert status == 1
     assert said in printed
     assert "Traceback" not in printed
     assert len(printed.strip().splitlines()) == 1
 
 
-def test_separate_splits_a_file_in_two(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, _ = run(
-        monkeypatch, capsys, "separate song.wav -p clip-1.wav -p clip-2.wav -n other.wav -o out"
-    )
+def test_separate_splits_a_file_in_two(rtmss: Rtmss, home: Path) -> None:
+    status, _ = rtmss("separate song.wav -p clip-1.wav -p clip-2.wav -n other.wav -o out").joined
     assert status == 0
     target, remainder = (
         read_audio(Path("out") / f"{name}.wav")[0] for name in ("target", "remainder")
@@ -77,12 +69,10 @@ def test_separate_splits_a_file_in_two(
 
 
 @pytest.mark.usefixtures("shipped_graph")
-def test_render_says_the_same_with_either_backend(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_render_says_the_same_with_either_backend(rtmss: Rtmss, home: Path) -> None:
     for backend in ("torch", "onnx"):
         line = f"render song.wav --preset vocals-only -o {backend} --backend {backend}"
-        assert run(monkeypatch, capsys, line)[0] == 0
+        assert rtmss(line).joined[0] == 0
     torch, onnx = (read_audio(Path(backend) / "mix.wav")[0] for backend in ("torch", "onnx"))
     assert np.abs(torch).max() > 0.01
     assert 0 < np.abs(onnx - torch).max() <= 1e-4, (
@@ -90,47 +80,33 @@ def test_render_says_the_same_with_either_backend(
     )
 
 
-def test_a_condition_can_be_made_listed_inspected_and_used(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert (
-        run(monkeypatch, capsys, "condition create mine -p clip-1.wav -p clip-2.wav -n other.wav")[
-            0
-        ]
-        == 0
-    )
-    assert "mine" in run(monkeypatch, capsys, "condition list")[1]
-    inspected = run(monkeypatch, capsys, "condition inspect mine")[1]
+def test_a_condition_can_be_made_listed_inspected_and_used(rtmss: Rtmss, home: Path) -> None:
+    assert rtmss("condition create mine -p clip-1.wav -p clip-2.wav -n other.wav").joined[0] == 0
+    assert "mine" in rtmss("condition list").joined[1]
+    inspected = rtmss("condition inspect mine").joined[1]
     assert "clip-1.wav" in inspected
     assert "nearest conditions" in inspected
     Path("scene.yaml").write_text("stems:\n  x: {condition: mine, mute: true}\n")
-    assert run(monkeypatch, capsys, "render song.wav --preset scene.yaml -o out")[0] == 0
+    assert rtmss("render song.wav --preset scene.yaml -o out").joined[0] == 0
     assert Path("out/mix.wav").exists()
 
 
-def test_a_rebuilt_condition_is_the_same(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run(monkeypatch, capsys, "condition create mine -p clip-1.wav")
+def test_a_rebuilt_condition_is_the_same(rtmss: Rtmss, home: Path) -> None:
+    rtmss("condition create mine -p clip-1.wav")
     file = home / "library" / "conditions" / "mine.safetensors"
     before = load_condition(file)
-    assert run(monkeypatch, capsys, "condition rebuild mine")[0] == 0
+    assert rtmss("condition rebuild mine").joined[0] == 0
     after = load_condition(file)
     assert after.header == before.header
     assert np.array_equal(after.vector, before.vector)
 
 
-def test_several_files_get_a_folder_each_and_sound_as_alone(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_several_files_get_a_folder_each_and_sound_as_alone(rtmss: Rtmss, home: Path) -> None:
     for command in ("render {} --preset karaoke", "separate {} -p clip-1.wav"):
         name = "mix" if command.startswith("render") else "target"
         together, alone = home / f"together-{name}", home / f"alone-{name}"
-        assert (
-            run(monkeypatch, capsys, f"{command.format('song.wav clip-2.wav')} -o {together}")[0]
-            == 0
-        )
-        assert run(monkeypatch, capsys, f"{command.format('clip-2.wav')} -o {alone}")[0] == 0
+        assert rtmss(f"{command.format('song.wav clip-2.wav')} -o {together}").joined[0] == 0
+        assert rtmss(f"{command.format('clip-2.wav')} -o {alone}").joined[0] == 0
         assert {path.name for path in together.iterdir()} == {"song", "clip-2"}
         assert (together / f"clip-2/{name}.wav").read_bytes() == (
             alone / f"{name}.wav"
@@ -139,17 +115,15 @@ def test_several_files_get_a_folder_each_and_sound_as_alone(
 
 
 def test_a_file_that_cannot_be_rendered_is_told_and_the_others_are_rendered(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    rtmss: Rtmss, home: Path
 ) -> None:
     line = "render missing.wav song.wav --preset karaoke -o out"
-    status, printed = run(monkeypatch, capsys, line)
+    status, printed = rtmss(line).joined
     assert status == 1
     assert "missing.wav: no such file" in printed
     assert "1 of 2 files could not be rendered" in printed
     assert (home / "out/song/mix.wav").exists()
-    status, printed = run(
-        monkeypatch, capsys, "render song.wav sub/song.ogg --preset karaoke -o out"
-    )
+    status, printed = rtmss("render song.wav sub/song.ogg --preset karaoke -o out").joined
     assert status == 1
     assert "inputs of the same name" in printed
 
@@ -157,10 +131,8 @@ def test_a_file_that_cannot_be_rendered_is_told_and_the_others_are_rendered(
 @pytest.mark.parametrize(
     "line", ["preset list", "preset show four-stems", "condition list", "info"]
 )
-def test_a_look_succeeds(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
-) -> None:
-    status, printed = run(monkeypatch, capsys, line)
+def test_a_look_succeeds(rtmss: Rtmss, home: Path, line: str) -> None:
+    status, printed = rtmss(line).joined
     assert status == 0
     assert len(printed.splitlines()) > 4
 
@@ -173,13 +145,9 @@ def test_a_look_succeeds(
     ],
 )
 def test_info_tells_the_latency_of_the_profile(
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    options: str,
-    latency: str,
+    rtmss: Rtmss, home: Path, options: str, latency: str
 ) -> None:
-    status, printed = run(monkeypatch, capsys, f"info{options}")
+    status, printed = rtmss(f"info{options}").joined
     assert status == 0
     assert latency in printed
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers.command_line import Rtmss
 from helpers.encoded import encode, music
-from rtmss.cli import main
 from rtmss.files import read_audio
 
 RATE = 44100
@@ -27,105 +27,42 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
-) -> tuple[int, str, str]:
-    """Run `rtmss WORDS`: exit status, standard output and error."""
-    monkeypatch.setattr(sys, "argv", ["rtmss", *words])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    printed = capsys.readouterr()
-    return int(stop.value.code or 0), printed.out, printed.err
-
-
 RENDER = ("--preset", "vocals-only", "-o")
 
 
 def test_a_damaged_song_is_rendered_with_a_warning_and_a_status_of_its_own(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    rtmss: Rtmss, home: Path
 ) -> None:
-    status, _, said = run(
-        monkeypatch,
-        capsys,
-        "render",
-        "cut.wav",
-        *RENDER,
-        "out",
-    )
+    status, _, said = rtmss("render", "cut.wav", *RENDER, "out")
     assert status == 3
     assert "cut.wav: damaged from 0.33 s on: it ends there" in said
     assert read_audio(Path("out/mix.wav"))[0].shape == (2, 22048 - 7500)
 
 
-def test_strict_refuses_a_damaged_song_and_leaves_nothing(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, _, said = run(
-        monkeypatch,
-        capsys,
-        "render",
-        "cut.wav",
-        *RENDER,
-        "out",
-        "--strict",
-    )
+def test_strict_refuses_a_damaged_song_and_leaves_nothing(rtmss: Rtmss, home: Path) -> None:
+    status, _, said = rtmss("render", "cut.wav", *RENDER, "out", "--strict")
     assert status == 1
     assert "cut.wav: damaged from 0.33 s on" in said
     assert not list(Path("out").iterdir())
 
 
-def test_a_whole_song_has_status_0(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert (
-        run(
-            monkeypatch,
-            capsys,
-            "render",
-            "song.wav",
-            *RENDER,
-            "out",
-            "--strict",
-        )[0]
-        == 0
-    )
+def test_a_whole_song_has_status_0(rtmss: Rtmss, home: Path) -> None:
+    assert rtmss("render", "song.wav", *RENDER, "out", "--strict")[0] == 0
 
 
-def test_a_song_from_a_pipe_is_rendered_as_long_as_it_is(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_song_from_a_pipe_is_rendered_as_long_as_it_is(rtmss: Rtmss, home: Path) -> None:
     content = bytearray(Path("song.wav").read_bytes())
     place = content.index(b"data")
     content[4:8] = content[place + 4 : place + 8] = b"\xff" * 4
     Path("pipe.wav").write_bytes(content)
-    assert (
-        run(
-            monkeypatch,
-            capsys,
-            "render",
-            "pipe.wav",
-            *RENDER,
-            "out",
-        )[0]
-        == 0
-    )
+    assert rtmss("render", "pipe.wav", *RENDER, "out")[0] == 0
     assert read_audio(Path("out/mix.wav"))[0].shape == (2, 22048)
 
 
-def test_a_clip_without_samples_is_one_line(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_clip_without_samples_is_one_line(rtmss: Rtmss, home: Path) -> None:
     content = Path("song.wav").read_bytes()
     Path("z.wav").write_bytes(content[: content.index(b"data")] + b"data\0\0\0\0")
-    status, _, said = run(
-        monkeypatch,
-        capsys,
-        "condition",
-        "create",
-        "x",
-        "-p",
-        "z.wav",
-    )
+    status, _, said = rtmss("condition", "create", "x", "-p", "z.wav")
     assert status == 1
     assert said == "rtmss: z.wav: holds no audio\n"
 
@@ -138,87 +75,47 @@ def test_a_clip_without_samples_is_one_line(
         ("a\u2028b", "a\\u2028b"),
     ],
 )
-def test_a_path_is_printed_on_its_line(
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    name: str,
-    shown: str,
-) -> None:
-    status, said, _ = run(
-        monkeypatch,
-        capsys,
-        "render",
-        "song.wav",
-        *RENDER,
-        f"out/{name}",
-    )
+def test_a_path_is_printed_on_its_line(rtmss: Rtmss, home: Path, name: str, shown: str) -> None:
+    status, said, _ = rtmss("render", "song.wav", *RENDER, f"out/{name}")
     assert status == 0
     assert f"  out/{shown}/mix.wav\n" in said
 
 
-def test_an_output_below_a_file_is_refused_by_its_own_name(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, _, said = run(
-        monkeypatch,
-        capsys,
-        "render",
-        "song.wav",
-        *RENDER,
-        "song.wav/x",
-    )
+def test_an_output_below_a_file_is_refused_by_its_own_name(rtmss: Rtmss, home: Path) -> None:
+    status, _, said = rtmss("render", "song.wav", *RENDER, "song.wav/x")
     assert status == 1
     assert said.startswith("rtmss: song.wav/x: cannot write there")
     assert len(said.splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["[live]", "[/b]", ":warning:"])
-def test_brackets_in_a_name_are_printed(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_brackets_in_a_name_are_printed(rtmss: Rtmss, home: Path, name: str) -> None:
     folder = name.replace("/", "-")
     song = f"{folder}.wav"
     Path("song.wav").rename(song)
-    status, said, _ = run(
-        monkeypatch,
-        capsys,
-        "render",
-        song,
-        *RENDER,
-        f"out/{name}",
-    )
+    status, said, _ = rtmss("render", song, *RENDER, f"out/{name}")
     assert status == 0
     assert f"out/{name}/mix.wav\n" in said
 
 
-def test_a_long_path_is_one_line_in_a_pipe(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_long_path_is_one_line_in_a_pipe(rtmss: Rtmss, home: Path) -> None:
     folder = "/".join(["a folder with a long name"] * 8)
-    assert (
-        f"  {folder}/mix.wav\n"
-        in run(monkeypatch, capsys, "render", "song.wav", *RENDER, folder)[1]
-    )
+    assert f"  {folder}/mix.wav\n" in rtmss("render", "song.wav", *RENDER, folder)[1]
 
 
-def test_osc_addresses_are_whole_in_a_pipe(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    said = run(monkeypatch, capsys, "osc")[1]
+def test_osc_addresses_are_whole_in_a_pipe(rtmss: Rtmss, home: Path) -> None:
+    said = rtmss("osc")[1]
     assert "/rtmss/stem/<name>/gain " in said
     assert "i/T/F" in said
 
 
-def test_a_description_cannot_drive_the_terminal(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_description_cannot_drive_the_terminal(rtmss: Rtmss, home: Path) -> None:
     folder = home / "library"
     folder.mkdir()
     text = 'description: "a\\e]0;owned\\a\\e[2J [b] \\u202egnp"\nstems: {v: {condition: vocals}}\n'
     (folder / "evil.yaml").write_text(text)
     for words in (("preset", "list"), ("preset", "show", "evil")):
-        _, said, _ = run(monkeypatch, capsys, *words)
+        _, said, _ = rtmss(*words)
         assert "a\\x1b]0;owned\\x07\\x1b[2J [b] \\u202egnp" in said
         assert not set("\x1b\x07\u202e") & set(said)
 

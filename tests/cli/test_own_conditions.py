@@ -5,13 +5,12 @@ nothing silently.
 from __future__ import annotations
 
 import stat
-import sys
 from pathlib import Path
 
 import pytest
 
+from helpers.command_line import Rtmss
 from helpers.encoded import encode, music
-from rtmss.cli import main
 from rtmss.conditions.condition import ConditionError, load_condition, save_condition
 from rtmss.conditions.library import shipped
 
@@ -23,17 +22,6 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     encode(tmp_path / "clip.wav", music(44100, 2, 1.0), 44100, "pcm_s16le")
     return tmp_path
-
-
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
-) -> tuple[int, str, str]:
-    """Run `rtmss LINE`: exit status, standard output and error."""
-    monkeypatch.setattr(sys, "argv", ["rtmss", *line.split()])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    printed = capsys.readouterr()
-    return int(stop.value.code or 0), printed.out, printed.err
 
 
 def look(folder: Path) -> dict[str, tuple[bytes, int, int]]:
@@ -50,19 +38,17 @@ def look(folder: Path) -> dict[str, tuple[bytes, int, int]]:
 
 
 @pytest.mark.parametrize("line", ["condition rebuild", "condition rebuild bass"])
-def test_rebuilding_writes_nothing_into_the_package(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
-) -> None:
+def test_rebuilding_writes_nothing_into_the_package(rtmss: Rtmss, home: Path, line: str) -> None:
     before = look(shipped())
-    assert run(monkeypatch, capsys, line)[0] == 0
+    assert rtmss(line)[0] == 0
     assert look(shipped()) == before
     assert (home / "library/conditions/bass.safetensors").exists() == line.endswith("bass")
 
 
 def test_rebuilding_all_makes_those_again_that_were_made_for_other_weights(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    rtmss: Rtmss, home: Path
 ) -> None:
-    run(monkeypatch, capsys, "condition create mine -p clip.wav")
+    rtmss("condition create mine -p clip.wav")
     path = home / "library/conditions/mine.safetensors"
     made = load_condition(path)
     header = made.header.model_copy(update={"model_id": "0123456789ab"})
@@ -70,32 +56,28 @@ def test_rebuilding_all_makes_those_again_that_were_made_for_other_weights(
         path,
         type(made)(header, made.vector, made.positive, made.negative),
     )
-    status, said, _ = run(monkeypatch, capsys, "condition rebuild")
+    status, said, _ = rtmss("condition rebuild")
     assert status == 0
     assert said.startswith("Rebuilt condition 'mine' in ")
     assert said.count("Rebuilt") == 1
     assert load_condition(path).header == made.header
 
 
-def test_a_condition_can_be_read_by_whoever_can_read_other_files(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_condition_can_be_read_by_whoever_can_read_other_files(rtmss: Rtmss, home: Path) -> None:
     plain = home / "plain"
     plain.touch()
-    run(monkeypatch, capsys, "condition create mine -p clip.wav")
+    rtmss("condition create mine -p clip.wav")
     path = home / "library/conditions/mine.safetensors"
     assert path.stat().st_mode == plain.stat().st_mode
     path.chmod(0o640)
-    run(monkeypatch, capsys, "condition create mine -p clip.wav")
+    rtmss("condition create mine -p clip.wav")
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert [file.name for file in path.parent.iterdir()] == ["mine.safetensors"]
 
 
-def test_a_library_that_cannot_be_written_is_one_line(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_library_that_cannot_be_written_is_one_line(rtmss: Rtmss, home: Path) -> None:
     (home / "library").write_text("in the way")
-    status, _, said = run(monkeypatch, capsys, "condition create mine -p clip.wav")
+    status, _, said = rtmss("condition create mine -p clip.wav")
     assert status == 1
     assert said.startswith("rtmss: ")
     assert "mine.safetensors: cannot be written (" in said
@@ -120,22 +102,16 @@ def test_a_condition_that_cannot_be_written_leaves_the_old_one(
     assert not list(home.glob(".*partial"))
 
 
-def test_an_output_that_cannot_be_written_is_one_line(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, _, said = run(
-        monkeypatch, capsys, "bench step --hops 8 --backend torch --output clip.wav/x.json"
-    )
+def test_an_output_that_cannot_be_written_is_one_line(rtmss: Rtmss, home: Path) -> None:
+    status, _, said = rtmss("bench step --hops 8 --backend torch --output clip.wav/x.json")
     assert status == 1
     assert "Traceback" not in said
     assert "clip.wav" in said.splitlines()[-1]
 
 
-def test_an_own_condition_in_the_place_of_a_shipped_one_is_told(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_own_condition_in_the_place_of_a_shipped_one_is_told(rtmss: Rtmss, home: Path) -> None:
     told = "your own vocals in "
-    assert told in run(monkeypatch, capsys, "condition create vocals -p clip.wav")[2]
-    assert "instead of the shipped one" in run(monkeypatch, capsys, "condition list")[1]
-    assert told in run(monkeypatch, capsys, "render clip.wav --preset vocals-only -o out")[2]
-    assert told not in run(monkeypatch, capsys, "render clip.wav --preset no-drums -o out2")[2]
+    assert told in rtmss("condition create vocals -p clip.wav")[2]
+    assert "instead of the shipped one" in rtmss("condition list")[1]
+    assert told in rtmss("render clip.wav --preset vocals-only -o out")[2]
+    assert told not in rtmss("render clip.wav --preset no-drums -o out2")[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.command_line import run
+from helpers.command_line import Rtmss
 from helpers.makers import Noise, WriteAudio
 from rtmss.conditions.clips import Excerpt, parse_range, read_clip, recorded_clips
 from rtmss.conditions.condition import ConditionError, ConditionHeader, load_condition
@@ -111,18 +111,16 @@ def test_records_of_whole_files_have_no_place() -> None:
     assert recorded_clips(header.positive) == []
 
 
-def test_the_command_line_takes_places_of_a_song(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_line_takes_places_of_a_song(rtmss: Rtmss, home: Path) -> None:
     line = "condition create mine --from-song song.wav --range 0:00-0:01 --not-range 0-0.6"
-    assert run(monkeypatch, capsys, line)[0] == 0
+    assert rtmss(line).joined[0] == 0
     header = load_condition(home / "library/conditions/mine.safetensors").header
     assert [clip.label for clip in header.positive] == ["song.wav 0-1 s"]
     assert [clip.label for clip in header.negative] == ["song.wav 0-0.6 s"]
-    status, said = run(monkeypatch, capsys, "condition inspect mine")
+    status, said = rtmss("condition inspect mine").joined
     assert status == 0
     assert "song.wav 0-1 s" in said
-    assert run(monkeypatch, capsys, "condition rebuild mine")[0] == 0
+    assert rtmss("condition rebuild mine").joined[0] == 0
 
 
 @pytest.mark.parametrize(
@@ -137,13 +135,9 @@ def test_the_command_line_takes_places_of_a_song(
     ],
 )
 def test_what_cannot_be_taken_is_one_line(
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    options: str,
-    message: str,
+    rtmss: Rtmss, home: Path, options: str, message: str
 ) -> None:
-    status, said = run(monkeypatch, capsys, f"condition create mine {options}")
+    status, said = rtmss(f"condition create mine {options}").joined
     assert status == 1
     assert message in said
     assert "Traceback" not in said

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import sys
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -16,11 +15,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
+from helpers.command_line import Rtmss
 from helpers.makers import MakeCondition, Noise
 from helpers.oddities import ODDITIES, bomb_of_aliases
 from helpers.osc_server import Studio, Told
 from rtmss.audio import Audio
-from rtmss.cli import main
 from rtmss.conditions.condition import Condition, ConditionHeader, ConditionLimits, save_condition
 from rtmss.conditions.library import Library
 from rtmss.config import UserError
@@ -54,22 +53,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_condition: MakeCo
     return library
 
 
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
-) -> tuple[int, str, str]:
-    """Run `rtmss LINE`: exit status, standard output and error."""
-    monkeypatch.setattr(sys, "argv", ["rtmss", *line.split()])
-    with pytest.raises(SystemExit) as stop:
-        main()
-    printed = capsys.readouterr()
-    return int(stop.value.code or 0), printed.out, printed.err
-
-
 @pytest.mark.parametrize("line", ["preset list", "condition list"])
 def test_a_list_shows_what_is_broken_as_rows_and_goes_on(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
+    rtmss: Rtmss, home: Path, line: str
 ) -> None:
-    status, said, _ = run(monkeypatch, capsys, line)
+    status, said, _ = rtmss(line)
     rows = {row.split()[0]: row for row in said.splitlines() if row.split()}
     assert status == 0
     assert "cannot be used" not in rows["good"]
@@ -85,24 +73,18 @@ def test_a_list_shows_what_is_broken_as_rows_and_goes_on(
         assert "more than 10000 values" in rows["aliases"]
 
 
-def test_a_condition_is_inspected_beside_broken_ones(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, said, _ = run(monkeypatch, capsys, "condition inspect good")
+def test_a_condition_is_inspected_beside_broken_ones(rtmss: Rtmss, home: Path) -> None:
+    status, said, _ = rtmss("condition inspect good")
     assert status == 0
     assert "condition 'good', 12 numbers" in said
 
 
 def test_rebuilding_goes_on_after_a_condition_that_cannot_be(
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    noise: Noise,
-    write_audio: Callable[[Path, Audio, int], Path],
+    rtmss: Rtmss, home: Path, noise: Noise, write_audio: Callable[[Path, Audio, int], Path]
 ) -> None:
     write_audio(Path("clip.wav"), noise(44100), 44100)
-    assert run(monkeypatch, capsys, "condition create mine -p clip.wav")[0] == 0
-    status, said, complaints = run(monkeypatch, capsys, "condition rebuild good make_fifo mine")
+    assert rtmss("condition create mine -p clip.wav")[0] == 0
+    status, said, complaints = rtmss("condition rebuild good make_fifo mine")
     assert status == 1
     assert said.count("Rebuilt") == 1
     assert "Rebuilt condition 'mine'" in said
@@ -110,11 +92,7 @@ def test_rebuilding_goes_on_after_a_condition_that_cannot_be(
 
 
 def test_a_batch_goes_on_after_anything_that_is_no_song(
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    noise: Noise,
-    write_audio: Callable[[Path, Audio, int], Path],
+    rtmss: Rtmss, home: Path, noise: Noise, write_audio: Callable[[Path, Audio, int], Path]
 ) -> None:
     for name in ("first", "last"):
         write_audio(Path(f"{name}.wav"), noise(30000), 44100)
@@ -122,7 +100,7 @@ def test_a_batch_goes_on_after_anything_that_is_no_song(
     os.mkfifo("pipe.wav")
     Path("folder.wav").mkdir()
     line = "render first.wav text.wav pipe.wav folder.wav gone.wav last.wav --preset karaoke -o o"
-    status, said, complaints = run(monkeypatch, capsys, line)
+    status, said, complaints = rtmss(line)
     assert status == 1
     assert "o/first/mix.wav" in said
     assert "o/last/mix.wav" in said

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,10 @@ import pytest
 from pedalboard.io import AudioFile
 from rich.console import Console
 
+from helpers.command_line import Rtmss
 from helpers.datasets import tone, write_moises, write_slakh
 from helpers.makers import Noise, WriteAudio
 from rtmss.audio import Audio
-from rtmss.cli import main
 from rtmss.datasets.check import Findings, check, clipped_share, relative_residual_db
 from rtmss.datasets.report import print_findings, to_json
 
@@ -50,19 +49,6 @@ def write_float(path: Path, audio: Audio) -> None:
         bit_depth=32,
     ) as file:
         file.write(audio)
-
-
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
-) -> tuple[int, str]:
-    monkeypatch.setattr(sys, "argv", ["rtmss", *words])
-    status = 0
-    try:
-        main()
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return status, captured.out + captured.err
 
 
 def test_good_data_have_no_problems(folder: Path) -> None:
@@ -256,32 +242,20 @@ def test_the_tables_fit_a_terminal_of_80_columns(folder: Path, write_audio: Writ
 
 @pytest.mark.parametrize("spoiled", [False, True])
 def test_the_status_says_whether_one_can_train_on_it(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], spoiled: bool
+    rtmss: Rtmss, folder: Path, spoiled: bool
 ) -> None:
     if spoiled:
         (folder / "voice/valid/bo/1.wav").write_bytes(b"no sound")
-    status, printed = run(monkeypatch, capsys, "data", "check", str(folder))
+    status, printed = rtmss("data", "check", str(folder)).joined
     assert status == spoiled
     assert ("Not fit for training" in printed) == spoiled
     assert ("unreadable: 1, spoils training" in printed) == spoiled
 
 
-def test_json_holds_every_problem(
-    folder: Path,
-    write_audio: WriteAudio,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_json_holds_every_problem(rtmss: Rtmss, folder: Path, write_audio: WriteAudio) -> None:
     for number in range(9):
         write_audio(folder / f"voice/train/b/{number}.wav", tone(400) * 0, RATE)
-    status, printed = run(
-        monkeypatch,
-        capsys,
-        "data",
-        "check",
-        str(folder),
-        "--json",
-    )
+    status, printed = rtmss("data", "check", str(folder), "--json").joined
     found = json.loads(printed)
     assert status == 0
     assert not found["spoils_training"]
@@ -298,40 +272,25 @@ def test_json_holds_every_problem(
     } == {("train", "silent", False)}
 
 
-def test_a_folder_that_is_no_dataset_is_one_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_is_no_dataset_is_one_line(rtmss: Rtmss, tmp_path: Path) -> None:
     (tmp_path / "slakh").mkdir()
-    status, printed = run(
-        monkeypatch,
-        capsys,
-        "data",
-        "check",
-        str(tmp_path / "slakh"),
-    )
+    status, printed = rtmss("data", "check", str(tmp_path / "slakh")).joined
     assert status == 1
     assert printed.count("\n") == 1
     assert "zenodo.org/records/4599666" in printed
 
 
-def test_the_known_datasets_are_listed_with_origin_and_licence(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    status, printed = run(monkeypatch, capsys, "data", "sets")
+def test_the_known_datasets_are_listed_with_origin_and_licence(rtmss: Rtmss) -> None:
+    status, printed = rtmss("data", "sets").joined
     assert status == 0
     for name in ("MUSDB18", "MUSDB18-HQ", "MoisesDB", "MedleyDB", "Slakh2100", "folder of stems"):
         assert f"\n{name}\n" in f"\n{printed}"
     assert printed.count("licence: ") == printed.count("from: ") == 6
 
 
-def test_training_takes_several_data_folders(
-    folder: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_training_takes_several_data_folders(rtmss: Rtmss, folder: Path, tmp_path: Path) -> None:
     line = f"train default --data {folder} --data {tmp_path}/nowhere -o {tmp_path}/run"
-    status, printed = run(monkeypatch, capsys, *line.split())
+    status, printed = rtmss(*line.split()).joined
     assert status == 1
     assert "nowhere: no such folder" in printed
     assert len(list((tmp_path / "bank").glob("train-*.json"))) == 1, "the first folder was read"

@@ -11,59 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from helpers.evaluation import SAMPLE_RATE, judge
-from helpers.makers import WriteAudio
+from helpers.stems import STEMS
 from rtmss.audio import Audio
 from rtmss.conditions.condition import Condition
 from rtmss.evaluation.report import OWN, Report, Score
 from rtmss.files import read_audio
 from rtmss.separator import Separator
 
-STEMS = ("vocals", "drums", "bass", "other")
 FIGURES = {"SDR": "bss_sdr_db", "ISR": "bss_isr_db", "SIR": "bss_sir_db", "SAR": "bss_sar_db"}
-
-
-def noises(
-    seed: int,
-    seconds: float,
-    rate: int,
-) -> dict[str, Audio]:
-    """A stem each, and their sum, which is not quite the sum."""
-    rng = np.random.default_rng(seed)
-    n = int(seconds * rate)
-    swell = 1 + 0.8 * np.sin(2 * np.pi * np.arange(n) / rate)
-    stems = {
-        stem: (
-            level
-            * swell
-            * rng.normal(
-                0,
-                0.05,
-                (2, n),
-            )
-        ).astype(np.float32)
-        for stem, level in zip(
-            STEMS,
-            (1.0, 0.8, 1.2, 0.5),
-            strict=True,
-        )
-    }
-    return stems | {
-        "mixture": np.asarray(
-            0.97 * sum(stems.values()),
-            np.float32,
-        )
-    }
-
-
-@pytest.fixture(scope="module")
-def musdb_hq(tmp_path_factory: pytest.TempPathFactory, write_audio: WriteAudio) -> Path:
-    """MUSDB18-HQ with two songs for the test and two to take clips from."""
-    folder = tmp_path_factory.mktemp("musdb18hq")
-    songs = ("test/Ana - Tune", "test/Bo - Air", "train/Cy - Hum", "train/Di - Lay")
-    for seed, song in enumerate(songs):
-        for stem, audio in noises(seed, 2.5, SAMPLE_RATE).items():
-            write_audio(folder / song / f"{stem}.wav", audio, SAMPLE_RATE)
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -43,15 +45,33 @@ def write(
         file.write(audio)
 
 
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], line: str
-) -> tuple[int, str]:
-    """Run `rtmss LINE`; exit status, and all that it printed."""
-    monkeypatch.setattr(sys, "argv", ["rtmss", *line.split()])
-    try:
-        main()
+class Ran(NamedTuple):
+    """What a command has done."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def joined(self) -> tuple[int, str]:
+        """Exit status, and all that it printed."""
+        return self.status, self.out + self.err
+
+
+Rtmss = Callable[..., Ran]
+
+
+@pytest.fixture
+def rtmss(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Rtmss:
+    """rtmss("render song.wav", "-o", "a folder"): words of a line, then words as they are."""
+
+    def run(line: str, *words: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["rtmss", *line.split(), *words])
         status = 0
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    printed = capsys.readouterr()
-    return status, printed.out + printed.err
+        try:
+            main()
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        return Ran(status, *capsys.readouterr())
+
+    return run

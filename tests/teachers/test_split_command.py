@@ -11,9 +11,9 @@ import pytest
 from pedalboard.io import AudioFile
 from rich.console import Console
 
+from helpers.command_line import Rtmss
 from helpers.makers import Noise, WriteAudio
 from helpers.teachers import RATE, Halves, split
-from rtmss.cli import main
 from rtmss.config import ConfigError, SeparatorConfig, UserError
 from rtmss.teachers.batch import find_songs, read_about
 from rtmss.training.mixtures.bank import load_bank
@@ -92,21 +92,8 @@ def test_memory_is_flat(tmp_path: Path, write_audio: WriteAudio, noise: Noise) -
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 250_000
 
 
-def run(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *words: str
-) -> tuple[int, str]:
-    monkeypatch.setattr(sys, "argv", ["rtmss", *words])
-    status = 0
-    try:
-        main()
-    except SystemExit as stop:
-        status = int(stop.code or 0)
-    captured = capsys.readouterr()
-    return status, captured.out + captured.err
-
-
 def test_the_command_says_what_it_did(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, song: Path
+    rtmss: Rtmss, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, song: Path
 ) -> None:
     monkeypatch.setattr("rtmss.teachers.load_teacher", lambda *_: Halves())
     words = (
@@ -120,24 +107,22 @@ def test_the_command_says_what_it_did(
         "--device",
         "cpu",
     )
-    status, text = run(monkeypatch, capsys, *words)
+    status, text = rtmss(*words).joined
     assert status == 0
     assert "halves 1, CC0-1.0: vocals, backing" in text
     assert "Split 1 of 1 songs" in text
     song.with_name("bad.mp3").write_bytes(b"no audio")
-    status, text = run(monkeypatch, capsys, *words)
+    status, text = rtmss(*words).joined
     assert status == 1
     assert "bad.mp3" in text
     assert "1 were there" in text
     assert "1 of 2 songs could not be split" in text
 
 
-def test_the_command_refuses_an_unknown_teacher(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, song: Path
-) -> None:
-    status, text = run(
-        monkeypatch, capsys, "data", "split", str(song), "--by", "ear", "-o", str(tmp_path / "out")
-    )
+def test_the_command_refuses_an_unknown_teacher(rtmss: Rtmss, tmp_path: Path, song: Path) -> None:
+    status, text = rtmss(
+        "data", "split", str(song), "--by", "ear", "-o", str(tmp_path / "out")
+    ).joined
     assert status == 1
     assert "no teacher 'ear'; known: spleeter" in text
     assert not (tmp_path / "out").exists()
