@@ -4,11 +4,14 @@ BSSEval.
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from helpers.evaluation import (
     SAMPLE_RATE,
@@ -22,9 +25,38 @@ from rtmss.conditions.condition import Condition
 from rtmss.config import ConfigError
 from rtmss.evaluation.clips import ClipLibrary
 from rtmss.evaluation.metrics import measure
-from rtmss.evaluation.report import NMF, Report
+from rtmss.evaluation.options import Options
+from rtmss.evaluation.report import NMF, OWN, Report, Shots
+from rtmss.evaluation.run import evaluate
 from rtmss.evaluation.songs import Piece, master
 from rtmss.separator import Separator
+
+
+@pytest.fixture(scope="module")
+def swept(
+    data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Report, Path, str]:
+    """Bass of one song by 1 and 2 positive, 0 and 1 negative clips: the report, its folder, and
+    what was printed.
+    """
+    output, console = (
+        tmp_path_factory.mktemp("swept"),
+        Console(
+            file=io.StringIO(),
+            width=160,
+        ),
+    )
+    options = Options(
+        shots=(1, 2),
+        negatives=(0, 1),
+        targets=("bass", "guitar"),
+        songs=("band-001",),
+        bss=True,
+        max_seconds=2.0,
+    )
+    report = evaluate([data], weights, output, options, console=console)
+    assert isinstance(console.file, io.StringIO)
+    return report, output, console.file.getvalue()
 
 
 def test_all_numbers_of_clips_are_judged_in_one_go(swept: tuple[Report, Path, str]) -> None:
@@ -188,3 +220,43 @@ def test_a_misspelt_choice_is_named(
         main()
     assert refused.value.code == 1
     assert f"did you mean '{right}'" in capsys.readouterr().err
+
+
+def test_a_number_of_clips_gives_the_same_alone_as_beside_others(
+    swept: tuple[Report, Path, str], data: Path, weights: Path
+) -> None:
+    alone = judge(
+        data,
+        weights,
+        shots=[1],
+        negatives=[1],
+        targets=["bass"],
+        songs=["band-001"],
+        references=False,
+        max_seconds=2.0,
+    )
+    assert {score.method for score in alone.scores} == {OWN}
+    (own,), (beside,) = (
+        alone.select("bass"),
+        swept[0].select(
+            "bass",
+            shots=Shots(1, 1),
+        ),
+    )
+    assert own.sdr_db == pytest.approx(beside.sdr_db, abs=1e-4)
+
+
+def test_the_edges_by_number_of_clips_are_printed_and_written(
+    swept: tuple[Report, Path, str],
+) -> None:
+    report, folder, printed = swept
+    with (folder / "edges.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    (score,) = report.select("bass", shots=Shots(2, 1))
+    assert list(row) == ["on", "target", "1+0", "1+1", "2+0", "2+1"]
+    assert float(row["2+1"]) == pytest.approx(
+        score.edge_db,
+        abs=1e-3,
+    )
+    for word in ("by positive + negative clips", "2+1", "BSSEval v4: medians", "SIR"):
+        assert word in " ".join(printed.split())  # a narrow table breaks its title

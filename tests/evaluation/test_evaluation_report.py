@@ -2,60 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from pathlib import Path
 from typing import Any
 
-import pytest
 from rich.console import Console
 
-from helpers.evaluation import (
-    judge,
-)
 from rtmss.evaluation.chart import draw_edges
-from rtmss.evaluation.report import OWN, Absence, Report, Score, Shots
+from rtmss.evaluation.report import OWN, Absence, Report, Score
 from rtmss.evaluation.tables import print_report
-
-
-def test_a_number_of_clips_gives_the_same_alone_as_beside_others(
-    swept: tuple[Report, Path, str], data: Path, weights: Path
-) -> None:
-    alone = judge(
-        data,
-        weights,
-        shots=[1],
-        negatives=[1],
-        targets=["bass"],
-        songs=["band-001"],
-        references=False,
-        max_seconds=2.0,
-    )
-    assert {score.method for score in alone.scores} == {OWN}
-    (own,), (beside,) = (
-        alone.select("bass"),
-        swept[0].select(
-            "bass",
-            shots=Shots(1, 1),
-        ),
-    )
-    assert own.sdr_db == pytest.approx(beside.sdr_db, abs=1e-4)
-
-
-def test_the_edges_by_number_of_clips_are_printed_and_written(
-    swept: tuple[Report, Path, str],
-) -> None:
-    report, folder, printed = swept
-    with (folder / "edges.csv").open() as file:
-        (row,) = csv.DictReader(file)
-    (score,) = report.select("bass", shots=Shots(2, 1))
-    assert list(row) == ["on", "target", "1+0", "1+1", "2+0", "2+1"]
-    assert float(row["2+1"]) == pytest.approx(
-        score.edge_db,
-        abs=1e-3,
-    )
-    for word in ("by positive + negative clips", "2+1", "BSSEval v4: medians", "SIR"):
-        assert word in " ".join(printed.split())  # a narrow table breaks its title
 
 
 def score(

@@ -153,30 +153,3 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     save_model(path, SeparatorModel(CONFIG))
     return path
-
-
-@pytest.fixture(scope="module")
-def swept(
-    data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[Report, Path, str]:
-    """Bass of one song by 1 and 2 positive, 0 and 1 negative clips: the report, its folder, and
-    what was printed.
-    """
-    output, console = (
-        tmp_path_factory.mktemp("swept"),
-        Console(
-            file=io.StringIO(),
-            width=160,
-        ),
-    )
-    options = Options(
-        shots=(1, 2),
-        negatives=(0, 1),
-        targets=("bass", "guitar"),
-        songs=("band-001",),
-        bss=True,
-        max_seconds=2.0,
-    )
-    report = evaluate([data], weights, output, options, console=console)
-    assert isinstance(console.file, io.StringIO)
-    return report, output, console.file.getvalue()
