@@ -201,6 +201,7 @@ def test_numbers_of_clips_stand_between_commas() -> None:
     [
         ("--clips", "same-sonk", "same-song"),
         ("--task", "unsee", "unseen"),
+        ("--exam", "unsee", "unseen"),
         ("--split", "vali", "valid"),
     ],
 )
