@@ -24,7 +24,7 @@ from rtmss.model.separator import N_CHANNELS, SeparatorModel
 from rtmss.separator import BLOCK_HOPS
 
 
-class Piece(NamedTuple):
+class SeparatedPiece(NamedTuple):
     """The next samples of a file."""
 
     dry: Audio
@@ -60,7 +60,7 @@ class Separation:
         """Samples of targets that were not finite."""
         return self.session.n_bad_outputs
 
-    def push(self, block: Audio) -> Piece:
+    def push(self, block: Audio) -> SeparatedPiece:
         """Take (1 or 2, S) more samples of the file, give what is ready."""
         block, n_bad = make_sane(block)
         self.n_bad_samples += n_bad
@@ -77,7 +77,7 @@ class Separation:
         self._separate(block)
         return self._take()
 
-    def finish(self) -> Piece:
+    def finish(self) -> SeparatedPiece:
         """Push silence until everything has come out."""
         hop = self.session.hop_length
         n_hops = -(-(self._waiting.shape[-1] + self.session.delay) // hop)
@@ -103,14 +103,14 @@ class Separation:
             self._skip -= targets.shape[-1] - kept.shape[-1]
             self._targets.push(kept)
 
-    def _take(self) -> Piece:
+    def _take(self) -> SeparatedPiece:
         n = min(self._dry.n_ready, self._targets.n_ready)
         targets = self._targets.take(n).reshape(
             self.n_targets,
             N_CHANNELS,
             n,
         )
-        return Piece(self._dry.take(n), targets)
+        return SeparatedPiece(self._dry.take(n), targets)
 
 
 class FileMixer:
@@ -152,7 +152,7 @@ class FileMixer:
         self.n_bad_outputs = 0
         """Samples of effects and of the mix that were not finite, and are silence."""
 
-    def push(self, piece: Piece) -> dict[str, Audio]:
+    def push(self, piece: SeparatedPiece) -> dict[str, Audio]:
         """Take more samples, give what is ready."""
         stems = piece.targets[self._slots]
         strips = [*stems, piece.dry - stems.sum(0)]

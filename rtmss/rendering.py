@@ -17,7 +17,7 @@ from pedalboard.io import AudioFile, WriteableAudioFile
 
 from rtmss.audio import Audio
 from rtmss.bounded import is_there
-from rtmss.chain import FileMixer, Piece, Separation
+from rtmss.chain import FileMixer, SeparatedPiece, Separation
 from rtmss.conditions.condition import Condition
 from rtmss.conditions.preset import Effect, Preset
 from rtmss.config import ConfigError
@@ -92,7 +92,7 @@ class RenderReport:
 
 
 @dataclass(frozen=True)
-class Order:
+class RenderOrder:
     """One plan for a file, and where its files go."""
 
     folder: Path
@@ -110,7 +110,7 @@ def render(
     backend: Backend | None = None,
 ) -> RenderReport:
     """Render a file by one plan; see `render_all`."""
-    order = Order(Path(folder), plan)
+    order = RenderOrder(Path(folder), plan)
     return render_all(
         Path(source),
         [order],
@@ -122,7 +122,7 @@ def render(
 
 def render_all(
     source: Path,
-    orders: Sequence[Order],
+    orders: Sequence[RenderOrder],
     model: SeparatorModel,
     report: Callable[[float], None] = lambda _: None,
     *,
@@ -181,7 +181,7 @@ def render_all(
     return [output.report(seconds, wall_seconds, separation) for output in outputs]
 
 
-def _check_formats(orders: Sequence[Order]) -> None:
+def _check_formats(orders: Sequence[RenderOrder]) -> None:
     for order in orders:
         if order.plan.format not in FORMATS:
             raise ConfigError(f"no format '{order.plan.format}'; known: {', '.join(FORMATS)}")
@@ -199,7 +199,7 @@ class _Output:
     def __init__(
         self,
         source: Path,
-        order: Order,
+        order: RenderOrder,
         conditions: Sequence[Condition],
         reader: AudioReader,
         stack: contextlib.ExitStack,
@@ -211,10 +211,10 @@ class _Output:
         files = Files(source, order.folder, channels, rate, plan.format)
         self.files = stack.enter_context(files)
 
-    def write(self, piece: Piece) -> None:
+    def write(self, piece: SeparatedPiece) -> None:
         self.files.write(self._mixer.push(piece))
 
-    def finish(self, piece: Piece, n_total: int) -> None:
+    def finish(self, piece: SeparatedPiece, n_total: int) -> None:
         self.files.n_total = n_total
         self.write(piece)
         for pieces in self._mixer.finish(n_total):

@@ -44,7 +44,7 @@ class StartRow:
 
 
 @dataclass(frozen=True)
-class Order:
+class StartOrder:
     """What a process is to play."""
 
     backend: str
@@ -56,7 +56,7 @@ class Order:
 
 
 def measure_start(
-    orders: Sequence[Order], n_rounds: int, say: Callable[[str], None]
+    orders: Sequence[StartOrder], n_rounds: int, say: Callable[[str], None]
 ) -> list[StartRow]:
     """Start a process for every order, by turns.
 
@@ -117,7 +117,7 @@ def peak_mib() -> float | None:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * bytes_each / 2**20
 
 
-def _run(order: Order) -> dict[str, Any]:
+def _run(order: StartOrder) -> dict[str, Any]:
     command = [
         sys.executable,
         "-m",
@@ -146,7 +146,7 @@ def _median(values: Sequence[float]) -> float:
     return (ordered[len(ordered) // 2] + ordered[(len(ordered) - 1) // 2]) / 2
 
 
-def _play(order: Order) -> dict[str, Any]:
+def _play(order: StartOrder) -> dict[str, Any]:
     """Import, load, choose, play; when each was done, on the clock that all processes share."""
     import torch
 
@@ -179,4 +179,4 @@ def _play(order: Order) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_play(Order(**json.loads(sys.argv[1])))))
+    print(json.dumps(_play(StartOrder(**json.loads(sys.argv[1])))))

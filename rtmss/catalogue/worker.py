@@ -30,7 +30,7 @@ from rtmss.config import UserError
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.backends.together import Member, Together
 from rtmss.files import AudioFileError, Damage, digest_file, refuse_damage
-from rtmss.rendering import Order, RenderReport, render_all
+from rtmss.rendering import RenderOrder, RenderReport, render_all
 from rtmss.separator import Separator
 
 
@@ -192,7 +192,7 @@ class Worker:
         is_levelled = self.task.style.loudness_lufs is not None
         format = "wav" if is_levelled else self.task.style.format  # noqa: A001
         orders = [
-            Order(
+            RenderOrder(
                 scratch / making.name / "made",
                 replace(making.plan, format=format),
             )

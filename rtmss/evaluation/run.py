@@ -34,7 +34,7 @@ from rtmss.evaluation.songs import Excerpt
 from rtmss.evaluation.stems import find_stems_tasks, stem_set
 from rtmss.evaluation.tables import print_report
 from rtmss.evaluation.targets import JUDGED
-from rtmss.evaluation.tasks import Material, Task, choose, find_tasks, find_unseen_tasks
+from rtmss.evaluation.tasks import Material, Task, choose_materials, find_tasks, find_unseen_tasks
 from rtmss.lookup import find
 from rtmss.separator import Separator
 
@@ -125,7 +125,7 @@ def prepare(
         )
     ]
     if options.songs is not None:
-        materials = choose(materials, options.songs)
+        materials = choose_materials(materials, options.songs)
     loudest = find(options.loudest, JUDGED, "target") if options.loudest else ""
     excerpt = Excerpt(options.max_seconds, loudest)
     solos = None

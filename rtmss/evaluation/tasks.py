@@ -103,7 +103,7 @@ class Material:
         return cls(folder, tuple(find_songs(folder, split)), recordings, place)
 
 
-def choose(
+def choose_materials(
     materials: Sequence[Material],
     names: Sequence[str],
 ) -> list[Material]:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rtmss.synth.instruments import LEFT_OUT
 from rtmss.synth.play import check_tools
-from rtmss.synth.song import Order, make_song
+from rtmss.synth.song import SongOrder, make_song
 from rtmss.synth.soundfonts import find_soundfonts
 
 _FIRST_VALID = 500_000
@@ -55,7 +55,7 @@ def synthesize(
     check_tools()
     fonts = tuple(find_soundfonts(soundfonts))
     orders = [
-        Order(
+        SongOrder(
             output / "songs" / split / f"synth-{seed}-{number:04d}",
             seed * 1_000_000 + number,
             fonts,
@@ -82,7 +82,7 @@ def synthesize(
 
 
 def _make_all(
-    orders: list[Order],
+    orders: list[SongOrder],
     n_processes: int,
     report: Callable[[], None],
 ) -> None:

@@ -32,7 +32,7 @@ HIGHEST_PEAK = 0.98
 
 
 @dataclass(frozen=True)
-class Order:
+class SongOrder:
     """What to make."""
 
     folder: Path
@@ -49,7 +49,7 @@ class Order:
         return self.folder.parents[2] / ".partial" / self.folder.name
 
 
-def make_song(order: Order) -> float:
+def make_song(order: SongOrder) -> float:
     """Arrange, play, mix and write a song; returns its length in seconds.
 
     Raises:
@@ -91,7 +91,7 @@ def make_song(order: Order) -> float:
 def _play(
     part: Part,
     index: int,
-    order: Order,
+    order: SongOrder,
     n_samples: int,
 ) -> Audio:
     if part.instrument.is_own:
@@ -135,7 +135,7 @@ def _write(
 
 def describe(
     song: Song,
-    order: Order,
+    order: SongOrder,
     stems: list[str],
     seconds: float,
 ) -> dict[str, Any]:

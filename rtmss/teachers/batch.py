@@ -20,7 +20,7 @@ from rtmss.config import ConfigError, UserError
 from rtmss.datasets.track import SPLITS, SUFFIXES
 from rtmss.files import AudioFileError, digest_file
 from rtmss.plain_yaml import load_description
-from rtmss.teachers.song import Order, split_song
+from rtmss.teachers.song import SplitOrder, split_song
 from rtmss.teachers.teacher import Teacher
 
 
@@ -140,7 +140,7 @@ def split_songs(
                     outcome.kept.append(there)
                     continue
                 folder = _free_folder(output / "songs" / split, names)
-                order = Order(song, folder, content, **known)
+                order = SplitOrder(song, folder, content, **known)
                 outcome.seconds += split_song(order, teacher, partial(_tell, bar, task, number))
                 outcome.made.append(folder)
             except AudioFileError as error:

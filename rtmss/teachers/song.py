@@ -36,7 +36,7 @@ _N_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
-class Order:
+class SplitOrder:
     """What to split, and into which folder."""
 
     source: Path
@@ -56,7 +56,7 @@ class Order:
 
 
 def split_song(
-    order: Order, teacher: Teacher, report: Callable[[float], None] = lambda _: None
+    order: SplitOrder, teacher: Teacher, report: Callable[[float], None] = lambda _: None
 ) -> float:
     """Split a song, and return its length in seconds.
 
@@ -84,7 +84,7 @@ def split_song(
 
 
 def _split(
-    order: Order,
+    order: SplitOrder,
     teacher: Teacher,
     report: Callable[[float], None],
 ) -> float:
@@ -213,7 +213,7 @@ def _write(
 
 
 def _describe(
-    order: Order,
+    order: SplitOrder,
     teacher: Teacher,
     scale: float,
 ) -> dict[str, Any]:

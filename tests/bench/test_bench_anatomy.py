@@ -23,7 +23,7 @@ from rtmss.bench.operators import (
 )
 from rtmss.bench.picture import draw_steps
 from rtmss.bench.sizes import BLOCKS, latencies, sizes
-from rtmss.bench.start import Order, measure_start, peak_mib
+from rtmss.bench.start import StartOrder, measure_start, peak_mib
 from rtmss.bench.steps import StepRow
 from rtmss.bench.tables import latency_table, operators_table, size_table, start_table
 from rtmss.bench.work import macs_per_hop
@@ -223,7 +223,7 @@ def test_a_profile_is_read_run_by_run(tiny_graph: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_fresh_process_says_when_it_first_sounded_and_what_it_took(tmp_path: Path) -> None:
-    order = Order("torch", 1, 2, str(tmp_path), None)
+    order = StartOrder("torch", 1, 2, str(tmp_path), None)
     (row,) = measure_start([order], 1, lambda _: None)
     assert (
         0 < row.imported_seconds < row.loaded_seconds < row.chosen_seconds < row.heard_seconds < 600
@@ -235,7 +235,7 @@ def test_a_fresh_process_says_when_it_first_sounded_and_what_it_took(tmp_path: P
 
 @pytest.mark.slow
 def test_a_process_that_cannot_start_is_one_line(tmp_path: Path) -> None:
-    order = Order(
+    order = StartOrder(
         "torch",
         1,
         2,

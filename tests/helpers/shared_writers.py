@@ -23,6 +23,12 @@ N_CONDITION = 12
 SHAPE = RingShape(4096, 4, N_CONDITION)
 N_SLOTS = 4
 """Hops in the ring: so few that the writer always overwrites what a reader is about to read."""
+SESSION: Any = SimpleNamespace(
+    n_starts=1,
+    first_scene=Scene(),
+    scene=Scene(),
+)
+"""What all hops are of."""
 
 
 def shorten_ring() -> None:
@@ -40,26 +46,26 @@ def write_status(path: Path) -> None:
         )
 
 
-def write_hops(path: Path) -> None:
+def write_hop(ring: RecorderRing, number: int) -> None:
     """The number is that of the hop, and all samples."""
+    audio = np.full((2, ring.shape.hop_length), number, np.float32)
+    output: Any = SimpleNamespace(
+        stems=np.stack([audio] * 8),
+        remainder=audio,
+        mix=np.tile(
+            audio,
+            (2, 1),
+        ),
+    )
+    ring.put(number, audio, output, SESSION, StepInfo())
+
+
+def write_hops(path: Path) -> None:
+    """One after the other, without end."""
     shorten_ring()
     ring = RecorderRing.attach(path, SHAPE)
-    session: Any = SimpleNamespace(
-        n_starts=1,
-        first_scene=Scene(),
-        scene=Scene(),
-    )
     for number in itertools.count(1):
-        audio = np.full((2, SHAPE.hop_length), number, np.float32)
-        output: Any = SimpleNamespace(
-            stems=np.stack([audio] * 8),
-            remainder=audio,
-            mix=np.tile(
-                audio,
-                (2, 1),
-            ),
-        )
-        ring.put(number, audio, output, session, StepInfo())
+        write_hop(ring, number)
 
 
 if __name__ == "__main__":

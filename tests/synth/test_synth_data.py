@@ -21,7 +21,7 @@ from rtmss.synth import run, song
 from rtmss.synth.oscillators import synthesize_notes
 from rtmss.synth.patches import draw_patch
 from rtmss.synth.score import Part
-from rtmss.synth.song import Order, make_song
+from rtmss.synth.song import SongOrder, make_song
 from rtmss.synth.soundfonts import Soundfont
 from rtmss.training import run as training
 from rtmss.training.recipe import EncoderRecipe, LoopRecipe
@@ -61,12 +61,12 @@ def tones_for_fluidsynth(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def order(tmp_path: Path) -> Order:
-    return Order(tmp_path / "songs/train/synth-1", 5, (BIG,), max_seconds=4.0)
+def order(tmp_path: Path) -> SongOrder:
+    return SongOrder(tmp_path / "songs/train/synth-1", 5, (BIG,), max_seconds=4.0)
 
 
 @pytest.mark.usefixtures("tones_for_fluidsynth")
-def test_a_song_is_a_folder_of_stems_that_the_bank_reads(order: Order) -> None:
+def test_a_song_is_a_folder_of_stems_that_the_bank_reads(order: SongOrder) -> None:
     make_song(order)
     described = yaml.safe_load((order.folder / "song.yaml").read_text())
     tracks = find_tracks(order.folder.parents[2], "train")
@@ -100,7 +100,7 @@ def test_a_sum_that_lossy_coding_made_too_loud_is_written_softer(tmp_path: Path)
 
 
 @pytest.mark.usefixtures("tones_for_fluidsynth")
-def test_the_same_order_writes_the_same_music(order: Order, tmp_path: Path) -> None:
+def test_the_same_order_writes_the_same_music(order: SongOrder, tmp_path: Path) -> None:
     again = replace(order, folder=tmp_path / "other/songs/train/synth-1")
     make_song(order)
     make_song(again)
@@ -112,7 +112,9 @@ def test_the_same_order_writes_the_same_music(order: Order, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("tones_for_fluidsynth")
-def test_an_interrupted_song_is_not_there(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_song_is_not_there(
+    order: SongOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(song, "describe", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -126,7 +128,7 @@ def test_an_interrupted_song_is_not_there(order: Order, monkeypatch: pytest.Monk
 def test_songs_that_are_there_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "big.sf2").write_bytes(soundfont_bytes((0, 0)))
     (tmp_path / "songs/train/synth-3-0001").mkdir(parents=True)
-    made: list[Order] = []
+    made: list[SongOrder] = []
     monkeypatch.setattr(run, "check_tools", lambda: None)
     monkeypatch.setattr(run, "make_song", made.append)
     run.synthesize(

@@ -54,7 +54,7 @@ def start(
     from dataclasses import asdict
 
     from rtmss.bench.sizes import latencies, sizes
-    from rtmss.bench.start import Order, measure_help, measure_start
+    from rtmss.bench.start import StartOrder, measure_help, measure_start
     from rtmss.bench.tables import latency_table, size_table, start_table, write_json
     from rtmss.engine.backends.choose import BACKENDS
     from rtmss.separator import default_weights
@@ -65,7 +65,7 @@ def start(
         choose_backend(separator, name)  # what is made and measured once, not while somebody waits
     path = None if weights is None else str(weights)
     orders = [
-        Order(name, n, hops, str(cache_folder() / "onnx"), path)
+        StartOrder(name, n, hops, str(cache_folder() / "onnx"), path)
         for n in targets or (1, 4, 8)
         for name in names
     ]

@@ -17,8 +17,9 @@ import pytest
 
 from helpers import shared_writers
 from helpers.shared_writers import N_CONDITION, SHAPE
+from rtmss.engine.control import Scene
 from rtmss.live.shared import recorder_ring, seqlock
-from rtmss.live.shared.recorder_ring import RecorderRing
+from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.seqlock import SeqLock, Slots, record, record_lock, snapshot
 from rtmss.live.shared.song_state import Playback
 from rtmss.live.shared.state import SharedState
@@ -197,3 +198,19 @@ def test_a_slot_is_read_by_its_number_only() -> None:
         60.0,
         None,
     ]
+
+
+def test_a_hop_whose_scene_was_overwritten_meanwhile_is_not_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shape = RingShape(64, 4, N_CONDITION)
+    monkeypatch.setattr(recorder_ring, "RING_SAMPLES", 4 * shape.hop_length)
+    ring = RecorderRing.create(shape)
+    try:
+        shared_writers.write_hop(ring, 1)
+        assert [hop.scene for hop in ring.read(0)] == [Scene()]
+        for _ in range(2 * shape.n_slots):  # all that the ring has room for
+            ring._put_scene(Scene())
+        assert list(ring.read(0)) == []
+    finally:
+        ring.close(unlink=True)
