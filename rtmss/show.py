@@ -7,19 +7,17 @@ import platform
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from rich.console import Group, RenderableType
 
 from rtmss import __version__
 from rtmss.conditions.condition import (
-    ClipRecord,
     Condition,
     clip_similarities,
     load_condition,
     nearest,
 )
-from rtmss.conditions.encode import MIXED_DB
+from rtmss.conditions.doubts import is_mixed, outlier
 from rtmss.conditions.library import Library
 from rtmss.conditions.preset import StripPreset
 from rtmss.config import UserError
@@ -31,9 +29,6 @@ from rtmss.live.realtime.priority import describe
 from rtmss.lookup import find
 from rtmss.separator import Separator
 from rtmss.tables import WholeTable
-
-OUTLIER_SIMILARITY = 0.5
-"""A clip less like the others than this is named as an outlier."""
 
 
 def conditions_table(library: Library) -> WholeTable:
@@ -103,39 +98,10 @@ def _is_comparable(one: Condition, other: Condition) -> bool:
     return same_weights and other.vector.shape == one.vector.shape
 
 
-def clip_warnings(condition: Condition) -> list[str]:
-    """What is doubtful about a condition's clips, a sentence each."""
-    found = [
-        f"{record.label}: the condition leaves {record.left_over_db:.0f} dB of it; it holds other "
-        "sounds too, or one that these weights do not know"
-        for record in condition.header.positive
-        if _is_mixed(record)
-    ]
-    for side in ("positive", "negative"):
-        odd = _outlier(condition, side)
-        if odd is not None:
-            records = getattr(condition.header, side)
-            file = records[odd].label if odd < len(records) else f"clip {odd + 1}"
-            found.append(f"{file}: unlike the other {side} clips")
-    return found
-
-
-def _is_mixed(record: ClipRecord) -> bool:
-    return record.left_over_db is not None and record.left_over_db > MIXED_DB
-
-
-def _outlier(condition: Condition, side: str) -> int | None:
-    """The number of the clip that is unlike the others, if there is one."""
-    similarities = clip_similarities(getattr(condition, side))
-    if len(similarities) < 2 or min(similarities) >= OUTLIER_SIMILARITY:
-        return None
-    return int(np.argmin(similarities))
-
-
 def _add_clips(table: WholeTable, condition: Condition, side: str) -> None:
     records = getattr(condition.header, side)
     similarities = clip_similarities(getattr(condition, side))
-    odd = _outlier(condition, side)
+    odd = outlier(condition, side)
     for i, (record, similarity) in enumerate(
         zip(
             records,
@@ -145,13 +111,13 @@ def _add_clips(table: WholeTable, condition: Condition, side: str) -> None:
     ):
         alike = f"{similarity:.2f}" if len(records) > 1 else "the only one"
         left = "" if record.left_over_db is None else f"{record.left_over_db:.0f} dB"
-        is_doubtful = i == odd or _is_mixed(record)
+        is_doubtful = i == odd or is_mixed(record)
         table.add_row(
             record.label,
             side,
             f"{record.seconds:.1f}",
             f"{alike}{'  the outlier' if i == odd else ''}",
-            f"{left}{'  mixed?' if _is_mixed(record) else ''}",
+            f"{left}{'  mixed?' if is_mixed(record) else ''}",
             style="yellow" if is_doubtful else None,
         )
 

@@ -57,8 +57,8 @@ def condition_create(
 ) -> None:
     """Make a condition from clips and keep it; negatives alone mean "everything except this"."""
     from rtmss.conditions.condition import save_condition
+    from rtmss.conditions.doubts import clip_warnings
     from rtmss.conditions.preset import check_name
-    from rtmss.show import clip_warnings
 
     refuse_damaged(strict)
     check_name(name, "condition")

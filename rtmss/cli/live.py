@@ -32,6 +32,7 @@ from rtmss.cli.live_options import (
     JsonLines,
     Loop,
     LoopCount,
+    NoCapture,
     OscAddress,
     OscPort,
     OutputName,
@@ -45,7 +46,7 @@ from rtmss.config import UserError
 
 if TYPE_CHECKING:
     from rtmss.engine.control import Scene
-    from rtmss.live.options import ControlOptions, EngineOptions, RecorderOptions
+    from rtmss.live.options import BuilderOptions, ControlOptions, EngineOptions, RecorderOptions
     from rtmss.live.shared.song_state import TransportCommand
     from rtmss.separator import Separator
 
@@ -66,6 +67,7 @@ def live(
     loops: LoopCount = 0,
     start: SongStart = 0.0,
     record: RecordFolder = None,
+    no_capture: NoCapture = False,
     quiet: Quiet = False,
     json_lines: JsonLines = False,
     backend: BackendName = "auto",
@@ -105,10 +107,13 @@ def live(
     recorder = _recorder(record, separator, engine) if record is not None else None
     output = "none" if quiet else "json" if json_lines else "view"
     control = _control(separator, osc_bind, osc_port, output)
+    builder = None if no_capture else _builder(engine)
+    if builder is not None:
+        control = control.model_copy(update={"drafts": builder.drafts})
     name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
     raise typer.Exit(
         run_host(
-            HostOptions(engine, control, recorder, song),
+            HostOptions(engine, control, recorder, song, builder),
             scene,
             name,
             tell,
@@ -184,6 +189,19 @@ def _control(
         osc_bind=osc_bind,
         osc_port=osc_port,
         output=output,
+    )
+
+
+def _builder(engine: EngineOptions) -> BuilderOptions:
+    """How the condition builder is started."""
+    from rtmss.live.options import BuilderOptions
+
+    library = user_folder()
+    return BuilderOptions(
+        n_condition=engine.n_condition,
+        weights=engine.weights,
+        drafts=library / "captured",
+        library=library,
     )
 
 

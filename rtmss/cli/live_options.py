@@ -62,6 +62,12 @@ RecordFolder = Annotated[
         metavar="DIR", help="Record input, mix, stems and log into the next DIR/take-NNN."
     ),
 ]
+NoCapture = Annotated[
+    bool,
+    typer.Option(
+        "--no-capture", help="Let no clips be captured; saves 110 MiB and a process of 0.4 GiB."
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show nothing.")]
 JsonLines = Annotated[
     bool, typer.Option("--json", help="Print statistics, a JSON object per second.")

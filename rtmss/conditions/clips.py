@@ -100,7 +100,7 @@ def read_clip(clip: Clip, sample_rate: int) -> tuple[Audio, ClipRecord]:
     if not part.shape[1]:
         seconds = audio.shape[1] / sample_rate
         raise ConditionError(f"{clip}: the song ends at {seconds:.1f} s")
-    part = _trimmed(part, sample_rate)
+    part = trim_quiet_edges(part, sample_rate)
     record = describe_clip(given, file, part.shape[-1] / sample_rate)
     place = {"start_seconds": clip.start, "stop_seconds": clip.stop}
     return part, record.model_copy(update=place)
@@ -120,7 +120,7 @@ def _shipped_clip(path: Path) -> Path:
     return shipped() / path if is_there(shipped() / path) else path
 
 
-def _trimmed(audio: Audio, sample_rate: int) -> Audio:
+def trim_quiet_edges(audio: Audio, sample_rate: int) -> Audio:
     """(C, S) without the blocks at its edges that are much quieter than its loudest."""
     block = max(1, round(BLOCK_SECONDS * sample_rate))
     n_blocks = audio.shape[1] // block

@@ -26,10 +26,6 @@ from rtmss.model.separator import N_CHANNELS, SeparatorModel
 SHORTEST_SECONDS = 0.5
 SILENCE_DBFS = -60.0
 ABSURD_DBFS = 100.0
-MIXED_DB = -5.0
-"""A clip of which its own condition leaves more than this holds other sounds, or a sound that the
-weights do not know. Of clips of one sound it mostly leaves -10 to -25 dB, of whole mixtures -4 to
-0."""
 LISTENED_SECONDS = 10.0
 """Of a clip, where it is loudest, to see what its condition leaves of it."""
 START_SECONDS = 0.5
@@ -99,19 +95,46 @@ def encode_clips(
     """
     if not positive and not negative:
         raise ConditionError("a condition needs at least one clip, positive or negative")
+    positives = embed_clips(model, positive)
+    negatives = embed_clips(model, negative)
+    return combine(model, positives, negatives), positives, negatives
+
+
+def embed_clips(
+    model: SeparatorModel,
+    clips: Sequence[Audio],
+) -> NDArray[np.float32]:
+    """Embed clips: (C, S) each, at the model's sample rate, to (number of clips, E)."""
     encoder = model.clip_encoder
-    n_embedding = encoder.config.n_embedding
-    sides = []
-    for clips in (positive, negative):
-        rows = [
-            encoder.embed_clip(torch.from_numpy(np.ascontiguousarray(clip.mean(0))))
-            for clip in clips
-        ]
-        sides.append(torch.stack(rows) if rows else torch.zeros(0, n_embedding))
+    rows = [
+        encoder.embed_clip(torch.from_numpy(np.ascontiguousarray(clip.mean(0)))).numpy()
+        for clip in clips
+    ]
+    shape = len(rows), encoder.config.n_embedding
+    return np.asarray(rows, np.float32).reshape(shape)
+
+
+@torch.no_grad()
+def combine(
+    model: SeparatorModel,
+    positive: NDArray[np.float32],
+    negative: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Make the condition vector of embeddings.
+
+    Args:
+        model: the weights.
+        positive: (K, E) of clips of the wanted sound.
+        negative: (N, E) of unwanted sounds.
+
+    Returns:
+        (n_condition,) vector.
+    """
+    n_embedding = model.clip_encoder.config.n_embedding
+    sides = [torch.from_numpy(side) for side in (positive, negative)]
     means = [side.mean(0) if len(side) else torch.zeros(n_embedding) for side in sides]
-    with torch.no_grad():
-        vector = model.condition_head(*means)
-    return vector.numpy(), sides[0].numpy(), sides[1].numpy()
+    vector: NDArray[np.float32] = model.condition_head(*means).numpy()
+    return vector
 
 
 @torch.no_grad()

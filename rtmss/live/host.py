@@ -20,6 +20,7 @@ from rtmss.live.options import (
     EXIT_LOST,
     EXIT_REFUSED,
     SILENT_SECONDS,
+    BuilderOptions,
     ControlOptions,
     EngineOptions,
     RecorderOptions,
@@ -28,12 +29,15 @@ from rtmss.live.processes import (
     ForkServer,
     Process,
     end_all,
+    start_builder,
     start_control,
     start_engine,
     start_recorder,
 )
 from rtmss.live.realtime.priority import hint
+from rtmss.live.shared.capture_ring import CaptureRing
 from rtmss.live.shared.heartbeat import AwakeClock, Pulse
+from rtmss.live.shared.jobs import JobQueue
 from rtmss.live.shared.memory import memory_kind
 from rtmss.live.shared.parent import group_signals
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
@@ -66,6 +70,8 @@ class HostOptions:
     recorder: RecorderOptions | None = None
     song: tuple[Path, TransportCommand] | None = None
     """A file to play instead of the input, and how it begins."""
+    builder: BuilderOptions | None = None
+    """None where nothing is to be captured."""
 
 
 class RefusedError(Exception):
@@ -247,6 +253,8 @@ class _Host:
         self._clock = AwakeClock()
         self._server = ForkServer()
         self._ring: RecorderRing | None = None
+        self._capture: CaptureRing | None = None
+        self._jobs: JobQueue | None = None
         self._loader: Loader | None = None
         self._recorder: Watched | None = None
         self._watched: list[Watched] = []
@@ -269,8 +277,9 @@ class _Host:
         end_all([child.process for child in last], WRITE_SECONDS)
         if self._loader is not None:
             self._loader.close()
-        if self._ring is not None:
-            self._ring.close(unlink=True)
+        for memory in (self._ring, self._capture, self._jobs):
+            if memory is not None:
+                memory.close(unlink=True)
 
     def _run(self) -> int:
         options, shared = self._options, self._shared
@@ -279,17 +288,25 @@ class _Host:
             self._loader = Loader(options.song[0], shared, self._say)
         if options.recorder is not None:
             self._ring = RecorderRing.create(_ring_shape(options.recorder))
-            recorder_options = options.recorder.in_memory(shared.path, self._ring.path)
+            recorder_options = options.recorder.in_memory(shared.path, ring=self._ring.path)
             self._recorder = self._watch(
                 "the recorder", partial(start_recorder, recorder_options), "recorder"
             )
+        if options.builder is not None:
+            self._capture = CaptureRing.create()
+            self._jobs = JobQueue.create()
         ring = self._ring.path if self._ring else None
-        engine_options = options.engine.in_memory(shared.path, ring)
+        capture = self._capture.path if self._capture else None
+        jobs = self._jobs.path if self._jobs else None
+        engine_options = options.engine.in_memory(shared.path, ring=ring, capture=capture)
         engine = self._watch("the engine", partial(start_engine, engine_options, self._server))
         if not self._await_start(engine):
             return self._status() if self._is_over() else 1
-        control_options = options.control.in_memory(shared.path)
+        control_options = options.control.in_memory(shared.path, capture=capture, jobs=jobs)
         self._watch("the control side", partial(start_control, control_options), "control")
+        if options.builder is not None:
+            builder_options = options.builder.in_memory(shared.path, capture=capture, jobs=jobs)
+            self._watch("the builder", partial(start_builder, builder_options), "builder")
         while not self._is_over():
             for child in self._watched:
                 child.check(child.problem())

@@ -30,13 +30,17 @@ class ProcessOptions(Config):
     """The shared state; the supervisor fills it in."""
     ring: Path | None = None
     """The recorder ring, if there is a recorder; the supervisor fills it in."""
+    capture: Path | None = None
+    """The capture ring, if clips can be captured; the supervisor fills it in."""
+    jobs: Path | None = None
+    """What is asked of the condition builder, if there is one; the supervisor fills it in."""
 
     supervisor: int = 0
     """Its process number; it fills it in."""
 
-    def in_memory(self, shared: Path, ring: Path | None = None) -> Self:
+    def in_memory(self, shared: Path, **others: Path | None) -> Self:
         """The same options, from the supervisor, with the memory that it has made."""
-        update = {"shared": shared, "ring": ring, "supervisor": os.getpid()}
+        update = {"shared": shared, "supervisor": os.getpid(), **others}
         return self.model_copy(update=update)
 
     @property
@@ -102,6 +106,8 @@ class ControlOptions(ProcessOptions):
     """No condition may be longer; None where that is not known."""
     library: Path
     """The user's folder of presets."""
+    drafts: Path | None = None
+    """The folder of conditions in the making; None where nothing can be captured."""
     osc_bind: str
     osc_port: int
     output: str = "view"
@@ -119,3 +125,25 @@ class RecorderOptions(ProcessOptions):
     model_id: str
     weights: str
     """Where the model came from, for the log."""
+
+
+class BuilderOptions(ProcessOptions):
+    """What a condition builder is started with."""
+
+    weights: Path | None = None
+    """None for those that come with rtmss."""
+    drafts: Path
+    """The folder of conditions in the making."""
+    library: Path
+    """The user's folder of conditions."""
+
+    @property
+    def memories(self) -> tuple[Path, Path]:
+        """The capture ring and the jobs.
+
+        Raises:
+            ValueError: there are none yet.
+        """
+        if self.capture is None or self.jobs is None:
+            raise ValueError("a builder needs a ring to take clips from, and jobs")
+        return self.capture, self.jobs

@@ -16,7 +16,13 @@ import time
 from contextlib import suppress
 from typing import Protocol
 
-from rtmss.live.options import ControlOptions, EngineOptions, ProcessOptions, RecorderOptions
+from rtmss.live.options import (
+    BuilderOptions,
+    ControlOptions,
+    EngineOptions,
+    ProcessOptions,
+    RecorderOptions,
+)
 
 FORK_SECONDS = 3.0
 """A server that has forked before is done by then, or it stands still."""
@@ -181,6 +187,11 @@ def start_control(options: ControlOptions) -> Process:
 def start_recorder(options: RecorderOptions) -> Process:
     """Start a recorder."""
     return _start_module("rtmss.live.recorder", options, stdin=subprocess.DEVNULL)
+
+
+def start_builder(options: BuilderOptions) -> Process:
+    """Start a condition builder."""
+    return _start_module("rtmss.live.capture.process", options, stdin=subprocess.DEVNULL)
 
 
 def end_all(processes: list[Process], seconds: float = 2.0) -> None:

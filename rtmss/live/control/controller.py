@@ -21,6 +21,8 @@ from rtmss.conditions.condition import Condition, ConditionLimits
 from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
+from rtmss.live.control.captures import Captured, Captures, with_conditions
+from rtmss.live.shared.jobs import Answer
 from rtmss.live.shared.state import Meter, SharedState, Status
 
 SceneChange = Callable[[Scene], Scene]
@@ -53,6 +55,7 @@ class MixerController:
         library: Library,
         model_id: str,
         limits: ConditionLimits | None = None,
+        captures: Captures | None = None,
     ) -> None:
         """Take up the latest scene that was sent.
 
@@ -61,7 +64,9 @@ class MixerController:
             library: presets and conditions come from it.
             model_id: of the engine's weights.
             limits: what the engine's model takes of a condition; None for all that fits.
+            captures: clips and conditions by ear; None where nothing can be captured.
         """
+        self.captures = captures
         self.shared = shared
         self.library = library
         self.model_id = model_id
@@ -188,6 +193,25 @@ class MixerController:
                 self.play(loaded.name, loaded.scene)
                 self.shared.panic = self.shared.panic and not loaded.ends_panic
         return done
+
+    def finish_captures(self) -> list[Captured]:
+        """What the builder has said since the last call; new conditions play from the next `flush`
+        on.
+        """
+        answers = self.captures.poll() if self.captures else []
+        return [self._take_up(answer) for answer in answers]
+
+    def _take_up(self, answer: Answer) -> Captured:
+        assert self.captures is not None
+        stems = self.captures.stems_for(answer, self.scene)
+        if not stems:
+            return Captured(answer)
+        try:
+            condition = self.load_condition(answer.name)
+            self.change(with_conditions(stems, condition))
+        except UserError as error:
+            return Captured(answer.model_copy(update={"is_done": False, "text": str(error)}))
+        return Captured(answer, is_played=True)
 
     def play(self, preset: str, scene: Scene) -> None:
         """Let a preset's scene play at the next `flush`, bypass as it was."""

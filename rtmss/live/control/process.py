@@ -20,11 +20,14 @@ from rtmss.conditions.condition import ConditionLimits
 from rtmss.conditions.library import Library
 from rtmss.config import UserError
 from rtmss.console import can_take
+from rtmss.live.control.captures import Captures, told
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.terminal import Terminal, statistics_line
 from rtmss.live.options import EXIT_REFUSED, ControlOptions
+from rtmss.live.shared.capture_ring import CaptureRing
 from rtmss.live.shared.heartbeat import Supervision
+from rtmss.live.shared.jobs import JobQueue
 from rtmss.live.shared.parent import ignore_group_signals
 from rtmss.live.shared.state import SharedState
 
@@ -38,11 +41,13 @@ def run_control(options: ControlOptions) -> None:
     shared = SharedState.attach(options.memory, options.n_condition)
     longest = math.inf if options.largest_norm is None else options.largest_norm
     supervision = Supervision(shared, options.supervisor, signal.SIGTERM)
+    folders = [options.drafts, options.library] if options.drafts else [options.library]
     controller = MixerController(
         shared,
-        Library([options.library]),
+        Library(folders),
         options.model_id,
         ConditionLimits(options.n_condition, longest),
+        _captures(options),
     )
     server = OscServer(controller, options.osc_bind, options.osc_port)
     # Collections pass over what was loaded: looking through all of it would hold up the loop, and
@@ -55,6 +60,12 @@ def run_control(options: ControlOptions) -> None:
             shared.beat("control")
             if not take_turn(controller, server, shown, TICK_SECONDS):
                 shared.stop = True
+
+
+def _captures(options: ControlOptions) -> Captures | None:
+    if options.capture is None or options.jobs is None:
+        return None
+    return Captures(CaptureRing.attach(options.capture), JobQueue.attach(options.jobs))
 
 
 class Display(Protocol):
@@ -84,6 +95,7 @@ def take_turn(
     server.receive(timeout)
     goes_on = shown.poll()
     loaded = controller.finish_loading()
+    captured = controller.finish_captures()
     try:
         controller.flush()
     except Exception as error:  # the sound plays on, and so does the control side
@@ -96,9 +108,11 @@ def take_turn(
             )
             for one in loaded
         ]
-    server.answer(loaded)
+    server.answer(loaded, captured)
     for preset in loaded:
         shown.say(str(preset.error) if preset.error else f"preset {preset.name}")
+    for one in captured:
+        shown.say(told(one.answer))
     return goes_on
 
 

@@ -21,6 +21,7 @@ from rtmss.engine.session import Output, make_sane
 from rtmss.live.buffers.timeline import N_LATE, Timeline
 from rtmss.live.realtime.source import Source
 from rtmss.live.realtime.step_times import StepTimes
+from rtmss.live.shared.capture_ring import CaptureRing
 from rtmss.live.shared.recorder_ring import RecorderRing
 from rtmss.live.shared.state import N_METERS, Entry, SharedState, Status
 from rtmss.recording.hop import EngineRun, StepInfo
@@ -55,6 +56,7 @@ class Player:
         timeline: Timeline,
         shared: SharedState,
         ring: RecorderRing | None = None,
+        capture: CaptureRing | None = None,
     ) -> None:
         """Take up the latest scene.
 
@@ -63,11 +65,13 @@ class Player:
             timeline: its outputs are delivered to it.
             shared: scenes come from it, and the status goes to it.
             ring: a recorder's, if there is one.
+            capture: where clips are taken from, if they are.
         """
         self.source = source
         self.timeline = timeline
         self.shared = shared
         self._ring = ring
+        self._capture = capture
         self._n_late = 0
         """Late hops that the recorder knows of."""
         if ring is not None:
@@ -121,9 +125,17 @@ class Player:
         self._deliver(self.timeline.deliver, first, output.mix)
         self.source.prepare()
         self._report(first + n, n, time.perf_counter() - started, output)
-        if self._ring is not None:
-            self._hand_over(self._ring, first, block, output)
+        if self._ring is not None or self._capture is not None:
+            self._remember(first, make_sane(block)[0], output)
         return True
+
+    def _remember(self, first: int, audio: Audio, output: Output) -> None:
+        """Let the recorder have the latest step, and whoever takes clips."""
+        if self._ring is not None:
+            self._hand_over(self._ring, first, audio, output)
+        if self._capture is not None:
+            session = self.source.session
+            self._capture.put(audio, output, session.scene, session.sample_rate)
 
     def _deliver(
         self,
@@ -176,20 +188,20 @@ class Player:
         self,
         ring: RecorderRing,
         first: int,
-        block: Audio,
+        audio: Audio,
         output: Output,
     ) -> None:
         """Let the recorder have the latest step, and tell it which hops were late."""
         session = self.source.session
         info = StepInfo(
-            step=block.shape[1] // self.timeline.hop,
+            step=audio.shape[1] // self.timeline.hop,
             n_bad_samples=session.n_bad_samples,
             n_bad_outputs=session.n_bad_outputs,
             n_xruns=self.device.n_xruns,
             is_panic=self.shared.panic,
             is_transport=not self.source.is_plain,
         )
-        ring.put(first, make_sane(block)[0], output, session, info)
+        ring.put(first, audio, output, session, info)
         n_late = self.timeline.n_late
         late = range(max(self._n_late, n_late - N_LATE), n_late)
         ring.put_late([int(self.timeline.late_hops[number % N_LATE]) for number in late])

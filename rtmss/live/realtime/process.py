@@ -29,6 +29,7 @@ from rtmss.live.options import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOp
 from rtmss.live.realtime.player import DeviceState, Player
 from rtmss.live.realtime.priority import raise_priority
 from rtmss.live.realtime.source import DeviceSource
+from rtmss.live.shared.capture_ring import CaptureRing
 from rtmss.live.shared.heartbeat import AwakeClock, Pulse, Supervision
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.state import SharedState
@@ -107,6 +108,7 @@ def _play(options: EngineOptions, parent: int) -> int:
         timeline,
         shared,
         _ring(options, model.config),
+        CaptureRing.attach(options.capture) if options.capture else None,
     )
     for session in sessions:
         warm_up(session)

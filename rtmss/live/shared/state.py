@@ -33,7 +33,7 @@ N_SLOTS = 64
 """Scenes on their way; a writer that is further ahead overwrites those that nobody will miss."""
 N_METERS = MAX_STEMS + 2
 """The stems, then the remainder, then the mix."""
-BEATING = ("supervisor", "control", "recorder")
+BEATING = ("supervisor", "control", "recorder", "builder")
 """Processes that give signs of life here; the engine's is its status."""
 STATES = ("starting", "running", "reopening")
 RECORDING_STATES = ("off", "recording", "stopped")

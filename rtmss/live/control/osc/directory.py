@@ -11,6 +11,7 @@ from typing import NamedTuple
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc import state
 from rtmss.live.control.osc.arguments import RefusedError
+from rtmss.live.control.osc.captures import NOT_CAPTURING, PREFIXES
 from rtmss.live.control.osc.codec import Message
 from rtmss.live.control.osc.pattern import is_pattern, select
 from rtmss.live.control.osc.song import PREFIX
@@ -66,7 +67,9 @@ class Directory:
     def known(self) -> Mapping[str, Row]:
         """All addresses that can be asked now."""
         stems = tuple(stem.name for stem in self._controller.scene.stems)
-        return _known(stems, state.status_names(self._controller), has_song=self._has_song)
+        missing: list[str] = [] if self._has_song else [PREFIX]
+        missing += [] if self._controller.captures else PREFIXES
+        return _known(stems, state.status_names(self._controller), tuple(missing))
 
     @functools.cached_property
     def _has_song(self) -> bool:
@@ -107,6 +110,8 @@ class Directory:
             return row
         if address in _ROWS and address.startswith(PREFIX):
             raise RefusedError("song", NO_SONG)
+        if address in _ROWS and address.startswith(PREFIXES) and not self._controller.captures:
+            raise RefusedError("capture", NOT_CAPTURING)
         if address in _ROWS and "<" not in address:
             return _ROWS[address]
         match address.split("/")[1:]:
@@ -130,10 +135,10 @@ class Directory:
 def _known(
     stems: tuple[str, ...],
     fields: tuple[str, ...],
-    *,
-    has_song: bool,
+    missing: tuple[str, ...],
 ) -> Mapping[str, Row]:
-    fixed = {one: _ROWS[one] for one in _FIXED if has_song or not one.startswith(PREFIX)}
+    """All that can be asked, but for what begins like one of `missing`."""
+    fixed = {one: _ROWS[one] for one in _FIXED if not one.startswith(missing)}
     status = {f"/rtmss/status/{name}": _STATUS_ROW for name in fields}
     settings = {
         f"/rtmss/stem/{stem}/{leaf}": row for stem in stems for leaf, row in _STEM_ROWS.items()

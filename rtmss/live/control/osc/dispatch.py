@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from rtmss.config import UserError
+from rtmss.live.control.captures import Captures
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc import buttons
 from rtmss.live.control.osc.arguments import RefusedError, Value
 from rtmss.live.control.osc.budget import Ledger
+from rtmss.live.control.osc.captures import PREFIXES, capture_job
 from rtmss.live.control.osc.changes import PacketChange
 from rtmss.live.control.osc.codec import Message, failure, message
 from rtmss.live.control.osc.directory import Directory, Target, UnknownAddressError
@@ -27,6 +29,7 @@ from rtmss.live.control.osc.pending import Pending
 from rtmss.live.control.osc.readings import Readings
 from rtmss.live.control.osc.song import PREFIX, SongFeedback, song_change
 from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, SWITCH, TABLE, TTL, Mode
+from rtmss.live.shared.jobs import Job
 from rtmss.live.shared.song_state import TransportChange
 from rtmss.lookup import find
 
@@ -58,6 +61,9 @@ class PacketPlan:
     n_targets: int = 0
     n_loads: int = 0
     n_syncs: int = 0
+    n_jobs: int = 0
+    building: set[str] = field(default_factory=set)
+    """Conditions that it asks to be built."""
 
 
 class Dispatcher:
@@ -223,7 +229,8 @@ class Dispatcher:
     ) -> None:
         row, address = target
         is_button = address.startswith(buttons.PREFIX)
-        if plan.is_later and (is_button or address in _AT_ONCE or address.startswith(PREFIX)):
+        is_at_once = is_button or address in _AT_ONCE or address.startswith((PREFIX, *PREFIXES))
+        if plan.is_later and is_at_once:
             raise RefusedError("time", f"{address} cannot be put off; send it without a time tag")
         if is_button:
             if not values or values[0]:
@@ -233,6 +240,8 @@ class Dispatcher:
                         plan.peer,
                     )
                 )
+        elif address.startswith(PREFIXES):
+            self._plan_job(plan, address, values)
         elif address in self._commands:
             plan.effects.append(
                 self._commands[address](
@@ -247,10 +256,48 @@ class Dispatcher:
             if not values or values[0]:
                 plan.change.end_solos()
         elif address.endswith("/condition"):
-            stem = address.split("/")[3]
-            plan.change.conditions[stem] = plan.readings.condition(str(values[0]))
+            self._plan_condition(plan, address.split("/")[3], str(values[0]))
         else:
             plan.change.set_value(address, values[0])
+
+    def _plan_condition(self, plan: PacketPlan, stem: str, name: str) -> None:
+        """Let a stem play a condition, or wait for one that is being built."""
+        captures = self.controller.captures
+        is_new = name in plan.building or (captures is not None and captures.is_building(name))
+        if captures is None or plan.is_later or not is_new:
+            plan.change.conditions[stem] = plan.readings.condition(name)
+        else:
+            plan.effects.append(partial(captures.let_play, stem, name))
+
+    def _plan_job(
+        self,
+        plan: PacketPlan,
+        address: str,
+        values: tuple[Value, ...],
+    ) -> None:
+        """Ask the condition builder for something.
+
+        Raises:
+            RefusedError: there is no room for more.
+            UserError: it cannot be.
+        """
+        captures = self.controller.captures
+        assert captures is not None, "the directory has refused it"
+        job = capture_job(captures, address, values)
+        plan.n_jobs += 1
+        self.pending.check_jobs(plan.peer, plan.n_jobs, captures.n_free)
+        if job.task == "build":
+            plan.building.add(job.name)
+        plan.effects.append(partial(self._ask, captures, job, address, plan.peer))
+
+    def _ask(
+        self,
+        captures: Captures,
+        job: Job,
+        address: str,
+        peer: Peer,
+    ) -> None:
+        self.pending.await_job(captures.ask(job), address, peer, time.monotonic())
 
     def _counts(self) -> dict[str, int]:
         """What is counted here, for `/rtmss/status`."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from rtmss.live.control.captures import Captured
 from rtmss.live.control.controller import MixerController, PresetLoaded
 from rtmss.live.control.osc.arguments import RefusedError
+from rtmss.live.control.osc.captures import answer_packets
 from rtmss.live.control.osc.codec import Argument, failure, message
 from rtmss.live.control.osc.fairness import Peer, gives_way
 from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS
@@ -15,7 +18,8 @@ from rtmss.live.shared.state import Status
 
 MAX_LOADS = 8
 MAX_SYNCS = 64
-"""Both of one peer."""
+MAX_JOBS = 8
+"""All of one peer."""
 MAX_ALL_LOADS = 32
 MAX_ALL_SYNCS = 256
 WAIT_SECONDS = 30
@@ -45,6 +49,20 @@ class Waiting(NamedTuple):
     ends: float
     """After this moment of `time.monotonic()` it is a failure."""
 
+    @property
+    def asked(self) -> str:
+        """The address that was asked."""
+        return "/rtmss/sync" if self.address == "/rtmss/synced" else str(self.args[0])
+
+
+class WaitingJob(NamedTuple):
+    """Something that the condition builder was asked for."""
+
+    peer: Peer
+    address: str
+    ends: float
+    """After this moment of `time.monotonic()` it is a failure."""
+
 
 class Pending:
     """Answers that peers wait for. Presets are loaded one after the other: the last one asked for
@@ -59,12 +77,17 @@ class Pending:
         self._new_syncs: list[tuple[Peer, int, int]] = []
         """Peer, number, and the number of the last load that has to be over first."""
         self._waiting: list[Waiting] = []
+        self._jobs: dict[int, WaitingJob] = {}
+        """By number."""
+        self._askers: dict[int, WaitingJob] = {}
+        """Who is told more of a job that is done."""
         self._given_up: Answers = []
         """Told at the next step to peers whose place somebody else needed more."""
 
     def __len__(self) -> int:
         n_told = len(self._given_up)
-        return len(self._loads) + len(self._new_syncs) + len(self._waiting) + n_told
+        n_asked = len(self._loads) + len(self._new_syncs) + len(self._jobs)
+        return n_asked + len(self._waiting) + n_told
 
     def check_room(self, peer: Peer, n_loads: int, n_syncs: int) -> None:
         """See whether there is room for more.
@@ -105,12 +128,45 @@ class Pending:
             self._give_up_sync(gives_way(held, peer))
         self._new_syncs.append((peer, number, self._n_asked))
 
-    def step(self, loaded: list[PresetLoaded], now: float) -> Answers:
-        """Give answers that are due; `loaded` are presets that were read and sent to the engine
-        since the last call.
+    def check_jobs(self, peer: Peer, n_jobs: int, n_free: int) -> None:
+        """See whether a peer may ask the condition builder for so much.
+
+        Raises:
+            RefusedError: it may not, or there is no room.
+        """
+        held = sum(job.peer == peer for job in self._jobs.values())
+        if held + n_jobs > MAX_JOBS:
+            raise RefusedError("busy", f"{MAX_JOBS} jobs of this peer are waiting already")
+        if n_jobs > n_free:
+            raise RefusedError("busy", "too many jobs are waiting for the builder already")
+
+    def await_job(
+        self,
+        number: int,
+        address: str,
+        peer: Peer,
+        now: float,
+    ) -> None:
+        """Answer when the condition builder has done a job."""
+        self._jobs[number] = WaitingJob(peer, address, now + WAIT_SECONDS)
+
+    def step(
+        self,
+        loaded: list[PresetLoaded],
+        now: float,
+        captured: Sequence[Captured] = (),
+    ) -> Answers:
+        """Give answers that are due.
+
+        Args:
+            loaded: presets that were read and sent to the engine since the last call.
+            now: seconds of `time.monotonic()`.
+            captured: what the condition builder has said since then.
         """
         answers = self._given_up
         self._given_up = []
+        answers += [answer for one in captured for answer in self._finish_job(one, now)]
+        answers += self._late_jobs(now)
         answers += [answer for one in loaded for answer in self._finish(one, now)]
         if self._loads and now > self._load_ends:
             answers.append(
@@ -130,12 +186,12 @@ class Pending:
                 None,
             )
         )
-        held.update(one.peer for one in self._waiting if one.address == "/rtmss/done")
+        held.update(one.peer for one in self._waiting if one.asked == "/rtmss/preset")
         return held
 
     def _syncs_held(self) -> Counter[Peer]:
         held = Counter(one[0] for one in self._new_syncs)
-        held.update(one.peer for one in self._waiting if one.address == "/rtmss/synced")
+        held.update(one.peer for one in self._waiting if one.asked == "/rtmss/sync")
         return held
 
     def _give_up_load(self, peer: Peer | None) -> None:
@@ -147,7 +203,7 @@ class Pending:
                 self.tell(self._loads[place].peer, "/rtmss/preset")
                 del self._loads[place]
                 return
-        self._give_up_waiting(peer, "/rtmss/done", "/rtmss/preset")
+        self._give_up_waiting(peer, "/rtmss/preset")
 
     def _give_up_sync(self, peer: Peer | None) -> None:
         for new in self._new_syncs:
@@ -155,16 +211,15 @@ class Pending:
                 self._new_syncs.remove(new)
                 self.tell(new[0], "/rtmss/sync")
                 return
-        self._give_up_waiting(peer, "/rtmss/synced", "/rtmss/sync")
+        self._give_up_waiting(peer, "/rtmss/sync")
 
     def _give_up_waiting(
         self,
         peer: Peer | None,
-        address: str,
         asked: str,
     ) -> None:
         for waiting in self._waiting:
-            if waiting.peer == peer and waiting.address == address:
+            if waiting.peer == peer and waiting.asked == asked:
                 self._waiting.remove(waiting)
                 self.tell(waiting.peer, asked)
                 return
@@ -217,6 +272,34 @@ class Pending:
         )
         return []
 
+    def _finish_job(self, captured: Captured, now: float) -> Answers:
+        """What is said at once of a job; that it is done when that is heard."""
+        answer = captured.answer
+        asked = self._jobs.pop(answer.job, None)
+        if asked is not None:
+            self._askers[answer.job] = asked
+            while len(self._askers) > MAX_ALL_LOADS:
+                del self._askers[next(iter(self._askers))]
+        asked = asked or self._askers.get(answer.job)
+        if asked is None:
+            return []  # a control side before this one was asked, or it took too long
+        peer, address, _ = asked
+        answers = [(peer, packet) for packet in answer_packets(address, answer)]
+        if answer.is_done and (answer.text or answer.task == "inspect"):
+            number = self._controller.number_now if captured.is_played else 0
+            args = (address, answer.name, answer.text)
+            self._waiting.append(Waiting(peer, "/rtmss/done", args, number, 0, now + WAIT_SECONDS))
+        return answers
+
+    def _late_jobs(self, now: float) -> Answers:
+        late = [number for number, job in self._jobs.items() if now > job.ends]
+        answers = []
+        for number in late:
+            peer, address, _ = self._jobs.pop(number)
+            text = f"the builder has not answered after {WAIT_SECONDS} s"
+            answers.append(_failure(peer, address, text))
+        return answers
+
     def _due(self, status: Status, now: float) -> Answers:
         answers: Answers = []
         waiting = self._waiting
@@ -235,10 +318,11 @@ class Pending:
                     )
                 )
             elif now > one.ends:
-                asked = "/rtmss/sync" if one.address == "/rtmss/synced" else "/rtmss/preset"
                 answers.append(
                     _failure(
-                        one.peer, asked, "the engine has not taken it up in time; is it running?"
+                        one.peer,
+                        one.asked,
+                        "the engine has not taken it up in time; is it running?",
                     )
                 )
             else:

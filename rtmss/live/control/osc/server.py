@@ -11,8 +11,10 @@ import ipaddress
 import logging
 import selectors
 import time
+from collections.abc import Sequence
 
 from rtmss import __version__
+from rtmss.live.control.captures import Captured
 from rtmss.live.control.controller import MixerController, PresetLoaded
 from rtmss.live.control.osc import state
 from rtmss.live.control.osc.codec import MAX_BYTES, OscDecodeError, decode, failure, message
@@ -111,23 +113,33 @@ class OscServer:
             self.dispatcher.peers.unsubscribe(Peer(host, port))
         self._work_off()
 
-    def answer(self, loaded: list[PresetLoaded]) -> None:
+    def answer(
+        self,
+        loaded: list[PresetLoaded],
+        captured: Sequence[Captured] = (),
+    ) -> None:
         """Send what is due: answers that had to wait, values that have changed, levels.
 
         Args:
             loaded: presets that were read and sent to the engine since the last call.
+            captured: what the condition builder has said since then.
         """
         try:
-            self._answer(loaded, time.monotonic())
+            self._answer(loaded, captured, time.monotonic())
         except Exception as error:  # the sound plays on, and so does the server
             self.report_bug(error)
 
-    def _answer(self, loaded: list[PresetLoaded], now: float) -> None:
+    def _answer(
+        self,
+        loaded: list[PresetLoaded],
+        captured: Sequence[Captured],
+        now: float,
+    ) -> None:
         dispatcher = self.dispatcher
         if now >= self._chores_due:
             self._chores_due = now + CHORE_SECONDS
             self._drop_the_dead(now)
-        for peer, packet in dispatcher.pending.step(loaded, now):
+        for peer, packet in dispatcher.pending.step(loaded, now, captured):
             self._send(peer, packet)
         for peer in dispatcher.peers.take_displaced():
             dispatcher.ledger.n_refused += 1

@@ -52,6 +52,8 @@ def scene_values(controller: MixerController) -> Values:
         **_settings("/rtmss", scene),
         **_settings("/rtmss/remainder", scene.remainder),
     }
+    if controller.captures is not None:
+        values["/rtmss/capture/open"] = controller.captures.open
     for stem in scene.stems:
         owner = f"/rtmss/stem/{stem.name}"
         values |= _settings(owner, stem.strip) | {f"{owner}/condition": (stem.condition.name,)}

@@ -14,6 +14,7 @@ from rtmss.conditions.strip import Named, Strip, settings
 from rtmss.engine.control import Scene
 from rtmss.live.control.osc.arguments import MAX_INT, Arg, RefusedError, Value
 from rtmss.live.control.osc.codec import Message
+from rtmss.live.shared.capture_ring import CAPTURE_SECONDS
 from rtmss.live.shared.song_state import MAX_LOOPS
 
 MAX_HZ = 30
@@ -161,6 +162,50 @@ _SONG = (
     Row("/rtmss/transport/passes", Mode.QUERY, (), "How many times it has gone back to A", "i"),
 )
 
+_CLIP = (NAME, NAME)
+"""The name of a condition, and the role: positive or negative."""
+_SOURCE = Arg("text", is_optional=True)
+_LENGTH = Arg("float", "s", 0, CAPTURE_SECONDS)
+_CAPTURE = (
+    Row(
+        "/rtmss/capture/last",
+        Mode.COMMAND,
+        (*_CLIP, _LENGTH, _SOURCE),
+        "The last seconds become a clip: name, role (positive or negative), seconds, and of what: "
+        "input, remainder or a stem",
+    ),
+    Row(
+        "/rtmss/capture/start",
+        Mode.COMMAND,
+        (*_CLIP, _SOURCE),
+        "Begin a clip: name, role, and of what",
+    ),
+    Row("/rtmss/capture/stop", Mode.COMMAND, (NAME,), "End it"),
+    Row(
+        "/rtmss/capture/range",
+        Mode.COMMAND,
+        (*_CLIP, *_PLACE, *_PLACE),
+        "A place in the song of --file becomes a clip: name, role, from, to",
+    ),
+    Row("/rtmss/capture/clear", Mode.COMMAND, (NAME,), "Throw the clips of a name away"),
+    Row("/rtmss/capture/open", Mode.QUERY, (), "Names for which a clip goes on", "s..."),
+    Row(
+        "/rtmss/condition/build",
+        Mode.COMMAND,
+        (NAME,),
+        "Make a condition of the clips; stems that play it, or are told to meanwhile, switch",
+    ),
+    Row("/rtmss/condition/undo", Mode.COMMAND, (NAME,), "The version before, without later clips"),
+    Row("/rtmss/condition/save", Mode.COMMAND, (NAME,), "Keep it for all commands and presets"),
+    Row("/rtmss/condition/delete", Mode.COMMAND, (NAME,), "Throw it away, unless it was saved"),
+    Row(
+        "/rtmss/condition/inspect",
+        Mode.COMMAND,
+        (NAME,),
+        "How alike its clips are, and which conditions are near",
+    ),
+)
+
 TABLE: tuple[Row, ...] = (
     Row(
         "/rtmss/ping",
@@ -210,6 +255,7 @@ TABLE: tuple[Row, ...] = (
         "Silence, before all else in a packet; 0 ends it, a new preset too",
     ),
     *_SONG,
+    *_CAPTURE,
     Row(
         "/rtmss/sync",
         Mode.COMMAND,
@@ -247,7 +293,34 @@ TABLE: tuple[Row, ...] = (
         "be long",
     ),
     Row("/rtmss/pong", Mode.SENT, (), "Version, and what the ping carried", "s any"),
-    Row("/rtmss/done", Mode.SENT, (), "Address and name: what was asked for plays", "s s"),
+    Row(
+        "/rtmss/done",
+        Mode.SENT,
+        (),
+        "Address and name: what was asked for plays, or is done; of captures also what was done",
+        "s s [s]",
+    ),
+    Row(
+        "/rtmss/warning",
+        Mode.SENT,
+        (),
+        "Address, name, text: it was done, and is doubtful",
+        "s s s",
+    ),
+    Row(
+        "/rtmss/condition/clip",
+        Mode.SENT,
+        (),
+        "Condition, clip, role, and how like the others it is: a cosine",
+        "s s s f",
+    ),
+    Row(
+        "/rtmss/condition/near",
+        Mode.SENT,
+        (),
+        "Condition, another one, and how alike they are: a cosine",
+        "s s f",
+    ),
     Row(
         "/rtmss/fail",
         Mode.SENT,

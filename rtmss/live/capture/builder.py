@@ -1,0 +1,314 @@
+"""Does the jobs of capturing: takes clips from the ring or a song, and makes conditions of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from rtmss.audio import Audio
+from rtmss.conditions.clips import Excerpt, read_clip
+from rtmss.conditions.condition import (
+    Condition,
+    ConditionError,
+    clip_similarities,
+    nearest,
+    save_condition,
+)
+from rtmss.conditions.doubts import clip_warnings
+from rtmss.config import UserError
+from rtmss.live.capture.clips import prepare
+from rtmss.live.capture.drafts import DraftClip, Drafts
+from rtmss.live.shared.capture_ring import CaptureRing
+from rtmss.live.shared.jobs import ROLES, Answer, Clip, Job, JobQueue, Role, Task
+from rtmss.ownership import whole_file
+
+SAVE_SECONDS = 2.0
+"""A capture that goes on is on disk this often."""
+CALM_SECONDS = 1.0
+"""Without a job for so long there is time to measure what conditions leave of their clips."""
+MAX_OPEN = 8
+MAX_WARNINGS = 8
+MAX_TEXT = 400
+N_NEAREST = 5
+
+
+class OpenCapture(NamedTuple):
+    """A capture that goes on."""
+
+    name: str
+    role: Role
+    source: str
+    start: int
+    """Its first sample in the ring."""
+    file: str
+
+
+class Builder:
+    """One at a time, in the order of asking. Nothing that goes wrong with a job ends it."""
+
+    def __init__(
+        self,
+        drafts: Drafts,
+        ring: CaptureRing,
+        queue: JobQueue,
+        song: Callable[[], str],
+        model_rate: int,
+    ) -> None:
+        """Go on where the builder before this one was.
+
+        Args:
+            drafts: conditions in the making.
+            ring: what was heard.
+            queue: jobs come from it.
+            song: the file that is played; empty if the device's input is.
+            model_rate: Hz.
+        """
+        self._drafts = drafts
+        self._ring = ring
+        self._queue = queue
+        self._song = song
+        self._model_rate = model_rate
+        self._open = self._read_open()
+        self._saved = 0.0
+        self._worked = time.monotonic()
+        self._to_measure: list[tuple[int, str]] = []
+        unfinished = queue.unfinished()
+        if unfinished is not None:
+            number, job = unfinished
+            text = "the builder ended while it was at it; it is not tried again"
+            self._say(_answer(number, job, text, is_done=False))
+
+    def work(self) -> bool:
+        """Do the next job; False if there is none."""
+        taken = self._queue.take()
+        if taken is None:
+            return False
+        number, job = taken
+        try:
+            answer = self._do(number, job)
+        except UserError as error:
+            answer = _answer(number, job, str(error), is_done=False)
+        except Exception as error:  # whoever waits for it has to hear of it
+            text = f"{type(error).__name__}: {error}"
+            answer = _answer(number, job, text, is_done=False)
+        self._say(answer)
+        self._worked = time.monotonic()
+        return True
+
+    def look_after(self) -> None:
+        """What has to be done now and then: captures that go on, and what there is time for."""
+        now = time.monotonic()
+        if self._open and now - self._saved > SAVE_SECONDS:
+            self._saved = now
+            for capture in self._open:
+                with contextlib.suppress(UserError):  # it is told of at its end
+                    self._keep_open(capture)
+        if self._to_measure and now - self._worked > CALM_SECONDS:
+            number, name = self._to_measure.pop(0)
+            self._measure(number, name)
+
+    def _say(self, answer: Answer) -> None:
+        names = tuple(capture.name for capture in self._open)
+        self._queue.answer(answer.model_copy(update={"open": names}))
+
+    def _do(self, number: int, job: Job) -> Answer:
+        return self._tasks[job.task](self, number, job)
+
+    # Clips.
+
+    def _last(self, number: int, job: Job) -> Answer:
+        clip = self._drafts.next_clip(job.name, job.role)
+        audio, _ = self._heard(job.source, job.start, job.stop)
+        return self._take(number, job, clip, audio, self._ring.contents.sample_rate)
+
+    def _range(self, number: int, job: Job) -> Answer:
+        clip = self._drafts.next_clip(job.name, job.role)
+        song = self._song()
+        if not song:
+            raise ConditionError("no song is played; ranges are for --file")
+        excerpt = Excerpt(Path(song), job.from_seconds, job.to_seconds)
+        audio, _ = read_clip(excerpt, self._model_rate)
+        return self._take(number, job, clip, audio, self._model_rate)
+
+    def _take(
+        self,
+        number: int,
+        job: Job,
+        clip: DraftClip,
+        audio: Audio,
+        sample_rate: int,
+    ) -> Answer:
+        """Keep a clip that has come to its end."""
+        prepared, warnings = prepare(audio, sample_rate, clip.path.stem)
+        self._drafts.keep(clip, prepared, sample_rate)
+        seconds = prepared.shape[1] / sample_rate
+        text = f"{clip.path.stem}: {seconds:.1f} s of {job.source}"
+        return _answer(number, job, text, warnings=warnings)
+
+    def _heard(self, source: str, start: int, stop: int) -> tuple[Audio, int]:
+        """A piece of a signal, and its first sample.
+
+        Raises:
+            ConditionError: there is no such signal.
+        """
+        piece = self._ring.read(source, start, stop)
+        if piece is None:
+            names = ", ".join(one.name for one in self._ring.contents.sources) or "none yet"
+            raise ConditionError(f"nothing called '{source}' plays; there are: {names}")
+        return piece
+
+    # Captures that go on.
+
+    def _start(self, number: int, job: Job) -> Answer:
+        if any(one.name == job.name for one in self._open):
+            raise ConditionError(f"'{job.name}' is being captured already; stop that first")
+        if len(self._open) >= MAX_OPEN:
+            raise ConditionError(f"{MAX_OPEN} captures go on already; stop one")
+        self._heard(job.source, job.start, job.start)
+        clip = self._drafts.next_clip(job.name, job.role)
+        capture = OpenCapture(job.name, job.role, job.source, job.start, str(clip.path))
+        self._set_open([*self._open, capture])
+        return _answer(number, job, f"{clip.path.stem} goes on")
+
+    def _stop(self, number: int, job: Job) -> Answer:
+        capture = next((one for one in self._open if one.name == job.name), None)
+        if capture is None:
+            raise ConditionError(f"'{job.name}' is not being captured; start that first")
+        self._set_open([one for one in self._open if one is not capture])
+        path = Path(capture.file)
+        clip = DraftClip(path, capture.role, 0)
+        audio, start = self._heard(capture.source, capture.start, job.stop)
+        told = job.model_copy(update={"role": capture.role, "source": capture.source})
+        try:
+            answer = self._take(number, told, clip, audio, self._ring.contents.sample_rate)
+        except UserError:
+            path.unlink(missing_ok=True)
+            raise
+        if start > capture.start:
+            cut = f"{clip.path.stem}: only its end is kept, as no more is remembered"
+            return answer.model_copy(update={"warnings": (cut, *answer.warnings)})
+        return answer
+
+    def _keep_open(self, capture: OpenCapture) -> None:
+        audio, _ = self._heard(capture.source, capture.start, self._ring.written)
+        if audio.shape[1]:
+            clip = DraftClip(Path(capture.file), capture.role, 0)
+            self._drafts.keep(clip, audio, self._ring.contents.sample_rate)
+
+    @property
+    def _open_file(self) -> Path:
+        return self._drafts.folder / "open.json"
+
+    def _read_open(self) -> list[OpenCapture]:
+        """What went on when the builder before ended, if that was of this host."""
+        try:
+            content = json.loads(self._open_file.read_text(encoding="utf-8"))
+            if content["ring"] != str(self._ring.path):
+                return []
+            return [OpenCapture(*one) for one in content["open"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
+    def _set_open(self, captures: list[OpenCapture]) -> None:
+        self._open = captures
+        self._saved = 0.0
+        content = {"ring": str(self._ring.path), "open": captures}
+        try:
+            self._open_file.parent.mkdir(parents=True, exist_ok=True)
+            with whole_file(self._open_file) as partial:
+                partial.write_text(json.dumps(content), encoding="utf-8")
+        except OSError as error:
+            raise ConditionError(f"{self._open_file}: cannot be written ({error})") from error
+
+    # Conditions.
+
+    def _build(self, number: int, job: Job) -> Answer:
+        condition = self._drafts.build(job.name)
+        counts = [len(getattr(condition, role)) for role in ROLES]
+        text = f"{counts[0]} positive and {counts[1]} negative clips"
+        self._to_measure.append((number, job.name))
+        return _answer(number, job, text, warnings=clip_warnings(condition), is_new=True)
+
+    def _measure(self, number: int, name: str) -> None:
+        """See what a condition leaves of its clips, and warn of what that says."""
+        with contextlib.suppress(UserError):  # it may be gone by now
+            condition = self._drafts.load(name)
+            told = clip_warnings(condition)
+            measured = self._drafts.measured(condition)
+            if self._drafts.load(name) != condition:
+                return
+            save_condition(self._drafts.path(name), measured)
+            new = [one for one in clip_warnings(measured) if one not in told]
+            if new:
+                job = Job(task="build", name=name)
+                self._say(_answer(number, job, "", warnings=new))
+
+    def _inspect(self, number: int, job: Job) -> Answer:
+        condition = self._drafts.load(job.name)
+        near = nearest(condition, self._drafts.others(job.name))[:N_NEAREST]
+        answer = _answer(number, job, "", warnings=clip_warnings(condition))
+        update = {"clips": tuple(_clips(condition)), "near": tuple(near)}
+        return answer.model_copy(update=update)
+
+    def _clear(self, number: int, job: Job) -> Answer:
+        return _answer(number, job, f"{self._drafts.clear(job.name)} clips thrown away")
+
+    def _save(self, number: int, job: Job) -> Answer:
+        return _answer(number, job, f"in {self._drafts.save(job.name)}")
+
+    def _undo(self, number: int, job: Job) -> Answer:
+        n_clips = self._drafts.undo(job.name)
+        text = f"the version before; {n_clips} clips put aside"
+        return _answer(number, job, text, is_new=True)
+
+    def _delete(self, number: int, job: Job) -> Answer:
+        self._set_open([one for one in self._open if one.name != job.name])
+        self._drafts.delete(job.name)
+        return _answer(number, job, "thrown away with its clips")
+
+    _tasks: ClassVar[dict[Task, Callable[[Builder, int, Job], Answer]]] = {
+        "last": _last,
+        "start": _start,
+        "stop": _stop,
+        "range": _range,
+        "clear": _clear,
+        "build": _build,
+        "save": _save,
+        "undo": _undo,
+        "delete": _delete,
+        "inspect": _inspect,
+    }
+
+
+def _clips(condition: Condition) -> list[Clip]:
+    found = []
+    for role in ROLES:
+        records = getattr(condition.header, role)
+        similarities = clip_similarities(getattr(condition, role))
+        for record, alike in zip(records, similarities, strict=False):
+            found.append(Clip(Path(record.label).name, role, float(alike)))
+    return found
+
+
+def _answer(
+    number: int,
+    job: Job,
+    text: str,
+    *,
+    is_done: bool = True,
+    warnings: list[str] | None = None,
+    is_new: bool = False,
+) -> Answer:
+    return Answer(
+        job=number,
+        task=job.task,
+        name=job.name,
+        text=text[:MAX_TEXT],
+        is_done=is_done,
+        warnings=tuple(one[:MAX_TEXT] for one in (warnings or [])[:MAX_WARNINGS]),
+        is_new=is_new,
+    )
