@@ -190,7 +190,7 @@ def _check_formats(orders: Sequence[RenderOrder]) -> None:
 def all_conditions(plans: Iterable[RenderPlan]) -> list[Condition]:
     """What the stems of these plans separate by, each once, in the order in which they occur."""
     stems = (stem for plan in plans for stem in plan.scene.stems)
-    return list(dict.fromkeys(stem.condition for stem in stems))
+    return list(dict.fromkeys(stem.target for stem in stems))
 
 
 class _Output:
@@ -205,7 +205,7 @@ class _Output:
         stack: contextlib.ExitStack,
     ) -> None:
         plan, rate = order.plan, reader.sample_rate
-        slots = [conditions.index(stem.condition) for stem in plan.scene.stems]
+        slots = [conditions.index(stem.target) for stem in plan.scene.stems]
         self._mixer = FileMixer(plan.scene, plan.effects, rate, slots)
         channels = dict.fromkeys(plan.names, reader.n_channels)
         files = Files(source, order.folder, channels, rate, plan.format)

@@ -113,7 +113,7 @@ def bare(plan: RenderPlan) -> RenderPlan:
     stems = tuple(
         Stem(
             stem.name,
-            Condition.bare(stem.condition.name, stem.condition.vector),
+            Condition.bare(stem.target.name, stem.target.vector),
             stem.strip,
         )
         for stem in plan.scene.stems
@@ -138,7 +138,7 @@ def passes(makings: Iterable[Making]) -> list[list[Making]]:
 def _digest(preset: Preset, plan: RenderPlan, style: Style) -> str:
     content = {
         "preset": preset.model_dump(mode="json", exclude={"description"}),
-        "conditions": [stem.condition.key for stem in plan.scene.stems],
+        "conditions": [stem.target.key for stem in plan.scene.stems],
         "style": asdict(style),
     }
     text = json.dumps(content, sort_keys=True)

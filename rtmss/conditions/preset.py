@@ -41,6 +41,10 @@ class StemPreset(StripPreset):
 
     condition: str
     """A condition by name."""
+    condition_b: str | None = None
+    """Another one, to which the stem can be morphed."""
+    morph: Annotated[float, NO_SWITCH, Field(ge=0, le=1)] = 0.0
+    """From the one, 0, to the other, 1."""
 
 
 class MasterPreset(Config):

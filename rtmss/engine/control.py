@@ -6,9 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Annotated, Any
 
-from rtmss.conditions.condition import Condition, ConditionLimits
+import numpy as np
+
+from rtmss.conditions.condition import Condition, ConditionError, ConditionLimits
 from rtmss.conditions.library import Library
 from rtmss.conditions.preset import FALLBACKS, MAX_STEMS, Fallback, Preset, check_name
 from rtmss.conditions.strip import NEUTRAL, Setting, Strip, check_settings, plain_strip
@@ -23,6 +26,11 @@ class Stem:
     name: str
     condition: Condition
     strip: Strip = NEUTRAL
+    condition_b: Condition | None = None
+    """Where a morph leads."""
+    morph: Annotated[
+        float, Setting("morph", "", 0, 1, "Between the stem's condition, 0, and condition/b, 1")
+    ] = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what is no stem.
@@ -35,8 +43,37 @@ class Stem:
         check_name(self.name, "stem")
         if not isinstance(self.condition, Condition):
             raise UserError(f"stem '{self.name}': no condition, got {shown(self.condition)}")
+        if not isinstance(self.condition_b, Condition | None):
+            raise UserError(f"stem '{self.name}': no condition, got {shown(self.condition_b)}")
         if not isinstance(self.strip, Strip):
             raise UserError(f"stem '{self.name}': no strip, got {shown(self.strip)}")
+        check_settings(self)
+
+    @cached_property
+    def target(self) -> Condition:
+        """What is separated: a condition, or a place on the straight line between two.
+
+        Raises:
+            ConditionError: their vectors differ in length.
+        """
+        start, end = self.condition, self.condition_b
+        if end is None or self.morph == 0:
+            return start
+        if self.morph == 1:
+            return end
+        if start.vector.shape != end.vector.shape:
+            raise ConditionError(
+                f"stem '{self.name}': no morph from '{start.name}' to '{end.name}', which were "
+                "made for different weights"
+            )
+        share = np.float32(self.morph)
+        vector = (1 - share) * start.vector + share * end.vector
+        return Condition.bare(f"{start.name} > {end.name} {self.morph:g}", vector)
+
+    def goes_on(self, before: Stem) -> bool:
+        """Whether what was separated before is this stem's target still, or is morphed into it."""
+        is_pair = self.condition_b is not None and self.condition_b == before.condition_b
+        return (is_pair and self.condition == before.condition) or self.target == before.target
 
 
 @dataclass(frozen=True)
@@ -93,11 +130,19 @@ class Scene:
         """
         loaded = {
             name: library.load_condition(name, model_id)
-            for name in {s.condition for s in preset.stems.values()}
+            for stem in preset.stems.values()
+            for name in (stem.condition, stem.condition_b)
+            if name is not None
         }
         return cls(
             stems=tuple(
-                Stem(name, loaded[stem.condition], plain_strip(stem))
+                Stem(
+                    name,
+                    loaded[stem.condition],
+                    plain_strip(stem),
+                    None if stem.condition_b is None else loaded[stem.condition_b],
+                    stem.morph,
+                )
                 for name, stem in preset.stems.items()
             ),
             remainder=plain_strip(preset.remainder),
@@ -148,6 +193,8 @@ class Scene:
         """
         for stem in self.stems:
             limits.check(stem.condition)
+            if stem.condition_b is not None:
+                limits.check(stem.condition_b)
 
     def without_solos(self) -> Scene:
         """The scene with no strip soloed."""

@@ -258,7 +258,10 @@ class Session:
         if scene is old:
             return
         order = _match(scene.stems, old.stems)
-        if order != list(range(len(old.stems))):
+        is_same_order = order == list(range(len(old.stems)))
+        if is_same_order and not _have_same_targets(scene.stems, old.stems):
+            self.backend.arrange(order, scene.stems)  # a morph: the memory stays
+        if not is_same_order:
             leaving = sorted(set(range(len(old.stems))) - set(order))
             self._tails += [
                 _Tail(
@@ -339,6 +342,13 @@ def make_sane(audio: Audio) -> tuple[Audio, int]:
     ), n_bad
 
 
+def _have_same_targets(
+    stems: Sequence[Stem],
+    playing: Sequence[Stem],
+) -> bool:
+    return all(stem.target == before.target for stem, before in zip(stems, playing, strict=True))
+
+
 def _match(
     stems: Sequence[Stem],
     playing: Sequence[Stem],
@@ -349,7 +359,7 @@ def _match(
     free = list(range(len(playing)))
     order: list[int | None] = []
     for stem in stems:
-        same = [slot for slot in free if playing[slot].condition == stem.condition]
+        same = [slot for slot in free if stem.goes_on(playing[slot])]
         slot = next(
             (i for i in same if playing[i].name == stem.name),
             same[0] if same else None,

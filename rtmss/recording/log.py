@@ -84,6 +84,9 @@ class StemRecord(Strip):
     name: str
     condition: str
     """Key of its vector."""
+    condition_b: str = ""
+    """Key of the vector to which a morph leads; empty for none."""
+    morph: float = 0.0
 
 
 class SceneRecord(Config):
@@ -175,20 +178,19 @@ class Vectors:
         Raises:
             OSError: they cannot be written.
         """
-        keys = [stem.condition.key for stem in scene.stems]
-        new = {
-            key: stem.condition.vector
-            for key, stem in zip(
-                keys,
-                scene.stems,
-                strict=True,
-            )
-        }
+        conditions = [one for stem in scene.stems for one in (stem.condition, stem.condition_b)]
+        new = {one.key: one.vector for one in conditions if one is not None}
         if not new.keys() <= self._vectors.keys():
             self._save(self._vectors | new)
         stems = [
-            StemRecord(name=stem.name, condition=key, **asdict(stem.strip))
-            for stem, key in zip(scene.stems, keys, strict=True)
+            StemRecord(
+                name=stem.name,
+                condition=stem.condition.key,
+                condition_b=stem.condition_b.key if stem.condition_b else "",
+                morph=stem.morph,
+                **asdict(stem.strip),
+            )
+            for stem in scene.stems
         ]
         mix: dict[str, Any] = {name: getattr(scene, name) for name in MIX_NAMES}
         return SceneRecord(stems=tuple(stems), remainder=scene.remainder, **mix)
@@ -200,7 +202,13 @@ class Vectors:
             KeyError: there is no vector under one of its keys.
         """
         stems = tuple(
-            Stem(stem.name, self._condition(stem.condition), plain_strip(stem))
+            Stem(
+                stem.name,
+                self._condition(stem.condition),
+                plain_strip(stem),
+                self._condition(stem.condition_b) if stem.condition_b else None,
+                stem.morph,
+            )
             for stem in record.stems
         )
         mix: dict[str, Any] = {name: getattr(record, name) for name in MIX_NAMES}

@@ -10,12 +10,12 @@ import torch
 
 from rtmss.audio import Audio
 from rtmss.conditions.condition import ClipRecord, Condition, ConditionHeader
-from rtmss.conditions.encode import MIXED_DB, left_over_db
+from rtmss.conditions.doubts import MIXED_DB, clip_warnings
+from rtmss.conditions.encode import left_over_db
 from rtmss.conditions.library import shipped
 from rtmss.files import read_audio
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
-from rtmss.show import clip_warnings
 
 RATE = 44100
 

@@ -87,7 +87,7 @@ def rearrange(
 
 def conditions_of(stems: Sequence[Stem], model: SeparatorModel) -> Tensor:
     """(1, N, n_condition)."""
-    vectors = [torch.tensor(stem.condition.vector) for stem in stems]
+    vectors = [torch.tensor(stem.target.vector) for stem in stems]
     return (
         torch.stack(vectors)[None]
         if vectors

@@ -20,8 +20,10 @@ _MIX = [*((name, _TYPES[kind]) for name, kind, _ in _MIX_SETTINGS), ("fallback",
 
 def scene_fields(n_condition: int) -> list[Any]:
     """Fields of a structured type that hold a scene, with conditions of `n_condition` numbers."""
-    names = [("name", f"S{NAME_BYTES}"), ("condition", f"S{NAME_BYTES}")]
-    stem = [*names, ("vector", "f4", n_condition), *_STRIP]
+    text, vector = f"S{NAME_BYTES}", ("f4", n_condition)
+    first = [("name", text), ("condition", text), ("vector", *vector)]
+    second = [("has_b", "?"), ("condition_b", text), ("vector_b", *vector), ("morph", "f8")]
+    stem = [*first, *second, *_STRIP]
     return [
         ("n_stems", "u8"),
         ("stems", stem, MAX_STEMS),
@@ -46,6 +48,11 @@ def write_scene(row: Any, scene: Scene) -> None:
         place["name"] = encode_name(stem.name)
         place["condition"] = encode_name(stem.condition.name)
         place["vector"] = stem.condition.vector
+        place["morph"] = stem.morph
+        place["has_b"] = stem.condition_b is not None
+        if stem.condition_b is not None:
+            place["condition_b"] = encode_name(stem.condition_b.name)
+            place["vector_b"] = stem.condition_b.vector
         _write_strip(place, stem.strip)
     _write_strip(row["remainder"], scene.remainder)
     for name, _, _ in _MIX_SETTINGS:
@@ -63,6 +70,8 @@ def read_scene(row: Any) -> Scene:
                 place["vector"].copy(),
             ),
             _read_strip(place),
+            _read_second(place),
+            float(place["morph"]),
         )
         for place in row["stems"][: row["n_stems"]]
     )
@@ -73,6 +82,12 @@ def read_scene(row: Any) -> Scene:
         fallback=FALLBACKS[row["fallback"]],
         **mix,
     )
+
+
+def _read_second(place: Any) -> Condition | None:
+    if not place["has_b"]:
+        return None
+    return Condition.bare(decode_name(place["condition_b"]), place["vector_b"].copy())
 
 
 def encode_name(text: str) -> bytes:

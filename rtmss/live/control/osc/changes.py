@@ -17,6 +17,7 @@ from rtmss.live.control.osc.table import gain_of
 
 REMAINDER = "remainder"
 _STRIP_NAMES = {setting.leaf: name for name, _, setting in settings(Strip)}
+_STEM_NAMES = {setting.leaf: name for name, _, setting in settings(Stem)}
 _MIX_NAMES = {setting.leaf: name for name, _, setting in settings(Scene)}
 
 
@@ -30,13 +31,16 @@ class PacketChange:
     """Before anything else: solos that came after it are among the strips'."""
     conditions: dict[str, Condition] = field(default_factory=dict)
     """By stem."""
+    stems: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By stem: where it morphs to, and how far."""
     strips: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Settings by stem or `remainder`."""
     mix: dict[str, Any] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether it changes anything."""
-        return bool(self.ends_solos or self.conditions or self.strips or self.mix)
+        changed = self.conditions or self.stems or self.strips or self.mix
+        return bool(self.ends_solos or changed)
 
     def end_solos(self) -> None:
         """Take back every solo there is by then."""
@@ -54,7 +58,14 @@ class PacketChange:
             self.mix[_MIX_NAMES[path]] = value
             return
         *_, owner, leaf = path.split("/")
+        if leaf in _STEM_NAMES:
+            self.set_stem(owner, **{_STEM_NAMES[leaf]: value})
+            return
         self.strips.setdefault(owner, {})[_STRIP_NAMES[leaf]] = value
+
+    def set_stem(self, stem: str, **changed: Any) -> None:
+        """Set fields of a stem that are not of its strip."""
+        self.stems.setdefault(stem, {}).update(changed)
 
     def __call__(self, scene: Scene) -> Scene:
         """The scene with all of it.
@@ -63,7 +74,8 @@ class PacketChange:
             UserError: a stem of it is not there.
         """
         names = {REMAINDER, *(stem.name for stem in scene.stems)}
-        missing = (self.strips.keys() | self.conditions.keys()) - names
+        named = self.strips.keys() | self.conditions.keys() | self.stems.keys()
+        missing = named - names
         if missing:
             raise UserError(f"no stem '{min(missing)}'")
         stems = tuple(self._stem(stem) for stem in scene.stems)
@@ -71,11 +83,11 @@ class PacketChange:
         return replace(scene, stems=stems, remainder=remainder, **self.mix)
 
     def _stem(self, stem: Stem) -> Stem:
-        condition = self.conditions.get(stem.name, stem.condition)
-        return Stem(
-            stem.name,
-            condition,
-            self._strip(stem.name, stem.strip),
+        return replace(
+            stem,
+            condition=self.conditions.get(stem.name, stem.condition),
+            strip=self._strip(stem.name, stem.strip),
+            **self.stems.get(stem.name, {}),
         )
 
     def _strip(self, name: str, strip: Strip) -> Strip:

@@ -28,6 +28,7 @@ from rtmss.live.control.osc.peers import Peers
 from rtmss.live.control.osc.pending import Pending
 from rtmss.live.control.osc.readings import Readings
 from rtmss.live.control.osc.song import PREFIX, SongFeedback, song_change
+from rtmss.live.control.osc.state import NO_CONDITION
 from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, SWITCH, TABLE, TTL, Mode
 from rtmss.live.shared.jobs import Job
 from rtmss.live.shared.song_state import TransportChange
@@ -255,6 +256,10 @@ class Dispatcher:
         elif row.mode is Mode.TRIGGER:
             if not values or values[0]:
                 plan.change.end_solos()
+        elif address.endswith("/condition/b"):
+            name = str(values[0])
+            second = None if name == NO_CONDITION else plan.readings.condition(name)
+            plan.change.set_stem(address.split("/")[3], condition_b=second)
         elif address.endswith("/condition"):
             self._plan_condition(plan, address.split("/")[3], str(values[0]))
         else:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 
 from rtmss.conditions.strip import Strip, settings
-from rtmss.engine.control import Scene
+from rtmss.engine.control import Scene, Stem
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.codec import Argument
 from rtmss.live.control.osc.table import fader_of
 
 Values = dict[str, tuple[Argument, ...]]
 
+NO_CONDITION = "-"
+"""What stands for a condition where there is none; no condition can have this name."""
 SILENT_DB = -120.0
 STATUS = (
     "state",
@@ -56,7 +58,10 @@ def scene_values(controller: MixerController) -> Values:
         values["/rtmss/capture/open"] = controller.captures.open
     for stem in scene.stems:
         owner = f"/rtmss/stem/{stem.name}"
-        values |= _settings(owner, stem.strip) | {f"{owner}/condition": (stem.condition.name,)}
+        second = stem.condition_b.name if stem.condition_b else NO_CONDITION
+        values |= _settings(owner, stem.strip) | _settings(owner, stem)
+        values[f"{owner}/condition"] = (stem.condition.name,)
+        values[f"{owner}/condition/b"] = (second,)
     return values
 
 
@@ -107,7 +112,7 @@ def meter_values(controller: MixerController) -> Values:
     return peaks | {f"/rtmss/meter/{name}/rms": (_decibels(meter.rms),) for name, meter in meters}
 
 
-def _settings(owner: str, values: Scene | Strip) -> Values:
+def _settings(owner: str, values: Scene | Stem | Strip) -> Values:
     """Every setting of a strip or of the scene; a gain also as a fader."""
     found: Values = {}
     owned: type = type(values)

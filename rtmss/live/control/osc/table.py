@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rtmss.conditions.strip import Named, Strip, settings
-from rtmss.engine.control import Scene
+from rtmss.engine.control import Scene, Stem
 from rtmss.live.control.osc.arguments import MAX_INT, Arg, RefusedError, Value
 from rtmss.live.control.osc.codec import Message
 from rtmss.live.shared.capture_ring import CAPTURE_SECONDS
@@ -241,6 +241,21 @@ TABLE: tuple[Row, ...] = (
     Row("/rtmss/stems", Mode.QUERY, (), "Names of the stems that play", "s..."),
     *_strip("/rtmss/stem/<name>", "a stem"),
     Row("/rtmss/stem/<name>/condition", Mode.VALUE, (NAME,), "What the stem separates"),
+    Row(
+        "/rtmss/stem/<name>/condition/b",
+        Mode.VALUE,
+        (NAME,),
+        "What it can be morphed to; - for nothing",
+    ),
+    *(
+        Row(
+            f"/rtmss/stem/<name>/{named.setting.leaf}",
+            Mode.VALUE,
+            (_arg(named),),
+            named.setting.effect,
+        )
+        for named in settings(Stem)
+    ),
     *_strip("/rtmss/remainder", "all that no stem takes"),
     _MIX["master/gain"],
     _fader("/rtmss/master"),
