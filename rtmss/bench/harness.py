@@ -98,18 +98,24 @@ def require_psutil() -> ModuleType:
 
 def host_processes(pid: int) -> dict[str, int]:
     """Process numbers of a running `rtmss live` by part: supervisor (`pid` itself), engine,
-    control, and recorder if there is one.
+    control, and recorder and builder if they are there.
 
     Raises:
         UserError: psutil is not installed.
     """
     found = {"supervisor": pid}
-    for child in require_psutil().Process(pid).children(recursive=True):
-        words = " ".join(child.cmdline())
+    psutil = require_psutil()
+    for child in psutil.Process(pid).children(recursive=True):
+        try:
+            words = " ".join(child.cmdline())
+        except psutil.NoSuchProcess:  # it has just ended
+            continue
         if "rtmss.live.control.process" in words:
             found["control"] = child.pid
         elif "rtmss.live.recorder" in words:
             found["recorder"] = child.pid
+        elif "rtmss.live.capture.process" in words:
+            found["builder"] = child.pid
         elif "realtime.launch" in words or ("forkserver" in words and child.ppid() != pid):
             found["engine"] = child.pid
     return found

@@ -39,6 +39,7 @@ from rtmss.cli.live_options import (
     Queue,
     Quiet,
     RecordFolder,
+    Resume,
     SongFile,
     SongStart,
 )
@@ -47,6 +48,7 @@ from rtmss.config import UserError
 if TYPE_CHECKING:
     from rtmss.engine.control import Scene
     from rtmss.live.options import BuilderOptions, ControlOptions, EngineOptions, RecorderOptions
+    from rtmss.live.saved import Resumed
     from rtmss.live.shared.song_state import TransportCommand
     from rtmss.separator import Separator
 
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 @app.command()
 def live(
     preset: FirstPreset = "karaoke",
+    resume: Resume = False,
     device: DeviceName = None,
     source: InputName = None,
     sink: OutputName = None,
@@ -87,7 +90,10 @@ def live(
     if song and source:
         raise UserError("--file plays in the place of an input; leave --input out")
     separator = load_separator(weights, profile=profile)
+    name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
     scene, n_outputs = _first_scene(preset, separator, quiet=quiet)
+    if resume:
+        scene, name = _resumed(separator)
     choice = choose_backend(separator, backend)
     if not quiet:
         tell(f"backend {choice}")
@@ -110,7 +116,6 @@ def live(
     builder = None if no_capture else _builder(engine)
     if builder is not None:
         control = control.model_copy(update={"drafts": builder.drafts})
-    name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
     raise typer.Exit(
         run_host(
             HostOptions(engine, control, recorder, song, builder),
@@ -151,6 +156,22 @@ def _first_scene(
         most_channels(loaded),
         *map(most_channels, library.readable_presets()),
     )
+
+
+def _resumed(separator: Separator) -> Resumed:
+    """The scene that was played last, with conditions that were captured then."""
+    from rtmss.conditions.library import Library
+    from rtmss.live.saved import resume
+
+    library = Library([_drafts(), user_folder()])
+    resumed = resume(user_folder(), library, separator.model_id)
+    resumed.scene.check(separator.limits)
+    return resumed
+
+
+def _drafts() -> Path:
+    """Where conditions in the making are kept."""
+    return user_folder() / "captured"
 
 
 def _recorder(folder: Path, separator: Separator, engine: EngineOptions) -> RecorderOptions:
@@ -200,7 +221,7 @@ def _builder(engine: EngineOptions) -> BuilderOptions:
     return BuilderOptions(
         n_condition=engine.n_condition,
         weights=engine.weights,
-        drafts=library / "captured",
+        drafts=_drafts(),
         library=library,
     )
 

@@ -10,6 +10,9 @@ import typer
 FirstPreset = Annotated[
     str, typer.Option("--preset", "-p", metavar="NAME|FILE", help="What plays at first.")
 ]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the scene that was played last.")
+]
 DeviceName = Annotated[
     str | None,
     typer.Option(metavar="NAME", help="The sound device, in and out, or a part of its name."),

@@ -51,6 +51,8 @@ class Host:
     port: int
     log: Path
     """The file that takes its standard error."""
+    library: Path = Path()
+    """Its user's folder."""
 
     def errors(self) -> str:
         """What it has written to its standard error so far."""
@@ -68,6 +70,14 @@ class Host:
             builder.build().dgram,
             ("127.0.0.1", self.port),
         )
+
+    def receive(self) -> list[tuple[Any, ...]]:
+        """What has come in, or comes within half a second: addresses with their arguments."""
+        try:
+            packet = OscPacket(self.socket.recv(65536))
+        except (TimeoutError, ConnectionError):
+            return []
+        return [(one.message.address, *one.message.params) for one in packet.messages]
 
     def ask(
         self, address: str, *args: int | float | str, answer: str = "", seconds: float = 20.0
@@ -204,17 +214,20 @@ def jack_server(
 def live_host(
     *,
     shipped: bool = False,
+    captures: bool = False,
 ) -> Iterator[Callable[..., Host]]:
     """start(*options) starts `rtmss live` and waits until it plays.
 
     Args:
         shipped: with the weights that come with rtmss. Otherwise the network is a light one, and
             every shipped condition a random one, so that a slow machine keeps up.
+        captures: with a process that makes conditions of clips, which costs a busy machine time.
     """
     started: list[Host] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        weights, environment = (None, os.environ) if shipped else _make_light(folder)
+        weights, environment = (None, dict(os.environ)) if shipped else _make_light(folder)
+        environment.setdefault("RTMSS_LIBRARY", str(folder / "library"))
 
         def start(*options: str) -> Host:
             _choose_backend(weights, options)
@@ -230,6 +243,8 @@ def live_host(
             ]
             if weights is not None and "--weights" not in options:
                 command += ["--weights", str(weights)]
+            if not captures:
+                command.append("--no-capture")
             channel = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             channel.settimeout(0.5)
             with (folder / f"{len(started)}.txt").open("wb") as log:
@@ -238,7 +253,8 @@ def live_host(
                     stderr=log,
                     env=environment,
                 )
-            started.append(Host(process, channel, port, Path(log.name)))
+            library = Path(environment["RTMSS_LIBRARY"])
+            started.append(Host(process, channel, port, Path(log.name), library))
             assert started[-1].ask("/rtmss/status/state", seconds=START_SECONDS) == ["running"]
             return started[-1]
 

@@ -24,6 +24,7 @@ from rtmss.live.control.osc.codec import decode, message
 from rtmss.live.control.process import Lines
 from rtmss.live.options import (
     EXIT_REFUSED,
+    BuilderOptions,
     ControlOptions,
     EngineOptions,
     ProcessOptions,
@@ -89,10 +90,11 @@ def started(
             model_id="x",
             weights="",
         ),
+        BuilderOptions(n_condition=12, drafts=Path("d"), library=Path("l")),
     ],
 )
 def test_options_are_the_same_after_they_were_text(options: ProcessOptions) -> None:
-    with_memory = options.in_memory(Path("/dev/shm/a"), Path("/dev/shm/b"))
+    with_memory = options.in_memory(Path("/dev/shm/a"), ring=Path("/dev/shm/b"))
     assert type(options).of_text(with_memory.to_text()) == with_memory
 
 
@@ -182,7 +184,7 @@ def test_the_recorder_reads_its_ring_and_ends_when_it_is_told_to(
     )
     shared.recording = shared.recording._replace(state="stopped")
     with started(
-        "rtmss.live.recorder", options.in_memory(shared.path, ring.path), shared
+        "rtmss.live.recorder", options.in_memory(shared.path, ring=ring.path), shared
     ) as process:
         until(lambda: shared.recording.state == "off", process)
     ring.close(unlink=True)

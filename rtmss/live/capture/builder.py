@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -231,18 +232,23 @@ class Builder:
         counts = [len(getattr(condition, role)) for role in ROLES]
         text = f"{counts[0]} positive and {counts[1]} negative clips"
         self._to_measure.append((number, job.name))
-        return _answer(number, job, text, warnings=clip_warnings(condition), is_new=True)
+        return _answer(number, job, text, warnings=self._doubts(condition), is_new=True)
+
+    def _doubts(self, condition: Condition) -> list[str]:
+        """What is doubtful about its clips, which are named as they are called in the folder."""
+        folder = f"{self._drafts.folder}{os.sep}"
+        return [text.replace(folder, "") for text in clip_warnings(condition)]
 
     def _measure(self, number: int, name: str) -> None:
         """See what a condition leaves of its clips, and warn of what that says."""
         with contextlib.suppress(UserError):  # it may be gone by now
             condition = self._drafts.load(name)
-            told = clip_warnings(condition)
+            told = self._doubts(condition)
             measured = self._drafts.measured(condition)
             if self._drafts.load(name) != condition:
                 return
             save_condition(self._drafts.path(name), measured)
-            new = [one for one in clip_warnings(measured) if one not in told]
+            new = [one for one in self._doubts(measured) if one not in told]
             if new:
                 job = Job(task="build", name=name)
                 self._say(_answer(number, job, "", warnings=new))
@@ -250,7 +256,7 @@ class Builder:
     def _inspect(self, number: int, job: Job) -> Answer:
         condition = self._drafts.load(job.name)
         near = nearest(condition, self._drafts.others(job.name))[:N_NEAREST]
-        answer = _answer(number, job, "", warnings=clip_warnings(condition))
+        answer = _answer(number, job, "", warnings=self._doubts(condition))
         update = {"clips": tuple(_clips(condition)), "near": tuple(near)}
         return answer.model_copy(update=update)
 

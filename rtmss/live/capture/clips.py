@@ -18,7 +18,7 @@ from rtmss.ownership import whole_file
 
 QUIET_DBFS = -45.0
 """A clip under this level is doubtful: noise may be much of it."""
-N_CLIPPED = 16
+N_CLIPPED = 8
 """So many samples at full scale, on end, are heard as clipping."""
 FULL_SCALE = 0.999
 

@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from rtmss.config import UserError
-from rtmss.engine.control import Scene, Strip
+from rtmss.engine.control import Scene, Stem, Strip
+from rtmss.live.control.captures import Captures
 from rtmss.live.control.controller import MixerController
+from rtmss.live.shared.capture_ring import REMAINDER
 from rtmss.live.shared.song_state import MIN_LOOP_SECONDS, loop, play, seek
 from rtmss.lookup import find
 
@@ -27,6 +29,9 @@ ARROWS = {
     for start in ("\x1b[", "\x1bO")
 }
 SEEK_SECONDS = 5.0
+CAPTURE_SECONDS = 5.0
+N_JOBS = 2
+"""That a key asks for."""
 _BEGINNING = re.compile(r"\x1b([\[O][0-9;]*)?\Z")
 _KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
 
@@ -71,6 +76,8 @@ class Keys:
         self._selected = ""
         self._asked = ("", "")
         """What played when a preset was last asked for, and which that was."""
+        self._named: set[str] = set()
+        """Names of conditions that were captured."""
 
     @property
     def row(self) -> StripRow:
@@ -212,6 +219,51 @@ class Keys:
         self._asked = (playing, name)
         self.controller.start_loading(name)
 
+    def capture(self, _: str) -> None:
+        """Make a condition of what was heard just now, and let the selected stem play it."""
+        captures, stem = self._capturing()
+        name = self._new_name()
+        captures.ask(captures.last(name, "positive", CAPTURE_SECONDS))
+        captures.ask(captures.simple("build", name))
+        captures.let_play(stem.name, name)
+
+    def refine(self, key: str) -> None:
+        """Take what the selected stem plays for something else, or what is left for it too."""
+        captures, stem = self._capturing()
+        role, source = ("negative", stem.name) if key == "n" else ("positive", REMAINDER)
+        captures.ask(captures.last(stem.condition.name, role, CAPTURE_SECONDS, source))
+        captures.ask(captures.simple("build", stem.condition.name))
+
+    def undo(self, _: str) -> None:
+        """Go back to the condition that the selected stem had before it was refined."""
+        captures, stem = self._capturing()
+        captures.ask(captures.simple("undo", stem.condition.name))
+
+    def _capturing(self) -> tuple[Captures, Stem]:
+        """What captures, and the selected stem.
+
+        Raises:
+            UserError: nothing can be captured, or another strip is selected.
+        """
+        captures = self.controller.captures
+        if captures is None:
+            raise UserError("nothing can be captured: rtmss live was started with --no-capture")
+        if captures.n_free < N_JOBS:
+            raise UserError("too much is waiting to be captured already")
+        stems = {stem.name: stem for stem in self.controller.scene.stems}
+        if self.row.name not in stems:
+            raise UserError("captured sounds are for stems; select one with 1 to 8")
+        return captures, stems[self.row.name]
+
+    def _new_name(self) -> str:
+        """A name that no condition has."""
+        known = {*self.controller.library.conditions(), *self._named}
+        number = 1
+        while f"sound-{number}" in known:
+            number += 1
+        self._named.add(f"sound-{number}")
+        return f"sound-{number}"
+
     def quit(self, _: str) -> None:
         """Leave."""
         self.is_done = True
@@ -242,6 +294,12 @@ KEYS = (
 )
 """Every key, and the help line."""
 _PAN_KEY = Key("< >", "pan", ("<", ">"), Keys.pan)
+_CAPTURE_KEYS = (
+    Key("c", "that sound", ("c",), Keys.capture),
+    Key("n", "not this", ("n",), Keys.refine),
+    Key("t", "this too", ("t",), Keys.refine),
+    Key("z", "undo", ("z",), Keys.undo),
+)
 _SONG_KEYS = (
     Key("space", "play", (" ",), Keys.play),
     Key("x", "panic", ("x",), Keys.panic),
@@ -256,9 +314,11 @@ def key_lines(controller: MixerController) -> tuple[tuple[Key, ...], ...]:
     """Every key that does something now, by lines of help; where a song plays, the space bar is its
     own.
     """
+    capture_keys = _CAPTURE_KEYS if controller.captures else ()
     if not controller.shared.transport.song:
-        return KEYS, (_PAN_KEY,)
-    return tuple(row for row in KEYS if row.does != "panic"), _SONG_KEYS
+        return KEYS, (_PAN_KEY, *capture_keys)
+    lines = tuple(row for row in KEYS if row.does != "panic"), _SONG_KEYS
+    return (*lines, capture_keys) if capture_keys else lines
 
 
 def split_keys(text: str) -> tuple[list[str], str]:

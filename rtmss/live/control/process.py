@@ -25,6 +25,7 @@ from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.terminal import Terminal, statistics_line
 from rtmss.live.options import EXIT_REFUSED, ControlOptions
+from rtmss.live.saved import SceneSaver
 from rtmss.live.shared.capture_ring import CaptureRing
 from rtmss.live.shared.heartbeat import Supervision
 from rtmss.live.shared.jobs import JobQueue
@@ -54,12 +55,14 @@ def run_control(options: ControlOptions) -> None:
     # count as work of the peer whose packet it met.
     gc.collect()
     gc.freeze()
+    saver = SceneSaver(options.library)
     with contextlib.closing(server), _shown(controller, options.output) as shown:
         shown.say(server.describe())
         while not shared.stop and not supervision.is_gone():
             shared.beat("control")
             if not take_turn(controller, server, shown, TICK_SECONDS):
                 shared.stop = True
+            saver.save(controller.scene, controller.preset)
 
 
 def _captures(options: ControlOptions) -> Captures | None:

@@ -74,12 +74,12 @@ class CaptureRing:
         Raises:
             UserError: there is not enough of it.
         """
-        return cls(Block.create("capture", _LAYOUT, "capturing"))
+        return cls(Block.create("capture", _layout(), "capturing"))
 
     @classmethod
     def attach(cls, path: Path) -> Self:
         """Open memory that another process made."""
-        return cls(Block(path, _LAYOUT))
+        return cls(Block(path, _layout()))
 
     def close(self, *, unlink: bool = False) -> None:
         """Let go of the memory, for good with `unlink`."""
@@ -172,13 +172,18 @@ class CaptureRing:
             written - RING_SAMPLES + MARGIN_SAMPLES,
         )
         start = min(start, stop)
-        places = np.arange(start, stop) % RING_SAMPLES
-        sound = self._fields["sound"][row][:, places]
+        sound = self._copy(row, start, stop)
         # What the engine has written over meanwhile does not count.
         n_lost = max(0, self.written - RING_SAMPLES + MARGIN_SAMPLES - start)
         n_lost = min(n_lost, stop - start)
         audio = sound[:, n_lost:].astype(np.float32) / np.float32(_FULL_SCALE)
         return audio, start + n_lost
+
+    def _copy(self, row: int, start: int, stop: int) -> NDArray[np.int16]:
+        """(2, S) as it is in memory now."""
+        places = np.arange(start, stop) % RING_SAMPLES
+        sound: NDArray[np.int16] = self._fields["sound"][row][:, places]
+        return sound
 
 
 def _write_contents(row: Any, contents: Contents) -> None:
@@ -203,11 +208,12 @@ _CONTENTS = [
     ("n_sources", "u8"),
     ("sources", _SOURCE, _N_SOURCES),
 ]
-_LAYOUT: np.dtype[Any] = np.dtype(
-    [
+
+
+def _layout() -> np.dtype[Any]:
+    fields: list[Any] = [
         ("written", "u8"),
         ("contents", np.dtype(_CONTENTS, align=True)),
         ("sound", "i2", (_N_SOURCES, 2, RING_SAMPLES)),
-    ],
-    align=True,
-)
+    ]
+    return np.dtype(fields, align=True)

@@ -86,7 +86,8 @@ def test_the_surface_has_all_that_a_strip_has(
         for row in TABLE
         if row.address.startswith(f"{pattern}/")
     }
-    assert in_table - shown <= {f"{owner}/gain", f"{owner}/condition"}, "the fader is the gain"
+    by_name = {f"{owner}/gain", f"{owner}/condition", f"{owner}/condition/b"}
+    assert in_table - shown <= by_name, "the fader is the gain"
     assert f"/rtmss/meter/{owner.rsplit('/', 1)[1]}/peak" in shown
 
 

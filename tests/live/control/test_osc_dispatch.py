@@ -277,3 +277,21 @@ def test_names_are_several_arguments(room: Room) -> None:
 def test_latency_is_samples_and_ms(room: Room) -> None:
     [(_, samples, ms)] = room.ask("/rtmss/latency")
     assert (samples, ms) == (1024, pytest.approx(23.22, abs=0.01))
+
+
+def test_a_stem_is_morphed(room: Room) -> None:
+    assert room.ask("/rtmss/stem/vocals/condition/b") == [
+        ("/rtmss/stem/vocals/condition/b", "-"),
+    ]
+    room.send(
+        message("/rtmss/stem/vocals/condition/b", "choir"),
+        message("/rtmss/stem/vocals/morph", 0.25),
+    )
+    (stem, _) = room.controller.scene.stems
+    assert stem.condition_b is not None
+    assert (stem.condition.name, stem.condition_b.name, stem.morph) == ("vocals", "choir", 0.25)
+    assert room.ask("/rtmss/stem/vocals/morph") == [("/rtmss/stem/vocals/morph", 0.25)]
+    room.ask("/rtmss/stem/vocals/condition/b", "-")
+    assert room.controller.scene.stems[0].condition_b is None
+    assert room.ask("/rtmss/stem/vocals/morph", 1.5)[0][2] == "range"
+    assert room.ask("/rtmss/stem/vocals/condition/b", "nobody")[0][2] == "name"

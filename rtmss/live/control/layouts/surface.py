@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from rtmss.conditions.strip import Strip, settings
+from rtmss.engine.control import Stem
 from rtmss.live.control.osc.buttons import preset_address
 from rtmss.live.control.osc.table import DECIBELS, FADERS, TABLE
 
@@ -32,10 +33,10 @@ host too.
 """
 KNOBS = {
     setting.leaf: {"min": setting.low, "max": setting.high}
-    for _, kind, setting in settings(Strip)
+    for _, kind, setting in (*settings(Strip), *settings(Stem))
     if kind is float and setting.leaf != "gain"
 }
-"""Numbers of a strip beside the gain, which the fader sets."""
+"""Numbers of a strip or a stem beside the gain, which the fader sets."""
 SWITCHES = {"mute": "M", "solo": "S"}
 WITHOUT_NAME = {"remainder", "master"}
 
