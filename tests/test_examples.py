@@ -33,6 +33,7 @@ TESTED = {
     "train_small.sh",
     "failed_songs.py",
     "catalogue_at_scale.py",
+    "score_a_capture.py",
 }
 
 Run = Callable[..., dict[str, object]]
@@ -207,3 +208,26 @@ def test_what_many_songs_take_is_said_from_a_report(
         hours * 94 / 500 / 3600,
         abs=0.06,
     )
+
+
+def test_a_capture_is_scored(
+    run: Run, tmp_path: Path, noise: Noise, capsys: pytest.CaptureFixture[str]
+) -> None:
+    song = tmp_path / "song"
+    song.mkdir()
+    silence = np.zeros((2, 44100), np.float32)
+    stems = {
+        "vocals": np.concatenate([noise(44100, channels=2), silence], axis=1),
+        "drums": np.concatenate([silence, noise(44100, channels=2, seed=1)], axis=1),
+    }
+    for name, audio in stems.items():
+        with AudioFile(str(song / f"{name}.wav"), "w", 44100, 2) as file:
+            file.write(np.tile(audio, 6))
+    run("score_a_capture.py", "song", "vocals")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("song, vocals: clip from ")
+    assert [line.split("SDR")[0].strip() for line in lines[1:]] == [
+        "captured",
+        "and a negative",
+        "preset's 'vocals'",
+    ]
