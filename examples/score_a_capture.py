@@ -8,12 +8,15 @@ on the rest of the song. CONDITION is one of the library, for comparison (its na
 """
 
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pedalboard.io import AudioFile
 
 from rtmss import Separator
+from rtmss.conditions.clips import Excerpt
 from rtmss.conditions.library import Library
 from rtmss.evaluation.metrics import sdr_db
 from rtmss.files import read_audio
@@ -45,13 +48,16 @@ power = np.square(truth).sum(0)
 others = np.square(mixture - truth).sum(0)
 quiet = 1e-4 * power.max()
 best, worst = most_alone(np.where(power > quiet, power / (power + others + 1e-9), 0), n_clip)
-clip = mixture[:, best : best + n_clip]
-negative = mixture[:, worst : worst + n_clip]
-
-conditions = {
-    "captured": separator.condition([clip], [], sample_rate=rate),
-    "and a negative": separator.condition([clip], [negative], sample_rate=rate),
-}
+with tempfile.TemporaryDirectory() as room:
+    song = Path(room) / "mixture.wav"
+    with AudioFile(str(song), "w", rate, len(mixture), bit_depth=32) as file:
+        file.write(mixture)
+    clip = Excerpt(song, best / rate, best / rate + SECONDS)
+    negative = Excerpt(song, worst / rate, worst / rate + SECONDS)
+    conditions = {
+        "captured": separator.condition_from_files("captured", [clip], []),
+        "and a negative": separator.condition_from_files("captured", [clip], [negative]),
+    }
 library = Library([])
 asked = sys.argv[3] if len(sys.argv) > 3 else stem
 if asked in library.conditions():

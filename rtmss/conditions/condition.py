@@ -48,6 +48,11 @@ class ClipRecord(Config):
     stop_seconds: float | None = None
 
     @property
+    def is_of_mixture(self) -> bool:
+        """Whether it was cut out of something in which other sounds play too."""
+        return self.start_seconds is not None
+
+    @property
     def label(self) -> str:
         """The clip as tables and messages call it."""
         if self.start_seconds is None or self.stop_seconds is None:

@@ -30,6 +30,9 @@ LISTENED_SECONDS = 10.0
 """Of a clip, where it is loudest, to see what its condition leaves of it."""
 START_SECONDS = 0.5
 """In which the separator gets to know a clip; they are not counted."""
+UNMIXED_SHARE = 0.8
+"""Of what the embedding of a clip of a mixture has in common with the negative clips, so much is
+taken out. Chosen by `examples/score_a_capture.py` on rendered bands: the gain was largest there."""
 NORM_MARGIN = 4.0
 """A condition may be longer than any of clips, as when it is made by hand, but not absurdly."""
 
@@ -114,11 +117,37 @@ def embed_clips(
     return np.asarray(rows, np.float32).reshape(shape)
 
 
+def unmixed(
+    positive: NDArray[np.float32],
+    negative: NDArray[np.float32],
+) -> NDArray[np.float32]:
+    """Take what else plays in clips out of their embeddings.
+
+    A clip that was cut out of a mixture is partly like the other sounds in it. Where they are the
+    negative clips, their direction is what is wrong with it.
+
+    Args:
+        positive: (K, E) of clips of mixtures, unit length.
+        negative: (N, E) of what else plays in them.
+
+    Returns:
+        (K, E), unit length.
+    """
+    if not len(positive) or not len(negative):
+        return positive
+    mean = negative.mean(0)
+    direction = mean / max(float(np.linalg.norm(mean)), 1e-9)
+    common = np.maximum(positive @ direction, 0)[:, None] * direction
+    rest = positive - UNMIXED_SHARE * common
+    return np.asarray(rest / np.linalg.norm(rest, axis=1, keepdims=True), np.float32)
+
+
 @torch.no_grad()
 def combine(
     model: SeparatorModel,
     positive: NDArray[np.float32],
     negative: NDArray[np.float32],
+    of_mixture: Sequence[bool] = (),
 ) -> NDArray[np.float32]:
     """Make the condition vector of embeddings.
 
@@ -126,10 +155,15 @@ def combine(
         model: the weights.
         positive: (K, E) of clips of the wanted sound.
         negative: (N, E) of unwanted sounds.
+        of_mixture: which of the K positive clips were cut out of mixtures; none if it is empty.
 
     Returns:
         (n_condition,) vector.
     """
+    if any(of_mixture):
+        rows = np.flatnonzero(of_mixture)
+        positive = positive.copy()
+        positive[rows] = unmixed(positive[rows], negative)
     n_embedding = model.clip_encoder.config.n_embedding
     sides = [torch.from_numpy(side) for side in (positive, negative)]
     means = [side.mean(0) if len(side) else torch.zeros(n_embedding) for side in sides]
@@ -251,7 +285,11 @@ def create_condition(
             check_clip(audio, rate, str(clip))
         audios.append([audio for audio, _ in read])
         records.append([record for _, record in read])
-    vector, positives, negatives = encode_clips(model, *audios)
+    if not audios[0] and not audios[1]:
+        raise ConditionError("a condition needs at least one clip, positive or negative")
+    positives, negatives = (embed_clips(model, side) for side in audios)
+    of_mixture = [record.is_of_mixture for record in records[0]]
+    vector = combine(model, positives, negatives, of_mixture)
     wanted = tuple(
         record.model_copy(
             update={

@@ -3,10 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from helpers.makers import Noise
 from rtmss.conditions.condition import ConditionError
-from rtmss.conditions.encode import encode_clips
+from rtmss.conditions.encode import UNMIXED_SHARE, combine, encode_clips, unmixed
 from rtmss.model.clip_encoder import mel_filterbank, segment_clip
 from rtmss.model.separator import SeparatorModel
 
@@ -119,3 +120,41 @@ def test_the_same_clip_twice_is_the_same_condition(tiny: SeparatorModel, noise: 
 def test_a_condition_of_no_clips_is_refused(tiny: SeparatorModel) -> None:
     with pytest.raises(ConditionError, match="at least one clip"):
         encode_clips(tiny, [], [])
+
+
+def _unit(*rows: tuple[float, ...]) -> NDArray[np.float32]:
+    array = np.array(rows, np.float32).reshape(len(rows), -1)
+    return array / np.linalg.norm(array, axis=1, keepdims=True)
+
+
+def test_what_negatives_share_with_a_clip_of_a_mixture_is_taken_out() -> None:
+    wanted, other = _unit((1, 0, 0)), _unit((0, 1, 0))
+    mixed = _unit((1, 1, 0))
+    (rest,) = unmixed(mixed, other)
+    before, after = float(mixed[0] @ wanted[0]), float(rest @ wanted[0])
+    assert after > before + 0.2
+    assert float(rest @ other[0]) == pytest.approx((1 - UNMIXED_SHARE) * after, rel=1e-5)
+    assert np.linalg.norm(rest) == pytest.approx(1, abs=1e-6)
+
+
+@pytest.mark.parametrize("other", [(0.0, 0.0, 1.0), (-1.0, 0.0, 0.0)])
+def test_negatives_that_are_unlike_a_clip_change_nothing(other: tuple[float, ...]) -> None:
+    mixed = _unit((1, 1, 0))
+    assert np.allclose(unmixed(mixed, _unit(other)), mixed)
+
+
+def test_without_negatives_a_clip_of_a_mixture_is_as_any() -> None:
+    mixed = _unit((1, 1, 0))
+    assert unmixed(mixed, np.zeros((0, 3), np.float32)) is mixed
+
+
+def test_only_clips_of_mixtures_are_changed(tiny: SeparatorModel) -> None:
+    rng = np.random.default_rng(0)
+    n_embedding = tiny.clip_encoder.config.n_embedding
+    positive, negative = (_unit(*rng.uniform(0, 1, (2, n_embedding)).tolist()) for _ in range(2))
+    plain = combine(tiny, positive, negative)
+    assert np.array_equal(combine(tiny, positive, negative, [False, False]), plain)
+    second = np.stack([positive[0], unmixed(positive[1:], negative)[0]])
+    expected = combine(tiny, second, negative)
+    assert np.array_equal(combine(tiny, positive, negative, [False, True]), expected)
+    assert not np.allclose(expected, plain)

@@ -158,7 +158,8 @@ class Drafts:
             positive=tuple(records["positive"]),
             negative=tuple(records["negative"]),
         )
-        vector = combine(self._model, positive, negative)
+        of_mixture = [record.is_of_mixture for record in records["positive"]]
+        vector = combine(self._model, positive, negative, of_mixture)
         condition = Condition(header, vector, positive, negative)
         self._keep_version(name)
         save_condition(self.path(name), condition)
@@ -267,6 +268,8 @@ class Drafts:
         rate = self._model.config.sample_rate
         audio, _ = read_audio(path, rate)
         record = describe_clip(path, path, audio.shape[-1] / rate)
+        place = {"start_seconds": 0.0, "stop_seconds": record.seconds}
+        record = record.model_copy(update=place)  # it is a place in what was heard
         kept = self._embeddings.get(path)
         if kept is None or kept[0] != record.sha256:
             kept = record.sha256, embed_clips(self._model, [audio])

@@ -12,7 +12,7 @@ from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.live.control.captures import Captures
 from rtmss.live.control.controller import MixerController
-from rtmss.live.shared.capture_ring import REMAINDER
+from rtmss.live.shared.capture_ring import INPUT, REMAINDER
 from rtmss.live.shared.song_state import MIN_LOOP_SECONDS, loop, play, seek
 from rtmss.lookup import find
 
@@ -32,6 +32,8 @@ SEEK_SECONDS = 5.0
 CAPTURE_SECONDS = 5.0
 N_JOBS = 2
 """That a key asks for."""
+_REFINEMENTS = {"n": ("negative", ""), "w": ("negative", INPUT), "t": ("positive", REMAINDER)}
+"""Role and source of a clip, by key; no source is the stem itself."""
 _BEGINNING = re.compile(r"\x1b([\[O][0-9;]*)?\Z")
 _KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
 
@@ -228,9 +230,12 @@ class Keys:
         captures.let_play(stem.name, name)
 
     def refine(self, key: str) -> None:
-        """Take what the selected stem plays for something else, or what is left for it too."""
+        """Take what the selected stem plays, or what is heard now, for something else; or what is
+        left for it too.
+        """
         captures, stem = self._capturing()
-        role, source = ("negative", stem.name) if key == "n" else ("positive", REMAINDER)
+        role, source = _REFINEMENTS[key]
+        source = source or stem.name
         captures.ask(captures.last(stem.condition.name, role, CAPTURE_SECONDS, source))
         captures.ask(captures.simple("build", stem.condition.name))
 
@@ -297,6 +302,7 @@ _PAN_KEY = Key("< >", "pan", ("<", ">"), Keys.pan)
 _CAPTURE_KEYS = (
     Key("c", "that sound", ("c",), Keys.capture),
     Key("n", "not this", ("n",), Keys.refine),
+    Key("w", "without it", ("w",), Keys.refine),
     Key("t", "this too", ("t",), Keys.refine),
     Key("z", "undo", ("z",), Keys.undo),
 )

@@ -12,6 +12,7 @@ import pytest
 from helpers.capturing import MODEL_ID, RATE, Stage, tone
 from helpers.makers import MakeCondition
 from rtmss.audio import Audio
+from rtmss.conditions.clips import recorded_clips
 from rtmss.conditions.condition import load_condition, save_condition
 from rtmss.conditions.encode import create_condition
 from rtmss.engine.control import Scene, Stem
@@ -184,13 +185,12 @@ def test_a_condition_of_clips_is_that_of_the_same_files(stage: Stage, tiny: Sepa
     assert (answer.is_done, answer.is_new) == (True, True)
     assert answer.text == "2 positive and 1 negative clips"
     built = stage.known.load_condition("choir", MODEL_ID)
-    clips = stage.drafts.clips("choir")
-    files = {
-        role: [one.path for one in clips if one.role == role] for role in ("positive", "negative")
-    }
-    expected = create_condition(tiny, MODEL_ID, "choir", files["positive"], files["negative"])
-    assert np.abs(built.vector - expected.vector).max() < 1e-5
-    assert [one.file for one in built.header.positive] == [str(one) for one in files["positive"]]
+    again = [recorded_clips(built.header.positive), recorded_clips(built.header.negative)]
+    expected = create_condition(tiny, MODEL_ID, "choir", *again)
+    assert np.abs(built.vector - expected.vector).max() < 1e-3, "condition rebuild makes it again"
+    files = [str(one.path) for one in stage.drafts.clips("choir")]
+    records = (*built.header.positive, *built.header.negative)
+    assert [one.file for one in records] == files
 
 
 def test_a_condition_is_refined_from_what_there_was_before(
@@ -205,9 +205,8 @@ def test_a_condition_is_refined_from_what_there_was_before(
     stage.last("vocals", "negative")
     (answer,) = stage.do(Job(task="build", name="vocals"))
     assert answer.text == "1 positive and 1 negative clips"
-    both = create_condition(
-        tiny, MODEL_ID, "vocals", [clip], [stage.drafts.clips("vocals")[0].path]
-    )
+    negative = stage.drafts.clips("vocals")[0].path
+    both = create_condition(tiny, MODEL_ID, "vocals", [clip], [negative])
     refined = stage.known.load_condition("vocals")
     assert np.abs(refined.vector - both.vector).max() < 1e-5
     stage.do(Job(task="build", name="vocals"))

@@ -335,12 +335,18 @@ def test_n_and_t_refine_and_z_goes_back(room: CaptureRoom, keys: Keys) -> None:
     third = room.condition_of("vocals")
     assert len({first.key, second.key, third.key}) == 3
     assert [len(third.header.positive), len(third.header.negative)] == [2, 1]
+    keys.press("w")
+    room.finish()
+    fourth = room.condition_of("vocals")
+    assert [len(fourth.header.positive), len(fourth.header.negative)] == [2, 2]
+    keys.press("z")
+    room.finish()
     keys.press("z")
     room.finish()
     assert room.condition_of("vocals") == second
 
 
-@pytest.mark.parametrize("key", "cntz")
+@pytest.mark.parametrize("key", "cnwtz")
 def test_keys_need_a_stem(room: CaptureRoom, keys: Keys, key: str) -> None:
     keys.press("r")
     assert "select one" in keys.press(key)
