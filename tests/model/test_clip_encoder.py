@@ -124,7 +124,7 @@ def test_a_condition_of_no_clips_is_refused(tiny: SeparatorModel) -> None:
 
 def _unit(*rows: tuple[float, ...]) -> NDArray[np.float32]:
     array = np.array(rows, np.float32).reshape(len(rows), -1)
-    return array / np.linalg.norm(array, axis=1, keepdims=True)
+    return np.asarray(array / np.linalg.norm(array, axis=1, keepdims=True), np.float32)
 
 
 def test_what_negatives_share_with_a_clip_of_a_mixture_is_taken_out() -> None:

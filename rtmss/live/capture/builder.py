@@ -296,7 +296,7 @@ def _clips(condition: Condition) -> list[Clip]:
         records = getattr(condition.header, role)
         similarities = clip_similarities(getattr(condition, role))
         for record, alike in zip(records, similarities, strict=False):
-            found.append(Clip(Path(record.label).name, role, float(alike)))
+            found.append(Clip(Path(record.file).name, role, float(alike)))
     return found
 
 
