@@ -11,6 +11,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from types import ModuleType
@@ -146,7 +147,9 @@ class LiveHarness:
         self._processes: list[subprocess.Popen[Any]] = []
         self._reader: threading.Thread | None = None
         self._name = f"rtmss-bench-{os.getpid()}"
-        self._environment = jack_environment(self._name)
+        self._library = tempfile.TemporaryDirectory()
+        own = {"RTMSS_LIBRARY": self._library.name}
+        self._environment = jack_environment(self._name) | own
 
     def __enter__(self) -> LiveHarness:
         """Start everything.
@@ -191,6 +194,7 @@ class LiveHarness:
                 process.wait()
         if self._reader is not None:
             self._reader.join()
+        self._library.cleanup()
         for pipe in (
             pipe for process in self._processes for pipe in (process.stdin, process.stdout)
         ):

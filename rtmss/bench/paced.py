@@ -16,10 +16,13 @@ DISTURBANCES = {
     "none": "nothing else",
     "osc": "10,000 OSC messages a second",
     "preset": "the preset loaded again every 5 s",
+    "capture": "5 s captured every 5 s, and a stem's condition built of them",
     "busy": "another process that keeps a core busy",
 }
 OSC_RATE = 10_000
-PRESET_SECONDS = 5.0
+EVERY_SECONDS = 5.0
+CAPTURED = "captured"
+"""A condition of that name."""
 SETTLE_SECONDS = 5.0
 """What happens before this has passed since the start is not counted."""
 
@@ -83,12 +86,12 @@ def measure_paced(
         elif disturbance == "busy":
             harness.spawn("rtmss.bench.disturb", "busy")
         first, fed = harness.latest, harness.feed()
-        loaded = time.monotonic()
+        done = time.monotonic()
         while harness.latest["hop"] - first["hop"] < n_hops:
             harness.check()
-            if disturbance == "preset" and time.monotonic() - loaded > PRESET_SECONDS:
-                harness.send("/rtmss/preset", "four-stems")
-                loaded = time.monotonic()
+            if time.monotonic() - done > EVERY_SECONDS:
+                _disturb(harness, disturbance)
+                done = time.monotonic()
             say(
                 f"{disturbance}: {harness.latest['hop'] - first['hop']} of {n_hops} hops, "
                 f"{harness.latest['late']} late"
@@ -111,3 +114,14 @@ def measure_paced(
         has_priority=bool(last["realtime"]),
         peak=told["peak"],
     )
+
+
+def _disturb(harness: LiveHarness, disturbance: str) -> None:
+    """What is done now and then."""
+    if disturbance == "preset":
+        harness.send("/rtmss/preset", "four-stems")
+    elif disturbance == "capture":
+        harness.send("/rtmss/capture/clear", CAPTURED)
+        harness.send("/rtmss/capture/last", CAPTURED, "positive", EVERY_SECONDS)
+        harness.send("/rtmss/condition/build", CAPTURED)
+        harness.send("/rtmss/stem/vocals/condition", CAPTURED)

@@ -20,7 +20,7 @@ def live(
         list[str] | None,
         typer.Option(
             "--disturb",
-            metavar="none|osc|preset|busy",
+            metavar="none|osc|preset|capture|busy",
             help="What happens meanwhile; repeat it. Else all.",
         ),
     ] = None,
