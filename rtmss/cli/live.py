@@ -46,6 +46,7 @@ from rtmss.cli.live_options import (
 from rtmss.config import UserError
 
 if TYPE_CHECKING:
+    from rtmss.conditions.strip import Strip
     from rtmss.engine.control import Scene
     from rtmss.live.options import BuilderOptions, ControlOptions, EngineOptions, RecorderOptions
     from rtmss.live.saved import Resumed
@@ -94,6 +95,9 @@ def live(
     scene, n_outputs = _first_scene(preset, separator, quiet=quiet)
     if resume:
         scene, name = _resumed(separator)
+        n_outputs = max(n_outputs, *(max(strip.channels, default=2) for strip in _strips(scene)))
+    if not (quiet or no_capture):
+        _tell_of_drafts()
     choice = choose_backend(separator, backend)
     if not quiet:
         tell(f"backend {choice}")
@@ -167,6 +171,20 @@ def _resumed(separator: Separator) -> Resumed:
     resumed = resume(user_folder(), library, separator.model_id)
     resumed.scene.check(separator.limits)
     return resumed
+
+
+def _strips(scene: Scene) -> list[Strip]:
+    return [scene.remainder, *(stem.strip for stem in scene.stems)]
+
+
+def _tell_of_drafts() -> None:
+    """Say which conditions are other ones here than for all other commands."""
+    drafts = {path.stem for path in (_drafts() / "conditions").glob("*.safetensors")}
+    for name in sorted(drafts & load_library().conditions().keys()):
+        tell(
+            f"condition '{name}' is the one that was captured and not saved; "
+            f"/rtmss/condition/delete {name} takes it away"
+        )
 
 
 def _drafts() -> Path:

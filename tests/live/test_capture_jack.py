@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -122,12 +123,42 @@ def test_a_killed_process_costs_no_clip(playing: Host, victim: str) -> None:
     assert read_audio(path)[0].shape[1] > 4 * RATE
 
 
+def test_a_host_that_was_killed_goes_on_with_what_it_played(
+    server: Callable[..., object], song: Path
+) -> None:
+    server(256)
+    with live_host(captures=True) as start:
+        host = start("--preset", "four-stems", "--file", str(song))
+        host.wait_until(lambda: host.ask("/rtmss/transport/position")[0] > 3, "3 s of the song")
+        _do(host, "/rtmss/capture/last", "sound", "positive", 2.0)
+        host.send("/rtmss/condition/build", "sound")
+        host.send("/rtmss/stem/vocals/condition", "sound")
+        host.wait_until(
+            lambda: host.ask("/rtmss/stem/vocals/condition") == ["sound"], "the stem plays it"
+        )
+        host.send("/rtmss/stem/drums/gain", -7.5)
+        host.sync()
+        time.sleep(4)
+        _kill_all(host)
+        again = start("--resume", "--file", str(song))
+        assert again.ask("/rtmss/stem/vocals/condition") == ["sound"]
+        assert again.ask("/rtmss/stem/drums/gain") == [-7.5]
+        assert again.ask("/rtmss/preset") == ["four-stems"]
+
+
 def test_when_all_are_killed_a_capture_is_on_disk_but_for_its_last_seconds(playing: Host) -> None:
     _do(playing, "/rtmss/capture/start", "sound", "positive")
     began = time.monotonic()
     time.sleep(9)
     captured = time.monotonic() - began
-    for pid in [playing.process.pid, *host_processes(playing.process.pid).values()]:
-        os.kill(pid, signal.SIGKILL)
+    _kill_all(playing)
     (path,) = _clips(playing, "sound")
     assert read_audio(path)[0].shape[1] > (captured - 5) * RATE
+
+
+def _kill_all(host: Host) -> None:
+    processes = host_processes(host.process.pid)
+    for pid in processes.values():
+        with contextlib.suppress(ProcessLookupError):  # it ended with another one
+            os.kill(pid, signal.SIGKILL)
+    host.process.wait(20)
