@@ -65,21 +65,26 @@ def condition_details(name: str, library: Library) -> RenderableType:
     Raises:
         ConfigError: there is none of this name.
     """
-    known = library.conditions()
-    condition = load_condition(find(name, known, "condition"))
-    others = _readable(path for other, path in sorted(known.items()) if other != name)
-    same = [other for other in others if _is_comparable(condition, other)]
+    condition = load_condition(find(name, library.conditions(), "condition"))
     clips = WholeTable("clip", "side", "seconds", "similarity to the other clips", "left over")
     for side in ("positive", "negative"):
         _add_clips(clips, condition, side)
     near = WholeTable("nearest conditions", "similarity")
-    for other, score in nearest(condition, same)[:5]:
+    for other, score in nearest_conditions(condition, library):
         near.add_row(other, f"{score:.2f}")
     title = (
         f"condition '{name}', {condition.vector.size} numbers, made for weights "
         f"{condition.header.model_id}"
     )
     return Group(title, clips, near)
+
+
+def nearest_conditions(condition: Condition, library: Library) -> list[tuple[str, float]]:
+    """The five others of a library that are most like a condition, with their cosines."""
+    known = sorted(library.conditions().items())
+    others = _readable(path for other, path in known if other != condition.name)
+    same = [other for other in others if _is_comparable(condition, other)]
+    return nearest(condition, same)[:5]
 
 
 def _unusable(error: UserError) -> str:

@@ -151,11 +151,23 @@ def condition_list() -> None:
 
 
 @condition_app.command("inspect")
-def condition_inspect(name: Annotated[str, typer.Argument(help="A condition.")]) -> None:
+def condition_inspect(
+    name: Annotated[str, typer.Argument(help="A condition.")],
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw how alike they are, as PNG."),
+    ] = None,
+) -> None:
     """A condition's clips, how alike they are, the outlier, and the nearest other conditions."""
-    from rtmss.show import condition_details
+    from rtmss.conditions.picture import draw_likeness
+    from rtmss.show import condition_details, nearest_conditions
 
-    console.print(condition_details(name, load_library()))
+    library = load_library()
+    console.print(condition_details(name, library))
+    if picture is not None:
+        condition = library.load_condition(name)
+        draw_likeness(picture, condition, nearest_conditions(condition, library))
+        console.print(f"Picture: {one_line(str(picture))}", highlight=False)
 
 
 @preset_app.command("list")
