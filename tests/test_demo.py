@@ -134,6 +134,7 @@ def test_the_demo_leaves_its_files_and_says_that_it_helped(tmp_path: Path) -> No
     assert np.abs(sum(stems) - sum(truth[:, :n] for truth in truths)).max() < 1e-3  # 16-bit files
 
 
+@pytest.mark.slow
 def test_the_demo_fails_when_the_separation_does_not_help(
     open_model: SeparatorModel,
     make_condition: MakeCondition,

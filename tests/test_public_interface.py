@@ -110,6 +110,7 @@ def test_a_name_that_is_not_public_is_refused() -> None:
         _ = rtmss.Mixer
 
 
+@pytest.mark.slow
 def test_a_public_function_stays_itself_after_its_module_is_imported() -> None:
     code = "import rtmss.rendering, rtmss.recording.replay; from rtmss import render, replay"
     subprocess.run(
@@ -134,6 +135,7 @@ def test_importing_rtmss_loads_neither_torch_nor_the_metadata() -> None:
     assert found.stdout == "set()\n"
 
 
+@pytest.mark.slow
 def test_the_version_stands_in_one_place() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     quoted = ast.unparse(ast.Constant(project["version"]))

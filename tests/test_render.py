@@ -225,6 +225,7 @@ def test_an_effect_changes_its_own_strip_only(
     assert np.allclose(changed["remainder"], plain["remainder"], atol=1e-7)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file(
     profiles: dict[str, SeparatorModel],
     scene: Scene,

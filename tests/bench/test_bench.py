@@ -56,6 +56,7 @@ class SlowBackend(TorchBackend):
         super().arrange(*args)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_steps_that_take_too_long_are_seen_in_the_figures(tiny: SeparatorModel) -> None:
     # Hops of 8 ms; after 30 to get warm, of 100 steps the 40th to the 49th take 0.1 s.
     slow = SlowBackend(tiny, range(30 + 40, 30 + 50), 0.1)
@@ -78,6 +79,7 @@ def test_steps_that_take_too_long_are_seen_in_the_figures(tiny: SeparatorModel) 
     assert slow.n_steps == 30 + 100
 
 
+@pytest.mark.slow
 def test_a_paced_run_waits_for_its_hops_and_counts_what_a_long_step_delays(
     tiny: SeparatorModel,
 ) -> None:
@@ -242,6 +244,7 @@ def _measure_peers(told: list[str]) -> list[WholeRow]:
     return measure_whole(separator, 1.0, peers=True, say=lambda _: None, tell_missing=told.append)
 
 
+@pytest.mark.slow
 def test_a_peer_that_is_installed_takes_its_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[tuple[int, ...]] = []
     told: list[str] = []
@@ -258,6 +261,7 @@ def test_a_peer_that_is_installed_takes_its_turns(monkeypatch: pytest.MonkeyPatc
     assert min(rows[0].first_audio_seconds) < min(rows[0].seconds)
 
 
+@pytest.mark.slow
 def test_a_peer_that_cannot_be_imported_is_named_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -246,6 +246,7 @@ def test_a_process_that_cannot_start_is_one_line(tmp_path: Path) -> None:
         measure_start([order], 1, lambda _: None)
 
 
+@pytest.mark.slow
 def test_the_highest_memory_does_not_fall_again() -> None:
     before = peak_mib()
     if before is None:
@@ -285,6 +286,7 @@ def test_sizes_are_those_of_the_weights() -> None:
     assert size_table(parts, n_bytes).row_count == len(parts) + 1
 
 
+@pytest.mark.slow
 def test_step_times_are_drawn(tmp_path: Path) -> None:
     row = StepRow(
         "torch",

@@ -72,6 +72,7 @@ class Fragile(Doomed):
         os._exit(9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("start", "said"),
     [(Doomed, "these weights cannot be used here"), (Fragile, "workers die as they start")],
@@ -116,6 +117,7 @@ def test_an_error_of_an_actor_is_its_answer(start: str, said: str) -> None:
             raise pickle.loads(answer)
 
 
+@pytest.mark.slow
 def test_the_driver_keeps_three_kilobytes_of_a_song_and_no_more(tmp_path: Path) -> None:
     def peak(n_songs: int) -> int:
         path = "/music/an artist/an album/a song {:05d}.flac"
@@ -172,6 +174,7 @@ def test_without_ray_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -
         )
 
 
+@pytest.mark.slow
 def test_nothing_of_ray_or_of_tables_is_loaded_unless_asked_for() -> None:
     code = "import sys, rtmss.catalogue.engines, rtmss.catalogue.run, rtmss.cli.catalogue\n"
     code += "print({'ray', 'pyarrow', 'pandas', 'fsspec'} & sys.modules.keys())"

@@ -150,6 +150,7 @@ def told(row: Row) -> str:
     )
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_is_ended_by_another(room: Room) -> None:
     fill(room, 12, 4.0)
     room.render(output="undisturbed")

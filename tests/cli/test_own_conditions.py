@@ -37,6 +37,7 @@ def look(folder: Path) -> dict[str, tuple[bytes, int, int]]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("line", ["condition rebuild", "condition rebuild bass"])
 def test_rebuilding_writes_nothing_into_the_package(rtmss: Rtmss, home: Path, line: str) -> None:
     before = look(shipped())
@@ -102,6 +103,7 @@ def test_a_condition_that_cannot_be_written_leaves_the_old_one(
     assert not list(home.glob(".*partial"))
 
 
+@pytest.mark.slow
 def test_an_output_that_cannot_be_written_is_one_line(rtmss: Rtmss, home: Path) -> None:
     status, _, said = rtmss("bench step --hops 8 --backend torch --output clip.wav/x.json")
     assert status == 1

@@ -38,6 +38,7 @@ def test_every_preset_fits_the_weights(name: str, separator: Separator) -> None:
     assert scene.stems
 
 
+@pytest.mark.slow
 def test_every_condition_is_rebuilt_by_its_clips(separator: Separator) -> None:
     library = Library([])
     for name in library.conditions():

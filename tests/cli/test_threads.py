@@ -67,10 +67,12 @@ def busy_machine() -> Iterator[None]:
         process.wait()
 
 
+@pytest.mark.slow
 def test_threads_that_wait_sleep() -> None:
     assert wait_policy() == "PASSIVE"
 
 
+@pytest.mark.slow
 def test_who_wants_threads_to_spin_can_have_it() -> None:
     assert wait_policy(OMP_WAIT_POLICY="ACTIVE") == "ACTIVE"
 

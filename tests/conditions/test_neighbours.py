@@ -132,6 +132,7 @@ def crowd(studio: Studio, tmp_path: Path) -> Studio:
     return studio
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["preset", "condition"])
 def test_four_thousand_names_are_told_in_packets_that_fit(crowd: Studio, kind: str) -> None:
     crowd.send(message(f"/rtmss/{kind}s"))

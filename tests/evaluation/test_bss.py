@@ -64,6 +64,7 @@ def project(
     )
 
 
+@pytest.mark.slow
 def test_figures_follow_their_definition_in_a_piece_of_one_frame() -> None:
     target, rest, grain = (noise(seed, 1) for seed in range(3))
     estimate = 0.8 * target + 0.3 * rest + 0.05 * grain

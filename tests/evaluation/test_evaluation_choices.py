@@ -59,6 +59,7 @@ def swept(
     return report, output, console.file.getvalue()
 
 
+@pytest.mark.slow
 def test_all_numbers_of_clips_are_judged_in_one_go(swept: tuple[Report, Path, str]) -> None:
     report = swept[0]
     assert [str(shots) for shots in report.shots()] == [
@@ -153,6 +154,7 @@ def test_mastered_mixtures_are_separated_and_judged_by_mastered_stems(
     )
 
 
+@pytest.mark.slow
 def test_bsseval_is_of_all_methods_but_silence(swept: tuple[Report, Path, str]) -> None:
     assert all((s.bss_sdr_db is None) == (s.method == "zero") for s in swept[0].scores)
     oracle, own = swept[0].mean("bass", "IRM oracle"), swept[0].mean("bass")
@@ -223,6 +225,7 @@ def test_a_misspelt_choice_is_named(
     assert f"did you mean '{right}'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_number_of_clips_gives_the_same_alone_as_beside_others(
     swept: tuple[Report, Path, str], data: Path, weights: Path
 ) -> None:
@@ -247,6 +250,7 @@ def test_a_number_of_clips_gives_the_same_alone_as_beside_others(
     assert own.sdr_db == pytest.approx(beside.sdr_db, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_the_edges_by_number_of_clips_are_printed_and_written(
     swept: tuple[Report, Path, str],
 ) -> None:

@@ -217,6 +217,7 @@ def task_stems(task: DuetTask) -> tuple[Audio, Audio]:
     return piece.stems[task.first.name], piece.stems[task.second.name]
 
 
+@pytest.mark.slow
 def test_a_duet_is_the_same_every_time(choir: Path, weights: Path) -> None:
     first, again = (
         judge(

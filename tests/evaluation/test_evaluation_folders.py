@@ -70,6 +70,7 @@ def test_records_lend_no_backing_to_unknown_voices(
     assert {score.song for score in report.scores if score.on == UNKNOWN_VOICES} == {"band-001"}
 
 
+@pytest.mark.slow
 def test_folders_have_one_mean_together_or_one_each(
     records: Path, data: Path, weights: Path
 ) -> None:

@@ -95,6 +95,7 @@ def test_other_splits_of_a_dataset_may_be_judged(
     }
 
 
+@pytest.mark.slow
 def test_musdb18_is_judged_from_its_stem_mp4(tmp_path: Path, quick: None, weights: Path) -> None:
     for seed, song in enumerate(("test/Ana - Tune", "train/Bo - Air")):
         audio = noises(seed, 2.5, 44100)

@@ -42,6 +42,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, byt
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", CUT)
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -105,6 +105,7 @@ def test_doubles_that_are_no_single_numbers_are_infinite(tmp_path: Path) -> None
     assert read_audio(path)[0][0, -1] == np.inf
 
 
+@pytest.mark.slow
 def test_who_only_plays_needs_no_ffmpeg() -> None:
     code = "import sys, rtmss.files, rtmss.live.realtime.process; assert 'av' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

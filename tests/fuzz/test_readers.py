@@ -149,6 +149,7 @@ def attempt(
         assert time.monotonic() - started < MOST_SECONDS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", READERS)
 @fuzzed
 @given(data=st.data())

@@ -105,6 +105,7 @@ def spoilt(
     return bad, clean
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoilt", NONSENSE, indirect=True)
 def test_stems_and_remainder_add_up_to_the_input_through_nonsense_and_after_it(
     play: Callable[..., tuple[Audio, Player]], spoilt: tuple[Audio, Audio]
@@ -122,6 +123,7 @@ def test_stems_and_remainder_add_up_to_the_input_through_nonsense_and_after_it(
     assert np.abs(heard[:, after + latency :] - clean[:, after:-latency]).max() < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoilt", NONSENSE, indirect=True)
 def test_after_nonsense_the_stems_are_what_they_would_have_been(
     play: Callable[..., tuple[Audio, Player]], spoilt: tuple[Audio, Audio]

@@ -226,6 +226,7 @@ def _code(engine: Process) -> int | None:
     return engine.exit_code()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["fork", "spawn"])
 def test_an_engine_is_started_either_way_and_its_status_is_known(
     broken: EngineOptions,
@@ -257,6 +258,7 @@ def test_engines_are_forked_on_linux_alone(
     assert can_fork() == forks
 
 
+@pytest.mark.slow
 def test_a_server_that_was_killed_is_an_engine_that_has_ended_and_another_is_started(
     broken: EngineOptions,
 ) -> None:
@@ -270,6 +272,7 @@ def test_a_server_that_was_killed_is_an_engine_that_has_ended_and_another_is_sta
     server.close()
 
 
+@pytest.mark.slow
 def test_a_server_that_stands_still_does_not_hold_up_the_next_engine(
     broken: EngineOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,6 +71,7 @@ class StudioAt:
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", TINY_RATES)
 def test_a_recording_at_any_rate_is_the_same_again_to_the_bit(
     studio_at: StudioAt, two: Scene, make_condition: MakeCondition, tmp_path: Path, rate: int
@@ -116,6 +117,7 @@ def test_a_recording_at_any_rate_is_the_same_again_to_the_bit(
     studio.ring.close(unlink=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", TINY_RATES)
 def test_a_song_at_any_rate_is_the_same_again_to_the_bit(
     studio_at: StudioAt, noise: Noise, tmp_path: Path, rate: int
@@ -135,6 +137,7 @@ def test_a_song_at_any_rate_is_the_same_again_to_the_bit(
     studio.ring.close(unlink=True)
 
 
+@pytest.mark.slow
 def test_a_recorder_follows_an_engine_to_another_rate(studio_at: StudioAt, tmp_path: Path) -> None:
     """As when another device is plugged in: the ring in the same memory has other hops."""
     studio = studio_at(8000)
@@ -149,6 +152,7 @@ def test_a_recorder_follows_an_engine_to_another_rate(studio_at: StudioAt, tmp_p
     studio.ring.close(unlink=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", TINY_RATES)
 def test_an_engine_far_behind_gives_hops_up_at_any_rate(studio_at: StudioAt, rate: int) -> None:
     studio = studio_at(rate)

@@ -80,6 +80,7 @@ def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
     assert_same_again(take, tmp_path / "again", recording_studio.model, recording_studio.graph)
 
 
+@pytest.mark.slow
 def test_a_song_that_was_played_straight_through_is_the_same_again(
     recording_studio: Studio, recorded_scene: Scene, noise: Noise, tmp_path: Path
 ) -> None:
@@ -93,6 +94,7 @@ def test_a_song_that_was_played_straight_through_is_the_same_again(
     assert_same_again(take, tmp_path / "again", recording_studio.model)
 
 
+@pytest.mark.slow
 def test_a_song_that_was_moved_is_in_the_log(recording_studio: Studio, noise: Noise) -> None:
     recording_studio.start_song_engine(noise(300 * HOP))
     recording_studio.play(30)

@@ -139,6 +139,7 @@ def test_without_gradients_it_is_the_same_to_the_bit(
     assert torch.equal(with_gradients, without)
 
 
+@pytest.mark.slow
 def test_to_play_loads_no_compiler() -> None:
     code = "import sys, torch; from rtmss.model.scan import scan; x = torch.rand(1, 3, 2)\n"
     code += "scan(x, x, x[:, :1], 1); print(torch.is_tensor(x), 'torch._dynamo' in sys.modules)"

@@ -41,6 +41,7 @@ def test_what_is_left_out_never_plays() -> None:
     assert [x.name for x in played if x.stem == "strings"]
 
 
+@pytest.mark.slow
 def test_by_default_the_four_kept_instruments_never_play(songs: list[Song]) -> None:
     programs = {
         part.instrument.program for s in songs for part in s.parts if part.instrument.bank != 128
@@ -66,6 +67,7 @@ def test_every_instrument_belongs_to_the_family_of_its_stem() -> None:
         assert FAMILY_OF[instrument.label] == FAMILY_OF[instrument.stem]
 
 
+@pytest.mark.slow
 def test_every_note_lies_within_its_song_and_its_instrument(songs: list[Song]) -> None:
     for s in songs:
         for part in s.parts:
@@ -76,11 +78,13 @@ def test_every_note_lies_within_its_song_and_its_instrument(songs: list[Song]) -
                 assert 1 <= note.velocity <= 127
 
 
+@pytest.mark.slow
 def test_a_soundfont_plays_only_what_it_has(songs: list[Song]) -> None:
     for part in (part for s in songs for part in s.parts if not part.instrument.is_own):
         assert (part.instrument.bank, part.instrument.program) in PALETTE[part.library]
 
 
+@pytest.mark.slow
 def test_most_songs_have_guitar_and_two_of_five_are_electronic(songs: list[Song]) -> None:
     with_guitar = np.mean(
         [any(part.instrument.stem == "guitar" for part in s.parts) for s in songs]
@@ -90,6 +94,7 @@ def test_most_songs_have_guitar_and_two_of_five_are_electronic(songs: list[Song]
     assert 0.25 < electronic < 0.55
 
 
+@pytest.mark.slow
 def test_every_section_sounds_and_parts_pause(songs: list[Song]) -> None:
     pauses = 0
     for s in songs:

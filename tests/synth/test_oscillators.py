@@ -72,6 +72,7 @@ def test_a_drum_hit_starts_at_its_sample() -> None:
     assert np.abs(out[:, RATE // 2 : RATE // 2 + 200]).max() > 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OWN)
 def test_every_instrument_of_ones_own_sounds_and_ends(name: str) -> None:
     pitch = {

@@ -181,6 +181,7 @@ def test_segments_are_faded_into_one_another(noise: Noise) -> None:
     assert np.abs(np.diff(frames)).max() < 0.05
 
 
+@pytest.mark.slow
 def test_spleeters_weights_are_loaded_without_its_code(package: Path, noise: Noise) -> None:
     teacher = load_teacher("spleeter")
     assert (teacher.name, teacher.version, teacher.licence) == (
@@ -208,6 +209,7 @@ class Trap:
         return Path.mkdir, (self.path,)
 
 
+@pytest.mark.slow
 def test_weights_that_would_run_code_are_refused(package: Path, tmp_path: Path) -> None:
     torch.save(
         {"up7.0.bias": Trap(tmp_path / "trapped")},
@@ -218,6 +220,7 @@ def test_weights_that_would_run_code_are_refused(package: Path, tmp_path: Path) 
     assert not (tmp_path / "trapped").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage", [lambda path: path.write_bytes(path.read_bytes()[:9999]), lambda path: path.unlink()]
 )

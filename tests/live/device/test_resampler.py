@@ -158,6 +158,7 @@ def steepest(audio: Audio) -> float:
     return float(np.abs(np.diff(audio)).max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", BLOCKS)
 @pytest.mark.parametrize("ppm", [200.0, -200.0])
 def test_the_latency_is_the_one_that_is_told_and_stays_within_a_sample(

@@ -90,6 +90,7 @@ def test_jumps_come_without_a_click(play_song: Make, kind: str) -> None:
     assert np.abs(np.diff(out)).max() < 1.1 * (1 / FADE + 0.5 * 2 * np.pi * 20 / RATE)
 
 
+@pytest.mark.slow
 def test_a_loop_without_an_end_ends_with_the_song(play_song: Make) -> None:
     one = play_song(is_looping=True, a_seconds=300 * HOP / RATE, seek_seconds=310 * HOP / RATE)
     one.run(GAP + 90 + 10)
@@ -160,6 +161,7 @@ def test_the_last_of_several_seeks_counts(play_song: Make) -> None:
     assert 0.5 * RATE < one.position < 0.5 * RATE + 20 * HOP
 
 
+@pytest.mark.slow
 def test_a_new_engine_goes_on_where_the_old_one_was(play_song: Make, tiny: SeparatorModel) -> None:
     one = play_song()
     one.run(150)

@@ -34,6 +34,7 @@ def test_a_loop_closes_without_a_gap_and_keeps_its_length(play_song: Make) -> No
     assert one.player.timeline.n_late == 0
 
 
+@pytest.mark.slow
 def test_after_a_loop_it_sounds_like_a_stream_that_began_earlier(play_song: Make) -> None:
     a, b = 100 * HOP, 190 * HOP + 30
     one = play_song(is_looping=True, a_seconds=a / RATE, b_seconds=b / RATE)
@@ -43,6 +44,7 @@ def test_after_a_loop_it_sounds_like_a_stream_that_began_earlier(play_song: Make
     assert np.abs(heard[:, FADE:] - expected[:, FADE:]).max() < 1e-6
 
 
+@pytest.mark.slow
 def test_without_time_for_two_sessions_a_loop_keeps_its_length_with_a_gap(play_song: Make) -> None:
     a, b = 100 * HOP, 190 * HOP
     one = play_song(has_time=False, is_looping=True, a_seconds=a / RATE, b_seconds=b / RATE)
@@ -65,6 +67,7 @@ def test_a_short_loop_that_the_position_is_almost_through_still_goes_back(play_s
     assert one.player.timeline.n_late == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_loops", [1, 3])
 def test_a_loop_is_played_as_often_as_was_asked_and_then_left(
     play_song: Make, n_loops: int
@@ -78,6 +81,7 @@ def test_a_loop_is_played_as_often_as_was_asked_and_then_left(
     assert one.shared.transport.playback.read().n_passes == n_loops - 1
 
 
+@pytest.mark.slow
 def test_a_pause_just_before_the_end_of_a_loop_loses_nothing(play_song: Make) -> None:
     a, b = 100 * HOP, 180 * HOP
     one = play_song(is_looping=True, a_seconds=a / RATE, b_seconds=b / RATE)
