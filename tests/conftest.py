@@ -88,8 +88,10 @@ def _common(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_graph(tmp_path_factory: pytest.TempPathFactory, tiny: SeparatorModel) -> Path:
     """The tiny model for ONNX Runtime."""
-    path = tmp_path_factory.mktemp("graph") / "tiny.onnx"
-    export_graph(path, tiny, "0123456789ab")
+    path = _common(tmp_path_factory) / "tiny.onnx"
+    with one_at_a_time(path.with_suffix(".lock")):
+        if not path.exists():
+            export_graph(path, tiny, "0123456789ab")
     return path
 
 

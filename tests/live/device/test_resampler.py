@@ -176,6 +176,7 @@ def test_the_latency_is_the_one_that_is_told_and_stays_within_a_sample(
     assert np.abs(late[20:] - resampler.latency).max() < 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blocks", BLOCKS)
 @pytest.mark.parametrize("hertz", [997.0, 9990.0])
 def test_a_tone_comes_through_with_80_db_of_signal_to_noise(
@@ -189,6 +190,7 @@ def test_a_tone_comes_through_with_80_db_of_signal_to_noise(
     assert signal_to_noise_db(heard[-8192:], hertz) > 80
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ppm", [-180.0, 0.0, 35.0])
 def test_the_drift_is_measured_within_3_ppm(ppm: float) -> None:
     resampler, _ = Devices(
