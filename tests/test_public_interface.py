@@ -24,7 +24,7 @@ CALLS = {
     "Separator": "(model, model_id)",
     "Session": "(model, scene, n_outputs, sample_rate, backend, *, resample)",
     "SessionLog": "(header, events, scenes)",
-    "Stem": "(name, condition, strip)",
+    "Stem": "(name, condition, strip, condition_b, morph)",
     "Strip": "(gain_db, mute, solo, channels, pan)",
     "render": "(source, folder, model, plan, report, *, backend)",
     "replay": "(source, folder, model, log, *, stems, backend, report)",
