@@ -72,6 +72,8 @@ class HostOptions:
     """A file to play instead of the input, and how it begins."""
     builder: BuilderOptions | None = None
     """None where nothing is to be captured."""
+    more_songs: tuple[Path, ...] = ()
+    """Those that may follow it."""
 
 
 class RefusedError(Exception):
@@ -285,7 +287,8 @@ class _Host:
         options, shared = self._options, self._shared
         if options.song is not None:
             shared.transport.insert(*options.song)
-            self._loader = Loader(options.song[0], shared, self._say)
+            songs = (options.song[0], *options.more_songs)
+            self._loader = Loader(songs, shared, self._say)
         if options.recorder is not None:
             self._ring = RecorderRing.create(_ring_shape(options.recorder))
             recorder_options = options.recorder.in_memory(shared.path, ring=self._ring.path)

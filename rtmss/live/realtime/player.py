@@ -165,7 +165,8 @@ class Player:
                 return due
             entry = self._waiting.pop(due)
             try:
-                self.source.scene = entry.scene
+                if entry.scene != self.source.scene:  # a fade under way goes on
+                    self.source.scene = entry.scene
             except UserError:  # the scene before stays, and nobody is told that this one plays
                 continue
             self.timeline.fallback = entry.scene.fallback

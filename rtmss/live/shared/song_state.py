@@ -43,6 +43,8 @@ class TransportCommand(NamedTuple):
     n_loops: int = 0
     """Times that the loop is played before the song goes on after it; 0 without end."""
     n_loop_changes: int = 0
+    song: int = 0
+    """Which of the songs, counted from 0; a seek to its place comes with it."""
 
 
 class Playback(NamedTuple):
@@ -58,6 +60,12 @@ class Playback(NamedTuple):
     n_loop_changes: int = 0
     sample_rate: int = 0
     """Hz at which the engine needs the song; 0 before it knows."""
+    song: int = 0
+    """Which of the songs the position is one of."""
+    hop: int = 0
+    """The hop whose input begins at the position, as long as all goes on; 0 while it does not."""
+    delay: int = 0
+    """Samples by which the output lags behind the input of the same hop."""
 
 
 class SongInfo(NamedTuple):
@@ -68,6 +76,8 @@ class SongInfo(NamedTuple):
     sample_rate: int = 0
     n_samples: int = 0
     n_channels: int = 2
+    song: int = 0
+    """Which of the songs."""
 
     @property
     def seconds(self) -> float:
@@ -86,6 +96,21 @@ def play(on: bool) -> TransportChange:
 def seek(seconds: float) -> TransportChange:
     """Go to a place."""
     return lambda command: command._replace(seek_seconds=seconds, n_seeks=command.n_seeks + 1)
+
+
+def other_song(song: int, seconds: float) -> TransportChange:
+    """Play another song from a place, without a loop."""
+    return lambda command: command._replace(
+        song=song,
+        seek_seconds=seconds,
+        n_seeks=command.n_seeks + 1,
+        is_playing=True,
+        n_plays=command.n_plays + 1,
+        is_looping=False,
+        a_seconds=0.0,
+        b_seconds=math.inf,
+        n_loop_changes=command.n_loop_changes + 1,
+    )
 
 
 def loop(**fields: float) -> TransportChange:
@@ -175,6 +200,10 @@ class Transport:
         """The file that is played; empty if the device's input is."""
         return str(self._memory["song"].item().decode(errors="replace"))
 
+    @song.setter
+    def song(self, song: str) -> None:
+        self._memory["song"] = _path(Path(song))
+
     @property
     def samples_path(self) -> Path:
         """The decoded song; complete once `info` says so."""
@@ -189,7 +218,8 @@ class Transport:
     @property
     def seconds(self) -> float:
         """Length of the song; 0 while it is being read."""
-        return self.info.read().seconds
+        info = self.info.read()
+        return info.seconds if info.song == self.command.read().song else 0.0
 
     @property
     def position_seconds(self) -> float:

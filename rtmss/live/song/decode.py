@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soxr
@@ -88,22 +89,35 @@ def decode_song(
     return SongInfo(1, sample_rate, n_samples, n_channels)
 
 
+class _Decoded(NamedTuple):
+    """A decoded song that nobody plays yet."""
+
+    info: SongInfo
+    path: Path
+
+
 class Loader:
-    """Keeps the song decoded at the engine's sample rate, in a thread of the supervisor."""
+    """Keeps the song that is asked for decoded at the engine's sample rate, and the one after it,
+    in a thread of the supervisor.
+    """
 
     def __init__(
         self,
-        song: Path,
+        songs: Sequence[Path],
         shared: SharedState,
         say: Callable[[str], None],
     ) -> None:
-        """Begin to wait for an engine; one that cannot be served ends the host.
+        """Begin to wait for an engine; one that cannot be served with the first song ends the host.
 
         Raises:
             UserError: there is nowhere to put the decoded song.
         """
         self.has_failed = False
-        self._song, self._shared, self._say = song, shared, say
+        self._songs, self._shared, self._say = songs, shared, say
+        self._ready: _Decoded | None = None
+        """The song that comes next, most likely."""
+        self._broken: set[tuple[int, int]] = set()
+        """Songs that could not be decoded, and to which rate."""
         self._is_stopped = False
         try:
             self._scratch = make_scratch()
@@ -142,15 +156,58 @@ class Loader:
 
     def _serve(self) -> None:
         transport = self._shared.transport
-        info, wanted = transport.info.read(), transport.playback.read().sample_rate
-        if not wanted or wanted == info.sample_rate:
+        info, rate = transport.info.read(), transport.playback.read().sample_rate
+        song = transport.command.read().song
+        if not rate:
             return
-        path = self._scratch.make()
-        folder = self._scratch.folder
-        made = decode_song(self._song, path, wanted, lambda: self._is_stopped, folder)
-        if self._is_stopped:
-            return
-        before, transport.samples_path = transport.samples_path, path
-        transport.info.write(made._replace(number=info.number + 1))
-        if info.number:
+        if (song, rate) != (info.song, info.sample_rate) or not info.number:
+            decoded = self._take(song, rate)
+            if decoded is not None:
+                self._publish(decoded, info.number)
+        elif self._ready is None and song + 1 < len(self._songs):
+            self._ready = self._decode(song + 1, rate)
+
+    def _take(self, song: int, rate: int) -> _Decoded | None:
+        """The song that is asked for, decoded; None if it cannot be."""
+        ready, self._ready = self._ready, None
+        if ready is not None and (ready.info.song, ready.info.sample_rate) == (song, rate):
+            return ready
+        if ready is not None:
+            self._scratch.drop(ready.path)
+        return self._decode(song, rate)
+
+    def _decode(self, song: int, rate: int) -> _Decoded | None:
+        """A song, decoded; None if it cannot be, which is said once, or nobody waits for it.
+
+        Raises:
+            UserError: it is the only one, or nothing plays yet.
+        """
+        if (song, rate) in self._broken or song >= len(self._songs):
+            return None
+        transport, path = self._shared.transport, self._scratch.make()
+        asked = transport.command.read().song
+
+        def is_cancelled() -> bool:
+            return self._is_stopped or transport.command.read().song != asked
+
+        try:
+            made = decode_song(self._songs[song], path, rate, is_cancelled, self._scratch.folder)
+        except UserError as error:
+            self._scratch.drop(path)
+            if not transport.info.read().number or len(self._songs) == 1:
+                raise
+            self._broken.add((song, rate))
+            self._say(str(error))
+            return None
+        if is_cancelled():
+            self._scratch.drop(path)
+            return None
+        return _Decoded(made._replace(song=song), path)
+
+    def _publish(self, decoded: _Decoded, number: int) -> None:
+        transport = self._shared.transport
+        before, transport.samples_path = transport.samples_path, decoded.path
+        transport.song = str(self._songs[decoded.info.song])
+        transport.info.write(decoded.info._replace(number=number + 1))
+        if number:
             self._scratch.drop(before)

@@ -5,11 +5,14 @@ silence.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rtmss.config import UNetConfig
-from rtmss.engine.session import Session
 from rtmss.live.shared.song_state import TransportCommand
-from rtmss.live.song.samples import DecodedSong
+
+if TYPE_CHECKING:  # the control side needs no torch
+    from rtmss.engine.session import Session
+    from rtmss.live.song.samples import DecodedSong
 
 SLACK = 2
 """Hops of silence after the last one that is warmed up, in which an engine that fell behind catches

@@ -71,11 +71,15 @@ class SongSource:
         self._load = 0.0
         """Time of a step over that of a hop, lately."""
         self._song: DecodedSong | None = None
+        self._is_elsewhere = False
+        """Whether another song is asked for, and not there yet."""
         self._n_songs = 0
         self._command, before = transport.command.read(), transport.playback.read()
         self._acknowledged = (before.n_plays, before.n_seeks, before.n_loop_changes)
         self.is_playing, self._n_passes = before.is_playing, before.n_passes
         self._position = round(before.position_seconds * session.sample_rate)
+        self._number = before.song
+        """Which of the songs the position is one of."""
         self._jump: Jump | None = None
         self._phase = _Phase.WAIT
         self._is_audible = False
@@ -176,9 +180,13 @@ class SongSource:
     # What is asked for.
 
     def _follow_commands(self) -> None:
-        self._take_song()
         command = self.transport.command.try_read()
+        self._take_song(command)
         if command is None or self._song is None:
+            return
+        self._is_elsewhere = command.song != self._number
+        if self._is_elsewhere:
+            self._jump = None  # silent until the other song is there
             return
         (n_plays, n_seeks, n_loop_changes), self._command = self._acknowledged, command
         if command.n_loop_changes != n_loop_changes:
@@ -202,17 +210,25 @@ class SongSource:
         if self._jump and self._jump.is_loop and self._is_audible:
             self._jump = None
 
-    def _take_song(self) -> None:
+    def _take_song(self, command: TransportCommand | None) -> None:
         info = self.transport.info.try_read()
-        if info and info.number != self._n_songs and info.sample_rate == self.session.sample_rate:
-            self._n_songs, self._song = (
-                info.number,
-                DecodedSong(
-                    self.transport.samples_path,
-                    info,
-                ),
-            )
-            self._go_to(self._position / self.session.sample_rate)
+        if not info or info.number == self._n_songs:
+            return
+        if info.sample_rate != self.session.sample_rate:
+            return
+        is_other = info.song != self._number
+        if is_other and (self._is_audible or command is None or command.song != info.song):
+            return  # what plays fades out first
+        self._n_songs, self._song = (
+            info.number,
+            DecodedSong(
+                self.transport.samples_path,
+                info,
+            ),
+        )
+        if is_other:  # a seek to its place comes with it
+            self._number, self._position = info.song, 0
+        self._go_to(self._position / self.session.sample_rate)
 
     def _stop_at_the_end(self) -> None:
         if self._song is not None and self._jump is None:
@@ -279,7 +295,7 @@ class SongSource:
     def _loop_end(self) -> tuple[int | None, int]:
         """The hop before which the loop goes back, if it does, and where to."""
         command = self._command
-        is_over = 0 < command.n_loops <= self._n_passes + 1
+        is_over = 0 < command.n_loops <= self._n_passes + 1 or self._is_elsewhere
         if self._song is None or not self.is_playing or not command.is_looping or is_over:
             return None, 0
         jump = loop_jump(
@@ -330,7 +346,8 @@ class SongSource:
             if self.is_playing:
                 return _Phase.FADE_IN, 1
             jump = None
-        if not self.is_playing or self._song is None or (jump and first >= jump.quiet_from):
+        is_held = not self.is_playing or self._is_elsewhere
+        if is_held or self._song is None or (jump and first >= jump.quiet_from):
             if self._is_audible:
                 return _Phase.FADE_OUT, 1
             n_left = max(self._reserved, jump.due) - first if jump else 0
@@ -454,6 +471,7 @@ class SongSource:
 
     def _publish(self) -> None:
         is_coming = self._jump is not None and not self._jump.is_loop
+        is_steady = self._is_audible and not is_coming and self.is_playing
         place = self._jump.target if self._jump and is_coming else self._position
         end = self._song.n_samples if self._song else max(0, place)
         seconds = min(max(0, place), end) / self.session.sample_rate
@@ -464,6 +482,9 @@ class SongSource:
                 self._n_passes,
                 *self._acknowledged,
                 self.session.sample_rate,
+                self._number,
+                self._first if is_steady and not self._is_elsewhere else 0,
+                self.session.delay,
             )
         )
 

@@ -203,7 +203,7 @@ def loaded(
     song = write_audio(tmp_path / "song.wav", tones(44100, 1), 44100)
     shared.transport.insert(song, TransportCommand())
     said: list[str] = []
-    loader = Loader(song, shared, said.append)
+    loader = Loader([song], shared, said.append)
     yield shared, said, loader
     loader.close()
 
@@ -263,7 +263,7 @@ def test_closing_does_not_wait_for_the_end_of_a_long_song(
 
     monkeypatch.setattr(AudioReader, "read", read_slowly)
     shared.transport.insert(song, TransportCommand())
-    loader = Loader(song, shared, lambda _: None)
+    loader = Loader([song], shared, lambda _: None)
     ask(shared, 44100)
     time.sleep(0.1)
     started = time.monotonic()
@@ -277,7 +277,7 @@ def test_a_song_that_cannot_be_decoded_ends_the_host_and_is_named(
 ) -> None:
     said: list[str] = []
     shared.transport.insert(tmp_path / "gone.wav", TransportCommand())
-    loader = Loader(tmp_path / "gone.wav", shared, said.append)
+    loader = Loader([tmp_path / "gone.wav"], shared, said.append)
     ask(shared, 44100)
     wait_for(lambda: shared.stop)
     loader.close()
@@ -291,7 +291,7 @@ def test_the_decoded_song_is_put_where_tmpdir_says(
     song = write_audio(tmp_path / "song.wav", tones(44100, 1), 44100)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    loader = Loader(song, shared, lambda _: None)
+    loader = Loader([song], shared, lambda _: None)
     ask(shared, 44100)
     wait_for(lambda: shared.transport.seconds)
     assert tmp_path in shared.transport.samples_path.readlink().parents
@@ -299,4 +299,4 @@ def test_the_decoded_song_is_put_where_tmpdir_says(
     monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with pytest.raises(UserError, match="no folder for the decoded song"):
-        Loader(song, shared, lambda _: None)
+        Loader([song], shared, lambda _: None)
