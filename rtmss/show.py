@@ -20,10 +20,13 @@ from rtmss.conditions.condition import (
 from rtmss.conditions.doubts import is_mixed, outlier
 from rtmss.conditions.library import Library
 from rtmss.conditions.preset import StripPreset
+from rtmss.conditions.set_list import Move, SetList
 from rtmss.config import UserError
 from rtmss.console import one_line
 from rtmss.engine.backends.choose import BackendChoice
+from rtmss.live.control.cues.sheet import preset_name
 from rtmss.live.control.osc.table import reference
+from rtmss.live.control.song_text import clock
 from rtmss.live.device.portaudio import PortAudioError, devices
 from rtmss.live.realtime.priority import describe
 from rtmss.lookup import find
@@ -172,6 +175,41 @@ def preset_table(name: str, library: Library) -> RenderableType:
     table.add_row("master", "", f"{preset.master.gain_db:+.1f} dB", "", state, "1 2", master)
     note = f"Changes glide over {preset.fade_ms:g} ms; a late hop plays: {preset.fallback}."
     return Group(preset.description, table, note)
+
+
+def set_list_table(set_list: SetList) -> WholeTable:
+    """Every song of a set list, and under it its cues."""
+    table = WholeTable("cue", ">at", "bar", "preset", "mixer", ">fade ms")
+    for song in set_list.songs:
+        source = "the input" if song.file is None else song.file.name
+        tempo = "" if song.tempo is None else f"{song.tempo:g} BPM, {song.beats_per_bar} beats"
+        table.add_row(
+            song.name, "", tempo, preset_name(song.preset or ""), source, "", style="bold"
+        )
+        for cue in song.cues:
+            seconds = song.seconds_of(cue)
+            beat = "" if cue.bar is None else f"{cue.bar}" + f".{cue.beat:g}" * (cue.beat != 1)
+            table.add_row(
+                f"  {cue.name}",
+                "asked for" if seconds is None else clock(seconds),
+                beat,
+                preset_name(cue.preset or ""),
+                "; ".join(_move_text(name, move) for name, move in cue.mixer.items()),
+                "" if cue.fade_ms is None else f"{cue.fade_ms:g}",
+            )
+    return table
+
+
+def _move_text(name: str, move: Move) -> str:
+    """`vocals gain_db -6, mute`."""
+    words = [f"condition {move.condition}"] if move.condition else []
+    for field, value in move.strip.items():
+        if isinstance(value, bool):
+            words.append(field if value else f"no {field}")
+        else:
+            told = " ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"
+            words.append(f"{field} {told}")
+    return f"{name} {', '.join(words)}".strip()
 
 
 def info_table(separator: Separator, choice: BackendChoice) -> WholeTable:

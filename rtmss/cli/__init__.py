@@ -11,6 +11,7 @@ from rtmss.cli import (  # each adds its commands
     library,
     live,
     research,
+    setlist,
 )
 from rtmss.cli.base import app, main
 from rtmss.cli.help import reflow_help
@@ -28,4 +29,5 @@ __all__ = [
     "live",
     "main",
     "research",
+    "setlist",
 ]

@@ -40,12 +40,14 @@ from rtmss.cli.live_options import (
     Quiet,
     RecordFolder,
     Resume,
+    SetListOption,
     SongFile,
     SongStart,
 )
 from rtmss.config import UserError
 
 if TYPE_CHECKING:
+    from rtmss.conditions.set_list import SetList
     from rtmss.conditions.strip import Strip
     from rtmss.engine.control import Scene
     from rtmss.live.options import BuilderOptions, ControlOptions, EngineOptions, RecorderOptions
@@ -70,6 +72,7 @@ def live(
     loop: Loop = None,
     loops: LoopCount = 0,
     start: SongStart = 0.0,
+    setlist: SetListOption = None,
     record: RecordFolder = None,
     no_capture: NoCapture = False,
     quiet: Quiet = False,
@@ -87,12 +90,19 @@ def live(
 
     _check_ways(device, source, sink)
     refuse_damaged(strict)
-    song = _song(file, loop, loops, start)
+    set_list = _set_list(setlist, file)
+    files = [one.file for one in set_list.songs if one.file] if set_list else []
+    song = _song(files[0] if files else file, loop, loops, start)
     if song and source:
-        raise UserError("--file plays in the place of an input; leave --input out")
+        raise UserError("a file plays in the place of an input; leave --input out")
     separator = load_separator(weights, profile=profile)
+    if set_list:
+        _refuse_incomplete(set_list, str(setlist), separator, preset)
+        preset = set_list.songs[0].preset or preset
     name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
     scene, n_outputs = _first_scene(preset, separator, quiet=quiet)
+    if set_list:
+        n_outputs = max(n_outputs, _most_channels(set_list))
     if resume:
         scene, name = _resumed(separator)
         n_outputs = max(n_outputs, *(max(strip.channels, default=2) for strip in _strips(scene)))
@@ -116,13 +126,14 @@ def live(
     )
     recorder = _recorder(record, separator, engine) if record is not None else None
     output = "none" if quiet else "json" if json_lines else "view"
-    control = _control(separator, osc_bind, osc_port, output)
+    control = _control(separator, osc_bind, osc_port, output, setlist)
     builder = None if no_capture else _builder(engine)
     if builder is not None:
         control = control.model_copy(update={"drafts": builder.drafts})
+    more_songs = tuple(one.resolve() for one in files[1:])
     raise typer.Exit(
         run_host(
-            HostOptions(engine, control, recorder, song, builder),
+            HostOptions(engine, control, recorder, song, builder, more_songs),
             scene,
             name,
             tell,
@@ -160,6 +171,15 @@ def _first_scene(
         most_channels(loaded),
         *map(most_channels, library.readable_presets()),
     )
+
+
+def _most_channels(set_list: SetList) -> int:
+    """The highest output channel that a cue routes to, by itself or by its preset."""
+    from rtmss.conditions.preset import most_channels
+
+    library = load_library()
+    presets = [most_channels(library.load_preset(name)) for name in set_list.presets]
+    return max(set_list.most_channels, *presets) if presets else set_list.most_channels
 
 
 def _resumed(separator: Separator) -> Resumed:
@@ -216,6 +236,7 @@ def _control(
     osc_bind: str,
     osc_port: int,
     output: str,
+    set_list: Path | None,
 ) -> ControlOptions:
     """How the control side is started."""
     from rtmss.live.options import ControlOptions
@@ -228,7 +249,37 @@ def _control(
         osc_bind=osc_bind,
         osc_port=osc_port,
         output=output,
+        set_list=set_list.resolve() if set_list else None,
     )
+
+
+def _set_list(path: Path | None, file: Path | None) -> SetList | None:
+    """The set list that is to be played, if one is.
+
+    Raises:
+        UserError: it cannot be read, or a song is named beside it.
+    """
+    from rtmss.conditions.set_list import load_set_list
+
+    if path is None:
+        return None
+    if file is not None:
+        raise UserError("the set list names the songs; leave --file out")
+    return load_set_list(path)
+
+
+def _refuse_incomplete(set_list: SetList, path: str, separator: Separator, preset: str) -> None:
+    """Refuse a set list of which a cue could not be played.
+
+    Raises:
+        UserError: names the first problem.
+    """
+    from rtmss.cli.setlist import set_list_problems
+
+    problems = set_list_problems(set_list, separator, preset, listens=False)
+    if problems:
+        more = f"; {len(problems)} problems: rtmss setlist check {path}" if problems[1:] else ""
+        raise UserError(f"{path}: {problems[0]}{more}")
 
 
 def _builder(engine: EngineOptions) -> BuilderOptions:

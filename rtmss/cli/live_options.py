@@ -59,6 +59,12 @@ LoopCount = Annotated[
 SongStart = Annotated[
     float, typer.Option(min=0, metavar="S", help="Where the song begins, in seconds.")
 ]
+SetListOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--setlist", metavar="FILE", help="Play the songs and cues of a set list, in YAML."
+    ),
+]
 RecordFolder = Annotated[
     Path | None,
     typer.Option(

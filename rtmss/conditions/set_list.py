@@ -150,6 +150,19 @@ class SetList(Config):
         """Whether files are played; otherwise the input is."""
         return any(song.file is not None for song in self.songs)
 
+    @property
+    def presets(self) -> set[str]:
+        """All presets that are named."""
+        cues = [cue.preset for song in self.songs for cue in song.cues]
+        return {name for name in (*cues, *(song.preset for song in self.songs)) if name}
+
+    @property
+    def most_channels(self) -> int:
+        """The highest output channel that a cue itself routes to, at least 2."""
+        moves = [move for song in self.songs for cue in song.cues for move in cue.mixer.values()]
+        channels: list[int] = [one for move in moves for one in move.strip.get("channels", ())]
+        return max([2, *channels])
+
 
 def load_set_list(path: Path) -> SetList:
     """Read a set list; files and presets that are files are found from its folder on.

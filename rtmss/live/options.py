@@ -110,6 +110,8 @@ class ControlOptions(ProcessOptions):
     """The folder of conditions in the making; None where nothing can be captured."""
     osc_bind: str
     osc_port: int
+    set_list: Path | None = None
+    """Whose cues are played."""
     output: str = "view"
     """`view` for the terminal, `json` for a line per second, or `none`."""
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from queue import SimpleQueue
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rtmss.conditions.condition import Condition, ConditionLimits
 from rtmss.conditions.library import Library
@@ -24,6 +24,9 @@ from rtmss.engine.control import Scene
 from rtmss.live.control.captures import Captured, Captures, with_conditions
 from rtmss.live.shared.jobs import Answer
 from rtmss.live.shared.state import Meter, SharedState, Status
+
+if TYPE_CHECKING:
+    from rtmss.live.control.cues.player import CuePlayer
 
 SceneChange = Callable[[Scene], Scene]
 MAX_SCHEDULED = 512
@@ -74,6 +77,8 @@ class MixerController:
         self.scene = Scene()
         """As it is once everything asked for at once is heard."""
         self.preset = ""
+        self.cues: CuePlayer | None = None
+        """What plays a set list, if there is one."""
         self.number = 0
         """Of the latest scene sent; `status.applied` reaches it when that is audible."""
         self.number_now = 0
@@ -122,7 +127,7 @@ class MixerController:
                 raise UserError(f"{MAX_SCHEDULED} changes are waiting already")
             bisect.insort(self.scheduled, (hop, change), key=lambda row: row[0])
         else:
-            self.scene = change(self.scene)
+            self._make(change)
         self._is_dirty = True
 
     @property
@@ -172,7 +177,12 @@ class MixerController:
         """The engine has taken up a scheduled change; from now on it belongs to the scene."""
         self._is_dirty = True
         with contextlib.suppress(UserError):
-            self.scene = change(self.scene)
+            self._make(change)
+
+    def _make(self, change: SceneChange) -> None:
+        """Change the scene now. A change that brings a preset has its name."""
+        self.scene = change(self.scene)
+        self.preset = getattr(change, "preset", "") or self.preset
 
     def start_loading(self, name: str) -> None:
         """Read a preset in the background; `finish_loading` says when it is there. In a panic,

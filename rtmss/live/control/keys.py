@@ -221,6 +221,12 @@ class Keys:
         self._asked = (playing, name)
         self.controller.start_loading(name)
 
+    def cue(self, key: str) -> None:
+        """Ask for the next or previous cue."""
+        cues = self.controller.cues
+        if cues is not None:
+            cues.fire(cues.neighbour(1 if key == "n" else -1))
+
     def capture(self, _: str) -> None:
         """Make a condition of what was heard just now, and let the selected stem play it."""
         captures, stem = self._capturing()
@@ -299,6 +305,7 @@ KEYS = (
 )
 """Every key, and the help line."""
 _PAN_KEY = Key("< >", "pan", ("<", ">"), Keys.pan)
+_CUE_KEY = Key("nN", "cue", ("n", "N"), Keys.cue)
 _CAPTURE_KEYS = (
     Key("c", "that sound", ("c",), Keys.capture),
     Key("n", "not this", ("n",), Keys.refine),
@@ -321,9 +328,10 @@ def key_lines(controller: MixerController) -> tuple[tuple[Key, ...], ...]:
     own.
     """
     capture_keys = _CAPTURE_KEYS if controller.captures else ()
+    cue = (_CUE_KEY,) if controller.cues is not None else ()
     if not controller.shared.transport.song:
-        return KEYS, (_PAN_KEY, *capture_keys)
-    lines = tuple(row for row in KEYS if row.does != "panic"), _SONG_KEYS
+        return KEYS, (_PAN_KEY, *capture_keys, *cue)
+    lines = tuple(row for row in KEYS if row.does != "panic"), (*_SONG_KEYS, *cue)
     return (*lines, capture_keys) if capture_keys else lines
 
 

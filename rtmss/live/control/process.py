@@ -18,15 +18,19 @@ from rich.console import Console
 
 from rtmss.conditions.condition import ConditionLimits
 from rtmss.conditions.library import Library
+from rtmss.conditions.set_list import load_set_list
 from rtmss.config import UserError
 from rtmss.console import can_take
 from rtmss.live.control.captures import Captures, told
 from rtmss.live.control.controller import MixerController
+from rtmss.live.control.cues.player import CuePlayer
+from rtmss.live.control.cues.sheet import load_sheet
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.terminal import Terminal, statistics_line
 from rtmss.live.options import EXIT_REFUSED, ControlOptions
 from rtmss.live.saved import SceneSaver
 from rtmss.live.shared.capture_ring import CaptureRing
+from rtmss.live.shared.cue_state import CueState
 from rtmss.live.shared.heartbeat import Supervision
 from rtmss.live.shared.jobs import JobQueue
 from rtmss.live.shared.parent import ignore_group_signals
@@ -50,6 +54,7 @@ def run_control(options: ControlOptions) -> None:
         ConditionLimits(options.n_condition, longest),
         _captures(options),
     )
+    problem = _load_cues(controller, options)
     server = OscServer(controller, options.osc_bind, options.osc_port)
     # Collections pass over what was loaded: looking through all of it would hold up the loop, and
     # count as work of the peer whose packet it met.
@@ -57,7 +62,7 @@ def run_control(options: ControlOptions) -> None:
     gc.freeze()
     saver = SceneSaver(options.library)
     with contextlib.closing(server), _shown(controller, options.output) as shown:
-        shown.say(server.describe())
+        shown.say(problem or server.describe())
         while not shared.stop and not supervision.is_gone():
             shared.beat("control")
             if not take_turn(controller, server, shown, TICK_SECONDS):
@@ -69,6 +74,25 @@ def _captures(options: ControlOptions) -> Captures | None:
     if options.capture is None or options.jobs is None:
         return None
     return Captures(CaptureRing.attach(options.capture), JobQueue.attach(options.jobs))
+
+
+def _load_cues(controller: MixerController, options: ControlOptions) -> str:
+    """Read the set list, if there is one; what has kept a control side that comes back from it.
+
+    Raises:
+        UserError: it cannot be played, and nothing of it has been yet.
+    """
+    if options.set_list is None:
+        return ""
+    try:
+        set_list = load_set_list(options.set_list)
+        sheet = load_sheet(set_list, controller.library, controller.model_id, controller.limits)
+    except UserError as error:
+        if controller.shared.cues.read() == CueState():
+            raise
+        return f"no cues: {error}"  # the sound goes on, and so does everything else
+    controller.cues = CuePlayer(sheet, controller)
+    return ""
 
 
 class Display(Protocol):
@@ -98,6 +122,7 @@ def take_turn(
     server.receive(timeout)
     goes_on = shown.poll()
     loaded = controller.finish_loading()
+    _follow_cues(controller, server)
     captured = controller.finish_captures()
     try:
         controller.flush()
@@ -114,9 +139,20 @@ def take_turn(
     server.answer(loaded, captured)
     for preset in loaded:
         shown.say(str(preset.error) if preset.error else f"preset {preset.name}")
+    for news in controller.cues.take_news() if controller.cues is not None else ():
+        shown.say(news)
     for one in captured:
         shown.say(told(one.answer))
     return goes_on
+
+
+def _follow_cues(controller: MixerController, server: OscServer) -> None:
+    """Let cues by time come; a bug among them keeps nothing else from the engine."""
+    try:
+        if controller.cues is not None:
+            controller.cues.follow()
+    except Exception as error:
+        server.report_bug(error)
 
 
 class Lines:

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+from rtmss.live.control.cues.player import CuePlayer
 from rtmss.live.shared.song_state import Transport
 
 
@@ -29,6 +30,14 @@ def song_line(transport: Transport) -> str:
         f"{clock(transport.position_seconds)} of {clock(seconds)}{_loop(transport)}  "
         f"{Path(transport.song).name}"
     )
+
+
+def cue_line(cues: CuePlayer) -> str:
+    """The cue that came last, and the one that follows, with its place if it has one."""
+    seconds = cues.upcoming_seconds
+    when = "" if seconds is None else f" at {clock(seconds)}"
+    following = f"next {cues.upcoming}{when}" if cues.upcoming else "the last one"
+    return f"{cues.name or 'none yet'}   {following}"
 
 
 def song_numbers(transport: Transport) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from rtmss.console import can_take
 from rtmss.engine.control import Scene
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.keys import Key, Keys, key_lines, rows, split_keys
-from rtmss.live.control.song_text import song_line, song_numbers, song_state
+from rtmss.live.control.song_text import cue_line, song_line, song_numbers, song_state
 from rtmss.live.shared.state import Meter, Status
 
 try:
@@ -68,6 +68,7 @@ def _head(controller: MixerController, status: Status) -> list[Text]:
     priority = "real-time" if status.realtime else "normal priority"
     device = f"  {status.sample_rate} Hz, block {status.block}, {priority}"
     transport = controller.shared.transport
+    cues = controller.cues
     end = "x" if transport.song else "space"
     panic = (
         (f" PANIC: silent, {end} ends it ", "bold white on red") if controller.shared.panic else ""
@@ -90,6 +91,7 @@ def _head(controller: MixerController, status: Status) -> list[Text]:
             _drift(status),
         ),
         *([_line(*song)] if transport.song else []),
+        *([] if cues is None else [_line((" CUE ", "reverse"), f" {_plain(cue_line(cues))}")]),
         _line(panic, bypass, _recording(controller)),
     ]
 
@@ -245,9 +247,10 @@ def status_line(controller: MixerController, status: Status) -> str:
     latency = f"latency {_length(status.latency, status)}{_drift(status)}"
     transport = controller.shared.transport
     song = f", {song_state(transport)} {_plain(song_line(transport))}" if transport.song else ""
+    cue = f", cue {_plain(controller.cues.name) or 'none'}" if controller.cues else ""
     return (
         f"{status.state} {_plain(controller.preset)}{alarms}, {latency}, {times}, "
-        f"{counts}{recording}{song}"
+        f"{counts}{recording}{song}{cue}"
     )
 
 
@@ -268,7 +271,8 @@ def statistics_line(
     recording = controller.shared.recording._asdict()
     told = {"preset": controller.preset, **numbers, "recording": recording, "levels": strips}
     song = song_numbers(controller.shared.transport)
-    return json.dumps(told if song is None else {**told, "song": song})
+    cues = {} if controller.cues is None else {"cue": controller.cues.name}
+    return json.dumps(told | cues if song is None else {**told, **cues, "song": song})
 
 
 @contextmanager

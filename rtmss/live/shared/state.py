@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rtmss.conditions.preset import MAX_STEMS
 from rtmss.engine.control import Scene
+from rtmss.live.shared.cue_state import CueState
 from rtmss.live.shared.memory import Block
 from rtmss.live.shared.scene_rows import (
     NAME_BYTES,
@@ -25,7 +26,7 @@ from rtmss.live.shared.scene_rows import (
     scene_fields,
     write_scene,
 )
-from rtmss.live.shared.seqlock import VERSION, SeqLock, Slots
+from rtmss.live.shared.seqlock import VERSION, SeqLock, Slots, record, record_lock
 from rtmss.live.shared.song_state import Transport
 from rtmss.live.shared.song_state import layout as transport_layout
 
@@ -121,6 +122,8 @@ class SharedState:
         self._fields = block.fields
         self.path = block.path
         self.transport = Transport(self._fields["transport"])
+        self.cues = record_lock(self._fields["cues"], CueState())
+        """Written by the control side."""
         self._slots = Slots(self._fields["slots"])
         self._report = SeqLock(self._fields["report"], _write_report, _read_report)
         self._recording = SeqLock(self._fields["recording"], _write_recording, _read_recording)
@@ -147,7 +150,7 @@ class SharedState:
 
     def close(self, *, unlink: bool = False) -> None:
         """Let go of the memory, for good with `unlink`."""
-        del self._fields, self._slots, self._report, self._recording, self.transport
+        del self._fields, self._slots, self._report, self._recording, self.transport, self.cues
         self._block.close(unlink=unlink)
 
     # From the control side to the engine.
@@ -302,5 +305,6 @@ def _layout(n_condition: int) -> np.dtype[Any]:
         ("report", np.dtype(report, align=True)),
         ("recording", np.dtype(recording, align=True)),
         ("transport", transport_layout()),
+        ("cues", np.dtype(record(CueState), align=True)),
     ]
     return np.dtype(fields, align=True)

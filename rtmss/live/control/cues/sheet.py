@@ -11,7 +11,6 @@ from typing import Any
 from rtmss.conditions.condition import Condition, ConditionLimits
 from rtmss.conditions.library import Library
 from rtmss.conditions.set_list import MASTER, Move, SetList
-from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem
 from rtmss.lookup import find
 
@@ -217,17 +216,3 @@ class Loader:
 def preset_name(preset: str) -> str:
     """How a preset is called that was given by name or by file."""
     return Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
-
-
-def check_songs(set_list: SetList) -> None:
-    """Refuse a set list that cannot be played in one go.
-
-    Raises:
-        UserError: some songs have a file and some have none.
-    """
-    without = [song.name for song in set_list.songs if song.file is None]
-    if set_list.has_files and without:
-        raise UserError(
-            f"song '{without[0]}' has no file and others have: a set list plays files or the input,"
-            " not both; make two"
-        )

@@ -13,6 +13,7 @@ from rtmss.live.control.osc import state
 from rtmss.live.control.osc.arguments import RefusedError
 from rtmss.live.control.osc.captures import NOT_CAPTURING, PREFIXES
 from rtmss.live.control.osc.codec import Message
+from rtmss.live.control.osc.cues import NAME, NO_SET_LIST, is_cue
 from rtmss.live.control.osc.pattern import is_pattern, select
 from rtmss.live.control.osc.song import PREFIX
 from rtmss.live.control.osc.table import TABLE, Mode, Row
@@ -69,6 +70,7 @@ class Directory:
         stems = tuple(stem.name for stem in self._controller.scene.stems)
         missing: list[str] = [] if self._has_song else [PREFIX]
         missing += [] if self._controller.captures else PREFIXES
+        missing += [] if self._controller.cues is not None else [NAME]
         return _known(stems, state.status_names(self._controller), tuple(missing))
 
     @functools.cached_property
@@ -110,6 +112,8 @@ class Directory:
             return row
         if address in _ROWS and address.startswith(PREFIX):
             raise RefusedError("song", NO_SONG)
+        if address in _ROWS and is_cue(address) and self._controller.cues is None:
+            raise RefusedError("cue", NO_SET_LIST)
         if address in _ROWS and address.startswith(PREFIXES) and not self._controller.captures:
             raise RefusedError("capture", NOT_CAPTURING)
         if address in _ROWS and "<" not in address:

@@ -21,6 +21,8 @@ from rtmss.live.control.osc.budget import Ledger
 from rtmss.live.control.osc.captures import PREFIXES, capture_job
 from rtmss.live.control.osc.changes import PacketChange
 from rtmss.live.control.osc.codec import Message, failure, message
+from rtmss.live.control.osc.cues import PREFIX as CUE_PREFIX
+from rtmss.live.control.osc.cues import cue_asked
 from rtmss.live.control.osc.directory import Directory, Target, UnknownAddressError
 from rtmss.live.control.osc.fairness import Peer, gives_way
 from rtmss.live.control.osc.pattern import check_pattern
@@ -58,6 +60,8 @@ class PacketPlan:
     change: PacketChange
     transport_changes: list[TransportChange] = field(default_factory=list)
     """Of the song."""
+    cue: int | None = None
+    """Place of the cue that is asked for; before the changes."""
     effects: list[Effect] = field(default_factory=list)
     n_targets: int = 0
     n_loads: int = 0
@@ -134,6 +138,10 @@ class Dispatcher:
             self.late_bundles += 1
         is_ahead = ahead is not None and ahead > 0
         hop = self.controller.hop_at(time.perf_counter() + ahead) if ahead and is_ahead else 0
+        if plan.cue is not None and self.controller.cues is not None:
+            if plan.change:  # see that it can be made after the cue, before either is
+                plan.change(self.controller.cues.preview(plan.cue, self.controller.scene))
+            self.controller.cues.fire(plan.cue, hop)
         if plan.change:
             if hop > self.controller.status.hop:
                 self._make_room(plan.change)
@@ -251,6 +259,8 @@ class Dispatcher:
                     plan.peer,
                 )
             )
+        elif address.startswith(CUE_PREFIX):
+            self._plan_cue(plan, address, values)
         elif address.startswith(PREFIX):
             plan.transport_changes.append(song_change(address, values[0]))
         elif row.mode is Mode.TRIGGER:
@@ -264,6 +274,24 @@ class Dispatcher:
             self._plan_condition(plan, address.split("/")[3], str(values[0]))
         else:
             plan.change.set_value(address, values[0])
+
+    def _plan_cue(self, plan: PacketPlan, address: str, values: tuple[Value, ...]) -> None:
+        """Take up the cue that a message asks for.
+
+        Raises:
+            RefusedError: it is not there, cannot be put off, or is the second one.
+            UserError: no cue has that name.
+        """
+        cues = self.controller.cues
+        assert cues is not None  # the directory knows no cues without a set list
+        cue = cue_asked(cues, address, values)
+        if cue is None:
+            return
+        if plan.cue is not None:
+            raise RefusedError("cue", "one packet asks for one cue at most")
+        if plan.is_later and not cues.can_wait(cue):
+            raise RefusedError("time", "the song goes elsewhere for it: that cannot be put off")
+        plan.cue = cue
 
     def _plan_condition(self, plan: PacketPlan, stem: str, name: str) -> None:
         """Let a stem play a condition, or wait for one that is being built."""

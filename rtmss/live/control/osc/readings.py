@@ -11,6 +11,7 @@ from rtmss.conditions.condition import Condition
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc import state
 from rtmss.live.control.osc.codec import bundle, message, texts
+from rtmss.live.control.osc.cues import LIST, cue_values
 from rtmss.live.control.osc.song import song_values
 from rtmss.live.control.osc.state import Values
 
@@ -42,6 +43,8 @@ class Readings:
             return [bundle([message(field, *value) for field, value in self._status.items()])]
         if address in _IN_FOLDERS:
             return texts(address, self._names[address])
+        if address == LIST and self._controller.cues is not None:
+            return texts(address, self._controller.cues.names)
         return [message(address, *self._values[address])]
 
     @functools.cached_property
@@ -56,4 +59,5 @@ class Readings:
     def _values(self) -> Values:
         scene = state.scene_values(self._controller)
         latency = state.latency_values(self._controller)
-        return scene | self._status | latency | song_values(self._controller.shared.transport)
+        song = song_values(self._controller.shared.transport)
+        return scene | self._status | latency | song | cue_values(self._controller.cues)

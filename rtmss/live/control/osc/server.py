@@ -19,6 +19,7 @@ from rtmss.live.control.controller import MixerController, PresetLoaded
 from rtmss.live.control.osc import state
 from rtmss.live.control.osc.codec import MAX_BYTES, OscDecodeError, decode, failure, message
 from rtmss.live.control.osc.connection import DEFAULT_PORT, Connection, DatagramSocket, listen
+from rtmss.live.control.osc.cues import cue_values
 from rtmss.live.control.osc.dispatch import Dispatcher
 from rtmss.live.control.osc.fairness import Holder, Peer, first_to_go
 from rtmss.live.control.osc.inbox import Inbox
@@ -153,6 +154,7 @@ class OscServer:
         peers, controller = self.dispatcher.peers, self.dispatcher.controller
         began = time.thread_time()
         values = state.scene_values(controller) | self.dispatcher.song.values(now)
+        values |= cue_values(controller.cues)
         packets = peers.changes(values, self._room)
         for peer, packet in packets:
             self._send(peer, packet)

@@ -162,6 +162,19 @@ _SONG = (
     Row("/rtmss/transport/passes", Mode.QUERY, (), "How many times it has gone back to A", "i"),
 )
 
+_CUES = (
+    Row("/rtmss/cue", Mode.QUERY, (), "The cue of the set list that came last", "s"),
+    Row("/rtmss/cue/upcoming", Mode.QUERY, (), "The one that follows it in the list", "s"),
+    Row("/rtmss/cues", Mode.QUERY, (), "Names of all cues, in order", "s..."),
+    Row("/rtmss/cue/next", Mode.TRIGGER, (PUSH,), "The cue that follows, now; 0 does nothing"),
+    Row("/rtmss/cue/previous", Mode.TRIGGER, (PUSH,), "The cue before, now; 0 does nothing"),
+    Row(
+        "/rtmss/cue/go",
+        Mode.COMMAND,
+        (NAME,),
+        "A cue by name, now: song/cue, a cue of this song, or a song",
+    ),
+)
 _CLIP = (NAME, NAME)
 """The name of a condition, and the role: positive or negative."""
 _SOURCE = Arg("text", is_optional=True)
@@ -271,6 +284,7 @@ TABLE: tuple[Row, ...] = (
     ),
     *_SONG,
     *_CAPTURE,
+    *_CUES,
     Row(
         "/rtmss/sync",
         Mode.COMMAND,
