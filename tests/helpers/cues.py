@@ -106,17 +106,20 @@ class Stage:
         self.cues.follow()
         self.controller.flush()
 
-    def run(self, n_hops: int, *, control: bool = True) -> None:
-        """Play hops; without `control` the control side is stuck meanwhile."""
-        out = np.zeros((2, HOP), np.float32)
+    def run(self, n_hops: int, *, control: bool = True) -> Audio:
+        """Play hops, and what is heard meanwhile; without `control` the control side is stuck."""
+        outputs = []
         for _ in range(n_hops):
+            out = np.zeros((2, HOP), np.float32)
+            outputs.append(out)
             if control:
                 self.turn()
-            playback = self.shared.transport.playback.read()
-            place = playback.position_seconds * RATE - self.player.source.session.delay
             self.player.timeline.exchange(np.zeros((2, HOP), np.float32), out)
             self.player.work()
-            self.heard.append((place / RATE, self.player.source.session._playing))
+            playback = self.shared.transport.playback.read()
+            begins = playback.position_seconds * RATE - HOP - self.player.source.session.delay
+            self.heard.append((begins / RATE, self.player.source.scene))
+        return np.concatenate(outputs, axis=1)
 
     @property
     def gains(self) -> list[float]:

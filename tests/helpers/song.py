@@ -20,8 +20,11 @@ def publish_song(
     path: Path,
     song: Audio,
     rate: int = RATE,
+    which: int = 0,
 ) -> None:
-    """Hand (C, S) audio to the engine as a song that is decoded."""
+    """Hand (C, S) audio to the engine as a song that is decoded, the first of several or another
+    one.
+    """
     path.write_bytes(np.ascontiguousarray(song.T).tobytes())
     shared.transport.samples_path = path
     number = shared.transport.info.read().number + 1
@@ -31,6 +34,7 @@ def publish_song(
             rate,
             song.shape[1],
             len(song),
+            which,
         )
     )
 

@@ -147,13 +147,7 @@ class MixerController:
         Raises:
             UserError: a scene cannot be sent. What was sent before it stays.
         """
-        hop = self.status.hop
-        if hop < self._hop:
-            # Another engine counts from 0: what was due at the old one's hops is due now.
-            self.scheduled = [(0, change) for _, change in self.scheduled]
-        self._hop = hop
-        while self.scheduled and self.scheduled[0][0] <= hop:
-            self._apply(self.scheduled.pop(0)[1])
+        hop = self.catch_up()
         near = [row for row in self.scheduled if row[0] <= hop + AHEAD_HOPS]
         if not self._is_dirty and len(near) == self._n_near:
             return
@@ -172,6 +166,17 @@ class MixerController:
         self._sent = self.scene, self.preset
         self.number_now = self.number - len(later)
         self._is_dirty, self._n_near = False, len(near)
+
+    def catch_up(self) -> int:
+        """Let changes belong to the scene whose hop the engine has reached; that hop."""
+        hop = self.status.hop
+        if hop < self._hop:
+            # Another engine counts from 0: what was due at the old one's hops is due now.
+            self.scheduled = [(0, change) for _, change in self.scheduled]
+        self._hop = hop
+        while self.scheduled and self.scheduled[0][0] <= hop:
+            self._apply(self.scheduled.pop(0)[1])
+        return hop
 
     def _apply(self, change: SceneChange) -> None:
         """The engine has taken up a scheduled change; from now on it belongs to the scene."""

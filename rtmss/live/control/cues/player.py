@@ -207,15 +207,14 @@ class CuePlayer:
 
     def follow(self) -> None:
         """Take note of what has come, and send what comes soon."""
-        hop = self._controller.status.hop
-        if hop < self._hop:  # another engine counts from 0; what was asked for comes now
+        if self._controller.status.hop < self._hop:  # another engine counts from 0; what was asked for comes now
             self._withdraw()
             self._planned = [row._replace(hop=0) for row in self._planned]
             self._begin(self._controller.hop_at(self._state.began_seconds))
             self._fade_ends = 0
-        self._hop = hop
-        self._take_note(hop)
-        if self._fade is not None and hop >= self._fade_ends:
+        self._hop = self._controller.catch_up()
+        self._take_note(self._hop)
+        if self._fade is not None and self._hop >= self._fade_ends:
             self._controller.change(self._fade.settle)
             self._fade = None
             self._state = self._state._replace(settled_ms=-1.0)
