@@ -9,6 +9,9 @@ from typing import Any
 from rtmss.live.control.cues.player import CuePlayer
 from rtmss.live.shared.song_state import Transport
 
+MAX_SHOWN = 26
+"""Characters of a cue's name."""
+
 
 def clock(seconds: float) -> str:
     """`1:02.5`, cut to tenths."""
@@ -36,8 +39,14 @@ def cue_line(cues: CuePlayer) -> str:
     """The cue that came last, and the one that follows, with its place if it has one."""
     seconds = cues.upcoming_seconds
     when = "" if seconds is None else f" at {clock(seconds)}"
-    following = f"next {cues.upcoming}{when}" if cues.upcoming else "the last one"
-    return f"{cues.name or 'none yet'}   {following}"
+    name = cues.upcoming.removeprefix(cues.name.partition("/")[0] + "/")
+    following = f"next {_short(name)}{when}" if name else "the last one"
+    return f"{_short(cues.name or 'none yet')}   {following}"
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for another one on the line."""
+    return name if len(name) <= MAX_SHOWN else f"{name[: MAX_SHOWN - 1]}…"
 
 
 def song_numbers(transport: Transport) -> dict[str, Any] | None:

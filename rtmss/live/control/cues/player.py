@@ -70,6 +70,8 @@ class CuePlayer:
         if state.settled_ms >= 0:
             controller.change(lambda scene: replace(scene, fade_ms=state.settled_ms))
             self._state = state._replace(settled_ms=-1.0)
+        if state.current < 0 or self.sheet.files:
+            return
         hop = controller.hop_at(state.began_seconds)
         if abs(hop - state.began_hop) > RESTART_HOPS:  # the engine has begun again, too
             self._begin(hop)
@@ -207,11 +209,14 @@ class CuePlayer:
 
     def follow(self) -> None:
         """Take note of what has come, and send what comes soon."""
-        if self._controller.status.hop < self._hop:  # another engine counts from 0; what was asked for comes now
+        if (
+            self._controller.status.hop < self._hop
+        ):  # another engine counts from 0; what was asked for comes now
             self._withdraw()
             self._planned = [row._replace(hop=0) for row in self._planned]
-            self._begin(self._controller.hop_at(self._state.began_seconds))
             self._fade_ends = 0
+            if not self.sheet.files:
+                self._begin(self._controller.hop_at(self._state.began_seconds))
         self._hop = self._controller.catch_up()
         self._take_note(self._hop)
         if self._fade is not None and self._hop >= self._fade_ends:
