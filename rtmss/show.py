@@ -178,25 +178,22 @@ def preset_table(name: str, library: Library) -> RenderableType:
 
 
 def set_list_table(set_list: SetList) -> WholeTable:
-    """Every song of a set list, and under it its cues."""
-    table = WholeTable("cue", ">at", "bar", "preset", "mixer", ">fade ms")
+    """Every song of a set list, and its cues: when they come, and what they change."""
+    table = WholeTable("song", "cue", "at", "preset", "changes", n_keys=2)
     for song in set_list.songs:
-        source = "the input" if song.file is None else song.file.name
-        tempo = "" if song.tempo is None else f"{song.tempo:g} BPM, {song.beats_per_bar} beats"
-        table.add_row(
-            song.name, "", tempo, preset_name(song.preset or ""), source, "", style="bold"
-        )
+        told = ["over the input" if song.file is None else song.file.name]
+        if song.tempo is not None:
+            told.append(f"{song.tempo:g} BPM, {song.beats_per_bar} in a bar")
+        table.add_row(song.name, "", "", preset_name(song.preset or ""), "; ".join(told))
         for cue in song.cues:
             seconds = song.seconds_of(cue)
-            beat = "" if cue.bar is None else f"{cue.bar}" + f".{cue.beat:g}" * (cue.beat != 1)
-            table.add_row(
-                f"  {cue.name}",
-                "asked for" if seconds is None else clock(seconds),
-                beat,
-                preset_name(cue.preset or ""),
-                "; ".join(_move_text(name, move) for name, move in cue.mixer.items()),
-                "" if cue.fade_ms is None else f"{cue.fade_ms:g}",
-            )
+            beat = f".{cue.beat:g}" if cue.beat != 1 else ""
+            bar = "" if cue.bar is None else f" bar {cue.bar}{beat}"
+            when = "asked for" if seconds is None else f"{clock(seconds)}{bar}"
+            told = [_move_text(name, move) for name, move in cue.mixer.items()]
+            if cue.fade_ms is not None:
+                told.append(f"over {cue.fade_ms:g} ms")
+            table.add_row("", cue.name, when, preset_name(cue.preset or ""), "; ".join(told))
     return table
 
 

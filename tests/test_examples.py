@@ -33,9 +33,11 @@ TESTED = {
     "train_small.sh",
     "failed_songs.py",
     "catalogue_at_scale.py",
+    "set_list.yaml",
     "score_a_capture.py",
 }
 
+TITLES = ("Opener", "Closer")
 Run = Callable[..., dict[str, object]]
 
 
@@ -142,6 +144,30 @@ def test_a_song_is_rendered_with_an_own_condition(
         str(Path("out") / name) for name in ("mix.wav", "solo.wav", "remainder.wav")
     ]
     assert all((tmp_path / line).is_file() for line in printed[:3])
+
+
+def test_the_set_list_lacks_nothing_once_its_songs_are_there(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    noise: Noise,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "set_list.yaml"
+    path.write_text((EXAMPLES / "set_list.yaml").read_text(encoding="utf-8"), encoding="utf-8")
+
+    def check() -> tuple[int, list[str]]:
+        monkeypatch.setattr(sys, "argv", ["rtmss", "setlist", "check", str(path)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        return int(stop.value.code or 0), capsys.readouterr().out.splitlines()
+
+    missing = [f"{name}: {tmp_path / name.lower()}.flac: no such file" for name in TITLES]
+    assert check() == (1, missing)
+    for name in TITLES:
+        with AudioFile(str(tmp_path / f"{name.lower()}.flac"), "w", 44100, 2) as file:
+            file.write(noise(12 * 44100))
+    fine = f"{path}: songs over files: 2, cues: 5; nothing is missing"
+    assert check() == (0, [fine])
 
 
 def test_an_example_says_in_one_line_what_to_mend(run: Run) -> None:

@@ -18,11 +18,13 @@ from rtmss.bench.sizes import latencies
 from rtmss.bench.steps import StepRow
 from rtmss.bench.tables import latency_table, steps_table
 from rtmss.conditions.library import Library
+from rtmss.conditions.set_list import load_set_list
 from rtmss.datasets.report import print_datasets
 from rtmss.study import Edge, edges_table
 from rtmss.tables import WholeTable
 
 PACKAGE = Path(show.__file__).parent
+EXAMPLES = Path(__file__).parent.parent / "examples"
 OWN_TABLES = {"tables.py", "demo.py", "live/control/terminal.py"}
 """The class itself, and two views that are drawn again and again, in columns of fixed width."""
 WORDS = st.text("abc/ -", max_size=30)
@@ -145,6 +147,7 @@ TABLES: dict[str, Callable[[], list[RenderableType]]] = {
     "condition inspect": lambda: [show.condition_details("vocals", Library([]))],
     "preset list": lambda: [show.presets_table(Library([]))],
     "preset show": lambda: [show.preset_table("four-stems", Library([]))],
+    "setlist show": lambda: [show.set_list_table(load_set_list(EXAMPLES / "set_list.yaml"))],
     "osc": lambda: [show.osc_table()],
     "study": _edges,
 }

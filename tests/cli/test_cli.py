@@ -46,6 +46,12 @@ from rtmss.files import read_audio
             "live --device a --input b",
             "--device is for both ways; name either it, or --input and --output",
         ),
+        ("live --setlist none.yaml", "none.yaml: cannot be read"),
+        (
+            "live --setlist none.yaml --file song.wav",
+            "the set list names the songs; leave --file out",
+        ),
+        ("setlist check song.wav", "song.wav: larger than 64 KiB"),
         ("train nonsense --data .", "no recipe 'nonsense'; known: default"),
     ],
 )

@@ -29,6 +29,8 @@ from rtmss.live.song.source import SongSource
 from rtmss.model.separator import SeparatorModel
 
 HOP, RATE = 64, 8000
+Songs = Sequence[dict[str, Any]]
+"""Songs as plain values; see `make_sheet`."""
 
 
 def preset_of(name: str, gain_db: float) -> tuple[str, Scene]:
@@ -37,7 +39,7 @@ def preset_of(name: str, gain_db: float) -> tuple[str, Scene]:
     return name, Scene((stem,)).with_strip("voice", gain_db=gain_db)
 
 
-def make_sheet(songs: Sequence[dict[str, Any]], *, files: bool) -> Sheet:
+def make_sheet(songs: Songs, *, files: bool) -> Sheet:
     """A sheet of plain values. Songs have a `name`, and may have a `preset` (its gain in dB); cues
     have a `name`, and may have `at`, `preset`, `gain` (of the stem) and `fade`.
     """
@@ -51,10 +53,12 @@ def make_sheet(songs: Sequence[dict[str, Any]], *, files: bool) -> Sheet:
 
 
 def _change(row: dict[str, Any]) -> CueChange:
-    made = preset_of(f"at {row['preset']}", row["preset"]) if "preset" in row else ("", None)
+    name, scene = "", None
+    if "preset" in row:
+        name, scene = preset_of(f"at {row['preset']}", row["preset"])
     moves = {"voice": Move(gain_db=row["gain"])} if "gain" in row else {}  # type: ignore[call-arg]
     moves |= {name: Move(mute=True) for name in row.get("mutes", ())}  # type: ignore[call-arg]
-    return CueChange(*made, moves)
+    return CueChange(name, scene, moves)
 
 
 def read_set_list(text: dict[str, Any]) -> SetList:

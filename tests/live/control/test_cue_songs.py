@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.cues import HOP, RATE, Stage, make_sheet
+from helpers.cues import HOP, RATE, Songs, Stage, make_sheet
 from helpers.makers import Noise
 from helpers.song import publish_song
 from rtmss.audio import Audio
@@ -16,7 +16,7 @@ from rtmss.live.shared.song_state import play
 from rtmss.live.shared.state import SharedState
 from rtmss.model.separator import SeparatorModel
 
-SONGS = [
+SONGS: Songs = [
     {"name": "one", "preset": -2.0, "cues": [{"name": "solo", "gain": -5.0}]},
     {
         "name": "two",
@@ -133,7 +133,7 @@ def test_over_the_input_a_song_begins_when_it_is_asked_for(stage: Stage) -> None
 
 
 def test_over_the_input_a_cue_that_is_asked_for_sets_the_clock(stage: Stage) -> None:
-    songs = [
+    songs: Songs = [
         {
             "name": "one",
             "cues": [{"name": f"c{i}", "at": 0.8 * i, "gain": -10.0 - i} for i in range(1, 4)],
@@ -201,7 +201,7 @@ def test_a_cue_put_off_comes_to_its_hop(stage: Stage) -> None:
 
 
 def test_a_cue_whose_stem_is_not_there_says_so_and_does_the_rest(stage: Stage) -> None:
-    songs = [{"name": "one", "cues": [{"name": "a", "gain": -5.0, "mutes": ["kazoo"]}]}]
+    songs: Songs = [{"name": "one", "cues": [{"name": "a", "gain": -5.0, "mutes": ["kazoo"]}]}]
     stage.begin(make_sheet(songs, files=False))
     stage.cues.fire(1)
     stage.run(2)

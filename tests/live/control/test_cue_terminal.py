@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from helpers.cues import make_sheet
+from helpers.cues import Songs, make_sheet
 from helpers.song import insert
 from helpers.terminal import STATUS, draw, press
 from rtmss.live.control.controller import MixerController
@@ -14,7 +14,7 @@ from rtmss.live.control.cues.player import CuePlayer
 from rtmss.live.control.terminal import statistics_line, status_line, view
 
 LONG = "x" * 60
-SONGS = [
+SONGS: Songs = [
     {"name": "opener", "cues": [{"name": "solo", "at": 62.34}, {"name": "end"}]},
     {"name": LONG, "cues": [{"name": LONG, "at": 3599.0}]},
 ]

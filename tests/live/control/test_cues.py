@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.cues import HOP, RATE, Stage, make_sheet
+from helpers.cues import HOP, RATE, Songs, Stage, make_sheet
 from helpers.makers import Noise
 from rtmss.audio import Audio
 from rtmss.live.shared.state import SharedState
@@ -27,7 +27,7 @@ def song(noise: Noise) -> Audio:
     return noise(N_HOPS * HOP)
 
 
-def one_song(*times: float | None, preset: float = -2.0) -> list[dict[str, object]]:
+def one_song(*times: float | None, preset: float = -2.0) -> Songs:
     """A song whose cues set the gain to -10, -11, ... dB."""
     cues = [
         {"name": f"c{i}", "gain": -10.0 - i, **({} if at is None else {"at": at})}
@@ -159,7 +159,7 @@ def test_an_engine_that_comes_back_goes_on_with_the_cues(stage: Stage, song: Aud
 @pytest.mark.parametrize("fade", [200.0, 0.0])
 def test_a_fade_is_that_of_its_cue_alone(stage: Stage, song: Audio, fade: float) -> None:
     songs = one_song(0.4)
-    songs[0]["cues"][0]["fade"] = fade  # type: ignore[index]
+    songs[0]["cues"][0]["fade"] = fade
     stage.begin(make_sheet(songs, files=True), song)
     stage.run(52)
     assert stage.gain == -10.0
@@ -173,8 +173,8 @@ def test_a_cue_in_the_fade_of_another_has_its_own_and_then_the_first_is_back(
     stage: Stage, song: Audio
 ) -> None:
     songs = one_song(0.4, 0.5)
-    songs[0]["cues"][0]["fade"] = 500.0  # type: ignore[index]
-    songs[0]["cues"][1]["fade"] = 300.0  # type: ignore[index]
+    songs[0]["cues"][0]["fade"] = 500.0
+    songs[0]["cues"][1]["fade"] = 300.0
     stage.begin(make_sheet(songs, files=True), song)
     stage.run(75)
     fades = [scene.fade_ms for _, scene in stage.heard]
@@ -188,7 +188,7 @@ def test_a_fade_glides_in_a_straight_line_whatever_is_sent_meanwhile(
     stage: Stage, song: Audio
 ) -> None:
     songs = one_song(0.4, 0.9)
-    songs[0]["cues"][0] |= {"fade": 400.0, "gain": -120.0}  # type: ignore[index]
+    songs[0]["cues"][0] |= {"fade": 400.0, "gain": -120.0}
     stage.begin(make_sheet(songs, files=True), song)
     faders = []
     for _ in range(105):
@@ -202,7 +202,7 @@ def test_a_fade_glides_in_a_straight_line_whatever_is_sent_meanwhile(
 
 def test_after_a_crash_in_a_fade_the_fade_of_before_is_back(stage: Stage, song: Audio) -> None:
     songs = one_song(0.4)
-    songs[0]["cues"][0]["fade"] = 2000.0  # type: ignore[index]
+    songs[0]["cues"][0]["fade"] = 2000.0
     sheet = make_sheet(songs, files=True)
     stage.begin(sheet, song)
     stage.run(60)

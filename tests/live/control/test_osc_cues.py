@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from helpers.cues import HOP, RATE, Stage, make_sheet
+from helpers.cues import HOP, RATE, Songs, Stage, make_sheet
 from helpers.dispatcher import ME, LoadedLibrary, Room, tell
 from helpers.makers import MakeCondition
 from helpers.osc_server import Studio
@@ -21,7 +21,7 @@ from rtmss.live.control.osc.dispatch import Dispatcher
 from rtmss.live.shared.state import SharedState
 from rtmss.model.separator import SeparatorModel
 
-CUES = [
+CUES: Songs = [
     {"name": "one", "cues": [{"name": "a b"}, {"name": "solo", "at": 2.0}]},
     {"name": "two", "cues": [{"name": "solo"}]},
 ]
@@ -185,7 +185,8 @@ def test_a_thousand_cues_come_to_their_hops(stage: Stage) -> None:
         {"name": str(i), "at": at, "gain": -1.0 - i % 100}
         for i, at in enumerate(map(float, places))
     ]
-    stage.begin(make_sheet([{"name": "one", "cues": cues}], files=True), np.zeros((2, 3100 * HOP)))
+    song = np.zeros((2, 3100 * HOP), np.float32)
+    stage.begin(make_sheet([{"name": "one", "cues": cues}], files=True), song)
     stage.run(3090)
     switches = [
         begins
