@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +25,8 @@ MAX_CHANNELS = 2
 BLOCK = 1 << 16
 """Samples decoded at once."""
 POLL_SECONDS = 0.02
+AHEAD_PAUSE_SECONDS = 0.05
+"""After each block of a song that is decoded while another one plays."""
 
 
 def song_seconds(song: Path, enough: float = math.inf) -> float:
@@ -188,7 +191,10 @@ class Loader:
         asked = transport.command.read().song
 
         def is_cancelled() -> bool:
-            return self._is_stopped or transport.command.read().song != asked
+            wanted = transport.command.read().song
+            if wanted != song:
+                time.sleep(AHEAD_PAUSE_SECONDS)  # another one plays, and needs the processor
+            return self._is_stopped or wanted not in {song, asked}
 
         try:
             made = decode_song(self._songs[song], path, rate, is_cancelled, self._scratch.folder)

@@ -252,6 +252,20 @@ def test_a_cue_by_time_that_is_asked_for_takes_the_song_to_its_place(
     assert not stage.cues.can_wait(stage.cues.index("c3"))
 
 
+def test_a_song_that_is_played_again_after_its_end_begins_with_its_beginning(
+    stage: Stage, song: Audio
+) -> None:
+    stage.begin(make_sheet(one_song(*TIMES), files=True), song, start=2.9)
+    stage.run(60)
+    assert not stage.shared.transport.is_playing
+    assert stage.gain == -15.0
+    stage.shared.transport.change(play(on=True))
+    stage.run(8)
+    assert (stage.cues.name, stage.gain) == ("one", -2.0)
+    stage.run(60)
+    assert stage.gain == -10.0
+
+
 def test_a_loop_that_is_changed_late_still_ends_at_the_right_cue(stage: Stage, song: Audio) -> None:
     stage.begin(make_sheet(one_song(*TIMES), files=True), song)
     stage.run(155)

@@ -16,7 +16,7 @@ from helpers.makers import WriteAudio
 from rtmss.audio import Audio
 from rtmss.config import UserError
 from rtmss.files import AudioFileError, AudioReader, read_audio
-from rtmss.live.shared.song_state import Playback, TransportCommand
+from rtmss.live.shared.song_state import Playback, TransportCommand, other_song
 from rtmss.live.shared.state import SharedState
 from rtmss.live.song.decode import Loader, decode_song, song_seconds
 from rtmss.live.song.samples import DecodedSong
@@ -300,3 +300,52 @@ def test_the_decoded_song_is_put_where_tmpdir_says(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "none"))
     with pytest.raises(UserError, match="no folder for the decoded song"):
         Loader([song], shared, lambda _: None)
+
+
+def test_the_next_song_is_ready_when_it_is_asked_for_and_any_other_is_read(
+    shared: SharedState, tmp_path: Path, write_audio: WriteAudio
+) -> None:
+    songs = [
+        write_audio(tmp_path / f"{n}.wav", tones(44100, 1, float(n)), 44100) for n in (1, 2, 3)
+    ]
+    transport, said = shared.transport, list[str]()
+    transport.insert(songs[0], TransportCommand())
+    loader = Loader(songs, shared, said.append)
+    try:
+        ask(shared, 44100)
+        for song in (0, 1, 2, 0):
+            transport.command.write(other_song(song, 0.0)(transport.command.read()))
+            if song != transport.info.read().song:
+                assert transport.seconds == 0, "it is being read"
+            wait_for(lambda: transport.seconds)
+            assert transport.seconds == pytest.approx(song + 1.0, abs=0.001)
+            assert transport.song == str(songs[song])
+            decoded = DecodedSong(transport.samples_path, transport.info.read())
+            assert decoded.read(1000, 1000).any()
+            time.sleep(0.3)  # the one after it is decoded meanwhile
+    finally:
+        loader.close()
+    assert said == []
+    assert not loader.has_failed
+
+
+def test_a_later_song_that_cannot_be_decoded_is_named_once_and_the_others_play(
+    shared: SharedState, tmp_path: Path, write_audio: WriteAudio
+) -> None:
+    songs = [write_audio(tmp_path / "1.wav", tones(44100, 1), 44100), tmp_path / "gone.wav"]
+    transport, said = shared.transport, list[str]()
+    transport.insert(songs[0], TransportCommand())
+    loader = Loader(songs, shared, said.append)
+    try:
+        ask(shared, 44100)
+        wait_for(lambda: said)
+        transport.command.write(other_song(1, 0.0)(transport.command.read()))
+        time.sleep(0.2)
+        assert transport.seconds == 0
+        transport.command.write(other_song(0, 0.0)(transport.command.read()))
+        wait_for(lambda: transport.seconds)
+    finally:
+        loader.close()
+    assert said == [f"{tmp_path / 'gone.wav'}: no such file"]
+    assert not loader.has_failed
+    assert not shared.stop

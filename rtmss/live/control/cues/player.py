@@ -19,7 +19,7 @@ from rtmss.live.shared.song_state import other_song, play, seek
 if TYPE_CHECKING:
     from rtmss.live.control.controller import MixerController
 
-HORIZON = 64
+HORIZON = 48
 """Hops that cues by time are sent ahead of their hop at most."""
 NEAR_SECONDS = 0.005
 """So little before a cue is at it: OSC has short numbers."""
@@ -61,6 +61,8 @@ class CuePlayer:
         self._base: Scene | None = None
         """What played when a song without a preset began."""
         self._hop = self._pass_hop = 0
+        self._place = 0
+        """Sample of the song at which it was seen last."""
         self._news: list[str] = []
         self._take_up()
 
@@ -245,6 +247,9 @@ class CuePlayer:
         if anchor is None:
             return
         self._follow_passes(place, anchor)
+        if anchor.sample < self._place:  # the engine began it again after its end
+            self._jump(place.command.song, anchor.seconds)
+        self._place = anchor.sample
         self._plan(anchor, place.next_pass(anchor))
 
     def _jump(self, song: int, seconds: float) -> None:
@@ -256,6 +261,7 @@ class CuePlayer:
             self._state = self._state._replace(n_seeks=n_seeks)
         else:
             self._chase(index)
+        self._place = 0
 
     def _chase(self, index: int) -> None:
         """Let the cue be heard that the song's new place asks for, with all that leads to it."""
