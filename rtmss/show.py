@@ -199,13 +199,14 @@ def set_list_table(set_list: SetList) -> WholeTable:
 
 def _move_text(name: str, move: Move) -> str:
     """`vocals gain_db -6, mute`."""
-    words = [f"condition {move.condition}"] if move.condition else []
-    for field, value in move.strip.items():
-        if isinstance(value, bool):
+    words = []
+    for field, value in (*move.conditions.items(), *move.others.items(), *move.strip.items()):
+        if isinstance(value, bool) or value is None:
             words.append(field if value else f"no {field}")
         else:
-            told = " ".join(map(str, value)) if isinstance(value, tuple) else f"{value:g}"
-            words.append(f"{field} {told}")
+            parts = value if isinstance(value, tuple) else (value,)
+            told = (f"{part:g}" if isinstance(part, float) else str(part) for part in parts)
+            words.append(" ".join([field, *told]))
     return f"{name} {', '.join(words)}".strip()
 
 

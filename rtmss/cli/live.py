@@ -94,7 +94,8 @@ def live(
     files = [one.file for one in set_list.songs if one.file] if set_list else []
     song = _song(files[0] if files else file, loop, loops, start)
     if song and source:
-        raise UserError("a file plays in the place of an input; leave --input out")
+        what = "the set list" if set_list else "--file"
+        raise UserError(f"{what} plays in the place of an input; leave --input out")
     separator = load_separator(weights, profile=profile)
     if set_list:
         _refuse_incomplete(set_list, str(setlist), separator, preset)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
 
 from pydantic import AfterValidator, BeforeValidator, Field, create_model, model_validator
 
-from rtmss.conditions.preset import MasterPreset
-from rtmss.conditions.strip import NEUTRAL, STRIP_NAMES, Strip
+from rtmss.conditions.preset import MasterPreset, StemPreset
+from rtmss.conditions.strip import STRIP_NAMES
 from rtmss.config import NO_SWITCH, Config, read_yaml
 
 MAX_SONGS = 200
@@ -47,28 +48,42 @@ Title = Annotated[str, Field(max_length=MAX_TITLE), AfterValidator(_title)]
 Seconds = Annotated[float, NO_SWITCH, BeforeValidator(_seconds), Field(ge=0, le=86400)]
 
 
-class _StemMove(Config):
-    """What a cue may change of one stem beside its strip."""
-
-    condition: str = ""
-    """What the stem separates from now on; empty for what it did."""
+class _Move(Config):
+    """What a cue changes of a stem: any field that a preset's stem has."""
 
     @property
     def strip(self) -> dict[str, Any]:
         """The settings of the strip that are named here."""
         return {name: getattr(self, name) for name in STRIP_NAMES if name in self.model_fields_set}
 
+    @property
+    def conditions(self) -> dict[str, str | None]:
+        """Names of conditions by field; None to have none there."""
+        return {name: getattr(self, name) for name in CONDITIONS if name in self.model_fields_set}
 
+    @property
+    def others(self) -> dict[str, Any]:
+        """All other fields of a stem that are named here."""
+        taken = {*STRIP_NAMES, *CONDITIONS}
+        return {name: getattr(self, name) for name in self.model_fields_set if name not in taken}
+
+
+_STEM_FIELDS = {one.name: one for one in fields(StemPreset) if one.name != "effects"}
+CONDITIONS = tuple(name for name in _STEM_FIELDS if name.startswith("condition"))
+"""Fields of a stem that name a condition."""
 if TYPE_CHECKING:
-    Move = _StemMove
-else:  # made of the one table of settings, so that a new one is here by itself
+    Move = _Move
+else:  # a stem of a preset of which nothing has to be there, so that a new setting is here too
     Move = create_model(
         "Move",
-        __base__=_StemMove,
+        __base__=_Move,
         **{
-            name: (hint, getattr(NEUTRAL, name))
-            for name, hint in get_type_hints(Strip, include_extras=True).items()
-            if name in STRIP_NAMES
+            name: (
+                hint,
+                "" if _STEM_FIELDS[name].default is MISSING else _STEM_FIELDS[name].default,
+            )
+            for name, hint in get_type_hints(StemPreset, include_extras=True).items()
+            if name in _STEM_FIELDS
         },
     )
 
@@ -98,7 +113,8 @@ class Cue(Config):
         unfit = set(self.mixer.get(MASTER, Move()).model_fields_set) - set(MASTER_FIELDS)
         if unfit:
             raise ValueError(f"the master has no {min(unfit)}, only {', '.join(MASTER_FIELDS)}")
-        if "remainder" in self.mixer and self.mixer["remainder"].condition:
+        remainder = self.mixer.get("remainder", Move())
+        if set(remainder.model_fields_set) - set(STRIP_NAMES):
             raise ValueError("the remainder has no condition: it is what no stem takes")
         return self
 

@@ -97,7 +97,7 @@ def test_bar_one_is_where_the_song_starts_and_a_cue_without_a_place_waits() -> N
         ("{name: x, when: 3}", "unknown key 'songs.0.cues.0.when'; known here: name, at, bar"),
         (
             "{name: x, mixer: {vocals: {gain: 3}}}",
-            "unknown key 'songs.0.cues.0.mixer.vocals.gain'; known here: condition, gain_db, mute",
+            "unknown key 'songs.0.cues.0.mixer.vocals.gain'; known here: gain_db, mute, solo",
         ),
         ("{name: x, mixer: {vocals: {gain_db: 13}}}", "less than or equal to 12"),
         ("{name: x, mixer: {vocals: {pan: left}}}", "should be a valid number"),

@@ -225,7 +225,7 @@ class Keys:
         """Ask for the next or previous cue."""
         cues = self.controller.cues
         if cues is not None:
-            cues.fire(cues.neighbour(1 if key == "n" else -1))
+            cues.fire(cues.neighbour(1 if key == "g" else -1))
 
     def capture(self, _: str) -> None:
         """Make a condition of what was heard just now, and let the selected stem play it."""
@@ -305,6 +305,7 @@ KEYS = (
 )
 """Every key, and the help line."""
 _PAN_KEY = Key("< >", "pan", ("<", ">"), Keys.pan)
+_CUE_KEY = Key("gG", "cue", ("g", "G"), Keys.cue)
 _CUE_KEY = Key("nN", "cue", ("n", "N"), Keys.cue)
 _CAPTURE_KEYS = (
     Key("c", "that sound", ("c",), Keys.capture),

@@ -102,6 +102,7 @@ def one(cue: str, song: str = "") -> str:
             one("{name: x, mixer: {vocals: {condition: vocal}}}"),
             "s/x: no condition 'vocal'; did you mean 'vocals'",
         ),
+        (one("{name: x, mixer: {vocals: {condition: ''}}}"), "s/x: no condition ''; known"),
         (
             one("{name: x, mixer: {vocals: {condition: old}}}"),
             "s/x: condition 'old' was made for weights ba9876543210",

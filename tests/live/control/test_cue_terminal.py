@@ -55,21 +55,21 @@ def test_it_fits_into_80_columns_and_24_lines(controller: MixerController, has_s
     lines = draw(view(controller, {}, STATUS, "a word " * 40))
     assert len(lines) <= 24
     assert max(len(line.rstrip()) for line in lines) <= 80
-    assert "nN cue" in lines[-1]
+    assert "gG cue" in lines[-1]
 
 
 def test_without_a_set_list_there_is_nothing_of_it(controller: MixerController) -> None:
     told = "".join(draw(view(controller, {}, STATUS)))
     assert "cue" not in told.lower()
-    assert press(controller, "n") == [""]
+    assert press(controller, "g") == [""]
     assert "cue" not in json.loads(statistics_line(controller, STATUS, {}))
 
 
 def test_keys_go_on_and_back(controller: MixerController) -> None:
     cues = list_of(controller)
-    assert press(controller, "nnN") == ["", "", ""]
+    assert press(controller, "ggG") == ["", "", ""]
     assert cues.name == "opener"
-    assert press(controller, "N") == ["there is no cue before this one"]
+    assert press(controller, "G") == ["there is no cue before this one"]
 
 
 def test_lines_for_logs_and_scripts_name_the_cue(controller: MixerController) -> None:

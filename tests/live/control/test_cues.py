@@ -275,3 +275,42 @@ def test_a_loop_that_is_changed_late_still_ends_at_the_right_cue(stage: Stage, s
     stage.run(40)
     assert stage.cues.name == "one/c0"
     assert stage.gain == -10.0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_done_to_the_song_what_is_heard_is_what_its_place_asks_for(
+    stage: Stage, song: Audio, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    sheet = make_sheet(one_song(*TIMES), files=True)
+    stage.begin(sheet, song)
+    for _ in range(25):
+        transport = stage.shared.transport
+        match rng.integers(6):
+            case 0 | 1:
+                transport.change(seek(rng.uniform(0, 2.8)))
+            case 2:
+                transport.change(play(on=bool(rng.integers(2))))
+            case 3:
+                a = rng.uniform(0, 1.5)
+                b = a + rng.uniform(0.6, 1.5)
+                transport.change(loop(is_looping=True, a_seconds=a, b_seconds=b))
+            case 4:
+                transport.change(loop(is_looping=False))
+            case 5 if rng.integers(2):
+                stage.start_control(sheet)
+            case _:
+                stage.start_engine()
+        stage.run(int(rng.integers(2, 90)))
+        stage.run(30)
+        place, scene = stage.heard[-1]
+        if transport.is_playing and stage.shared.transport.playback.read().hop:
+            expected = [-9.0 - n for n in n_come(place)]
+            assert scene.stems[0].strip.gain_db in {gain if gain < -9 else -2 for gain in expected}
+
+
+def n_come(place: float) -> set[int]:
+    """Cues that have come by the end of a hop; just after a loop's A, also one more."""
+    ends = place * RATE + HOP
+    return {sum(round(at * RATE) < end for at in TIMES) for end in (ends, ends + 2 * HOP)}

@@ -13,7 +13,7 @@ from rtmss.conditions.set_list import Cue, SetList, Song
 from rtmss.config import UserError
 from rtmss.engine.control import Scene
 from rtmss.files import Damage, open_audio
-from rtmss.live.control.cues.sheet import CueChange, Loader, preset_name
+from rtmss.live.control.cues.sheet import CueChange, Loader, named_conditions, preset_name
 from rtmss.live.song.decode import BLOCK, MAX_CHANNELS
 
 
@@ -116,7 +116,7 @@ class SetListCheck:
         """What a cue does; None where its preset is missing."""
         preset = self._preset(name, cue.preset)
         conditions = {}
-        for condition in sorted({m.condition for m in cue.mixer.values() if m.condition}):
+        for condition in sorted(named_conditions(cue.mixer)):
             try:
                 conditions[condition] = self._loader.condition(condition)
             except UserError as error:

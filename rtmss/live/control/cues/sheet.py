@@ -51,10 +51,12 @@ class CueChange:
         return [name for name in self.mixer if name not in there]
 
     def _stem(self, stem: Stem, move: Move) -> Stem:
-        changes: dict[str, Any] = {"strip": replace(stem.strip, **move.strip)}
-        if move.condition:
-            changes["condition"] = self.conditions[move.condition]
-        return replace(stem, **changes)
+        conditions = {
+            field: None if name is None else self.conditions[name]
+            for field, name in move.conditions.items()
+        }
+        changes: dict[str, Any] = {**conditions, **move.others}
+        return replace(stem, strip=replace(stem.strip, **move.strip), **changes)
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,7 @@ class Loader:
             UserError: something that it names is missing, broken, or made for other weights.
         """
         moves = mixer or {}
-        names = {move.condition for move in moves.values() if move.condition}
+        names = named_conditions(moves)
         conditions = {name: self.condition(name) for name in sorted(names)}
         if preset is None:
             return CueChange("", None, moves, conditions)
@@ -211,6 +213,12 @@ class Loader:
             self._limits.check(condition)
             self._conditions[name] = condition
         return self._conditions[name]
+
+
+def named_conditions(mixer: dict[str, Move]) -> set[str]:
+    """Names of all conditions that moves ask for."""
+    named = (name for move in mixer.values() for name in move.conditions.values())
+    return {name for name in named if name is not None}
 
 
 def preset_name(preset: str) -> str:
