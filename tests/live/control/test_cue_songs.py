@@ -190,6 +190,45 @@ def test_a_song_without_a_preset_goes_back_to_what_played_when_it_began(stage: S
     assert (stage.cues.name, stage.gain) == ("three", -1.0)
 
 
+def test_a_cue_of_another_song_begins_that_song(stage: Stage) -> None:
+    songs: Songs = [
+        {"name": "one", "cues": [{"name": "a", "at": 1.0, "gain": -20.0}]},
+        {
+            "name": "two",
+            "cues": [{"name": "b", "gain": -5.0}, {"name": "c", "at": 0.8, "gain": -6.0}],
+        },
+    ]
+    stage.begin(make_sheet(songs, files=False))
+    stage.cues.fire(0)
+    stage.run(40)
+    stage.cues.fire(stage.cues.index("two/b"))
+    stage.run(150)
+    assert -20.0 not in stage.gains
+    assert stage.hop_of_gain(-6.0) - stage.hop_of_gain(-5.0) == 0.8 * RATE / HOP
+
+
+def test_a_list_that_has_become_shorter_begins_again(stage: Stage) -> None:
+    stage.begin(make_sheet(SONGS, files=False))
+    stage.cues.fire(5)
+    stage.run(2)
+    stage.start_control(make_sheet(SONGS[:1], files=False))
+    stage.run(2)
+    assert (stage.cues.name, stage.cues.upcoming) == ("", "one")
+
+
+def test_a_cue_by_time_after_one_that_was_asked_for_has_no_fade_of_it(
+    stage: Stage, song: Audio
+) -> None:
+    cues = [{"name": "a", "at": 0.5, "gain": -20.0}, {"name": "b", "gain": -5.0, "fade": 900.0}]
+    stage.begin(make_sheet([{"name": "one", "cues": cues}], files=True), song)
+    stage.run(45)
+    stage.cues.fire(stage.cues.index("b"))
+    stage.run(30)
+    fades = [scene.fade_ms for _, scene in stage.heard]
+    assert fades[stage.hop_of_gain(-5.0)] == 900.0
+    assert fades[stage.hop_of_gain(-20.0)] == 30.0
+
+
 def test_a_cue_put_off_comes_to_its_hop(stage: Stage) -> None:
     stage.begin(make_sheet(SONGS, files=False))
     stage.cues.fire(0)

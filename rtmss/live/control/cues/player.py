@@ -14,6 +14,7 @@ from rtmss.engine.control import Scene
 from rtmss.live.control.cues.clock import Anchor, Pass, SongPlace, hops_of
 from rtmss.live.control.cues.firing import Firing
 from rtmss.live.control.cues.sheet import Sheet
+from rtmss.live.shared.cue_state import CueState
 from rtmss.live.shared.song_state import other_song, play, seek
 
 if TYPE_CHECKING:
@@ -52,7 +53,9 @@ class CuePlayer:
         """Go on where the control side before stopped, if there was one."""
         self.sheet = sheet
         self._controller = controller
-        self._state = controller.shared.cues.read()
+        self._state = self._saved = controller.shared.cues.read()
+        if self._state.current >= len(sheet.cues):  # the list has become shorter
+            self._state = CueState()
         self._planned: list[Planned] = []
         self._fade: Firing | None = None
         """Whose fade is under way."""
@@ -148,6 +151,7 @@ class CuePlayer:
         if hop > self._controller.status.hop:
             self._put_off(index, hop)
         elif self.can_wait(index):
+            self._withdraw()
             self._come(self._asked(index, self._controller.status.hop), at_once=True)
         else:
             self._move(index)
@@ -211,14 +215,8 @@ class CuePlayer:
 
     def follow(self) -> None:
         """Take note of what has come, and send what comes soon."""
-        if (
-            self._controller.status.hop < self._hop
-        ):  # another engine counts from 0; what was asked for comes now
-            self._withdraw()
-            self._planned = [row._replace(hop=0) for row in self._planned]
-            self._fade_ends = 0
-            if not self.sheet.files:
-                self._begin(self._controller.hop_at(self._state.began_seconds))
+        if self._controller.status.hop < self._hop:
+            self._count_again()
         self._hop = self._controller.catch_up()
         self._take_note(self._hop)
         if self._fade is not None and self._hop >= self._fade_ends:
@@ -233,6 +231,14 @@ class CuePlayer:
             self._plan(Anchor(*began, status.sample_rate, status.hop_length), None)
         self._save()
 
+    def _count_again(self) -> None:
+        """Another engine counts from 0. What was asked for comes now."""
+        self._withdraw()
+        self._planned = [row._replace(hop=0) for row in self._planned]
+        self._fade_ends = 0
+        if not self.sheet.files:
+            self._begin(self._controller.hop_at(self._state.began_seconds))
+
     def _follow_song(self) -> None:
         controller = self._controller
         place = SongPlace.read(controller.shared.transport, controller.status.hop_length)
@@ -244,8 +250,8 @@ class CuePlayer:
             self._withdraw()
             return
         anchor = place.anchor
-        if anchor is None:
-            return
+        if anchor is None or abs(anchor.hop - self._hop) > HORIZON:
+            return  # silent, or a new engine has said where it is, and not yet when
         self._follow_passes(place, anchor)
         if anchor.sample < self._place:  # the engine began it again after its end
             self._jump(place.command.song, anchor.seconds)
@@ -266,12 +272,11 @@ class CuePlayer:
     def _chase(self, index: int) -> None:
         """Let the cue be heard that the song's new place asks for, with all that leads to it."""
         self._withdraw()
-        cue, base = self.sheet.cues[index], self._base_of(index)
+        base = self._base_of(index)
         firing = Firing(self.sheet.until(index), base=base, before=self._fade)
-        command = self._controller.shared.transport.command.read()
-        timed = index if cue.seconds is not None else self.sheet.start(cue.song)
+        n_seeks = self._controller.shared.transport.command.read().n_seeks
         self._come(Planned(self._hop, index, firing=firing), at_once=True)
-        self._state = self._state._replace(timed=timed, n_seeks=command.n_seeks)
+        self._state = self._state._replace(n_seeks=n_seeks)
 
     def _follow_passes(self, place: SongPlace, anchor: Anchor) -> None:
         """See whether the loop went back when nobody expected it."""
@@ -361,10 +366,13 @@ class CuePlayer:
             self._controller.change(firing)
         self._news += [f"cue {cue.name}: no stem '{name}' plays" for name in firing.left_out]
         self._start_fade(firing, row.hop)
-        timed = state.timed if cue.seconds is None else row.cue
+        is_other = state.timed < 0 or self.sheet.cues[state.timed].song != cue.song
+        timed = row.cue
+        if cue.seconds is None:
+            timed = self.sheet.start(cue.song) if is_other else state.timed
         self._state = self._state._replace(current=row.cue, timed=timed)
-        if row.is_asked and cue.seconds is not None and not self.sheet.files:
-            self._begin(row.hop, cue.seconds)
+        if row.is_asked and not self.sheet.files and (is_other or cue.seconds is not None):
+            self._begin(row.hop, cue.seconds or 0.0)
 
     def _begin(self, hop: int, seconds: float | None = None) -> None:
         """A song over the input is at a place at that hop; None for the place that is known."""
@@ -388,6 +396,6 @@ class CuePlayer:
         self._state = self._state._replace(settled_ms=firing.settled_ms)
 
     def _save(self) -> None:
-        shared = self._controller.shared
-        if self._state != shared.cues.read():
-            shared.cues.write(self._state)
+        if self._state != self._saved:
+            self._saved = self._state
+            self._controller.shared.cues.write(self._state)
