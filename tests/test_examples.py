@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from pedalboard.io import AudioFile
 
+from helpers.command_line import Rtmss
 from helpers.makers import MakeCondition, Noise
 from helpers.osc_server import Studio
 from rtmss import Library, Scene, Separator, Session, Stem
@@ -147,27 +148,22 @@ def test_a_song_is_rendered_with_an_own_condition(
 
 
 def test_the_set_list_lacks_nothing_once_its_songs_are_there(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    noise: Noise,
-    capsys: pytest.CaptureFixture[str],
+    rtmss: Rtmss, tmp_path: Path, noise: Noise, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     path = tmp_path / "set_list.yaml"
     path.write_text((EXAMPLES / "set_list.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-
-    def check() -> tuple[int, list[str]]:
-        monkeypatch.setattr(sys, "argv", ["rtmss", "setlist", "check", str(path)])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return int(stop.value.code or 0), capsys.readouterr().out.splitlines()
-
     missing = [f"{name}: {tmp_path / name.lower()}.flac: no such file" for name in TITLES]
-    assert check() == (1, missing)
+    assert rtmss("setlist check", str(path))[:2] == (1, "\n".join([*missing, ""]))
     for name in TITLES:
         with AudioFile(str(tmp_path / f"{name.lower()}.flac"), "w", 44100, 2) as file:
             file.write(noise(12 * 44100))
-    fine = f"{path}: songs over files: 2, cues: 5; nothing is missing"
-    assert check() == (0, [fine])
+    fine = f"{path}: songs over files: 2, cues: 5; nothing is missing\n"
+    assert rtmss("setlist check", str(path)) == (0, fine, "")
+    status, shown, _ = rtmss("setlist show", str(path))
+    assert status == 0
+    assert "verse" in shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_an_example_says_in_one_line_what_to_mend(run: Run) -> None:
