@@ -41,7 +41,7 @@ def preset_of(name: str, gain_db: float) -> tuple[str, Scene]:
 
 def make_sheet(songs: Songs, *, files: bool) -> Sheet:
     """A sheet of plain values. Songs have a `name`, and may have a `preset` (its gain in dB); cues
-    have a `name`, and may have `at`, `preset`, `gain` (of the stem) and `fade`.
+    have a `name`, and may have `at`, `preset`, `gain` or `morph` (of the stem) and `fade`.
     """
     cues = []
     for number, song in enumerate(songs):
@@ -57,8 +57,10 @@ def _change(row: dict[str, Any]) -> CueChange:
     if "preset" in row:
         name, scene = preset_of(f"at {row['preset']}", row["preset"])
     moves = {"voice": Move(gain_db=row["gain"])} if "gain" in row else {}  # type: ignore[call-arg]
+    if "morph" in row:
+        moves["voice"] = Move(condition_b="drums", morph=row["morph"])  # type: ignore[call-arg]
     moves |= {name: Move(mute=True) for name in row.get("mutes", ())}  # type: ignore[call-arg]
-    return CueChange(name, scene, moves)
+    return CueChange(name, scene, moves, {"drums": make_condition("drums", 1)})
 
 
 def read_set_list(text: dict[str, Any]) -> SetList:

@@ -306,7 +306,6 @@ KEYS = (
 """Every key, and the help line."""
 _PAN_KEY = Key("< >", "pan", ("<", ">"), Keys.pan)
 _CUE_KEY = Key("gG", "cue", ("g", "G"), Keys.cue)
-_CUE_KEY = Key("nN", "cue", ("n", "N"), Keys.cue)
 _CAPTURE_KEYS = (
     Key("c", "that sound", ("c",), Keys.capture),
     Key("n", "not this", ("n",), Keys.refine),

@@ -10,6 +10,8 @@ import pytest
 from helpers.cues import HOP, RATE, Songs, Stage, make_sheet
 from helpers.makers import Noise
 from rtmss.audio import Audio
+from rtmss.config import UserError
+from rtmss.live.shared.song_state import loop, play, seek
 from rtmss.live.shared.state import SharedState
 from rtmss.model.separator import SeparatorModel
 

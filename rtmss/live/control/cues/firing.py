@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rtmss.engine.control import Scene
+from rtmss.live.control.cues.morphs import MorphGlide, held_back
 from rtmss.live.control.cues.sheet import CueChange
 
 
@@ -34,6 +35,8 @@ class Firing:
         """The fade that holds again after this one's."""
         self.left_out: list[str] = []
         """Stems that it would move, and that were not there when it was last tried."""
+        self.glide = MorphGlide(())
+        """What its fade morphs."""
         self._base, self._before = base, before
 
     def __call__(self, scene: Scene) -> Scene:
@@ -46,9 +49,15 @@ class Firing:
             self.left_out += change.missing(made)
             made = change(made)
         self.settled_ms = made.fade_ms
-        return made if self.fade_ms is None else replace(made, fade_ms=self.fade_ms)
+        if self.fade_ms is None:
+            return made
+        made, self.glide = held_back(scene, made)
+        return replace(made, fade_ms=self.fade_ms)
 
     def settle(self, scene: Scene) -> Scene:
-        """The scene with the fade of before, unless another one was set meanwhile."""
+        """The scene where the fade leads, with the fade of before, unless another one was set
+        meanwhile.
+        """
+        scene = self.glide.to(1, scene)
         is_mine = self.fade_ms is not None and scene.fade_ms == self.fade_ms
         return replace(scene, fade_ms=self.settled_ms) if is_mine else scene

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from rtmss.config import UserError
@@ -28,6 +29,8 @@ MAX_ASKED = 64
 """Cues that wait for the time tag of their bundle."""
 RESTART_HOPS = 50
 """By so many hops, two engines' counts differ at one moment."""
+FADE_SLACK = 2
+"""Hops after a fade before the one of before holds again."""
 PASS_HOPS = 16
 """So many hops after a loop has gone back the engine has said so."""
 
@@ -59,8 +62,10 @@ class CuePlayer:
         self._planned: list[Planned] = []
         self._fade: Firing | None = None
         """Whose fade is under way."""
-        self._fade_ends = 0
-        """The hop after it."""
+        self._fade_begins = self._fade_ends = 0
+        """Its first hop, and the one after it."""
+        self._morphed = 0
+        """The hop for which stems have been morphed."""
         self._base: Scene | None = None
         """What played when a song without a preset began."""
         self._hop = self._pass_hop = 0
@@ -73,7 +78,8 @@ class CuePlayer:
         """Go on where the control side before stopped; the fade of its last cue is over."""
         state, controller = self._state, self._controller
         if state.settled_ms >= 0:
-            controller.change(lambda scene: replace(scene, fade_ms=state.settled_ms))
+            moved = replace(self.sheet.cues[state.current].change, scene=None, preset="")
+            controller.change(lambda scene: replace(moved(scene), fade_ms=state.settled_ms))
             self._state = state._replace(settled_ms=-1.0)
         if state.current < 0 or self.sheet.files:
             return
@@ -219,10 +225,7 @@ class CuePlayer:
             self._count_again()
         self._hop = self._controller.catch_up()
         self._take_note(self._hop)
-        if self._fade is not None and self._hop >= self._fade_ends:
-            self._controller.change(self._fade.settle)
-            self._fade = None
-            self._state = self._state._replace(settled_ms=-1.0)
+        self._go_on_fading()
         if self.sheet.files:
             self._follow_song()
         elif self._state.current >= 0:
@@ -230,6 +233,21 @@ class CuePlayer:
             began = state.began_hop, state.began_sample
             self._plan(Anchor(*began, status.sample_rate, status.hop_length), None)
         self._save()
+
+    def _go_on_fading(self) -> None:
+        """Morph what the fade under way morphs, and let the fade of before hold after it."""
+        fade, begins, ends = self._fade, self._fade_begins, self._fade_ends
+        if fade is None:
+            return
+        if self._hop < ends:
+            share = (self._hop - begins) / max(1, ends - FADE_SLACK - begins)
+            if fade.glide and self._hop > self._morphed:
+                self._controller.change(partial(fade.glide.to, min(share, 1.0)))
+                self._morphed = self._hop
+            return
+        self._controller.change(fade.settle)
+        self._fade = None
+        self._state = self._state._replace(settled_ms=-1.0)
 
     def _count_again(self) -> None:
         """Another engine counts from 0. What was asked for comes now."""
@@ -392,7 +410,8 @@ class CuePlayer:
             return
         status = self._controller.status
         n_hops = hops_of(firing.fade_ms, status.sample_rate, status.hop_length)
-        self._fade_ends = max(hop, self._hop) + n_hops + 2
+        self._fade_begins = self._morphed = max(hop, self._hop)
+        self._fade_ends = self._fade_begins + n_hops + FADE_SLACK
         self._state = self._state._replace(settled_ms=firing.settled_ms)
 
     def _save(self) -> None:
