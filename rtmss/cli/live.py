@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -44,15 +43,19 @@ from rtmss.cli.live_options import (
     SongFile,
     SongStart,
 )
+from rtmss.cli.live_songs import (
+    check_set_list,
+    find_songs,
+    most_channels_of,
+    resumed_songs,
+)
 from rtmss.config import UserError
 
 if TYPE_CHECKING:
-    from rtmss.conditions.set_list import SetList
     from rtmss.conditions.strip import Strip
     from rtmss.engine.control import Scene
     from rtmss.live.options import BuilderOptions, ControlOptions, EngineOptions, RecorderOptions
     from rtmss.live.saved import Resumed
-    from rtmss.live.shared.song_state import TransportCommand
     from rtmss.separator import Separator
 
 
@@ -90,22 +93,20 @@ def live(
 
     _check_ways(device, source, sink)
     refuse_damaged(strict)
-    set_list = _set_list(setlist, file)
-    files = [one.file for one in set_list.songs if one.file] if set_list else []
-    song = _song(files[0] if files else file, loop, loops, start)
-    if song and source:
-        what = "the set list" if set_list else "--file"
+    songs = find_songs(setlist, file, loop, loops, start)
+    if songs.song and source:
+        what = "the set list" if songs.set_list else "--file"
         raise UserError(f"{what} plays in the place of an input; leave --input out")
     separator = load_separator(weights, profile=profile)
-    if set_list:
-        _refuse_incomplete(set_list, str(setlist), separator, preset)
-        preset = set_list.songs[0].preset or preset
+    if songs.set_list:
+        check_set_list(songs.set_list, setlist, separator, preset)
+        preset = songs.set_list.songs[0].preset or preset
     name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
     scene, n_outputs = _first_scene(preset, separator, quiet=quiet)
-    if set_list:
-        n_outputs = max(n_outputs, _most_channels(set_list))
     if resume:
-        scene, name = _resumed(separator)
+        resumed = _resumed(separator)
+        scene, name = resumed.scene, resumed.preset
+        songs = resumed_songs(songs, resumed)
         n_outputs = max(n_outputs, *(max(strip.channels, default=2) for strip in _strips(scene)))
     if not (quiet or no_capture):
         _tell_of_drafts()
@@ -119,7 +120,7 @@ def live(
         source=source,
         sink=sink,
         block=block,
-        n_outputs=n_outputs,
+        n_outputs=max(n_outputs, most_channels_of(songs.set_list)),
         sample_rate=sample_rate,
         n_queued=queue,
         graph=choice.graph,
@@ -131,10 +132,9 @@ def live(
     builder = None if no_capture else _builder(engine)
     if builder is not None:
         control = control.model_copy(update={"drafts": builder.drafts})
-    more_songs = tuple(one.resolve() for one in files[1:])
     raise typer.Exit(
         run_host(
-            HostOptions(engine, control, recorder, song, builder, more_songs),
+            HostOptions(engine, control, recorder, songs.song, builder, songs.files, songs.cue),
             scene,
             name,
             tell,
@@ -172,15 +172,6 @@ def _first_scene(
         most_channels(loaded),
         *map(most_channels, library.readable_presets()),
     )
-
-
-def _most_channels(set_list: SetList) -> int:
-    """The highest output channel that a cue routes to, by itself or by its preset."""
-    from rtmss.conditions.preset import most_channels
-
-    library = load_library()
-    presets = [most_channels(library.load_preset(name)) for name in set_list.presets]
-    return max(set_list.most_channels, *presets) if presets else set_list.most_channels
 
 
 def _resumed(separator: Separator) -> Resumed:
@@ -254,35 +245,6 @@ def _control(
     )
 
 
-def _set_list(path: Path | None, file: Path | None) -> SetList | None:
-    """The set list that is to be played, if one is.
-
-    Raises:
-        UserError: it cannot be read, or a song is named beside it.
-    """
-    from rtmss.conditions.set_list import load_set_list
-
-    if path is None:
-        return None
-    if file is not None:
-        raise UserError("the set list names the songs; leave --file out")
-    return load_set_list(path)
-
-
-def _refuse_incomplete(set_list: SetList, path: str, separator: Separator, preset: str) -> None:
-    """Refuse a set list of which a cue could not be played.
-
-    Raises:
-        UserError: names the first problem.
-    """
-    from rtmss.cli.setlist import set_list_problems
-
-    problems = set_list_problems(set_list, separator, preset, listens=False)
-    if problems:
-        more = f"; {len(problems)} problems: rtmss setlist check {path}" if problems[1:] else ""
-        raise UserError(f"{path}: {problems[0]}{more}")
-
-
 def _builder(engine: EngineOptions) -> BuilderOptions:
     """How the condition builder is started."""
     from rtmss.live.options import BuilderOptions
@@ -294,29 +256,6 @@ def _builder(engine: EngineOptions) -> BuilderOptions:
         drafts=_drafts(),
         library=library,
     )
-
-
-def _song(
-    file: Path | None, loop: str | None, loops: int, start: float
-) -> tuple[Path, TransportCommand] | None:
-    """The song that is to be played, and how it begins.
-
-    Raises:
-        UserError: it cannot be.
-    """
-    from rtmss.live.shared.song_state import TransportCommand, checked, parse_loop
-    from rtmss.live.song.decode import song_seconds
-
-    if file is None:
-        if loop or loops or start:
-            raise UserError("--loop, --loops and --start are for a song; name it with --file")
-        return None
-    a, b = parse_loop(loop or ":")
-    command = TransportCommand(
-        seek_seconds=start, is_looping=loop is not None, a_seconds=a, b_seconds=b, n_loops=loops
-    )
-    last_place = max(start, a, b if b != math.inf else 0.0)
-    return file.resolve(), checked(command, song_seconds(file, last_place + 1))
 
 
 @app.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Self, get_type_hints
 
 from pydantic import AfterValidator, BeforeValidator, Field, create_model, model_validator
 
@@ -149,6 +149,18 @@ class Song(Config):
         return self.starts + n_beats * 60 / self.tempo
 
 
+class CuePlace(NamedTuple):
+    """A cue and where it comes."""
+
+    name: str
+    """`song/cue`, or `song` for its beginning."""
+    song: int
+    """Counted from 0."""
+    seconds: float | None
+    """Place in the song; None for one that comes when it is asked for."""
+    is_start: bool = False
+
+
 class SetList(Config):
     """Songs in order."""
 
@@ -165,6 +177,16 @@ class SetList(Config):
     def has_files(self) -> bool:
         """Whether files are played; otherwise the input is."""
         return any(song.file is not None for song in self.songs)
+
+    @property
+    def places(self) -> list[CuePlace]:
+        """All cues in order; each song's beginning first."""
+        found = []
+        for number, song in enumerate(self.songs):
+            found.append(CuePlace(song.name, number, 0.0, is_start=True))
+            for cue in song.cues:
+                found.append(CuePlace(f"{song.name}/{cue.name}", number, song.seconds_of(cue)))
+        return found
 
     @property
     def presets(self) -> set[str]:

@@ -36,6 +36,7 @@ from rtmss.live.processes import (
 )
 from rtmss.live.realtime.priority import hint
 from rtmss.live.shared.capture_ring import CaptureRing
+from rtmss.live.shared.cue_state import CueState
 from rtmss.live.shared.heartbeat import AwakeClock, Pulse
 from rtmss.live.shared.jobs import JobQueue
 from rtmss.live.shared.memory import memory_kind
@@ -72,8 +73,10 @@ class HostOptions:
     """A file to play instead of the input, and how it begins."""
     builder: BuilderOptions | None = None
     """None where nothing is to be captured."""
-    more_songs: tuple[Path, ...] = ()
-    """Those that may follow it."""
+    songs: tuple[Path, ...] = ()
+    """All that may be asked for; empty for that one alone."""
+    cue: CueState | None = None
+    """Where a set list is resumed."""
 
 
 class RefusedError(Exception):
@@ -285,10 +288,11 @@ class _Host:
 
     def _run(self) -> int:
         options, shared = self._options, self._shared
+        if options.cue is not None:
+            shared.cues.write(options.cue)
         if options.song is not None:
             shared.transport.insert(*options.song)
-            songs = (options.song[0], *options.more_songs)
-            self._loader = Loader(songs, shared, self._say)
+            self._loader = Loader(options.songs or options.song[:1], shared, self._say)
         if options.recorder is not None:
             self._ring = RecorderRing.create(_ring_shape(options.recorder))
             recorder_options = options.recorder.in_memory(shared.path, ring=self._ring.path)

@@ -22,6 +22,8 @@ from rtmss.ownership import whole_file
 
 FILE = "last-scene.yaml"
 SAVE_SECONDS = 2.0
+PLACE_SECONDS = 5.0
+"""A song is resumed at most so long before the place where it was cut off."""
 
 
 class SavedScene(Config):
@@ -30,6 +32,10 @@ class SavedScene(Config):
     preset: str
     """The preset that was played last; the scene may have gone far from it."""
     bypass: bool = False
+    cue: str = ""
+    """The cue of a set list that came last."""
+    seconds: float = 0.0
+    """Place in the song of that cue, some seconds ago."""
     scene: Preset
 
 
@@ -38,6 +44,8 @@ class Resumed(NamedTuple):
 
     scene: Scene
     preset: str
+    cue: str = ""
+    seconds: float = 0.0
 
 
 def preset_of(scene: Scene) -> Preset:
@@ -67,17 +75,27 @@ class SceneSaver:
         """Say where the file goes."""
         self._path = folder / FILE
         self._due = 0.0
-        self._saved: tuple[Scene, str] | None = None
+        self._saved: Resumed | None = None
         self.problem = ""
         """Why the scene cannot be written; nothing is raised, as the sound goes on."""
 
-    def save(self, scene: Scene, preset: str) -> None:
-        """Write what plays if it is time and it is another than before."""
-        now = time.monotonic()
-        if now < self._due or not scene.stems or self._saved == (scene, preset):
+    def save(self, scene: Scene, preset: str, cue: str = "", seconds: float = 0.0) -> None:
+        """Write what plays if it is time and it is another than before.
+
+        Args:
+            scene: it.
+            preset: its name.
+            cue: the cue of a set list that came last.
+            seconds: place in its song.
+        """
+        now, place = time.monotonic(), seconds // PLACE_SECONDS * PLACE_SECONDS
+        playing = Resumed(scene, preset, cue, place)
+        if now < self._due or not scene.stems or self._saved == playing:
             return
         self._due = now + SAVE_SECONDS
-        saved = SavedScene(preset=preset, bypass=scene.bypass, scene=preset_of(scene))
+        saved = SavedScene(
+            preset=preset, bypass=scene.bypass, cue=cue, seconds=place, scene=preset_of(scene)
+        )
         text = yaml.safe_dump(saved.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +104,7 @@ class SceneSaver:
         except OSError as error:
             self.problem = f"{self._path}: cannot be written ({error.strerror or error})"
             return
-        self._saved, self.problem = (scene, preset), ""
+        self._saved, self.problem = playing, ""
 
 
 def resume(folder: Path, library: Library, model_id: str) -> Resumed:
@@ -105,4 +123,5 @@ def resume(folder: Path, library: Library, model_id: str) -> Resumed:
         raise UserError(f"{path}: nothing was played here before; start without --resume")
     saved = read_yaml(path, SavedScene)
     scene = Scene.from_preset(saved.scene, library, model_id)
-    return Resumed(replace(scene, bypass=saved.bypass), saved.preset)
+    scene = replace(scene, bypass=saved.bypass)
+    return Resumed(scene, saved.preset, saved.cue, saved.seconds)

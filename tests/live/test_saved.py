@@ -44,7 +44,7 @@ def scene(library: Library) -> Scene:
 def test_the_scene_plays_again_as_it_was(tmp_path: Path, library: Library, scene: Scene) -> None:
     SceneSaver(tmp_path).save(scene, "tour")
     resumed = resume(tmp_path, library, MODEL_ID)
-    assert resumed == (scene, "tour")
+    assert resumed == (scene, "tour", "", 0.0)
 
 
 def test_it_is_written_when_it_has_changed_and_not_else(tmp_path: Path, scene: Scene) -> None:
@@ -100,3 +100,18 @@ def test_a_scene_is_a_preset(scene: Scene) -> None:
     preset = preset_of(scene)
     assert preset.stems["voice"].condition_b == "choir"
     assert preset.stems["voice"].channels == (1, 2, 5)
+
+
+def test_the_cue_is_kept_and_the_place_in_its_song_every_few_seconds(
+    tmp_path: Path, library: Library, scene: Scene
+) -> None:
+    saver = SceneSaver(tmp_path)
+    saver.save(scene, "tour", "one/solo", 63.9)
+    assert resume(tmp_path, library, MODEL_ID)[2:] == ("one/solo", 60.0)
+    (tmp_path / FILE).unlink()
+    saver.save(scene, "tour", "one/solo", 64.9)
+    assert not (tmp_path / FILE).exists()
+    saver.save(scene, "tour", "one/solo", 65.1)
+    assert resume(tmp_path, library, MODEL_ID)[2:] == ("one/solo", 65.0)
+    saver.save(scene, "tour", "one/end", 65.1)
+    assert resume(tmp_path, library, MODEL_ID).cue == "one/end"

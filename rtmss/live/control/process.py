@@ -67,7 +67,9 @@ def run_control(options: ControlOptions) -> None:
             shared.beat("control")
             if not take_turn(controller, server, shown, TICK_SECONDS):
                 shared.stop = True
-            saver.save(controller.scene, controller.preset)
+            cues = controller.cues
+            place = cues.position_seconds if cues is not None else 0.0
+            saver.save(controller.scene, controller.preset, cues.name if cues else "", place)
 
 
 def _captures(options: ControlOptions) -> Captures | None:

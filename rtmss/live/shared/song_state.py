@@ -192,7 +192,13 @@ class Transport:
         self._memory["song"] = _path(song)
         self.command.write(command)
         self.playback.write(
-            Playback(command.seek_seconds, command.is_playing, 0, *_numbers(command))
+            Playback(
+                command.seek_seconds,
+                command.is_playing,
+                0,
+                *_numbers(command),
+                song=command.song,
+            )
         )
 
     @property

@@ -121,3 +121,23 @@ def test_the_next_song_follows_and_a_killed_control_side_comes_back_to_its_cue(
     host.send("/rtmss/cue/previous")
     host.sync()
     assert host.ask("/rtmss/cue") == ["one/loud"]
+
+
+def test_a_set_list_is_resumed_where_it_was_cut_off(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, songs: list[Audio]
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with jack_server(monkeypatch) as server, live_host() as start:
+        server(512)
+        host = start("--setlist", str(tmp_path / "list.yaml"))
+        host.send("/rtmss/cue/go", "two")
+        host.send("/rtmss/remainder/gain", -6.0)
+        host.wait_until(lambda: host.ask("/rtmss/transport/position")[0] > 6, "five seconds")
+        time.sleep(3)  # it is saved every few seconds
+        host.process.kill()
+        host.process.wait(20)
+        again = start("--setlist", str(tmp_path / "list.yaml"), "--resume")
+        assert again.ask("/rtmss/cue") == ["two"]
+        assert again.ask("/rtmss/remainder/gain") == [-6.0]
+        again.wait_until(lambda: again.ask("/rtmss/transport/length")[0] > 0, "the song is read")
+        assert again.ask("/rtmss/transport/position")[0] >= 5

@@ -110,6 +110,11 @@ class CuePlayer:
         is_there = following < len(self.sheet.cues) and not self.sheet.cues[following].is_start
         return self.sheet.cues[following].seconds if is_there else None
 
+    @property
+    def position_seconds(self) -> float:
+        """Where the song of a file is; 0 over the input."""
+        return self._controller.shared.transport.position_seconds if self.sheet.files else 0.0
+
     def take_news(self) -> list[str]:
         """What a user should know since the last call."""
         news, self._news = self._news, []
