@@ -27,8 +27,8 @@ NEAR_SECONDS = 0.005
 """So little before a cue is at it: OSC has short numbers."""
 MAX_ASKED = 64
 """Cues that wait for the time tag of their bundle."""
-RESTART_HOPS = 50
-"""By so many hops, two engines' counts differ at one moment."""
+RESTART_HOPS = 1000
+"""By more hops, the counts of two engines differ; one that has lost blocks is no other."""
 FADE_SLACK = 2
 """Hops after a fade before the one of before holds again."""
 PASS_HOPS = 16
@@ -84,8 +84,9 @@ class CuePlayer:
         if state.current < 0 or self.sheet.files:
             return
         hop = controller.hop_at(state.began_seconds)
-        if abs(hop - state.began_hop) > RESTART_HOPS:  # the engine has begun again, too
-            self._begin(hop)
+        is_far = abs(hop - state.began_hop) > RESTART_HOPS
+        if is_far or controller.status.hop < state.began_hop:
+            self._begin(hop)  # the engine has begun again, too
 
     @property
     def name(self) -> str:
