@@ -58,7 +58,8 @@ def _change(row: dict[str, Any]) -> CueChange:
         name, scene = preset_of(f"at {row['preset']}", row["preset"])
     moves = {"voice": Move(gain_db=row["gain"])} if "gain" in row else {}  # type: ignore[call-arg]
     if "morph" in row:
-        moves["voice"] = Move(condition_b="drums", morph=row["morph"])  # type: ignore[call-arg]
+        gain = {"gain_db": row["gain_too"]} if "gain_too" in row else {}
+        moves["voice"] = Move(condition_b="drums", morph=row["morph"], **gain)  # type: ignore[call-arg]
     moves |= {name: Move(mute=True) for name in row.get("mutes", ())}  # type: ignore[call-arg]
     return CueChange(name, scene, moves, {"drums": make_condition("drums", 1)})
 

@@ -88,3 +88,17 @@ def test_after_a_crash_in_the_middle_the_morph_is_where_it_was_to_be(stage: Stag
     stage.start_control(make_sheet(plan, files=False))
     stage.run(3)
     assert morphs(stage)[-1] == 1.0
+
+
+def test_a_gain_glides_in_a_straight_line_beside_a_morph(stage: Stage) -> None:
+    play(stage, songs({"morph": 1.0, "gain_too": -120.0, "fade": FADE_MS}))
+    faders = []
+    for _ in range(N_FADE + 8):
+        stage.run(1)
+        faders.append(float(stage.player.source.session._mixer.current[0, 0]))
+    line = np.array(faders[:N_FADE])
+    steps = np.diff(line)
+    assert steps.max() < 0
+    assert steps.max() - steps.min() < 1e-6
+    assert faders[-1] == 0.0
+    assert stage.heard[-1][1].fade_ms == 30.0

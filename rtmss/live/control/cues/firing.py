@@ -35,6 +35,8 @@ class Firing:
         """The fade that holds again after this one's."""
         self.left_out: list[str] = []
         """Stems that it would move, and that were not there when it was last tried."""
+        self._left_ms = fade_ms
+        """Fade of the scene as it was last set here."""
         self.glide = MorphGlide(())
         """What its fade morphs."""
         self._base, self._before = base, before
@@ -52,12 +54,24 @@ class Firing:
         if self.fade_ms is None:
             return made
         made, self.glide = held_back(scene, made)
+        self._left_ms = self.fade_ms
         return replace(made, fade_ms=self.fade_ms)
+
+    def go_on(self, share: float, left_ms: float, scene: Scene) -> Scene:
+        """The scene with a share of the way of its morphs gone; gains glide for what is left of the
+        fade, as a scene makes them start anew.
+        """
+        is_mine = scene.fade_ms == self._left_ms
+        made = self.glide.to(share, scene)
+        if is_mine:
+            self._left_ms = left_ms
+            made = replace(made, fade_ms=left_ms)
+        return made
 
     def settle(self, scene: Scene) -> Scene:
         """The scene where the fade leads, with the fade of before, unless another one was set
         meanwhile.
         """
         scene = self.glide.to(1, scene)
-        is_mine = self.fade_ms is not None and scene.fade_ms == self.fade_ms
+        is_mine = self.fade_ms is not None and scene.fade_ms == self._left_ms
         return replace(scene, fade_ms=self.settled_ms) if is_mine else scene

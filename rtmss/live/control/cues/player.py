@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from rtmss.config import UserError
@@ -246,9 +245,12 @@ class CuePlayer:
         if fade is None:
             return
         if self._hop < ends:
-            share = (self._hop - begins) / max(1, ends - FADE_SLACK - begins)
-            if fade.glide and self._hop > self._morphed:
-                self._controller.change(partial(fade.glide.to, min(share, 1.0)))
+            n_hops = max(1, ends - FADE_SLACK - begins)
+            share = min((self._hop - begins) / n_hops, 1.0)
+            if fade.glide and fade.fade_ms is not None and self._hop > self._morphed:
+                left_ms = fade.fade_ms * max(1 - share, 1 / n_hops)
+                step = fade.go_on(share, left_ms, self._controller.scene)
+                self._controller.change(lambda _: step)
                 self._morphed = self._hop
             return
         self._controller.change(fade.settle)
