@@ -69,7 +69,7 @@ class Family:
     def servers(self) -> list[psutil.Process]:
         """Those that fork engines."""
         children = [one for one in self.processes() if one.ppid() == self.process.pid]
-        return [one for one in children if "forkserver" in " ".join(one.cmdline())]
+        return [one for one in children if "rtmss.live.realtime.forkserver" in one.cmdline()]
 
     def signal(self, number: int) -> None:
         """To the whole group, as a terminal does."""
