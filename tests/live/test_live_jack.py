@@ -20,9 +20,13 @@ import pytest
 from helpers.live_host import Host, jack_client, undisturbed
 from rtmss.audio import Audio
 from rtmss.bench.harness import host_processes
+from rtmss.conditions.library import Library
+from rtmss.engine.control import Scene
+from rtmss.engine.frames import StreamFrames
 from rtmss.files import read_audio
 from rtmss.recording.log_reader import SessionLog
 from rtmss.recording.replay import replay
+from rtmss.rendering import RenderPlan, render
 from rtmss.separator import Separator
 
 pytestmark = pytest.mark.jack
@@ -191,41 +195,46 @@ def test_at_48_khz_bypass_is_the_input_delayed_by_the_reported_latency(
     assert np.array_equal(heard[latency:], sent[:-latency])
 
 
-@pytest.mark.long
-def test_what_was_recorded_at_48_khz_is_the_same_again(
+def test_what_is_played_at_48_khz_is_recorded_replayed_and_rendered(
     server: Callable[..., Any],
     host: Callable[..., Host],
     listener: Callable[[], Listener],
     tmp_path: Path,
 ) -> None:
+    """Heard by another client, recorded, played again from the log, and rendered by the preset."""
     server(512, 48000)
-    live = host(
-        "--preset",
-        "karaoke",
-        "--record",
-        str(tmp_path / "record"),
-        "--backend",
-        "torch",
-    )
-    listener().connect()
-    live.send("/rtmss/stem/vocals/mute", 0)
-    live.send("/rtmss/stem/vocals/gain", -6.0)
-    live.sync()
-    time.sleep(1)
+    how = ("--record", str(tmp_path / "record"), "--backend", "torch")
+    live, client = host("--preset", "vocals-only", *how), listener()
+    client.connect()
+    time.sleep(0.5)
+    latency = live.ask("/rtmss/latency")[0] + live.ask("/rtmss/status/device_latency")[0]
+    sent, heard = _undisturbed(live, client)
+    time.sleep(0.3)
     live.end()
     arguments = list(map(str, live.process.args))  # type: ignore[arg-type]
-    separator = Separator.load(arguments[arguments.index("--weights") + 1])
-    take, again = tmp_path / "record" / "take-001", tmp_path / "again"
+    weights, take = arguments[arguments.index("--weights") + 1], tmp_path / "record" / "take-001"
+    separator = Separator.load(weights)
     log = SessionLog.load(take / "session.jsonl", separator.model_id)
-    replay(take / "input.wav", again, separator.model, log, stems=True)
+    replay(take / "input.wav", tmp_path / "again", separator.model, log, stems=True)
+    library = Library([Path(weights).parent / "library"])
+    preset = library.load_preset("vocals-only")
+    plan = RenderPlan(Scene.from_preset(preset, library, separator.model_id), stems=True)
+    render(take / "input.wav", tmp_path / "render", separator.model, plan)
     names = {"mix.wav", "remainder.wav", "vocals.wav"}
-    assert {path.name for path in again.iterdir()} == names
+    assert {path.name for path in (tmp_path / "again").iterdir()} == names
+    _, delay = StreamFrames.at(48000, separator.model.config)
     for name in names:
-        played, rate = read_audio(again / name)
-        recorded = read_audio(take / name)[0]
+        recorded, rate = read_audio(take / name)
         assert rate == 48000
         assert np.abs(recorded).max() > 0.001
-        assert np.abs(played - recorded).max() <= 1e-5
+        assert np.abs(read_audio(tmp_path / "again" / name)[0] - recorded).max() <= 1e-5
+        # What the device had not brought by the end of the recording is silence in a render.
+        rendered = read_audio(tmp_path / "render" / name)[0]
+        assert np.abs(rendered - recorded)[:, :-delay].max() <= 1e-5
+    mix, given = read_audio(take / "mix.wav")[0][0], read_audio(take / "input.wav")[0][0]
+    [begin] = [at for at in np.flatnonzero(given == sent[0]) if given[at + 1] == sent[1]]
+    assert np.array_equal(given[begin : begin + len(sent)], sent)
+    assert np.abs(heard[latency:] - mix[begin:][: len(sent) - latency]).max() <= 1e-5
 
 
 @pytest.mark.parametrize(
