@@ -6,6 +6,7 @@ Axes: C channels, S samples.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -269,7 +270,11 @@ class Files:
         are an error.
         """
         self._rate, self._channels, self._format = rate, channels, format
-        self._partial = {name: folder / f".{name}.partial.{format}" for name in channels}
+        # Of this process, so that two renders into one folder do not write into one file.
+        ending = f"{os.getpid()}.partial.{format}"
+        self._partial = {name: folder / f".{name}.{ending}" for name in channels}
+        self._made: list[Path] = []
+        """Hidden files that are this render's own."""
         self._written = dict.fromkeys(channels, 0)
         self._open: dict[str, WriteableAudioFile] = {}
         self._raw = contextlib.ExitStack()
@@ -287,7 +292,8 @@ class Files:
 
     def _create(self, path: Path, n_channels: int) -> WriteableAudioFile:
         """A file to write to: opened here, as pedalboard knows only names that are Unicode."""
-        raw = self._raw.enter_context(path.open("w+b"))
+        raw = self._raw.enter_context(path.open("x+b"))
+        self._made.append(path)
         try_lock(raw)  # so that nobody takes it for one that was left behind
         return AudioFile(
             raw, "w", self._rate, n_channels, format=self._format, **FORMATS[self._format]
@@ -353,8 +359,8 @@ class Files:
                 file.close()
         with contextlib.suppress(OSError):
             self._raw.close()
-        for path in self._partial.values():
-            with contextlib.suppress(OSError, ValueError):  # there may be no such folder
+        for path in self._made:
+            with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
 

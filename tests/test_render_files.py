@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,6 +125,44 @@ def test_samples_that_are_no_sound_are_counted(
     )
     assert report.n_bad_samples == 2
     assert np.isfinite(load(source.parent / "out")["mix"]).all()
+
+
+def test_two_renders_into_one_folder_leave_one_of_them_whole(
+    profiles: dict[str, SeparatorModel],
+    scene: Scene,
+    noise: Noise,
+    write_input: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Both wrote into one hidden file, and the first said that all was well."""
+    source, audio = write_input(noise(44100)), np.full((2, 22050), 0.25, np.float32)
+    folder = source.parent / "out"
+    with Files(source, folder, {"mix": 2}, 44100) as files:
+        files.write({"mix": audio[:, :9000]})
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: 1)  # another process
+            render(source, folder, profiles["default"], RenderPlan(scene))
+        assert load(folder)["mix"].shape == (2, 44100)
+        files.n_total = audio.shape[1]
+        files.write({"mix": audio[:, 9000:]})
+    assert np.array_equal(load(folder)["mix"], audio)
+    assert [path.name for path in folder.iterdir()] == ["mix.wav"]
+
+
+def test_one_process_does_not_write_a_folder_twice_at_once(
+    noise: Noise, write_input: Callable[..., Path]
+) -> None:
+    source = write_input(noise(4410))
+    folder, channels = source.parent / "out", {"mix": 2}
+    with Files(source, folder, channels, 44100) as files:
+        with (
+            pytest.raises(AudioFileError, match="cannot write there"),
+            Files(source, folder, channels, 44100),
+        ):
+            pass
+        files.n_total = 4410
+        files.write({"mix": noise(4410)})
+    assert load(folder)["mix"].shape == (2, 4410)
 
 
 def test_the_input_is_never_written_over(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -177,16 +178,20 @@ def _render(
     no end for others.
 
     Raises:
-        UserError: one of them could not be rendered, or two of several have the same name.
+        UserError: one of them could not be rendered, two of several have the same name, or one
+            would be written over.
     """
+    from rtmss.files import folder_name
     from rtmss.rendering import render as run
 
     model, choice = separator.model, choose_backend(separator, wanted)
-    folders = {source: output / source.stem if len(sources) > 1 else output for source in sources}
+    is_one = len(sources) == 1
+    folders = {source: output if is_one else output / folder_name(source) for source in sources}
     if len(set(folders.values())) < len(sources):
         raise UserError(
             "inputs of the same name would be written over one another; render them one by one"
         )
+    _keep_inputs(folders, plan)
     n_failed = 0
     for source, folder in folders.items():
         backend = choice.start(model)
@@ -276,6 +281,19 @@ def _profile_of(header: Header, config: SeparatorConfig) -> str | None:
         if header.fits(config.model_copy(update={"stft": stft})):
             return name
     return None
+
+
+def _keep_inputs(folders: Mapping[Path, Path], plan: RenderPlan) -> None:
+    """See that no input is where what becomes of another goes.
+
+    Raises:
+        UserError: one is.
+    """
+    names = [f"{name}.{plan.format}" for name in plan.names]
+    written = {os.path.realpath(folder / name) for folder in folders.values() for name in names}
+    for source in folders:
+        if os.path.realpath(source) in written:
+            raise UserError(f"{source}: would be written over; choose another output folder")
 
 
 def _show(

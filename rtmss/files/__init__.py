@@ -16,7 +16,7 @@ from rtmss.files.damage import (
     refuse_damage,
     warn_of_damage,
 )
-from rtmss.files.digest import digest_file
+from rtmss.files.naming import digest_file, folder_name
 from rtmss.files.reader import AudioReader, open_audio, read_audio, resample
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "as_block",
     "check_rate",
     "digest_file",
+    "folder_name",
     "ignore_damage",
     "open_audio",
     "read_audio",

@@ -11,7 +11,7 @@ import pytest
 
 from helpers.command_line import Rtmss
 from helpers.encoded import encode, music
-from rtmss.files import read_audio
+from rtmss.files import folder_name, read_audio
 
 RATE = 44100
 
@@ -37,6 +37,40 @@ def test_a_damaged_song_is_rendered_with_a_warning_and_a_status_of_its_own(
     assert status == 3
     assert "cut.wav: damaged from 0.33 s on: it ends there" in said
     assert read_audio(Path("out/mix.wav"))[0].shape == (2, 22048 - 7500)
+
+
+@pytest.mark.parametrize("name", ["..wav", "...wav", "....wav", ".wav", "a..wav", " .wav", "..."])
+def test_whatever_files_are_called_their_folders_are_within_the_output(name: str) -> None:
+    """Of `...wav` the folder above was taken."""
+    folder = Path(os.path.normpath(Path("out") / folder_name(Path(name))))
+    assert folder.parent == Path("out")
+
+
+def test_names_of_dots_are_rendered_into_folders_of_their_own(rtmss: Rtmss, home: Path) -> None:
+    for name in ("..wav", "...wav"):
+        (home / name).write_bytes((home / "song.wav").read_bytes())
+    status, _, _ = rtmss("render", "..wav", "...wav", *RENDER, "a/out")
+    assert status == 0
+    written = {str(path.relative_to(home)) for path in home.rglob("mix.wav")}
+    assert written == {"a/out/..wav/mix.wav", "a/out/...wav/mix.wav"}
+
+
+@pytest.mark.parametrize("is_link", [False, True])
+def test_no_input_of_several_is_written_over_by_another(
+    rtmss: Rtmss, home: Path, is_link: bool
+) -> None:
+    mix = home / "out" / "song" / "mix.wav"
+    mix.parent.mkdir(parents=True)
+    mix.write_bytes((home / "song.wav").read_bytes())
+    before = mix.read_bytes()
+    other = str(mix)
+    if is_link:
+        Path("linked.wav").symlink_to(mix)
+        other = "linked.wav"
+    status, _, said = rtmss("render", "song.wav", other, *RENDER, "out")
+    assert (status, said.count("\n")) == (1, 1)
+    assert f"{other}: would be written over" in said
+    assert mix.read_bytes() == before
 
 
 def test_strict_refuses_a_damaged_song_and_leaves_nothing(rtmss: Rtmss, home: Path) -> None:

@@ -1,4 +1,4 @@
-"""A file's name for what is in it."""
+"""Names for files: of their folders, and of what is in them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,14 @@ from pathlib import Path
 
 from rtmss.bounded import UnreadableError, open_regular
 from rtmss.files.damage import AudioFileError
+
+
+def folder_name(path: Path) -> str:
+    """What a folder for a file's results is called: the file's name less its ending.
+
+    Of `...wav` that would be the folder above; such a name stays whole.
+    """
+    return path.stem if path.stem.strip(".") else path.name
 
 
 def digest_file(path: Path) -> str:
