@@ -15,7 +15,8 @@ MAX_STEMS = 8
 MAX_NAME = 64
 Fallback = Literal["dry", "silence", "hold"]
 FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)
-RESERVED = {"remainder", "master", "mix"}
+RESERVED = {"remainder", "master", "mix", "input"}
+"""Files and addresses of these names are others'."""
 
 
 class Effect(Config):

@@ -21,6 +21,8 @@ from rtmss.recording.hop import Hop, Position
 from rtmss.recording.log import LOG, VECTORS, Event, EventKind, Header, Vectors
 from rtmss.recording.wav import WavFile
 
+MAX_OPEN = 64
+"""Files that are open at once: a system gives 256 or so, and presets may bring ever new stems."""
 FLUSH_SECONDS = 1.0
 """So much is missing at most where all processes were killed at once."""
 
@@ -69,6 +71,9 @@ class Take:
         )
         try_lock(self._log.buffer)  # so that nobody else takes it for one that was left behind
         self._files: dict[str, AudioOut] = {}
+        """Those that are open, the one that was written to last at the end."""
+        self._forms: dict[str, tuple[int, int]] = {}
+        """Rate and channels of every file, open or not."""
         self._due = time.monotonic() + FLUSH_SECONDS
 
     def begin(self, header: Header) -> None:
@@ -159,11 +164,13 @@ class Take:
 
     def close(self, n_hops: int, reason: str) -> None:
         """End all files, as far as the disk lets them."""
-        for name, file in self._files.items():
+        for name, form in self._forms.items():
             with contextlib.suppress(OSError):
+                file = self._file(name, *form)
                 if name != "input":  # of a hop that was not whole, nothing remains
                     file.end_at(max(0, n_hops * self._hop - self._delay))
                 file.end_at(n_hops * self._hop)
+        for file in self._files.values():
             file.close()
         with contextlib.suppress(OSError):  # there may be no room for another line
             self.note(Event(event="end", hop=n_hops, reason=reason))
@@ -228,11 +235,19 @@ class Take:
             )
 
     def _file(self, name: str, sample_rate: int, n_channels: int) -> AudioOut:
-        if name not in self._files:
-            self._files[name] = self._open_audio(
-                self.folder / f"{name}.wav", sample_rate, n_channels
-            )
-        return self._files[name]
+        """An open file; the one that was not written to for longest is closed for it, if need be.
+
+        Raises:
+            OSError: it cannot be opened.
+        """
+        file = self._files.pop(name, None)
+        if file is None:
+            while len(self._files) >= MAX_OPEN:
+                self._files.pop(next(iter(self._files))).close()
+            path, form = self.folder / f"{name}.wav", (sample_rate, n_channels)
+            file, self._forms[name] = self._open_audio(path, *form), form
+        self._files[name] = file
+        return file
 
 
 def _drop_half_a_line(log: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from rtmss.live.buffers.timeline import MOST_WAITING
 from rtmss.live.realtime.player import DeviceState
 from rtmss.live.shared.song_state import seek
 from rtmss.recording.log_reader import SessionLog
+from rtmss.recording.wav import WavFile
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -204,6 +206,44 @@ def test_files_of_stems_that_were_gone_by_then_get_as_long_as_the_others(
     assert {name: samples.shape[1] // HOP for name, samples in audio.items()} == dict.fromkeys(
         ("input", "mix", "remainder", "voice", "kit"), 60
     )
+
+
+def test_however_many_stems_come_and_go_few_files_are_open_and_all_are_whole(
+    recording_studio: Studio,
+    make_condition: MakeCondition,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Each preset with other names opened more files for good, until the system gave no more."""
+    monkeypatch.setattr("rtmss.recording.files.MAX_OPEN", 6)
+    n_open = [0]
+
+    class Counted(WavFile):
+        def __init__(self, *how: Any) -> None:
+            super().__init__(*how)
+            n_open.append(n_open[-1] + 1)
+
+        def close(self) -> None:
+            super().close()
+            n_open.append(n_open[-1] - 1)
+
+    recording_studio.start_recorder(Counted)
+    for number in range(6):
+        names = [f"kit-{number}", f"keys-{number}"]
+        stems = [Stem(name, make_condition(name, seed=number)) for name in names]
+        recording_studio.shared.send(Scene(tuple(stems)), "")
+        recording_studio.play(8)
+    recording_studio.shared.send(Scene((Stem("kit-0", make_condition("kit-0", seed=0)),)), "")
+    recording_studio.play(8)
+    take = recording_studio.end()
+    assert max(n_open) == 6
+    assert n_open[-1] == 0
+    audio = read_take(take)
+    assert len(audio) == 3 + 12 + ("voice" in audio)
+    assert {samples.shape[1] // HOP for samples in audio.values()} == {56}
+    rest = sum(samples[:2] for name, samples in audio.items() if name not in {"input", "mix"})
+    assert np.abs(rest - audio["input"])[:, :-HOP].max() < 1e-5
+    assert_same_again(take, tmp_path / "again", recording_studio.model)
 
 
 def test_a_new_engine_begins_a_new_take(recording_studio: Studio, tmp_path: Path) -> None:
