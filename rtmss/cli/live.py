@@ -116,6 +116,7 @@ def live(
     engine = EngineOptions(
         n_condition=separator.model.config.unet.n_condition,
         weights=weights,
+        model_id=separator.model_id,
         device=device,
         source=source,
         sink=sink,

@@ -69,6 +69,8 @@ class EngineOptions(ProcessOptions):
 
     weights: Path | None = None
     """None for those that come with rtmss."""
+    model_id: str | None = None
+    """That of the weights when the host started; None takes any."""
     device: str | None = None
     """By name; None for the default."""
     source: str | None = None

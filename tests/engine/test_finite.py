@@ -225,7 +225,9 @@ def test_what_is_no_setting_of_a_scene_is_refused(field: dict[str, Any]) -> None
         replace(Scene(), **field)
 
 
-@pytest.mark.parametrize("name", ["", "a/b", "../x", "remainder", "mix", "input", "x" * 65, "é", 1, None])
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "../x", "remainder", "mix", "input", "x" * 65, "é", 1, None]
+)
 def test_what_cannot_name_a_file_or_an_address_names_no_stem(
     make_condition: MakeCondition, name: Any
 ) -> None:

@@ -82,3 +82,21 @@ def test_weights_truncated_under_a_running_host_are_said_and_tried_again_until_t
     weights.write_bytes(whole)
     live.wait_until(lambda: live.ask("/rtmss/status/state") == ["running"], "the engine plays")
     assert live.process.poll() is None
+
+
+def test_other_weights_under_a_running_host_are_refused_until_the_old_ones_are_back(
+    server: Callable[..., Any], host: Callable[..., Host], weights: Path
+) -> None:
+    """A new engine played them without a word."""
+    server(1024)
+    live = host("--backend", "torch", "--weights", str(weights))
+    before = weights.read_bytes()
+    unet = LIGHT.unet.model_copy(update={"n_condition": 13})
+    other_id = save_model(weights, make_model(LIGHT.model_copy(update={"unet": unet})))
+    live.kill_engine()
+    refusal = f"rtmss: {weights}: are {other_id} now, and were "
+    live.wait_until(lambda: refusal in live.errors(), "the engine is refused")
+    assert live.ask("/rtmss/status/state") == ["reopening"]
+    assert "Traceback" not in live.errors()
+    weights.write_bytes(before)
+    live.wait_until(lambda: live.ask("/rtmss/status/state") == ["running"], "the engine plays")

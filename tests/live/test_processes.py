@@ -31,8 +31,10 @@ from rtmss.live.options import (
     RecorderOptions,
 )
 from rtmss.live.processes import START_VARIABLE, ForkServer, Process, can_fork, start_engine
+from rtmss.live.realtime.process import start_any_backend
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.state import SharedState
+from rtmss.model.separator import SeparatorModel
 
 SECONDS = 120.0
 """Importing what a process needs may take long on a busy machine."""
@@ -208,6 +210,21 @@ def test_an_engine_that_cannot_load_its_weights_is_refused_in_one_line(
     )
     assert done.returncode == 2
     assert done.stderr.startswith(f"rtmss: {weights}: not a safetensors file")
+
+
+def test_an_engine_whose_network_for_onnx_runtime_was_spoilt_plays_with_torch(
+    tiny: SeparatorModel, tiny_graph: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """No engine ever came back, though a start of the host would have taken torch."""
+    spoilt = tmp_path / "spoilt.onnx"
+    spoilt.write_bytes(tiny_graph.read_bytes()[:5000])
+    assert start_any_backend(tiny, tiny_graph).name == "onnx"
+    assert not capfd.readouterr().err
+    for graph in (spoilt, tmp_path / "none.onnx"):
+        assert start_any_backend(tiny, graph).name == "torch"
+        [line] = capfd.readouterr().err.splitlines()
+        assert line.startswith(f"rtmss: {graph}: ")
+        assert line.endswith("; torch runs the model instead")
 
 
 @pytest.fixture

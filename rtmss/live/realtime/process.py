@@ -16,11 +16,14 @@ import time
 import traceback
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import torch
 
 from rtmss.config import SeparatorConfig, UserError
 from rtmss.engine.backends.choose import start_backend
+from rtmss.engine.backends.graph import GraphError
+from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.session import Session
 from rtmss.live.buffers.timeline import Timeline
 from rtmss.live.device.duplex import DuplexStream, choose_devices, common_rate
@@ -34,6 +37,7 @@ from rtmss.live.shared.heartbeat import AwakeClock, Pulse, Supervision
 from rtmss.live.shared.recorder_ring import RecorderRing, RingShape
 from rtmss.live.shared.state import SharedState
 from rtmss.live.song.source import SongSource
+from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 
 NAP_SECONDS = 0.0005
@@ -66,7 +70,7 @@ def run_engine(options: EngineOptions, parent: int) -> None:
 
 def _play(options: EngineOptions, parent: int) -> int:
     torch.set_num_threads(1)  # a hop is too little work to share
-    model = Separator.load(options.weights, options.latency_profile).model
+    model = _load_model(options)
     shared = SharedState.attach(options.memory, model.config.unet.n_condition)
     supervision = Supervision(shared, parent, signal.SIGKILL)
     has_song = bool(shared.transport.song)
@@ -77,7 +81,7 @@ def _play(options: EngineOptions, parent: int) -> int:
             model,
             n_outputs=duplex.n_outputs,
             sample_rate=duplex.sample_rate,
-            backend=start_backend(model, options.graph),
+            backend=start_any_backend(model, options.graph),
         )
         for _ in range(1 + has_song)
     ]
@@ -118,6 +122,30 @@ def _play(options: EngineOptions, parent: int) -> int:
     with _watched(supervision):
         duplex.start(timeline.exchange)
     return _run(player, shared, duplex, supervision)
+
+
+def _load_model(options: EngineOptions) -> SeparatorModel:
+    """The weights of the host's start: scenes, and a recording, are of these.
+
+    Raises:
+        UserError: they cannot be read, or others are there now.
+    """
+    separator = Separator.load(options.weights, options.latency_profile)
+    if options.model_id not in {None, separator.model_id}:
+        raise UserError(
+            f"{options.weights or 'the weights that come with rtmss'}: are {separator.model_id} "
+            f"now, and were {options.model_id} at the start; put those back, or start again"
+        )
+    return separator.model
+
+
+def start_any_backend(model: SeparatorModel, graph: Path | None) -> Backend:
+    """What runs the model; torch where ONNX Runtime's network was spoilt since the host's start."""
+    try:
+        return start_backend(model, graph)
+    except GraphError as error:
+        print(f"rtmss: {error}; torch runs the model instead", file=sys.stderr, flush=True)
+        return start_backend(model, None)
 
 
 def _open_devices(options: EngineOptions, *, has_input: bool) -> DuplexStream:
