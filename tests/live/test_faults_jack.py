@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from helpers.live_host import Host
+from helpers.live_host import Host, jack_client
 from helpers.models import LIGHT, make_model
+from rtmss.live.realtime.process import OTHER_BLOCKS
 from rtmss.model.checkpoint import save_model
 
 pytestmark = pytest.mark.jack
@@ -100,3 +101,26 @@ def test_other_weights_under_a_running_host_are_refused_until_the_old_ones_are_b
     assert "Traceback" not in live.errors()
     weights.write_bytes(before)
     live.wait_until(lambda: live.ask("/rtmss/status/state") == ["running"], "the engine plays")
+
+
+def test_where_jack_gets_longer_blocks_the_device_is_opened_again(
+    server: Callable[..., Any], host: Callable[..., Host]
+) -> None:
+    """Three quarters of all hops were late for good."""
+    server(256)
+    live = host("--preset", "karaoke", "--backend", "torch")
+    latency = live.ask("/rtmss/latency")[0]
+    client = jack_client("sizer")
+    time.sleep(4)
+    client.blocksize = 1024
+    live.wait_until(lambda: OTHER_BLOCKS in live.errors(), "it is noticed", 40)
+    live.wait_until(lambda: live.ask("/rtmss/status/state") == ["running"], "the engine plays")
+    assert live.ask("/rtmss/latency")[0] > latency
+    time.sleep(1)
+    before, late = (live.ask(f"/rtmss/status/{name}")[0] for name in ("hop", "late"))
+    time.sleep(3)
+    n_hops = live.ask("/rtmss/status/hop")[0] - before
+    assert n_hops > 100
+    assert live.ask("/rtmss/status/late")[0] - late < 0.2 * n_hops
+    assert live.errors().count(OTHER_BLOCKS) == 1
+    client.close()

@@ -103,6 +103,7 @@ class DuplexStream:
         self._blocks = [
             block or natural_block(device, sample_rate, channels) for device, channels in self._ways
         ]
+        self._is_natural = not block
         self._streams: list[DeviceStream] = []
         self.resampler = (
             AdaptiveResampler(n_inputs, sample_rate, self._blocks[0])
@@ -141,6 +142,13 @@ class DuplexStream:
     def n_blocks(self) -> tuple[int, ...]:
         """Blocks that each stream has seen; one that stands still has lost its device."""
         return tuple(stream.n_blocks for stream in self._streams)
+
+    @property
+    def has_other_blocks(self) -> bool:
+        """Whether a device brings other blocks by now than those that it was opened with as its
+        own; of a size that was asked for nothing is said.
+        """
+        return self._is_natural and any(stream.has_other_blocks for stream in self._streams)
 
     @property
     def device_latency(self) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 
 from rtmss.audio import Audio
 from rtmss.config import UserError
+from rtmss.live.device.pace import Pace
 
 INSTALL_HINT = "PortAudio is not installed; on Debian or Ubuntu: apt install libportaudio2"
 Ways = Literal["input", "output", "both"]
@@ -160,7 +161,13 @@ class DeviceStream:
         """Blocks that came and went; it stands still when the device is lost."""
         self.n_xruns = 0
         """Blocks that were lost."""
+        self._pace = Pace(block / sample_rate) if block else None
         self._stream = self._open(device, sample_rate, block, channels)
+
+    @property
+    def has_other_blocks(self) -> bool:
+        """Whether the device brings other blocks by now than at first."""
+        return self._pace is not None and self._pace.has_changed
 
     def _open(
         self,
@@ -217,6 +224,8 @@ class DeviceStream:
         flags: Any,
     ) -> None:
         """Exchange a block, in PortAudio's thread."""
+        if self._pace is not None:
+            self._pace.came(time.perf_counter())
         try:
             self._exchange(indata.T, outdata.T)
         except Exception:  # one that escaped would end the stream

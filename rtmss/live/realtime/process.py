@@ -42,6 +42,7 @@ from rtmss.separator import Separator
 
 NAP_SECONDS = 0.0005
 """Between two looks for sound that has come in."""
+OTHER_BLOCKS = "rtmss: the sound device brings blocks of another size now; it is opened again"
 LOOK_SECONDS = 0.25
 """Between two looks for the supervisor while a device is opened."""
 
@@ -200,6 +201,10 @@ def _run(
         if player.work():
             continue
         if max([stream.still_seconds() for stream in streams]) > SILENT_SECONDS:
+            shared.report(player.status._replace(state="reopening"), player.meters)
+            return EXIT_LOST
+        if duplex.has_other_blocks:
+            print(OTHER_BLOCKS, file=sys.stderr, flush=True)
             shared.report(player.status._replace(state="reopening"), player.meters)
             return EXIT_LOST
         if supervision.is_gone():
