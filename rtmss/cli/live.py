@@ -127,7 +127,7 @@ def live(
         graph=choice.graph,
         latency_profile=profile,
     )
-    recorder = _recorder(record, separator, engine) if record is not None else None
+    recorder = recorder_options(record, separator, engine) if record is not None else None
     output = "none" if quiet else "json" if json_lines else "view"
     control = _control(separator, osc_bind, osc_port, output, setlist)
     builder = None if no_capture else _builder(engine)
@@ -205,7 +205,7 @@ def _drafts() -> Path:
     return user_folder() / "captured"
 
 
-def _recorder(folder: Path, separator: Separator, engine: EngineOptions) -> RecorderOptions:
+def recorder_options(folder: Path, separator: Separator, engine: EngineOptions) -> RecorderOptions:
     """How the recorder is started; takes that were cut off get their end first."""
     from rtmss.live.options import RecorderOptions
     from rtmss.live.recorder import check_folder

@@ -10,7 +10,10 @@ import pytest
 
 from helpers.recording import take_events
 from helpers.studio import HOP, Studio, assert_same_again, read_take
+from rtmss.cli.live import recorder_options
+from rtmss.live.options import EngineOptions
 from rtmss.recording.unfinished import KILLED, end_unfinished
+from rtmss.separator import Separator
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -62,6 +65,21 @@ def test_a_hop_of_which_a_file_is_missing_is_not_there(recording_studio: Studio)
     )
     assert end_unfinished(recording_studio.folder) == [take]
     assert {samples.shape[1] for samples in read_take(take).values()} == {39 * HOP}
+
+
+def test_the_next_recording_into_a_folder_ends_what_was_left_there(
+    recording_studio: Studio, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `rtmss live --record` does at its start."""
+    recording_studio.play(30)
+    take, separator = _kill_everything(recording_studio), Separator(recording_studio.model, "x")
+    engine = EngineOptions(n_condition=12, n_outputs=4)
+    options = recorder_options(recording_studio.folder, separator, engine)
+    assert options.folder == recording_studio.folder
+    assert take_events(take, "end") == [{"event": "end", "hop": 30, "reason": KILLED}]
+    assert f"{take}: its recorder was killed with everything else" in capsys.readouterr().err
+    recorder_options(recording_studio.folder, separator, engine)
+    assert not capsys.readouterr().err
 
 
 def test_a_take_that_is_being_written_is_left_alone(recording_studio: Studio) -> None:
