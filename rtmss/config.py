@@ -65,7 +65,7 @@ def listed(value: Any) -> tuple[Any, ...] | None:
         return None
     try:
         return tuple(value)
-    except TypeError:
+    except Exception:  # others' objects may raise anything
         return None
 
 

@@ -35,6 +35,16 @@ class Spoilt:
         raise RuntimeError("two\nlines")
 
 
+class Uncountable(list[Any]):
+    """A list that says nothing of itself."""
+
+    def __len__(self) -> int:
+        raise ValueError("two\nlines")
+
+    def __repr__(self) -> str:
+        raise ValueError("two\nlines")
+
+
 def endless() -> list[Any]:
     inside: list[Any] = []
     inside.append(inside)
@@ -58,6 +68,7 @@ ODD: dict[str, Any] = {
     "a class": np.ndarray,
     "dots": ...,
     "spoilt": Spoilt(),
+    "an uncountable list": Uncountable([1]),
 }
 Call = Callable[[Separator, Condition, Any], object]
 AUDIO = np.full((2, RATE), 0.1, np.float32)
@@ -78,6 +89,8 @@ CALLS: dict[str, Call] = {
     "a fade": lambda _, __, odd: Scene(fade_ms=[odd]),  # type: ignore[arg-type]
     "a fallback": lambda _, __, odd: Scene(fallback=odd),
     "a remainder": lambda _, __, odd: Scene(remainder=odd),
+    "whose strip": lambda _, condition, odd: Scene((Stem("x", condition),)).with_strip(odd),
+    "whose condition": lambda _, condition, odd: Scene().with_condition(odd, condition),
     "a stem's name": lambda _, condition, odd: Stem(odd, condition),
     "a stem's condition": lambda _, __, odd: Stem("x", odd),
 }

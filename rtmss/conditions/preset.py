@@ -12,6 +12,8 @@ from rtmss.conditions.strip import GainDb, Strip
 from rtmss.config import NO_SWITCH, Config, ConfigError
 
 MAX_STEMS = 8
+MAX_EFFECTS = 32
+"""On one strip; each has memory and takes time."""
 MAX_NAME = 64
 Fallback = Literal["dry", "silence", "hold"]
 FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)
@@ -29,11 +31,14 @@ class Effect(Config):
     parameters: dict[str, FiniteFloat | bool | str] = Field(default_factory=dict)
 
 
+Effects = Annotated[tuple[Effect, ...], Field(max_length=MAX_EFFECTS)]
+
+
 @dataclass(frozen=True)
 class StripPreset(Strip):
     """One strip of the mixer."""
 
-    effects: tuple[Effect, ...] = ()
+    effects: Effects = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +58,7 @@ class MasterPreset(Config):
 
     gain_db: GainDb = 0.0
     mute: bool = False
-    effects: tuple[Effect, ...] = ()
+    effects: Effects = ()
 
 
 class Preset(Config):

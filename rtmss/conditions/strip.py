@@ -79,7 +79,7 @@ class Strip:
     gain_db: GainDb = 0.0
     mute: Annotated[bool, Setting("mute", effect="Mute {}")] = False
     solo: Annotated[bool, Setting("solo", effect="Solo {}")] = False
-    channels: tuple[Channel, ...] = (1, 2)
+    channels: Annotated[tuple[Channel, ...], Field(max_length=64)] = (1, 2)
     """Output channels, counted from 1; odd ones carry the left side, even ones the right."""
     pan: Annotated[float, NO_SWITCH, PAN, PAN_RANGE] = 0.0
 

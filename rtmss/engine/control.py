@@ -158,7 +158,7 @@ class Scene:
         Raises:
             ConfigError: there is no such stem.
         """
-        if name == "remainder":
+        if isinstance(name, str) and name == "remainder":
             return replace(self, remainder=replace(self.remainder, **changes))
         stem = find(
             name,

@@ -56,6 +56,16 @@ def test_a_name_that_means_something_else_is_refused(tmp_path: Path, name: str) 
         read(tmp_path, f"stems: {{{name}: {{condition: a}}}}\n")
 
 
+@pytest.mark.parametrize("entry", ["effects: [{}]", "channels: [{}]"])
+def test_more_entries_than_anybody_means_are_refused(tmp_path: Path, entry: str) -> None:
+    """A small file is not to ask for thousands of reverbs."""
+    one = "{type: Reverb}" if "effects" in entry else "1"
+    text = "stems: {{a: {{condition: b, {}}}}}"
+    read(tmp_path, text.format(entry.format(", ".join([one] * 32))))
+    with pytest.raises(ConfigError, match="at most"):
+        read(tmp_path, text.format(entry.format(", ".join([one] * 65))))
+
+
 @pytest.mark.parametrize(
     ("n_stems", "is_fine"),
     [(MAX_STEMS, True), (MAX_STEMS + 1, False)],
