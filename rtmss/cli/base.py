@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import sys
 import warnings
@@ -30,6 +32,8 @@ app = typer.Typer(
 )
 console = make_console()
 
+NO_ROOM = {errno.ENOSPC, errno.EIO, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+"""What is wrong with a disk, and with no program."""
 DAMAGED_STATUS = 3
 """Exit status of a command that did its work on a damaged file."""
 
@@ -134,6 +138,8 @@ def main() -> None:
         damaged = _tell_of_damage()
         with orderly_end():
             status = _run()
+            if not _flushed():
+                status = status or 1
     sys.exit(DAMAGED_STATUS if damaged and not status else status)
 
 
@@ -147,10 +153,25 @@ def _run() -> int | str | None:
     except BrokenPipeError:
         pass
     except OSError as error:
-        if error.filename is None:
+        if error.filename is None and error.errno not in NO_ROOM:
             raise
-        complain(f"{os.fsdecode(error.filename)}: {error.strerror}")
+        where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        complain(f"{where}{error.strerror}")
     return 1
+
+
+def _flushed() -> bool:
+    """Whether all that was printed has been written; what could not be is given up."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            complain(f"standard output: {error.strerror}")
+        with contextlib.suppress(OSError, ValueError):  # else the interpreter tries again
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def _tell_of_damage() -> list[str]:

@@ -20,6 +20,8 @@ from rtmss.files import read_audio
 
 BLOCK_SECONDS = 0.05
 """Resolution at which quiet edges are found."""
+ROUNDED_SECONDS = 1.0
+"""So far beyond the end of a song a range may end: players show whole seconds."""
 QUIET_DB = -40.0
 """Edges of an excerpt that lie this far under its loudest block are cut off."""
 
@@ -69,7 +71,7 @@ def _seconds(text: str) -> float:
     parts = text.strip().split(":")
     for part in parts:
         total = 60 * total + float(part)
-    if len(parts) > 3 or not math.isfinite(total):
+    if len(parts) > 3 or not math.isfinite(total) or any(float(part) >= 60 for part in parts[1:]):
         raise ValueError
     return total
 
@@ -89,7 +91,7 @@ def read_clip(clip: Clip, sample_rate: int) -> tuple[Audio, ClipRecord]:
 
     Raises:
         AudioFileError: the file cannot be read.
-        ConditionError: the excerpt begins after the file's end.
+        ConditionError: the excerpt is not within the file.
     """
     given = clip.file if isinstance(clip, Excerpt) else Path(clip)
     file = given if is_there(given) else _shipped_clip(given)
@@ -97,8 +99,8 @@ def read_clip(clip: Clip, sample_rate: int) -> tuple[Audio, ClipRecord]:
     if not isinstance(clip, Excerpt):
         return audio, describe_clip(given, file, audio.shape[-1] / sample_rate)
     part = audio[:, round(clip.start * sample_rate) : round(clip.stop * sample_rate)]
-    if not part.shape[1]:
-        seconds = audio.shape[1] / sample_rate
+    seconds = audio.shape[1] / sample_rate
+    if not part.shape[1] or clip.stop > seconds + ROUNDED_SECONDS:
         raise ConditionError(f"{clip}: the song ends at {seconds:.1f} s")
     part = trim_quiet_edges(part, sample_rate)
     record = describe_clip(given, file, part.shape[-1] / sample_rate)

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -99,3 +100,49 @@ with orderly_end():
         check=True,
     )
     assert int(done.stdout) == signal.SIGTERM
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
+@pytest.mark.parametrize("n_bytes", [10, 100_000])
+def test_where_output_has_no_room_that_is_one_line(n_bytes: int) -> None:
+    """At once, or when all that was kept is written in the end."""
+    code = (
+        "import sys, typer; from rtmss.cli import base, main; sys.argv = ['rtmss', 'x']; "
+        f"base.app.command('x')(lambda: typer.echo('x' * {n_bytes})); main()"
+    )
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert set(done.stderr.splitlines()) <= {
+        "rtmss: No space left on device",
+        "rtmss: standard output: No space left on device",
+    }
+    assert done.stderr
+
+
+def test_a_reader_that_has_gone_is_no_traceback() -> None:
+    code = (
+        "import sys, typer; from rtmss.cli import base, main; sys.argv = ['rtmss', 'x']; "
+        "base.app.command('x')(lambda: (sys.stdin.read(), typer.echo('x'))); main()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        process.stdin.close()
+        assert process.wait(60) == 1
+        assert not process.stderr.read()

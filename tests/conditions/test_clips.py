@@ -44,6 +44,8 @@ def test_a_range_is_two_times(text: str, seconds: tuple[float, float]) -> None:
         "1-nan",
         "--5",
         "0:46 0:50",
+        "0:05-9:99",
+        "0:60-1:05",
     ],
 )
 def test_what_is_no_range_is_said(text: str) -> None:
@@ -83,9 +85,16 @@ def test_silence_is_left_as_it_is(song: Path) -> None:
     assert not part.any()
 
 
-def test_an_excerpt_past_the_end_is_said(song: Path) -> None:
-    with pytest.raises(ConditionError, match=r"from 7 to 8 s: the song ends at 6\.0 s"):
-        read_clip(Excerpt(song, 7, 8), RATE)
+@pytest.mark.parametrize("start", [2, 7])
+def test_an_excerpt_past_the_end_is_said(song: Path, start: float) -> None:
+    """Also one that begins in the song: half of what was meant is another clip."""
+    with pytest.raises(ConditionError, match=rf"from {start} to 8 s: the song ends at 6\.0 s"):
+        read_clip(Excerpt(song, start, 8), RATE)
+
+
+def test_an_excerpt_may_end_at_the_next_whole_second(song: Path) -> None:
+    part, _ = read_clip(Excerpt(song, 3, 6.9), RATE)
+    assert np.array_equal(part, read_clip(song, RATE)[0][:, 3 * RATE : 4 * RATE])
 
 
 def test_a_condition_of_excerpts_is_made_again_by_its_records(
