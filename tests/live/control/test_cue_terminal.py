@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
 from helpers.cues import Songs, make_sheet
 from helpers.song import insert
 from helpers.terminal import STATUS, draw, press
+from rtmss.live.control.captures import Captures
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.cues.player import CuePlayer
 from rtmss.live.control.terminal import statistics_line, status_line, view
+from rtmss.live.shared.capture_ring import CaptureRing
+from rtmss.live.shared.jobs import JobQueue
 
 LONG = "x" * 60
 SONGS: Songs = [
@@ -46,8 +50,20 @@ def test_the_view_shows_the_cue_and_the_one_that_follows(controller: MixerContro
     assert f" CUE  {LONG[:25]}…   next {LONG[:25]}… at 59:59.0" in told
 
 
+@pytest.fixture
+def captures() -> Iterator[Captures]:
+    ring, queue = CaptureRing.create(), JobQueue.create()
+    yield Captures(ring, queue)
+    ring.close(unlink=True)
+    queue.close(unlink=True)
+
+
 @pytest.mark.parametrize("has_song", [True, False])
-def test_it_fits_into_80_columns_and_24_lines(controller: MixerController, has_song: bool) -> None:
+@pytest.mark.parametrize("can_capture", [True, False])
+def test_it_fits_into_80_columns_and_24_lines(
+    controller: MixerController, captures: Captures, has_song: bool, can_capture: bool
+) -> None:
+    controller.captures = captures if can_capture else None
     cues = list_of(controller)
     if has_song:
         insert(controller.shared, is_looping=True, a_seconds=10.0, b_seconds=75.5, n_loops=4)
@@ -55,7 +71,9 @@ def test_it_fits_into_80_columns_and_24_lines(controller: MixerController, has_s
     lines = draw(view(controller, {}, STATUS, "a word " * 40))
     assert len(lines) <= 24
     assert max(len(line.rstrip()) for line in lines) <= 80
-    assert "gG cue" in lines[-1]
+    keys = " ".join(lines[-3:])
+    assert "gG cue" in keys
+    assert ("c that sound" in keys) == can_capture
 
 
 def test_without_a_set_list_there_is_nothing_of_it(controller: MixerController) -> None:
