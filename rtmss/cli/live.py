@@ -254,6 +254,7 @@ def _builder(engine: EngineOptions) -> BuilderOptions:
     return BuilderOptions(
         n_condition=engine.n_condition,
         weights=engine.weights,
+        model_id=engine.model_id,
         drafts=_drafts(),
         library=library,
     )

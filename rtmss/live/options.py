@@ -11,7 +11,7 @@ from typing import Annotated, Self
 
 from pydantic import Field
 
-from rtmss.config import Config
+from rtmss.config import Config, UserError
 
 EXIT_REFUSED = 2
 """Exit status of an engine or a control side that cannot start as it was asked to."""
@@ -91,6 +91,19 @@ class EngineOptions(ProcessOptions):
     """None for that of the weights."""
 
 
+def refuse_other_weights(weights: Path | None, model_id: str, expected: str | None) -> None:
+    """See that the weights' file holds what it held when the host began.
+
+    Raises:
+        UserError: it does not.
+    """
+    if expected not in {None, model_id}:
+        raise UserError(
+            f"{weights or 'the weights that come with rtmss'}: are {model_id} "
+            f"now, and were {expected} at the start; put those back, or start again"
+        )
+
+
 class ControlOptions(ProcessOptions):
     """What the control side is started with."""
 
@@ -136,6 +149,8 @@ class BuilderOptions(ProcessOptions):
 
     weights: Path | None = None
     """None for those that come with rtmss."""
+    model_id: str | None = None
+    """Of the weights at the start; None for whatever they are."""
     drafts: Path
     """The folder of conditions in the making."""
     library: Path

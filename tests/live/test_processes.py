@@ -328,3 +328,18 @@ def test_a_supervisor_whose_line_cannot_be_printed_goes_on() -> None:
 
     for say in (refuse, end):
         host._careful(say)("the engine ended")
+
+
+@pytest.mark.slow
+def test_the_builder_refuses_other_weights(shared: SharedState, tmp_path: Path) -> None:
+    """It ends without the status that would end the host at its start."""
+    options = BuilderOptions(
+        n_condition=12, model_id="0123456789ab", drafts=tmp_path, library=tmp_path
+    )
+    text = options.in_memory(
+        shared.path, capture=tmp_path / "ring", jobs=tmp_path / "jobs"
+    ).to_text()
+    command = [sys.executable, "-m", "rtmss.live.capture.process", text]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert "were 0123456789ab at the start" in result.stderr

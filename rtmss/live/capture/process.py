@@ -14,9 +14,10 @@ import time
 
 import torch
 
+from rtmss.config import UserError
 from rtmss.live.capture.builder import Builder
 from rtmss.live.capture.drafts import Drafts
-from rtmss.live.options import BuilderOptions
+from rtmss.live.options import BuilderOptions, refuse_other_weights
 from rtmss.live.shared.capture_ring import CaptureRing
 from rtmss.live.shared.heartbeat import Supervision
 from rtmss.live.shared.jobs import JobQueue
@@ -39,6 +40,7 @@ def run_builder(options: BuilderOptions) -> None:
     shared = SharedState.attach(options.memory, options.n_condition)
     supervision = Supervision(shared, options.supervisor, signal.SIGTERM)
     separator = Separator.load(options.weights)
+    refuse_other_weights(options.weights, separator.model_id, options.model_id)
     model = separator.model
     ring, jobs = options.memories
     drafts = Drafts(options.drafts, options.library, model, separator.model_id)
@@ -57,4 +59,8 @@ def run_builder(options: BuilderOptions) -> None:
 
 
 if __name__ == "__main__":
-    run_builder(BuilderOptions.of_text(sys.argv[1]))
+    try:
+        run_builder(BuilderOptions.of_text(sys.argv[1]))
+    except UserError as error:
+        print(f"rtmss: {error}", file=sys.stderr)
+        sys.exit(1)

@@ -28,7 +28,13 @@ from rtmss.engine.session import Session
 from rtmss.live.buffers.timeline import Timeline
 from rtmss.live.device.duplex import DuplexStream, choose_devices, common_rate
 from rtmss.live.device.portaudio import devices
-from rtmss.live.options import EXIT_LOST, EXIT_REFUSED, SILENT_SECONDS, EngineOptions
+from rtmss.live.options import (
+    EXIT_LOST,
+    EXIT_REFUSED,
+    SILENT_SECONDS,
+    EngineOptions,
+    refuse_other_weights,
+)
 from rtmss.live.realtime.player import DeviceState, Player
 from rtmss.live.realtime.priority import raise_priority
 from rtmss.live.realtime.source import DeviceSource
@@ -132,11 +138,7 @@ def _load_model(options: EngineOptions) -> SeparatorModel:
         UserError: they cannot be read, or others are there now.
     """
     separator = Separator.load(options.weights, options.latency_profile)
-    if options.model_id not in {None, separator.model_id}:
-        raise UserError(
-            f"{options.weights or 'the weights that come with rtmss'}: are {separator.model_id} "
-            f"now, and were {options.model_id} at the start; put those back, or start again"
-        )
+    refuse_other_weights(options.weights, separator.model_id, options.model_id)
     return separator.model
 
 
