@@ -356,7 +356,9 @@ def test_what_a_target_more_costs_is_counted_from_the_fewest() -> None:
 
 
 def test_an_unknown_disturbance_is_refused_before_anything_is_started() -> None:
-    with pytest.raises(UserError, match="no disturbance 'cat'; known: none, osc, preset, busy"):
+    with pytest.raises(
+        UserError, match="no disturbance 'cat'; known: none, osc, preset, capture, busy"
+    ):
         measure_paced("cat", 1, 512, [], is_realtime=False, say=print)
 
 

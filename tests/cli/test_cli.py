@@ -189,21 +189,19 @@ def test_help_comes_without_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_help_takes_less_than_half_a_second_of_the_processor() -> None:
-    fastest = 9.0
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(
-            [sys.executable, "-m", "rtmss", "--help"],
-            check=True,
-            capture_output=True,
-        )
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        fastest = min(
-            fastest,
-            after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
-        )
-    assert fastest < 0.5
+def test_help_takes_hardly_longer_than_what_it_is_made_with() -> None:
+    """Torch alone would take nine times as long as they do."""
+    libraries = [sys.executable, "-c", "import pydantic, typer.rich_utils, yaml"]
+    ours = [sys.executable, "-m", "rtmss", "--help"]
+    ratios = [_processor_seconds(ours) / _processor_seconds(libraries) for _ in range(5)]
+    assert min(ratios) < 2.5
+
+
+def _processor_seconds(command: list[str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 @pytest.mark.parametrize(
