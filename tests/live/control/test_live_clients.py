@@ -28,9 +28,14 @@ pytestmark = pytest.mark.jack
 
 LAYOUT_FOLDER = Path(layouts.__file__).parent
 SONG_SECONDS = 60
+SET_LIST = """
+songs:
+  - {name: opener, file: song.wav, preset: four-stems, cues: [{name: one}, {name: two}]}
+"""
 VALUES = {
     "/rtmss/preset": "practice-bass",
     "/rtmss/stem/<name>/condition": "piano",
+    "/rtmss/stem/<name>/condition/b": "piano",
     "/rtmss/transport/position": "12.5",
     "/rtmss/transport/a": "5",
     "/rtmss/transport/b": "20",
@@ -38,6 +43,32 @@ VALUES = {
 """What to say where the table does not tell it: names that are there, places in the song."""
 BEFORE = {"/rtmss/transport/position": "/rtmss/transport/play i 0"}
 """What to say first, so that a value stays as it is set."""
+PLAYED = [
+    "> /rtmss/transport/play i 1",
+    "> /rtmss/meters f 1",
+    *3 * ["< /rtmss/meter/vocals/peak f *"],
+    "> /rtmss/meters f 0",
+]
+"""Two seconds and more of the song are heard."""
+CUE = ["> /rtmss/subscribe s /rtmss/cue", "< /rtmss/cue s *"]
+
+
+def _range(name: str, role: str = "positive") -> list[str]:
+    """A clip out of the song."""
+    return [
+        f"> /rtmss/capture/range ssff {name} {role} 1 3",
+        f"< /rtmss/done sss /rtmss/capture/range {name} *",
+    ]
+
+
+def _ask_builder(task: str, name: str) -> list[str]:
+    return [f"> /rtmss/{task} s {name}", f"< /rtmss/done sss /rtmss/{task} {name} *"]
+
+
+def _built(name: str) -> list[str]:
+    return [*_range(name), *_ask_builder("condition/build", name)]
+
+
 EXCHANGES = {
     "/rtmss/ping": ["> /rtmss/ping if 5 0.5", f"< /rtmss/pong sif {__version__} 5 0.5"],
     "/rtmss/pong": ["> /rtmss/ping", f"< /rtmss/pong s {__version__}"],
@@ -83,6 +114,67 @@ EXCHANGES = {
         "> /rtmss/stem/vocals/gain f 99",
         "< /rtmss/fail sss /rtmss/stem/vocals/gain range *",
     ],
+    "/rtmss/cue/go": [*CUE, "> /rtmss/cue/go s one", "< /rtmss/cue s opener/one"],
+    "/rtmss/cue/next": [
+        *CUE,
+        "> /rtmss/cue/go s one",
+        "< /rtmss/cue s opener/one",
+        "> /rtmss/cue/next",
+        "< /rtmss/cue s opener/two",
+    ],
+    "/rtmss/cue/previous": [
+        *CUE,
+        "> /rtmss/cue/go s two",
+        "< /rtmss/cue s opener/two",
+        "> /rtmss/cue/previous",
+        "< /rtmss/cue s opener/one",
+    ],
+    "/rtmss/capture/last": [
+        *PLAYED,
+        "> /rtmss/capture/last ssf last positive 1.5",
+        "< /rtmss/done sss /rtmss/capture/last last *",
+    ],
+    "/rtmss/capture/start": [
+        "> /rtmss/capture/start ss start positive",
+        "< /rtmss/done sss /rtmss/capture/start start *",
+        "> /rtmss/capture/open",
+        "< /rtmss/capture/open s start",
+        *PLAYED,
+        *_ask_builder("capture/stop", "start"),
+    ],
+    "/rtmss/capture/stop": [
+        "> /rtmss/capture/start ss stop positive",
+        "< /rtmss/done sss /rtmss/capture/start stop *",
+        *PLAYED,
+        *_ask_builder("capture/stop", "stop"),
+    ],
+    "/rtmss/capture/range": _range("range"),
+    "/rtmss/capture/clear": [*_range("clear"), *_ask_builder("capture/clear", "clear")],
+    "/rtmss/condition/build": _built("build"),
+    "/rtmss/condition/undo": [
+        *_built("undo"),
+        *_built("undo"),
+        *_ask_builder("condition/undo", "undo"),
+    ],
+    "/rtmss/condition/save": [*_built("save"), *_ask_builder("condition/save", "save")],
+    "/rtmss/condition/delete": [*_built("delete"), *_ask_builder("condition/delete", "delete")],
+    "/rtmss/condition/inspect": [*_built("inspect"), *_ask_builder("condition/inspect", "inspect")],
+    "/rtmss/condition/clip": [
+        *_built("clip"),
+        "> /rtmss/condition/inspect s clip",
+        "< /rtmss/condition/clip sssf clip positive-001.flac positive *",
+    ],
+    "/rtmss/condition/near": [
+        *_built("near"),
+        "> /rtmss/condition/inspect s near",
+        "< /rtmss/condition/near ssf near * *",
+    ],
+    "/rtmss/warning": [
+        *_range("warning"),
+        *_range("warning", "negative"),
+        "> /rtmss/condition/build s warning",
+        "< /rtmss/warning sss /rtmss/condition/build warning *",
+    ],
     "/rtmss/meter/<name>/peak": ["> /rtmss/meters f 30", "< /rtmss/meter/vocals/peak f *"],
     "/rtmss/meter/<name>/rms": ["> /rtmss/meters f 30", "< /rtmss/meter/vocals/rms f *"],
 }
@@ -93,13 +185,18 @@ EXCHANGES = {
 def live(
     tmp_path_factory: pytest.TempPathFactory, noise: Noise, write_audio: WriteAudio
 ) -> Iterator[Host]:
-    """One host for all of these tests, with a song, for the rows that are about one."""
-    song = write_audio(
-        tmp_path_factory.mktemp("song") / "song.wav", noise(SONG_SECONDS * RATE), RATE
-    )
-    with pytest.MonkeyPatch.context() as patch, jack_server(patch) as server, live_host() as host:
+    """One host for all of these tests, with a set list of one song, and a builder."""
+    folder = tmp_path_factory.mktemp("song")
+    write_audio(folder / "song.wav", noise(SONG_SECONDS * RATE), RATE)
+    set_list = folder / "set_list.yaml"
+    set_list.write_text(SET_LIST, encoding="utf-8")
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        jack_server(patch) as server,
+        live_host(captures=True) as host,
+    ):
         server(1024)
-        yield host("--preset", "four-stems", "--file", str(song))
+        yield host("--setlist", str(set_list))
 
 
 @pytest.fixture(scope="module")
