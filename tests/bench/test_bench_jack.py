@@ -63,7 +63,7 @@ def test_memory_is_told_of_every_process_while_audio_comes_faster(tmp_path: Path
     assert rows[-1]["minutes"] >= 0.1
     assert rows[-1]["n_hops"] > rows[0]["n_hops"] > 0
     for row in rows:
-        assert set(row["mib"]) == {"supervisor", "control", "engine"}
+        assert set(row["mib"]) == {"supervisor", "control", "engine", "builder"}
         assert min(row["mib"].values()) > 5
 
 
@@ -82,7 +82,7 @@ def test_a_soak_tells_late_hops_memory_and_open_files_at_begin_and_end(
     assert end["n_switches"] > begin["n_switches"] > 0
     assert min(end["n_done"], end["n_meters"]) > 0
     for row in (begin, end):
-        assert set(row["mib"]) == {"supervisor", "control", "engine", "recorder"}
+        assert set(row["mib"]) == {"supervisor", "control", "engine", "builder", "recorder"}
         assert min(row["descriptors"].values()) > 3
     assert [path.name for path in tmp_path.iterdir()] == ["soak.json"]
 
