@@ -100,8 +100,9 @@ class Studio:
         return self.hear(sock)
 
     def pong(self) -> bool:
-        """Whether the next ping is answered, whatever else is."""
-        return ("/rtmss/pong", __version__, 99) in self.ask("/rtmss/ping", 99)
+        """Whether a ping is answered, whatever else is, to a peer that has used up nothing yet."""
+        with self.make_socket() as sock:
+            return ("/rtmss/pong", __version__, 99) in self.ask("/rtmss/ping", 99, sock=sock)
 
     def until(self, done: Callable[[], Any]) -> Any:
         end = time.monotonic() + 5
