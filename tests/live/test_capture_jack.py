@@ -99,7 +99,14 @@ def _place(clip: np.ndarray, whole: np.ndarray) -> int:
     return int(np.argmax(np.fft.irfft(product, n)[: len(whole)]))
 
 
-@pytest.mark.parametrize("victim", ["engine", "control", "builder"])
+@pytest.mark.parametrize(
+    "victim",
+    [
+        pytest.param("engine", marks=pytest.mark.long),
+        pytest.param("control", marks=pytest.mark.long),
+        "builder",
+    ],
+)
 def test_a_killed_process_costs_no_clip(playing: Host, victim: str) -> None:
     """What was captured before is on disk, and a capture that goes on goes on."""
     _do(playing, "/rtmss/capture/last", "first", "positive", 2.0)
