@@ -32,7 +32,8 @@ START_SECONDS = 0.5
 """In which the separator gets to know a clip; they are not counted."""
 UNMIXED_SHARE = 0.8
 """Of what the embedding of a clip of a mixture has in common with the negative clips, so much is
-taken out. Chosen by `examples/score_a_capture.py` on rendered bands: the gain was largest there."""
+taken out. Of 0.5, 0.8, 0.95 and 1.1, on clips out of rendered bands, this had the highest mean
+edge."""
 NORM_MARGIN = 4.0
 """A condition may be longer than any of clips, as when it is made by hand, but not absurdly."""
 

@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import psutil
 import pytest
 from pythonosc.osc_message_builder import OscMessageBuilder
 from pythonosc.osc_packet import OscPacket
 
 from helpers.models import LIGHT, make_condition, make_model
+from rtmss.audio import Audio
 from rtmss.bench.harness import free_port, host_processes, start_jack_server
 from rtmss.cli.base import choose_backend
 from rtmss.conditions.condition import save_condition
@@ -173,6 +175,23 @@ def jack_client(name: str) -> Any:
     import jack
 
     return jack.Client(name)
+
+
+class Ear:
+    """A JACK client that records the host's first output."""
+
+    def __init__(self) -> None:
+        self.client = jack_client("ear")
+        self.blocks: list[Audio] = []
+        sink = self.client.inports.register("in")
+        self.client.set_process_callback(lambda _: self.blocks.append(sink.get_array().copy()))
+        self.client.activate()
+        self.client.connect(self.client.get_ports("rtmss:out.*")[0], sink)
+
+    def listen(self, seconds: float) -> Audio:
+        first = len(self.blocks)
+        time.sleep(seconds)
+        return np.concatenate(self.blocks[first:])
 
 
 @contextlib.contextmanager

@@ -46,6 +46,8 @@ class OpenCapture(NamedTuple):
     start: int
     """Its first sample in the ring."""
     file: str
+    number: int
+    """Of the clip among those of its name."""
 
 
 class Builder:
@@ -121,13 +123,18 @@ class Builder:
 
     # Clips.
 
+    def _next_clip(self, job: Job) -> DraftClip:
+        """A clip that is neither there nor about to be."""
+        n_open = max((one.number for one in self._open if one.name == job.name), default=0)
+        return self._drafts.next_clip(job.name, job.role, n_open)
+
     def _last(self, number: int, job: Job) -> Answer:
-        clip = self._drafts.next_clip(job.name, job.role)
+        clip = self._next_clip(job)
         audio, _ = self._heard(job.source, job.start, job.stop)
         return self._take(number, job, clip, audio, self._ring.contents.sample_rate)
 
     def _range(self, number: int, job: Job) -> Answer:
-        clip = self._drafts.next_clip(job.name, job.role)
+        clip = self._next_clip(job)
         song = self._song()
         if not song:
             raise ConditionError("no song is played; ranges are for --file")
@@ -170,8 +177,10 @@ class Builder:
         if len(self._open) >= MAX_OPEN:
             raise ConditionError(f"{MAX_OPEN} captures go on already; stop one")
         self._heard(job.source, job.start, job.start)
-        clip = self._drafts.next_clip(job.name, job.role)
-        capture = OpenCapture(job.name, job.role, job.source, job.start, str(clip.path))
+        clip = self._next_clip(job)
+        capture = OpenCapture(
+            job.name, job.role, job.source, job.start, str(clip.path), clip.number
+        )
         self._set_open([*self._open, capture])
         return _answer(number, job, f"{clip.path.stem} goes on")
 
@@ -208,7 +217,7 @@ class Builder:
         """What went on when the builder before ended, if that was of this host."""
         try:
             content = json.loads(self._open_file.read_text(encoding="utf-8"))
-            if content["ring"] != str(self._ring.path):
+            if content["ring"] != self._ring.identity:
                 return []
             return [OpenCapture(*one) for one in content["open"]]
         except (OSError, ValueError, KeyError, TypeError):
@@ -217,7 +226,7 @@ class Builder:
     def _set_open(self, captures: list[OpenCapture]) -> None:
         self._open = captures
         self._saved = 0.0
-        content = {"ring": str(self._ring.path), "open": captures}
+        content = {"ring": self._ring.identity, "open": captures}
         try:
             self._open_file.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(self._open_file) as partial:

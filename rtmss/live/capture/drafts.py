@@ -93,8 +93,13 @@ class Drafts:
                 found.append(DraftClip(path, role, int(match[2])))
         return sorted(found, key=lambda clip: clip.number)
 
-    def next_clip(self, name: str, role: Role) -> DraftClip:
+    def next_clip(self, name: str, role: Role, n_open: int = 0) -> DraftClip:
         """A clip that is not there yet.
+
+        Args:
+            name: of the condition.
+            role: of the clip.
+            n_open: number of a clip of this name that goes on and may not be there yet; 0 if none.
 
         Raises:
             UserError: the name cannot name a condition, or there are too many clips.
@@ -103,7 +108,7 @@ class Drafts:
         clips = self.clips(name)
         if len(clips) >= MAX_CLIPS:
             raise UserError(f"'{name}' has {MAX_CLIPS} clips already; clear some")
-        number = clips[-1].number + 1 if clips else 1
+        number = max(n_open, *(clip.number for clip in clips), 0) + 1
         return DraftClip(self._home(name) / f"{role}-{number:03d}.flac", role, number)
 
     def keep(

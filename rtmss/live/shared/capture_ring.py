@@ -10,6 +10,7 @@ Axes: R sources (input, remainder, then the stems), C channels, S samples.
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -74,7 +75,9 @@ class CaptureRing:
         Raises:
             UserError: there is not enough of it.
         """
-        return cls(Block.create("capture", _layout(), "capturing"))
+        ring = cls(Block.create("capture", _layout(), "capturing"))
+        ring._fields["identity"] = secrets.randbits(63)
+        return ring
 
     @classmethod
     def attach(cls, path: Path) -> Self:
@@ -85,6 +88,11 @@ class CaptureRing:
         """Let go of the memory, for good with `unlink`."""
         del self._fields, self._contents
         self._block.close(unlink=unlink)
+
+    @property
+    def identity(self) -> int:
+        """A number that no other ring has; a path may come again with another host."""
+        return int(self._fields["identity"])
 
     @property
     def written(self) -> int:
@@ -213,6 +221,7 @@ _CONTENTS = [
 def _layout() -> np.dtype[Any]:
     fields: list[Any] = [
         ("written", "u8"),
+        ("identity", "u8"),
         ("contents", np.dtype(_CONTENTS, align=True)),
         ("sound", "i2", (_N_SOURCES, 2, RING_SAMPLES)),
     ]

@@ -154,6 +154,18 @@ def test_a_capture_that_goes_on_is_on_disk_and_outlives_its_builder(
     assert len(stage.drafts.clips("choir")) == 1
 
 
+def test_a_clip_that_goes_on_keeps_its_place(stage: Stage) -> None:
+    """Also before anything of it is on disk."""
+    stage.play(tone(200, 2))
+    stage.do(Job(task="start", name="choir", start=stage.ring.written))
+    (other,) = stage.last("choir", "positive", 1)
+    assert other.text.startswith("positive-002")
+    stage.play(tone(300, 2))
+    (ended,) = stage.do(Job(task="stop", name="choir", stop=stage.ring.written))
+    assert ended.text.startswith("positive-001")
+    assert len(stage.drafts.clips("choir")) == 2
+
+
 def test_captures_of_another_host_do_not_go_on(stage: Stage) -> None:
     stage.play(tone(200, 1))
     stage.do(Job(task="start", name="choir", start=0))
@@ -165,10 +177,10 @@ def test_captures_of_another_host_do_not_go_on(stage: Stage) -> None:
     assert "is not being captured" in ended.text
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"ring": 1}', '{"ring": "R", "open": [[1]]}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"ring": 1}', '{"ring": R, "open": [[1]]}'])
 def test_a_damaged_list_of_captures_is_none(stage: Stage, text: str) -> None:
     stage.folder.mkdir(parents=True, exist_ok=True)
-    (stage.folder / "open.json").write_text(text.replace("R", str(stage.ring.path)))
+    (stage.folder / "open.json").write_text(text.replace("R", str(stage.ring.identity)))
     stage.builder = stage.new_builder()
     stage.play(tone(200, 1))
     (answer,) = stage.last("choir", seconds=1)

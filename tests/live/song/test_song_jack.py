@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from pedalboard.io import AudioFile
 
-from helpers.live_host import Host, jack_client, jack_server, live_host, undisturbed
+from helpers.live_host import Ear, Host, jack_server, live_host, undisturbed
 from rtmss.audio import Audio
 from rtmss.bench.harness import RATE, host_processes
 from rtmss.live.buffers.declick import FADE
@@ -46,23 +46,6 @@ def song(tmp_path: Path) -> Audio:
     ) as file:
         file.write(audio)
     return audio
-
-
-class Ear:
-    """A JACK client that records the host's first output."""
-
-    def __init__(self) -> None:
-        self.client = jack_client("ear")
-        self.blocks: list[Audio] = []
-        sink = self.client.inports.register("in")
-        self.client.set_process_callback(lambda _: self.blocks.append(sink.get_array().copy()))
-        self.client.activate()
-        self.client.connect(self.client.get_ports("rtmss:out.*")[0], sink)
-
-    def listen(self, seconds: float) -> Audio:
-        first = len(self.blocks)
-        time.sleep(seconds)
-        return np.concatenate(self.blocks[first:])
 
 
 Start = Callable[..., tuple[Host, Ear]]
