@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pedalboard.io import AudioFile
 
-from helpers.live_host import Host, live_host
+from helpers.live_host import Host, live_host, undisturbed
 from rtmss.bench.harness import host_processes
 from rtmss.files import read_audio
 
@@ -64,7 +64,11 @@ def playing(server: Callable[..., object], song: Path) -> Iterator[Host]:
 
 
 def test_that_sound_is_captured_built_and_played(playing: Host) -> None:
-    late = playing.ask("/rtmss/status/late")
+    """No hop is late for it, in a run that the machine leaves alone."""
+    undisturbed(playing, lambda: _capture_build_and_refine(playing))
+
+
+def _capture_build_and_refine(playing: Host) -> None:
     began = time.monotonic()
     assert _do(playing, "/rtmss/capture/last", "sound", "positive", 5.0).endswith("s of input")
     playing.send("/rtmss/condition/build", "sound")
@@ -79,7 +83,6 @@ def test_that_sound_is_captured_built_and_played(playing: Host) -> None:
     _do(playing, "/rtmss/capture/range", "sound", "positive", 10.0, 12.0)
     _do(playing, "/rtmss/condition/build", "sound")
     assert "sound" in playing.ask("/rtmss/conditions")
-    assert playing.ask("/rtmss/status/late") == late
 
 
 def test_a_clip_is_the_sound_itself(playing: Host, song: Path) -> None:
