@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -18,18 +18,21 @@ from rtmss.conditions.condition import (
     nearest,
 )
 from rtmss.conditions.doubts import is_mixed, outlier
+from rtmss.conditions.encode import similarity_to_clips
 from rtmss.conditions.library import Library
 from rtmss.conditions.preset import StripPreset
 from rtmss.conditions.set_list import Move, SetList
 from rtmss.config import UserError
 from rtmss.console import one_line
 from rtmss.engine.backends.choose import BackendChoice
+from rtmss.files import read_audio
 from rtmss.live.control.cues.sheet import preset_name
 from rtmss.live.control.osc.table import reference
 from rtmss.live.control.song_text import clock
 from rtmss.live.device.portaudio import PortAudioError, devices
 from rtmss.live.realtime.priority import describe
 from rtmss.lookup import find
+from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 from rtmss.tables import WholeTable
 
@@ -80,6 +83,29 @@ def condition_details(name: str, library: Library) -> RenderableType:
         f"{condition.header.model_id}"
     )
     return Group(title, clips, near)
+
+
+def sounds_table(
+    condition: Condition,
+    sounds: Sequence[Path],
+    model: SeparatorModel,
+) -> WholeTable:
+    """How like the clips of a condition other sounds are; a file that cannot be used is a row.
+
+    Args:
+        condition: has positive clips.
+        sounds: audio files.
+        model: the weights that the condition was made for.
+    """
+    table = WholeTable("sound", "similarity to the clips")
+    for path in sounds:
+        try:
+            audio, _ = read_audio(path, model.config.sample_rate)
+            alike = f"{similarity_to_clips(model, condition, audio, str(path)):.2f}"
+        except UserError as error:
+            alike = _unusable(error)
+        table.add_row(one_line(str(path)), alike)
+    return table
 
 
 def nearest_conditions(condition: Condition, library: Library) -> list[tuple[str, float]]:

@@ -157,13 +157,22 @@ def condition_inspect(
         Path | None,
         typer.Option(metavar="FILE", help="Draw how alike they are, as PNG."),
     ] = None,
+    sound: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="How like its clips is this file, as a rendered stem?"),
+    ] = None,
+    weights: Weights = None,
 ) -> None:
     """A condition's clips, how alike they are, the outlier, and the nearest other conditions."""
     from rtmss.conditions.picture import draw_likeness
-    from rtmss.show import condition_details, nearest_conditions
+    from rtmss.show import condition_details, nearest_conditions, sounds_table
 
     library = load_library()
     console.print(condition_details(name, library))
+    if sound:
+        separator = load_separator(weights)
+        condition = library.load_condition(name, separator.model_id)
+        console.print(sounds_table(condition, sound, separator.model))
     if picture is not None:
         condition = library.load_condition(name)
         draw_likeness(picture, condition, nearest_conditions(condition, library))

@@ -118,6 +118,34 @@ def embed_clips(
     return np.asarray(rows, np.float32).reshape(shape)
 
 
+def similarity_to_clips(
+    model: SeparatorModel,
+    condition: Condition,
+    audio: Audio,
+    name: str,
+) -> float:
+    """How like the positive clips of a condition a sound is.
+
+    Args:
+        model: the weights.
+        condition: has positive clips.
+        audio: (C, S) at the model's sample rate.
+        name: what to call the sound in messages.
+
+    Returns:
+        The cosine of its embedding with the mean of theirs.
+
+    Raises:
+        ConditionError: the sound is too short or silent, or there are no positive clips.
+    """
+    if not len(condition.positive):
+        raise ConditionError(f"condition '{condition.name}' has no clips of a wanted sound")
+    check_clip(audio, model.config.sample_rate, name)
+    (embedding,) = embed_clips(model, [audio])
+    mean = condition.positive.mean(0)
+    return float(embedding @ mean / max(float(np.linalg.norm(mean)), 1e-9))
+
+
 def unmixed(
     positive: NDArray[np.float32],
     negative: NDArray[np.float32],

@@ -92,6 +92,10 @@ def test_a_condition_can_be_made_listed_inspected_and_used(rtmss: Rtmss, home: P
     inspected = rtmss("condition inspect mine").joined[1]
     assert "clip-1.wav" in inspected
     assert "nearest conditions" in inspected
+    Path("broken.wav").write_bytes(b"no sound")
+    compared = rtmss("condition inspect mine --sound clip-1.wav --sound broken.wav").joined[1]
+    assert "similarity to the clips" in compared
+    assert "cannot be used: broken.wav" in compared
     Path("scene.yaml").write_text("stems:\n  x: {condition: mine, mute: true}\n")
     assert rtmss("render song.wav --preset scene.yaml -o out").joined[0] == 0
     assert Path("out/mix.wav").exists()

@@ -35,6 +35,8 @@ MAX_OPEN = 8
 MAX_WARNINGS = 8
 MAX_TEXT = 400
 N_NEAREST = 5
+HEARD_SECONDS = 5.0
+"""How much of every signal is compared with a condition."""
 
 
 class OpenCapture(NamedTuple):
@@ -266,8 +268,24 @@ class Builder:
         condition = self._drafts.load(job.name)
         near = nearest(condition, self._drafts.others(job.name))[:N_NEAREST]
         answer = _answer(number, job, "", warnings=self._doubts(condition))
-        update = {"clips": tuple(_clips(condition)), "near": tuple(near)}
+        update = {
+            "clips": tuple(_clips(condition)),
+            "near": tuple(near),
+            "heard": tuple(self._likeness(condition)),
+        }
         return answer.model_copy(update=update)
+
+    def _likeness(self, condition: Condition) -> list[tuple[str, float]]:
+        """Signals that have played just now, the most like the condition's clips first."""
+        rate = self._ring.contents.sample_rate
+        stop = self._ring.written
+        start = max(0, stop - round(HEARD_SECONDS * rate))
+        found = []
+        for source in self._ring.contents.sources:
+            with contextlib.suppress(ConditionError):  # nothing is heard there
+                audio, _ = self._heard(source.name, start, stop)
+                found.append((source.name, self._drafts.alike(condition, audio, rate)))
+        return sorted(found, key=lambda one: -one[1])
 
     def _clear(self, number: int, job: Job) -> Answer:
         return _answer(number, job, f"{self._drafts.clear(job.name)} clips thrown away")

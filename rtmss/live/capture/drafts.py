@@ -32,11 +32,16 @@ from rtmss.conditions.condition import (
     load_condition,
     save_condition,
 )
-from rtmss.conditions.encode import combine, embed_clips, left_over_db
+from rtmss.conditions.encode import (
+    combine,
+    embed_clips,
+    left_over_db,
+    similarity_to_clips,
+)
 from rtmss.conditions.library import Library
 from rtmss.conditions.preset import check_name
 from rtmss.config import UserError
-from rtmss.files import read_audio
+from rtmss.files import read_audio, resample
 from rtmss.live.capture.clips import write_clip
 from rtmss.live.shared.jobs import ROLES, Role
 from rtmss.model.separator import SeparatorModel
@@ -186,6 +191,11 @@ class Drafts:
             records.append(record.model_copy(update={"left_over_db": left}))
         header = condition.header.model_copy(update={"positive": tuple(records)})
         return Condition(header, condition.vector, condition.positive, condition.negative)
+
+    def alike(self, condition: Condition, audio: Audio, sample_rate: int) -> float:
+        """`similarity_to_clips` of (C, S) at a rate in Hz."""
+        heard = resample(audio, sample_rate, self._model.config.sample_rate)
+        return similarity_to_clips(self._model, condition, heard, "it")
 
     def load(self, name: str) -> Condition:
         """The condition of a draft.

@@ -76,6 +76,8 @@ class Answer(Config):
     """Of `inspect`."""
     near: tuple[tuple[str, float], ...] = ()
     """Of `inspect`: other conditions and how alike they are."""
+    heard: tuple[tuple[str, float], ...] = ()
+    """Of `inspect`: signals that play, and how like the positive clips they are now."""
     is_new: bool = False
     """Whether the condition is another one now."""
     open: tuple[str, ...] = ()
@@ -170,18 +172,31 @@ class JobQueue:
         return begun, Job.model_validate_json(bytes(row["text"]))
 
     def answer(self, answer: Answer) -> None:
-        """Hand over what has come of the latest job."""
+        """Hand over what has come of the latest job, of long lists as much as there is room for."""
         number = self.counts.n_answers + 1
         with self._answers.writing(number) as row:
-            row["text"] = _encode(answer)
+            row["text"] = _encode(_fitting(answer))
         self._fields["n_answers"] = number
         self._fields["answered"] = max(self.counts.answered, answer.job)
+
+
+def _fitting(answer: Answer) -> Answer:
+    """An answer that fits into a slot: the longest list loses its end until it does."""
+    while len(_encode(answer)) > TEXT_BYTES:
+        lists = {name: getattr(answer, name) for name in _LISTS}
+        longest = max(lists, key=lambda name: len(str(lists[name]).encode()))
+        shorter = {longest: lists[longest][:-1]}
+        if not lists[longest]:
+            shorter = {"text": answer.text[: len(answer.text) // 2]}
+        answer = answer.model_copy(update=shorter)
+    return answer
 
 
 def _encode(value: Job | Answer) -> bytes:
     return value.model_dump_json().encode()
 
 
+_LISTS = ("warnings", "clips", "near", "heard")
 _ROW = np.dtype([VERSION, ("text", f"S{TEXT_BYTES}")], align=True)
 _COUNTS: list[Any] = [(name, "u8") for name in Counts._fields]
 _LAYOUT: np.dtype[Any] = np.dtype(

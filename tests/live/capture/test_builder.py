@@ -282,6 +282,23 @@ def test_inspect_says_how_alike_clips_are_and_what_is_near(stage: Stage) -> None
     assert [name for name, _ in answer.near] == ["kit"]
 
 
+def test_inspect_says_how_like_its_clips_is_what_plays(stage: Stage) -> None:
+    stage.play(tone(300, 2))
+    stage.last("choir")
+    stage.do(Job(task="build", name="choir"))
+    stage.play(tone(2000, 6))
+    (other,) = stage.do(Job(task="inspect", name="choir"))
+    stage.play(tone(300, 6))
+    (same,) = stage.do(Job(task="inspect", name="choir"))
+    assert dict(same.heard)["input"] > dict(other.heard)["input"] + 0.01
+    assert dict(same.heard)["input"] > 0.99
+    likeness = [value for _, value in same.heard]
+    assert likeness == sorted(likeness, reverse=True)
+    stage.play(0 * tone(300, 6))
+    (silent,) = stage.do(Job(task="inspect", name="choir"))
+    assert silent.heard == ()
+
+
 def test_a_place_in_the_song_is_a_clip(stage: Stage, tmp_path: Path) -> None:
     stage.play(tone(200, 1))
     stage.play(tone(300, 4))

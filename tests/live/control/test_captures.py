@@ -246,6 +246,7 @@ def test_inspect_answers_in_rows(room: CaptureRoom) -> None:
     )
     told = room.finish()
     assert ("/rtmss/condition/clip", "flute", "positive-001.flac", "positive", 1.0) in told
+    assert ("/rtmss/condition/heard", "flute", "input") in [row[:3] for row in told]
     assert told[-1][:3] == ("/rtmss/done", "/rtmss/condition/inspect", "flute")
 
 
@@ -352,3 +353,10 @@ def test_keys_need_a_stem(room: CaptureRoom, keys: Keys, key: str) -> None:
     assert "select one" in keys.press(key)
     room.controller.captures = None
     assert keys.press(key) == "", "the key is none then"
+
+
+@pytest.mark.parametrize("length", [100, 8_000, 20_000])
+def test_a_source_of_any_length_is_answered(room: CaptureRoom, length: int) -> None:
+    told = room.ask("/rtmss/capture/last", "flute", "positive", 2.0, "x" * length)
+    told = told or room.finish()
+    assert told[-1][:2] == ("/rtmss/fail", "/rtmss/capture/last")

@@ -178,6 +178,11 @@ EXCHANGES = {
         "> /rtmss/condition/inspect s near",
         "< /rtmss/condition/near ssf near * *",
     ],
+    "/rtmss/condition/heard": [
+        *_built("heard"),
+        "> /rtmss/condition/inspect s heard",
+        "< /rtmss/condition/heard ssf heard input *",
+    ],
     "/rtmss/warning": [
         *_range("warning"),
         *_range("warning", "negative"),

@@ -215,7 +215,7 @@ _CAPTURE = (
         "/rtmss/condition/inspect",
         Mode.COMMAND,
         (NAME,),
-        "How alike its clips are, and which conditions are near",
+        "How alike its clips and the stems are, and which conditions are near",
     ),
 )
 
@@ -348,6 +348,13 @@ TABLE: tuple[Row, ...] = (
         Mode.SENT,
         (),
         "Condition, another one, and how alike they are: a cosine",
+        "s s f",
+    ),
+    Row(
+        "/rtmss/condition/heard",
+        Mode.SENT,
+        (),
+        "Condition, a signal that plays, and how like the positive clips it is: a cosine",
         "s s f",
     ),
     Row(
