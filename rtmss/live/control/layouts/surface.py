@@ -1,4 +1,4 @@
-"""A session of Open Stage Control for a preset: strips with meters, and a button for each preset.
+"""A session of Open Stage Control for a preset: strips with meters, buttons for presets and cues.
 
 Properties that are left out take Open Stage Control's defaults
 (openstagecontrol.ammd.net/docs/widgets).
@@ -59,7 +59,7 @@ def surface(stems: Iterable[str], presets: Iterable[str]) -> str:
     root = _panel(
         "root",
         "vertical",
-        [_head(names), _buttons(names), strips | {"expand": True}],
+        [_head(names), _buttons(names), _cues(), strips | {"expand": True}],
     )
     root |= {"type": "root", "onCreate": HELLO}
     session = {
@@ -97,6 +97,20 @@ def _buttons(presets: list[str]) -> Widget:
         for name in presets
     ]
     return _panel("buttons", "horizontal", buttons) | {"height": 40}
+
+
+def _cues() -> Widget:
+    """The cue that came last, the one that follows, and buttons for both ways."""
+    steps = {
+        way: {**_button(f"cue_{way}", f"/rtmss/cue/{way}", way), "mode": "tap", "expand": True}
+        for way in ("previous", "next")
+    }
+    names = [
+        {**_widget("text", name, address), "default": "no cue", "bypass": True, "width": "30%"}
+        for name, address in (("cue", "/rtmss/cue"), ("cue_upcoming", "/rtmss/cue/upcoming"))
+    ]
+    widgets = [steps["previous"], *names, steps["next"]]
+    return _panel("cues", "horizontal", widgets) | {"height": 40}
 
 
 def _strip(name: str) -> Widget:
