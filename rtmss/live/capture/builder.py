@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
+
+from pydantic import Field
 
 from rtmss.audio import Audio
+from rtmss.bounded import read_bytes
 from rtmss.conditions.clips import Excerpt, read_clip
 from rtmss.conditions.condition import (
     Condition,
@@ -20,7 +22,8 @@ from rtmss.conditions.condition import (
     save_condition,
 )
 from rtmss.conditions.doubts import clip_warnings
-from rtmss.config import UserError
+from rtmss.conditions.preset import check_name
+from rtmss.config import Config, UserError
 from rtmss.live.capture.clips import prepare
 from rtmss.live.capture.drafts import DraftClip, Drafts
 from rtmss.live.shared.capture_ring import CaptureRing
@@ -32,6 +35,8 @@ SAVE_SECONDS = 2.0
 CALM_SECONDS = 1.0
 """Without a job for so long there is time to measure what conditions leave of their clips."""
 MAX_OPEN = 8
+MAX_OPEN_BYTES = 1 << 14
+"""Of the list of captures that go on."""
 MAX_WARNINGS = 8
 MAX_TEXT = 400
 N_NEAREST = 5
@@ -39,17 +44,24 @@ HEARD_SECONDS = 5.0
 """How much of every signal is compared with a condition."""
 
 
-class OpenCapture(NamedTuple):
+class OpenCapture(Config):
     """A capture that goes on."""
 
     name: str
     role: Role
     source: str
-    start: int
+    start: int = Field(ge=0, lt=1 << 62)
     """Its first sample in the ring."""
-    file: str
-    number: int
+    number: int = Field(ge=1, lt=1_000_000)
     """Of the clip among those of its name."""
+
+
+class OpenCaptures(Config):
+    """The list of them, as it is on disk."""
+
+    ring: int
+    """`identity` of the one in which they go on."""
+    open: tuple[OpenCapture, ...] = Field(max_length=MAX_OPEN)
 
 
 class Builder:
@@ -181,7 +193,11 @@ class Builder:
         self._heard(job.source, job.start, job.start)
         clip = self._next_clip(job)
         capture = OpenCapture(
-            job.name, job.role, job.source, job.start, str(clip.path), clip.number
+            name=job.name,
+            role=job.role,
+            source=job.source,
+            start=job.start,
+            number=clip.number,
         )
         self._set_open([*self._open, capture])
         return _answer(number, job, f"{clip.path.stem} goes on")
@@ -190,15 +206,21 @@ class Builder:
         capture = next((one for one in self._open if one.name == job.name), None)
         if capture is None:
             raise ConditionError(f"'{job.name}' is not being captured; start that first")
-        self._set_open([one for one in self._open if one is not capture])
-        path = Path(capture.file)
-        clip = DraftClip(path, capture.role, 0)
-        audio, start = self._heard(capture.source, capture.start, job.stop)
+        capture = self._keep_what_was_before(capture)
+        self._set_open([one for one in self._open if one.name != job.name])
+        clip = self._clip_of(capture)
+        try:
+            audio, start = self._heard(capture.source, capture.start, job.stop)
+        except ConditionError as error:
+            if not clip.path.is_file():
+                raise
+            text = f"{clip.path.stem}: what was heard until its sound was gone"
+            return _answer(number, job, text, warnings=[str(error)])
         told = job.model_copy(update={"role": capture.role, "source": capture.source})
         try:
             answer = self._take(number, told, clip, audio, self._ring.contents.sample_rate)
         except UserError:
-            path.unlink(missing_ok=True)
+            clip.path.unlink(missing_ok=True)
             raise
         if start > capture.start:
             cut = f"{clip.path.stem}: only its end is kept, as no more is remembered"
@@ -206,10 +228,25 @@ class Builder:
         return answer
 
     def _keep_open(self, capture: OpenCapture) -> None:
+        capture = self._keep_what_was_before(capture)
         audio, _ = self._heard(capture.source, capture.start, self._ring.written)
         if audio.shape[1]:
-            clip = DraftClip(Path(capture.file), capture.role, 0)
-            self._drafts.keep(clip, audio, self._ring.contents.sample_rate)
+            self._drafts.keep(self._clip_of(capture), audio, self._ring.contents.sample_rate)
+
+    def _keep_what_was_before(self, capture: OpenCapture) -> OpenCapture:
+        """Where a signal has begun again, as of a stem in another preset, so does its clip."""
+        since = {source.name: source.since for source in self._ring.contents.sources}
+        began = since.get(capture.source, 0)
+        clip = self._clip_of(capture)
+        if began <= capture.start or not clip.path.is_file():
+            return capture
+        number = self._drafts.next_clip(capture.name, capture.role, capture.number).number
+        next_one = capture.model_copy(update={"start": began, "number": number})
+        self._set_open([next_one if one is capture else one for one in self._open])
+        return next_one
+
+    def _clip_of(self, capture: OpenCapture) -> DraftClip:
+        return self._drafts.clip(capture.name, capture.role, capture.number)
 
     @property
     def _open_file(self) -> Path:
@@ -218,21 +255,22 @@ class Builder:
     def _read_open(self) -> list[OpenCapture]:
         """What went on when the builder before ended, if that was of this host."""
         try:
-            content = json.loads(self._open_file.read_text(encoding="utf-8"))
-            if content["ring"] != self._ring.identity:
-                return []
-            return [OpenCapture(*one) for one in content["open"]]
-        except (OSError, ValueError, KeyError, TypeError):
+            text = read_bytes(self._open_file, MAX_OPEN_BYTES)
+            content = OpenCaptures.model_validate_json(text, strict=True)
+            for capture in content.open:
+                check_name(capture.name, "condition")
+        except (OSError, ValueError, UserError):
             return []
+        return list(content.open) if content.ring == self._ring.identity else []
 
     def _set_open(self, captures: list[OpenCapture]) -> None:
         self._open = captures
         self._saved = 0.0
-        content = {"ring": self._ring.identity, "open": captures}
+        content = OpenCaptures(ring=self._ring.identity, open=tuple(captures))
         try:
             self._open_file.parent.mkdir(parents=True, exist_ok=True)
             with whole_file(self._open_file) as partial:
-                partial.write_text(json.dumps(content), encoding="utf-8")
+                partial.write_text(content.model_dump_json(), encoding="utf-8")
         except OSError as error:
             raise ConditionError(f"{self._open_file}: cannot be written ({error})") from error
 

@@ -4,7 +4,7 @@ before it.
 ```text
 captured/NAME/positive-001.flac      clips, in the order in which they came
 captured/NAME/before.safetensors     a condition of this name from before, which the draft goes on
-captured/NAME/versions/001.safetensors
+captured/NAME/versions/0001.safetensors
 captured/conditions/NAME.safetensors what was built last; the folder is a library's
 ```
 
@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtmss.audio import Audio
+from rtmss.bounded import UnreadableError, check_size, open_regular
 from rtmss.conditions.condition import (
     ClipRecord,
     Condition,
@@ -49,7 +50,10 @@ from rtmss.model.separator import SeparatorModel
 MAX_CLIPS = 32
 """Of one condition."""
 MAX_VERSIONS = 100
-_CLIP = re.compile(r"(positive|negative)-(\d{3})\.flac")
+MAX_CLIP_BYTES = 1 << 24
+"""A minute of two channels at 48 kHz takes 11 MiB where nothing can be packed."""
+_CLIP = re.compile(r"(positive|negative)-(\d{3,9})\.flac")
+_VERSION = re.compile(r"\d{4,9}")
 
 
 class DraftClip(NamedTuple):
@@ -90,6 +94,10 @@ class Drafts:
 
     def clips(self, name: str) -> list[DraftClip]:
         """The clips of a draft, oldest first."""
+        return [clip for clip in self._named(name) if clip.path.is_file()]
+
+    def _named(self, name: str) -> list[DraftClip]:
+        """Whatever is called like a clip of a draft, be it a file or not, oldest first."""
         found = []
         for path in self._home(name).glob("*.flac"):
             match = _CLIP.fullmatch(path.name)
@@ -97,6 +105,14 @@ class Drafts:
                 role: Role = "positive" if match[1] == "positive" else "negative"
                 found.append(DraftClip(path, role, int(match[2])))
         return sorted(found, key=lambda clip: clip.number)
+
+    def clip(self, name: str, role: Role, number: int) -> DraftClip:
+        """A clip by its number, be it there or not.
+
+        Raises:
+            UserError: the name cannot name a condition.
+        """
+        return DraftClip(self._home(name) / f"{role}-{number:03d}.flac", role, number)
 
     def next_clip(self, name: str, role: Role, n_open: int = 0) -> DraftClip:
         """A clip that is not there yet.
@@ -109,12 +125,11 @@ class Drafts:
         Raises:
             UserError: the name cannot name a condition, or there are too many clips.
         """
-        check_name(name, "condition")
-        clips = self.clips(name)
+        clips = self._named(name)
         if len(clips) >= MAX_CLIPS:
             raise UserError(f"'{name}' has {MAX_CLIPS} clips already; clear some")
         number = max(n_open, *(clip.number for clip in clips), 0) + 1
-        return DraftClip(self._home(name) / f"{role}-{number:03d}.flac", role, number)
+        return self.clip(name, role, number)
 
     def keep(
         self,
@@ -216,16 +231,23 @@ class Drafts:
         Raises:
             ConditionError: there is no version before.
         """
-        versions = self._versions(name)
-        if not versions:
-            raise ConditionError(f"'{name}' has no version before this one")
-        condition = load_condition(versions[-1])
+        version, condition = self._version_before(name)
         known = {record.file for record in (*condition.header.positive, *condition.header.negative)}
         aside = [clip for clip in self.clips(name) if str(clip.path) not in known]
         for clip in aside:
             clip.path.replace(clip.path.with_suffix(".undone"))
-        versions[-1].replace(self.path(name))
+        version.replace(self.path(name))
         return len(aside)
+
+    def _version_before(self, name: str) -> tuple[Path, Condition]:
+        """The latest version that can be read."""
+        problem = ConditionError(f"'{name}' has no version before this one")
+        for version in reversed(self._versions(name)):
+            try:
+                return version, load_condition(version, self._model_id)
+            except ConditionError as error:
+                problem = error
+        raise problem
 
     def save(self, name: str) -> Path:
         """Keep the condition in the user's library, where every command finds it.
@@ -279,7 +301,16 @@ class Drafts:
         return load_condition(path, self._model_id) if path.is_file() else None
 
     def _embedded(self, path: Path) -> tuple[ClipRecord, NDArray[np.float32]]:
-        """A clip's record and its (1, E), which is kept while the file stays as it is."""
+        """A clip's record and its (1, E), which is kept while the file stays as it is.
+
+        Raises:
+            UserError: it cannot be read, or is larger than any clip.
+        """
+        try:
+            with open_regular(path) as file:
+                check_size(file, MAX_CLIP_BYTES)
+        except UnreadableError as error:
+            raise ConditionError(f"{path}: {error}") from error
         rate = self._model.config.sample_rate
         audio, _ = read_audio(path, rate)
         record = describe_clip(path, path, audio.shape[-1] / rate)
@@ -296,7 +327,8 @@ class Drafts:
         return np.concatenate([np.zeros((0, n_embedding), np.float32), *sides])
 
     def _versions(self, name: str) -> list[Path]:
-        return sorted((self._home(name) / "versions").glob("*.safetensors"))
+        found = (self._home(name) / "versions").glob("*.safetensors")
+        return sorted((path for path in found if _VERSION.fullmatch(path.stem)), key=_number)
 
     def _keep_version(self, name: str) -> None:
         """Keep what was built last, to be undone."""
@@ -304,10 +336,14 @@ class Drafts:
         if not path.is_file():
             return
         versions = self._versions(name)
-        number = int(versions[-1].stem) + 1 if versions else 1
+        number = _number(versions[-1]) + 1 if versions else 1
         folder = self._home(name) / "versions"
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, folder / f".{number:04d}.partial")
         (folder / f".{number:04d}.partial").replace(folder / f"{number:04d}.safetensors")
         for old in versions[: max(0, len(versions) + 1 - MAX_VERSIONS)]:
             old.unlink(missing_ok=True)
+
+
+def _number(version: Path) -> int:
+    return int(version.stem)
