@@ -34,6 +34,8 @@ SAVE_SECONDS = 2.0
 """A capture that goes on is on disk this often."""
 CALM_SECONDS = 1.0
 """Without a job for so long there is time to measure what conditions leave of their clips."""
+CLIP_TASKS = {"last", "stop", "range"}
+"""Of which a clip comes."""
 MAX_OPEN = 8
 MAX_OPEN_BYTES = 1 << 14
 """Of the list of captures that go on."""
@@ -92,6 +94,8 @@ class Builder:
         self._open = self._read_open()
         self._saved = 0.0
         self._worked = time.monotonic()
+        self._refused: dict[str, str] = {}
+        """Why the latest clip of a name was none."""
         self._to_measure: list[tuple[int, str]] = []
         unfinished = queue.unfinished()
         if unfinished is not None:
@@ -109,6 +113,8 @@ class Builder:
             answer = self._do(number, job)
         except UserError as error:
             answer = _answer(number, job, str(error), is_done=False)
+            if job.task in CLIP_TASKS:
+                self._refused[job.name] = str(error)
         except Exception as error:  # whoever waits for it has to hear of it
             text = f"{type(error).__name__}: {error}"
             answer = _answer(number, job, text, is_done=False)
@@ -277,6 +283,9 @@ class Builder:
     # Conditions.
 
     def _build(self, number: int, job: Job) -> Answer:
+        refused = self._refused.pop(job.name, None)
+        if refused is not None and not self._drafts.clips(job.name):
+            raise ConditionError(f"'{job.name}' has no clips: {refused}")
         condition = self._drafts.build(job.name)
         counts = [len(getattr(condition, role)) for role in ROLES]
         text = f"{counts[0]} positive and {counts[1]} negative clips"

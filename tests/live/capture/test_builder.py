@@ -86,6 +86,15 @@ def test_a_doubtful_clip_is_kept_with_a_warning(stage: Stage, sound: Audio, said
     assert "positive-001" in warning
 
 
+def test_a_build_without_clips_says_why_there_are_none(stage: Stage) -> None:
+    stage.play(np.zeros((2, 2 * RATE), np.float32))
+    stage.last("choir", seconds=1)
+    (answer,) = stage.do(Job(task="build", name="choir"))
+    assert "has no clips: positive-001: silent" in answer.text
+    (answer,) = stage.do(Job(task="build", name="choir"))
+    assert answer.text == "'choir' has no clips; capture some"
+
+
 def test_a_source_that_is_not_there_is_named_with_those_that_are(
     stage: Stage, make_condition: MakeCondition
 ) -> None:
