@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,10 @@ PAUSE_SECONDS = 10.0
 """So long after the last harm to it a part may be away, and twice what a start takes here."""
 CALM_SECONDS = 20.0
 PARTS = ("engine", "control", "recorder", "server")
+OTHERS = ("control", "recorder")
+"""What may be harmed without a late hop."""
+LATE_SHARE = 0.01
+"""Of all hops: so many more may be late by chance than without harm."""
 
 
 class Listener:
@@ -112,7 +116,11 @@ class Chaos:
         if self.rng.random() < 0.15:
             self._stop_all(self.rng.uniform(0.3, 3.0))
             return
-        name = self.rng.choice((*PARTS, "supervisor"))
+        self.harm_one_of((*PARTS, "supervisor"))
+
+    def harm_one_of(self, names: Sequence[str]) -> None:
+        """Kill one of these processes or stop it for a while."""
+        name = self.rng.choice(names)
         process = self._find(name)
         if process is None:
             return
@@ -194,14 +202,14 @@ def chaos(
         family.end()
 
 
-def _play(chaos: Chaos, seconds: float, *, harm: bool) -> None:
+def _play(chaos: Chaos, seconds: float, harm: Callable[[], None] | None = None) -> None:
     """Look ten times a second, and do harm once a second."""
     end, due = time.monotonic() + seconds, time.monotonic()
     while time.monotonic() < end:
         chaos.look()
-        if harm and time.monotonic() >= due:
+        if harm is not None and time.monotonic() >= due:
             try:
-                chaos.harm()
+                harm()
             except psutil.NoSuchProcess:
                 chaos.log.append("it had just ended")
             due = time.monotonic() + 1.0
@@ -213,7 +221,7 @@ def test_the_show_goes_on_whatever_is_killed_or_stopped_and_nothing_is_left(
 ) -> None:
     supervisor = psutil.Process(chaos.family.process.pid)
     n_open = supervisor.num_fds()
-    _play(chaos, SECONDS, harm=True)
+    _play(chaos, SECONDS, chaos.harm)
 
     def is_whole() -> bool:
         chaos.look()
@@ -243,3 +251,27 @@ def _assert_whole_takes(folder: Path) -> None:
         assert len({samples.shape[1] for samples in audio.values()}) == 1
         assert all(np.isfinite(samples).all() for samples in audio.values())
         assert events(take)[-1]["event"] == "end", take
+
+
+def test_no_hop_is_late_for_what_befalls_the_other_processes(chaos: Chaos) -> None:
+    """The engine plays on while control side and recorder are killed and stopped."""
+    calm = _late_share(chaos)
+    harmed = _late_share(chaos, lambda: chaos.harm_one_of(OTHERS))
+    print(f"late hops: {calm:.2%} without harm, {harmed:.2%} with")
+    assert harmed <= calm + LATE_SHARE, chaos.log
+
+
+def _late_share(chaos: Chaos, harm: Callable[[], None] | None = None) -> float:
+    """Of the hops of a while."""
+    before = _hops(chaos)
+    _play(chaos, SECONDS, harm)
+    n_hops, n_late = (after - then for after, then in zip(_hops(chaos), before, strict=True))
+    assert n_hops > 0.5 * SECONDS * 44100 / 512
+    return n_late / n_hops
+
+
+def _hops(chaos: Chaos) -> tuple[int, int]:
+    """Hops that were played, and those of them that were late."""
+    names = ("hop", "late")
+    n_hops, n_late = (int(chaos.host.ask(f"/rtmss/status/{name}", seconds=60)[0]) for name in names)
+    return n_hops, n_late
