@@ -42,7 +42,7 @@ MAX_OPEN_BYTES = 1 << 14
 MAX_WARNINGS = 8
 MAX_TEXT = 400
 N_NEAREST = 5
-HEARD_SECONDS = 5.0
+COMPARED_SECONDS = 5.0
 """How much of every signal is compared with a condition."""
 
 
@@ -318,7 +318,7 @@ class Builder:
         update = {
             "clips": tuple(_clips(condition)),
             "near": tuple(near),
-            "heard": tuple(self._likeness(condition)),
+            "sources": tuple(self._likeness(condition)),
         }
         return answer.model_copy(update=update)
 
@@ -326,7 +326,7 @@ class Builder:
         """Signals that have played just now, the most like the condition's clips first."""
         rate = self._ring.contents.sample_rate
         stop = self._ring.written
-        start = max(0, stop - round(HEARD_SECONDS * rate))
+        start = max(0, stop - round(COMPARED_SECONDS * rate))
         found = []
         for source in self._ring.contents.sources:
             with contextlib.suppress(ConditionError):  # nothing is heard there

@@ -76,7 +76,7 @@ class Answer(Config):
     """Of `inspect`."""
     near: tuple[tuple[str, float], ...] = ()
     """Of `inspect`: other conditions and how alike they are."""
-    heard: tuple[tuple[str, float], ...] = ()
+    sources: tuple[tuple[str, float], ...] = ()
     """Of `inspect`: signals that play, and how like the positive clips they are now."""
     is_new: bool = False
     """Whether the condition is another one now."""
@@ -196,7 +196,7 @@ def _encode(value: Job | Answer) -> bytes:
     return value.model_dump_json().encode()
 
 
-_LISTS = ("warnings", "clips", "near", "heard")
+_LISTS = ("warnings", "clips", "near", "sources")
 _ROW = np.dtype([VERSION, ("text", f"S{TEXT_BYTES}")], align=True)
 _COUNTS: list[Any] = [(name, "u8") for name in Counts._fields]
 _LAYOUT: np.dtype[Any] = np.dtype(

@@ -299,13 +299,13 @@ def test_inspect_says_how_like_its_clips_is_what_plays(stage: Stage) -> None:
     (other,) = stage.do(Job(task="inspect", name="choir"))
     stage.play(tone(300, 6))
     (same,) = stage.do(Job(task="inspect", name="choir"))
-    assert dict(same.heard)["input"] > dict(other.heard)["input"] + 0.01
-    assert dict(same.heard)["input"] > 0.99
-    likeness = [value for _, value in same.heard]
+    assert dict(same.sources)["input"] > dict(other.sources)["input"] + 0.01
+    assert dict(same.sources)["input"] > 0.99
+    likeness = [value for _, value in same.sources]
     assert likeness == sorted(likeness, reverse=True)
     stage.play(0 * tone(300, 6))
     (silent,) = stage.do(Job(task="inspect", name="choir"))
-    assert silent.heard == ()
+    assert silent.sources == ()
 
 
 def test_a_place_in_the_song_is_a_clip(stage: Stage, tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ def test_inspect_answers_in_rows(room: CaptureRoom) -> None:
     )
     told = room.finish()
     assert ("/rtmss/condition/clip", "flute", "positive-001.flac", "positive", 1.0) in told
-    assert ("/rtmss/condition/heard", "flute", "input") in [row[:3] for row in told]
+    assert ("/rtmss/condition/source", "flute", "input") in [row[:3] for row in told]
     assert told[-1][:3] == ("/rtmss/done", "/rtmss/condition/inspect", "flute")
 
 

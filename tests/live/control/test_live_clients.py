@@ -178,10 +178,10 @@ EXCHANGES = {
         "> /rtmss/condition/inspect s near",
         "< /rtmss/condition/near ssf near * *",
     ],
-    "/rtmss/condition/heard": [
-        *_built("heard"),
-        "> /rtmss/condition/inspect s heard",
-        "< /rtmss/condition/heard ssf heard input *",
+    "/rtmss/condition/source": [
+        *_built("source"),
+        "> /rtmss/condition/inspect s source",
+        "< /rtmss/condition/source ssf source input *",
     ],
     "/rtmss/warning": [
         *_range("warning"),

@@ -76,21 +76,21 @@ def test_any_text_arrives(names: list[str]) -> None:
 @settings(max_examples=25, deadline=None)
 @given(
     warnings=st.lists(st.text(max_size=400), max_size=8),
-    heard=st.lists(st.tuples(st.text(max_size=64), st.floats(-1, 1)), max_size=12),
+    sources=st.lists(st.tuples(st.text(max_size=64), st.floats(-1, 1)), max_size=12),
     letter=st.sampled_from(["a", "é", "名", "🎻"]),
 )
 def test_of_a_long_answer_as_much_arrives_as_there_is_room_for(
-    warnings: list[str], heard: list[tuple[str, float]], letter: str
+    warnings: list[str], sources: list[tuple[str, float]], letter: str
 ) -> None:
     queue = JobQueue.create()
     long = answer(1, "done").model_copy(
-        update={"warnings": (*warnings, *[400 * letter] * 8), "heard": tuple(heard)}
+        update={"warnings": (*warnings, *[400 * letter] * 8), "sources": tuple(sources)}
     )
     queue.answer(long)
     (read,) = queue.read_answers(0)
     queue.close(unlink=True)
     assert read.text == "done"
-    assert read.heard == long.heard[: len(read.heard)]
+    assert read.sources == long.sources[: len(read.sources)]
     assert read.warnings == long.warnings[: len(read.warnings)]
     assert len(read.warnings) >= 3
 

@@ -46,8 +46,8 @@ def answer_packets(address: str, answer: Answer) -> list[bytes]:
         packets.append(message("/rtmss/condition/clip", name, clip.file, clip.role, clip.alike))
     for other, alike in answer.near:
         packets.append(message("/rtmss/condition/near", name, other, alike))
-    for source, alike in answer.heard:
-        packets.append(message("/rtmss/condition/heard", name, source, alike))
+    for source, alike in answer.sources:
+        packets.append(message("/rtmss/condition/source", name, source, alike))
     if not answer.is_done:
         packets.append(failure(address, "refused", f"{name}: {answer.text}"))
     return packets

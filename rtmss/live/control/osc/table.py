@@ -351,7 +351,7 @@ TABLE: tuple[Row, ...] = (
         "s s f",
     ),
     Row(
-        "/rtmss/condition/heard",
+        "/rtmss/condition/source",
         Mode.SENT,
         (),
         "Condition, a signal that plays, and how like the positive clips it is: a cosine",
