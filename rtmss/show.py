@@ -27,6 +27,8 @@ from rtmss.console import one_line
 from rtmss.engine.backends.choose import BackendChoice
 from rtmss.files import read_audio
 from rtmss.live.control.cues.sheet import preset_name
+from rtmss.live.control.midi.map_file import MapEntry
+from rtmss.live.control.midi.port import ListedPort
 from rtmss.live.control.osc.table import reference
 from rtmss.live.control.song_text import clock
 from rtmss.live.device.portaudio import PortAudioError, devices
@@ -278,6 +280,26 @@ def devices_table() -> WholeTable:
         channels = str(device.n_inputs), str(device.n_outputs)
         option = options.get(device.ways, "mono output")
         table.add_row(device.name, device.api, *channels, f"{device.sample_rate} Hz", option)
+    return table
+
+
+def midi_ports_table(ports: Iterable[ListedPort]) -> WholeTable:
+    """Every MIDI port."""
+    table = WholeTable("port", "controls", "lights")
+    for port in ports:
+        table.add_row(port.name, *("yes" if has else "no" for has in port[1:]))
+    return table
+
+
+def midi_map_table(entries: Iterable[MapEntry]) -> WholeTable:
+    """Every control of a map, and what it does."""
+    table = WholeTable("control", "channel", "address", "says", "range", "how")
+    for entry in entries:
+        ends = "" if entry.range is None else f"{entry.range[0]:g} to {entry.range[1]:g}"
+        how = entry.relative or (entry.button if entry.target.kind == "switch" else "")
+        channel = str(entry.channel or "any") + (f" of {entry.port}" if entry.port else "")
+        said = " ".join(map(str, entry.args))
+        table.add_row(entry.control, channel, entry.address, said, ends, how)
     return table
 
 

@@ -20,6 +20,8 @@ from rtmss.bench.tables import latency_table, steps_table
 from rtmss.conditions.library import Library
 from rtmss.conditions.set_list import load_set_list
 from rtmss.datasets.report import print_datasets
+from rtmss.live.control.midi.map_file import load_map
+from rtmss.live.control.midi.port import ListedPort
 from rtmss.study import Edge, edges_table
 from rtmss.tables import WholeTable
 
@@ -148,6 +150,10 @@ TABLES: dict[str, Callable[[], list[RenderableType]]] = {
     "preset list": lambda: [show.presets_table(Library([]))],
     "preset show": lambda: [show.preset_table("four-stems", Library([]))],
     "setlist show": lambda: [show.set_list_table(load_set_list(EXAMPLES / "set_list.yaml"))],
+    "midi check": lambda: [show.midi_map_table(load_map(None).controls)],
+    "midi list": lambda: [
+        show.midi_ports_table([ListedPort("a fader box", has_input=True, has_output=False)])
+    ],
     "osc": lambda: [show.osc_table()],
     "study": _edges,
 }

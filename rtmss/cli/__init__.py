@@ -10,6 +10,7 @@ from rtmss.cli import (  # each adds its commands
     files,
     library,
     live,
+    midi,
     research,
     setlist,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "library",
     "live",
     "main",
+    "midi",
     "research",
     "setlist",
 ]

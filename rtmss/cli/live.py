@@ -31,6 +31,8 @@ from rtmss.cli.live_options import (
     JsonLines,
     Loop,
     LoopCount,
+    MidiMapFile,
+    MidiPorts,
     NoCapture,
     OscAddress,
     OscPort,
@@ -49,6 +51,7 @@ from rtmss.cli.live_songs import (
     most_channels_of,
     resumed_songs,
 )
+from rtmss.cli.midi import check_midi
 from rtmss.config import UserError
 
 if TYPE_CHECKING:
@@ -76,6 +79,8 @@ def live(
     loops: LoopCount = 0,
     start: SongStart = 0.0,
     setlist: SetListOption = None,
+    midi: MidiPorts = None,
+    midi_map: MidiMapFile = None,
     record: RecordFolder = None,
     no_capture: NoCapture = False,
     quiet: Quiet = False,
@@ -92,6 +97,7 @@ def live(
     from rtmss.live.options import EngineOptions
 
     _check_ways(device, source, sink)
+    check_midi(midi or (), midi_map)
     refuse_damaged(strict)
     songs = find_songs(setlist, file, loop, loops, start)
     if songs.song and source:
@@ -129,7 +135,7 @@ def live(
     )
     recorder = recorder_options(record, separator, engine) if record is not None else None
     output = "none" if quiet else "json" if json_lines else "view"
-    control = _control(separator, osc_bind, osc_port, output, setlist)
+    control = _control(separator, osc_bind, osc_port, output, setlist, midi, midi_map)
     builder = None if no_capture else _builder(engine)
     if builder is not None:
         control = control.model_copy(update={"drafts": builder.drafts})
@@ -230,6 +236,8 @@ def _control(
     osc_port: int,
     output: str,
     set_list: Path | None,
+    midi: list[str] | None,
+    midi_map: Path | None,
 ) -> ControlOptions:
     """How the control side is started."""
     from rtmss.live.options import ControlOptions
@@ -243,6 +251,8 @@ def _control(
         osc_port=osc_port,
         output=output,
         set_list=set_list.resolve() if set_list else None,
+        midi=tuple(midi or ()),
+        midi_map=midi_map.resolve() if midi_map else None,
     )
 
 

@@ -65,6 +65,16 @@ SetListOption = Annotated[
         "--setlist", metavar="FILE", help="Play the songs and cues of a set list, in YAML."
     ),
 ]
+MidiPorts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--midi", metavar="PORT", help="A MIDI controller, or a part of its name; several times."
+    ),
+]
+MidiMapFile = Annotated[
+    Path | None,
+    typer.Option("--midi-map", metavar="FILE", help="What its controls do, in YAML."),
+]
 RecordFolder = Annotated[
     Path | None,
     typer.Option(

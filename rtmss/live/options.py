@@ -127,6 +127,10 @@ class ControlOptions(ProcessOptions):
     osc_port: int
     set_list: Path | None = None
     """Whose cues are played."""
+    midi: tuple[str, ...] = ()
+    """Ports of controllers."""
+    midi_map: Path | None = None
+    """What their controls do; None for the map that comes with rtmss."""
     output: str = "view"
     """`view` for the terminal, `json` for a line per second, or `none`."""
 

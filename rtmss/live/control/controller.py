@@ -27,6 +27,7 @@ from rtmss.live.shared.state import Meter, SharedState, Status
 
 if TYPE_CHECKING:
     from rtmss.live.control.cues.player import CuePlayer
+    from rtmss.live.control.midi.desk import MidiDesk
 
 SceneChange = Callable[[Scene], Scene]
 MAX_SCHEDULED = 512
@@ -79,6 +80,8 @@ class MixerController:
         self.preset = ""
         self.cues: CuePlayer | None = None
         """What plays a set list, if there is one."""
+        self.midi: MidiDesk | None = None
+        """Controllers, if there are any."""
         self.number = 0
         """Of the latest scene sent; `status.applied` reaches it when that is audible."""
         self.number_now = 0

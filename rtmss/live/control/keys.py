@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem, Strip
@@ -15,6 +15,9 @@ from rtmss.live.control.controller import MixerController
 from rtmss.live.shared.capture_ring import INPUT, REMAINDER
 from rtmss.live.shared.song_state import MIN_LOOP_SECONDS, loop, play, seek
 from rtmss.lookup import find
+
+if TYPE_CHECKING:
+    from rtmss.live.control.midi.desk import MidiDesk
 
 LOWEST_DB, HIGHEST_DB = -120.0, 12.0
 PAN_STEP = 0.1
@@ -30,6 +33,8 @@ ARROWS = {
 }
 SEEK_SECONDS = 5.0
 CAPTURE_SECONDS = 5.0
+LEARNED = ("fader", "mute", "solo")
+"""What controls are learned for, one after the other."""
 N_JOBS = 2
 """That a key asks for."""
 _REFINEMENTS = {"n": ("negative", ""), "w": ("negative", INPUT), "t": ("positive", REMAINDER)}
@@ -275,6 +280,35 @@ class Keys:
         self._named.add(f"sound-{number}")
         return f"sound-{number}"
 
+    def learn(self, _: str) -> None:
+        """Learn which control is for the selected strip's fader; asked again, its mute, its solo,
+        and none.
+        """
+        midi, owner = self._midi()
+        leaves = LEARNED[:-1] if self.row.name == "master" else LEARNED
+        addresses = [f"{owner}/{leaf}" for leaf in leaves]
+        at = addresses.index(midi.learning) + 1 if midi.learning in addresses else 0
+        if at < len(addresses):
+            midi.learn(addresses[at])
+        else:
+            midi.stop_learning()
+
+    def forget(self, _: str) -> None:
+        """Let no control do anything to the selected strip any longer."""
+        midi, owner = self._midi()
+        bound = midi.bound_to(owner)
+        if not bound:
+            raise UserError(f"no control is bound to {self.row.name}")
+        for address in bound:
+            midi.forget(address)
+
+    def _midi(self) -> tuple[MidiDesk, str]:
+        """The controllers, and the addresses of the selected strip."""
+        midi, name = self.controller.midi, self.row.name
+        assert midi is not None, "the key is there with MIDI alone"
+        is_fixed = name in {"master", "remainder"}
+        return midi, f"/rtmss/{name}" if is_fixed else f"/rtmss/stem/{name}"
+
     def quit(self, _: str) -> None:
         """Leave."""
         self.is_done = True
@@ -313,6 +347,7 @@ _CAPTURE_KEYS = (
     Key("t", "this too", ("t",), Keys.refine),
     Key("z", "undo", ("z",), Keys.undo),
 )
+_MIDI_KEYS = Key("l", "learn", ("l",), Keys.learn), Key("L", "forget", ("L",), Keys.forget)
 _SONG_KEYS = (
     Key("space", "play", (" ",), Keys.play),
     Key("x", "panic", ("x",), Keys.panic),
@@ -328,7 +363,8 @@ def key_lines(controller: MixerController) -> tuple[tuple[Key, ...], ...]:
     own.
     """
     capture_keys = _CAPTURE_KEYS if controller.captures else ()
-    cue = (_CUE_KEY,) if controller.cues is not None else ()
+    cue: tuple[Key, ...] = (_CUE_KEY,) if controller.cues is not None else ()
+    cue += _MIDI_KEYS if controller.midi is not None else ()
     if not controller.shared.transport.song:
         return KEYS, (_PAN_KEY, *capture_keys, *cue)
     lines = tuple(row for row in KEYS if row.does != "panic"), (*_SONG_KEYS, *cue)

@@ -25,6 +25,7 @@ from rtmss.live.control.captures import Captures, told
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.cues.player import CuePlayer
 from rtmss.live.control.cues.sheet import load_sheet
+from rtmss.live.control.midi.desk import open_desk
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.terminal import Terminal, statistics_line
 from rtmss.live.options import EXIT_REFUSED, ControlOptions
@@ -55,13 +56,19 @@ def run_control(options: ControlOptions) -> None:
         _captures(options),
     )
     problem = _load_cues(controller, options)
+    if options.midi:
+        controller.midi = open_desk(controller, options.midi, options.midi_map, options.library)
     server = OscServer(controller, options.osc_bind, options.osc_port)
     # Collections pass over what was loaded: looking through all of it would hold up the loop, and
     # count as work of the peer whose packet it met.
     gc.collect()
     gc.freeze()
     saver = SceneSaver(options.library)
-    with contextlib.closing(server), _shown(controller, options.output) as shown:
+    with (
+        contextlib.closing(server),
+        contextlib.closing(controller.midi) if controller.midi else contextlib.nullcontext(),
+        _shown(controller, options.output) as shown,
+    ):
         shown.say(problem or server.describe())
         while not shared.stop and not supervision.is_gone():
             shared.beat("control")
@@ -125,6 +132,7 @@ def take_turn(
     goes_on = shown.poll()
     loaded = controller.finish_loading()
     _follow_cues(controller, server)
+    _play_midi(controller, server)
     captured = controller.finish_captures()
     try:
         controller.flush()
@@ -143,6 +151,8 @@ def take_turn(
         shown.say(str(preset.error) if preset.error else f"preset {preset.name}")
     for news in controller.cues.take_news() if controller.cues is not None else ():
         shown.say(news)
+    for news in controller.midi.take_news() if controller.midi is not None else ():
+        shown.say(news)
     for one in captured:
         shown.say(told(one.answer))
     return goes_on
@@ -153,6 +163,15 @@ def _follow_cues(controller: MixerController, server: OscServer) -> None:
     try:
         if controller.cues is not None:
             controller.cues.follow()
+    except Exception as error:
+        server.report_bug(error)
+
+
+def _play_midi(controller: MixerController, server: OscServer) -> None:
+    """Let controls act; a bug among them keeps nothing else from the engine."""
+    try:
+        if controller.midi is not None:
+            controller.midi.play(server.dispatcher)
     except Exception as error:
         server.report_bug(error)
 

@@ -92,7 +92,7 @@ def _head(controller: MixerController, status: Status) -> list[Text]:
         ),
         *([_line(*song)] if transport.song else []),
         *([] if cues is None else [_line((" CUE ", "reverse"), f" {_plain(cue_line(cues))}")]),
-        _line(panic, bypass, _recording(controller)),
+        _line(panic, bypass, _recording(controller), _midi(controller)),
     ]
 
 
@@ -103,6 +103,16 @@ def _recording(controller: MixerController) -> tuple[str, str]:
     missing = f", {lost} hops lost" if lost else ""
     word = "REC" if state == "recording" else "RECORDING STOPPED AT"
     return f" {word} {int(seconds // 60)}:{int(seconds % 60):02d}{missing} ", "bold white on red"
+
+
+def _midi(controller: MixerController) -> tuple[str, str]:
+    midi = controller.midi
+    if midi is None:
+        return "", ""
+    if midi.learning:
+        return f" MIDI: move a control for {_plain(midi.learning)} ", "bold black on yellow"
+    missing = ", ".join(midi.missing)
+    return (f" MIDI waits for {_plain(missing)} ", "bold red") if missing else (" MIDI ", "green")
 
 
 def _drift(status: Status) -> str:
@@ -248,6 +258,8 @@ def status_line(controller: MixerController, status: Status) -> str:
     transport = controller.shared.transport
     song = f", {song_state(transport)} {_plain(song_line(transport))}" if transport.song else ""
     cue = f", cue {_plain(controller.cues.name) or 'none'}" if controller.cues else ""
+    if controller.midi is not None and controller.midi.missing:
+        cue += f", MIDI waits for {_plain(', '.join(controller.midi.missing))}"
     return (
         f"{status.state} {_plain(controller.preset)}{alarms}, {latency}, {times}, "
         f"{counts}{recording}{song}{cue}"
@@ -271,7 +283,9 @@ def statistics_line(
     recording = controller.shared.recording._asdict()
     told = {"preset": controller.preset, **numbers, "recording": recording, "levels": strips}
     song = song_numbers(controller.shared.transport)
-    cues = {} if controller.cues is None else {"cue": controller.cues.name}
+    cues: dict[str, object] = {} if controller.cues is None else {"cue": controller.cues.name}
+    if controller.midi is not None:
+        cues["midi"] = {"ports": controller.midi.ports, **controller.midi.counts}
     return json.dumps(told | cues if song is None else {**told, **cues, "song": song})
 
 

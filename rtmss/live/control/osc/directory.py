@@ -14,6 +14,8 @@ from rtmss.live.control.osc.arguments import RefusedError
 from rtmss.live.control.osc.captures import NOT_CAPTURING, PREFIXES
 from rtmss.live.control.osc.codec import Message
 from rtmss.live.control.osc.cues import NAME, NO_SET_LIST, is_cue
+from rtmss.live.control.osc.midi import NO_MIDI
+from rtmss.live.control.osc.midi import PREFIX as MIDI_PREFIX
 from rtmss.live.control.osc.pattern import is_pattern, select
 from rtmss.live.control.osc.song import PREFIX
 from rtmss.live.control.osc.table import TABLE, Mode, Row
@@ -71,6 +73,7 @@ class Directory:
         missing: list[str] = [] if self._has_song else [PREFIX]
         missing += [] if self._controller.captures else PREFIXES
         missing += [] if self._controller.cues is not None else [NAME]
+        missing += [] if self._controller.midi is not None else [MIDI_PREFIX]
         return _known(stems, state.status_names(self._controller), tuple(missing))
 
     @functools.cached_property
@@ -114,6 +117,8 @@ class Directory:
             raise RefusedError("song", NO_SONG)
         if address in _ROWS and is_cue(address) and self._controller.cues is None:
             raise RefusedError("cue", NO_SET_LIST)
+        if address in _ROWS and address.startswith(MIDI_PREFIX) and self._controller.midi is None:
+            raise RefusedError("midi", NO_MIDI)
         if address in _ROWS and address.startswith(PREFIXES) and not self._controller.captures:
             raise RefusedError("capture", NOT_CAPTURING)
         if address in _ROWS and "<" not in address:

@@ -25,6 +25,7 @@ from rtmss.live.control.osc.cues import PREFIX as CUE_PREFIX
 from rtmss.live.control.osc.cues import cue_asked
 from rtmss.live.control.osc.directory import Directory, Target, UnknownAddressError
 from rtmss.live.control.osc.fairness import Peer, gives_way
+from rtmss.live.control.osc.midi import FORGET, LEARN
 from rtmss.live.control.osc.pattern import check_pattern
 from rtmss.live.control.osc.peers import Peers
 from rtmss.live.control.osc.pending import Pending
@@ -46,7 +47,7 @@ Effect = Callable[[], list[bytes] | None]
 
 _SENT = {row.address for row in TABLE if row.mode is Mode.SENT}
 _NUMBERS = {"i", "h", "f", "d"}
-_AT_ONCE = {"/rtmss/preset", "/rtmss/sync"}
+_AT_ONCE = {"/rtmss/preset", "/rtmss/sync", LEARN, FORGET}
 
 
 @dataclass
@@ -444,6 +445,33 @@ class Dispatcher:
             self.ledger.prove(peer, now)
         return lambda: [message("/rtmss/done", "/rtmss/echo", f"{peer.host} {peer.port}")]
 
+    def _learn_control(
+        self,
+        values: tuple[Value, ...],
+        peer: Peer,
+    ) -> Effect:
+        midi = self.controller.midi
+        assert midi is not None, "the directory has refused it"
+        address, *args = map(str, values)
+        midi.check_learn(address, tuple(args))
+        return partial(midi.learn, address, tuple(args), peer)
+
+    def _forget_control(
+        self,
+        values: tuple[Value, ...],
+        _: Peer,
+    ) -> Effect:
+        return partial(self._forget, str(values[0]))
+
+    def _forget(self, address: str) -> list[bytes]:
+        midi = self.controller.midi
+        assert midi is not None, "the directory has refused it"
+        try:
+            midi.forget(address)
+        except UserError as error:
+            return [failure(FORGET, "refused", str(error))]
+        return [message("/rtmss/done", FORGET, address)]
+
     def _set_panic(self, on: bool) -> None:
         self.controller.shared.panic = on
 
@@ -455,6 +483,8 @@ class Dispatcher:
         "/rtmss/unsubscribe": _unsubscribe,
         "/rtmss/meters": _meters,
         "/rtmss/echo": _echo,
+        LEARN: _learn_control,
+        FORGET: _forget_control,
     }
 
 

@@ -12,6 +12,7 @@ from rtmss.live.control.controller import MixerController
 from rtmss.live.control.osc import state
 from rtmss.live.control.osc.codec import bundle, message, texts
 from rtmss.live.control.osc.cues import LIST, cue_values
+from rtmss.live.control.osc.midi import MAP, midi_values
 from rtmss.live.control.osc.song import song_values
 from rtmss.live.control.osc.state import Values
 
@@ -45,6 +46,8 @@ class Readings:
             return texts(address, self._names[address])
         if address == LIST and self._controller.cues is not None:
             return texts(address, self._controller.cues.names)
+        if address == MAP and self._controller.midi is not None:
+            return texts(address, self._controller.midi.lines)
         return [message(address, *self._values[address])]
 
     @functools.cached_property
@@ -60,4 +63,5 @@ class Readings:
         scene = state.scene_values(self._controller)
         latency = state.latency_values(self._controller)
         song = song_values(self._controller.shared.transport)
-        return scene | self._status | latency | song | cue_values(self._controller.cues)
+        midi = midi_values(self._controller.midi)
+        return scene | self._status | latency | song | cue_values(self._controller.cues) | midi

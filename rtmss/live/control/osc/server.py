@@ -23,6 +23,7 @@ from rtmss.live.control.osc.cues import cue_values
 from rtmss.live.control.osc.dispatch import Dispatcher
 from rtmss.live.control.osc.fairness import Holder, Peer, first_to_go
 from rtmss.live.control.osc.inbox import Inbox
+from rtmss.live.control.osc.midi import TRANSPORT, midi_values
 
 PORT = DEFAULT_PORT
 MAX_DATAGRAMS = 256
@@ -140,7 +141,9 @@ class OscServer:
         if now >= self._chores_due:
             self._chores_due = now + CHORE_SECONDS
             self._drop_the_dead(now)
-        for peer, packet in dispatcher.pending.step(loaded, now, captured):
+        midi = dispatcher.controller.midi
+        learned = [] if midi is None else midi.take_answers()
+        for peer, packet in (*dispatcher.pending.step(loaded, now, captured), *learned):
             self._send(peer, packet)
         for peer in dispatcher.peers.take_displaced():
             dispatcher.ledger.n_refused += 1
@@ -154,7 +157,7 @@ class OscServer:
         peers, controller = self.dispatcher.peers, self.dispatcher.controller
         began = time.thread_time()
         values = state.scene_values(controller) | self.dispatcher.song.values(now)
-        values |= cue_values(controller.cues)
+        values |= cue_values(controller.cues) | midi_values(controller.midi)
         packets = peers.changes(values, self._room)
         for peer, packet in packets:
             self._send(peer, packet)
@@ -314,7 +317,10 @@ class OscServer:
 
     def _send(self, peer: Peer, packet: bytes) -> None:
         now = time.monotonic()
-        ledger = self.dispatcher.ledger
+        ledger, midi = self.dispatcher.ledger, self.dispatcher.controller.midi
+        if peer.transport == TRANSPORT and midi is not None:
+            midi.hear(packet)
+            return
         if peer.transport == "tcp":
             ledger.spend_answer(peer, len(packet), now)
             self._send_to_connection(peer, packet, now)

@@ -66,9 +66,13 @@ def scene_values(controller: MixerController) -> Values:
 
 
 def status_names(controller: MixerController) -> tuple[str, ...]:
-    """Fields of `/rtmss/status` now; there is a drift only where there are two devices."""
+    """Fields of `/rtmss/status` now; there is a drift only where there are two devices,
+    and counts of MIDI where there is a port.
+    """
     drift = ("drift",) if controller.status.n_devices > 1 else ()
-    return STATUS + drift + (() if controller.shared.recording.state == "off" else RECORDING)
+    midi = () if controller.midi is None else tuple(controller.midi.counts)
+    recording = () if controller.shared.recording.state == "off" else RECORDING
+    return STATUS + drift + recording + midi
 
 
 def status_values(controller: MixerController, counts: dict[str, int]) -> Values:
@@ -85,7 +89,8 @@ def status_values(controller: MixerController, counts: dict[str, int]) -> Values
             strict=True,
         )
     )
-    fields = controller.status._asdict() | others | counts | recording
+    midi = {} if controller.midi is None else controller.midi.counts
+    fields = controller.status._asdict() | others | counts | recording | midi
     return {f"/rtmss/status/{name}": (fields[name],) for name in status_names(controller)}
 
 

@@ -219,6 +219,19 @@ _CAPTURE = (
     ),
 )
 
+_MIDI = (
+    Row(
+        "/rtmss/midi/learn",
+        Mode.COMMAND,
+        (NAME, _SOURCE),
+        "The next control that moves is bound to an address, and says a text there if one is given",
+    ),
+    Row("/rtmss/midi/forget", Mode.COMMAND, (NAME,), "No control is bound to an address any more"),
+    Row("/rtmss/midi/learning", Mode.QUERY, (), "The address that is learned; empty for none", "s"),
+    Row("/rtmss/midi/map", Mode.QUERY, (), "What every control is bound to", "s..."),
+    Row("/rtmss/midi/ports", Mode.QUERY, (), "Every port, and whether it is open", "s..."),
+)
+
 TABLE: tuple[Row, ...] = (
     Row(
         "/rtmss/ping",
@@ -285,6 +298,7 @@ TABLE: tuple[Row, ...] = (
     *_SONG,
     *_CAPTURE,
     *_CUES,
+    *_MIDI,
     Row(
         "/rtmss/sync",
         Mode.COMMAND,

@@ -1,0 +1,1 @@
+"""MIDI controllers: ports, what their controls are bound to, and their lights."""

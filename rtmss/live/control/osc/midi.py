@@ -1,0 +1,22 @@
+"""The addresses of MIDI: what a control is bound to, and what is said of the ports."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rtmss.live.control.osc.state import Values
+
+if TYPE_CHECKING:
+    from rtmss.live.control.midi.desk import MidiDesk
+
+PREFIX = "/rtmss/midi/"
+LEARN, FORGET = PREFIX + "learn", PREFIX + "forget"
+MAP, PORTS, LEARNING = PREFIX + "map", PREFIX + "ports", PREFIX + "learning"
+TRANSPORT = "midi"
+"""Of the peer for which controls speak."""
+NO_MIDI = "no MIDI port is played; start rtmss live with --midi PORT"
+
+
+def midi_values(desk: MidiDesk | None) -> Values:
+    """What subscribers are told; nothing without a port."""
+    return {} if desk is None else {PORTS: desk.ports, LEARNING: (desk.learning,)}
