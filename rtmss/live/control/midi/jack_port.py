@@ -71,7 +71,7 @@ class JackPort:
         try:
             client = _client(self._jack, CLIENT)
         except self._jack.JackError as error:
-            raise PortError(f"no JACK server: {error}") from error
+            raise PortError("no JACK server runs") from error
         sys.setswitchinterval(SWITCH_SECONDS)
         self._client, self._is_shut = client, False
         self._in = client.midi_inports.register("in")
@@ -155,7 +155,7 @@ def names() -> tuple[list[str], list[str]]:
     try:
         client = _client(jack, f"{CLIENT}-list")
     except jack.JackError as error:
-        raise PortError(f"no JACK server: {error}") from error
+        raise PortError("no JACK server runs") from error
     with contextlib.closing(client):
         return _names(client)
 
