@@ -363,12 +363,12 @@ def key_lines(controller: MixerController) -> tuple[tuple[Key, ...], ...]:
     own.
     """
     capture_keys = _CAPTURE_KEYS if controller.captures else ()
-    cue: tuple[Key, ...] = (_CUE_KEY,) if controller.cues is not None else ()
-    cue += _MIDI_KEYS if controller.midi is not None else ()
+    cue = (_CUE_KEY,) if controller.cues is not None else ()
+    midi = _MIDI_KEYS if controller.midi is not None else ()
     if not controller.shared.transport.song:
-        return KEYS, (_PAN_KEY, *capture_keys, *cue)
+        return KEYS, (_PAN_KEY, *capture_keys, *cue), *([midi] if midi else [])
     lines = tuple(row for row in KEYS if row.does != "panic"), (*_SONG_KEYS, *cue)
-    return (*lines, capture_keys) if capture_keys else lines
+    return (*lines, (*capture_keys, *midi)) if capture_keys or midi else lines
 
 
 def split_keys(text: str) -> tuple[list[str], str]:

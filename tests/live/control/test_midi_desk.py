@@ -19,6 +19,7 @@ from rtmss.live.control.cues.player import CuePlayer
 from rtmss.live.control.midi.binding import PickUp
 from rtmss.live.control.midi.desk import BATCH, ECHO_SECONDS, MAX_PRESSES
 from rtmss.live.control.midi.messages import control_change, note_on, pitch_wheel, program_change
+from rtmss.live.control.osc.state import Values
 from rtmss.live.control.osc.table import gain_of
 from rtmss.live.shared.state import SharedState
 
@@ -114,14 +115,14 @@ def test_an_encoder_goes_on_from_the_present_value(
 def test_ticks_of_an_encoder_add_up_to_a_whole_number(stage: Stage) -> None:
     loops = {"control": "cc 1", "address": "/rtmss/transport/loops", "range": [0, 10]}
     stage.begin(loops | {"relative": "twos-complement", "step": 0.03})
-    values = {"/rtmss/transport/loops": (0,)}
+    values: Values = {"/rtmss/transport/loops": (0,)}
     (binding,) = stage.desk._controllers[0].bound.by_control.values()
     said = []
     for _ in range(7):
         message = binding[0].move(1, "/rtmss/transport/loops", values)
         if message is not None:
             said.append(message.args[0])
-            values = {"/rtmss/transport/loops": (int(message.args[0]),)}  # type: ignore[arg-type]
+            values = {"/rtmss/transport/loops": message.args}
     assert said == [1, 2]
 
 

@@ -310,11 +310,6 @@ class MidiDesk:
             self._told = now
             self._news.append(f"MIDI: {text}")
 
-    def hear(self, packet: bytes) -> None:
-        """An answer that had to wait came for the controls."""
-        if refusal := _refused([packet]):
-            self._complain(refusal)
-
     # Lights.
 
     def _show(self, one: Controller, values: Values, now: float) -> None:

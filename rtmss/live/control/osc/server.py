@@ -317,10 +317,9 @@ class OscServer:
 
     def _send(self, peer: Peer, packet: bytes) -> None:
         now = time.monotonic()
-        ledger, midi = self.dispatcher.ledger, self.dispatcher.controller.midi
-        if peer.transport == TRANSPORT and midi is not None:
-            midi.hear(packet)
-            return
+        ledger = self.dispatcher.ledger
+        if peer.transport == TRANSPORT:
+            return  # nobody reads there, and the terminal tells it
         if peer.transport == "tcp":
             ledger.spend_answer(peer, len(packet), now)
             self._send_to_connection(peer, packet, now)
