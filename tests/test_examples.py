@@ -21,6 +21,7 @@ from rtmss import Library, Scene, Separator, Session, Stem
 from rtmss.cli import main
 from rtmss.conditions.condition import save_condition
 from rtmss.conditions.library import shipped
+from rtmss.live.control.midi.map_file import load_map
 
 pytestmark = pytest.mark.slow
 
@@ -35,6 +36,7 @@ TESTED = {
     "failed_songs.py",
     "catalogue_at_scale.py",
     "set_list.yaml",
+    "midi_map.yaml",
     "score_a_capture.py",
 }
 
@@ -164,6 +166,21 @@ def test_the_set_list_lacks_nothing_once_its_songs_are_there(
     assert status == 0
     assert "verse" in shown
     assert max(map(len, shown.splitlines())) <= 80
+
+
+def test_the_map_of_a_controller_can_be_played(
+    rtmss: Rtmss, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    path = EXAMPLES / "midi_map.yaml"
+    status, checked, _ = rtmss("midi check", str(path))
+    assert status == 0
+    assert checked.endswith(f"{path}: controls: 12; all of them can be played\n")
+    status, shown, _ = rtmss("midi show", str(path))
+    assert status == 0
+    copy = tmp_path / "copy.yaml"
+    copy.write_text(shown, encoding="utf-8")
+    assert load_map(copy) == load_map(path)
 
 
 def test_an_example_says_in_one_line_what_to_mend(run: Run) -> None:

@@ -52,6 +52,12 @@ from rtmss.files import read_audio
             "the set list names the songs; leave --file out",
         ),
         ("setlist check song.wav", "song.wav: larger than 64 KiB"),
+        ("live --midi-map map.yaml", "--midi-map needs a port: name it with --midi"),
+        ("live --midi jack --midi jack", "--midi names a port twice"),
+        ("live --midi jack --midi-map none.yaml", "none.yaml: cannot be read"),
+        ("live --midi jack:a --midi rtmidi-jack:", "--midi: expected the name of a port"),
+        ("midi check none.yaml", "none.yaml: cannot be read"),
+        ("midi check song.wav", "song.wav: larger than 64 KiB"),
         ("train nonsense --data .", "no recipe 'nonsense'; known: default"),
     ],
 )

@@ -17,7 +17,7 @@ from rtmss.cli import main
 from rtmss.conditions.library import Library
 from rtmss.conditions.preset import Preset
 from rtmss.config import UserError, validate
-from rtmss.live.control.osc.state import RECORDING, STATUS
+from rtmss.live.control.osc.state import MIDI, RECORDING, STATUS
 from rtmss.live.control.osc.table import markdown
 from rtmss.show import preset_table
 
@@ -133,7 +133,7 @@ def test_the_osc_reference_is_that_of_the_code() -> None:
 def test_the_fields_of_the_status_are_those_of_the_code() -> None:
     page = (DOCS / "osc.md").read_text(encoding="utf-8").split("## Fields of the status")[1]
     shown = re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
-    assert tuple(shown) == (*STATUS, "drift", *RECORDING)
+    assert tuple(shown) == (*STATUS, "drift", *RECORDING, *MIDI)
 
 
 def test_the_readme_shows_a_preset_as_the_command_does() -> None:

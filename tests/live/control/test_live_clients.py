@@ -41,7 +41,7 @@ VALUES = {
     "/rtmss/transport/b": "20",
 }
 """What to say where the table does not tell it: names that are there, places in the song."""
-EMPTY = {"/rtmss/capture/open"}
+EMPTY = {"/rtmss/capture/open", "/rtmss/midi/learning"}
 """Lists that have nothing in them at first."""
 BEFORE = {"/rtmss/transport/position": "/rtmss/transport/play i 0"}
 """What to say first, so that a value stays as it is set."""
@@ -189,6 +189,15 @@ EXCHANGES = {
         "> /rtmss/condition/build s warning",
         "< /rtmss/warning sss /rtmss/condition/build warning *",
     ],
+    "/rtmss/midi/learn": [
+        "> /rtmss/midi/learn s /rtmss/bypass",
+        "> /rtmss/midi/learning",
+        "< /rtmss/midi/learning s /rtmss/bypass",
+    ],
+    "/rtmss/midi/forget": [
+        "> /rtmss/midi/forget s /rtmss/remainder/pan",
+        "< /rtmss/done ss /rtmss/midi/forget /rtmss/remainder/pan",
+    ],
     "/rtmss/meter/<name>/peak": ["> /rtmss/meters f 30", "< /rtmss/meter/vocals/peak f *"],
     "/rtmss/meter/<name>/rms": ["> /rtmss/meters f 30", "< /rtmss/meter/vocals/rms f *"],
 }
@@ -199,7 +208,9 @@ EXCHANGES = {
 def live(
     tmp_path_factory: pytest.TempPathFactory, noise: Noise, write_audio: WriteAudio
 ) -> Iterator[Host]:
-    """One host for all of these tests, with a set list of one song, and a builder."""
+    """One host for all of these tests, with a set list of one song, a builder, and a
+    port for controllers.
+    """
     folder = tmp_path_factory.mktemp("song")
     write_audio(folder / "song.wav", noise(SONG_SECONDS * RATE), RATE)
     set_list = folder / "set_list.yaml"
@@ -210,7 +221,7 @@ def live(
         live_host(captures=True) as host,
     ):
         server(1024)
-        yield host("--setlist", str(set_list))
+        yield host("--setlist", str(set_list), "--midi", "jack")
 
 
 @pytest.fixture(scope="module")

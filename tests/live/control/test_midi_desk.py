@@ -566,6 +566,20 @@ def test_learning_ends_when_nothing_moves(stage: Stage) -> None:
     assert stage.desk.learning == ""
 
 
+def test_only_what_was_asked_for_last_is_learned(stage: Stage) -> None:
+    stage.begin()
+    for address in (PAN, MUTE):
+        stage.room.ask("/rtmss/midi/learn", address)
+    ((_, packet),) = stage.desk.take_answers()
+    assert b"/rtmss/fail" in packet
+    assert PAN.encode() in packet
+    stage.press(40)
+    assert stage.desk.lines == [f"note 40 channel 1 -> {MUTE}"]
+    stage.room.ask("/rtmss/midi/learn", MUTE)
+    stage.room.ask("/rtmss/midi/forget", MUTE)
+    assert stage.desk.learning == ""
+
+
 def test_what_cannot_be_saved_is_not_learned(stage: Stage) -> None:
     stage.begin()
     (stage.folder / "file").write_text("", encoding="utf-8")

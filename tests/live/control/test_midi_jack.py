@@ -4,6 +4,8 @@ send far too much.
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 from helpers.live_host import Host, jack_client, jack_server, live_host
+from rtmss.bench.harness import host_processes
 from rtmss.live.control.midi.jack_port import JackPort
 from rtmss.live.control.midi.messages import control_change, note_on
 from rtmss.live.control.midi.port import MidiPort, PortError, list_ports
@@ -201,3 +204,23 @@ def test_a_flood_leaves_the_control_side_free_and_the_last_place_counts(
         lambda: abs(live.ask(f"/rtmss/stem/{stem}/fader")[0] - LAST / 127) < 1e-4,
         "the last place counts",
     )
+
+
+@pytest.mark.long
+def test_a_control_side_that_was_killed_finds_its_controllers_and_what_was_learned(
+    live: Host, plug: Callable[[], Box]
+) -> None:
+    box = plug()
+    live.send("/rtmss/midi/learn", "/rtmss/bypass")
+    live.wait_until(lambda: live.ask("/rtmss/midi/learning") == ["/rtmss/bypass"], "it learns")
+    box.send(0x90, 99, 1)
+    live.wait_until(
+        lambda: "note 99 channel 1 -> /rtmss/bypass" in live.ask("/rtmss/midi/map"), "it has"
+    )
+    os.kill(host_processes(live.process.pid)["control"], signal.SIGKILL)
+    box.heard.clear()
+    until(lambda: (0x90, 99, 0) in box.heard, "all lights are set again", 60)
+    box.send(0x90, 99, 1)
+    until(lambda: (0x90, 99, 127) in box.heard, "the pad does what it has learned")
+    assert live.ask("/rtmss/bypass") == [1]
+    live.send("/rtmss/bypass", 0)

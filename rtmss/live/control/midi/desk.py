@@ -342,13 +342,17 @@ class MidiDesk:
             raise UserError(str(error)) from error
 
     def learn(self, address: str, args: tuple[str, ...] = (), peer: Peer | None = None) -> None:
-        """Bind the next control that moves to an address; the one that was to be learned is not."""
+        """Bind the next control that moves to an address; what was to be learned before is not."""
+        self.stop_learning()
         self._listener = Listener()
         self._learning = Learning(address, args, peer, self._clock() + WAIT_SECONDS)
 
     def stop_learning(self) -> None:
-        """Learn nothing."""
-        self._learning = None
+        """Learn nothing; who has asked for it is told."""
+        wanted, self._learning = self._learning, None
+        if wanted is not None and wanted.peer is not None:
+            packet = codec.failure(LEARN, "refused", f"{wanted.address} is not learned any more")
+            self._answers.append((wanted.peer, packet))
 
     def _learn(self, now: float) -> None:
         wanted = self._learning
@@ -402,8 +406,8 @@ class MidiDesk:
             UserError: none does, or it cannot be saved.
         """
         stems = self._stems()
-        if self._learning is not None and self._learning.address == address:
-            self._learning = None
+        if self.learning == address:
+            self.stop_learning()
         bound = {
             entry.address
             for entry in self._map.controls

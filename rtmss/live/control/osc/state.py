@@ -41,6 +41,8 @@ STATUS = (
 
 RECORDING = ("recording", "recording_seconds", "recording_lost")
 """Those that are there with `rtmss live --record`."""
+MIDI = ("midi_open", "midi_reconnects", "midi_lost")
+"""Those that are there with `rtmss live --midi`."""
 
 
 def scene_values(controller: MixerController) -> Values:
@@ -70,7 +72,7 @@ def status_names(controller: MixerController) -> tuple[str, ...]:
     and counts of MIDI where there is a port.
     """
     drift = ("drift",) if controller.status.n_devices > 1 else ()
-    midi = () if controller.midi is None else tuple(controller.midi.counts)
+    midi = () if controller.midi is None else MIDI
     recording = () if controller.shared.recording.state == "off" else RECORDING
     return STATUS + drift + recording + midi
 
