@@ -41,7 +41,7 @@ VALUES = {
     "/rtmss/transport/b": "20",
 }
 """What to say where the table does not tell it: names that are there, places in the song."""
-EMPTY = {"/rtmss/capture/open", "/rtmss/midi/learning"}
+EMPTY = {"/rtmss/capture/open"}
 """Lists that have nothing in them at first."""
 BEFORE = {"/rtmss/transport/position": "/rtmss/transport/play i 0"}
 """What to say first, so that a value stays as it is set."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 PREFIX = "/rtmss/midi/"
 LEARN, FORGET = PREFIX + "learn", PREFIX + "forget"
 MAP, PORTS, LEARNING = PREFIX + "map", PREFIX + "ports", PREFIX + "learning"
+NOTHING = "-"
+"""What stands for an address where none is learned."""
 TRANSPORT = "midi"
 """Of the peer for which controls speak."""
 NO_MIDI = "no MIDI port is played; start rtmss live with --midi PORT"
@@ -19,4 +21,4 @@ NO_MIDI = "no MIDI port is played; start rtmss live with --midi PORT"
 
 def midi_values(desk: MidiDesk | None) -> Values:
     """What subscribers are told; nothing without a port."""
-    return {} if desk is None else {PORTS: desk.ports, LEARNING: (desk.learning,)}
+    return {} if desk is None else {PORTS: desk.ports, LEARNING: (desk.learning or NOTHING,)}

@@ -227,7 +227,7 @@ _MIDI = (
         "The next control that moves is bound to an address, and says a text there if one is given",
     ),
     Row("/rtmss/midi/forget", Mode.COMMAND, (NAME,), "No control is bound to an address any more"),
-    Row("/rtmss/midi/learning", Mode.QUERY, (), "The address that is learned; empty for none", "s"),
+    Row("/rtmss/midi/learning", Mode.QUERY, (), "The address that is learned; - for none", "s"),
     Row("/rtmss/midi/map", Mode.QUERY, (), "What every control is bound to", "s..."),
     Row("/rtmss/midi/ports", Mode.QUERY, (), "Every port, and whether it is open", "s..."),
 )
