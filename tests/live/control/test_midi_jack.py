@@ -6,16 +6,21 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
 from helpers.live_host import LOSSES, Host, jack_client, jack_server, live_host
 from rtmss.bench.harness import host_processes
+from rtmss.files import read_audio
 from rtmss.live.control.midi.jack_port import JackPort
 from rtmss.live.control.midi.messages import control_change, note_on, program_change
 from rtmss.live.control.midi.port import MidiPort, PortError, list_ports
@@ -253,3 +258,62 @@ def test_a_control_side_that_was_killed_finds_its_controllers_and_what_was_learn
     until(lambda: (0x90, 99, 127) in box.heard, "the pad does what it has learned")
     assert live.ask("/rtmss/bypass") == [1]
     live.send("/rtmss/bypass", 0)
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("shipped_graph")
+def test_what_a_controller_did_is_replayed_to_the_bit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with jack_server(monkeypatch) as server, live_host(shipped=True) as start:
+        server(1024)
+        box = Box()
+        host = start(
+            *("--preset", "four-stems", "--midi", f"jack:{BOX}", "--record", str(tmp_path))
+        )
+        noise = play_noise()
+        try:
+            host.wait_until(lambda: host.ask("/rtmss/status/midi_open") == [1], "it is found")
+            box.send(0xB0, 0, 0)
+            for place in range(64, 128, 3):
+                box.send(0xB0, 0, place)
+                box.send(0xB0, 16, place)
+                if place % 2:
+                    box.send(0x90, 37, 100)
+                    box.send(0x90, 37, 0)
+                time.sleep(0.05)
+            host.wait_until(
+                lambda: abs(host.ask("/rtmss/stem/vocals/fader")[0] - 1) < 1e-4, "the last place"
+            )
+            time.sleep(0.5)
+            assert host.end() == 0
+        finally:
+            for one in (noise, box.client):
+                one.deactivate()
+                one.close()
+    take = tmp_path / "take-001"
+    command = ["render", str(take / "input.wav"), "--stems", "--output", str(tmp_path / "again")]
+    command += ["--automation", str(take / "session.jsonl")]
+    subprocess.run([sys.executable, "-m", "rtmss", *command], check=True, timeout=300)
+    assert (take / "session.jsonl").read_text().count('"event":"scene"') > 5
+    paths = list((tmp_path / "again").glob("*.wav"))
+    assert len(paths) == 6
+    for path in paths:
+        recorded = read_audio(take / path.name)[0]
+        assert np.abs(recorded).max() > 0.001, path.name
+        assert read_audio(path)[0].tobytes() == recorded.tobytes(), path.name
+
+
+def play_noise() -> Any:
+    """A JACK client that plays noise into the host."""
+    client, rng = jack_client("noise"), np.random.default_rng(0)
+    out = client.outports.register("out")
+
+    def process(n_frames: int) -> None:
+        out.get_array()[:] = 0.2 * rng.standard_normal(n_frames, np.float32)
+
+    client.set_process_callback(process)
+    client.activate()
+    for sink in until(lambda: client.get_ports("rtmss:in.*"), "the host's inputs"):
+        client.connect(out, sink)
+    return client
