@@ -1,4 +1,4 @@
-"""A controller in memory, and a desk that plays it turn by turn; time stands still in between."""
+"""A controller in memory, and what plays it turn by turn; time stands still in between."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from helpers.dispatcher import Room
 from rtmss.live.control.midi.connection import Connection
-from rtmss.live.control.midi.desk import MidiDesk
+from rtmss.live.control.midi.controllers import MidiControllers
 from rtmss.live.control.midi.map_file import MidiMap
 from rtmss.live.control.midi.memory import MemoryPort
 from rtmss.live.control.midi.messages import Message, control_change, note_on
@@ -34,7 +34,7 @@ class AtOnce(Executor):
 
 @dataclass
 class Stage:
-    """A desk with one controller or several."""
+    """One controller or several."""
 
     room: Room
     folder: Path
@@ -43,21 +43,21 @@ class Stage:
 
     def begin(
         self, *controls: dict[str, Any], ports: tuple[str, ...] = ("box",), **others: Any
-    ) -> MidiDesk:
+    ) -> MidiControllers:
         """Play a map of these controls; the ports are open, and all lights are set."""
         self.base = MidiMap.model_validate({"controls": controls, **others})
         for name in ports:
             self.ports.setdefault(name, MemoryPort())
         self.start()
-        return self.desk
+        return self.controllers
 
     def start(self) -> None:
         """A control side with what is in the folder."""
         connections = [Connection(name, port, AtOnce()) for name, port in self.ports.items()]
-        self.desk = MidiDesk(
+        self.controllers = MidiControllers(
             self.room.controller, connections, self.base, self.folder, lambda: self.now
         )
-        self.room.controller.midi = self.desk
+        self.room.controller.midi = self.controllers
         self.wait()
         self.clear()
 
@@ -70,14 +70,14 @@ class Stage:
         """One turn of the control side, in which these messages have come."""
         (self.ports[port] if port else self.port).incoming.extend(messages)
         self.now += TURN_SECONDS
-        self.desk.play(self.room.dispatcher)
+        self.controllers.play(self.room.dispatcher)
 
     def wait(self, seconds: float = LONG_SECONDS) -> None:
         """Turns without anything to do."""
         end = self.now + seconds
         while self.now < end:
             self.now += min(0.1, seconds)
-            self.desk.play(self.room.dispatcher)
+            self.controllers.play(self.room.dispatcher)
 
     def clear(self) -> None:
         """Forget what the controllers were told."""

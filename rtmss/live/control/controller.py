@@ -27,7 +27,7 @@ from rtmss.live.shared.state import Meter, SharedState, Status
 
 if TYPE_CHECKING:
     from rtmss.live.control.cues.player import CuePlayer
-    from rtmss.live.control.midi.desk import MidiDesk
+    from rtmss.live.control.midi.controllers import MidiControllers
 
 SceneChange = Callable[[Scene], Scene]
 MAX_SCHEDULED = 512
@@ -80,7 +80,7 @@ class MixerController:
         self.preset = ""
         self.cues: CuePlayer | None = None
         """What plays a set list, if there is one."""
-        self.midi: MidiDesk | None = None
+        self.midi: MidiControllers | None = None
         """Controllers, if there are any."""
         self.number = 0
         """Of the latest scene sent; `status.applied` reaches it when that is audible."""

@@ -17,7 +17,7 @@ from rtmss.live.shared.song_state import MIN_LOOP_SECONDS, loop, play, seek
 from rtmss.lookup import find
 
 if TYPE_CHECKING:
-    from rtmss.live.control.midi.desk import MidiDesk
+    from rtmss.live.control.midi.controllers import MidiControllers
 
 LOWEST_DB, HIGHEST_DB = -120.0, 12.0
 PAN_STEP = 0.1
@@ -302,7 +302,7 @@ class Keys:
         for address in bound:
             midi.forget(address)
 
-    def _midi(self) -> tuple[MidiDesk, str]:
+    def _midi(self) -> tuple[MidiControllers, str]:
         """The controllers, and the addresses of the selected strip."""
         midi, name = self.controller.midi, self.row.name
         assert midi is not None, "the key is there with MIDI alone"

@@ -25,7 +25,7 @@ from rtmss.live.control.captures import Captures, told
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.cues.player import CuePlayer
 from rtmss.live.control.cues.sheet import load_sheet
-from rtmss.live.control.midi.desk import open_desk
+from rtmss.live.control.midi.controllers import open_controllers
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.terminal import Terminal, statistics_line
 from rtmss.live.options import EXIT_REFUSED, ControlOptions
@@ -57,7 +57,9 @@ def run_control(options: ControlOptions) -> None:
     )
     problem = _load_cues(controller, options)
     if options.midi:
-        controller.midi = open_desk(controller, options.midi, options.midi_map, options.library)
+        controller.midi = open_controllers(
+            controller, options.midi, options.midi_map, options.library
+        )
     server = OscServer(controller, options.osc_bind, options.osc_port)
     # Collections pass over what was loaded: looking through all of it would hold up the loop, and
     # count as work of the peer whose packet it met.

@@ -21,7 +21,7 @@ from rtmss.live.control.captures import Captures
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.cues.player import CuePlayer
 from rtmss.live.control.midi.connection import Connection
-from rtmss.live.control.midi.desk import MidiDesk, open_desk
+from rtmss.live.control.midi.controllers import MidiControllers, open_controllers
 from rtmss.live.control.midi.map_file import LEARNED_FILE, MidiMap
 from rtmss.live.control.midi.memory import MemoryPort
 from rtmss.live.control.midi.messages import note_on
@@ -36,15 +36,15 @@ BYPASS = {"control": "note 1", "address": "/rtmss/bypass"}
 
 
 def plug(controller: MixerController, folder: Path, *controls: dict[str, str]) -> MemoryPort:
-    """A controller that is there, at a desk."""
+    """A controller that is there."""
     port = MemoryPort()
     base = MidiMap.model_validate({"controls": controls})
     connections = [Connection("box", port, AtOnce())]
-    controller.midi = MidiDesk(controller, connections, base, folder)
+    controller.midi = MidiControllers(controller, connections, base, folder)
     return port
 
 
-def desk_of(controller: MixerController) -> MidiDesk:
+def desk_of(controller: MixerController) -> MidiControllers:
     assert controller.midi is not None
     return controller.midi
 
@@ -199,9 +199,11 @@ def test_a_desk_is_opened_with_the_map_and_what_was_learned(
     path.write_text("controls: [{control: note 1, address: /rtmss/bypass}]", encoding="utf-8")
     (tmp_path / LEARNED_FILE).write_text("forgotten: [/rtmss/bypass]", encoding="utf-8")
     for map_file, n_lines in ((path, 0), (None, 47)):
-        desk = open_desk(controller, ["box"], map_file, tmp_path, lambda _: MemoryPort())
-        assert len(desk.lines) in {n_lines, n_lines - 1}
-        desk.close()
+        controllers = open_controllers(
+            controller, ["box"], map_file, tmp_path, lambda _: MemoryPort()
+        )
+        assert len(controllers.lines) in {n_lines, n_lines - 1}
+        controllers.close()
     (tmp_path / LEARNED_FILE).write_text("forgotten: 5", encoding="utf-8")
     with pytest.raises(UserError, match=LEARNED_FILE):
-        open_desk(controller, ["box"], path, tmp_path, lambda _: MemoryPort())
+        open_controllers(controller, ["box"], path, tmp_path, lambda _: MemoryPort())

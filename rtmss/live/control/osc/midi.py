@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rtmss.live.control.osc.state import Values
 
 if TYPE_CHECKING:
-    from rtmss.live.control.midi.desk import MidiDesk
+    from rtmss.live.control.midi.controllers import MidiControllers
 
 PREFIX = "/rtmss/midi/"
 LEARN, FORGET = PREFIX + "learn", PREFIX + "forget"
@@ -19,6 +19,10 @@ TRANSPORT = "midi"
 NO_MIDI = "no MIDI port is played; start rtmss live with --midi PORT"
 
 
-def midi_values(desk: MidiDesk | None) -> Values:
+def midi_values(controllers: MidiControllers | None) -> Values:
     """What subscribers are told; nothing without a port."""
-    return {} if desk is None else {PORTS: desk.ports, LEARNING: (desk.learning or NOTHING,)}
+    return (
+        {}
+        if controllers is None
+        else {PORTS: controllers.ports, LEARNING: (controllers.learning or NOTHING,)}
+    )

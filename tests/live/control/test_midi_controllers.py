@@ -17,7 +17,7 @@ from helpers.midi import Stage
 from helpers.models import make_condition as condition_of
 from rtmss.live.control.cues.player import CuePlayer
 from rtmss.live.control.midi.binding import PickUp
-from rtmss.live.control.midi.desk import BATCH, ECHO_SECONDS, MAX_PRESSES
+from rtmss.live.control.midi.controller import ECHO_SECONDS
 from rtmss.live.control.midi.messages import control_change, note_on, pitch_wheel, program_change
 from rtmss.live.control.osc.state import Values
 from rtmss.live.control.osc.table import gain_of
@@ -116,7 +116,7 @@ def test_ticks_of_an_encoder_add_up_to_a_whole_number(stage: Stage) -> None:
     loops = {"control": "cc 1", "address": "/rtmss/transport/loops", "range": [0, 10]}
     stage.begin(loops | {"relative": "twos-complement", "step": 0.03})
     values: Values = {"/rtmss/transport/loops": (0,)}
-    (binding,) = stage.desk._controllers[0].bound.by_control.values()
+    (binding,) = stage.controllers._controllers[0].bound.by_control.values()
     said = []
     for _ in range(7):
         message = binding[0].move(1, "/rtmss/transport/loops", values)
@@ -219,10 +219,12 @@ def test_pads_step_through_cues(stage: Stage) -> None:
 
 def test_what_is_refused_is_said_but_not_all_the_time(stage: Stage) -> None:
     stage.begin({"control": "note 1", "address": "/rtmss/cue/next"}, PAN_RAW)
-    stage.desk.take_news()
+    stage.controllers.take_news()
     for _ in range(50):
         stage.press(1)
-    assert len([one for one in stage.desk.take_news() if "no set list is played" in one]) == 1
+    assert (
+        len([one for one in stage.controllers.take_news() if "no set list is played" in one]) == 1
+    )
     stage.turn(note_on(1, 1, 9), control_change(1, 10, 127))
     assert stage.strip().pan == 1
 
@@ -309,302 +311,6 @@ def test_only_a_fader_that_was_there_moves_the_value(
 
 
 # Lights and motor faders.
-
-
-def test_a_motor_fader_follows_changes_from_elsewhere(stage: Stage) -> None:
-    stage.begin(PAN_RAW | {"channel": 5}, PAD)
-    stage.room.ask(PAN, 1.0)
-    stage.room.ask(MUTE, 1)
-    stage.wait()
-    assert stage.told() == [(0xB4, 10, 127), (0x90, 36, 127)]
-    stage.wait()
-    assert stage.told() == []
-
-
-def test_a_fader_is_not_told_what_it_has_said(stage: Stage) -> None:
-    stage.begin(PAN_RAW)
-    stage.cc(10, *range(0, 128, 5))
-    stage.wait()
-    assert stage.told() == []
-
-
-def test_a_knob_under_a_hand_is_told_nothing_until_it_rests(stage: Stage) -> None:
-    stage.begin(PAN_RAW)
-    stage.cc(10, 50)
-    stage.room.ask(PAN, 1.0)
-    stage.wait(0.15)
-    assert stage.told() == []
-    stage.wait(0.3)
-    assert stage.told() == [(0xB0, 10, 127)]
-
-
-def test_a_light_that_its_button_may_have_put_out_is_set_again(stage: Stage) -> None:
-    stage.begin({"control": "note 1", "address": FADER, "args": [0.5]})
-    for _ in range(2):
-        stage.press(1)
-        stage.wait()
-        assert stage.told()[-1] == (0x90, 1, 127)
-
-
-def test_lights_are_on_the_channel_that_was_heard(stage: Stage) -> None:
-    stage.begin(PAD)
-    stage.press(36, channel=10)
-    stage.wait()
-    assert stage.told()[-1] == (0x99, 36, 127)
-
-
-def test_all_lights_are_set_at_the_start_unless_they_are_left_alone(stage: Stage) -> None:
-    stage.begin(PAD, {**PAN_RAW, "feedback": False}, {"control": "cc14 3", "address": FADER})
-    stage.start()
-    stage.port.is_plugged = False
-    stage.wait()
-    stage.port.is_plugged = True
-    stage.wait()
-    place = round(0.75 * 16383)
-    assert stage.told() == [(0x90, 36, 0), (0xB0, 3, place >> 7), (0xB0, 35, place & 127)]
-
-
-def test_a_button_for_what_is_not_there_is_dark(stage: Stage) -> None:
-    stage.begin({"control": "note 1", "address": "/rtmss/stem/#2/mute"})
-    stage.room.ask("/rtmss/stem/drums/mute", 1)
-    stage.wait()
-    controller = stage.room.controller
-    controller.scene = type(controller.scene)(controller.scene.stems[:1])
-    stage.wait()
-    assert stage.told() == [(0x90, 1, 127), (0x90, 1, 0)]
-
-
-GAIN = "/rtmss/remainder/gain"
-ECHOED: list[dict[str, Any]] = [
-    PAN_RAW,
-    PAD,
-    {"control": "pitch", "address": FADER, "pickup": False},
-    {"control": "cc14 3", "address": GAIN, "pickup": False},
-]
-ASKED = st.one_of(
-    st.tuples(st.just(PAN), st.floats(-1, 1, width=32)),
-    st.tuples(st.just(FADER), st.floats(0, 1, width=32)),
-    st.tuples(st.just(GAIN), st.floats(-120, 12, width=32)),
-    st.tuples(st.just(MUTE), st.booleans().map(int)),
-)
-
-
-@settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30
-)
-@given(st.lists(st.lists(ASKED, max_size=3), max_size=12), st.integers(0, 8))
-def test_a_controller_that_sends_everything_back_changes_nothing(
-    stage: Stage, asked: list[list[tuple[str, float]]], n_late: int
-) -> None:
-    """What it was told comes back some turns later, up to 40 ms."""
-    stage.begin(*ECHOED)
-    stage.room.controller.change(lambda scene: scene.with_strip("vocals", pan=0, mute=False))
-    late: list[list[Any]] = [[] for _ in range(n_late)]
-    for changes in (*asked, *[[]] * 60):
-        for address, value in changes:
-            stage.room.ask(address, value)
-        before = stage.room.controller.scene
-        late.append(list(stage.port.sent))
-        stage.clear()
-        stage.turn(*late.pop(0))
-        assert stage.room.controller.scene == before
-    assert not any(late)
-    assert stage.told() == []
-
-
-# Floods, faults.
-
-
-def test_of_a_flood_the_last_place_counts(stage: Stage) -> None:
-    stage.begin(PAN_RAW)
-    stage.turn(
-        *(control_change(1, 10, i % 128) for i in range(4 * BATCH)), control_change(1, 10, 77)
-    )
-    for _ in range(20):
-        stage.turn()
-    assert stage.strip().pan == pytest.approx(2 * 77 / 127 - 1)
-
-
-def test_a_flood_of_presses_is_cut_off_and_counted(stage: Stage) -> None:
-    stage.begin(PAD)
-    stage.turn(*[note_on(1, 36, 9)] * (MAX_PRESSES + 10))
-    while stage.port.incoming:
-        stage.turn()
-    assert stage.desk.counts["midi_lost"] >= 1
-    assert stage.desk.n_lost <= 10
-
-
-def test_a_port_that_vanishes_is_looked_for_until_it_is_back(stage: Stage) -> None:
-    stage.begin(PAN_KNOB, PAD)
-    stage.desk.take_news()
-    stage.room.ask(MUTE, 1)
-    stage.port.is_plugged = False
-    stage.wait()
-    assert stage.desk.missing == ["box"]
-    assert "box: " in stage.desk.ports[0]
-    assert stage.desk.counts["midi_open"] == 0
-    stage.room.ask(PAN, 1.0)
-    stage.wait(60)
-    assert len(stage.desk.take_news()) <= 2
-    stage.clear()
-    stage.port.is_plugged = True
-    stage.wait()
-    assert stage.desk.ports == ("box: open",)
-    assert stage.desk.counts == {"midi_open": 1, "midi_reconnects": 1, "midi_lost": 0}
-    assert stage.desk.take_news() == ["MIDI box is there again"]
-    assert set(stage.told()) == {(0x90, 36, 127), (0xB0, 10, 127)}
-    stage.cc(10, 127, 64)
-    assert stage.strip().pan == pytest.approx(2 * 64 / 127 - 1)
-
-
-def test_a_port_may_come_later_and_another_plays_meanwhile(stage: Stage) -> None:
-    stage.begin(PAN_RAW, ports=("a", "b"))
-    stage.ports["b"].is_plugged = False
-    stage.wait()
-    stage.turn(control_change(1, 10, 127), port="a")
-    assert stage.strip().pan == 1
-    stage.ports["b"].is_plugged = True
-    stage.wait()
-    stage.turn(control_change(1, 10, 0), port="b")
-    assert stage.strip().pan == -1
-
-
-def test_a_port_that_goes_between_two_looks_costs_nothing(stage: Stage) -> None:
-    stage.begin(PAN_RAW)
-    stage.port.is_plugged = False
-    stage.room.ask(PAN, 1.0)
-    for _ in range(100):
-        stage.turn()
-    assert stage.desk.missing == ["box"]
-
-
-# Learning.
-
-
-def test_a_control_is_learned_and_comes_back(stage: Stage) -> None:
-    stage.begin(PAD)
-    assert stage.room.ask("/rtmss/midi/learn", PAN) == []
-    assert stage.room.ask("/rtmss/midi/learning") == [("/rtmss/midi/learning", PAN)]
-    stage.cc(20, 10, 11, 12, channel=4)
-    assert stage.strip().pan == 0
-    stage.wait()
-    assert stage.desk.learning == ""
-    assert f"cc 20 channel 4 -> {PAN}" in stage.desk.lines
-    stage.cc(20, 63, 64, channel=4)
-    stage.cc(20, 90, channel=4)
-    assert stage.strip().pan == pytest.approx(2 * 90 / 127 - 1)
-    before = stage.desk.lines
-    stage.start()
-    assert stage.desk.lines == before
-
-
-def test_who_asked_to_learn_is_told(stage: Stage) -> None:
-    stage.begin()
-    stage.room.ask("/rtmss/midi/learn", MUTE)
-    stage.press(40)
-    ((peer, packet),) = stage.desk.take_answers()
-    assert peer.port == 5000
-    assert b"/rtmss/done" in packet
-    assert b"note 40" in packet
-    assert any(MUTE in news for news in stage.desk.take_news())
-
-
-def test_an_encoder_and_a_text_are_learned(stage: Stage) -> None:
-    stage.begin()
-    stage.room.ask("/rtmss/midi/learn", PAN)
-    stage.cc(1, 65, 65, 63, 65)
-    stage.wait()
-    stage.cc(1, 65)
-    assert stage.strip().pan == pytest.approx(0.02)
-    stage.room.ask("/rtmss/midi/learn", "/rtmss/stem/vocals/condition", "choir")
-    stage.press(50)
-    stage.press(50)
-    assert stage.room.controller.scene.stems[0].condition.name == "choir"
-
-
-def test_of_several_ports_the_one_is_learned_that_was_moved(stage: Stage) -> None:
-    stage.begin(ports=("a", "b"))
-    stage.room.ask("/rtmss/midi/learn", MUTE)
-    stage.turn(note_on(1, 40, 9), port="b")
-    assert stage.desk.lines == [f"note 40 channel 1 of b -> {MUTE}"]
-
-
-@pytest.mark.parametrize(
-    ("args", "text"),
-    [
-        (("/rtmss/nothing",), "no address '/rtmss/nothing'"),
-        (("/rtmss/stem/*/pan",), "is a pattern"),
-        (("/rtmss/preset",), "needs args"),
-        (("/rtmss/subscribe",), "is not for a control"),
-    ],
-)
-def test_what_cannot_be_learned_is_refused_at_once(
-    stage: Stage, args: tuple[str, ...], text: str
-) -> None:
-    stage.begin()
-    ((*told, why),) = stage.room.ask("/rtmss/midi/learn", *args)
-    assert told == ["/rtmss/fail", "/rtmss/midi/learn", "name"]
-    assert text in why
-    assert stage.desk.learning == ""
-
-
-def test_a_pad_cannot_learn_a_number(stage: Stage) -> None:
-    stage.begin()
-    stage.room.ask("/rtmss/midi/learn", PAN)
-    stage.press(40)
-    ((_, packet),) = stage.desk.take_answers()
-    assert b"/rtmss/fail" in packet
-    assert stage.desk.lines == []
-
-
-def test_learning_ends_when_nothing_moves(stage: Stage) -> None:
-    stage.begin()
-    stage.room.ask("/rtmss/midi/learn", PAN)
-    stage.wait(31)
-    ((_, packet),) = stage.desk.take_answers()
-    assert b"no control was moved in 30 s" in packet
-    assert stage.desk.learning == ""
-
-
-def test_only_what_was_asked_for_last_is_learned(stage: Stage) -> None:
-    stage.begin()
-    for address in (PAN, MUTE):
-        stage.room.ask("/rtmss/midi/learn", address)
-    ((_, packet),) = stage.desk.take_answers()
-    assert b"/rtmss/fail" in packet
-    assert PAN.encode() in packet
-    stage.press(40)
-    assert stage.desk.lines == [f"note 40 channel 1 -> {MUTE}"]
-    stage.room.ask("/rtmss/midi/learn", MUTE)
-    stage.room.ask("/rtmss/midi/forget", MUTE)
-    assert stage.desk.learning == ""
-
-
-def test_what_cannot_be_saved_is_not_learned(stage: Stage) -> None:
-    stage.begin()
-    (stage.folder / "file").write_text("", encoding="utf-8")
-    stage.folder = stage.folder / "file" / "library"
-    stage.desk._folder = stage.folder
-    stage.room.ask("/rtmss/midi/learn", MUTE)
-    stage.press(40)
-    ((_, packet),) = stage.desk.take_answers()
-    assert b"cannot be written" in packet
-    assert stage.desk.lines == []
-
-
-def test_a_forgotten_address_has_no_control_also_by_its_number(stage: Stage) -> None:
-    stage.begin(PAD | {"address": "/rtmss/stem/#1/mute"}, PAN_RAW)
-    assert stage.room.ask("/rtmss/midi/forget", MUTE) == [
-        ("/rtmss/done", "/rtmss/midi/forget", MUTE)
-    ]
-    stage.press(36)
-    assert not stage.strip().mute
-    stage.start()
-    assert stage.desk.lines == [f"cc 10 -> {PAN}"]
-    assert stage.room.ask("/rtmss/midi/map") == [("/rtmss/midi/map", f"cc 10 -> {PAN}")]
-    ((address, *_, why),) = stage.room.ask("/rtmss/midi/forget", MUTE)
-    assert address == "/rtmss/fail"
-    assert "no control is bound" in why
 
 
 def test_without_a_port_the_addresses_say_how_to_start(stage: Stage) -> None:

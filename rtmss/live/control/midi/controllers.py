@@ -8,7 +8,6 @@ moved several times meanwhile the last place counts, so a flood costs little mor
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +17,8 @@ from rtmss.config import UserError, validate
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.midi.binding import Binding
 from rtmss.live.control.midi.connection import Connection
-from rtmss.live.control.midi.events import Control, Decoder, Event, encode
+from rtmss.live.control.midi.controller import Controller
+from rtmss.live.control.midi.events import Event
 from rtmss.live.control.midi.learning import WAIT_SECONDS, Listener
 from rtmss.live.control.midi.map_file import (
     MapEntry,
@@ -50,101 +50,11 @@ MAX_PRESSES = 32
 FEEDBACK_SECONDS = 0.03
 MAX_LAMPS = 64
 """Lights that are set at once; the others have their turn next."""
-ECHO_SECONDS = 0.06
-"""A controller may send back what it was sent; so long that is no hand's."""
 SETTLE_SECONDS = 0.25
 """A knob that was turned is not told anything for so long."""
-MAX_ECHOES = 16
-"""Of one control."""
 MAX_NEWS = 8
 NEWS_SECONDS = 1.0
 """What was refused is told no more often than this."""
-
-Key = tuple[Control, int]
-"""A control, and its channel."""
-
-
-class Bound(NamedTuple):
-    """Bindings of one port."""
-
-    by_control: dict[Control, list[Binding]]
-    lamps: list[Binding]
-    """The first one of each control and channel."""
-
-
-class Controller:
-    """One port, what its controls do, and what it shows."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
-        self.decoder = Decoder()
-        self.bound = Bound({}, [])
-        self.channels: dict[Control, int] = {}
-        """On which a control was heard last."""
-        self.shown: dict[Key, int] = {}
-        """What each control is known to show."""
-        self.touched: dict[Key, float] = {}
-        """When each was moved last."""
-        self._echoes: dict[Key, deque[tuple[int, float]]] = {}
-
-    def bind(self, midi_map: MidiMap) -> None:
-        """Take up a map."""
-        bound = Bound({}, [])
-        lamps: set[tuple[Control, int | None]] = set()
-        for entry in midi_map.controls:
-            if entry.port not in {"", self.connection.name}:
-                continue
-            binding = Binding(entry, picks_up=midi_map.pickup)
-            bound.by_control.setdefault(binding.control, []).append(binding)
-            key = (binding.control, entry.channel)
-            if entry.feedback and key not in lamps:
-                lamps.add(key)
-                bound.lamps.append(binding)
-        self.bound = bound
-        self.shown.clear()
-
-    def begin(self) -> None:
-        """It has been plugged in: nothing is known of it."""
-        self.decoder = Decoder()
-        for known in (self.shown, self.touched, self._echoes):
-            known.clear()
-        for bindings in self.bound.by_control.values():
-            for binding in bindings:
-                binding.let_go()
-
-    def moved(self, event: Event) -> list[Binding]:
-        """What is bound to a control."""
-        return [
-            one
-            for one in self.bound.by_control.get(event.control, ())
-            if one.entry.channel in {None, event.channel}
-        ]
-
-    def tell(self, lamp: Event, now: float) -> None:
-        """Bring a light to a value."""
-        key = lamp.control, lamp.channel
-        self.connection.send(encode(lamp))
-        self.shown[key] = lamp.value
-        echoes = self._echoes.setdefault(key, deque(maxlen=MAX_ECHOES))
-        echoes.append((lamp.value, now + ECHO_SECONDS))
-
-    def is_echo(self, event: Event, now: float) -> bool:
-        """Whether the controller only sends back what it was sent; of 14 bits the upper half
-        alone, too.
-        """
-        echoes = self._echoes.get(event[:2])
-        if not echoes:
-            return False
-        while echoes and echoes[0][1] < now:
-            echoes.popleft()
-        is_fine = event.control.steps > 127
-        for one in echoes:
-            if event.value == one[0]:
-                echoes.remove(one)
-                return True
-            if is_fine and event.value == one[0] >> 7 << 7:
-                return True
-        return False
 
 
 class Learning(NamedTuple):
@@ -157,7 +67,7 @@ class Learning(NamedTuple):
     ends: float
 
 
-class MidiDesk:
+class MidiControllers:
     """All controllers. Times are in seconds of `time.monotonic()`."""
 
     def __init__(
@@ -495,13 +405,13 @@ class MidiDesk:
         return scene_values(controller) | song | cue_values(controller.cues)
 
 
-def open_desk(
+def open_controllers(
     controller: MixerController,
     names: Sequence[str],
     map_file: Path | None,
     folder: Path,
     make: Callable[[str], MidiPort] = make_port,
-) -> MidiDesk:
+) -> MidiControllers:
     """The controllers that a live host was started with; ports that are not there yet may come.
 
     Raises:
@@ -512,7 +422,7 @@ def open_desk(
     for name in names:
         looker: Executor = ThreadPoolExecutor(1, f"midi-{name}")
         connections.append(Connection(name, make(name), looker))
-    return MidiDesk(controller, connections, base, folder)
+    return MidiControllers(controller, connections, base, folder)
 
 
 def _refused(packets: Sequence[bytes]) -> str:
