@@ -11,6 +11,7 @@ from rtmss.cli import (  # each adds its commands
     library,
     live,
     midi,
+    plugin,
     research,
     setlist,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "live",
     "main",
     "midi",
+    "plugin",
     "research",
     "setlist",
 ]

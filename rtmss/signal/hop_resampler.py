@@ -121,7 +121,7 @@ class HopResampler:
                 1,
                 3,
             )
-            .reshape(n_rows, n_hops, -1)
+            .reshape(n_rows, n_hops, len(self._starts) * GROUP)
         )
         out = outputs[..., : self.n_out].reshape(
             n_rows,

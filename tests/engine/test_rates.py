@@ -168,6 +168,17 @@ def test_the_dry_sound_is_untouched_and_the_stems_add_up_to_it(
     assert np.abs(output.stems.sum(0) + output.remainder - output.dry).max() < 1e-6
 
 
+@pytest.mark.parametrize("rate", TINY_RATES)
+def test_a_stream_without_stems_plays_its_input_at_any_rate(
+    tiny: SeparatorModel, noise: Noise, rate: int
+) -> None:
+    session = Session(tiny, sample_rate=rate)
+    audio = noise(12 * session.hop_length)
+    output = session.step(audio)
+    assert output.stems.shape == (0, 2, audio.shape[1])
+    assert np.array_equal(output.mix[:, session.delay :], audio[:, : -session.delay])
+
+
 def test_a_stream_at_the_models_rate_is_left_as_it_is(tiny: SeparatorModel) -> None:
     session = Session(tiny, sample_rate=8000)
     assert not isinstance(session.backend, ResampledBackend)

@@ -42,6 +42,7 @@ class OnnxBackend:
         model: SeparatorModel,
         graph: Path,
         trace: Path | None = None,
+        runtime: Any = None,
     ) -> None:
         """Load a graph.
 
@@ -50,12 +51,14 @@ class OnnxBackend:
             graph: the file.
             trace: prefix of a file in which the runtime writes how long every operator took, which
                 takes time itself; see `end_trace`.
+            runtime: another stream's, of the same graph: it keeps no state, so that streams may
+                share it, also at the same time.
 
         Raises:
             GraphError: the file cannot be used.
         """
         self.model = model
-        self._session = _load(graph, trace)
+        self.runtime = _load(graph, trace) if runtime is None else runtime
         start, stft = model.init_state(1, 1), model.config.stft
         self._latest: Audio = np.zeros(
             (N_CHANNELS, stft.n_fft),
@@ -75,7 +78,7 @@ class OnnxBackend:
         """Which of the two sets of state the next step reads."""
         self._all_slots: dict[int, _Slots] = {}
         for n in range(MOST_READY, 0, -1):
-            self._session.run_with_iobinding(
+            self.runtime.run_with_iobinding(
                 self._slots_for(n).bindings[0]
             )  # lays out the runtime's own memory
         self.reset()
@@ -118,7 +121,7 @@ class OnnxBackend:
         )
         for start in range(0, block.shape[-1], hop):
             self._analyze(block[:, start : start + hop])
-            self._session.run_with_iobinding(self._slots.bindings[self._now])
+            self.runtime.run_with_iobinding(self._slots.bindings[self._now])
             self._now = 1 - self._now
             output[..., start : start + hop] = latest
         return output
@@ -138,7 +141,7 @@ class OnnxBackend:
         """The file with what every operator of every step took, in the runtime's own format; no
         more is added.
         """
-        return Path(self._session.end_profiling())
+        return Path(self.runtime.end_profiling())
 
     @property
     def _targets(self) -> TargetState:
@@ -180,7 +183,7 @@ class OnnxBackend:
     def _slots_for(self, n: int) -> _Slots:
         if n not in self._all_slots:
             self._all_slots[n] = _Slots(
-                self._session,
+                self.runtime,
                 self.model,
                 n,
                 self._planes,

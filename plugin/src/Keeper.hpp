@@ -1,0 +1,129 @@
+// rtmss: a thread beside the sound that shows that the host lives, and starts an engine.
+// Copyright (C) 2026 the rtmss authors. SPDX-License-Identifier: GPL-3.0-or-later
+
+#pragma once
+
+#include <csignal>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "Places.hpp"
+#include "Timeline.hpp"
+
+extern char** environ;
+
+namespace rtmss {
+
+class Keeper {
+public:
+    Keeper(Layout& layout, Timeline& timeline, std::string folder, std::vector<std::string> command)
+        : layout_(layout), timeline_(timeline), folder_(std::move(folder)), command_(std::move(command)) {
+        sigset_t all, before;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are the host's
+        thread_ = std::thread([this] { live(); });
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+
+    ~Keeper() {
+        {
+            const std::lock_guard<std::mutex> guard(mutex_);
+            is_ending_ = true;
+        }
+        ending_.notify_all();
+        thread_.join();
+    }
+
+    Keeper(const Keeper&) = delete;
+    Keeper& operator=(const Keeper&) = delete;
+
+    // From now on an engine is needed: hosts that only look at the plug-in start none.
+    void want_engine() { is_wanted_.store(true); }
+
+private:
+    static constexpr uint64_t RETRY_NS = 10 * SECOND;
+
+    void live() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        while (!is_ending_) {
+            lock.unlock();
+            look();
+            lock.lock();
+            ending_.wait_for(lock, std::chrono::milliseconds(50), [this] { return is_ending_; });
+        }
+    }
+
+    void look() {
+        const uint64_t now = now_ns();
+        layout_.host_beat.store(now, std::memory_order_relaxed);
+        if (child_ > 0 && waitpid(child_, nullptr, WNOHANG) != 0)
+            child_ = 0;
+        if (!is_wanted_.load())
+            return;
+        const uint64_t beat = layout_.engine_beat.load(std::memory_order_relaxed);
+        const bool is_alive = beat != 0 && (beat > now || now - beat < ALIVE_NS);
+        const bool is_there = is_alive || is_engine_there(folder_);
+        // One that has played and is silent now is no longer being started, unless it is anew.
+        const bool was_started = started_ != 0 && now - started_ < STARTING_NS && started_ > beat;
+        timeline_.set_starting(!is_alive && (was_started || (is_there && beat == 0)));
+        if (!is_there && child_ == 0 && (started_ == 0 || now - started_ > RETRY_NS))
+            start(now);
+    }
+
+    // The child leaves at once and its own child serves, so nothing of the engine is the host's.
+    void start(uint64_t now) {
+        if (command_.empty())
+            return;
+        started_ = now;
+        std::vector<char*> arguments, variables;
+        for (std::string& argument : command_)
+            arguments.push_back(argument.data());
+        arguments.push_back(nullptr);
+        for (char** variable = environ; *variable; ++variable)
+            if (!is_of_the_host(*variable))
+                variables.push_back(*variable);
+        variables.push_back(nullptr);
+        posix_spawn_file_actions_t files;
+        posix_spawn_file_actions_init(&files);
+        for (int file = 0; file < 3; ++file)
+            posix_spawn_file_actions_addopen(&files, file, "/dev/null", O_RDWR, 0);
+        posix_spawnattr_t attributes;
+        posix_spawnattr_init(&attributes);
+        sigset_t none, all;
+        sigemptyset(&none);
+        sigfillset(&all);
+        posix_spawnattr_setsigmask(&attributes, &none);
+        posix_spawnattr_setsigdefault(&attributes, &all);
+        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+        if (posix_spawnp(&child_, arguments[0], &files, &attributes, arguments.data(), variables.data()) != 0)
+            child_ = 0;
+        posix_spawnattr_destroy(&attributes);
+        posix_spawn_file_actions_destroy(&files);
+    }
+
+    // What a host sets for its own libraries and its own Python would break another one.
+    static bool is_of_the_host(const char* variable) {
+        for (const char* name : {"LD_LIBRARY_PATH=", "LD_PRELOAD=", "PYTHONHOME=", "PYTHONPATH="})
+            if (std::strncmp(variable, name, std::strlen(name)) == 0)
+                return true;
+        return false;
+    }
+
+    Layout& layout_;
+    Timeline& timeline_;
+    const std::string folder_;
+    std::vector<std::string> command_;
+    std::atomic<bool> is_wanted_{false};
+    uint64_t started_ = 0;
+    pid_t child_ = 0;
+    std::mutex mutex_;
+    std::condition_variable ending_;
+    bool is_ending_ = false;
+    std::thread thread_;
+};
+
+}  // namespace rtmss

@@ -1,0 +1,1 @@
+"""The plug-in for DAWs: how it is built, installed and tried."""

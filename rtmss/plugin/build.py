@@ -1,0 +1,137 @@
+"""Making the bundles: VST3, CLAP and LV2 from one source, and a tiny host to try them with."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rtmss import __version__
+from rtmss.config import UserError
+from rtmss.plugin.patches import patch
+from rtmss.plugin.sources import check_tools, content_id, dpf_folder, plugin_sources
+
+FREEWHEEL = '        lv2:symbol "freewheel" ;\n'
+"""Of the port that LV2 hosts set when they render offline; DPF has no word for it."""
+FREEWHEELING = f"{FREEWHEEL}        lv2:designation lv2:freeWheeling ;\n"
+OPTIMISED = ("-std=c++17", "-O2")
+
+
+class Bundles(NamedTuple):
+    """What was built."""
+
+    vst3: Path
+    clap: Path
+    lv2: Path
+    host: Path
+    """The tiny CLAP host."""
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Bundles:
+        """Where they are."""
+        return cls(
+            *(folder / name for name in ("rtmss.vst3", "rtmss.clap", "rtmss.lv2", "claphost"))
+        )
+
+    @property
+    def plugins(self) -> tuple[Path, Path, Path]:
+        """What hosts load."""
+        return self.vst3, self.clap, self.lv2
+
+
+def built(folder: Path) -> Bundles | None:
+    """Bundles of these very sources that were built before."""
+    bundles = Bundles.in_folder(folder / content_id())
+    return bundles if bundles.host.is_file() else None
+
+
+def build(folder: Path, say: Callable[[str], None] = lambda _: None) -> Bundles:
+    """Build the bundles, or find those of the same sources.
+
+    Args:
+        folder: where builds are kept, each under the id of its sources.
+        say: told what takes a while.
+
+    Raises:
+        UserError: a tool is missing, or the compiler fails.
+    """
+    if (found := built(folder)) is not None:
+        return found
+    check_tools()
+    say("building the plug-in, once for these sources; this takes a minute")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as name:
+        work = Path(name)
+        _build_bundles(work)
+        _build_host(work)
+        target = folder / content_id()
+        shutil.rmtree(target, ignore_errors=True)
+        (work / "bin").replace(target)
+    return Bundles.in_folder(target)
+
+
+def _build_bundles(work: Path) -> None:
+    dpf = work / "dpf"
+    ignored = shutil.ignore_patterns("dgl", "lac")  # no panel, and a link that leads nowhere
+    shutil.copytree(dpf_folder(), dpf, ignore=ignored)
+    patch(dpf)
+    flags = " ".join(
+        f"-DRTMSS_{name}={number}"
+        for name, number in zip(("MAJOR", "MINOR", "MICRO"), _version(), strict=True)
+    )
+    _run(
+        [
+            "make",
+            f"-j{len(os.sched_getaffinity(0))}",
+            "-C",
+            str(plugin_sources()),
+            f"DPF_PATH={dpf}",
+            f"DPF_BUILD_DIR={work / 'objects'}",
+            f"DPF_TARGET_DIR={work / 'bin'}",
+            f"VERSION_FLAGS={flags}",
+        ]
+    )
+    _describe_lv2(dpf, work)
+
+
+def _describe_lv2(dpf: Path, work: Path) -> None:
+    """Write the LV2's description, which its library knows."""
+    generator = work / "lv2_ttl_generator"
+    source = dpf / "utils/lv2-ttl-generator/lv2_ttl_generator.c"
+    _run(["g++", "-x", "c", str(source), "-o", str(generator), "-ldl"])
+    bundle = work / "bin/rtmss.lv2"
+    _run([str(generator), "./rtmss_dsp.so"], folder=bundle)
+    described = bundle / "rtmss_dsp.ttl"
+    text = described.read_text(encoding="utf-8")
+    if text.count(FREEWHEEL) != 1:
+        raise UserError("DPF describes the LV2 in another way than version 1.6 does")
+    described.write_text(text.replace(FREEWHEEL, FREEWHEELING), encoding="utf-8")
+
+
+def _build_host(work: Path) -> None:
+    headers = f"-I{work / 'dpf/distrho/src'}"
+    source = plugin_sources() / "host/ClapHost.cpp"
+    target = work / "bin/claphost"
+    _run(["g++", *OPTIMISED, "-rdynamic", headers, str(source), "-o", str(target), "-ldl"])
+
+
+def _run(command: Sequence[str], folder: Path | None = None) -> None:
+    """Run a step of the build.
+
+    Raises:
+        UserError: it fails; says the last that it said.
+    """
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, check=False)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["it says nothing"]
+        errors = [line for line in lines if "error" in line.lower()] or lines[-1:]
+        raise UserError(f"the build failed at {command[0]}: {errors[0]}")
+
+
+def _version() -> list[int]:
+    """The three numbers of the version."""
+    return [int("".join(filter(str.isdigit, part)) or 0) for part in __version__.split(".")[:3]]

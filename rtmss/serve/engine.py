@@ -1,0 +1,115 @@
+"""The process that plays: lanes that step, and an attendant beside them."""
+
+from __future__ import annotations
+
+import gc
+import mmap
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from rtmss.conditions.library import Library
+from rtmss.engine.backends.choose import start_backend
+from rtmss.engine.backends.graph import GraphError
+from rtmss.engine.backends.onnx import OnnxBackend
+from rtmss.engine.backends.protocol import Backend
+from rtmss.engine.session import Session
+from rtmss.live.realtime.priority import hint
+from rtmss.live.shared.parent import end_with_parent, ignore_group_signals
+from rtmss.model.separator import SeparatorModel
+from rtmss.separator import Separator
+from rtmss.serve.attendant import Attendant, tell
+from rtmss.serve.lanes import Lane
+from rtmss.serve.scenes import SceneBook
+
+LOOK_SECONDS = 0.02
+"""Between two looks of the attendant."""
+MOST_LANES = 4
+
+
+class EngineOptions(NamedTuple):
+    """What an engine plays with."""
+
+    separator: Separator
+    library: Library
+    graph: Path | None
+    """The network for ONNX Runtime; None for eager torch."""
+    folder: Path
+    """Of the instances."""
+
+
+class Report:
+    """What an engine tells its supervisor, in memory of both: turns, and how many instances."""
+
+    def __init__(self) -> None:
+        """Make the memory; processes that are forked afterwards have it too."""
+        self._rows = np.ndarray(2, np.uint64, buffer=mmap.mmap(-1, mmap.PAGESIZE))
+
+    @property
+    def n_turns(self) -> int:
+        """It stands still if the engine does."""
+        return int(self._rows[0])
+
+    @property
+    def n_instances(self) -> int:
+        """That are played now."""
+        return int(self._rows[1])
+
+    def tell(self, n_turns: int, n_instances: int) -> None:
+        """The engine only."""
+        self._rows[:] = n_turns, n_instances
+
+
+def run_engine(options: EngineOptions, report: Report, parent: int) -> None:
+    """Play until the supervisor ends this process, or has gone."""
+    ignore_group_signals()
+    end_with_parent(signal.SIGKILL)
+    torch.set_num_threads(1)  # a hop is too little work to share
+    make = session_maker(options)
+    book = SceneBook(options.library, options.separator.model_id, options.separator.limits)
+    sys.setswitchinterval(0.0005)  # a lane waits for the interpreter at most this long
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    lanes = [Lane() for _ in range(min(MOST_LANES, os.cpu_count() or 1))]
+    config = options.separator.model.config
+    attendant = Attendant(options.folder, lanes, book, config, make)
+    time.sleep(LOOK_SECONDS)
+    if text := hint(is_realtime=all(lane.is_realtime for lane in lanes)):
+        tell(text)
+    while os.getppid() == parent:
+        attendant.look()
+        report.tell(min(lane.n_turns for lane in lanes), len(attendant.players))
+        time.sleep(LOOK_SECONDS)
+
+
+def session_maker(options: EngineOptions) -> Callable[[int], Session]:
+    """Makes sessions at any rate; the network for ONNX Runtime is loaded once for all."""
+    model = options.separator.model
+    first = _first_backend(model, options.graph)
+
+    def make(rate: int) -> Session:
+        backend: Backend
+        if isinstance(first, OnnxBackend) and options.graph is not None:
+            backend = OnnxBackend(model, options.graph, runtime=first.runtime)
+        else:
+            backend = start_backend(model, None)
+        return Session(model, n_outputs=2, sample_rate=rate, backend=backend)
+
+    return make
+
+
+def _first_backend(model: SeparatorModel, graph: Path | None) -> Backend:
+    """What runs the model; torch where ONNX Runtime's network was spoilt meanwhile."""
+    try:
+        return start_backend(model, graph)
+    except GraphError as error:
+        tell(f"{error}; torch runs the model instead")
+        return start_backend(model, None)
