@@ -51,7 +51,6 @@ public:
         counted_ = -1;
         source_ = PLAYED;
         n_fading_ = 0;
-        has_given_up_ = false;
         last_.fill(0.f);
     }
 
@@ -211,7 +210,7 @@ private:
     Source source_ = PLAYED;
     std::array<float, N_OUTPUTS> last_{}, jump_{};
     uint32_t n_fading_ = 0;
-    bool has_given_up_ = false;
+    bool has_given_up_ = false;  // also in the next stream: hosts begin many
     std::atomic<bool> is_starting_{false};
 };
 

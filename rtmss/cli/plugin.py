@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,11 +14,16 @@ from rtmss.cli.base import (
     app,
     cache_folder,
     choose_backend,
+    console,
     load_library,
     load_separator,
     tell,
 )
 from rtmss.config import UserError
+from rtmss.console import one_line
+
+if TYPE_CHECKING:
+    from rtmss.plugin.build import Bundles
 
 plugin_app = typer.Typer(no_args_is_help=True, help="The plug-in for DAWs: VST3, CLAP and LV2.")
 app.add_typer(plugin_app, name="plugin")
@@ -56,3 +62,53 @@ def serve(
         tell(f"serves plug-ins; backend {choice}")
         options = EngineOptions(separator, load_library(), choice.graph, folder)
         Supervisor(options, IDLE_SECONDS if detach else None).run()
+
+
+@plugin_app.command("build")
+def plugin_build() -> None:
+    """Build the bundles where a compiler is (Debian: g++, make, pkg-config, dpf-source)."""
+    for path in _built().plugins:
+        console.print(one_line(str(path)), highlight=False, soft_wrap=True)
+
+
+@plugin_app.command("install")
+def plugin_install() -> None:
+    """Build the bundles if need be, copy them to where DAWs look, and say how an engine starts."""
+    from rtmss.plugin.install import install
+    from rtmss.plugin.setup import engine_command, write_setup
+    from rtmss.serve.places import setup_file
+
+    written = install(_built(), Path.home())
+    write_setup(setup_file(), engine_command(), load_library())
+    for path in (*written, setup_file()):
+        console.print(one_line(f"wrote {path}"), highlight=False, soft_wrap=True)
+
+
+@plugin_app.command("uninstall")
+def plugin_uninstall() -> None:
+    """Remove what `install` has written."""
+    from rtmss.plugin.install import uninstall
+
+    for path in uninstall(Path.home()):
+        console.print(one_line(f"removed {path}"), highlight=False, soft_wrap=True)
+
+
+@plugin_app.command("check")
+def plugin_check() -> None:
+    """Load each bundle, play through it, and look for an engine; status 1 if something is wrong."""
+    from rtmss.plugin.check import check
+
+    is_good = True
+    for finding in check(_built()):
+        word = "" if finding.is_good else "FAILED: "
+        line = one_line(f"{finding.what}: {word}{finding.text}")
+        console.print(line, highlight=False, soft_wrap=True)
+        is_good &= finding.is_good
+    if not is_good:
+        raise typer.Exit(1)
+
+
+def _built() -> Bundles:
+    from rtmss.plugin.build import build
+
+    return build(cache_folder() / "plugin", tell)

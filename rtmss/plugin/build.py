@@ -27,15 +27,15 @@ class Bundles(NamedTuple):
     vst3: Path
     clap: Path
     lv2: Path
-    host: Path
-    """The tiny CLAP host."""
+    clap_host: Path
+    lv2_host: Path
+    """Tiny hosts to try the others with."""
 
     @classmethod
     def in_folder(cls, folder: Path) -> Bundles:
         """Where they are."""
-        return cls(
-            *(folder / name for name in ("rtmss.vst3", "rtmss.clap", "rtmss.lv2", "claphost"))
-        )
+        names = ("rtmss.vst3", "rtmss.clap", "rtmss.lv2", "claphost", "lv2host")
+        return cls(*(folder / name for name in names))
 
     @property
     def plugins(self) -> tuple[Path, Path, Path]:
@@ -46,7 +46,7 @@ class Bundles(NamedTuple):
 def built(folder: Path) -> Bundles | None:
     """Bundles of these very sources that were built before."""
     bundles = Bundles.in_folder(folder / content_id())
-    return bundles if bundles.host.is_file() else None
+    return bundles if bundles.lv2_host.is_file() else None
 
 
 def build(folder: Path, say: Callable[[str], None] = lambda _: None) -> Bundles:
@@ -67,7 +67,7 @@ def build(folder: Path, say: Callable[[str], None] = lambda _: None) -> Bundles:
     with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as name:
         work = Path(name)
         _build_bundles(work)
-        _build_host(work)
+        _build_hosts(work)
         target = folder / content_id()
         shutil.rmtree(target, ignore_errors=True)
         (work / "bin").replace(target)
@@ -112,11 +112,12 @@ def _describe_lv2(dpf: Path, work: Path) -> None:
     described.write_text(text.replace(FREEWHEEL, FREEWHEELING), encoding="utf-8")
 
 
-def _build_host(work: Path) -> None:
+def _build_hosts(work: Path) -> None:
     headers = f"-I{work / 'dpf/distrho/src'}"
-    source = plugin_sources() / "host/ClapHost.cpp"
-    target = work / "bin/claphost"
-    _run(["g++", *OPTIMISED, "-rdynamic", headers, str(source), "-o", str(target), "-ldl"])
+    for name in ("ClapHost", "Lv2Host"):
+        source = plugin_sources() / f"host/{name}.cpp"
+        target = work / "bin" / name.lower()
+        _run(["g++", *OPTIMISED, "-rdynamic", headers, str(source), "-o", str(target), "-ldl"])
 
 
 def _run(command: Sequence[str], folder: Path | None = None) -> None:
