@@ -38,6 +38,7 @@ pytest_plugins = [
     "helpers.datasets",
     "helpers.disks",
     "helpers.evaluation",
+    "helpers.plugin",
     "helpers.pretrained",
     "helpers.recording",
     "helpers.rendering",
