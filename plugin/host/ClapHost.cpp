@@ -32,7 +32,7 @@ namespace {
 
 const char* const USAGE =
     "usage: claphost PLUGIN.clap [OPTION VALUE]...\n"
-    "  in, out FILE         raw float32, interleaved; nothing is played without `in`\n"
+    "  in, out FILE         raw float32, interleaved; without `in` nothing is activated\n"
     "  rates HZ,HZ,...      all is played at each, with the plug-in activated anew (44100)\n"
     "  blocks N,N,...       block sizes, again and again (512)\n"
     "  announce N           largest block that the plug-in is told of (the largest that comes)\n"
@@ -414,8 +414,11 @@ void run(const Options& options) {
         if (!options.load.empty())
             first.load(read_file(options.load));
         Run run(first, options);
+        if (options.in.empty())
+            sleep_until(seconds_now() + options.before);
         for (double rate : options.rates)
-            run.play(rate);
+            if (!options.in.empty())
+                run.play(rate);
         std::printf("{\"id\": \"%s\", \"outputs\": [", id);
         for (size_t i = 0; i < first.outputs.size(); ++i)
             std::printf("%s[\"%s\", %u]", i ? ", " : "", first.outputs[i].name, first.outputs[i].channel_count);

@@ -44,6 +44,9 @@ public:
     // From now on an engine is needed: hosts that only look at the plug-in start none.
     void want_engine() { is_wanted_.store(true); }
 
+    // Whether an engine was heard of lately; any thread.
+    bool is_engine_alive() const { return is_alive_.load(std::memory_order_relaxed); }
+
 private:
     static constexpr uint64_t RETRY_NS = 10 * SECOND;
 
@@ -62,10 +65,11 @@ private:
         layout_.host_beat.store(now, std::memory_order_relaxed);
         if (child_ > 0 && waitpid(child_, nullptr, WNOHANG) != 0)
             child_ = 0;
-        if (!is_wanted_.load())
-            return;
         const uint64_t beat = layout_.engine_beat.load(std::memory_order_relaxed);
         const bool is_alive = beat != 0 && (beat > now || now - beat < ALIVE_NS);
+        is_alive_.store(is_alive, std::memory_order_relaxed);
+        if (!is_wanted_.load())
+            return;
         const bool is_there = is_alive || is_engine_there(folder_);
         // One that has played and is silent now is no longer being started, unless it is anew.
         const bool was_started = started_ != 0 && now - started_ < STARTING_NS && started_ > beat;
@@ -117,7 +121,7 @@ private:
     Timeline& timeline_;
     const std::string folder_;
     std::vector<std::string> command_;
-    std::atomic<bool> is_wanted_{false};
+    std::atomic<bool> is_wanted_{false}, is_alive_{false};
     uint64_t started_ = 0;
     pid_t child_ = 0;
     std::mutex mutex_;

@@ -109,14 +109,14 @@ protected:
     float getParameterValue(uint32_t index) const override {
         if (index < rtmss::N_CONTROLS)
             return values_[index].load(std::memory_order_relaxed);
-        if (!memory_)
+        if (!keeper_)
             return 0.f;
         rtmss::Layout& layout = memory_->layout();
         if (index == LATE_HOPS)
             return float(layout.n_late.load(std::memory_order_relaxed));
-        return is_engine_heard_.load(std::memory_order_relaxed)
-                   ? float(std::min(layout.engine_state.load(std::memory_order_relaxed), 4u))
-                   : 0.f;
+        if (!keeper_->is_engine_alive())
+            return float(rtmss::NOBODY);
+        return float(std::min<uint32_t>(layout.engine_state.load(std::memory_order_relaxed), rtmss::REFUSED));
     }
 
     void setParameterValue(uint32_t index, float value) override {
@@ -159,7 +159,6 @@ protected:
         report_latency();
         timeline_->begin(host_rate(), getBufferSize());
         keeper_->want_engine();
-        n_until_look_ = 0;
     }
 
     void run(const float** inputs, float** outputs, uint32_t frames) override {
@@ -173,7 +172,6 @@ protected:
             controls[i] = values_[i].load(std::memory_order_relaxed);
         const bool is_offline = isOffline() || controls[rtmss::WAIT] > .5f;
         timeline_->run(inputs, outputs, frames, controls, is_offline, is_fallback_dry(controls));
-        look_for_engine(frames);
     }
 
 private:
@@ -277,25 +275,10 @@ private:
         return dry_presets_.load(std::memory_order_relaxed) >> preset & 1;
     }
 
-    // Whether the beat has changed, looked at by the audio thread without asking for the time.
-    void look_for_engine(uint32_t frames) {
-        if (n_until_look_ > frames) {
-            n_until_look_ -= frames;
-            return;
-        }
-        n_until_look_ = host_rate();
-        const uint64_t beat = memory_->layout().engine_beat.load(std::memory_order_relaxed);
-        is_engine_heard_.store(beat != heard_, std::memory_order_relaxed);
-        heard_ = beat;
-    }
-
     const rtmss::Setup setup_;
     std::vector<rtmss::NamedPreset> presets_;
     std::array<std::atomic<float>, rtmss::N_CONTROLS> values_{};
     std::atomic<uint32_t> dry_presets_{0};
-    std::atomic<bool> is_engine_heard_{false};
-    uint64_t heard_ = 0;
-    uint32_t n_until_look_ = 0;
     // In this order: the keeper uses the others, and ends first.
     std::unique_ptr<rtmss::Memory> memory_;
     std::unique_ptr<rtmss::Timeline> timeline_;
