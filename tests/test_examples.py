@@ -1,4 +1,4 @@
-"""Every file in `examples/` runs; that of training is run by the tests of made-up music."""
+"""Every file in `examples/` runs; those of training and of the plug-in in the tests of these."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ TESTED = {
     "set_list.yaml",
     "midi_map.yaml",
     "score_a_capture.py",
+    "bounce_in_pedalboard.py",
 }
 
 TITLES = ("Opener", "Closer")

@@ -5,7 +5,7 @@
 - Automation counts from the start of its block (VST3, CLAP). Now a block is run in pieces that end
   where a value changes.
 - Its CLAP takes parameters of any number; both write the start of a state again where a host takes
-  less than all of it.
+  less than all of it, and misread one that comes in parts.
 """
 
 from __future__ import annotations
@@ -124,6 +124,10 @@ static CLAP_ABI const void* clap_plugin_get_extension(""",
 )
 """Whether the host renders offline."""
 
+AFTER_A_PART = """
+            // otherwise what was there before may look like the end of a text
+            buffer[read] = '\\xff';
+"""
 CLAP_PIECES = (
     Exchange(
         "src/DistrhoPluginCLAP.cpp",
@@ -194,6 +198,11 @@ CLAP_PIECES = (
         "src/DistrhoPluginCLAP.cpp",
         "wrtn = stream->write(stream, buffer, size - wrtntotal);",
         "wrtn = stream->write(stream, buffer + wrtntotal, size - wrtntotal);",
+    ),
+    Exchange(
+        "src/DistrhoPluginCLAP.cpp",
+        "            if (read == 0)\n                return true;\n",
+        "            if (read == 0)\n                return true;\n" + AFTER_A_PART,
     ),
 )
 """Automation within a block in CLAP, and what it takes."""
@@ -316,6 +325,11 @@ VST3_PIECES = (
         "src/DistrhoPluginVST3.cpp",
         "write(stream, const_cast<char*>(buffer), size - wrtntotal, &wrtn);",
         "write(stream, const_cast<char*>(buffer + wrtntotal), size - wrtntotal, &wrtn);",
+    ),
+    Exchange(
+        "src/DistrhoPluginVST3.cpp",
+        "            if (read == 0)\n                return V3_OK;\n",
+        "            if (read == 0)\n                return V3_OK;\n" + AFTER_A_PART,
     ),
 )
 """All buses, and automation within a block, in VST3."""
