@@ -3,14 +3,13 @@
 import sys
 from pathlib import Path
 
-from pedalboard import load_plugin
+import pedalboard
 from pedalboard.io import AudioFile
 
 with AudioFile(sys.argv[1]) as file:
     song, rate = file.read(file.frames), file.samplerate
 
-plugin = load_plugin(str(Path.home() / ".vst3/rtmss.vst3"))
-plugin.preset = "karaoke"
+plugin = pedalboard.VST3Plugin(str(Path.home() / ".vst3/rtmss.vst3"), {"preset": "karaoke"})
 mix = plugin(song, rate)
 
 with AudioFile("karaoke.wav", "w", rate, mix.shape[0]) as file:

@@ -6,12 +6,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from rtmss.config import UserError
-from rtmss.ownership import try_lock
+from rtmss.ownership import OpenFile, try_lock
 from rtmss.serve.places import LOCK
+
+N_TRIES = 20
+TRY_SECONDS = 0.01
+"""Plug-ins that look whether there is an engine hold the lock themselves for a moment."""
 
 
 @contextlib.contextmanager
@@ -24,12 +29,20 @@ def only_one(folder: Path) -> Iterator[None]:
     path = folder / LOCK
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(handle, "r+", encoding="ascii") as file:
-        if not try_lock(file):
+        if not _wait_for_lock(file):
             raise UserError(f"an engine serves already: process {file.read().strip() or 'unknown'}")
         file.truncate(0)
         file.write(f"{os.getpid()}\n")
         file.flush()
         yield  # the file stays: whoever removed it might remove another's
+
+
+def _wait_for_lock(file: OpenFile) -> bool:
+    for _ in range(N_TRIES):
+        if try_lock(file):
+            return True
+        time.sleep(TRY_SECONDS)
+    return False
 
 
 def detach(log: Path) -> None:

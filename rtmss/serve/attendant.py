@@ -27,6 +27,8 @@ N_WARM = 3
 """Steps in which libraries allocate what they need."""
 LIVENESS_SECONDS = 0.25
 """Between two looks whether hosts are still there."""
+STILL_NS = 5_000_000_000
+"""A host without a beat for so long is stopped."""
 
 
 class Attendant:
@@ -48,6 +50,8 @@ class Attendant:
         self._lane_of: dict[Path, Lane] = {}
         self._refused: dict[Path, tuple[int, int]] = {}
         """Files that are no instances, and what they were like: each is told of once."""
+        self._still: set[Path] = set()
+        """Instances whose hosts stand still; they keep what they have."""
         self._looked = 0.0
 
     def look(self) -> None:
@@ -57,6 +61,7 @@ class Attendant:
         if now - self._looked > LIVENESS_SECONDS:
             self._looked = now
             self._let_go()
+            self._see_who_stands_still()
         for player in list(self.players.values()):
             self._attend(player)
 
@@ -112,7 +117,17 @@ class Attendant:
             player, lane = self.players.pop(path), self._lane_of.pop(path)
             lane.players = tuple(other for other in lane.players if other is not player)
             self._remove(path)
+            self._still.discard(path)
             tell(f"{player.describe()}: left")
+
+    def _see_who_stands_still(self) -> None:
+        """Say once that a host is stopped, or goes on."""
+        latest = time.monotonic_ns() - STILL_NS
+        for path, player in self.players.items():
+            is_still = 0 < player.instance.host_beat < latest
+            if is_still != (path in self._still):
+                self._still ^= {path}
+                tell(f"host {player.instance.pid}: {'stands still' if is_still else 'goes on'}")
 
     @staticmethod
     def _remove(path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -163,6 +165,35 @@ def test_making_a_session_stalls_no_other_instance(
     other.begin(RATE, HOP, DELAY)
     studio.attendant.look()
     assert heard == [True]
+
+
+def test_a_host_that_is_stopped_keeps_its_session(
+    studio: Studio, fake: Fake, noise: Noise, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plugin = fake()
+    plugin.begin(RATE, HOP, DELAY)
+    plugin.lay(noise(HOP))
+    plugin.memory["host_beat"] = time.monotonic_ns() - 6_000_000_000
+    studio.wait(lambda: plugin.heard(0) is not None)
+    for beat in (0, 6_000_000_000, 0):
+        plugin.memory["host_beat"] = time.monotonic_ns() - beat
+        studio.attendant._looked = 0.0
+        studio.attendant.look()
+    said = capfd.readouterr().err
+    assert said.count("stands still") == 2
+    assert said.count("goes on") == 2
+    assert studio.made == [RATE]
+
+
+def test_a_plug_in_that_looks_for_an_engine_keeps_none_from_starting(tmp_path: Path) -> None:
+    (tmp_path / LOCK).touch()
+    with (tmp_path / LOCK).open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        release = threading.Timer(0.05, fcntl.flock, (file, fcntl.LOCK_UN))
+        release.start()
+        with only_one(tmp_path):
+            pass
+        release.join()
 
 
 def test_there_is_one_engine_for_each_user(tmp_path: Path) -> None:
