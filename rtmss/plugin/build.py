@@ -29,12 +29,13 @@ class Bundles(NamedTuple):
     lv2: Path
     clap_host: Path
     lv2_host: Path
+    vst3_host: Path
     """Tiny hosts to try the others with."""
 
     @classmethod
     def in_folder(cls, folder: Path) -> Bundles:
         """Where they are."""
-        names = ("rtmss.vst3", "rtmss.clap", "rtmss.lv2", "claphost", "lv2host")
+        names = ("rtmss.vst3", "rtmss.clap", "rtmss.lv2", "claphost", "lv2host", "vst3host")
         return cls(*(folder / name for name in names))
 
     @property
@@ -46,7 +47,7 @@ class Bundles(NamedTuple):
 def built(folder: Path) -> Bundles | None:
     """Bundles of these very sources that were built before."""
     bundles = Bundles.in_folder(folder / content_id())
-    return bundles if bundles.lv2_host.is_file() else None
+    return bundles if bundles.vst3_host.is_file() else None
 
 
 def build(folder: Path, say: Callable[[str], None] = lambda _: None) -> Bundles:
@@ -114,7 +115,7 @@ def _describe_lv2(dpf: Path, work: Path) -> None:
 
 def _build_hosts(work: Path) -> None:
     headers = f"-I{work / 'dpf/distrho/src'}"
-    for name in ("ClapHost", "Lv2Host"):
+    for name in ("ClapHost", "Lv2Host", "Vst3Host"):
         source = plugin_sources() / f"host/{name}.cpp"
         target = work / "bin" / name.lower()
         _run(["g++", *OPTIMISED, "-rdynamic", headers, str(source), "-o", str(target), "-ldl"])

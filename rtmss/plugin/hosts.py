@@ -1,4 +1,4 @@
-"""Sound through bundles in hosts: two tiny ones of our own, and pedalboard for VST3.
+"""Sound through bundles in hosts: tiny ones of our own, and pedalboard.
 
 Axes: C channels, S samples.
 """
@@ -66,12 +66,28 @@ def play_lv2(
         UserError: the host or the plug-in fails.
     """
     library = bundles.lv2 / "rtmss_dsp.so"
+    words = [str(rate), str(block), str(N_CONTROLS + N_SHOWN), *values]
+    return _play_tiny(bundles.lv2_host, library, audio, words)
+
+
+def play_vst3_offline(
+    bundles: Bundles, audio: Audio, rate: int, block: int, events: Sequence[str] = ()
+) -> Played:
+    """Play (2, S) through all buses of the VST3; `events` are texts `FRAME:NUMBER=VALUE`, with
+    values from 0 to 1.
+
+    Raises:
+        UserError: the host or the plug-in fails.
+    """
+    (library,) = bundles.vst3.glob("Contents/*/rtmss.so")
+    return _play_tiny(bundles.vst3_host, library, audio, [str(rate), str(block), *events])
+
+
+def _play_tiny(host: Path, library: Path, audio: Audio, words: Sequence[str]) -> Played:
     with tempfile.TemporaryDirectory() as name:
         source, sink = Path(name) / "in.f32", Path(name) / "out.f32"
         _write(source, audio)
-        files = [str(library), str(source), str(sink)]
-        numbers = [str(rate), str(block), str(N_CONTROLS + N_SHOWN)]
-        said = run_host([str(bundles.lv2_host), *files, *numbers, *values])
+        said = run_host([str(host), str(library), str(source), str(sink), *words])
         return Played(_read(sink), int(said), {})
 
 

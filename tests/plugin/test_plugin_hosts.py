@@ -23,10 +23,17 @@ from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Output, Session
 from rtmss.plugin.build import Bundles
-from rtmss.plugin.hosts import Played, play_clap, play_lv2, play_vst3, run_host
+from rtmss.plugin.hosts import (
+    Played,
+    play_clap,
+    play_lv2,
+    play_vst3,
+    play_vst3_offline,
+    run_host,
+)
 from rtmss.rendering import RenderPlan, render
 from rtmss.separator import Separator
-from rtmss.serve.layout import Control
+from rtmss.serve.layout import N_PRESETS, Control
 
 pytestmark = pytest.mark.slow
 
@@ -157,6 +164,14 @@ def test_all_nine_buses_equal_a_render_whatever_the_blocks_are(
     assert played.report["parameters"]["Late hops"]["value"] == 0
 
 
+def test_a_vst3_host_gets_all_nine_buses(
+    engine: Engine, bundles: Bundles, song: Audio, rendered: dict[str, Audio]
+) -> None:
+    played = play_vst3_offline(bundles, song, RATE, 1000)
+    assert played.latency == DELAY + HOP + 1000
+    assert _differ(played, rendered) < NEAR
+
+
 def test_the_lv2_waits_where_its_host_freewheels(
     engine: Engine, bundles: Bundles, song: Audio, rendered: dict[str, Audio]
 ) -> None:
@@ -188,13 +203,23 @@ def test_a_host_at_another_rate_hears_a_session_at_that_rate(
     assert _differ(at_44, expected) < NEAR
 
 
+@pytest.mark.parametrize("kind", ["clap", "vst3"])
 def test_automation_counts_from_the_hop_that_holds_it(
-    engine: Engine, bundles: Bundles, song: Audio, reference: Reference
+    engine: Engine, bundles: Bundles, song: Audio, reference: Reference, kind: str
 ) -> None:
     mute, preset, bypass = 5001, 17777, 30720
-    events = [f"{mute}:{int(MUTE_2)}=1", f"{preset}:{int(Control.PRESET)}={KARAOKE}"]
-    events.append(f"{bypass}:{int(Control.BYPASS)}=1")
-    played = play_clap(bundles, song, blocks=(8192, 100), event=events)
+    settings = (
+        (mute, int(MUTE_2), 1),
+        (preset, int(Control.PRESET), KARAOKE),
+        (bypass, int(Control.BYPASS), 1),
+    )
+    if kind == "clap":
+        events = [f"{place}:{number:d}={value}" for place, number, value in settings]
+        played = play_clap(bundles, song, blocks=(8192, 100), event=events)
+    else:
+        most = {int(Control.PRESET): N_PRESETS - 1}
+        events = [f"{place}:{n:d}={v / most.get(n, 1)}" for place, n, v in settings]
+        played = play_vst3_offline(bundles, song, RATE, 8192, events)
     first = reference.scene("four-stems")
     muted = first.with_strip("drums", mute=True)
     karaoke = reference.scene("karaoke")
@@ -264,11 +289,12 @@ def test_a_crash_of_the_engine_moves_no_sample_and_lasts_less_than_two_seconds(
 ) -> None:
     sound = np.tile(song, 4)
     out = tmp_path / "out.f32"
-    engine.wait(lambda: bool(engine.playing()), "plays")
-    time.sleep(2.1)  # one that has just started is not started again at once
+    engine.wait(  # one that has just started is not started again at once
+        lambda: time.time() - engine.playing().create_time() > 2.1, "plays for a while"
+    )
     no_drums = f"0:{int(Control.PRESET)}=2"
-    host = _paced(bundles, sound, tmp_path, "out", str(out), "before", "1", "event", no_drums)
-    time.sleep(2)
+    host = _paced(bundles, sound, tmp_path, "out", str(out), "before", "0.8", "event", no_drums)
+    time.sleep(1.6)
     engine.playing().send_signal(signal.SIGKILL)
     assert host.wait(60) == 0
     audio = np.fromfile(out, np.float32).reshape(-1, 18).T[:, DELAY + 2 * HOP :]
