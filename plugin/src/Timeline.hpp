@@ -26,7 +26,8 @@ constexpr uint64_t SECOND = 1000000000u;
 constexpr uint64_t ALIVE_NS = SECOND;            // an engine that was heard of within this is alive
 constexpr uint64_t MISSING_NS = 2 * SECOND;      // how long an offline host waits for one that is not
 constexpr uint64_t STARTING_NS = 20 * SECOND;    // for one that is being started
-constexpr uint64_t HANGING_NS = 60 * SECOND;     // and for a single hop of one that is
+constexpr uint64_t HANGING_NS = 60 * SECOND;     // for a single hop of one that is there
+constexpr uint64_t REFUSED_NS = SECOND / 2;      // for one that refuses: it may not have looked yet
 
 class Timeline {
 public:
@@ -51,15 +52,18 @@ public:
         counted_ = -1;
         source_ = PLAYED;
         n_fading_ = 0;
+        has_hung_ = false;
         last_.fill(0.f);
     }
 
-    uint32_t latency() const { return frames_.delay + lag_; }
-
-    // Play (2, n) -> (N_OUTPUTS, n); outputs may be the inputs' memory.
+    // Play (2, n) -> (N_OUTPUTS, n); outputs may be the inputs' memory. Where a host begins to render
+    // offline a new stream begins, so that a bounce does not depend on what was played before.
     void run(const float* const* inputs, float* const* outputs, uint32_t n, const Controls& controls,
              bool is_offline, bool is_fallback_dry) {
         layout_.is_offline.store(is_offline, std::memory_order_relaxed);
+        if (is_offline && !was_offline_ && place_ > 0)
+            begin(layout_.sample_rate, layout_.max_block);
+        was_offline_ = is_offline;
         for (uint32_t done = 0; done < n;) {
             const uint32_t most = std::min(n - done, frames_.hop_length);
             const float* in[2] = {inputs[0] + done, inputs[1] + done};
@@ -161,20 +165,23 @@ private:
         return layout_.stamps[hop % HOPS].load(std::memory_order_acquire) == stamp(epoch_, hop);
     }
 
-    // Only for a host that renders offline: its thread is no real-time one.
+    // Only for a host that renders offline: its thread is no real-time one. An engine that is missing
+    // is waited for once, until it is there again; one that hangs, once for each stream.
     bool wait(int64_t at) {
         const uint64_t start = now_ns();
-        if (has_given_up_ && !is_alive(start))
+        if (has_hung_ || (has_given_up_ && !is_alive(start)))
             return false;
         has_given_up_ = false;
         layout_.n_waits.fetch_add(1, std::memory_order_relaxed);
         while (!is_ready(at)) {
             const uint64_t now = now_ns();
-            const uint64_t most = is_alive(now)             ? HANGING_NS
+            const bool is_there = is_alive(now);
+            const bool is_refused = layout_.engine_state.load(std::memory_order_relaxed) == REFUSED;
+            const uint64_t most = is_there              ? (is_refused ? REFUSED_NS : HANGING_NS)
                                   : is_starting_.load() ? STARTING_NS
                                                         : MISSING_NS;
             if (now - start > most) {
-                has_given_up_ = true;
+                (is_there ? has_hung_ : has_given_up_) = true;
                 return false;
             }
             const timespec nap = {0, 100000};
@@ -210,6 +217,8 @@ private:
     Source source_ = PLAYED;
     std::array<float, N_OUTPUTS> last_{}, jump_{};
     uint32_t n_fading_ = 0;
+    bool was_offline_ = false;
+    bool has_hung_ = false;
     bool has_given_up_ = false;  // also in the next stream: hosts begin many
     std::atomic<bool> is_starting_{false};
 };

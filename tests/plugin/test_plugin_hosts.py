@@ -6,6 +6,7 @@ import runpy
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,9 +17,12 @@ import numpy as np
 import pytest
 from pedalboard.io import AudioFile
 
+from helpers.models import LIGHT, make_model
 from helpers.plugin import Engine, private_folder, serving
 from rtmss.audio import Audio
+from rtmss.conditions.encode import limits_of
 from rtmss.conditions.library import Library, shipped
+from rtmss.config import PROFILES
 from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Output, Session
@@ -33,7 +37,10 @@ from rtmss.plugin.hosts import (
 )
 from rtmss.rendering import RenderPlan, render
 from rtmss.separator import Separator
+from rtmss.serve.attendant import Attendant
+from rtmss.serve.lanes import Lane
 from rtmss.serve.layout import N_PRESETS, Control
+from rtmss.serve.scenes import SceneBook
 
 pytestmark = pytest.mark.slow
 
@@ -162,6 +169,16 @@ def test_all_nine_buses_equal_a_render_whatever_the_blocks_are(
     assert names == ["Audio Output", *stems, "Remainder"]
     assert played.report["parameters"]["Engine"]["text"] == "plays"
     assert played.report["parameters"]["Late hops"]["value"] == 0
+
+
+def test_a_bounce_does_not_depend_on_what_was_played_before(
+    engine: Engine, bundles: Bundles, song: Audio, rendered: dict[str, Audio]
+) -> None:
+    n = 20001
+    sound = np.concatenate([song[:, ::-1][:, :n], song], axis=1)
+    event = f"{n}:{int(Control.WAIT)}=1"
+    played = play_clap(bundles, sound, mode="rush", blocks=480, event=event)
+    assert _differ(played._replace(audio=played.audio[:, n:]), rendered) < NEAR
 
 
 def test_a_vst3_host_gets_all_nine_buses(
@@ -332,6 +349,39 @@ def test_a_rate_that_nobody_plays_gives_the_fallback(
 ) -> None:
     played = play_clap(bundles, song[:, : RATE // 8], rates=rate, mode="rush", event="0:22=2")
     assert np.isfinite(played.audio).all()
+
+
+def test_an_engine_of_other_frames_is_not_waited_for(
+    bundles: Bundles,
+    song: Audio,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = private_folder(tmp_path_factory, "others")
+    monkeypatch.setenv("RTMSS_PLUGIN_DIR", str(folder))
+    monkeypatch.setenv("RTMSS_PLUGIN_SETUP", str(folder / "none"))
+    tight = make_model(LIGHT.retimed(PROFILES["tight"]))
+    book = SceneBook(Library([]), "0123456789ab", limits_of(tight))
+    lane = Lane()
+    attendant = Attendant(folder, [lane], book, tight.config, lambda _: Session(tight))
+    is_over = threading.Event()
+
+    def attend() -> None:
+        while not is_over.is_set():
+            attendant.look()
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=attend)
+    thread.start()
+    played = play_clap(bundles, song, before="0.5")
+    is_over.set()
+    thread.join()
+    lane.end()
+    assert played.report["wall_seconds"] < 2
+    assert played.report["parameters"]["Engine"]["text"] == "other weights"
+    assert np.array_equal(
+        played.audio[:2, played.latency :], song[:, : song.shape[1] - played.latency]
+    )
 
 
 def test_without_an_engine_an_offline_host_waits_two_seconds_once(
