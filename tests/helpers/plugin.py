@@ -139,8 +139,9 @@ class Engine(NamedTuple):
 
     def playing(self) -> psutil.Process:
         """The process that plays."""
-        (child,) = psutil.Process(self.process.pid).children()
-        return child
+        supervisor = psutil.Process(self.process.pid)
+        self.wait(lambda: bool(supervisor.children()), "an engine")
+        return supervisor.children()[0]
 
     def wait(self, is_done: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
         """Look until something is so.
