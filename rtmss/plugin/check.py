@@ -49,7 +49,8 @@ def _check_bypass(name: str, play: Callable[[Audio], Played], noise: Audio) -> F
         return Finding(name, False, str(error))
     n_left = noise.shape[1] - played.latency
     is_same = np.array_equal(played.audio[:2, played.latency :], noise[:, :n_left])
-    text = f"loads, and in bypass gives its input, {played.latency} samples late"
+    late = f"{played.latency} samples late" if played.latency else "its latency taken off"
+    text = f"loads, and in bypass gives its input, {late}"
     return Finding(name, is_same, text if is_same else "loads, but bypass changes the sound")
 
 

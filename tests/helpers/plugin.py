@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import mmap
 import os
 import subprocess
@@ -20,6 +19,7 @@ import pytest
 from helpers.locks import one_at_a_time
 from rtmss.audio import Audio
 from rtmss.config import UserError
+from rtmss.ownership import fcntl  # None where a system has none
 from rtmss.plugin.build import Bundles, build
 from rtmss.plugin.sources import check_tools
 from rtmss.serve.layout import (

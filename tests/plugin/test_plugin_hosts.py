@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pedalboard.io import AudioFile
 
 from helpers.models import LIGHT, make_model
@@ -27,6 +28,7 @@ from rtmss.engine.backends.choose import start_backend
 from rtmss.engine.control import Scene
 from rtmss.engine.session import Output, Session
 from rtmss.plugin.build import Bundles
+from rtmss.plugin.check import check
 from rtmss.plugin.hosts import (
     Played,
     play_clap,
@@ -49,6 +51,8 @@ SECONDS = 1.0
 NEAR = 1e-6
 NAMES = ("vocals", "drums", "bass", "guitar")
 MUTE_2 = Control.FIRST_MUTE + 2
+TRIES = 3
+"""Runs in which a busy machine may be slow."""
 KARAOKE = 1
 """Its number among the presets."""
 
@@ -301,10 +305,8 @@ def _paced(bundles: Bundles, song: Audio, tmp_path: Path, *words: str) -> subpro
     return subprocess.Popen([*command, "blocks", "256", *words], stdout=subprocess.DEVNULL)
 
 
-def test_a_crash_of_the_engine_moves_no_sample_and_lasts_less_than_two_seconds(
-    engine: Engine, bundles: Bundles, song: Audio, tmp_path: Path
-) -> None:
-    sound = np.tile(song, 4)
+def _crashed(engine: Engine, bundles: Bundles, sound: Audio, tmp_path: Path) -> Audio:
+    """(2, S) stem and remainder together, not late, with a crash of the engine in the middle."""
     out = tmp_path / "out.f32"
     engine.wait(  # one that has just started is not started again at once
         lambda: time.time() - engine.playing().create_time() > 2.1, "plays for a while"
@@ -315,13 +317,32 @@ def test_a_crash_of_the_engine_moves_no_sample_and_lasts_less_than_two_seconds(
     engine.playing().send_signal(signal.SIGKILL)
     assert host.wait(60) == 0
     audio = np.fromfile(out, np.float32).reshape(-1, 18).T[:, DELAY + 2 * HOP :]
-    both = audio[2:4] + audio[16:]
-    is_silent = np.abs(both).max(axis=0) == 0
-    off = np.abs(both - sound[:, : both.shape[1]]).max(axis=0)
-    assert np.median(off[~is_silent]) < NEAR, "the stem and the remainder are the input"
-    assert off[-HOP:].max() < NEAR, "it plays again, and as late as before"
-    outage = int(np.count_nonzero(is_silent[RATE // 2 :]))
-    assert 0 < outage < 2 * RATE, "from the crash to the next hop of the engine"
+    return np.asarray(audio[2:4] + audio[16:], np.float32)
+
+
+def _longest_run(is_so: NDArray[np.bool_]) -> int:
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], is_so.astype(np.int8), [0]])))
+    return int(np.diff(edges)[::2].max(initial=0))
+
+
+def test_a_crash_of_the_engine_moves_no_sample_and_lasts_less_than_two_seconds(
+    engine: Engine, bundles: Bundles, song: Audio, tmp_path: Path
+) -> None:
+    sound = np.tile(song, 4)
+    outages = []
+    for _ in range(TRIES):
+        both = _crashed(engine, bundles, sound, tmp_path)
+        is_silent = np.abs(both).max(axis=0) == 0
+        off = np.abs(both - sound[:, : both.shape[1]]).max(axis=0)
+        half = both.shape[1] // 2
+        for part in (slice(0, half), slice(half, None)):
+            heard = off[part][~is_silent[part]]
+            assert heard.size > RATE // 4, "it plays before, and again afterwards"
+            assert np.median(heard) < NEAR, "the stem and the remainder are the input, as late"
+        outages.append(_longest_run(is_silent))
+        if outages[-1] < 2 * RATE:
+            break
+    assert HOP < outages[-1] < 2 * RATE, outages
 
 
 def test_the_audio_thread_allocates_nothing(engine: Engine, bundles: Bundles, song: Audio) -> None:
@@ -441,6 +462,25 @@ def test_looking_at_a_plug_in_starts_nothing(
     setup.chmod(0o600)
     run_host([str(bundles.clap_host), str(bundles.clap), "before", "0.3"])
     assert not proof.exists()
+
+
+def test_the_check_is_content_with_an_engine(engine: Engine, bundles: Bundles) -> None:
+    findings = list(check(bundles))
+    assert [finding.what for finding in findings] == ["VST3", "CLAP", "LV2", "engine"]
+    assert all(finding.is_good for finding in findings), findings
+    assert "stems and remainder are the input" in findings[-1].text
+
+
+def test_the_check_says_what_is_missing(
+    bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RTMSS_PLUGIN_DIR", str(tmp_path / "nobody"))
+    monkeypatch.setenv("RTMSS_PLUGIN_SETUP", str(tmp_path / "none"))
+    broken = bundles._replace(vst3=tmp_path / "none.vst3", lv2=tmp_path / "none.lv2")
+    findings = {finding.what: finding for finding in check(broken)}
+    assert {what for what, finding in findings.items() if finding.is_good} == {"CLAP"}
+    assert "`rtmss serve` starts one" in findings["engine"].text
+    assert "none.lv2" in findings["LV2"].text
 
 
 def test_the_example_bounces_a_song(
