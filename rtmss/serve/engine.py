@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +31,8 @@ from rtmss.serve.scenes import SceneBook
 LOOK_SECONDS = 0.02
 """Between two looks of the attendant."""
 MOST_LANES = 4
+N_SPARE = 2
+"""Backends that are ready before any instance comes."""
 
 
 class EngineOptions(NamedTuple):
@@ -67,43 +68,49 @@ class Report:
         self._rows[:] = n_turns, n_instances
 
 
-def run_engine(options: EngineOptions, report: Report, parent: int) -> None:
+class Prepared:
+    """All that takes long, made before an engine is forked: one that follows a crash has it too."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        """Read the presets, load the network, and make a backend for the first instances."""
+        torch.set_num_threads(1)  # a hop is too little work to share
+        self.options, separator = options, options.separator
+        self.book = SceneBook(options.library, separator.model_id, separator.limits)
+        self.book.read(options.library.presets())
+        first = _first_backend(separator.model, options.graph)
+        self._runtime = first.runtime if isinstance(first, OnnxBackend) else None
+        self._spare = [first, *(self._backend() for _ in range(N_SPARE - 1))]
+
+    def session(self, rate: int) -> Session:
+        """A session at a rate in Hz; the network is loaded once for all."""
+        backend = self._spare.pop() if self._spare else self._backend()
+        model = self.options.separator.model
+        return Session(model, n_outputs=2, sample_rate=rate, backend=backend)
+
+    def _backend(self) -> Backend:
+        model, graph = self.options.separator.model, self.options.graph
+        if self._runtime is not None and graph is not None:
+            return OnnxBackend(model, graph, runtime=self._runtime)
+        return start_backend(model, None)
+
+
+def run_engine(prepared: Prepared, report: Report, parent: int) -> None:
     """Play until the supervisor ends this process, or has gone."""
     ignore_group_signals()
     end_with_parent(signal.SIGKILL)
-    torch.set_num_threads(1)  # a hop is too little work to share
-    make = session_maker(options)
-    book = SceneBook(options.library, options.separator.model_id, options.separator.limits)
     sys.setswitchinterval(0.0005)  # a lane waits for the interpreter at most this long
-    gc.collect()
-    gc.freeze()
     gc.disable()
     lanes = [Lane() for _ in range(min(MOST_LANES, os.cpu_count() or 1))]
+    options = prepared.options
     config = options.separator.model.config
-    attendant = Attendant(options.folder, lanes, book, config, make)
-    time.sleep(LOOK_SECONDS)
+    attendant = Attendant(options.folder, lanes, prepared.book, config, prepared.session)
+    attendant.look()
     if text := hint(is_realtime=all(lane.is_realtime for lane in lanes)):
         tell(text)
     while os.getppid() == parent:
         attendant.look()
         report.tell(min(lane.n_turns for lane in lanes), len(attendant.players))
         time.sleep(LOOK_SECONDS)
-
-
-def session_maker(options: EngineOptions) -> Callable[[int], Session]:
-    """Makes sessions at any rate; the network for ONNX Runtime is loaded once for all."""
-    model = options.separator.model
-    first = _first_backend(model, options.graph)
-
-    def make(rate: int) -> Session:
-        backend: Backend
-        if isinstance(first, OnnxBackend) and options.graph is not None:
-            backend = OnnxBackend(model, options.graph, runtime=first.runtime)
-        else:
-            backend = start_backend(model, None)
-        return Session(model, n_outputs=2, sample_rate=rate, backend=backend)
-
-    return make
 
 
 def _first_backend(model: SeparatorModel, graph: Path | None) -> Backend:

@@ -6,6 +6,7 @@ All that takes long is done before: an engine that is forked anew plays within h
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import signal
 import time
@@ -13,7 +14,7 @@ import traceback
 
 from rtmss.live.shared.heartbeat import AwakeClock, Pulse
 from rtmss.serve.attendant import tell
-from rtmss.serve.engine import EngineOptions, Report, run_engine
+from rtmss.serve.engine import EngineOptions, Prepared, Report, run_engine
 
 HANGING_SECONDS = 5.0
 """An engine whose turns stand still for so long is started again."""
@@ -32,8 +33,10 @@ class Supervisor:
             options: what it plays with.
             idle_seconds: without an instance for so long all ends; None for never.
         """
-        self._options, self._idle_seconds = options, idle_seconds
+        self._prepared, self._idle_seconds = Prepared(options), idle_seconds
         self._report = Report()
+        gc.collect()
+        gc.freeze()  # what was made so far is not looked through again, here and in engines
         self._clock = AwakeClock()
         self._last_busy = self._clock.now()
         self._start()
@@ -52,7 +55,7 @@ class Supervisor:
         parent = os.getpid()
         self._pid = os.fork()
         if not self._pid:
-            _be_the_engine(self._options, self._report, parent)
+            _be_the_engine(self._prepared, self._report, parent)
         self._pulse = Pulse(lambda: self._report.n_turns, self._clock)
 
     def _watch(self) -> None:
@@ -79,12 +82,12 @@ class Supervisor:
             os.waitpid(self._pid, 0)
 
 
-def _be_the_engine(options: EngineOptions, report: Report, parent: int) -> None:
+def _be_the_engine(prepared: Prepared, report: Report, parent: int) -> None:
     """In the forked process; does not return."""
     code = 1
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        run_engine(options, report, parent)
+        run_engine(prepared, report, parent)
         code = 0
     except BaseException:
         traceback.print_exc()

@@ -42,6 +42,7 @@ from rtmss.separator import Separator
 from rtmss.serve.attendant import Attendant
 from rtmss.serve.lanes import Lane
 from rtmss.serve.layout import N_PRESETS, Control
+from rtmss.serve.mapped import MappedInstance
 from rtmss.serve.scenes import SceneBook
 
 pytestmark = pytest.mark.slow
@@ -312,8 +313,12 @@ def _crashed(engine: Engine, bundles: Bundles, sound: Audio, tmp_path: Path) -> 
         lambda: time.time() - engine.playing().create_time() > 2.1, "plays for a while"
     )
     no_drums = f"0:{int(Control.PRESET)}=2"
-    host = _paced(bundles, sound, tmp_path, "out", str(out), "before", "0.8", "event", no_drums)
-    time.sleep(1.6)
+    host = _paced(bundles, sound, tmp_path, "out", str(out), "before", "1.5", "event", no_drums)
+    names = f"instance-{host.pid}-*"
+    engine.wait(lambda: bool([*engine.folder.glob(names)]), "an instance")
+    (path,) = engine.folder.glob(names)
+    instance = MappedInstance(path)
+    engine.wait(lambda: instance.n_in > RATE, "a second of sound")
     engine.playing().send_signal(signal.SIGKILL)
     assert host.wait(60) == 0
     audio = np.fromfile(out, np.float32).reshape(-1, 18).T[:, DELAY + 2 * HOP :]
@@ -334,15 +339,15 @@ def test_a_crash_of_the_engine_moves_no_sample_and_lasts_less_than_two_seconds(
         both = _crashed(engine, bundles, sound, tmp_path)
         is_silent = np.abs(both).max(axis=0) == 0
         off = np.abs(both - sound[:, : both.shape[1]]).max(axis=0)
-        half = both.shape[1] // 2
-        for part in (slice(0, half), slice(half, None)):
-            heard = off[part][~is_silent[part]]
-            assert heard.size > RATE // 4, "it plays before, and again afterwards"
-            assert np.median(heard) < NEAR, "the stem and the remainder are the input, as late"
+        heard = [off[part][~is_silent[part]] for part in (slice(0, RATE), slice(-RATE, None))]
         outages.append(_longest_run(is_silent))
-        if outages[-1] < 2 * RATE:
+        if outages[-1] < 2 * RATE and all(part.size > RATE // 2 for part in heard):
             break
-    assert HOP < outages[-1] < 2 * RATE, outages
+    else:
+        pytest.fail(f"too busy a machine: silent for {outages} samples")
+    assert outages[-1] > HOP, "the crash is heard"
+    for part in heard:
+        assert np.median(part) < NEAR, "the stem and the remainder are the input, as late"
 
 
 def test_the_audio_thread_allocates_nothing(engine: Engine, bundles: Bundles, song: Audio) -> None:
