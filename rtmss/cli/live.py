@@ -44,6 +44,9 @@ from rtmss.cli.live_options import (
     SetListOption,
     SongFile,
     SongStart,
+    Web,
+    WebAddress,
+    WebPort,
 )
 from rtmss.cli.live_songs import (
     check_set_list,
@@ -74,6 +77,9 @@ def live(
     queue: Queue = None,
     osc_port: OscPort = 9470,
     osc_bind: OscAddress = "127.0.0.1",
+    web: Web = False,
+    web_port: WebPort = 9471,
+    web_bind: WebAddress = "127.0.0.1",
     file: SongFile = None,
     loop: Loop = None,
     loops: LoopCount = 0,
@@ -136,6 +142,8 @@ def live(
     recorder = recorder_options(record, separator, engine) if record is not None else None
     output = "none" if quiet else "json" if json_lines else "view"
     control = _control(separator, osc_bind, osc_port, output, setlist, midi, midi_map)
+    if web:
+        control = control.model_copy(update={"web_port": web_port, "web_bind": web_bind})
     builder = None if no_capture else _builder(engine)
     if builder is not None:
         control = control.model_copy(update={"drafts": builder.drafts})

@@ -103,6 +103,19 @@ EXCHANGES = {
         "> /rtmss/stem/drums/gain f -3",
         "< /rtmss/stem/drums/gain f -3",
     ],
+    "/rtmss/listen": [
+        "> /rtmss/listen s /rtmss/stem/drums/gain",
+        "< /rtmss/stem/drums/gain f 0",
+        "> /rtmss/stem/drums/gain f -4",
+        "< /rtmss/stem/drums/gain f -4",
+    ],
+    "/rtmss/ignore": [
+        "> /rtmss/listen s /rtmss/meter/drums/peak",
+        "< /rtmss/meter/drums/peak f *",
+        "> /rtmss/ignore s /rtmss/meter/drums/peak",
+        "> /rtmss/ping i 6",
+        f"< /rtmss/pong si {__version__} 6",
+    ],
     "/rtmss/unsubscribe": [
         "> /rtmss/meters f 30",
         "> /rtmss/meters",

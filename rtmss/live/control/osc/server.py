@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import selectors
+import socket
 import time
 from collections.abc import Sequence
 
@@ -22,6 +23,7 @@ from rtmss.live.control.osc.connection import DEFAULT_PORT, Connection, Datagram
 from rtmss.live.control.osc.cues import cue_values
 from rtmss.live.control.osc.dispatch import Dispatcher
 from rtmss.live.control.osc.fairness import Holder, Peer, first_to_go
+from rtmss.live.control.osc.figures import FIGURES
 from rtmss.live.control.osc.inbox import Inbox
 from rtmss.live.control.osc.midi import TRANSPORT, midi_values
 
@@ -158,7 +160,8 @@ class OscServer:
         began = time.thread_time()
         values = state.scene_values(controller) | self.dispatcher.song.values(now)
         values |= cue_values(controller.cues) | midi_values(controller.midi)
-        packets = peers.changes(values, self._room)
+        others = self.dispatcher.figures.values(now, peers.is_heard(FIGURES))
+        packets = peers.changes(values, self._room, others)
         for peer, packet in packets:
             self._send(peer, packet)
         told = {peer for peer, _ in packets}
@@ -185,19 +188,18 @@ class OscServer:
                 sock, name = self._tcp.accept()
             except OSError:
                 return
-            if len(self._connections) >= MAX_CONNECTIONS:
-                self._drop(self._connections[first_to_go(self._holders())])
-                self.dispatcher.ledger.n_refused += 1
-            now = time.monotonic()
             # Its answers to what was sent there have arrived, or there would be no connection.
-            self.dispatcher.ledger.prove(name[0], now)
-            connection = Connection(
-                sock,
-                Peer(name[0], name[1], "tcp"),
-                now,
-            )
-            self._connections[connection.peer] = connection
-            self._selector.register(sock, selectors.EVENT_READ, connection)
+            self.dispatcher.ledger.prove(name[0], time.monotonic())
+            self.adopt(sock, Peer(name[0], name[1], "tcp"))
+
+    def adopt(self, sock: socket.socket, peer: Peer) -> None:
+        """Take up a stream of framed packets, with a place among all connections."""
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self._drop(self._connections[first_to_go(self._holders())])
+            self.dispatcher.ledger.n_refused += 1
+        connection = Connection(sock, peer, time.monotonic())
+        self._connections[connection.peer] = connection
+        self._selector.register(sock, selectors.EVENT_READ, connection)
 
     def _holders(self) -> list[Holder]:
         subscribers = self.dispatcher.peers.subscribers
@@ -320,7 +322,7 @@ class OscServer:
         ledger = self.dispatcher.ledger
         if peer.transport == TRANSPORT:
             return  # nobody reads there, and the terminal tells it
-        if peer.transport == "tcp":
+        if peer.transport != "udp":
             ledger.spend_answer(peer, len(packet), now)
             self._send_to_connection(peer, packet, now)
             return
@@ -356,7 +358,8 @@ class OscServer:
     def _drop_the_dead(self, now: float) -> None:
         """Drop connections that do not read, or are there for nothing."""
         for peer, one in list(self._connections.items()):
-            is_idle = peer not in self.dispatcher.peers.subscribers
+            # Whether a WebSocket's other end is there is found out by the web server.
+            is_idle = peer.transport != "web" and peer not in self.dispatcher.peers.subscribers
             is_slow = one.unsent and now - one.read > SLOW_SECONDS
             if is_slow or (is_idle and now - one.heard > IDLE_SECONDS):
                 self._drop(one)

@@ -1,0 +1,42 @@
+"""Links to the page, as people type, open or scan them."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+
+from rtmss.live.control.web.guard import is_loopback
+
+
+def page_link(host: str, port: int, token: str = "") -> str:
+    """The page's address; with a token it pairs whoever opens it."""
+    place = f"http://{_shown(host)}:{port}/page/"
+    return f"{place}?token={token}" if token else place
+
+
+def _shown(host: str) -> str:
+    """A host as others reach it."""
+    if host in {"0.0.0.0", "::"}:
+        return own_address() or socket.gethostname()
+    return f"[{host}]" if ":" in host else host
+
+
+def own_address() -> str:
+    """This machine's address in its network; nothing is sent to find it. Empty if there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(("192.0.2.1", 9))  # an address of documentation, RFC 5737
+        except OSError:
+            return ""
+        return str(sock.getsockname()[0])
+
+
+def addresses(host: str) -> list[str]:
+    """The addresses to announce for a server that is bound to one; none for this machine alone."""
+    if is_loopback(host):
+        return []
+    found = own_address() if host in {"0.0.0.0", "::"} else host
+    try:
+        return [str(ipaddress.ip_address(found.partition("%")[0]))]
+    except ValueError:
+        return []
