@@ -23,6 +23,7 @@ from helpers.models import make_condition
 from rtmss.conditions.condition import save_condition
 from rtmss.conditions.library import Library
 from rtmss.engine.control import Scene, Stem
+from rtmss.engine.session import Output
 from rtmss.live.control.captures import Captures
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.cues.player import CuePlayer
@@ -32,7 +33,7 @@ from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.process import Lines, take_turn
 from rtmss.live.control.web.server import WebServer
 from rtmss.live.shared.capture_ring import CaptureRing
-from rtmss.live.shared.jobs import JobQueue
+from rtmss.live.shared.jobs import Answer, Job, JobQueue
 from rtmss.live.shared.song_state import Playback, SongInfo, TransportCommand
 from rtmss.live.shared.state import N_METERS, SharedState, Status
 
@@ -62,6 +63,7 @@ class WebStudio:
         self.level: Callable[[int, float], float] = lambda n, t: 0.3 + 0.25 * math.sin(t * (n + 2))
         self.problems: list[BaseException] = []
         self.hop = 0
+        self._jobs_seen: dict[int, Job] = {}
         self._position, self._seen = 0.0, time.monotonic()
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -108,6 +110,19 @@ class WebStudio:
                 return result
             time.sleep(0.005)
         raise AssertionError("it has not come")
+
+    def hear_sound(self) -> None:
+        """Something has been played that clips can be taken of."""
+        sound = np.zeros((2, 4096), np.float32)
+        output = Output(sound, np.stack([sound] * len(NAMES)), sound, sound)
+        self.ring.put(sound, output, _scene(NAMES), 44100)
+
+    def asked_jobs(self) -> list[Job]:
+        """What the builder was asked for, which is not here."""
+        while (taken := self.jobs.take()) is not None:
+            self._jobs_seen[taken[0]] = taken[1]
+            self.jobs.answer(Answer(job=taken[0], task=taken[1].task, name=taken[1].name))
+        return list(self._jobs_seen.values())
 
     def _run(self) -> None:
         lines = Lines(self.controller, is_quiet=True)

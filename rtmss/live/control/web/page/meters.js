@@ -2,6 +2,7 @@
 
 const LOWEST_DB = -60;
 const HOLD_MS = 1200;
+const PICTURE_MS = 30; // levels come no more often
 const FALL_DB_PER_S = 24;
 
 /** One bar, and what it shows. */
@@ -55,9 +56,10 @@ export class Meters {
       if (!isOpen) for (const bar of this.bars.values()) bar.level = { peak: -120, rms: -120 };
     });
     const draw = (now) => {
+      requestAnimationFrame(draw);
+      if (now - this.last < PICTURE_MS) return;
       for (const bar of this.bars.values()) bar.draw(now, now - this.last);
       this.last = now;
-      requestAnimationFrame(draw);
     };
     requestAnimationFrame(draw);
   }
