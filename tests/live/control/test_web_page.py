@@ -86,6 +86,10 @@ def gain(studio: WebStudio, name: str) -> float:
     return strips[name].gain_db
 
 
+def wait_for_gain(studio: WebStudio, name: str, wanted: float) -> None:
+    studio.until(lambda: gain(studio, name) == pytest.approx(wanted, abs=0.1))
+
+
 def shown_gain(page: Page, name: str) -> float:
     text = strip(page, name).locator(".db").inner_text().replace(MINUS, "-").replace("∞", "120")
     return float(text)
@@ -103,11 +107,11 @@ def test_a_fader_moves_by_keys(desk: Page, studio: WebStudio) -> None:
     for _ in range(3):
         before = gain(studio, "drums")
         fader.press("ArrowDown")
-        studio.until(lambda was=before: gain(studio, "drums") == was - 1)
+        wait_for_gain(studio, "drums", before - 1)
         expect(fader).to_have_attribute("aria-valuetext", f"{MINUS}{1 - before:.1f} dB")
     for key, wanted in {"Home": -120.0, "End": 12.0, "0": 0.0}.items():
         fader.press(key)
-        studio.until(lambda db=wanted: gain(studio, "drums") == db)
+        wait_for_gain(studio, "drums", wanted)
 
 
 def test_a_fader_is_dragged_from_where_it_is(desk: Page, studio: WebStudio) -> None:
@@ -120,7 +124,7 @@ def test_a_fader_is_dragged_from_where_it_is(desk: Page, studio: WebStudio) -> N
     assert gain(studio, "bass") == 0.0, "a touch alone moves nothing"
     desk.mouse.move(x, y + (box["height"] - 32) / 4, steps=4)
     desk.mouse.up()
-    studio.until(lambda: abs(gain(studio, "bass") + 14.0) < 0.1)
+    wait_for_gain(studio, "bass", -14.0)
     studio.until(lambda: abs(shown_gain(desk, "bass") + 14.0) < 0.11)
 
 
@@ -133,7 +137,7 @@ def test_a_thumb_moves_a_lying_fader_on_a_phone(phone: Page, studio: WebStudio) 
     page.mouse.down()
     page.mouse.move(box["x"] + 200 - (box["width"] - 32) / 4, y, steps=4)
     page.mouse.up()
-    studio.until(lambda: abs(gain(studio, "vocals") + 14.0) < 0.1)
+    wait_for_gain(studio, "vocals", -14.0)
 
 
 def test_mute_and_solo_go_both_ways(desk: Page, studio: WebStudio) -> None:
@@ -215,7 +219,7 @@ def test_cues_come_from_the_page(desk: Page, studio: WebStudio) -> None:
     expect(desk.locator("#cue-now")).to_have_text("opener")
     desk.get_by_role("button", name="Next: verse").click()
     expect(desk.locator("#cue-now")).to_have_text("opener/verse")
-    studio.until(lambda: gain(studio, "vocals") == -12.0)
+    wait_for_gain(studio, "vocals", -12.0)
 
 
 def test_clips_and_builds_are_asked_for(desk: Page, studio: WebStudio) -> None:

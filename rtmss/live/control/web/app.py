@@ -36,7 +36,16 @@ _KINDS = {
     ".png": "image/png",
     ".webmanifest": "application/manifest+json",
 }
-_FOR_ALL = {"view.html", "view.js", "osc.js", "link.js", "meters.js", "dom.js", "style.css", "icon.svg"}
+_FOR_ALL = {
+    "view.html",
+    "view.js",
+    "osc.js",
+    "link.js",
+    "meters.js",
+    "dom.js",
+    "style.css",
+    "icon.svg",
+}
 """Files for those who may only look."""
 
 Scope = MutableMapping[str, Any]

@@ -7,6 +7,7 @@ WebSocket lasts.
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +21,9 @@ MAX_CONNECTIONS = 256
 HTTP_SECONDS = 20.0
 """A connection that has not become a WebSocket by then is over."""
 UNSENT_BYTES = 32_768
-"""Left in here for one that does not read, before nothing more is taken up for it."""
+"""Kept in here, and about as much by the system, for one that does not read; then nothing more is
+taken up for it.
+"""
 
 
 class Gate:
@@ -47,6 +50,9 @@ class Gate:
             self.leave(newest)
             newest.abort()  # type: ignore[attr-defined]
         self._open[transport] = host
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT_BYTES)
         return True
 
     def leave(self, transport: asyncio.BaseTransport) -> None:
