@@ -54,6 +54,7 @@ from rtmss.cli.live_songs import (
     most_channels_of,
     resumed_songs,
 )
+from rtmss.cli.live_web import with_web
 from rtmss.cli.midi import check_midi
 from rtmss.config import UserError
 
@@ -143,7 +144,7 @@ def live(
     output = "none" if quiet else "json" if json_lines else "view"
     control = _control(separator, osc_bind, osc_port, output, setlist, midi, midi_map)
     if web:
-        control = control.model_copy(update={"web_port": web_port, "web_bind": web_bind})
+        control = with_web(control, web_port, web_bind, quiet=quiet)
     builder = None if no_capture else _builder(engine)
     if builder is not None:
         control = control.model_copy(update={"drafts": builder.drafts})

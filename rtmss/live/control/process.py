@@ -80,6 +80,7 @@ def run_control(options: ControlOptions) -> None:
         if web is not None:
             stack.callback(web.close)
             shown.say(web.describe())
+            shown.show_card(web.card())
         while not shared.stop and not supervision.is_gone():
             shared.beat("control")
             if not take_turn(controller, server, shown, TICK_SECONDS):
@@ -135,6 +136,9 @@ class Display(Protocol):
 
     def say(self, text: str) -> None:
         """Show a line."""
+
+    def show_card(self, text: str) -> None:
+        """Show a link as a picture, if there is one."""
 
     def poll(self) -> bool:
         """Act on keys and show what is new; False once the user asked to quit."""
@@ -212,6 +216,9 @@ class Lines:
 
     def say(self, text: str) -> None:
         """Nobody is there to read it; OSC is answered anyway."""
+
+    def show_card(self, text: str) -> None:
+        """Nobody is there to see it."""
 
     def poll(self) -> bool:
         """Print when it is time."""

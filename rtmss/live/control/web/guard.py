@@ -162,7 +162,7 @@ def own_names() -> set[str]:
 
 def _derived(token: str) -> str:
     """The token with which one may only look."""
-    return hmac.new(token.encode(), b"view", hashlib.sha256).hexdigest()[:32]
+    return hmac.new(token.encode(), b"view", hashlib.sha256).hexdigest()[:16]
 
 
 def _host_name(host: str) -> str | None:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from rtmss.config import UserError
 from rtmss.live.control.osc.codec import MAX_BYTES
 from rtmss.live.control.osc.server import OscServer
+from rtmss.live.control.web.announce import Announcer
 from rtmss.live.control.web.exchange import Exchange, PathNews
-from rtmss.live.control.web.guard import Guard
-from rtmss.live.control.web.links import page_link
+from rtmss.live.control.web.guard import Guard, is_loopback
+from rtmss.live.control.web.links import addresses, page_link, qr_code
 from rtmss.live.control.web.waveform import Waveforms
 
 if TYPE_CHECKING:
@@ -55,15 +56,18 @@ class WebServer:
         self._start_due = 0.0
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
         try:
+            import segno  # noqa: F401
             import starlette  # noqa: F401
             import uvicorn  # noqa: F401
             import websockets  # noqa: F401
+            import zeroconf  # noqa: F401
         except ImportError as error:
             self._sock.close()
             raise UserError(
                 f"--web needs the extra 'web': pip install 'rtmss[web]' ({error})"
             ) from error
         self._thread.start()
+        self._announcer = self._announce()
 
     def serve(self) -> None:
         """One turn of the control loop's part."""
@@ -76,6 +80,8 @@ class WebServer:
 
     def close(self) -> None:
         """End the thread, and every connection."""
+        if self._announcer is not None:
+            self._announcer.close()
         if self._server is not None:
             self._server.should_exit = True
         self._thread.join(3 * CLOSE_SECONDS)
@@ -85,6 +91,21 @@ class WebServer:
     def describe(self) -> str:
         """One line: where the page is."""
         return f"page: {page_link(self.host, self.port, self.guard.token)}"
+
+    def card(self) -> str:
+        """The link as a picture for a camera; nothing where only this machine reaches it."""
+        if is_loopback(self.host):
+            return ""
+        link = page_link(self.host, self.port, self.guard.token)
+        view = page_link(self.host, self.port, self.guard.view_token, "view.html")
+        return f"{qr_code(link)}\n{link}\nlevels: {view}"
+
+    def _announce(self) -> Announcer | None:
+        reached = addresses(self.host)
+        if not reached:
+            return None
+        osc_port = None if is_loopback(str(self._osc.host)) else int(self._osc.port)
+        return Announcer(reached, self.port, osc_port)
 
     def _run(self) -> None:
         try:
