@@ -302,6 +302,7 @@ def midi_map_table(entries: Iterable[MapEntry]) -> WholeTable:
         channel = str(entry.channel or "any") + (f" of {entry.port}" if entry.port else "")
         said = " ".join(map(str, entry.args))
         table.add_row(entry.control, channel, entry.address, said, ends, how)
+    return table
 
 
 def hosts_table(hosts: Iterable[Found]) -> WholeTable:

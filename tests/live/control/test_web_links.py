@@ -98,7 +98,7 @@ def test_a_host_that_is_announced_is_found_and_gone_after_its_goodbye() -> None:
 
 
 def test_find_says_what_it_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    hosts = [Found("rtmss on \x1b[31mstage", "192.0.2.7", 9471, None, "0.2.0")]
+    hosts = [Found("rtmss on \x1b[31mstage", "192.0.2.7", 9471, None, "1.0")]
     monkeypatch.setattr(announce, "find_hosts", lambda _: hosts)
     result = CliRunner().invoke(app, ["find", "--seconds", "0.5"])
     assert result.exit_code == 0 and "http://192.0.2.7:9471/page/" in result.output
