@@ -36,6 +36,7 @@ from rtmss.cli.live_options import (
     NoCapture,
     OscAddress,
     OscPort,
+    OscToken,
     OutputName,
     Queue,
     Quiet,
@@ -78,6 +79,7 @@ def live(
     queue: Queue = None,
     osc_port: OscPort = 9470,
     osc_bind: OscAddress = "127.0.0.1",
+    osc_token: OscToken = False,
     web: Web = False,
     web_port: WebPort = 9471,
     web_bind: WebAddress = "127.0.0.1",
@@ -143,6 +145,7 @@ def live(
     recorder = recorder_options(record, separator, engine) if record is not None else None
     output = "none" if quiet else "json" if json_lines else "view"
     control = _control(separator, osc_bind, osc_port, output, setlist, midi, midi_map)
+    control = control.model_copy(update={"osc_token": osc_token})
     if web:
         control = with_web(control, web_port, web_bind, quiet=quiet)
     builder = None if no_capture else _builder(engine)

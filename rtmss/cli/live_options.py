@@ -46,6 +46,10 @@ OscPort = Annotated[
 OscAddress = Annotated[
     str, typer.Option(metavar="ADDRESS", help="Where OSC listens; 0.0.0.0 is everywhere.")
 ]
+OscToken = Annotated[
+    bool,
+    typer.Option("--osc-token", help="OSC from other machines wants the page's token first."),
+]
 Web = Annotated[
     bool, typer.Option("--web", help="Serve a control page and OSCQuery; prints the link.")
 ]

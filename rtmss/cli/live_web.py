@@ -20,7 +20,8 @@ def with_web(control: ControlOptions, port: int, bind: str, *, quiet: bool) -> C
     Raises:
         UserError: the extra is missing.
     """
-    from rtmss.live.control.web.guard import is_loopback, load_token
+    from rtmss.live.control.pairing import load_token
+    from rtmss.live.control.web.guard import is_loopback
     from rtmss.live.control.web.links import page_link
 
     if importlib.util.find_spec("uvicorn") is None:

@@ -27,8 +27,9 @@ from rtmss.live.control.cues.player import CuePlayer
 from rtmss.live.control.cues.sheet import load_sheet
 from rtmss.live.control.midi.controllers import open_controllers
 from rtmss.live.control.osc.server import OscServer
+from rtmss.live.control.pairing import Pairing, load_token
 from rtmss.live.control.terminal import Terminal, statistics_line
-from rtmss.live.control.web.guard import is_loopback, load_token
+from rtmss.live.control.web.guard import is_loopback
 from rtmss.live.options import EXIT_REFUSED, ControlOptions
 from rtmss.live.saved import SceneSaver
 from rtmss.live.shared.capture_ring import CaptureRing
@@ -64,7 +65,8 @@ def run_control(options: ControlOptions) -> None:
         controller.midi = open_controllers(
             controller, options.midi, options.midi_map, options.library
         )
-    server = OscServer(controller, options.osc_bind, options.osc_port)
+    pairing = Pairing(load_token(options.library)) if options.osc_token else None
+    server = OscServer(controller, options.osc_bind, options.osc_port, pairing)
     web = open_web(server, options)
     # Collections pass over what was loaded: looking through all of it would hold up the loop, and
     # count as work of the peer whose packet it met.

@@ -103,6 +103,7 @@ EXCHANGES = {
         "> /rtmss/stem/drums/gain f -3",
         "< /rtmss/stem/drums/gain f -3",
     ],
+    "/rtmss/token": ["> /rtmss/token s any", "< /rtmss/done ss /rtmss/token *"],
     "/rtmss/listen": [
         "> /rtmss/listen s /rtmss/stem/drums/gain",
         "< /rtmss/stem/drums/gain f 0",

@@ -20,14 +20,15 @@ from websockets.frames import Frame, Opcode
 from helpers.web_studio import WebStudio
 from rtmss.config import UserError
 from rtmss.live.control.osc.codec import message
-from rtmss.live.control.web import connections
-from rtmss.live.control.web.guard import (
+from rtmss.live.control.pairing import (
     LOCKED_SECONDS,
     MAX_BAD_TOKENS,
-    Guard,
     Level,
+    Pairing,
     load_token,
 )
+from rtmss.live.control.web import connections
+from rtmss.live.control.web.guard import Guard
 from rtmss.live.control.web.links import page_link
 from rtmss.live.control.web.server import WebServer
 
@@ -52,7 +53,12 @@ def open_studio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebStudio]
 
 @pytest.fixture(autouse=True)
 def _no_tries(studio: WebStudio) -> None:
-    studio.web.guard._tries.clear()
+    pairing(studio)._tries.clear()
+
+
+def pairing(studio: WebStudio) -> Pairing:
+    assert studio.web.guard.pairing is not None
+    return studio.web.guard.pairing
 
 
 def cookie(token: str) -> dict[str, str]:
@@ -92,11 +98,11 @@ def test_the_link_pairs_a_browser_for_good(studio: WebStudio) -> None:
 
 
 def test_the_token_for_looking_shows_levels_and_nothing_else(studio: WebStudio) -> None:
-    view = cookie(studio.web.guard.view_token)
+    view = cookie(pairing(studio).view_token)
     assert studio.ask("/page/view.html", view)[0] == 200
     assert (
         b"url=/page/view.html"
-        in studio.get(f"/page/view.html?token={studio.web.guard.view_token}")[2]
+        in studio.get(f"/page/view.html?token={pairing(studio).view_token}")[2]
     )
     for path in ("/", "/page/main.js", "/page/waveform"):
         assert studio.ask(path, view)[0] == 401, path
@@ -108,16 +114,16 @@ def test_the_token_for_looking_shows_levels_and_nothing_else(studio: WebStudio) 
 
 
 def test_a_hundred_bad_tokens_are_counted_and_lock_their_sender_out(studio: WebStudio) -> None:
-    before = studio.web.guard.n_bad_tokens, refused(studio)
+    before = pairing(studio).n_bad, refused(studio)
     for number in range(100):
         assert studio.ask("/", cookie(f"guess-{number}"))[0] == 401
-    assert studio.web.guard.n_bad_tokens == before[0] + 100
+    assert pairing(studio).n_bad == before[0] + 100
     studio.until(lambda: refused(studio) == before[1] + 100)
     assert studio.ask("/", cookie(TOKEN))[0] == 401, "locked out for a while"
 
 
 def test_a_lock_ends_and_others_are_not_locked_out() -> None:
-    guard = Guard("192.0.2.1", TOKEN)
+    guard = Pairing(TOKEN)
     for _ in range(MAX_BAD_TOKENS):
         assert guard.try_token("wrong", "192.0.2.9", 0.0) is Level.NOTHING
     assert guard.try_token(TOKEN, "192.0.2.9", 1.0) is Level.NOTHING
@@ -127,7 +133,7 @@ def test_a_lock_ends_and_others_are_not_locked_out() -> None:
 
 
 def test_hosts_with_bad_tokens_are_remembered_up_to_a_number() -> None:
-    guard = Guard("192.0.2.1", TOKEN)
+    guard = Pairing(TOKEN)
     for number in range(1000):
         guard.try_token("wrong", f"192.0.{number // 250}.{number % 250 + 1}", 0.0)
     assert len(guard._tries) <= 256

@@ -497,6 +497,14 @@ class Dispatcher:
             return [failure(FORGET, "refused", str(error))]
         return [message("/rtmss/done", FORGET, address)]
 
+    def _token(
+        self,
+        _: tuple[Value, ...],
+        peer: Peer,
+    ) -> Effect:
+        """The server has looked at it, or does not want one."""
+        return lambda: [message("/rtmss/done", "/rtmss/token", peer.host)]
+
     def _set_panic(self, on: bool) -> None:
         self.controller.shared.panic = on
 
@@ -512,6 +520,7 @@ class Dispatcher:
         "/rtmss/echo": _echo,
         LEARN: _learn_control,
         FORGET: _forget_control,
+        "/rtmss/token": _token,
     }
 
 

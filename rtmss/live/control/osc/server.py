@@ -22,10 +22,12 @@ from rtmss.live.control.osc.codec import MAX_BYTES, OscDecodeError, decode, fail
 from rtmss.live.control.osc.connection import DEFAULT_PORT, Connection, DatagramSocket, listen
 from rtmss.live.control.osc.cues import cue_values
 from rtmss.live.control.osc.dispatch import Dispatcher
+from rtmss.live.control.osc.doorkeeper import Doorkeeper
 from rtmss.live.control.osc.fairness import Holder, Peer, first_to_go
 from rtmss.live.control.osc.figures import FIGURES
 from rtmss.live.control.osc.inbox import Inbox
 from rtmss.live.control.osc.midi import TRANSPORT, midi_values
+from rtmss.live.control.pairing import Pairing
 
 PORT = DEFAULT_PORT
 MAX_DATAGRAMS = 256
@@ -67,8 +69,21 @@ class OscServer:
     """
 
     def __init__(
-        self, controller: MixerController, host: str = "127.0.0.1", port: int = PORT
+        self,
+        controller: MixerController,
+        host: str = "127.0.0.1",
+        port: int = PORT,
+        pairing: Pairing | None = None,
     ) -> None:
+        """Listen at once.
+
+        Args:
+            controller: what peers change.
+            host: the address to listen at.
+            port: for UDP and TCP; 0 for a free one.
+            pairing: what peers of other machines have to show first; None for nothing.
+        """
+        self._doorkeeper = Doorkeeper(pairing)
         self.dispatcher = Dispatcher(controller, __version__)
         udp, self._tcp = listen(host, port)
         self.host, self.port = udp.getsockname()[:2]
@@ -93,6 +108,8 @@ class OscServer:
 
     def describe(self) -> str:
         """One line: where it listens, and what that means."""
+        if self._doorkeeper.is_needed:
+            return f"OSC on {self.host} port {self.port}: from other machines with /rtmss/token"
         where = f"OSC on {self.host} port {self.port}, UDP and TCP"
         if ipaddress.ip_address(self.host.partition("%")[0]).is_loopback:
             return f"{where}: programs on this machine only"
@@ -245,7 +262,7 @@ class OscServer:
         self._drop(connection)
 
     def _queue(self, data: bytes, peer: Peer) -> None:
-        if data in PANICS:
+        if data in PANICS and not self._doorkeeper.is_stranger(peer, time.monotonic()):
             self.dispatcher.controller.shared.panic = True
         left_out = self._inbox.put(peer, data)
         if left_out is not None:
@@ -273,6 +290,9 @@ class OscServer:
         if ledger.is_over(peer, now):
             self._refuse(peer, data, "over the budget of one peer: send less, and ask for less")
             return
+        if not self._doorkeeper.lets_in(data, peer, now):
+            self._refuse(peer, data, "send /rtmss/token with the token of the page's link", "token")
+            return
         began = time.thread_time()
         for answer in self._answers(data, peer):
             self._send(peer, answer)
@@ -291,12 +311,12 @@ class OscServer:
             self.report_bug(error)
             return [failure("", "bug", f"{type(error).__name__}: {error}"[:200])]
 
-    def _refuse(self, peer: Peer, data: bytes, why: str) -> None:
+    def _refuse(self, peer: Peer, data: bytes, why: str, code: str = "busy") -> None:
         """Count a packet that is not looked at, and say so, at most once a second."""
         now = time.monotonic()
         self.dispatcher.ledger.n_refused += 1
         if self.dispatcher.ledger.account(peer).may_notice(now):
-            self._send(peer, failure(_address(data), "busy", why))
+            self._send(peer, failure(_address(data), code, why))
 
     def _room(self, peer: Peer) -> int:
         """Bytes that a peer may be sent now without being asked; for one that has yet to read what

@@ -342,6 +342,12 @@ TABLE: tuple[Row, ...] = (
         "Send back the number that came from here, and answers over UDP from another machine may "
         "be long",
     ),
+    Row(
+        "/rtmss/token",
+        Mode.COMMAND,
+        (NAME,),
+        "With --osc-token, before anything else from another machine: the token of the page's link",
+    ),
     Row("/rtmss/pong", Mode.SENT, (), "Version, and what the ping carried", "s any"),
     Row(
         "/rtmss/done",

@@ -17,9 +17,10 @@ from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
+from rtmss.live.control.pairing import Level
 from rtmss.live.control.web.address_space import ATTRIBUTES, Node, describe, host_info
 from rtmss.live.control.web.exchange import BusyError, Exchange
-from rtmss.live.control.web.guard import COOKIE, HEADERS, Guard, Level
+from rtmss.live.control.web.guard import COOKIE, HEADERS, Guard
 from rtmss.live.control.web.snapshot import Snapshot
 from rtmss.live.control.web.sockets import Hub, serve_socket
 from rtmss.live.control.web.waveform import Waveforms
@@ -177,12 +178,13 @@ def _paired(scope: Scope, guard: Guard, client: str, now: float) -> Response | N
     The next page is asked for by this one: a browser would not send the cookie along a redirect
     that began at another site.
     """
-    if scope["type"] != "http" or not guard.token or not scope["path"].startswith("/page/"):
+    pairing = guard.pairing
+    if scope["type"] != "http" or pairing is None or not scope["path"].startswith("/page/"):
         return None
     name, _, given = scope["query_string"].decode("latin-1").partition("=")
     if name != "token":
         return None
-    level = guard.try_token(given, client, now)
+    level = pairing.try_token(given, client, now)
     if level is Level.NOTHING:
         return refusal(401)
     place = "/page/" if level is Level.CONTROL else "/page/view.html"

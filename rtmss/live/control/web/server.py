@@ -90,14 +90,16 @@ class WebServer:
 
     def describe(self) -> str:
         """One line: where the page is."""
-        return f"page: {page_link(self.host, self.port, self.guard.token)}"
+        token = self.guard.pairing.token if self.guard.pairing else ""
+        return f"page: {page_link(self.host, self.port, token)}"
 
     def card(self) -> str:
         """The link as a picture for a camera; nothing where only this machine reaches it."""
-        if is_loopback(self.host):
+        pairing = self.guard.pairing
+        if pairing is None:
             return ""
-        link = page_link(self.host, self.port, self.guard.token)
-        view = page_link(self.host, self.port, self.guard.view_token, "view.html")
+        link = page_link(self.host, self.port, pairing.token)
+        view = page_link(self.host, self.port, pairing.view_token, "view.html")
         return f"{qr_code(link)}\n{link}\nlevels: {view}"
 
     def _announce(self) -> Announcer | None:
