@@ -111,7 +111,7 @@ link.on("/rtmss/status/", (address, [value]) => {
 
 function show(name, value, note = "", isBad = false) {
   const figure = find(`#figure-${name}`);
-  figure.querySelector("dd").textContent = value;
+  figure.querySelector("dd span").textContent = value;
   figure.querySelector("small").textContent = note;
   figure.classList.toggle("is-bad", isBad);
   if (name === "load") find("#load-short").textContent = value;
