@@ -85,16 +85,17 @@ def test_a_terminal_without_a_card_ignores_its_key(
         assert "shows this again" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_host_that_is_announced_is_found_and_gone_after_its_goodbye() -> None:
     announcer = Announcer(["127.0.0.1"], 9471, 9470)
     try:
         assert announcer.is_announced.wait(20)
-        found = [one for one in find_hosts(1.0, ["127.0.0.1"]) if one.address == "127.0.0.1"]
+        found = [one for one in find_hosts(0.6, ["127.0.0.1"]) if one.address == "127.0.0.1"]
         assert [(one.web_port, one.osc_port) for one in found] == [(9471, 9470)]
         assert found[0].name.startswith("rtmss on ")
     finally:
         announcer.close()
-    assert not find_hosts(0.5, ["127.0.0.1"])
+    assert not find_hosts(0.3, ["127.0.0.1"])
 
 
 def test_find_says_what_it_found(monkeypatch: pytest.MonkeyPatch) -> None:

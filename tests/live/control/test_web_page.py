@@ -19,6 +19,8 @@ from helpers.web_studio import WebStudio
 from rtmss.live.control.osc.codec import message
 from rtmss.live.control.osc.table import fader_of
 
+pytestmark = pytest.mark.slow
+
 MINUS = "\N{MINUS SIGN}"
 N_CHANGES = 100
 HARDEST = pytest.param(1000, marks=pytest.mark.long)

@@ -27,7 +27,7 @@ from rtmss.live.control.pairing import (
     Pairing,
     load_token,
 )
-from rtmss.live.control.web import connections
+from rtmss.live.control.web import connections, server
 from rtmss.live.control.web.guard import Guard
 from rtmss.live.control.web.links import page_link
 from rtmss.live.control.web.server import WebServer
@@ -296,6 +296,44 @@ def test_the_token_is_kept_for_its_user_alone(tmp_path: Path) -> None:
     assert len(token) >= 20 and load_token(tmp_path / "library") == token
     mode = (tmp_path / "library" / "web-token").stat().st_mode
     assert mode & 0o077 == 0 or os.name != "posix"
+
+
+def test_a_thread_that_has_ended_is_started_again(tmp_path: Path) -> None:
+    studio = WebStudio(tmp_path)
+    try:
+        studio.until(lambda: studio.ask()[0] == 200)
+        assert studio.web._server is not None
+        studio.web._server.should_exit = True
+        first = studio.web._thread
+        studio.until(lambda: studio.web._thread is not first)
+        studio.until(lambda: studio.ask()[0] == 200)
+    finally:
+        studio.close()
+
+
+def test_beyond_this_machine_there_is_a_code_and_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announced: list[tuple[list[str], int, int | None]] = []
+
+    class Silent:
+        def __init__(self, addresses: list[str], web_port: int, osc_port: int | None) -> None:
+            announced.append((addresses, web_port, osc_port))
+
+        def close(self) -> None:
+            announced.append(([], 0, 0))
+
+    monkeypatch.setattr(server, "Announcer", Silent)
+    monkeypatch.setattr(server, "addresses", lambda _: ["192.0.2.7"])
+    studio = WebStudio(tmp_path, TOKEN, host="0.0.0.0")
+    try:
+        assert f"token={TOKEN}" in studio.web.describe()
+        assert "▀" in studio.web.card() and pairing(studio).view_token in studio.web.card()
+        assert studio.ask("/", {"Host": f"{socket.gethostname()}:1"})[0] == 401
+        assert studio.ask("/", cookie(TOKEN))[0] == 200
+    finally:
+        studio.close()
+    assert announced == [(["192.0.2.7"], studio.web.port, None), ([], 0, 0)]
 
 
 def test_a_port_that_is_taken_is_said(open_studio: WebStudio) -> None:

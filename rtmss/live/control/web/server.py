@@ -5,6 +5,7 @@ never waits for it.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -55,12 +56,11 @@ class WebServer:
         self._server: uvicorn.Server | None = None
         self._start_due = 0.0
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
-        try:
+        try:  # all of it now: the control loop's collections pass over what is loaded before
             import segno  # noqa: F401
-            import starlette  # noqa: F401
-            import uvicorn  # noqa: F401
-            import websockets  # noqa: F401
-            import zeroconf  # noqa: F401
+            import zeroconf.asyncio  # noqa: F401
+
+            from rtmss.live.control.web import app, connections  # noqa: F401
         except ImportError as error:
             self._sock.close()
             raise UserError(
@@ -71,7 +71,10 @@ class WebServer:
 
     def serve(self) -> None:
         """One turn of the control loop's part."""
-        self.exchange.serve(self._osc)
+        try:
+            self.exchange.serve(self._osc)
+        except Exception as error:  # the sound plays on, and so does everything else
+            self._osc.report_bug(error)
         now = time.monotonic()
         if not self._thread.is_alive() and now >= self._start_due:
             self._start_due = now + RESTART_SECONDS
@@ -149,7 +152,7 @@ class WebServer:
         loop = asyncio.get_running_loop()
 
         def told(news: list[PathNews]) -> None:
-            if not loop.is_closed():
+            with contextlib.suppress(RuntimeError):  # the thread has just ended
                 loop.call_soon_threadsafe(site.hub.tell, news)
 
         self.exchange.tell_paths = told

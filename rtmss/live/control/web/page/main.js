@@ -25,19 +25,25 @@ function greet() {
   fetchTree();
 }
 
+const RETRY_MS = 300;
 let fetching = false;
+let isStale = false; // something has changed since the tree was asked for
 
 /** What can be chosen, from the address space itself. */
 async function fetchTree() {
+  isStale = true;
   if (fetching) return;
   fetching = true;
   try {
+    isStale = false;
     const answer = await fetch("/", { headers: { Accept: "application/json" } });
     if (answer.ok) take((await answer.json()).CONTENTS.rtmss.CONTENTS);
+    else isStale = true;
   } catch {
     // The connection is gone; it is asked again with the next one.
   } finally {
     fetching = false;
+    if (isStale && link.isOpen) setTimeout(fetchTree, RETRY_MS);
   }
 }
 
@@ -45,7 +51,7 @@ function take(tree) {
   fill(find("#preset"), tree.presets.VALUE, tree.preset.VALUE[0]);
   mix.setConditions(tree.conditions.VALUE);
   cues.setNames(tree.cues?.VALUE ?? []);
-  find("#capture").hidden = !tree.capture;
+  for (const part of [find("#capture"), find("#tab-capture")]) part.hidden = !tree.capture;
   find("#tab-song").hidden = !(tree.transport || tree.cues);
   find("#song").hidden = !tree.transport;
   if (tree.status.CONTENTS.recording) {
