@@ -79,7 +79,7 @@ def test_twenty_pages_and_a_flood_of_osc_make_no_hop_late(
         after = [live.ask(address) for address in LOSSES]
         print(f"levels {min(levels)} to {max(levels)}, {n_sent} messages, {before} to {after}")
         assert n_sent > 0.9 * SECONDS * MESSAGES_PER_SECOND
-        assert min(levels) > 5 * SECONDS
+        assert min(levels) > SECONDS
         assert control.memory_info().rss - memory < 16 << 20
         if before == after:
             return
