@@ -55,7 +55,7 @@ from rtmss.cli.live_songs import (
     most_channels_of,
     resumed_songs,
 )
-from rtmss.cli.live_web import with_web
+from rtmss.cli.live_web import with_osc_token, with_web
 from rtmss.cli.midi import check_midi
 from rtmss.config import UserError
 
@@ -145,7 +145,8 @@ def live(
     recorder = recorder_options(record, separator, engine) if record is not None else None
     output = "none" if quiet else "json" if json_lines else "view"
     control = _control(separator, osc_bind, osc_port, output, setlist, midi, midi_map)
-    control = control.model_copy(update={"osc_token": osc_token})
+    if osc_token:
+        control = with_osc_token(control, quiet=quiet)
     if web:
         control = with_web(control, web_port, web_bind, quiet=quiet)
     builder = None if no_capture else _builder(engine)

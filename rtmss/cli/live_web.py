@@ -32,6 +32,18 @@ def with_web(control: ControlOptions, port: int, bind: str, *, quiet: bool) -> C
     return control.model_copy(update={"web_port": port, "web_bind": bind})
 
 
+def with_osc_token(control: ControlOptions, *, quiet: bool) -> ControlOptions:
+    """The same control side, which asks OSC peers of other machines for the token; says where that
+    is.
+    """
+    from rtmss.live.control.pairing import TOKEN_FILE, load_token
+
+    load_token(user_folder())
+    if not quiet:
+        tell(f"the token for /rtmss/token is in {user_folder() / TOKEN_FILE}")
+    return control.model_copy(update={"osc_token": True})
+
+
 @app.command("find")
 def find(
     seconds: Annotated[

@@ -73,7 +73,7 @@ export class Capture {
       "/rtmss/warning": () => ["warning", `${args[1]}: ${args[2]}`],
       "/rtmss/fail": () => ["failed", `${short(args[0])}: ${args[2]}`],
       "/rtmss/condition/clip": () => ["", `${args[1]}, ${args[2]}: alike ${args[3].toFixed(2)}`],
-      "/rtmss/condition/heard": () => ["", `${args[1]} now: alike ${args[2].toFixed(2)}`],
+      "/rtmss/condition/source": () => ["", `${args[1]} now: alike ${args[2].toFixed(2)}`],
       "/rtmss/condition/near": () => ["", `near ${args[1]}: ${args[2].toFixed(2)}`],
     };
     if (!(address in kinds)) return;
