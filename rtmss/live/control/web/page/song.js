@@ -4,6 +4,7 @@ import { clock, find, isPressed, make, setPressed } from "./dom.js";
 
 const PLACE = "/rtmss/transport/";
 const STEP_S = 5;
+const HOLD_MS = 400; // a seek has been followed by then, and told
 
 export class Song {
   constructor(link) {
@@ -11,6 +12,7 @@ export class Song {
     this.length = 0;
     this.peaks = [];
     this.at = { position: 0, since: 0, isPlaying: false };
+    this.heldUntil = 0;
     this.range = find("#position");
     this.canvas = find("#outline");
     this.connect();
@@ -32,7 +34,7 @@ export class Song {
   }
 
   take(leaf, value) {
-    if (leaf === "position") this.move(value);
+    if (leaf === "position") this.hear(value);
     if (leaf === "length") this.setLength(value);
     if (leaf === "play") {
       this.at = { position: this.now(), since: performance.now(), isPlaying: Boolean(value) };
@@ -46,6 +48,12 @@ export class Song {
     if (leaf === "a") this.a = value;
     if (leaf === "b") this.b = value;
     if (leaf === "a" || leaf === "b" || leaf === "loop") this.showLoop();
+  }
+
+  /** What was said before it could follow a seek of this page is not where it is. */
+  hear(position) {
+    this.heard = position;
+    if (performance.now() >= this.heldUntil) this.move(position);
   }
 
   move(position) {
@@ -76,7 +84,10 @@ export class Song {
 
   seek(seconds) {
     const place = Math.max(0, Math.min(this.length, seconds));
+    this.heldUntil = performance.now() + HOLD_MS;
     this.move(place);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.heard !== undefined && this.move(this.heard), HOLD_MS);
     this.link.sendSoon(`${PLACE}position`, place);
   }
 
