@@ -82,6 +82,9 @@ def test_every_row_of_the_table_is_a_node(studio: WebStudio) -> None:
         if row.mode is Mode.SENT and not row.address.startswith("/rtmss/meter/"):
             assert row.address not in paths, "answers cannot be asked or listened to"
             continue
+        if row.address.startswith("/rtmss/midi/"):  # no port is open here
+            assert row.address not in paths
+            continue
         address = row.address.replace("<field>", "load")
         name = "karaoke" if "/preset/" in address else "vocals"
         assert address.replace("<name>", name) in paths

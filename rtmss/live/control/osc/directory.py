@@ -50,6 +50,7 @@ _NOT_TOLD = {
     "/rtmss/conditions",
     "/rtmss/cues",
     "/rtmss/meters",
+    "/rtmss/midi/map",
 }
 """Bundles, and what takes a look into folders or belongs to one peer."""
 

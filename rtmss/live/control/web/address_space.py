@@ -51,6 +51,7 @@ _CONTAINERS = {
     "/rtmss/meter": "Levels",
     "/rtmss/status": "Figures of the engine",
     "/rtmss/transport": "The song of --file",
+    "/rtmss/midi": "Controllers, and what they are bound to",
     "/rtmss/capture": "Clips of what plays",
     "/rtmss/condition": "Conditions in the making",
 }

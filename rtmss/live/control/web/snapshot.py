@@ -8,6 +8,7 @@ from typing import NamedTuple
 from rtmss.live.control.osc import state
 from rtmss.live.control.osc.cues import LIST, cue_values
 from rtmss.live.control.osc.directory import Directory
+from rtmss.live.control.osc.midi import MAP, midi_values
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.osc.song import song_values
 from rtmss.live.control.osc.state import Values
@@ -42,8 +43,10 @@ def take_snapshot(server: OscServer) -> Snapshot:
         | state.meter_values(controller)
         | song_values(controller.shared.transport)
         | cue_values(controller.cues)
+        | midi_values(controller.midi)
         | names
         | ({LIST: cues} if controller.cues is not None else {})
+        | ({MAP: tuple(controller.midi.lines)} if controller.midi is not None else {})
         | {"/rtmss/meters": (0.0,)}
     )
     return Snapshot(
