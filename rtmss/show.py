@@ -31,6 +31,8 @@ from rtmss.live.control.midi.map_file import MapEntry
 from rtmss.live.control.midi.port import ListedPort
 from rtmss.live.control.osc.table import reference
 from rtmss.live.control.song_text import clock
+from rtmss.live.control.web.announce import Found
+from rtmss.live.control.web.links import page_link
 from rtmss.live.device.portaudio import PortAudioError, devices
 from rtmss.live.realtime.priority import describe
 from rtmss.lookup import find
@@ -300,6 +302,16 @@ def midi_map_table(entries: Iterable[MapEntry]) -> WholeTable:
         channel = str(entry.channel or "any") + (f" of {entry.port}" if entry.port else "")
         said = " ".join(map(str, entry.args))
         table.add_row(entry.control, channel, entry.address, said, ends, how)
+    return table
+
+
+def hosts_table(hosts: Iterable[Found]) -> WholeTable:
+    """Live hosts of the network."""
+    table = WholeTable("host", "page", "OSC", "version")
+    for host in hosts:
+        page = page_link(host.address, host.web_port)
+        osc = "" if host.osc_port is None else f"{host.address} {host.osc_port}"
+        table.add_row(one_line(host.name), page, osc, one_line(host.version))
     return table
 
 

@@ -36,6 +36,7 @@ from rtmss.cli.live_options import (
     NoCapture,
     OscAddress,
     OscPort,
+    OscToken,
     OutputName,
     Queue,
     Quiet,
@@ -44,6 +45,9 @@ from rtmss.cli.live_options import (
     SetListOption,
     SongFile,
     SongStart,
+    Web,
+    WebAddress,
+    WebPort,
 )
 from rtmss.cli.live_songs import (
     check_set_list,
@@ -51,6 +55,7 @@ from rtmss.cli.live_songs import (
     most_channels_of,
     resumed_songs,
 )
+from rtmss.cli.live_web import with_osc_token, with_web
 from rtmss.cli.midi import check_midi
 from rtmss.config import UserError
 
@@ -74,6 +79,10 @@ def live(
     queue: Queue = None,
     osc_port: OscPort = 9470,
     osc_bind: OscAddress = "127.0.0.1",
+    osc_token: OscToken = False,
+    web: Web = False,
+    web_port: WebPort = 9471,
+    web_bind: WebAddress = "127.0.0.1",
     file: SongFile = None,
     loop: Loop = None,
     loops: LoopCount = 0,
@@ -136,6 +145,10 @@ def live(
     recorder = recorder_options(record, separator, engine) if record is not None else None
     output = "none" if quiet else "json" if json_lines else "view"
     control = _control(separator, osc_bind, osc_port, output, setlist, midi, midi_map)
+    if osc_token:
+        control = with_osc_token(control, quiet=quiet)
+    if web:
+        control = with_web(control, web_port, web_bind, quiet=quiet)
     builder = None if no_capture else _builder(engine)
     if builder is not None:
         control = control.model_copy(update={"drafts": builder.drafts})

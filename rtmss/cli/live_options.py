@@ -46,6 +46,21 @@ OscPort = Annotated[
 OscAddress = Annotated[
     str, typer.Option(metavar="ADDRESS", help="Where OSC listens; 0.0.0.0 is everywhere.")
 ]
+OscToken = Annotated[
+    bool,
+    typer.Option("--osc-token", help="OSC from other machines wants the page's token first."),
+]
+Web = Annotated[
+    bool, typer.Option("--web", help="Serve a control page and OSCQuery; prints the link.")
+]
+WebPort = Annotated[int, typer.Option(min=1, max=65535, help="Port of the page.")]
+WebAddress = Annotated[
+    str,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Where the page is; beyond this machine it wants a token. 0.0.0.0 is everywhere.",
+    ),
+]
 SongFile = Annotated[
     Path | None, typer.Option(metavar="SONG", help="Play a file in the place of the input.")
 ]

@@ -125,6 +125,11 @@ class ControlOptions(ProcessOptions):
     """The folder of conditions in the making; None where nothing can be captured."""
     osc_bind: str
     osc_port: int
+    osc_token: bool = False
+    """Whether OSC peers of other machines have to show the pairing token."""
+    web_port: int | None = None
+    """Of the page and OSCQuery; None for neither."""
+    web_bind: str = "127.0.0.1"
     set_list: Path | None = None
     """Whose cues are played."""
     midi: tuple[str, ...] = ()

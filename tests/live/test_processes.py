@@ -4,11 +4,13 @@ without a sound device.
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,13 +111,15 @@ def test_options_without_memory_start_nothing() -> None:
 def test_the_control_side_answers_and_ends_when_it_is_told_to(
     shared: SharedState, tmp_path: Path
 ) -> None:
-    port = free_port()
+    port, web_port = free_port(), free_port()
     options = ControlOptions(
         n_condition=12,
         model_id="0123456789ab",
         library=tmp_path,
         osc_bind="127.0.0.1",
         osc_port=port,
+        osc_token=True,
+        web_port=web_port,
         output="none",
     )
     answers: list[str] = []
@@ -137,6 +141,8 @@ def test_the_control_side_answers_and_ends_when_it_is_told_to(
             "rtmss.live.control.process", options.in_memory(shared.path), shared
         ) as process:
             until(is_answered, process)
+            with urllib.request.urlopen(f"http://127.0.0.1:{web_port}/?HOST_INFO") as page:
+                assert json.load(page)["OSC_PORT"] == port
     assert answers == ["/rtmss/pong"]
 
 

@@ -12,7 +12,7 @@ import math
 import signal
 import sys
 import time
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 
@@ -27,7 +27,9 @@ from rtmss.live.control.cues.player import CuePlayer
 from rtmss.live.control.cues.sheet import load_sheet
 from rtmss.live.control.midi.controllers import open_controllers
 from rtmss.live.control.osc.server import OscServer
+from rtmss.live.control.pairing import Pairing, load_token
 from rtmss.live.control.terminal import Terminal, statistics_line
+from rtmss.live.control.web.guard import is_loopback
 from rtmss.live.options import EXIT_REFUSED, ControlOptions
 from rtmss.live.saved import SceneSaver
 from rtmss.live.shared.capture_ring import CaptureRing
@@ -36,6 +38,9 @@ from rtmss.live.shared.heartbeat import Supervision
 from rtmss.live.shared.jobs import JobQueue
 from rtmss.live.shared.parent import ignore_group_signals
 from rtmss.live.shared.state import SharedState
+
+if TYPE_CHECKING:
+    from rtmss.live.control.web.server import WebServer
 
 TICK_SECONDS = 0.005
 
@@ -60,25 +65,47 @@ def run_control(options: ControlOptions) -> None:
         controller.midi = open_controllers(
             controller, options.midi, options.midi_map, options.library
         )
-    server = OscServer(controller, options.osc_bind, options.osc_port)
+    pairing = Pairing(load_token(options.library)) if options.osc_token else None
+    server = OscServer(controller, options.osc_bind, options.osc_port, pairing)
+    web = open_web(server, options)
     # Collections pass over what was loaded: looking through all of it would hold up the loop, and
     # count as work of the peer whose packet it met.
     gc.collect()
     gc.freeze()
     saver = SceneSaver(options.library)
-    with (
-        contextlib.closing(server),
-        contextlib.closing(controller.midi) if controller.midi else contextlib.nullcontext(),
-        _shown(controller, options.output) as shown,
-    ):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.closing(server))
+        if controller.midi:
+            stack.enter_context(contextlib.closing(controller.midi))
+        shown = stack.enter_context(_shown(controller, options.output))
         shown.say(problem or server.describe())
+        if web is not None:
+            stack.callback(web.close)
+            shown.say(web.describe())
+            shown.show_card(web.card())
         while not shared.stop and not supervision.is_gone():
             shared.beat("control")
             if not take_turn(controller, server, shown, TICK_SECONDS):
                 shared.stop = True
+            if web is not None:
+                web.serve()
             cues = controller.cues
             place = cues.position_seconds if cues is not None else 0.0
             saver.save(controller.scene, controller.preset, cues.name if cues else "", place)
+
+
+def open_web(server: OscServer, options: ControlOptions) -> WebServer | None:
+    """The page and OSCQuery, if they are asked for.
+
+    Raises:
+        UserError: they cannot be had.
+    """
+    if options.web_port is None:
+        return None
+    from rtmss.live.control.web.server import WebServer
+
+    token = "" if is_loopback(options.web_bind) else load_token(options.library)
+    return WebServer(server, options.web_bind, options.web_port, token)
 
 
 def _captures(options: ControlOptions) -> Captures | None:
@@ -111,6 +138,9 @@ class Display(Protocol):
 
     def say(self, text: str) -> None:
         """Show a line."""
+
+    def show_card(self, text: str) -> None:
+        """Show a link as a picture, if there is one."""
 
     def poll(self) -> bool:
         """Act on keys and show what is new; False once the user asked to quit."""
@@ -188,6 +218,9 @@ class Lines:
 
     def say(self, text: str) -> None:
         """Nobody is there to read it; OSC is answered anyway."""
+
+    def show_card(self, text: str) -> None:
+        """Nobody is there to see it."""
 
     def poll(self) -> bool:
         """Print when it is time."""

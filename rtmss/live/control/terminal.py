@@ -35,6 +35,7 @@ except ImportError:  # Windows
 METER_DB, METER_WIDTH = -60.0, 24
 """Level at the left end of a meter; the right end is full scale."""
 DRAW_SECONDS, LINE_SECONDS = 0.1, 5.0
+CARD_KEY = "L"
 PEAK_FALL = 0.8
 """What is left of a peak mark at the next drawing: 20 dB/s."""
 
@@ -323,6 +324,7 @@ class Terminal:
         self._live: Live | None = None
         self._has_keys = False
         self._message, self._pending = "", ""
+        self._card, self._is_card_shown = "", False
         self._peaks: dict[str, float] = {}
         """Highest since the last drawing, so that none is missed between two."""
         self._due = 0.0
@@ -355,9 +357,16 @@ class Terminal:
         if self._live is None:
             self._print(message)
 
+    def show_card(self, text: str) -> None:
+        """Show lines instead of the mixer until the next key, and again with CARD_KEY."""
+        self._card, self._is_card_shown = text, bool(text)
+        if self._live is None:
+            self._console.print(Text(text), soft_wrap=True)
+
     def poll(self) -> bool:
         """Act on the keys that wait and draw if it is time; False once the user asked to quit."""
         for key in self._read_keys():
+            self._is_card_shown = bool(self._card) and key == CARD_KEY and not self._is_card_shown
             self.say(self.keys.press(key))
         levels = self._controller.meters()
         self._peaks = {
@@ -379,6 +388,10 @@ class Terminal:
         status = self._controller.status
         if self._live is None:
             self._print(status_line(self._controller, status))
+            return
+        if self._is_card_shown:
+            self._live.update(Text(f"{self._card}\n{CARD_KEY} shows this again", no_wrap=True))
+            self._live.refresh()
             return
         shown = {
             name: Meter(

@@ -103,6 +103,20 @@ EXCHANGES = {
         "> /rtmss/stem/drums/gain f -3",
         "< /rtmss/stem/drums/gain f -3",
     ],
+    "/rtmss/token": ["> /rtmss/token s any", "< /rtmss/done ss /rtmss/token *"],
+    "/rtmss/listen": [
+        "> /rtmss/listen s /rtmss/stem/drums/gain",
+        "< /rtmss/stem/drums/gain f 0",
+        "> /rtmss/stem/drums/gain f -4",
+        "< /rtmss/stem/drums/gain f -4",
+    ],
+    "/rtmss/ignore": [
+        "> /rtmss/listen s /rtmss/meter/drums/peak",
+        "< /rtmss/meter/drums/peak f *",
+        "> /rtmss/ignore s /rtmss/meter/drums/peak",
+        "> /rtmss/ping i 6",
+        f"< /rtmss/pong si {__version__} 6",
+    ],
     "/rtmss/unsubscribe": [
         "> /rtmss/meters f 30",
         "> /rtmss/meters",

@@ -133,7 +133,7 @@ class Ledger:
 
     def is_proven(self, peer: Peer, now: float) -> bool:
         """Whether answers arrive at whoever sent the question."""
-        if peer.transport == "tcp" or is_local(peer):
+        if peer.transport != "udp" or is_local(peer):
             return True
         ends = max(
             self._proofs.get(peer, 0.0),

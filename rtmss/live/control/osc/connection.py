@@ -24,7 +24,7 @@ _MAX_ERRORS = 64
 
 
 class Connection:
-    """One TCP peer. Times are in seconds of `time.monotonic()`."""
+    """One peer at a stream. Times are in seconds of `time.monotonic()`."""
 
     def __init__(
         self,
@@ -33,10 +33,8 @@ class Connection:
         now: float,
     ) -> None:
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
-            if hasattr(socket, name):
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), KEEPALIVE_SECONDS)
+        if peer.transport == "tcp":
+            _keep_alive(sock)
         self.sock = sock
         self.peer = peer
         self.framer = Framer()
@@ -69,6 +67,13 @@ class Connection:
                 self.read = now
         if not self.unsent:
             self.read = now
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL"):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), KEEPALIVE_SECONDS)
 
 
 class DatagramSocket:

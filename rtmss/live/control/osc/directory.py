@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -40,6 +40,20 @@ _FIXED = tuple(
     if row.mode in {Mode.VALUE, Mode.QUERY} and "<" not in address
 )
 
+_COMMANDS = tuple(
+    address for address, row in _ROWS.items() if address not in _FIXED and "<" not in address
+)
+_METER_ROWS = tuple(row for row in TABLE if row.address.startswith("/rtmss/meter/"))
+_NOT_TOLD = {
+    "/rtmss/status",
+    "/rtmss/presets",
+    "/rtmss/conditions",
+    "/rtmss/cues",
+    "/rtmss/meters",
+    "/rtmss/midi/map",
+}
+"""Bundles, and what takes a look into folders or belongs to one peer."""
+
 
 class UnknownAddressError(RefusedError):
     """There is no such address."""
@@ -69,12 +83,35 @@ class Directory:
     @functools.cached_property
     def known(self) -> Mapping[str, Row]:
         """All addresses that can be asked now."""
-        stems = tuple(stem.name for stem in self._controller.scene.stems)
+        return _known(self._stems, state.status_names(self._controller), self._missing)
+
+    @property
+    def commands(self) -> Mapping[str, Row]:
+        """All other addresses that act now, but for the buttons of presets."""
+        return _commands(self._missing)
+
+    @property
+    def meters(self) -> Mapping[str, Row]:
+        """Addresses of levels that are sent."""
+        return _meters(self._stems)
+
+    @property
+    def heard(self) -> Collection[str]:
+        """All addresses whose values can be told whenever they change."""
+        return self.known.keys() - _NOT_TOLD | self.meters.keys() | {"/rtmss/panic"}
+
+    @functools.cached_property
+    def _stems(self) -> tuple[str, ...]:
+        return tuple(stem.name for stem in self._controller.scene.stems)
+
+    @functools.cached_property
+    def _missing(self) -> tuple[str, ...]:
+        """How addresses begin that are not there."""
         missing: list[str] = [] if self._has_song else [PREFIX]
         missing += [] if self._controller.captures else PREFIXES
         missing += [] if self._controller.cues is not None else [NAME]
         missing += [] if self._controller.midi is not None else [MIDI_PREFIX]
-        return _known(stems, state.status_names(self._controller), tuple(missing))
+        return tuple(missing)
 
     @functools.cached_property
     def _has_song(self) -> bool:
@@ -153,6 +190,22 @@ def _known(
         f"/rtmss/stem/{stem}/{leaf}": row for stem in stems for leaf, row in _STEM_ROWS.items()
     }
     return MappingProxyType(fixed | status | settings)
+
+
+@functools.lru_cache(maxsize=8)
+def _commands(missing: tuple[str, ...]) -> Mapping[str, Row]:
+    return MappingProxyType({one: _ROWS[one] for one in _COMMANDS if not one.startswith(missing)})
+
+
+@functools.lru_cache(maxsize=8)
+def _meters(stems: tuple[str, ...]) -> Mapping[str, Row]:
+    return MappingProxyType(
+        {
+            row.address.replace("<name>", name): row
+            for name in (*stems, "remainder", "master")
+            for row in _METER_ROWS
+        }
+    )
 
 
 def _like(address: str, known: tuple[str, ...]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -23,8 +23,9 @@ from rtmss.live.control.osc.changes import PacketChange
 from rtmss.live.control.osc.codec import Message, failure, message
 from rtmss.live.control.osc.cues import PREFIX as CUE_PREFIX
 from rtmss.live.control.osc.cues import cue_asked
-from rtmss.live.control.osc.directory import Directory, Target, UnknownAddressError
+from rtmss.live.control.osc.directory import MAX_HINT, Directory, Target, UnknownAddressError
 from rtmss.live.control.osc.fairness import Peer, gives_way
+from rtmss.live.control.osc.figures import Figures
 from rtmss.live.control.osc.midi import FORGET, LEARN
 from rtmss.live.control.osc.pattern import check_pattern
 from rtmss.live.control.osc.peers import Peers
@@ -32,7 +33,7 @@ from rtmss.live.control.osc.pending import Pending
 from rtmss.live.control.osc.readings import Readings
 from rtmss.live.control.osc.song import PREFIX, SongFeedback, song_change
 from rtmss.live.control.osc.state import NO_CONDITION
-from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, SWITCH, TABLE, TTL, Mode
+from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, SWITCH, TABLE, TTL, Mode, Row
 from rtmss.live.shared.jobs import Job
 from rtmss.live.shared.song_state import TransportChange
 from rtmss.lookup import find
@@ -82,7 +83,13 @@ class Dispatcher:
         self.peers = Peers(self.ledger.is_proven)
         self.pending = Pending(controller)
         self.song = SongFeedback(controller.shared.transport)
+        self.figures = Figures(controller, self.counts)
         self.late_bundles = 0
+
+    @property
+    def known(self) -> Mapping[str, Row]:
+        """All addresses that can be asked now; the same object while they stay the same."""
+        return Directory(self.controller).known
 
     def handle(
         self,
@@ -172,7 +179,7 @@ class Dispatcher:
     def _plan(
         self, messages: list[Message], peer: Peer, *, is_later: bool
     ) -> tuple[PacketPlan, list[bytes]]:
-        readings = Readings(self.controller, self._counts)
+        readings = Readings(self.controller, self.counts)
         directory = Directory(self.controller)
         plan = PacketPlan(peer, is_later, directory, readings, PacketChange(peer))
         failures: list[bytes] = []
@@ -333,7 +340,7 @@ class Dispatcher:
     ) -> None:
         self.pending.await_job(captures.ask(job), address, peer, time.monotonic())
 
-    def _counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int]:
         """What is counted here, for `/rtmss/status`."""
         return {"late_bundles": self.late_bundles, "refused": self.ledger.n_refused}
 
@@ -421,6 +428,24 @@ class Dispatcher:
             else lambda: None
         )
 
+    def _listen(
+        self,
+        values: tuple[Value, ...],
+        peer: Peer,
+    ) -> Effect:
+        address = str(values[0])
+        if address not in Directory(self.controller).heard:
+            raise RefusedError("address", f"'{address[:MAX_HINT]}' is no value that is there now")
+        self.peers.check_listening(peer, address)
+        return partial(self.peers.listen, peer, address, time.monotonic())
+
+    def _ignore(
+        self,
+        values: tuple[Value, ...],
+        peer: Peer,
+    ) -> Effect:
+        return partial(self.peers.ignore, peer, str(values[0]))
+
     def _meters(
         self,
         values: tuple[Value, ...],
@@ -472,6 +497,14 @@ class Dispatcher:
             return [failure(FORGET, "refused", str(error))]
         return [message("/rtmss/done", FORGET, address)]
 
+    def _token(
+        self,
+        _: tuple[Value, ...],
+        peer: Peer,
+    ) -> Effect:
+        """The server has looked at it, or does not want one."""
+        return lambda: [message("/rtmss/done", "/rtmss/token", peer.host)]
+
     def _set_panic(self, on: bool) -> None:
         self.controller.shared.panic = on
 
@@ -481,10 +514,13 @@ class Dispatcher:
         "/rtmss/sync": _sync,
         "/rtmss/subscribe": _subscribe,
         "/rtmss/unsubscribe": _unsubscribe,
+        "/rtmss/listen": _listen,
+        "/rtmss/ignore": _ignore,
         "/rtmss/meters": _meters,
         "/rtmss/echo": _echo,
         LEARN: _learn_control,
         FORGET: _forget_control,
+        "/rtmss/token": _token,
     }
 
 

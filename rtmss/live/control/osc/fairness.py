@@ -21,6 +21,7 @@ class Peer(NamedTuple):
     host: str
     port: int
     transport: str = "udp"
+    """`udp`, `tcp`, or `web` for a WebSocket."""
 
 
 class Holder(NamedTuple):

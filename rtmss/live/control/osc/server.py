@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import selectors
+import socket
 import time
 from collections.abc import Sequence
 
@@ -21,9 +22,12 @@ from rtmss.live.control.osc.codec import MAX_BYTES, OscDecodeError, decode, fail
 from rtmss.live.control.osc.connection import DEFAULT_PORT, Connection, DatagramSocket, listen
 from rtmss.live.control.osc.cues import cue_values
 from rtmss.live.control.osc.dispatch import Dispatcher
+from rtmss.live.control.osc.doorkeeper import Doorkeeper
 from rtmss.live.control.osc.fairness import Holder, Peer, first_to_go
+from rtmss.live.control.osc.figures import FIGURES
 from rtmss.live.control.osc.inbox import Inbox
 from rtmss.live.control.osc.midi import TRANSPORT, midi_values
+from rtmss.live.control.pairing import Pairing
 
 PORT = DEFAULT_PORT
 MAX_DATAGRAMS = 256
@@ -65,8 +69,21 @@ class OscServer:
     """
 
     def __init__(
-        self, controller: MixerController, host: str = "127.0.0.1", port: int = PORT
+        self,
+        controller: MixerController,
+        host: str = "127.0.0.1",
+        port: int = PORT,
+        pairing: Pairing | None = None,
     ) -> None:
+        """Listen at once.
+
+        Args:
+            controller: what peers change.
+            host: the address to listen at.
+            port: for UDP and TCP; 0 for a free one.
+            pairing: what peers of other machines have to show first; None for nothing.
+        """
+        self._doorkeeper = Doorkeeper(pairing)
         self.dispatcher = Dispatcher(controller, __version__)
         udp, self._tcp = listen(host, port)
         self.host, self.port = udp.getsockname()[:2]
@@ -91,6 +108,8 @@ class OscServer:
 
     def describe(self) -> str:
         """One line: where it listens, and what that means."""
+        if self._doorkeeper.is_needed:
+            return f"OSC on {self.host} port {self.port}: from other machines with /rtmss/token"
         where = f"OSC on {self.host} port {self.port}, UDP and TCP"
         if ipaddress.ip_address(self.host.partition("%")[0]).is_loopback:
             return f"{where}: programs on this machine only"
@@ -158,7 +177,8 @@ class OscServer:
         began = time.thread_time()
         values = state.scene_values(controller) | self.dispatcher.song.values(now)
         values |= cue_values(controller.cues) | midi_values(controller.midi)
-        packets = peers.changes(values, self._room)
+        others = self.dispatcher.figures.values(now, peers.is_heard(FIGURES))
+        packets = peers.changes(values, self._room, others)
         for peer, packet in packets:
             self._send(peer, packet)
         told = {peer for peer, _ in packets}
@@ -185,19 +205,18 @@ class OscServer:
                 sock, name = self._tcp.accept()
             except OSError:
                 return
-            if len(self._connections) >= MAX_CONNECTIONS:
-                self._drop(self._connections[first_to_go(self._holders())])
-                self.dispatcher.ledger.n_refused += 1
-            now = time.monotonic()
             # Its answers to what was sent there have arrived, or there would be no connection.
-            self.dispatcher.ledger.prove(name[0], now)
-            connection = Connection(
-                sock,
-                Peer(name[0], name[1], "tcp"),
-                now,
-            )
-            self._connections[connection.peer] = connection
-            self._selector.register(sock, selectors.EVENT_READ, connection)
+            self.dispatcher.ledger.prove(name[0], time.monotonic())
+            self.adopt(sock, Peer(name[0], name[1], "tcp"))
+
+    def adopt(self, sock: socket.socket, peer: Peer) -> None:
+        """Take up a stream of framed packets, with a place among all connections."""
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self._drop(self._connections[first_to_go(self._holders())])
+            self.dispatcher.ledger.n_refused += 1
+        connection = Connection(sock, peer, time.monotonic())
+        self._connections[connection.peer] = connection
+        self._selector.register(sock, selectors.EVENT_READ, connection)
 
     def _holders(self) -> list[Holder]:
         subscribers = self.dispatcher.peers.subscribers
@@ -243,7 +262,7 @@ class OscServer:
         self._drop(connection)
 
     def _queue(self, data: bytes, peer: Peer) -> None:
-        if data in PANICS:
+        if data in PANICS and not self._doorkeeper.is_stranger(peer, time.monotonic()):
             self.dispatcher.controller.shared.panic = True
         left_out = self._inbox.put(peer, data)
         if left_out is not None:
@@ -271,6 +290,9 @@ class OscServer:
         if ledger.is_over(peer, now):
             self._refuse(peer, data, "over the budget of one peer: send less, and ask for less")
             return
+        if not self._doorkeeper.lets_in(data, peer, now):
+            self._refuse(peer, data, "send /rtmss/token with the token of the page's link", "token")
+            return
         began = time.thread_time()
         for answer in self._answers(data, peer):
             self._send(peer, answer)
@@ -289,12 +311,12 @@ class OscServer:
             self.report_bug(error)
             return [failure("", "bug", f"{type(error).__name__}: {error}"[:200])]
 
-    def _refuse(self, peer: Peer, data: bytes, why: str) -> None:
+    def _refuse(self, peer: Peer, data: bytes, why: str, code: str = "busy") -> None:
         """Count a packet that is not looked at, and say so, at most once a second."""
         now = time.monotonic()
         self.dispatcher.ledger.n_refused += 1
         if self.dispatcher.ledger.account(peer).may_notice(now):
-            self._send(peer, failure(_address(data), "busy", why))
+            self._send(peer, failure(_address(data), code, why))
 
     def _room(self, peer: Peer) -> int:
         """Bytes that a peer may be sent now without being asked; for one that has yet to read what
@@ -320,7 +342,7 @@ class OscServer:
         ledger = self.dispatcher.ledger
         if peer.transport == TRANSPORT:
             return  # nobody reads there, and the terminal tells it
-        if peer.transport == "tcp":
+        if peer.transport != "udp":
             ledger.spend_answer(peer, len(packet), now)
             self._send_to_connection(peer, packet, now)
             return
@@ -356,7 +378,8 @@ class OscServer:
     def _drop_the_dead(self, now: float) -> None:
         """Drop connections that do not read, or are there for nothing."""
         for peer, one in list(self._connections.items()):
-            is_idle = peer not in self.dispatcher.peers.subscribers
+            # Whether a WebSocket's other end is there is found out by the web server.
+            is_idle = peer.transport != "web" and peer not in self.dispatcher.peers.subscribers
             is_slow = one.unsent and now - one.read > SLOW_SECONDS
             if is_slow or (is_idle and now - one.heard > IDLE_SECONDS):
                 self._drop(one)

@@ -321,7 +321,14 @@ TABLE: tuple[Row, ...] = (
         f"All values under a pattern (/rtmss), then every change, for {TTL} s after each message "
         "from here; 1 alone, as from a button, is the same, 0 nothing",
     ),
-    Row("/rtmss/unsubscribe", Mode.TRIGGER, (PUSH,), "End that, and the meters"),
+    Row("/rtmss/unsubscribe", Mode.TRIGGER, (PUSH,), "End that, the meters and all listening"),
+    Row(
+        "/rtmss/listen",
+        Mode.COMMAND,
+        (NAME,),
+        "One value to this peer, now and whenever it changes, figures of the engine and levels too",
+    ),
+    Row("/rtmss/ignore", Mode.COMMAND, (NAME,), "End that"),
     Row(
         "/rtmss/meters",
         Mode.VALUE,
@@ -334,6 +341,12 @@ TABLE: tuple[Row, ...] = (
         (Arg("int", "", -MAX_INT, MAX_INT),),
         "Send back the number that came from here, and answers over UDP from another machine may "
         "be long",
+    ),
+    Row(
+        "/rtmss/token",
+        Mode.COMMAND,
+        (NAME,),
+        "With --osc-token, before anything else from another machine: the token of the page's link",
     ),
     Row("/rtmss/pong", Mode.SENT, (), "Version, and what the ping carried", "s any"),
     Row(
