@@ -39,6 +39,7 @@ pytest_plugins = [
     "helpers.disks",
     "helpers.evaluation",
     "helpers.plugin",
+    "helpers.plugin_sound",
     "helpers.pretrained",
     "helpers.recording",
     "helpers.rendering",
