@@ -37,7 +37,7 @@ KARAOKE = 1
 
 
 @pytest.fixture(scope="session")
-def song() -> Audio:
+def demo_sound() -> Audio:
     """(2, S) of the demo song."""
     mix = np.zeros((2, int(SECONDS * RATE)), np.float32)
     for name in NAMES:
@@ -84,12 +84,12 @@ def reference(shipped_graph: Path) -> Reference:
 
 @pytest.fixture(scope="session")
 def rendered(
-    tmp_path_factory: pytest.TempPathFactory, song: Audio, reference: Reference
+    tmp_path_factory: pytest.TempPathFactory, demo_sound: Audio, reference: Reference
 ) -> dict[str, Audio]:
     """What `rtmss render --stems` writes, with four-stems."""
     folder = tmp_path_factory.mktemp("rendered")
     with AudioFile(str(folder / "song.wav"), "w", RATE, 2, bit_depth=32) as file:
-        file.write(song)
+        file.write(demo_sound)
     plan = RenderPlan(reference.scene("four-stems"), stems=True)
     backend = start_backend(reference.separator.model, reference.graph)
     render(folder / "song.wav", folder, reference.separator.model, plan, backend=backend)
@@ -130,9 +130,11 @@ def differ(played: Played, expected: Mapping[str, Audio] | Audio) -> float:
     return float(np.abs(audio[:, :n] - expected[:, :n]).max())
 
 
-def paced(bundles: Bundles, song: Audio, tmp_path: Path, *words: str) -> subprocess.Popen[bytes]:
+def paced(
+    bundles: Bundles, demo_sound: Audio, tmp_path: Path, *words: str
+) -> subprocess.Popen[bytes]:
     """A CLAP host that plays as a sound card does, and goes on while the test does something."""
     source = tmp_path / "in.f32"
-    np.ascontiguousarray(song.T).tofile(source)
+    np.ascontiguousarray(demo_sound.T).tofile(source)
     command = [str(bundles.clap_host), str(bundles.clap), "in", str(source), "mode", "paced"]
     return subprocess.Popen([*command, "blocks", "256", *words], stdout=subprocess.DEVNULL)

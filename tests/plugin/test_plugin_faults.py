@@ -70,9 +70,9 @@ def _longest_run(is_so: NDArray[np.bool_]) -> int:
 
 
 def test_a_crash_of_the_engine_moves_no_sample_and_lasts_less_than_two_seconds(
-    engine: Engine, bundles: Bundles, song: Audio, tmp_path: Path
+    engine: Engine, bundles: Bundles, demo_sound: Audio, tmp_path: Path
 ) -> None:
-    sound = np.tile(song, 4)
+    sound = np.tile(demo_sound, 4)
     outages = []
     for _ in range(TRIES):
         both = _crashed(engine, bundles, sound, tmp_path)
@@ -89,18 +89,20 @@ def test_a_crash_of_the_engine_moves_no_sample_and_lasts_less_than_two_seconds(
         assert np.median(part) < NEAR, "the stem and the remainder are the input, as late"
 
 
-def test_the_audio_thread_allocates_nothing(engine: Engine, bundles: Bundles, song: Audio) -> None:
+def test_the_audio_thread_allocates_nothing(
+    engine: Engine, bundles: Bundles, demo_sound: Audio
+) -> None:
     event = [f"{place}:{int(Control.FIRST_GAIN)}={place % 7}" for place in range(0, RATE // 2, 999)]
-    short = song[:, : RATE // 2]
+    short = demo_sound[:, : RATE // 2]
     played = play_clap(bundles, short, mode="paced", blocks=(64, 1000), event=event)
     assert played.report["n_blocks"] > 20
     assert played.report["n_allocations"] == 0
 
 
 def test_a_killed_host_leaves_nothing(
-    engine: Engine, bundles: Bundles, song: Audio, tmp_path: Path
+    engine: Engine, bundles: Bundles, demo_sound: Audio, tmp_path: Path
 ) -> None:
-    host = paced(bundles, song, tmp_path, "instances", "3", "before", "30")
+    host = paced(bundles, demo_sound, tmp_path, "instances", "3", "before", "30")
     names = f"instance-{host.pid}-*"
     engine.wait(lambda: len([*engine.folder.glob(names)]) == 3, "three instances")
     host.kill()
@@ -110,15 +112,15 @@ def test_a_killed_host_leaves_nothing(
 
 @pytest.mark.parametrize("rate", [4000, 384000])
 def test_a_rate_that_nobody_plays_gives_the_fallback(
-    engine: Engine, bundles: Bundles, song: Audio, rate: int
+    engine: Engine, bundles: Bundles, demo_sound: Audio, rate: int
 ) -> None:
-    played = play_clap(bundles, song[:, : RATE // 8], rates=rate, mode="rush", event="0:22=2")
+    played = play_clap(bundles, demo_sound[:, : RATE // 8], rates=rate, mode="rush", event="0:22=2")
     assert np.isfinite(played.audio).all()
 
 
 def test_an_engine_of_other_frames_is_not_waited_for(
     bundles: Bundles,
-    song: Audio,
+    demo_sound: Audio,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -138,61 +140,63 @@ def test_an_engine_of_other_frames_is_not_waited_for(
 
     thread = threading.Thread(target=attend)
     thread.start()
-    played = play_clap(bundles, song, before="0.5")
+    played = play_clap(bundles, demo_sound, before="0.5")
     is_over.set()
     thread.join()
     lane.end()
     assert played.report["wall_seconds"] < 2
     assert played.report["parameters"]["Engine"]["text"] == "other weights"
     assert np.array_equal(
-        played.audio[:2, played.latency :], song[:, : song.shape[1] - played.latency]
+        played.audio[:2, played.latency :], demo_sound[:, : demo_sound.shape[1] - played.latency]
     )
 
 
 def test_without_an_engine_an_offline_host_waits_two_seconds_once(
-    bundles: Bundles, song: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundles: Bundles, demo_sound: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "nobody"
     monkeypatch.setenv("RTMSS_PLUGIN_DIR", str(folder))
     monkeypatch.setenv("RTMSS_PLUGIN_SETUP", str(folder / "none"))
-    played = play_clap(bundles, song, rates=(RATE, RATE), mode="offline")
+    played = play_clap(bundles, demo_sound, rates=(RATE, RATE), mode="offline")
     assert 2 <= played.report["wall_seconds"] < 3.5
-    n = song.shape[1] - played.latency
-    main = played.audio[:2, played.latency : song.shape[1]]
-    assert np.array_equal(main, song[:, :n]), "dry, as the preset says"
+    n = demo_sound.shape[1] - played.latency
+    main = played.audio[:2, played.latency : demo_sound.shape[1]]
+    assert np.array_equal(main, demo_sound[:, :n]), "dry, as the preset says"
     assert not played.audio[2:].any()
     assert played.report["parameters"]["Engine"]["text"] == "no engine"
-    karaoke = play_clap(bundles, song, mode="rush", event=f"0:{int(Control.PRESET)}={KARAOKE}")
+    karaoke = play_clap(
+        bundles, demo_sound, mode="rush", event=f"0:{int(Control.PRESET)}={KARAOKE}"
+    )
     assert not karaoke.audio[:, karaoke.latency :].any(), "silent, as that preset says"
     assert not list(folder.iterdir())
 
 
 def test_without_a_place_for_its_memory_the_plug_in_passes_the_input_on(
-    bundles: Bundles, song: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundles: Bundles, demo_sound: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "open to all"
     folder.mkdir(mode=0o777)
     folder.chmod(0o777)
     monkeypatch.setenv("RTMSS_PLUGIN_DIR", str(folder))
     monkeypatch.setenv("RTMSS_PLUGIN_SETUP", str(folder / "none"))
-    played = play_clap(bundles, song, mode="rush")
-    n = song.shape[1] - played.latency
-    assert np.array_equal(played.audio[:2, played.latency :], song[:, :n])
+    played = play_clap(bundles, demo_sound, mode="rush")
+    n = demo_sound.shape[1] - played.latency
+    assert np.array_equal(played.audio[:2, played.latency :], demo_sound[:, :n])
     assert not list(folder.iterdir())
 
 
 def test_a_setup_that_others_may_write_to_starts_nothing(
-    bundles: Bundles, song: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    bundles: Bundles, demo_sound: Audio, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     setup, proof = tmp_path / "setup", tmp_path / "proof"
     monkeypatch.setenv("RTMSS_PLUGIN_DIR", str(tmp_path / "instances"))
     monkeypatch.setenv("RTMSS_PLUGIN_SETUP", str(setup))
     setup.write_text(f"engine /usr/bin/touch\nengine {proof}\n", encoding="utf-8")
     setup.chmod(0o666)
-    play_clap(bundles, song[:, :HOP], mode="rush", before="0.3")
+    play_clap(bundles, demo_sound[:, :HOP], mode="rush", before="0.3")
     assert not proof.exists()
     setup.chmod(0o600)
-    play_clap(bundles, song[:, :HOP], mode="rush", before="0.3")
+    play_clap(bundles, demo_sound[:, :HOP], mode="rush", before="0.3")
     assert proof.exists(), "and one of this user's does"
 
 
@@ -230,7 +234,7 @@ def test_the_check_says_what_is_missing(
 def test_the_example_bounces_a_song(
     engine: Engine,
     bundles: Bundles,
-    song: Audio,
+    demo_sound: Audio,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -238,7 +242,7 @@ def test_the_example_bounces_a_song(
     (tmp_path / ".vst3").mkdir()
     (tmp_path / ".vst3/rtmss.vst3").symlink_to(bundles.vst3)
     with AudioFile(str(tmp_path / "song.wav"), "w", RATE, 2, bit_depth=32) as file:
-        file.write(song[:, : RATE // 4])
+        file.write(demo_sound[:, : RATE // 4])
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["bounce_in_pedalboard.py", "song.wav"])
@@ -246,5 +250,5 @@ def test_the_example_bounces_a_song(
     runpy.run_path(str(example))
     assert f"{RATE // 4} samples in karaoke.wav" in capsys.readouterr().out
     with AudioFile(str(tmp_path / "karaoke.wav")) as file:
-        off = np.abs(file.read(file.frames) - song[:, : RATE // 4])
+        off = np.abs(file.read(file.frames) - demo_sound[:, : RATE // 4])
     assert off.max() > 0.01, "an engine has played"

@@ -35,19 +35,19 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("block", [64, 512, 8192])
 def test_a_bounce_in_pedalboard_equals_a_render(
-    engine: Engine, bundles: Bundles, song: Audio, rendered: dict[str, Audio], block: int
+    engine: Engine, bundles: Bundles, demo_sound: Audio, rendered: dict[str, Audio], block: int
 ) -> None:
-    played = play_vst3(bundles, song, RATE, block)
-    assert played.audio.shape == song.shape
+    played = play_vst3(bundles, demo_sound, RATE, block)
+    assert played.audio.shape == demo_sound.shape
     assert np.abs(played.audio - rendered["mix"]).max() < NEAR
-    karaoke = play_vst3(bundles, song[:, : RATE // 4], RATE, block, preset="karaoke")
-    assert np.abs(karaoke.audio - song[:, : RATE // 4]).max() > 0.01, "the preset is heard"
+    karaoke = play_vst3(bundles, demo_sound[:, : RATE // 4], RATE, block, preset="karaoke")
+    assert np.abs(karaoke.audio - demo_sound[:, : RATE // 4]).max() > 0.01, "the preset is heard"
 
 
 def test_all_nine_buses_equal_a_render_whatever_the_blocks_are(
-    engine: Engine, bundles: Bundles, song: Audio, rendered: dict[str, Audio]
+    engine: Engine, bundles: Bundles, demo_sound: Audio, rendered: dict[str, Audio]
 ) -> None:
-    played = play_clap(bundles, song, blocks=(64, 1000, 512, 8192, 1, 333), announce=8192)
+    played = play_clap(bundles, demo_sound, blocks=(64, 1000, 512, 8192, 1, 333), announce=8192)
     assert played.latency == DELAY + HOP + 8192
     assert differ(played, rendered) < NEAR
     names = [name for name, _ in played.report["outputs"]]
@@ -58,43 +58,43 @@ def test_all_nine_buses_equal_a_render_whatever_the_blocks_are(
 
 
 def test_a_bounce_does_not_depend_on_what_was_played_before(
-    engine: Engine, bundles: Bundles, song: Audio, rendered: dict[str, Audio]
+    engine: Engine, bundles: Bundles, demo_sound: Audio, rendered: dict[str, Audio]
 ) -> None:
     n = 20001
-    sound = np.concatenate([song[:, ::-1][:, :n], song], axis=1)
+    sound = np.concatenate([demo_sound[:, ::-1][:, :n], demo_sound], axis=1)
     event = f"{n}:{int(Control.WAIT)}=1"
     played = play_clap(bundles, sound, mode="rush", blocks=480, event=event)
     assert differ(played._replace(audio=played.audio[:, n:]), rendered) < NEAR
 
 
 def test_a_vst3_host_gets_all_nine_buses(
-    engine: Engine, bundles: Bundles, song: Audio, rendered: dict[str, Audio]
+    engine: Engine, bundles: Bundles, demo_sound: Audio, rendered: dict[str, Audio]
 ) -> None:
-    played = play_vst3_offline(bundles, song, RATE, 1000)
+    played = play_vst3_offline(bundles, demo_sound, RATE, 1000)
     assert played.latency == DELAY + HOP + 1000
     assert differ(played, rendered) < NEAR
 
 
 def test_the_lv2_waits_where_its_host_freewheels(
-    engine: Engine, bundles: Bundles, song: Audio, rendered: dict[str, Audio]
+    engine: Engine, bundles: Bundles, demo_sound: Audio, rendered: dict[str, Audio]
 ) -> None:
-    played = play_lv2(bundles, song, RATE, 700, [f"{int(Control.WAIT)}=1"])
+    played = play_lv2(bundles, demo_sound, RATE, 700, [f"{int(Control.WAIT)}=1"])
     assert played.latency == DELAY + HOP + 700
     assert differ(played, rendered) < NEAR
 
 
 def test_blocks_longer_than_announced_are_played_too(
-    engine: Engine, bundles: Bundles, song: Audio, rendered: dict[str, Audio]
+    engine: Engine, bundles: Bundles, demo_sound: Audio, rendered: dict[str, Audio]
 ) -> None:
-    played = play_clap(bundles, song, blocks=(20000, 64), announce=128)
+    played = play_clap(bundles, demo_sound, blocks=(20000, 64), announce=128)
     assert played.latency == DELAY + 2 * HOP
     assert differ(played, rendered) < NEAR
 
 
 def test_a_host_at_another_rate_hears_a_session_at_that_rate(
-    engine: Engine, bundles: Bundles, song: Audio, reference: Reference
+    engine: Engine, bundles: Bundles, demo_sound: Audio, reference: Reference
 ) -> None:
-    short = song[:, : RATE // 2]
+    short = demo_sound[:, : RATE // 2]
     played = play_clap(bundles, short, rates=(RATE, 48000), blocks=480)
     first, second = played.report["latencies"]
     assert (first, second) == (DELAY + 2 * HOP, 623 + 2 * 557)
@@ -108,7 +108,7 @@ def test_a_host_at_another_rate_hears_a_session_at_that_rate(
 
 @pytest.mark.parametrize("kind", ["clap", "vst3"])
 def test_automation_counts_from_the_hop_that_holds_it(
-    engine: Engine, bundles: Bundles, song: Audio, reference: Reference, kind: str
+    engine: Engine, bundles: Bundles, demo_sound: Audio, reference: Reference, kind: str
 ) -> None:
     mute, preset, bypass = 5001, 17777, 30720
     settings = (
@@ -118,31 +118,31 @@ def test_automation_counts_from_the_hop_that_holds_it(
     )
     if kind == "clap":
         events = [f"{place}:{number:d}={value}" for place, number, value in settings]
-        played = play_clap(bundles, song, blocks=(8192, 100), event=events)
+        played = play_clap(bundles, demo_sound, blocks=(8192, 100), event=events)
     else:
         most = {int(Control.PRESET): N_PRESETS - 1}
         events = [f"{place}:{n:d}={v / most.get(n, 1)}" for place, n, v in settings]
-        played = play_vst3_offline(bundles, song, RATE, 8192, events)
+        played = play_vst3_offline(bundles, demo_sound, RATE, 8192, events)
     first = reference.scene("four-stems")
     muted = first.with_strip("drums", mute=True)
     karaoke = reference.scene("karaoke")
     bypassed = replace(karaoke, bypass=True)
     hops = [-(-(place + DELAY) // HOP) for place in (mute, preset, bypass)]
     scenes = dict(zip([0, *hops], [first, muted, karaoke, bypassed], strict=True))
-    expected = reference.play(song, scenes)[:, DELAY:]
+    expected = reference.play(demo_sound, scenes)[:, DELAY:]
     audio = played.audio[:, played.latency :]
     n = min(audio.shape[1], expected.shape[1])
     assert np.abs(audio[:2, :n] - expected[:2, :n]).max() < NEAR
     until = hops[2] * HOP - DELAY
     assert np.abs(audio[2:, :until] - expected[2:, :until]).max() < NEAR
     assert not audio[2:, until + HOP : n].any(), "bypass closes the stems"
-    assert np.array_equal(audio[:2, until + RATE // 10 : n], song[:, until + RATE // 10 : n])
+    assert np.array_equal(audio[:2, until + RATE // 10 : n], demo_sound[:, until + RATE // 10 : n])
 
 
 def test_a_state_brings_back_every_setting_and_the_presets_by_name(
-    engine: Engine, bundles: Bundles, song: Audio, tmp_path: Path
+    engine: Engine, bundles: Bundles, demo_sound: Audio, tmp_path: Path
 ) -> None:
-    short = song[:, : 4 * HOP]
+    short = demo_sound[:, : 4 * HOP]
     values = dict.fromkeys(range(2, int(Control.FALLBACK)), 0.5)
     values |= {int(Control.PRESET): 6, int(Control.FADE): 123.5, int(Control.FALLBACK): 2}
     switches = range(int(Control.REMAINDER_MUTE), int(Control.FALLBACK), 2)
@@ -166,8 +166,10 @@ def test_a_state_brings_back_every_setting_and_the_presets_by_name(
     assert other.report["parameters"]["Engine"]["text"] == "no such preset"
 
 
-def test_a_state_goes_through_a_vst3_host(engine: Engine, bundles: Bundles, song: Audio) -> None:
-    short = song[:, : 8 * HOP]
+def test_a_state_goes_through_a_vst3_host(
+    engine: Engine, bundles: Bundles, demo_sound: Audio
+) -> None:
+    short = demo_sound[:, : 8 * HOP]
     set_up = {"preset": "karaoke", "stem_1_gain_db": -7.0, "remainder_mute": True}
     first = play_vst3(bundles, short, RATE, 512, **set_up)
     state = first.report["plugin"].raw_state
