@@ -6,6 +6,8 @@
   where a value changes.
 - Its CLAP takes parameters of any number; both write the start of a state again where a host takes
   less than all of it, and misread one that comes in parts.
+- It is built with fast mathematics. A library linked so turns off the smallest numbers (subnormal
+  ones) in the thread of whoever loads it, and that is the host's.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rtmss.config import UserError
+
+FAST_MATH = " -ffast-math"
 
 
 class Exchange(NamedTuple):
@@ -370,6 +374,17 @@ def patch(dpf: Path) -> None:
         if text.count(old) != 1:
             raise _other(file)
         (dpf / "distrho" / file).write_text(text.replace(old, new), encoding="utf-8")
+    _leave_out_fast_math(dpf / "Makefile.base.mk")
+
+
+def _leave_out_fast_math(makefile: Path) -> None:
+    try:
+        text = makefile.read_text(encoding="utf-8")
+    except OSError as error:
+        raise _other(makefile.name) from error
+    if FAST_MATH not in text:
+        raise _other(makefile.name)
+    makefile.write_text(text.replace(FAST_MATH, ""), encoding="utf-8")
 
 
 def _read(dpf: Path, file: str) -> str:

@@ -17,6 +17,13 @@ from rtmss import __version__
 from rtmss.cli import app
 from rtmss.config import UserError
 
+FRESH = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for one in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+    signal.signal(one, signal.SIG_DFL)
+"""
+"""As in a terminal, whatever these tests were started by has turned off."""
 SCRIPT = """
 import time
 from rtmss.cli.endings import orderly_end
@@ -35,7 +42,7 @@ def _end(
     before: str = "",
 ) -> tuple[int, str]:
     """Status and output after these signals, a tenth of a second apart."""
-    command = [sys.executable, "-c", before + SCRIPT]
+    command = [sys.executable, "-c", FRESH + before + SCRIPT]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

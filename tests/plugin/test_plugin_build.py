@@ -41,6 +41,7 @@ def test_dpf_of_another_version_is_refused(tmp_path: Path) -> None:
     if not dpf_folder().is_dir():
         pytest.skip("needs dpf-source")
     shutil.copytree(dpf_folder() / "distrho", tmp_path / "dpf/distrho")
+    shutil.copy(dpf_folder() / "Makefile.base.mk", tmp_path / "dpf")
     patch(tmp_path / "dpf")
     with pytest.raises(UserError, match=r"not that of version 1\.6"):
         patch(tmp_path / "dpf")

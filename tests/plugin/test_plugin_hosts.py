@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -179,3 +180,11 @@ def test_a_state_goes_through_a_vst3_host(
     assert plugin.stem_1_gain_db == pytest.approx(-7.0, abs=0.01)
     assert plugin.remainder_mute
     assert np.array_equal(first.audio, second.audio)
+
+
+def test_the_smallest_numbers_are_left_to_the_host(
+    engine: Engine, bundles: Bundles, demo_sound: Audio
+) -> None:
+    """A library that is linked with fast mathematics would turn them off where it is loaded."""
+    play_vst3(bundles, demo_sound[:, :HOP], RATE, HOP)
+    assert sys.float_info.min / 2 > 0
