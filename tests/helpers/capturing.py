@@ -79,8 +79,7 @@ class Stage:
 
     def answers(self) -> list[Answer]:
         """What was said since the last look."""
-        found = self.queue.read_answers(self.n_read)
-        self.n_read = self.queue.counts.n_answers
+        self.n_read, found = self.queue.read_answers(self.n_read)
         return found
 
     def last(self, name: str, role: str = "positive", seconds: float = 2.0) -> list[Answer]:

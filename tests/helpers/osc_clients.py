@@ -105,9 +105,10 @@ class OscTools:
                 heard = self._heard.get(timeout=left)
             except queue.Empty:
                 break
-            if heard.address == address:
-                if types in {"*", heard.types} and _agree(values, heard.values):
-                    return heard
+            is_it = heard.address == address and types in {"*", heard.types}
+            if is_it and _agree(values, heard.values):
+                return heard
+            if heard.address in {address, "/rtmss/fail"}:
                 others.append(heard)
         raise AssertionError(f"expected '{line}', heard {others[-3:] or 'nothing'} at {address}")
 

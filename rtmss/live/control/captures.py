@@ -122,8 +122,7 @@ class Captures:
 
     def poll(self) -> list[Answer]:
         """What the builder has said since the last call."""
-        answers = self._queue.read_answers(self._n_read)
-        self._n_read = self._queue.counts.n_answers
+        self._n_read, answers = self._queue.read_answers(self._n_read)
         for answer in answers:
             self.open = answer.open
             if answer.task == "build" and answer.text:

@@ -143,12 +143,13 @@ class JobQueue:
         self._fields["asked"] = number
         return number
 
-    def read_answers(self, after: int) -> list[Answer]:
-        """Answers with numbers above `after`."""
+    def read_answers(self, after: int) -> tuple[int, list[Answer]]:
+        """The number of the newest answer, and all with numbers above `after` up to it."""
         newest = self.counts.n_answers
         first = max(after, newest - N_SLOTS) + 1
         rows = [self._answers.read(number) for number in range(first, newest + 1)]
-        return [Answer.model_validate_json(bytes(row["text"])) for row in rows if row is not None]
+        texts = [bytes(row["text"]) for row in rows if row is not None]
+        return newest, [Answer.model_validate_json(text) for text in texts]
 
     # The builder's.
 

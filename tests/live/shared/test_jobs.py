@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -37,8 +39,8 @@ def test_answers_are_read_after_those_that_were(queue: JobQueue) -> None:
     queue.answer(answer(1, "first"))
     seen = queue.counts.n_answers
     queue.answer(answer(1, "second"))
-    assert [one.text for one in queue.read_answers(0)] == ["first", "second"]
-    assert [one.text for one in queue.read_answers(seen)] == ["second"]
+    assert [one.text for one in queue.read_answers(0)[1]] == ["first", "second"]
+    assert [one.text for one in queue.read_answers(seen)[1]] == ["second"]
 
 
 def test_a_job_waits_until_its_answer(queue: JobQueue) -> None:
@@ -69,7 +71,7 @@ def test_any_text_arrives(names: list[str]) -> None:
     assert [one[1].name for one in taken if one] == names
     for name in names:
         queue.answer(answer(1, name))
-    assert [one.text for one in queue.read_answers(0)] == names
+    assert [one.text for one in queue.read_answers(0)[1]] == names
     queue.close(unlink=True)
 
 
@@ -87,7 +89,7 @@ def test_of_a_long_answer_as_much_arrives_as_there_is_room_for(
         update={"warnings": (*warnings, *[400 * letter] * 8), "sources": tuple(sources)}
     )
     queue.answer(long)
-    (read,) = queue.read_answers(0)
+    _, (read,) = queue.read_answers(0)
     queue.close(unlink=True)
     assert read.text == "done"
     assert read.sources == long.sources[: len(read.sources)]
@@ -98,4 +100,25 @@ def test_of_a_long_answer_as_much_arrives_as_there_is_room_for(
 def test_a_reader_that_fell_behind_gets_the_latest_answers(queue: JobQueue) -> None:
     for number in range(N_SLOTS + 5):
         queue.answer(answer(number))
-    assert [one.job for one in queue.read_answers(0)] == list(range(5, N_SLOTS + 5))
+    assert [one.job for one in queue.read_answers(0)[1]] == list(range(5, N_SLOTS + 5))
+
+
+def test_no_answer_is_passed_over_while_others_come(queue: JobQueue) -> None:
+    """Whoever reads counts what it has read, and not what has come meanwhile."""
+    n_answers, n_read, found = 2000, 0, []
+    read = 0
+
+    def write() -> None:
+        for number in range(1, n_answers + 1):
+            while number - read >= N_SLOTS:
+                time.sleep(0)
+            queue.answer(answer(number))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while writer.is_alive() or n_read < queue.counts.n_answers:
+        n_read, answers = queue.read_answers(n_read)
+        found += [one.job for one in answers]
+        read = n_read
+    writer.join()
+    assert found == [*range(1, n_answers + 1)]
