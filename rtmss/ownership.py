@@ -144,8 +144,11 @@ def whole_file(path: Path) -> Iterator[Path]:
     What killed writers have left of theirs is removed.
 
     Raises:
-        OSError: it cannot be written there.
+        OSError: it cannot be written there, or a device or a pipe stands there, which a user with
+            enough rights would replace.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise FileExistsError(errno.EEXIST, "is a device or a pipe, and is not replaced", str(path))
     remove_orphans(path.parent, f".{glob.escape(path.name)}.*{PARTIAL}")
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "Samples.hpp"
 #include "lv2/atom.h"
 #include "lv2/buf-size.h"
 #include "lv2/lv2.h"
@@ -38,18 +39,6 @@ const char* unmap_uri(LV2_URID_Unmap_Handle, LV2_URID) {
 
 LV2_Worker_Status pass_over_work(LV2_Worker_Schedule_Handle, uint32_t, const void*) {
     return LV2_WORKER_SUCCESS;  // only states that are set while sound plays would need it
-}
-
-std::vector<float> read_samples(const char* path) {
-    std::FILE* file = std::fopen(path, "rb");
-    if (!file)
-        throw std::runtime_error(std::string(path) + ": cannot be read");
-    std::vector<float> samples;
-    float part[4096];
-    for (size_t n; (n = std::fread(part, sizeof(float), 4096, file)) > 0;)
-        samples.insert(samples.end(), part, part + n);
-    std::fclose(file);
-    return samples;
 }
 
 struct Events {

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "Samples.hpp"
 #include "travesty/audio_processor.h"
 #include "travesty/component.h"
 #include "travesty/edit_controller.h"
@@ -109,18 +110,6 @@ struct Event {
 void must(v3_result result, const char* what) {
     if (result != V3_OK)
         throw std::runtime_error(std::string(what) + " fails: " + std::to_string(result));
-}
-
-std::vector<float> read_samples(const char* path) {
-    std::FILE* file = std::fopen(path, "rb");
-    if (!file)
-        throw std::runtime_error(std::string(path) + ": cannot be read");
-    std::vector<float> samples;
-    float part[4096];
-    for (size_t n; (n = std::fread(part, sizeof(float), 4096, file)) > 0;)
-        samples.insert(samples.end(), part, part + n);
-    std::fclose(file);
-    return samples;
 }
 
 v3_component** make_component(void* library) {

@@ -18,6 +18,10 @@ from rtmss.live.control.midi.messages import Message, control_change, note_on
 TURN_SECONDS = 0.005
 LONG_SECONDS = 3.0
 """A knob has settled by then, and a port was looked for again."""
+FADER, MUTE, PAN = (f"/rtmss/stem/vocals/{leaf}" for leaf in ("fader", "mute", "pan"))
+PAN_KNOB = {"control": "cc 10", "address": PAN}
+PAN_RAW = {"control": "cc 10", "address": PAN, "pickup": False}
+PAD = {"control": "note 36", "address": MUTE}
 
 
 class AtOnce(Executor):

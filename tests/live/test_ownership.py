@@ -131,6 +131,16 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == [path]
 
 
+def test_a_pipe_is_not_replaced_by_a_file(tmp_path: Path) -> None:
+    """Nor is a device: whoever may write to /dev would replace /dev/null for all."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(FileExistsError, match="is not replaced"), whole_file(pipe):
+        pytest.fail("there is nothing to write to")
+    assert pipe.is_fifo()
+    assert [*tmp_path.iterdir()] == [pipe]
+
+
 def test_what_a_killed_writer_left_goes_and_what_another_writes_stays(tmp_path: Path) -> None:
     left, other = tmp_path / ".a.txt.1.partial", tmp_path / ".a.txt.2.partial"
     left.write_text("half")

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
 
+from rtmss.bounded import UnreadableError, read_text
 from rtmss.live.control.osc.fairness import host_of
 
 TOKEN_FILE = "web-token"
+MAX_TOKEN_BYTES = 256
+_TOKEN = re.compile(r"[\w-]{16,128}", re.ASCII)
 MAX_BAD_TOKENS = 20
 """Of one host in a row; then even a right one is refused for a while."""
 LOCKED_SECONDS = 30.0
@@ -86,8 +91,9 @@ def load_token(folder: Path) -> str:
         OSError: it can be neither read nor written.
     """
     path = folder / TOKEN_FILE
-    if path.exists() and (token := path.read_text(encoding="ascii").strip()):
-        return token
+    with contextlib.suppress(UnreadableError):  # a spoilt one is made again
+        if _TOKEN.fullmatch(token := read_text(path, MAX_TOKEN_BYTES).strip()):
+            return token
     folder.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.touch(mode=0o600, exist_ok=False)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from helpers.cues import Songs, make_sheet
 from helpers.dispatcher import Room
 from helpers.makers import MakeCondition
-from helpers.midi import Stage
+from helpers.midi import FADER, MUTE, PAD, PAN, PAN_KNOB, PAN_RAW, Stage
 from helpers.models import make_condition as condition_of
 from rtmss.live.control.cues.player import CuePlayer
 from rtmss.live.control.midi.binding import PickUp
@@ -22,11 +22,6 @@ from rtmss.live.control.midi.messages import control_change, note_on, pitch_whee
 from rtmss.live.control.osc.state import Values
 from rtmss.live.control.osc.table import gain_of
 from rtmss.live.shared.state import SharedState
-
-FADER, MUTE, PAN = (f"/rtmss/stem/vocals/{leaf}" for leaf in ("fader", "mute", "pan"))
-PAN_KNOB = {"control": "cc 10", "address": PAN}
-PAN_RAW = {"control": "cc 10", "address": PAN, "pickup": False}
-PAD = {"control": "note 36", "address": MUTE}
 
 
 @pytest.fixture

@@ -11,12 +11,8 @@ from hypothesis import strategies as st
 
 from helpers.dispatcher import Room
 from helpers.makers import MakeCondition
-from helpers.midi import Stage
+from helpers.midi import FADER, MUTE, PAD, PAN, PAN_RAW, Stage
 from rtmss.live.shared.state import SharedState
-
-FADER, MUTE, PAN = (f"/rtmss/stem/vocals/{leaf}" for leaf in ("fader", "mute", "pan"))
-PAN_RAW = {"control": "cc 10", "address": PAN, "pickup": False}
-PAD = {"control": "note 36", "address": MUTE}
 
 
 @pytest.fixture

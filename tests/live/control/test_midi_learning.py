@@ -8,15 +8,10 @@ import pytest
 
 from helpers.dispatcher import Room
 from helpers.makers import MakeCondition
-from helpers.midi import Stage
+from helpers.midi import MUTE, PAD, PAN, PAN_KNOB, PAN_RAW, Stage
 from rtmss.live.control.midi.controllers import BATCH, MAX_PRESSES
 from rtmss.live.control.midi.messages import control_change, note_on
 from rtmss.live.shared.state import SharedState
-
-FADER, MUTE, PAN = (f"/rtmss/stem/vocals/{leaf}" for leaf in ("fader", "mute", "pan"))
-PAN_KNOB = {"control": "cc 10", "address": PAN}
-PAN_RAW = {"control": "cc 10", "address": PAN, "pickup": False}
-PAD = {"control": "note 36", "address": MUTE}
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from rtmss.live.control.osc.codec import message
 from rtmss.live.control.pairing import (
     LOCKED_SECONDS,
     MAX_BAD_TOKENS,
+    TOKEN_FILE,
     Level,
     Pairing,
     load_token,
@@ -33,6 +34,7 @@ from rtmss.live.control.web.links import page_link
 from rtmss.live.control.web.server import WebServer
 
 TOKEN = "a-token-of-these-tests"
+SPOILT = (b"", b"\xff\xfe", b"short", b"two words here, or more", b"x" * 5000)
 HTML = {"Accept": "text/html"}
 
 
@@ -341,3 +343,16 @@ def test_beyond_this_machine_there_is_a_code_and_a_name(
 def test_a_port_that_is_taken_is_said(open_studio: WebStudio) -> None:
     with pytest.raises(UserError, match=r"taken.*--web-port"):
         WebServer(open_studio.server, "127.0.0.1", open_studio.web.port)
+
+
+@pytest.mark.parametrize("spoilt", SPOILT, ids=len)
+def test_a_spoilt_token_is_made_again(tmp_path: Path, spoilt: bytes) -> None:
+    (tmp_path / TOKEN_FILE).write_bytes(spoilt)
+    token = load_token(tmp_path)
+    assert len(token) >= 16
+    assert load_token(tmp_path) == token
+
+
+def test_a_pipe_in_the_place_of_the_token_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / TOKEN_FILE)
+    assert load_token(tmp_path) == load_token(tmp_path)

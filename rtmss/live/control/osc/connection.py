@@ -134,6 +134,33 @@ class DatagramSocket:
                 self._gone.append((name[0], name[1]))
 
 
+def find_address(
+    host: str,
+    port: int,
+    kind: socket.SocketKind,
+    problem: str,
+) -> tuple[socket.AddressFamily, Any]:
+    """The family of an address of this machine, and what to bind a socket to.
+
+    Args:
+        host: a name or a number.
+        port: 0 for any.
+        kind: of the socket.
+        problem: how the message begins where there is no such address.
+
+    Raises:
+        UserError: there is none.
+    """
+    try:
+        family, _, _, _, name = socket.getaddrinfo(host, port, type=kind, flags=socket.AI_PASSIVE)[
+            0
+        ]
+    except (OSError, UnicodeError, OverflowError) as error:
+        text = f"{problem} '{host}' port {port}: no such address; try 127.0.0.1"
+        raise UserError(text) from error
+    return family, name
+
+
 def listen(
     host: str,
     port: int,
@@ -143,14 +170,7 @@ def listen(
     Raises:
         UserError: there is no such address here, or the port is taken.
     """
-    try:
-        family, _, _, _, name = socket.getaddrinfo(
-            host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (OSError, UnicodeError, OverflowError) as error:
-        raise UserError(
-            f"OSC cannot listen on '{host}' port {port}: no such address; try 127.0.0.1"
-        ) from error
+    family, name = find_address(host, port, socket.SOCK_DGRAM, "OSC cannot listen on")
     n_tries = 1 if port else 8
     for n_left in reversed(range(n_tries)):
         udp, tcp = (

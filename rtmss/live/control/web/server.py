@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from rtmss.config import UserError
 from rtmss.live.control.osc.codec import MAX_BYTES
+from rtmss.live.control.osc.connection import find_address
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.web.announce import Announcer
 from rtmss.live.control.web.exchange import Exchange, PathNews
@@ -125,7 +126,7 @@ class WebServer:
         from rtmss.live.control.web.connections import Gate, guarded
 
         site = Site(self.exchange, self.guard, self._waveforms)
-        self._hear_of_paths(site)
+        self._tell_of_paths(site)
         http, websocket = guarded(Gate(self.exchange.refuse))
         config = uvicorn.Config(
             site.app(),
@@ -147,7 +148,7 @@ class WebServer:
         self._server = uvicorn.Server(config)
         await self._server.serve([self._sock.dup()])
 
-    def _hear_of_paths(self, site: Site) -> None:
+    def _tell_of_paths(self, site: Site) -> None:
         """Let the control loop tell the WebSockets how the address space changes."""
         loop = asyncio.get_running_loop()
 
@@ -164,14 +165,7 @@ def _listen(host: str, port: int) -> socket.socket:
     Raises:
         UserError: there is no such address here, or the port is taken.
     """
-    try:
-        family, _, _, _, name = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (OSError, UnicodeError, OverflowError) as error:
-        raise UserError(
-            f"the page cannot be at '{host}' port {port}: no such address; try 127.0.0.1"
-        ) from error
+    family, name = find_address(host, port, socket.SOCK_STREAM, "the page cannot be at")
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         if os.name == "posix":  # elsewhere it would let two programs have the port
