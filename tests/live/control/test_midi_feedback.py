@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from helpers.dispatcher import Room
@@ -98,6 +98,7 @@ ASKED = st.one_of(
 )
 
 
+@example(asked=[*[[]] * 6, [(GAIN, -60.0)], [(GAIN, 0.0)]], n_late=0)
 @settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30
 )

@@ -92,11 +92,12 @@ class Controller:
             return False
         while echoes and echoes[0][1] < now:
             echoes.popleft()
-        is_fine = event.control.steps > 127
+        has_halves = event.control.kind in {"cc14", "nrpn"}
         for one in echoes:
+            is_upper_half = has_halves and event.value == one[0] >> 7 << 7
+            if is_upper_half:
+                return True  # the lower one is still to come, and may be 0
             if event.value == one[0]:
                 echoes.remove(one)
-                return True
-            if is_fine and event.value == one[0] >> 7 << 7:
                 return True
         return False
