@@ -6,6 +6,7 @@ import json
 import math
 import os
 import select
+import textwrap
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -32,6 +33,7 @@ try:
 except ImportError:  # Windows
     HAS_KEYS = False
 
+N_COLUMNS, N_LINES = 80, 24
 METER_DB, METER_WIDTH = -60.0, 24
 """Level at the left end of a meter; the right end is full scale."""
 DRAW_SECONDS, LINE_SECONDS = 0.1, 5.0
@@ -48,14 +50,17 @@ def view(
     selected: str = "",
 ) -> RenderableType:
     """Everything at a glance, 80 columns by 24 lines at most; `selected` is the name of a strip."""
-    return Group(
-        *_head(controller, status),
-        _strips(controller.scene, levels, selected),
-        Text(),
-        *_foot(status),
-        _line((_plain(message), "bold yellow")),
-        *map(_help, key_lines(controller)),
-    )
+    strips = _strips(controller.scene, levels, selected)
+    above = [*_head(controller, status), strips, Text(), *_foot(status)]
+    below = [_help(keys) for keys in key_lines(controller)]
+    n_lines = len(above) + strips.row_count + len(below)
+    return Group(*above, *_message(message, N_LINES - n_lines), *below)
+
+
+def _message(message: str, n_lines: int) -> list[Text]:
+    """A message in whole words, in one line at least and `n_lines` at most."""
+    lines = textwrap.wrap(_plain(message), N_COLUMNS, max_lines=max(n_lines, 1), placeholder=" …")
+    return [_line((line, "bold yellow")) for line in lines or [""]]
 
 
 def _help(keys: Sequence[Key]) -> Text:

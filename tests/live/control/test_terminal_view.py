@@ -31,16 +31,26 @@ WORST = STATUS._replace(
 
 
 @pytest.mark.parametrize("status", [STATUS, WORST, Status()])
-@pytest.mark.parametrize("message", ["", "a word " * 40, "two\nlines"])
-def test_eight_stems_fit_into_24_lines_and_none_wraps(
-    controller: MixerController, status: Status, message: str
+@pytest.mark.parametrize(
+    ("message", "n_lines"),
+    [
+        ("", 1),
+        ("two\nlines", 1),
+        ("a word " * 20, 2),
+        ("a word " * 100, 5),
+        ("x" * 1000, 5),
+    ],
+)
+def test_eight_stems_and_a_message_fit_into_24_lines(
+    controller: MixerController, status: Status, message: str, n_lines: int
 ) -> None:
     controller.scene = replace(controller.scene, bypass=True)
     controller.preset = "x" * 64
     controller.shared.panic = True
     loud = {name: Meter(1e6, 1e6) for name in controller.meters()}
     lines = draw(view(controller, loud, status, message, "master"))
-    assert len(lines) == 3 + 1 + 10 + 1 + 2 + 3
+    assert len(lines) == 3 + 1 + 10 + 1 + 2 + n_lines + 2
+    assert n_lines > 2 or all(word in " ".join(lines) for word in message.split())
     assert max(len(line.rstrip()) for line in lines) <= 80
 
 
