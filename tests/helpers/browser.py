@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +15,21 @@ SIZES = {"phone": (360, 740), "tablet": (820, 1180), "desk": (1440, 900)}
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
-    """A browser of this test's own."""
+def chromium(wrapper: Path | None = None) -> Iterator[Browser]:
+    """A browser of this test's own.
+
+    Args:
+        wrapper: where to write a program that starts the browser at the lowest priority, as if it
+            ran on a machine of its own; None starts it as it is.
+    """
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("needs chromium (Debian: chromium)")
+    if wrapper is not None:
+        wrapper.write_text(f'#!/bin/sh\nexec nice -n 19 {program} "$@"\n')
+        wrapper.chmod(0o755)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program)
+        browser = playwright.chromium.launch(executable_path=wrapper or program)
         try:
             yield browser
         finally:

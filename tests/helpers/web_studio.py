@@ -19,6 +19,7 @@ import numpy as np
 from websockets.sync.client import ClientConnection, connect
 
 from helpers.dispatcher import Told, tell
+from helpers.midi import AtOnce
 from helpers.models import make_condition
 from rtmss.conditions.condition import save_condition
 from rtmss.conditions.library import Library
@@ -28,6 +29,10 @@ from rtmss.live.control.captures import Captures
 from rtmss.live.control.controller import MixerController
 from rtmss.live.control.cues.player import CuePlayer
 from rtmss.live.control.cues.sheet import CueChange, Sheet, SheetCue
+from rtmss.live.control.midi.connection import Connection
+from rtmss.live.control.midi.controllers import MidiControllers
+from rtmss.live.control.midi.map_file import MidiMap
+from rtmss.live.control.midi.memory import MemoryPort
 from rtmss.live.control.osc.codec import Argument, message
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.process import Lines, take_turn
@@ -40,6 +45,8 @@ from rtmss.live.shared.state import N_METERS, SharedState, Status
 MODEL_ID = "0123456789ab"
 RATE, SONG_SECONDS = 8000, 60.0
 NAMES = ("vocals", "drums", "bass", "guitar")
+GUITAR_FADER = 7
+"""The number of the MIDI control that is the guitar's fader."""
 PRESETS = {"band": NAMES, "karaoke": ("vocals",), "rhythm section": ("drums", "bass")}
 
 
@@ -58,6 +65,8 @@ class WebStudio:
         self.controller.scene = _scene(NAMES)
         self.controller.preset = "band"
         self.controller.cues = CuePlayer(_sheet(), self.controller)
+        self.midi_port = MemoryPort()
+        self.controller.midi = self._make_midi()
         self.server = OscServer(self.controller, port=0)
         self.web = WebServer(self.server, host, 0, token)
         self.level: Callable[[int, float], float] = lambda n, t: 0.3 + 0.25 * math.sin(t * (n + 2))
@@ -164,6 +173,17 @@ class WebStudio:
         self._seen, self._position = now, min(self._position, SONG_SECONDS)
         counts = command.n_plays, command.n_seeks, command.n_loop_changes
         transport.playback.write(Playback(self._position, command.is_playing, 0, *counts, RATE))
+
+    def _make_midi(self) -> MidiControllers:
+        """A controller with one fader, which moves what it is asked to at once."""
+        control = {
+            "control": f"cc {GUITAR_FADER}",
+            "address": "/rtmss/stem/guitar/fader",
+            "pickup": False,
+        }
+        connection = Connection("box", self.midi_port, AtOnce())
+        known = MidiMap.model_validate({"controls": [control]})
+        return MidiControllers(self.controller, [connection], known, self.folder)
 
     def _make_library(self) -> None:
         (self.folder / "conditions").mkdir(parents=True, exist_ok=True)
