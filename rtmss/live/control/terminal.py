@@ -51,7 +51,7 @@ def view(
 ) -> RenderableType:
     """Everything at a glance, 80 columns by 24 lines at most; `selected` is the name of a strip."""
     strips = _strips(controller.scene, levels, selected)
-    above = [*_head(controller, status), strips, Text(), *_foot(status)]
+    above: list[RenderableType] = [*_head(controller, status), strips, Text(), *_foot(status)]
     below = [_help(keys) for keys in key_lines(controller)]
     n_lines = len(above) + strips.row_count + len(below)
     return Group(*above, *_message(message, N_LINES - n_lines), *below)
