@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from pedalboard.io import AudioFile
 
 from helpers.locks import one_at_a_time
@@ -52,6 +53,13 @@ pytest_plugins = [
     "helpers.terminal",
     "helpers.training",
 ]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Processes that run tests together have one core each, and so have those that they start."""
+    if hasattr(config, "workerinput"):
+        torch.set_num_threads(1)
+        os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
