@@ -19,14 +19,14 @@ def chromium(wrapper: Path | None = None) -> Iterator[Browser]:
     """A browser of this test's own.
 
     Args:
-        wrapper: where to write a program that starts the browser at the lowest priority, as if it
-            ran on a machine of its own; None starts it as it is.
+        wrapper: where to write a program that lets the browser run only while nothing else does, as
+            if it had a machine of its own; None starts it as it is.
     """
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         pytest.skip("needs chromium (Debian: chromium)")
     if wrapper is not None:
-        wrapper.write_text(f'#!/bin/sh\nexec nice -n 19 {program} "$@"\n')
+        wrapper.write_text(f'#!/bin/sh\nexec chrt --idle 0 {program} "$@"\n')
         wrapper.chmod(0o755)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=wrapper or program)

@@ -79,7 +79,7 @@ async def _sockets(port: int, ends: float) -> list[int]:
 def browsers(tmp_path: Path) -> Iterator[Callable[[int], Clients]]:
     """browsers(port) opens pages, which stay open, and returns what counts their new levels.
 
-    The browser has the lowest priority: in a room it runs on phones.
+    It runs only while nothing else does: in a room it runs on phones.
     """
     with chromium(tmp_path / "chromium") as browser:
         pages = Pages(browser)
