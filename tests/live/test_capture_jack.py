@@ -6,14 +6,14 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pedalboard.io import AudioFile
 
-from helpers.live_host import Host, live_host, undisturbed
+from helpers.live_host import Host, jack_server, live_host, undisturbed
 from rtmss.bench.harness import host_processes
 from rtmss.files import read_audio
 
@@ -23,10 +23,10 @@ RATE = 44100
 DONE = "/rtmss/done"
 
 
-@pytest.fixture
-def song(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A minute in which every second sounds different."""
-    path = tmp_path / "song.wav"
+    path = tmp_path_factory.mktemp("song") / "song.wav"
     rng = np.random.default_rng(0)
     seconds = np.arange(60 * RATE) / RATE
     tone = 0.3 * np.sin(2 * np.pi * (200 + 20 * np.floor(seconds)) * seconds)
@@ -53,10 +53,19 @@ def _clips(host: Host, name: str) -> list[Path]:
     return sorted((host.library / "captured" / name).glob("*.flac"))
 
 
-@pytest.fixture
-def playing(server: Callable[..., object], song: Path) -> Iterator[Host]:
-    """A host that has played six seconds of the song."""
-    server(256)
+@pytest.fixture(scope="module")
+def jack() -> Iterator[None]:
+    """A server for all of these tests."""
+    with pytest.MonkeyPatch.context() as patch, jack_server(patch) as start:
+        start(256)
+        yield
+
+
+@pytest.fixture(scope="module")
+def playing(jack: None, song: Path) -> Iterator[Host]:
+    """A host that has played six seconds of the song. The tests share it, and the last one kills
+    it.
+    """
     with live_host(captures=True) as start:
         host = start("--preset", "four-stems", "--file", str(song))
         host.wait_until(lambda: host.ask("/rtmss/transport/position")[0] > 6, "6 s of the song")
@@ -86,8 +95,8 @@ def _capture_build_and_refine(playing: Host) -> None:
 
 
 def test_a_clip_is_the_sound_itself(playing: Host, song: Path) -> None:
-    _do(playing, "/rtmss/capture/last", "sound", "positive", 2.0)
-    (path,) = _clips(playing, "sound")
+    _do(playing, "/rtmss/capture/last", "clip", "positive", 2.0)
+    (path,) = _clips(playing, "clip")
     clip, rate = read_audio(path)
     assert rate == RATE
     whole = read_audio(song)[0]
@@ -133,10 +142,18 @@ def test_a_killed_process_costs_no_clip(playing: Host, victim: str) -> None:
     assert read_audio(path)[0].shape[1] > 4 * RATE
 
 
-def test_a_host_that_was_killed_goes_on_with_what_it_played(
-    server: Callable[..., object], song: Path
-) -> None:
-    server(256)
+def test_when_all_are_killed_a_capture_is_on_disk_but_for_its_last_seconds(playing: Host) -> None:
+    _do(playing, "/rtmss/capture/start", "last", "positive")
+    began = time.monotonic()
+    time.sleep(9)
+    captured = time.monotonic() - began
+    _kill_all(playing)
+    (path,) = _clips(playing, "last")
+    assert read_audio(path)[0].shape[1] > (captured - 5) * RATE
+
+
+@pytest.mark.usefixtures("jack")
+def test_a_host_that_was_killed_goes_on_with_what_it_played(song: Path) -> None:
     with live_host(captures=True) as start:
         host = start("--preset", "four-stems", "--file", str(song))
         host.wait_until(lambda: host.ask("/rtmss/transport/position")[0] > 3, "3 s of the song")
@@ -154,16 +171,6 @@ def test_a_host_that_was_killed_goes_on_with_what_it_played(
         assert again.ask("/rtmss/stem/vocals/condition") == ["sound"]
         assert again.ask("/rtmss/stem/drums/gain") == [-7.5]
         assert again.ask("/rtmss/preset") == ["four-stems"]
-
-
-def test_when_all_are_killed_a_capture_is_on_disk_but_for_its_last_seconds(playing: Host) -> None:
-    _do(playing, "/rtmss/capture/start", "sound", "positive")
-    began = time.monotonic()
-    time.sleep(9)
-    captured = time.monotonic() - began
-    _kill_all(playing)
-    (path,) = _clips(playing, "sound")
-    assert read_audio(path)[0].shape[1] > (captured - 5) * RATE
 
 
 def _kill_all(host: Host) -> None:
