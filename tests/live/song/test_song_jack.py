@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,57 +23,52 @@ pytestmark = pytest.mark.jack
 
 SECONDS, HOP = 30, 512
 POSITION = "/rtmss/transport/position"
+LOOP_SECONDS, LOOP_SAMPLES = 44321 / RATE, 32100
 
 
-@pytest.fixture
-def song(tmp_path: Path) -> Audio:
-    """Noise, in tmp_path / song.wav."""
-    audio = (
-        np.random.default_rng(0)
-        .uniform(
-            -0.5,
-            0.5,
-            (2, SECONDS * RATE),
-        )
-        .astype(np.float32)
-    )
-    with AudioFile(
-        str(tmp_path / "song.wav"),
-        "w",
-        RATE,
-        2,
-        bit_depth=32,
-    ) as file:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the song is, and the host's temporary files."""
+    return tmp_path_factory.mktemp("song")
+
+
+@pytest.fixture(scope="module")
+def song(folder: Path) -> Audio:
+    """Noise, in folder / song.wav."""
+    audio = np.random.default_rng(0).uniform(-0.5, 0.5, (2, SECONDS * RATE)).astype(np.float32)
+    with AudioFile(str(folder / "song.wav"), "w", RATE, 2, bit_depth=32) as file:
         file.write(audio)
     return audio
 
 
-Start = Callable[..., tuple[Host, Ear]]
+@pytest.fixture(scope="module")
+def playing(song: Audio, folder: Path) -> Iterator[tuple[Host, Ear]]:
+    """A host that plays a loop past the separator, and who listens. The tests share it, and the
+    last one kills it.
+    """
+    loop = f"{LOOP_SECONDS}:{LOOP_SECONDS + LOOP_SAMPLES / RATE}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(folder))
+        with jack_server(patch) as server, live_host() as host:
+            server(512)
+            live = host("--file", str(folder / "song.wav"), "--start", "0.5", "--loop", loop)
+            live.send("/rtmss/bypass", 1)
+            live.sync()
+            ear = Ear()
+            time.sleep(0.3)
+            yield live, ear
+            ear.client.close()
 
 
 @pytest.fixture
-def start(
-    monkeypatch: pytest.MonkeyPatch,
-    song: Audio,
-    tmp_path: Path,
-) -> Iterator[Start]:
-    """start(*options) plays the song past the separator, and listens."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with jack_server(monkeypatch) as server, live_host() as host:
-        server(512)
-        ears: list[Ear] = []
-
-        def begin(*options: str) -> tuple[Host, Ear]:
-            live = host("--file", str(tmp_path / "song.wav"), *options)
-            live.send("/rtmss/bypass", 1)
-            live.sync()
-            ears.append(Ear())
-            time.sleep(0.3)
-            return live, ears[-1]
-
-        yield begin
-        for ear in ears:
-            ear.client.close()
+def at_large(playing: tuple[Host, Ear]) -> tuple[Host, Ear]:
+    """The same without the loop, three seconds into the song."""
+    live, _ = playing
+    live.send("/rtmss/transport/loop", 0)
+    live.send(POSITION, 3.0)
+    live.sync()
+    time.sleep(0.5)
+    return playing
 
 
 def _place(song: Audio, heard: Audio) -> int:
@@ -87,10 +82,22 @@ def _place(song: Audio, heard: Audio) -> int:
     raise AssertionError("this is no piece of the song")
 
 
+def test_a_loop_keeps_its_length_to_the_sample_and_has_no_gap(playing: tuple[Host, Ear]) -> None:
+    live, ear = playing
+    while live.ask("/rtmss/transport/passes")[0] < 1:
+        time.sleep(0.1)
+    heard = undisturbed(live, lambda: ear.listen(3 * LOOP_SAMPLES / RATE))
+    differ = np.flatnonzero(heard[LOOP_SAMPLES:] != heard[:-LOOP_SAMPLES])
+    # Twice round, less than a hop lies before A instead of before B.
+    assert len(differ) <= 2 * (HOP + FADE)
+    assert np.count_nonzero(heard == 0) < FADE
+    assert live.ask("/rtmss/transport/passes")[0] >= 3
+
+
 def test_a_seek_goes_to_its_place_and_the_song_goes_on_from_there_to_the_sample(
-    start: Start, song: Audio
+    at_large: tuple[Host, Ear], song: Audio
 ) -> None:
-    live, ear = start()
+    live, ear = at_large
 
     def jump() -> Audio:
         live.send(POSITION, 12.5)
@@ -107,22 +114,10 @@ def test_a_seek_goes_to_its_place_and_the_song_goes_on_from_there_to_the_sample(
     assert 12.5 < told < SECONDS
 
 
-def test_a_loop_keeps_its_length_to_the_sample_and_has_no_gap(start: Start, song: Audio) -> None:
-    a, length = 44321 / RATE, 32100
-    live, ear = start("--loop", f"{a}:{a + length / RATE}")
-    while live.ask("/rtmss/transport/passes")[0] < 1:
-        time.sleep(0.1)
-    heard = undisturbed(live, lambda: ear.listen(3 * length / RATE))
-    differ = np.flatnonzero(heard[length:] != heard[:-length])
-    assert len(differ) <= 2 * (
-        HOP + FADE
-    )  # twice round, less than a hop lies before A instead of before B
-    assert np.count_nonzero(heard == 0) < FADE
-    assert live.ask("/rtmss/transport/passes")[0] >= 3
-
-
-def test_a_pause_is_silent_and_resumes_where_it_was(start: Start, song: Audio) -> None:
-    live, ear = start("--start", "3")
+def test_a_pause_is_silent_and_resumes_where_it_was(
+    at_large: tuple[Host, Ear], song: Audio
+) -> None:
+    live, ear = at_large
     live.send("/rtmss/transport/play", 0)
     time.sleep(0.3)
     place = live.ask(POSITION)
@@ -139,9 +134,8 @@ def test_a_pause_is_silent_and_resumes_where_it_was(start: Start, song: Audio) -
     )
 
 
-def test_a_killed_engine_comes_back_to_its_place(start: Start, song: Audio) -> None:
-    live, ear = start("--start", "8")
-    time.sleep(1)
+def test_a_killed_engine_comes_back_to_its_place(at_large: tuple[Host, Ear], song: Audio) -> None:
+    live, ear = at_large
     [place] = live.ask(POSITION)
     live.kill_engine()
     time.sleep(0.2)
@@ -170,13 +164,13 @@ def test_a_killed_engine_comes_back_to_its_place(start: Start, song: Audio) -> N
 
 
 def test_nothing_is_left_of_the_decoded_song_however_the_host_ends(
-    start: Start, tmp_path: Path
+    playing: tuple[Host, Ear], folder: Path
 ) -> None:
     """It is on the disk, under no name, so that there is nothing to remove."""
-    live, _ = start()
+    live, _ = playing
     files = Path(f"/proc/{live.process.pid}/fd")
     links = [str(link.readlink()) for link in files.iterdir()]
-    decoded = [link for link in links if link.startswith(str(tmp_path))]
+    decoded = [link for link in links if link.startswith(str(folder))]
     assert decoded
     assert all(link.endswith("(deleted)") for link in decoded)
     for pid in {
@@ -185,4 +179,4 @@ def test_nothing_is_left_of_the_decoded_song_however_the_host_ends(
     }:
         os.kill(pid, signal.SIGKILL)
     live.process.wait(15)
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith("rtmss")]
+    assert not [path for path in folder.iterdir() if path.name.startswith("rtmss")]
