@@ -36,30 +36,41 @@ songs:
 """
 
 
-@pytest.fixture
-def songs(tmp_path: Path) -> list[Audio]:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the songs and their set list are, and the host's temporary files."""
+    return tmp_path_factory.mktemp("songs")
+
+
+@pytest.fixture(scope="module")
+def songs(folder: Path) -> list[Audio]:
     """Two songs of noise, a preset that leaves them as they are, and their set list."""
     songs = []
     for seed, name in enumerate(("one", "two")):
         rng = np.random.default_rng(seed)
         songs.append(rng.uniform(-0.5, 0.5, (2, SECONDS * RATE)).astype(np.float32))
-        path = str(tmp_path / f"{name}.wav")
+        path = str(folder / f"{name}.wav")
         with AudioFile(path, "w", RATE, 2, bit_depth=32) as file:
             file.write(songs[-1])
-    (tmp_path / "whole.yaml").write_text("stems: {vocals: {condition: vocals}}\n")
-    (tmp_path / "list.yaml").write_text(SET_LIST)
+    (folder / "whole.yaml").write_text("stems: {vocals: {condition: vocals}}\n")
+    (folder / "list.yaml").write_text(SET_LIST)
     return songs
 
 
-@pytest.fixture
-def live(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, songs: list[Audio]
-) -> Iterator[tuple[Host, Ear]]:
+@pytest.fixture(scope="module")
+def server(folder: Path) -> Iterator[None]:
+    """A JACK server for all of these tests."""
+    with pytest.MonkeyPatch.context() as patch, jack_server(patch) as start:
+        patch.setenv("TMPDIR", str(folder))
+        start(512)
+        yield
+
+
+@pytest.fixture(scope="module")
+def live(server: None, songs: list[Audio], folder: Path) -> Iterator[tuple[Host, Ear]]:
     """A host that plays the set list, and who listens."""
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with jack_server(monkeypatch) as server, live_host() as host:
-        server(512)
-        running = host("--setlist", str(tmp_path / "list.yaml"))
+    with live_host() as host:
+        running = host("--setlist", str(folder / "list.yaml"))
         ear = Ear()
         yield running, ear
         ear.client.close()
@@ -106,20 +117,17 @@ def test_the_next_song_follows_and_a_killed_control_side_comes_back_to_its_cue(
     assert host.ask("/rtmss/cue") == ["one/loud"]
 
 
-def test_a_set_list_is_resumed_where_it_was_cut_off(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, songs: list[Audio]
-) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    with jack_server(monkeypatch) as server, live_host() as start:
-        server(512)
-        host = start("--setlist", str(tmp_path / "list.yaml"))
+@pytest.mark.usefixtures("server", "songs")
+def test_a_set_list_is_resumed_where_it_was_cut_off(folder: Path) -> None:
+    with live_host() as start:
+        host = start("--setlist", str(folder / "list.yaml"))
         host.send("/rtmss/cue/go", "two")
         host.send("/rtmss/remainder/gain", -6.0)
         host.wait_until(lambda: host.ask("/rtmss/transport/position")[0] > 6, "five seconds")
         time.sleep(3)  # it is saved every few seconds
         host.process.kill()
         host.process.wait(20)
-        again = start("--setlist", str(tmp_path / "list.yaml"), "--resume")
+        again = start("--setlist", str(folder / "list.yaml"), "--resume")
         assert again.ask("/rtmss/cue") == ["two"]
         assert again.ask("/rtmss/remainder/gain") == [-6.0]
         again.wait_until(lambda: again.ask("/rtmss/transport/length")[0] > 0, "the song is read")
