@@ -29,7 +29,7 @@ from rtmss.files import read_audio
 from rtmss.live.control.cues.sheet import preset_name
 from rtmss.live.control.midi.map_file import MapEntry
 from rtmss.live.control.midi.port import ListedPort
-from rtmss.live.control.osc.table import reference
+from rtmss.live.control.osc.table import TABLE, Row, reference
 from rtmss.live.control.song_text import clock
 from rtmss.live.control.web.announce import Found
 from rtmss.live.control.web.links import page_link
@@ -315,9 +315,9 @@ def hosts_table(hosts: Iterable[Found]) -> WholeTable:
     return table
 
 
-def osc_table() -> WholeTable:
-    """Every OSC address."""
+def osc_table(rows: Sequence[Row] = TABLE) -> WholeTable:
+    """Every OSC address of a table."""
     table = WholeTable("address", "use", "types", "range", "effect")
-    for row in reference():
+    for row in reference(rows):
         table.add_row(*row)
     return table

@@ -99,7 +99,8 @@ struct Layout {
     std::atomic<uint64_t> served;       // the epoch that it plays
     std::atomic<uint32_t> engine_state;
     std::atomic<uint32_t> engine_fallback;  // of the scene that plays
-    uint32_t reserved_4[10];
+    std::atomic<uint32_t> number;           // by which OSC knows the instance; 0 for none
+    uint32_t reserved_4[9];
 
     char presets[N_PRESETS][NAME_BYTES];  // by the value of PRESET
     float controls[HOPS][N_CONTROLS];     // for the step of each hop, before the hop is whole

@@ -24,7 +24,7 @@ constexpr float MOST_GAIN = 12.f;
 constexpr float MOST_FADE = 2000.f;  // ms
 
 // What hosts show and cannot set, behind the controls.
-enum Shown : uint32_t { ENGINE = rtmss::N_CONTROLS, LATE_HOPS, N_PARAMETERS };
+enum Shown : uint32_t { ENGINE = rtmss::N_CONTROLS, LATE_HOPS, NUMBER, N_PARAMETERS };
 
 const char* const ENGINE_WORDS[] = {"no engine", "starting", "plays", "no such preset", "other weights"};
 
@@ -114,6 +114,8 @@ protected:
         rtmss::Layout& layout = memory_->layout();
         if (index == LATE_HOPS)
             return float(layout.n_late.load(std::memory_order_relaxed));
+        if (index == NUMBER)
+            return float(layout.number.load(std::memory_order_relaxed));
         if (!keeper_->is_engine_alive())
             return float(rtmss::NOBODY);
         return float(std::min<uint32_t>(layout.engine_state.load(std::memory_order_relaxed), rtmss::REFUSED));
@@ -227,9 +229,11 @@ private:
     static void init_shown(uint32_t index, Parameter& parameter) {
         if (index == ENGINE)
             init_choice(parameter, "Engine", "engine", {std::begin(ENGINE_WORDS), std::end(ENGINE_WORDS)});
-        else
+        else if (index == LATE_HOPS)
             init_number(parameter, "Late hops", "late_hops", "", 0.f, 0.f, 1e6f);
-        parameter.hints = kParameterIsOutput | (index == ENGINE ? kParameterIsInteger : 0);
+        else
+            init_number(parameter, "OSC number", "osc_number", "", 0.f, 0.f, 1e3f);
+        parameter.hints = kParameterIsOutput | (index == LATE_HOPS ? 0 : kParameterIsInteger);
     }
 
     String joined_names() const {

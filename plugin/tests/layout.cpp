@@ -17,6 +17,7 @@ static void say_fields() {
     FIELD(epoch); FIELD(n_in); FIELD(host_beat); FIELD(presets_version); FIELD(is_offline);
     FIELD(n_late); FIELD(n_fallbacks); FIELD(n_waits);
     FIELD(engine_beat); FIELD(served); FIELD(engine_state); FIELD(engine_fallback);
+    FIELD(number);
     FIELD(presets); FIELD(controls); FIELD(stamps); FIELD(input); FIELD(output);
 }
 

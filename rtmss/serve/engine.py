@@ -21,10 +21,11 @@ from rtmss.engine.backends.onnx import OnnxBackend
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.session import Session
 from rtmss.live.realtime.priority import hint
-from rtmss.live.shared.parent import end_with_parent, ignore_group_signals
+from rtmss.live.shared.parent import end_with_parent, ignore_group_signals, name_process
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 from rtmss.serve.attendant import Attendant, tell
+from rtmss.serve.board import Board
 from rtmss.serve.lanes import Lane
 from rtmss.serve.scenes import SceneBook
 
@@ -47,11 +48,13 @@ class EngineOptions(NamedTuple):
 
 
 class Report:
-    """What an engine tells its supervisor, in memory of both: turns, and how many instances."""
+    """What the supervisor is told, in memory of all: turns of the engine, how many instances there
+    are, and beats of OSC's process.
+    """
 
     def __init__(self) -> None:
         """Make the memory; processes that are forked afterwards have it too."""
-        self._rows = np.ndarray(2, np.uint64, buffer=mmap.mmap(-1, mmap.PAGESIZE))
+        self._rows = np.ndarray(3, np.uint64, buffer=mmap.mmap(-1, mmap.PAGESIZE))
 
     @property
     def n_turns(self) -> int:
@@ -65,7 +68,16 @@ class Report:
 
     def tell(self, n_turns: int, n_instances: int) -> None:
         """The engine only."""
-        self._rows[:] = n_turns, n_instances
+        self._rows[:2] = n_turns, n_instances
+
+    @property
+    def n_beats(self) -> int:
+        """It stands still if OSC's process does."""
+        return int(self._rows[2])
+
+    def beat(self) -> None:
+        """OSC's process only."""
+        self._rows[2] = int(self._rows[2]) + 1
 
 
 class Prepared:
@@ -94,8 +106,9 @@ class Prepared:
         return start_backend(model, None)
 
 
-def run_engine(prepared: Prepared, report: Report, parent: int) -> None:
+def run_engine(prepared: Prepared, report: Report, parent: int, board: Board) -> None:
     """Play until the supervisor ends this process, or has gone."""
+    name_process("rtmss-engine")
     ignore_group_signals()
     end_with_parent(signal.SIGKILL)
     sys.setswitchinterval(0.0005)  # a lane waits for the interpreter at most this long
@@ -103,7 +116,7 @@ def run_engine(prepared: Prepared, report: Report, parent: int) -> None:
     lanes = [Lane() for _ in range(min(MOST_LANES, os.cpu_count() or 1))]
     options = prepared.options
     config = options.separator.model.config
-    attendant = Attendant(options.folder, lanes, prepared.book, config, prepared.session)
+    attendant = Attendant(options.folder, lanes, prepared.book, config, prepared.session, board)
     attendant.look()
     if text := hint(is_realtime=all(lane.is_realtime for lane in lanes)):
         tell(text)

@@ -105,6 +105,7 @@ FIELDS = (
     Field("served", "<u8", 200),
     Field("engine_state", "<u4", 208),
     Field("engine_fallback", "<u4", 212),
+    Field("number", "<u4", 216),
     Field("presets", (f"S{NAME_BYTES}", (N_PRESETS,)), 256),
     Field("controls", ("<f4", (HOPS, N_CONTROLS)), 2560),
     Field("stamps", ("<u8", (HOPS,)), 51712),

@@ -159,6 +159,32 @@ class MappedInstance:
         """Say that the engine is alive; ns of CLOCK_MONOTONIC."""
         self._fields["engine_beat"] = now
 
+    @property
+    def number(self) -> int:
+        """By which OSC knows the instance; 0 for none."""
+        return int(self._fields["number"])
+
+    @number.setter
+    def number(self, number: int) -> None:
+        self._fields["number"] = number
+
+    @property
+    def n_fallbacks(self) -> int:
+        """Times that the fallback was faded in."""
+        return int(self._fields["n_fallbacks"])
+
+    @property
+    def state(self) -> EngineState:
+        """What the engine has said last."""
+        return EngineState(min(int(self._fields["engine_state"]), EngineState.REFUSED))
+
+    def latest_controls(self, stream: StreamHead) -> Controls | None:
+        """(N_CONTROLS,) what the host has set last; None before the first sample."""
+        n_in = self.n_in
+        if not n_in or not stream.hop_length:
+            return None
+        return self.controls(-(-(n_in + stream.delay) // stream.hop_length) - 1)
+
     def tell(self, state: EngineState, served: int = 0, fallback: int = 0) -> None:
         """Say what the engine does for the instance, in which epoch, and what late hops play."""
         self._fields["engine_fallback"] = fallback

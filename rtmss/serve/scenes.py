@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rtmss.conditions.condition import ConditionError, ConditionLimits
+from rtmss.conditions.condition import Condition, ConditionError, ConditionLimits
 from rtmss.conditions.library import Library
 from rtmss.conditions.strip import SILENCE_DB, Strip
 from rtmss.config import UserError
@@ -49,6 +49,21 @@ class SceneBook:
         for name in names:
             if self._scenes.get(name) is None:
                 self._scenes[name] = self._read(name)
+
+    def condition(self, name: str) -> Condition:
+        """A condition by name.
+
+        Raises:
+            UserError: there is none, it was made for other weights, or the model does not take it.
+        """
+        condition = self._library.load_condition(name, self._model_id)
+        self._limits.check(condition)
+        return condition
+
+    @property
+    def library(self) -> Library:
+        """Where presets and conditions come from."""
+        return self._library
 
     def _read(self, name: str) -> Scene | None:
         try:

@@ -33,6 +33,9 @@ from rtmss.serve.layout import N_PRESETS, Control
 
 pytestmark = pytest.mark.slow
 
+NUMBER = "OSC number"
+"""It is another one if the one before has not left yet."""
+
 
 @pytest.mark.parametrize("block", [64, 512, 8192])
 def test_a_bounce_in_pedalboard_equals_a_render(
@@ -153,7 +156,7 @@ def test_a_state_brings_back_every_setting_and_the_presets_by_name(
     before = play_clap(bundles, short, event=events, save=saved)
     after = play_clap(bundles, short, load=saved)
     settings = [
-        {name: row["value"] for name, row in played.report["parameters"].items()}
+        {name: row["value"] for name, row in played.report["parameters"].items() if name != NUMBER}
         for played in (before, after)
     ]
     assert settings[0] == settings[1]
