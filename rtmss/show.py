@@ -38,6 +38,7 @@ from rtmss.live.realtime.priority import describe
 from rtmss.lookup import find
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
+from rtmss.serve.listing import Listed
 from rtmss.tables import WholeTable
 
 
@@ -282,6 +283,18 @@ def devices_table() -> WholeTable:
         channels = str(device.n_inputs), str(device.n_outputs)
         option = options.get(device.ways, "mono output")
         table.add_row(device.name, device.api, *channels, f"{device.sample_rate} Hz", option)
+    return table
+
+
+def instances_table(instances: Iterable[Listed]) -> WholeTable:
+    """Every instance of the plug-in."""
+    table = WholeTable("OSC", "DAW", "preset", "engine", ">rate", ">latency", ">late hops")
+    for one in instances:
+        number, latency = str(one.number or "-"), "-"
+        if one.sample_rate:
+            latency = f"{1000 * one.latency / one.sample_rate:.1f} ms"
+        rate = f"{one.sample_rate} Hz" if one.sample_rate else "-"
+        table.add_row(number, one.host, one.preset, one.state, rate, latency, str(one.n_late))
     return table
 
 

@@ -99,6 +99,8 @@ protected:
             return init_switch(parameter, "Wait for the engine", "freewheel");
         if (index >= N_CONTROLS)
             return init_shown(index, parameter);
+        if (index >= FIRST_MORPH)
+            return init_morph(parameter, std::to_string(index - FIRST_MORPH + 1));
         const std::string number = std::to_string((index - FIRST_GAIN) / 2 + 1);
         if ((index - FIRST_GAIN) % 2 == 0)
             init_gain(parameter, "Stem " + number + " gain", "gain_" + number);
@@ -197,6 +199,10 @@ private:
 
     static void init_gain(Parameter& parameter, const std::string& name, const std::string& symbol) {
         init_number(parameter, name, symbol, "dB", 0.f, LEAST_GAIN, MOST_GAIN);
+    }
+
+    static void init_morph(Parameter& parameter, const std::string& number) {
+        init_number(parameter, "Stem " + number + " morph", "morph_" + number, "", 0.f, -1.f, 1.f);
     }
 
     static void init_switch(Parameter& parameter, const std::string& name, const std::string& symbol) {

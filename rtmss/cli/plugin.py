@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 plugin_app = typer.Typer(no_args_is_help=True, help="The plug-in for DAWs: VST3, CLAP and LV2.")
 app.add_typer(plugin_app, name="plugin")
 
+NOT_HERE = "the plug-in and its engine run on Linux only so far"
 IDLE_SECONDS = 60.0
 """A detached engine without instances ends after this."""
 
@@ -53,7 +54,7 @@ def serve(
     themselves.
     """
     if sys.platform != "linux":
-        raise UserError("the plug-in and its engine run on Linux only so far")
+        raise UserError(NOT_HERE)
     from rtmss.serve.alone import detach as go_on_detached
     from rtmss.serve.alone import only_one
     from rtmss.serve.places import make_instances_folder
@@ -109,6 +110,22 @@ def plugin_uninstall() -> None:
 
     for path in uninstall(Path.home()):
         console.print(one_line(f"removed {path}"), highlight=False, soft_wrap=True)
+
+
+@plugin_app.command("instances")
+def plugin_instances() -> None:
+    """Every instance that is there: its OSC number, DAW, preset, engine, latency, late hops."""
+    if sys.platform != "linux":
+        raise UserError(NOT_HERE)
+    from rtmss.serve.listing import instances
+    from rtmss.serve.places import instances_folder
+    from rtmss.show import instances_table
+
+    found = instances(instances_folder())
+    if found:
+        console.print(instances_table(found))
+    else:
+        tell("no plug-in is open")
 
 
 @plugin_app.command("check")

@@ -99,6 +99,11 @@ class MappedInstance:
         return int(self._fields["host_beat"])
 
     @property
+    def engine_beat(self) -> int:
+        """When the engine was last alive; CLOCK_MONOTONIC in ns, and 0 if it never was."""
+        return int(self._fields["engine_beat"])
+
+    @property
     def is_offline(self) -> bool:
         """Whether the host waits for every hop."""
         return bool(self._fields["is_offline"])
@@ -167,6 +172,15 @@ class MappedInstance:
     @number.setter
     def number(self, number: int) -> None:
         self._fields["number"] = number
+
+    @property
+    def playing(self) -> str:
+        """The preset that plays."""
+        return bytes(self._fields["playing"]).partition(b"\0")[0].decode("utf-8", "replace")
+
+    @playing.setter
+    def playing(self, name: str) -> None:
+        self._fields["playing"] = name.encode()
 
     @property
     def n_fallbacks(self) -> int:

@@ -46,7 +46,11 @@ _OF_SCENE = {
     Place(REMAINDER, "gain_db"): Control.REMAINDER_GAIN,
     Place(REMAINDER, "mute"): Control.REMAINDER_MUTE,
 }
-_OF_STEMS = {"gain_db": (Control.FIRST_GAIN, 2), "mute": (Control.FIRST_MUTE, 2)}
+_OF_STEMS = {
+    "gain_db": (Control.FIRST_GAIN, 2),
+    "mute": (Control.FIRST_MUTE, 2),
+    "morph": (Control.FIRST_MORPH, 1),
+}
 """The first stem's control, and how far apart those of the next ones are."""
 
 

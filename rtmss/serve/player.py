@@ -195,6 +195,7 @@ class InstancePlayer:
         self._preset, self._name = NOTHING if scene is None else scene, name
         state = EngineState.NO_PRESET if scene is None else EngineState.PLAYING
         assert self._stream is not None
+        self.instance.playing = name
         self.instance.tell(state, self._stream.epoch, fallback_of(self._preset))
         return True
 

@@ -100,7 +100,8 @@ def test_osc_moves_an_instance_in_a_host_and_outlives_its_processes(
 
 def test_an_engine_plays_where_the_port_is_taken(engine: Engine, tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    with serving(tmp_path, "--osc-port", str(engine.port)) as other:
+    taken = ("--osc-port", str(engine.port), "--backend", "torch")
+    with serving(tmp_path, *taken) as other:
         other.wait(lambda: "no OSC: " in other.errors(), "a word")
         other.playing()
         with pytest.raises(AssertionError, match="rtmss-osc"):

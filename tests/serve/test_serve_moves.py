@@ -18,6 +18,7 @@ from rtmss.serve.moves import (
     RELEASE,
     Held,
     Place,
+    Value,
     control_of,
     joined,
     moved,
@@ -42,12 +43,13 @@ def _controls(**values: float) -> Controls:
 
 
 def test_every_control_of_the_host_that_osc_has_too_is_found(scene: Scene) -> None:
+    settings_of_scene = ("preset", "bypass", "master_db", "fade_ms")
     found = {
         control_of(Place(owner, field), scene)
         for owner in ("", "remainder", "a", "b", "c")
-        for field in ("preset", "bypass", "master_db", "fade_ms", "gain_db", "mute", "pan", "solo")
+        for field in (*settings_of_scene, "gain_db", "mute", "morph", "pan", "solo")
     }
-    second = {Control.FIRST_GAIN + 2, Control.FIRST_MUTE + 2}
+    second = {Control.FIRST_GAIN + 2, Control.FIRST_MUTE + 2, Control.FIRST_MORPH + 1}
     ours = set(Control) - {Control.FALLBACK, Control.WAIT} | second | {None}
     assert found == ours
 
@@ -113,7 +115,7 @@ def test_a_release_gives_all_back(scene: Scene) -> None:
 
 def test_a_scene_is_moved_where_it_can_be(scene: Scene, make_condition: MakeCondition) -> None:
     other = make_condition("c", 2)
-    moves = {
+    moves: dict[Place, Value] = {
         GAIN_B: -6.0,
         MUTE_A: True,
         MASTER: -3.0,
@@ -132,7 +134,7 @@ def test_a_scene_is_moved_where_it_can_be(scene: Scene, make_condition: MakeCond
 
 def test_moves_go_through_a_text(make_condition: MakeCondition) -> None:
     conditions: dict[str, Condition] = {"ä b": make_condition("ä b", 2)}
-    moves = {
+    moves: dict[Place, Value] = {
         GAIN_B: -6.5,
         MUTE_A: False,
         PRESET: "four stems",

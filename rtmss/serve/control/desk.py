@@ -13,7 +13,7 @@ from rtmss.live.control.osc.changes import PacketChange
 from rtmss.live.control.osc.state import Values, mixer_values
 from rtmss.serve.board import N_ASKED, Board, Played
 from rtmss.serve.control.table import LIST
-from rtmss.serve.layout import Control, EngineState
+from rtmss.serve.layout import STATES, Control
 from rtmss.serve.mapped import MappedInstance, StreamHead
 from rtmss.serve.moves import (
     BYPASS,
@@ -31,20 +31,11 @@ from rtmss.serve.moves import (
 from rtmss.serve.places import program_of
 from rtmss.serve.scenes import SceneBook, mixed, sane
 
-STATES = {
-    EngineState.NOBODY: "no engine",
-    EngineState.PREPARING: "starting",
-    EngineState.PLAYING: "plays",
-    EngineState.NO_PRESET: "no such preset",
-    EngineState.REFUSED: "other weights",
-}
-"""As the plug-in says it."""
-
 
 class _Asked(NamedTuple):
     """Moves that are not known to be heard."""
 
-    count: int
+    change: int
     """Of the changes of this instance that were made here, with the latest of these."""
     number: int
     """Of the message that carried them; 0 before they are sent."""
@@ -84,7 +75,7 @@ class Instance:
             self._kept = of_text(played.moves, self._book.condition)
         self._played = played
         done = [one for one in self._asked if 0 < one.number <= played.applied]
-        self.n_heard = max([self.n_heard, *(one.count for one in done)])
+        self.n_heard = max([self.n_heard, *(one.change for one in done)])
         self._asked = self._asked[len(done) :]
         self._join()
 

@@ -42,8 +42,8 @@ class _Waiting(NamedTuple):
     peer: Peer
     packet: bytes
     instance: Instance
-    count: int
-    """Of the change."""
+    change: int
+    """By its number."""
     address: str
     """That was asked."""
     ends: float
@@ -102,7 +102,7 @@ class InstanceDispatcher(PeerCommands):
         answers: Answers = []
         waiting = []
         for one in self._waiting:
-            if one.instance.n_heard >= one.count:
+            if one.instance.n_heard >= one.change:
                 answers.append((one.peer, one.packet))
             elif self._desk.instances.get(one.instance.number) is not one.instance:
                 text = "this instance has left"
@@ -257,8 +257,8 @@ class InstanceDispatcher(PeerCommands):
 
         def wait() -> None:
             ends = time.monotonic() + WAIT_SECONDS
-            count = instance.n_changes
-            self._waiting.append(_Waiting(plan.peer, packet, instance, count, address, ends))
+            change = instance.n_changes
+            self._waiting.append(_Waiting(plan.peer, packet, instance, change, address, ends))
 
         return wait
 
