@@ -144,17 +144,18 @@ class Engine(NamedTuple):
         """The process that plays."""
         return self._child("rtmss-engine")
 
-    def speaking(self, seconds: float = START_SECONDS) -> psutil.Process:
+    def speaking(self) -> psutil.Process:
         """The process that speaks OSC."""
-        return self._child("rtmss-osc", seconds)
+        return self._child("rtmss-osc")
 
-    def _child(self, name: str, seconds: float = START_SECONDS) -> psutil.Process:
-        def found() -> list[psutil.Process]:
-            children = psutil.Process(self.process.pid).children()
-            return [child for child in children if child.name() == name]
+    def children(self, name: str) -> list[psutil.Process]:
+        """Those of its processes that have a name."""
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if child.name() == name]
 
-        self.wait(lambda: bool(found()), name, seconds)
-        return found()[0]
+    def _child(self, name: str) -> psutil.Process:
+        self.wait(lambda: bool(self.children(name)), name)
+        return self.children(name)[0]
 
     def wait(self, is_done: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
         """Look until something is so.
