@@ -180,9 +180,10 @@ class InstancePlayer:
     def _hear(self, controls: Controls, chosen: str) -> None:
         """Take up what OSC has asked for."""
         while self.asked:
-            self.applied, news = self.asked.popleft()
+            number, news = self.asked.popleft()
             preset = self._book.scene(self.held.preset or chosen)
             self.held.take_up(news, controls, preset or NOTHING)
+            self.applied = number  # only now: who sees it looks for the moves
 
     def _turn_to(self, name: str) -> bool:
         """Play another preset; False while it has to be read, and the one before plays on."""

@@ -28,7 +28,7 @@ from rtmss.live.control.osc.table import Mode
 from rtmss.lookup import find
 from rtmss.serve.control.desk import Desk, Instance
 from rtmss.serve.control.directory import Directory, Target
-from rtmss.serve.control.table import LIST
+from rtmss.serve.control.table import LIST, REFUSED
 
 MAX_WAITING = 64
 """Answers that one peer waits for."""
@@ -283,7 +283,10 @@ class InstanceDispatcher(PeerCommands):
 
     def _values(self) -> Values:
         """Everything that can be told whenever it changes."""
-        values: Values = {LIST: tuple(str(number) for number in self._desk.instances)}
+        values: Values = {
+            LIST: tuple(str(number) for number in self._desk.instances),
+            REFUSED: (self.ledger.n_refused,),
+        }
         for instance in self._desk.instances.values():
             instance.refresh()
             values |= instance.values()

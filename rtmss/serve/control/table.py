@@ -8,6 +8,7 @@ LIST = "/rtmss/instance"
 ROOT = f"{LIST}/<n>"
 """`<n>` stands for the number of an instance."""
 LIVE = "/rtmss"
+REFUSED = "/rtmss/status/refused"
 STATUS = ("state", "host", "sample_rate", "late", "fallbacks", "moved")
 """Fields of an instance's status."""
 _SHARED = (
@@ -84,5 +85,12 @@ INSTANCE_TABLE: tuple[Row, ...] = (
         f"{ROOT}/synced when all that came before is heard",
     ),
     Row(f"{ROOT}/synced", Mode.SENT, (), "The number of the sync", "i"),
+    Row(
+        REFUSED,
+        Mode.QUERY,
+        (),
+        "Packets, answers and places that were refused over a budget",
+        "i",
+    ),
     *(row for row in TABLE if row.address in _SHARED),
 )
