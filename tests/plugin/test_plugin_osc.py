@@ -98,6 +98,7 @@ def test_osc_moves_an_instance_in_a_host_and_outlives_its_processes(
         host.wait()
 
 
+@pytest.mark.long
 def test_an_engine_plays_where_the_port_is_taken(engine: Engine, tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     taken = ("--osc-port", str(engine.port), "--backend", "torch")
