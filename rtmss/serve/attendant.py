@@ -68,6 +68,10 @@ class Attendant:
             self._see_who_stands_still()
         for player in list(self.players.values()):
             self._attend(player)
+        self.deliver()
+
+    def deliver(self) -> None:
+        """Hand on what OSC has asked for, and tell it what plays."""
         self._post.serve()
 
     def _find(self) -> None:

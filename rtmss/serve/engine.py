@@ -31,6 +31,8 @@ from rtmss.serve.scenes import SceneBook
 
 LOOK_SECONDS = 0.02
 """Between two looks of the attendant."""
+N_DELIVERIES = 4
+"""Between two looks."""
 MOST_LANES = 4
 N_SPARE = 2
 """Backends that are ready before any instance comes."""
@@ -123,7 +125,17 @@ def run_engine(prepared: Prepared, report: Report, parent: int, board: Board) ->
     while os.getppid() == parent:
         attendant.look()
         report.tell(min(lane.n_turns for lane in lanes), len(attendant.players))
+        _deliver(attendant)
+
+
+def _deliver(attendant: Attendant) -> None:
+    """Until the next look, hand on what OSC asks for: faders are to follow a hand."""
+    if not attendant.players:
         time.sleep(LOOK_SECONDS)
+        return
+    for _ in range(N_DELIVERIES):
+        time.sleep(LOOK_SECONDS / N_DELIVERIES)
+        attendant.deliver()
 
 
 def _first_backend(model: SeparatorModel, graph: Path | None) -> Backend:
