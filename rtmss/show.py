@@ -29,7 +29,7 @@ from rtmss.files import read_audio
 from rtmss.live.control.cues.sheet import preset_name
 from rtmss.live.control.midi.map_file import MapEntry
 from rtmss.live.control.midi.port import ListedPort
-from rtmss.live.control.osc.table import reference
+from rtmss.live.control.osc.table import TABLE, Row, reference
 from rtmss.live.control.song_text import clock
 from rtmss.live.control.web.announce import Found
 from rtmss.live.control.web.links import page_link
@@ -38,6 +38,7 @@ from rtmss.live.realtime.priority import describe
 from rtmss.lookup import find
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
+from rtmss.serve.listing import Listed
 from rtmss.tables import WholeTable
 
 
@@ -285,6 +286,18 @@ def devices_table() -> WholeTable:
     return table
 
 
+def instances_table(instances: Iterable[Listed]) -> WholeTable:
+    """Every instance of the plug-in."""
+    table = WholeTable("OSC", "DAW", "preset", "engine", ">rate", ">latency", ">late hops")
+    for one in instances:
+        number, latency = str(one.number or "-"), "-"
+        if one.sample_rate:
+            latency = f"{1000 * one.latency / one.sample_rate:.1f} ms"
+        rate = f"{one.sample_rate} Hz" if one.sample_rate else "-"
+        table.add_row(number, one.host, one.preset, one.state, rate, latency, str(one.n_late))
+    return table
+
+
 def midi_ports_table(ports: Iterable[ListedPort]) -> WholeTable:
     """Every MIDI port."""
     table = WholeTable("port", "controls", "lights")
@@ -315,9 +328,9 @@ def hosts_table(hosts: Iterable[Found]) -> WholeTable:
     return table
 
 
-def osc_table() -> WholeTable:
-    """Every OSC address."""
+def osc_table(rows: Sequence[Row] = TABLE) -> WholeTable:
+    """Every OSC address of a table."""
     table = WholeTable("address", "use", "types", "range", "effect")
-    for row in reference():
+    for row in reference(rows):
         table.add_row(*row)
     return table

@@ -22,6 +22,8 @@ from rtmss.conditions.set_list import load_set_list
 from rtmss.datasets.report import print_datasets
 from rtmss.live.control.midi.map_file import load_map
 from rtmss.live.control.midi.port import ListedPort
+from rtmss.serve.control.table import INSTANCE_TABLE
+from rtmss.serve.listing import Listed
 from rtmss.study import Edge, edges_table
 from rtmss.tables import WholeTable
 
@@ -154,7 +156,15 @@ TABLES: dict[str, Callable[[], list[RenderableType]]] = {
     "midi list": lambda: [
         show.midi_ports_table([ListedPort("a fader box", has_input=True, has_output=False)])
     ],
-    "osc": lambda: [show.osc_table()],
+    "osc": lambda: [show.osc_table(), show.osc_table(INSTANCE_TABLE)],
+    "plugin instances": lambda: [
+        show.instances_table(
+            [
+                Listed(12, "ardour-8.6.0", "four-stems", 192000, "no such preset", 123456, 9999),
+                Listed(0, "reaper", "", 0, "no engine", 0, 0),
+            ]
+        )
+    ],
     "study": _edges,
 }
 

@@ -22,7 +22,7 @@
 namespace rtmss {
 
 constexpr char MAGIC[8] = {'r', 't', 'm', 's', 's', '-', 'p', 'l'};
-constexpr uint32_t VERSION = 1;
+constexpr uint32_t VERSION = 2;
 
 constexpr uint32_t RING = 1u << 15;   // samples of a ring
 constexpr uint32_t HOPS = 512;        // hops of a table; none is shorter than RING / HOPS samples
@@ -32,6 +32,8 @@ constexpr uint32_t N_BUSES = 2 + N_STEM_BUSES;  // main, stems, remainder
 constexpr uint32_t N_OUTPUTS = 2 * N_BUSES;
 constexpr uint32_t N_PRESETS = 32;
 constexpr uint32_t NAME_BYTES = 72;   // of a preset, zeros behind it; at least one
+
+constexpr uint32_t PLAYING_BYTES = 128;
 
 constexpr uint32_t LEAST_RATE = 8000;  // Hz
 constexpr uint32_t MOST_RATE = 192000;
@@ -48,7 +50,8 @@ enum Control : uint32_t {
     FIRST_MUTE,
     FALLBACK = FIRST_GAIN + 2 * N_STRIPS,
     WAIT,
-    N_CONTROLS,
+    FIRST_MORPH,  // of every strip
+    N_CONTROLS = FIRST_MORPH + N_STRIPS,
 };
 
 enum Fallback : uint32_t { AS_PRESET, SILENCE, DRY };
@@ -99,9 +102,11 @@ struct Layout {
     std::atomic<uint64_t> served;       // the epoch that it plays
     std::atomic<uint32_t> engine_state;
     std::atomic<uint32_t> engine_fallback;  // of the scene that plays
-    uint32_t reserved_4[10];
+    std::atomic<uint32_t> number;           // by which OSC knows the instance; 0 for none
+    uint32_t reserved_4[9];
 
-    char presets[N_PRESETS][NAME_BYTES];  // by the value of PRESET
+    char presets[N_PRESETS][NAME_BYTES];  // by the value of PRESET; the plug-in writes them
+    char playing[PLAYING_BYTES];          // the preset that plays; the engine writes it
     float controls[HOPS][N_CONTROLS];     // for the step of each hop, before the hop is whole
     std::atomic<uint64_t> stamps[HOPS];   // of the hops in `output`
     float input[2][RING];

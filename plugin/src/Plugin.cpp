@@ -24,7 +24,7 @@ constexpr float MOST_GAIN = 12.f;
 constexpr float MOST_FADE = 2000.f;  // ms
 
 // What hosts show and cannot set, behind the controls.
-enum Shown : uint32_t { ENGINE = rtmss::N_CONTROLS, LATE_HOPS, N_PARAMETERS };
+enum Shown : uint32_t { ENGINE = rtmss::N_CONTROLS, LATE_HOPS, NUMBER, N_PARAMETERS };
 
 const char* const ENGINE_WORDS[] = {"no engine", "starting", "plays", "no such preset", "other weights"};
 
@@ -99,6 +99,8 @@ protected:
             return init_switch(parameter, "Wait for the engine", "freewheel");
         if (index >= N_CONTROLS)
             return init_shown(index, parameter);
+        if (index >= FIRST_MORPH)
+            return init_morph(parameter, std::to_string(index - FIRST_MORPH + 1));
         const std::string number = std::to_string((index - FIRST_GAIN) / 2 + 1);
         if ((index - FIRST_GAIN) % 2 == 0)
             init_gain(parameter, "Stem " + number + " gain", "gain_" + number);
@@ -114,6 +116,8 @@ protected:
         rtmss::Layout& layout = memory_->layout();
         if (index == LATE_HOPS)
             return float(layout.n_late.load(std::memory_order_relaxed));
+        if (index == NUMBER)
+            return float(layout.number.load(std::memory_order_relaxed));
         if (!keeper_->is_engine_alive())
             return float(rtmss::NOBODY);
         return float(std::min<uint32_t>(layout.engine_state.load(std::memory_order_relaxed), rtmss::REFUSED));
@@ -197,6 +201,10 @@ private:
         init_number(parameter, name, symbol, "dB", 0.f, LEAST_GAIN, MOST_GAIN);
     }
 
+    static void init_morph(Parameter& parameter, const std::string& number) {
+        init_number(parameter, "Stem " + number + " morph", "morph_" + number, "", 0.f, -1.f, 1.f);
+    }
+
     static void init_switch(Parameter& parameter, const std::string& name, const std::string& symbol) {
         init_number(parameter, name, symbol, "", 0.f, 0.f, 1.f);
         parameter.hints |= kParameterIsBoolean;
@@ -227,9 +235,11 @@ private:
     static void init_shown(uint32_t index, Parameter& parameter) {
         if (index == ENGINE)
             init_choice(parameter, "Engine", "engine", {std::begin(ENGINE_WORDS), std::end(ENGINE_WORDS)});
-        else
+        else if (index == LATE_HOPS)
             init_number(parameter, "Late hops", "late_hops", "", 0.f, 0.f, 1e6f);
-        parameter.hints = kParameterIsOutput | (index == ENGINE ? kParameterIsInteger : 0);
+        else
+            init_number(parameter, "OSC number", "osc_number", "", 0.f, 0.f, 1e3f);
+        parameter.hints = kParameterIsOutput | (index == LATE_HOPS ? 0 : kParameterIsInteger);
     }
 
     String joined_names() const {

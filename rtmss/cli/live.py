@@ -312,12 +312,15 @@ def osc(
     library = load_library()
     if layout is None:
         from rtmss.live.control.osc.buttons import preset_address
+        from rtmss.serve.control.table import INSTANCE_TABLE
         from rtmss.show import osc_table
 
         console.print(osc_table())
         typer.echo("\nButtons of the presets:\n")
         for name in sorted(library.presets()):
             typer.echo(preset_address(name))
+        typer.echo("\nInstances of the plug-in, at `rtmss serve`:\n")
+        console.print(osc_table(INSTANCE_TABLE))
         return
     from rtmss.live.control.layouts import layout_text
 

@@ -18,7 +18,9 @@ from rtmss.cli.base import (
     load_library,
     load_separator,
     tell,
+    user_folder,
 )
+from rtmss.cli.live_options import OscAddress, OscPort, OscToken
 from rtmss.config import UserError
 from rtmss.console import one_line
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 plugin_app = typer.Typer(no_args_is_help=True, help="The plug-in for DAWs: VST3, CLAP and LV2.")
 app.add_typer(plugin_app, name="plugin")
 
+NOT_HERE = "the plug-in and its engine run on Linux only so far"
 IDLE_SECONDS = 60.0
 """A detached engine without instances ends after this."""
 
@@ -40,12 +43,18 @@ def serve(
             "--detach", help="Go on in the background, and end a minute after the last plug-in."
         ),
     ] = False,
+    osc_port: OscPort = 9472,
+    osc_bind: OscAddress = "127.0.0.1",
+    osc_token: OscToken = False,
+    no_osc: Annotated[bool, typer.Option("--no-osc", help="Speak no OSC.")] = False,
     backend: BackendName = "auto",
     weights: Weights = None,
 ) -> None:
-    """Play for the plug-ins in DAWs; they start this by themselves."""
+    """Play for the plug-ins in DAWs, and let OSC change what they play; they start this by
+    themselves.
+    """
     if sys.platform != "linux":
-        raise UserError("the plug-in and its engine run on Linux only so far")
+        raise UserError(NOT_HERE)
     from rtmss.serve.alone import detach as go_on_detached
     from rtmss.serve.alone import only_one
     from rtmss.serve.places import make_instances_folder
@@ -54,6 +63,7 @@ def serve(
     if detach:
         go_on_detached(cache_folder() / "serve.log")
     with only_one(folder):
+        from rtmss.serve.control.process import OscOptions
         from rtmss.serve.engine import EngineOptions
         from rtmss.serve.supervisor import Supervisor
 
@@ -61,7 +71,16 @@ def serve(
         choice = choose_backend(separator, backend)
         tell(f"serves plug-ins; backend {choice}")
         options = EngineOptions(separator, load_library(), choice.graph, folder)
-        Supervisor(options, IDLE_SECONDS if detach else None).run()
+        osc = None if no_osc else OscOptions(osc_bind, osc_port, _token() if osc_token else "")
+        Supervisor(options, IDLE_SECONDS if detach else None, osc).run()
+
+
+def _token() -> str:
+    """What OSC asks peers of other machines for; says where it is."""
+    from rtmss.live.control.pairing import TOKEN_FILE, load_token
+
+    tell(f"the token for /rtmss/token is in {user_folder() / TOKEN_FILE}")
+    return load_token(user_folder())
 
 
 @plugin_app.command("build")
@@ -91,6 +110,22 @@ def plugin_uninstall() -> None:
 
     for path in uninstall(Path.home()):
         console.print(one_line(f"removed {path}"), highlight=False, soft_wrap=True)
+
+
+@plugin_app.command("instances")
+def plugin_instances() -> None:
+    """Every instance that is there: its OSC number, DAW, preset, engine, latency, late hops."""
+    if sys.platform != "linux":
+        raise UserError(NOT_HERE)
+    from rtmss.serve.listing import instances
+    from rtmss.serve.places import instances_folder
+    from rtmss.show import instances_table
+
+    found = instances(instances_folder())
+    if found:
+        console.print(instances_table(found))
+    else:
+        tell("no plug-in is open")
 
 
 @plugin_app.command("check")

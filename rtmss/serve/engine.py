@@ -21,15 +21,18 @@ from rtmss.engine.backends.onnx import OnnxBackend
 from rtmss.engine.backends.protocol import Backend
 from rtmss.engine.session import Session
 from rtmss.live.realtime.priority import hint
-from rtmss.live.shared.parent import end_with_parent, ignore_group_signals
+from rtmss.live.shared.parent import end_with_parent, ignore_group_signals, name_process
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 from rtmss.serve.attendant import Attendant, tell
+from rtmss.serve.board import Board
 from rtmss.serve.lanes import Lane
 from rtmss.serve.scenes import SceneBook
 
 LOOK_SECONDS = 0.02
 """Between two looks of the attendant."""
+N_DELIVERIES = 4
+"""Between two looks."""
 MOST_LANES = 4
 N_SPARE = 2
 """Backends that are ready before any instance comes."""
@@ -47,11 +50,13 @@ class EngineOptions(NamedTuple):
 
 
 class Report:
-    """What an engine tells its supervisor, in memory of both: turns, and how many instances."""
+    """What the supervisor is told, in memory of all: turns of the engine, how many instances there
+    are, and beats of OSC's process.
+    """
 
     def __init__(self) -> None:
         """Make the memory; processes that are forked afterwards have it too."""
-        self._rows = np.ndarray(2, np.uint64, buffer=mmap.mmap(-1, mmap.PAGESIZE))
+        self._rows = np.ndarray(3, np.uint64, buffer=mmap.mmap(-1, mmap.PAGESIZE))
 
     @property
     def n_turns(self) -> int:
@@ -65,7 +70,16 @@ class Report:
 
     def tell(self, n_turns: int, n_instances: int) -> None:
         """The engine only."""
-        self._rows[:] = n_turns, n_instances
+        self._rows[:2] = n_turns, n_instances
+
+    @property
+    def n_beats(self) -> int:
+        """It stands still if OSC's process does."""
+        return int(self._rows[2])
+
+    def beat(self) -> None:
+        """OSC's process only."""
+        self._rows[2] = int(self._rows[2]) + 1
 
 
 class Prepared:
@@ -94,8 +108,9 @@ class Prepared:
         return start_backend(model, None)
 
 
-def run_engine(prepared: Prepared, report: Report, parent: int) -> None:
+def run_engine(prepared: Prepared, report: Report, parent: int, board: Board) -> None:
     """Play until the supervisor ends this process, or has gone."""
+    name_process("rtmss-engine")
     ignore_group_signals()
     end_with_parent(signal.SIGKILL)
     sys.setswitchinterval(0.0005)  # a lane waits for the interpreter at most this long
@@ -103,14 +118,24 @@ def run_engine(prepared: Prepared, report: Report, parent: int) -> None:
     lanes = [Lane() for _ in range(min(MOST_LANES, os.cpu_count() or 1))]
     options = prepared.options
     config = options.separator.model.config
-    attendant = Attendant(options.folder, lanes, prepared.book, config, prepared.session)
+    attendant = Attendant(options.folder, lanes, prepared.book, config, prepared.session, board)
     attendant.look()
     if text := hint(is_realtime=all(lane.is_realtime for lane in lanes)):
         tell(text)
     while os.getppid() == parent:
         attendant.look()
         report.tell(min(lane.n_turns for lane in lanes), len(attendant.players))
+        _deliver(attendant)
+
+
+def _deliver(attendant: Attendant) -> None:
+    """Until the next look, hand on what OSC asks for: faders are to follow a hand."""
+    if not attendant.players:
         time.sleep(LOOK_SECONDS)
+        return
+    for _ in range(N_DELIVERIES):
+        time.sleep(LOOK_SECONDS / N_DELIVERIES)
+        attendant.deliver()
 
 
 def _first_backend(model: SeparatorModel, graph: Path | None) -> Backend:

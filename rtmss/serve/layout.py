@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 MAGIC = b"rtmss-pl"
-VERSION = 1
+VERSION = 2
 RING = 1 << 15
 """Samples of a ring."""
 HOPS = 512
@@ -27,6 +27,8 @@ N_OUTPUTS = 2 * N_BUSES
 N_PRESETS = 32
 NAME_BYTES = 72
 """Of a preset, with at least one zero behind it."""
+PLAYING_BYTES = 128
+"""Of the preset that plays."""
 LEAST_RATE, MOST_RATE = 8000, 192000
 """Hz."""
 
@@ -45,9 +47,11 @@ class Control(IntEnum):
     FIRST_MUTE = 7
     FALLBACK = 22
     WAIT = 23
+    FIRST_MORPH = 24
+    """Of every strip."""
 
 
-N_CONTROLS = len(Control) + 2 * (N_STRIPS - 1)
+N_CONTROLS = Control.FIRST_MORPH + N_STRIPS
 
 
 class PlugInFallback(IntEnum):
@@ -66,6 +70,16 @@ class EngineState(IntEnum):
     PLAYING = 2
     NO_PRESET = 3
     REFUSED = 4
+
+
+STATES = {
+    EngineState.NOBODY: "no engine",
+    EngineState.PREPARING: "starting",
+    EngineState.PLAYING: "plays",
+    EngineState.NO_PRESET: "no such preset",
+    EngineState.REFUSED: "other weights",
+}
+"""As the plug-in says it."""
 
 
 class Field(NamedTuple):
@@ -105,13 +119,15 @@ FIELDS = (
     Field("served", "<u8", 200),
     Field("engine_state", "<u4", 208),
     Field("engine_fallback", "<u4", 212),
+    Field("number", "<u4", 216),
     Field("presets", (f"S{NAME_BYTES}", (N_PRESETS,)), 256),
-    Field("controls", ("<f4", (HOPS, N_CONTROLS)), 2560),
-    Field("stamps", ("<u8", (HOPS,)), 51712),
-    Field("input", ("<f4", (2, RING)), 55808),
-    Field("output", ("<f4", (N_OUTPUTS, RING)), 317952),
+    Field("playing", f"S{PLAYING_BYTES}", 2560),
+    Field("controls", ("<f4", (HOPS, N_CONTROLS)), 2688),
+    Field("stamps", ("<u8", (HOPS,)), 68224),
+    Field("input", ("<f4", (2, RING)), 72320),
+    Field("output", ("<f4", (N_OUTPUTS, RING)), 334464),
 )
-N_BYTES = 2677248
+N_BYTES = 2693760
 LAYOUT = np.dtype(
     {
         "names": [field.name for field in FIELDS],

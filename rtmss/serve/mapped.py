@@ -99,6 +99,11 @@ class MappedInstance:
         return int(self._fields["host_beat"])
 
     @property
+    def engine_beat(self) -> int:
+        """When the engine was last alive; CLOCK_MONOTONIC in ns, and 0 if it never was."""
+        return int(self._fields["engine_beat"])
+
+    @property
     def is_offline(self) -> bool:
         """Whether the host waits for every hop."""
         return bool(self._fields["is_offline"])
@@ -158,6 +163,41 @@ class MappedInstance:
     def beat(self, now: int) -> None:
         """Say that the engine is alive; ns of CLOCK_MONOTONIC."""
         self._fields["engine_beat"] = now
+
+    @property
+    def number(self) -> int:
+        """By which OSC knows the instance; 0 for none."""
+        return int(self._fields["number"])
+
+    @number.setter
+    def number(self, number: int) -> None:
+        self._fields["number"] = number
+
+    @property
+    def playing(self) -> str:
+        """The preset that plays."""
+        return bytes(self._fields["playing"]).partition(b"\0")[0].decode("utf-8", "replace")
+
+    @playing.setter
+    def playing(self, name: str) -> None:
+        self._fields["playing"] = name.encode()
+
+    @property
+    def n_fallbacks(self) -> int:
+        """Times that the fallback was faded in."""
+        return int(self._fields["n_fallbacks"])
+
+    @property
+    def state(self) -> EngineState:
+        """What the engine has said last."""
+        return EngineState(min(int(self._fields["engine_state"]), EngineState.REFUSED))
+
+    def latest_controls(self, stream: StreamHead) -> Controls | None:
+        """(N_CONTROLS,) what the host has set last; None before the first sample."""
+        n_in = self.n_in
+        if not n_in or not stream.hop_length:
+            return None
+        return self.controls(-(-(n_in + stream.delay) // stream.hop_length) - 1)
 
     def tell(self, state: EngineState, served: int = 0, fallback: int = 0) -> None:
         """Say what the engine does for the instance, in which epoch, and what late hops play."""

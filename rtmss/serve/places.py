@@ -46,3 +46,12 @@ def setup_file() -> Path:
 
     named = os.environ.get("RTMSS_PLUGIN_SETUP")
     return Path(named) if named else platformdirs.user_config_path("rtmss") / "plugin"
+
+
+def program_of(pid: int) -> str:
+    """Name of the program of a process; its number where that is not to be had."""
+    try:
+        name = Path(f"/proc/{pid}/comm").read_bytes()
+    except OSError:
+        return f"process {pid}"
+    return name.decode(errors="replace").strip()

@@ -5,6 +5,8 @@ Axes: O output channels, S samples.
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from rtmss.audio import Audio
@@ -13,7 +15,8 @@ from rtmss.engine.control import Scene
 from rtmss.engine.frames import StreamFrames
 from rtmss.engine.session import Output, Session
 from rtmss.serve.layout import N_OUTPUTS, N_STEM_BUSES, RING, Control, EngineState
-from rtmss.serve.mapped import MappedInstance, StreamHead
+from rtmss.serve.mapped import Controls, MappedInstance, StreamHead
+from rtmss.serve.moves import Held, Moves, moved
 from rtmss.serve.scenes import SceneBook, fallback_of, mixed, sane
 
 CATCH_UP = 16
@@ -45,8 +48,15 @@ class InstancePlayer:
         self._hop = 0
         """The next to be stepped."""
         self._preset, self._name = NOTHING, ""
-        self._set: bytes = b""
-        """The controls of which the session's scene was made."""
+        self._set: tuple[bytes, str, bool] | None = None
+        """What the session's scene was made of: controls, the host's preset, whether OSC rests."""
+        self.number = 0
+        """By which OSC knows it; 0 for none."""
+        self.asked: deque[tuple[int, Moves]] = deque()
+        """Numbers of messages, and what they move; their presets have been read."""
+        self.held = Held()
+        self.applied = 0
+        """The latest of the messages that is heard."""
         self._stem_gain = 1.0
         """Of the stems' buses, which bypass closes."""
         self._refused_rates: set[int] = set()
@@ -120,7 +130,7 @@ class InstancePlayer:
         if not self._fits(stream) or session.sample_rate != stream.sample_rate:
             return False
         self._stream = stream
-        self._set, self._name = b"", ""
+        self._set, self._name = None, ""
         self._hop = self._first_hop(stream)
         self._take_up(session, self._hop)
         if not self._set:  # its preset is being read
@@ -146,16 +156,34 @@ class InstancePlayer:
         return n_in >= (self._hop + 1) * hop
 
     def _take_up(self, session: Session, hop: int) -> None:
-        """Let the session have the scene that counts for a hop."""
+        """Let the session have the scene that counts for a hop. While a host renders offline, OSC
+        rests: what is rendered is what the host's project says.
+        """
         row = self.instance.controls(hop)
-        name = self.instance.preset_name(int(sane(row)[Control.PRESET]))
-        raw = row.tobytes()
-        if name is None or (raw == self._set and name == self._name):
+        controls, rests = sane(row), self.instance.is_offline
+        chosen = self.instance.preset_name(int(controls[Control.PRESET]))
+        if chosen is None:
             return
+        wanted = row.tobytes(), chosen, rests
+        if wanted == self._set and (rests or not self.asked):
+            return
+        self.held.give_back(controls, chosen)
+        if not rests:
+            self._hear(controls, chosen)
+        name = chosen if rests else self.held.preset or chosen
         if name != self._name and not self._turn_to(name):
             return
-        self._set = raw
-        session.scene = mixed(self._preset, sane(row))
+        self._set = wanted
+        scene = mixed(self._preset, controls)
+        session.scene = scene if rests else moved(scene, self.held.moves)
+
+    def _hear(self, controls: Controls, chosen: str) -> None:
+        """Take up what OSC has asked for."""
+        while self.asked:
+            number, news = self.asked.popleft()
+            preset = self._book.scene(self.held.preset or chosen)
+            self.held.take_up(news, controls, preset or NOTHING)
+            self.applied = number  # only now: who sees it looks for the moves
 
     def _turn_to(self, name: str) -> bool:
         """Play another preset; False while it has to be read, and the one before plays on."""
@@ -168,6 +196,7 @@ class InstancePlayer:
         self._preset, self._name = NOTHING if scene is None else scene, name
         state = EngineState.NO_PRESET if scene is None else EngineState.PLAYING
         assert self._stream is not None
+        self.instance.playing = name
         self.instance.tell(state, self._stream.epoch, fallback_of(self._preset))
         return True
 

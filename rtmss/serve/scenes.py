@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from rtmss.conditions.condition import ConditionError, ConditionLimits
+from rtmss.conditions.condition import Condition, ConditionError, ConditionLimits
 from rtmss.conditions.library import Library
 from rtmss.conditions.strip import SILENCE_DB, Strip
 from rtmss.config import UserError
@@ -26,6 +26,9 @@ GAINS = [
     Control.REMAINDER_GAIN,
     *range(Control.FIRST_GAIN, Control.FALLBACK, 2),
 ]
+
+
+MORPHS = [*range(Control.FIRST_MORPH, Control.FIRST_MORPH + N_STRIPS)]
 
 
 class SceneBook:
@@ -50,6 +53,21 @@ class SceneBook:
             if self._scenes.get(name) is None:
                 self._scenes[name] = self._read(name)
 
+    def condition(self, name: str) -> Condition:
+        """A condition by name.
+
+        Raises:
+            UserError: there is none, it was made for other weights, or the model does not take it.
+        """
+        condition = self._library.load_condition(name, self._model_id)
+        self._limits.check(condition)
+        return condition
+
+    @property
+    def library(self) -> Library:
+        """Where presets and conditions come from."""
+        return self._library
+
     def _read(self, name: str) -> Scene | None:
         try:
             preset = self._library.preset_named(name)
@@ -64,13 +82,14 @@ def sane(controls: Controls) -> Controls:
     """(N_CONTROLS,) of numbers within their ranges, whatever came."""
     taken = np.nan_to_num(controls, nan=0.0, posinf=0.0, neginf=0.0)
     taken[GAINS] = np.clip(taken[GAINS], LEAST_GAIN, MOST_GAIN)
+    taken[MORPHS] = np.clip(taken[MORPHS], -1, 1)
     taken[Control.FADE] = np.clip(taken[Control.FADE], 0, MOST_FADE)
     taken[Control.PRESET] = np.clip(np.round(taken[Control.PRESET]), 0, N_PRESETS - 1)
     return taken
 
 
 def mixed(preset: Scene, controls: Controls) -> Scene:
-    """A preset's scene as the host has set it: gains are added, mutes are added.
+    """A preset's scene as the host has set it: gains, mutes and morphs are added.
 
     Args:
         preset: its scene.
@@ -96,8 +115,12 @@ def fallback_of(scene: Scene) -> PlugInFallback:
 def _stem(stem: Stem, slot: int, controls: Controls) -> Stem:
     if slot >= N_STRIPS:
         return stem
-    gain = controls[Control.FIRST_GAIN + 2 * slot]
-    return replace(stem, strip=_strip(stem.strip, gain, controls[Control.FIRST_MUTE + 2 * slot]))
+    gain, mute = (controls[first + 2 * slot] for first in (Control.FIRST_GAIN, Control.FIRST_MUTE))
+    changed = replace(stem, strip=_strip(stem.strip, gain, mute))
+    more = float(controls[Control.FIRST_MORPH + slot])
+    if stem.condition_b is None or not more:
+        return changed
+    return replace(changed, morph=min(max(stem.morph + more, 0.0), 1.0))
 
 
 def _strip(strip: Strip, gain: float, mute: float) -> Strip:

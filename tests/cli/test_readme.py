@@ -18,7 +18,8 @@ from rtmss.conditions.library import Library
 from rtmss.conditions.preset import Preset
 from rtmss.config import UserError, validate
 from rtmss.live.control.osc.state import MIDI, RECORDING, STATUS
-from rtmss.live.control.osc.table import markdown
+from rtmss.live.control.osc.table import markdown, markdown_rows
+from rtmss.serve.control.table import INSTANCE_TABLE
 from rtmss.show import preset_table
 
 ROOT = Path(__file__).parents[2]
@@ -127,7 +128,9 @@ def test_a_preset_with_a_misspelt_key_would_be_found() -> None:
 
 
 def test_the_osc_reference_is_that_of_the_code() -> None:
-    assert markdown() in (DOCS / "osc.md").read_text(encoding="utf-8")
+    page = (DOCS / "osc.md").read_text(encoding="utf-8")
+    assert markdown() in page
+    assert markdown_rows(INSTANCE_TABLE) in page
 
 
 def test_the_fields_of_the_status_are_those_of_the_code() -> None:

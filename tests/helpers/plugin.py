@@ -18,6 +18,7 @@ import pytest
 
 from helpers.locks import one_at_a_time
 from rtmss.audio import Audio
+from rtmss.bench.harness import free_port
 from rtmss.config import UserError
 from rtmss.ownership import fcntl  # None where a system has none
 from rtmss.plugin.build import Bundles, build
@@ -136,12 +137,25 @@ class Engine(NamedTuple):
     process: subprocess.Popen[bytes]
     folder: Path
     log: Path
+    port: int
+    """Of OSC."""
 
     def playing(self) -> psutil.Process:
         """The process that plays."""
-        supervisor = psutil.Process(self.process.pid)
-        self.wait(lambda: bool(supervisor.children()), "an engine")
-        return supervisor.children()[0]
+        return self._child("rtmss-engine")
+
+    def speaking(self) -> psutil.Process:
+        """The process that speaks OSC."""
+        return self._child("rtmss-osc")
+
+    def children(self, name: str) -> list[psutil.Process]:
+        """Those of its processes that have a name."""
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if child.name() == name]
+
+    def _child(self, name: str) -> psutil.Process:
+        self.wait(lambda: bool(self.children(name)), name)
+        return self.children(name)[0]
 
     def wait(self, is_done: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
         """Look until something is so.
@@ -162,11 +176,12 @@ class Engine(NamedTuple):
 def serving(folder: Path, *options: str) -> Iterator[Engine]:
     """An engine for the instances of a folder."""
     log = folder / "serve.log"
-    command = [sys.executable, "-m", "rtmss", "serve", *options]
+    port = free_port()
+    command = [sys.executable, "-m", "rtmss", "serve", "--osc-port", str(port), *options]
     variables = {**os.environ, "RTMSS_PLUGIN_DIR": str(folder), "RTMSS_LIBRARY": str(folder)}
     with log.open("wb") as errors:
         process = subprocess.Popen(command, env=variables, stderr=errors)
-    engine = Engine(process, folder, log)
+    engine = Engine(process, folder, log, port)
     try:
         engine.wait(lambda: "serves" in engine.errors() or process.poll() is not None, "serves")
         assert process.poll() is None, engine.errors()

@@ -29,9 +29,12 @@ from rtmss.plugin.hosts import (
     play_vst3,
     play_vst3_offline,
 )
-from rtmss.serve.layout import N_PRESETS, Control
+from rtmss.serve.layout import N_CONTROLS, N_PRESETS, Control
 
 pytestmark = pytest.mark.slow
+
+NUMBER = "OSC number"
+"""It is another one if the one before has not left yet."""
 
 
 @pytest.mark.parametrize("block", [64, 512, 8192])
@@ -148,12 +151,14 @@ def test_a_state_brings_back_every_setting_and_the_presets_by_name(
     values |= {int(Control.PRESET): 6, int(Control.FADE): 123.5, int(Control.FALLBACK): 2}
     switches = range(int(Control.REMAINDER_MUTE), int(Control.FALLBACK), 2)
     values |= dict.fromkeys(switches, 1)
+    morphs = range(int(Control.FIRST_MORPH), N_CONTROLS)
+    values |= dict.fromkeys(morphs, -0.5)
     events = [f"0:{number}={value}" for number, value in values.items()]
     saved = tmp_path / "state"
     before = play_clap(bundles, short, event=events, save=saved)
     after = play_clap(bundles, short, load=saved)
     settings = [
-        {name: row["value"] for name, row in played.report["parameters"].items()}
+        {name: row["value"] for name, row in played.report["parameters"].items() if name != NUMBER}
         for played in (before, after)
     ]
     assert settings[0] == settings[1]
@@ -162,6 +167,13 @@ def test_a_state_brings_back_every_setting_and_the_presets_by_name(
     assert np.array_equal(before.audio, after.audio)
     state = saved.read_bytes()
     assert b"four-stems,karaoke,no-drums" in state
+    end = b"__dpf_parameters_end__"
+    first, _, rest = state.partition(b"morph_1\0")
+    saved.write_bytes(first + end + rest.partition(end)[2])
+    old = play_clap(bundles, short, load=saved)
+    by_id = {row["id"]: row["value"] for row in old.report["parameters"].values()}
+    expected = values | dict.fromkeys(morphs, 0)
+    assert {number: by_id[number] for number in values} == expected, "before there were morphs"
     saved.write_bytes(state.replace(b"vocals-only", b"karaoke-min"))
     other = play_clap(bundles, short, load=saved)
     assert other.report["parameters"]["Engine"]["text"] == "no such preset"

@@ -31,6 +31,7 @@ PRESETS = {
     "one": "stems: {a: {condition: a, mute: true}}\n",
     "eight": "stems:\n" + "".join(f"  s{i}: {{condition: {'ab'[i % 2]}}}\n" for i in range(8)),
     "broken": "stems: {a: {condition: nonesuch}}\n",
+    "pair": "stems: {a: {condition: a, condition_b: b, morph: 0.75}, c: {condition: b}}\n",
 }
 Fake = Callable[..., FakePlugin]
 
@@ -307,6 +308,35 @@ def test_gains_of_the_preset_and_of_the_host_are_added(pair: Pair) -> None:
     assert scene.fade_ms == 2000
     untouched = pair.scene("two")
     assert replace(untouched, fade_ms=30.0) == pair.book.scene("two")
+
+
+def test_a_morph_is_automated_to_the_hop(
+    fake: Fake, book: SceneBook, tiny: SeparatorModel, noise: Noise
+) -> None:
+    pair, n_hops = Pair(fake(("pair",)), book, tiny), 8
+    audio = noise(n_hops * HOP)
+    pair.plugin.begin(RATE, HOP, DELAY)
+    pair.give()
+    heard = []
+    for number in range(n_hops):
+        pair.plugin.controls[Control.FIRST_MORPH] = number / n_hops - 0.75
+        heard += pair.play(audio[:, number * HOP : (number + 1) * HOP])
+    session = Session(tiny)
+    morphs = []
+    for number, hop in enumerate(heard):
+        at = max(0, number - DELAY // HOP)
+        session.scene = pair.scene("pair", FIRST_MORPH=at / n_hops - 0.75)
+        morphs.append(session.scene.stems[0].morph)
+        expected = _buses(session.step(audio[:, number * HOP : (number + 1) * HOP]))
+        assert np.array_equal(hop, expected), number
+    assert morphs[:2] == [0, 0]
+    assert morphs[2:] == pytest.approx(np.arange(1, n_hops - 1) / n_hops, abs=1e-6)
+
+
+def test_a_morph_is_on_top_of_the_presets_and_of_pairs_only(pair: Pair) -> None:
+    assert pair.scene("two", FIRST_MORPH=0.5) == pair.scene("two")
+    found = [pair.scene("pair", FIRST_MORPH=more).stems[0].morph for more in (0, 0.5, -0.5, -1)]
+    assert found == [0.75, 1, 0.25, 0]
 
 
 def test_a_session_that_fails_is_taken_back(pair: Pair, noise: Noise) -> None:

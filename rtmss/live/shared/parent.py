@@ -11,6 +11,7 @@ import sys
 GROUP_SIGNALS = ("SIGINT", "SIGHUP", "SIGQUIT", "SIGBREAK")
 """What a terminal sends to every process at once, as far as the system knows them."""
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 
 
 def end_with_parent(signal_number: int) -> bool:
@@ -22,6 +23,12 @@ def end_with_parent(signal_number: int) -> bool:
     if sys.platform != "linux":
         return False
     return int(ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal_number)) == 0
+
+
+def name_process(name: str) -> None:
+    """What lists of processes call this one, by at most 15 letters; where the system can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode()[:15])
 
 
 def group_signals() -> list[signal.Signals]:

@@ -67,6 +67,16 @@ class UnknownAddressError(RefusedError):
         return f"{self}; {hint}rtmss osc lists them all"
 
 
+def check_length(address: str) -> None:
+    """See that an address is not too long to be looked for.
+
+    Raises:
+        RefusedError: it is.
+    """
+    if len(address) > MAX_ADDRESS:
+        raise RefusedError("address", f"an address has at most {MAX_ADDRESS} characters")
+
+
 class Target(NamedTuple):
     """A row, and the address by which it was meant."""
 
@@ -129,8 +139,7 @@ class Directory:
             RefusedError: there is no such address.
             UserError: there is no such stem.
         """
-        if len(one.address) > MAX_ADDRESS:
-            raise RefusedError("address", f"an address has at most {MAX_ADDRESS} characters")
+        check_length(one.address)
         if not is_pattern(one.address):
             return [Target(self._row(one.address), one.address)]
         try:
@@ -174,7 +183,7 @@ class Directory:
         Returns:
             An empty text where there is none.
         """
-        return _like(address, self._addresses)
+        return nearest(address, self._addresses)
 
 
 @functools.lru_cache(maxsize=8)
@@ -208,7 +217,8 @@ def _meters(stems: tuple[str, ...]) -> Mapping[str, Row]:
     )
 
 
-def _like(address: str, known: tuple[str, ...]) -> str:
+def nearest(address: str, known: tuple[str, ...]) -> str:
+    """The one of the known addresses that looks like another; an empty text where none does."""
     head = ""
     parts = address.split("/")[1:]
     for number, part in enumerate(parts):

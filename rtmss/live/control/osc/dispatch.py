@@ -8,32 +8,38 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import ClassVar
 
 from rtmss.config import UserError
-from rtmss.live.control.captures import Captures
-from rtmss.live.control.controller import MixerController
-from rtmss.live.control.osc import buttons
+from rtmss.live.control.captures import Captured, Captures
+from rtmss.live.control.controller import MixerController, PresetLoaded
+from rtmss.live.control.osc import buttons, state
 from rtmss.live.control.osc.arguments import RefusedError, Value
-from rtmss.live.control.osc.budget import Ledger
 from rtmss.live.control.osc.captures import PREFIXES, capture_job
 from rtmss.live.control.osc.changes import PacketChange
 from rtmss.live.control.osc.codec import Message, failure, message
 from rtmss.live.control.osc.cues import PREFIX as CUE_PREFIX
-from rtmss.live.control.osc.cues import cue_asked
-from rtmss.live.control.osc.directory import MAX_HINT, Directory, Target, UnknownAddressError
+from rtmss.live.control.osc.cues import cue_asked, cue_values
+from rtmss.live.control.osc.directory import Directory, Target, UnknownAddressError
 from rtmss.live.control.osc.fairness import Peer, gives_way
-from rtmss.live.control.osc.figures import Figures
-from rtmss.live.control.osc.midi import FORGET, LEARN
-from rtmss.live.control.osc.pattern import check_pattern
-from rtmss.live.control.osc.peers import Peers
-from rtmss.live.control.osc.pending import Pending
+from rtmss.live.control.osc.figures import FIGURES, Figures
+from rtmss.live.control.osc.midi import FORGET, LEARN, midi_values
+from rtmss.live.control.osc.peer_commands import (
+    SENT,
+    Commands,
+    Effect,
+    PeerCommands,
+    checked,
+    is_let_go,
+)
+from rtmss.live.control.osc.pending import Answers, Pending
 from rtmss.live.control.osc.readings import Readings
 from rtmss.live.control.osc.song import PREFIX, SongFeedback, song_change
-from rtmss.live.control.osc.state import NO_CONDITION
-from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, SWITCH, TABLE, TTL, Mode, Row
+from rtmss.live.control.osc.state import NO_CONDITION, Values
+from rtmss.live.control.osc.table import MAX_AHEAD_SECONDS, Mode, Row
 from rtmss.live.shared.jobs import Job
 from rtmss.live.shared.song_state import TransportChange
 from rtmss.lookup import find
@@ -44,10 +50,7 @@ MAX_FAILURES = 16
 """Of one packet that are named; what comes after them is not looked at."""
 MAX_SCHEDULED = 256
 """Changes of one peer that wait for their time."""
-Effect = Callable[[], list[bytes] | None]
 
-_SENT = {row.address for row in TABLE if row.mode is Mode.SENT}
-_NUMBERS = {"i", "h", "f", "d"}
 _AT_ONCE = {"/rtmss/preset", "/rtmss/sync", LEARN, FORGET}
 
 
@@ -73,14 +76,12 @@ class PacketPlan:
     """Conditions that it asks to be built."""
 
 
-class Dispatcher:
+class Dispatcher(PeerCommands):
     """Acts on messages for a controller."""
 
     def __init__(self, controller: MixerController, version: str) -> None:
+        super().__init__(version)
         self.controller = controller
-        self.version = version
-        self.ledger = Ledger()
-        self.peers = Peers(self.ledger.is_proven)
         self.pending = Pending(controller)
         self.song = SongFeedback(controller.shared.transport)
         self.figures = Figures(controller, self.counts)
@@ -90,6 +91,37 @@ class Dispatcher:
     def known(self) -> Mapping[str, Row]:
         """All addresses that can be asked now; the same object while they stay the same."""
         return Directory(self.controller).known
+
+    @property
+    def heard(self) -> Collection[str]:
+        """All addresses whose values can be told whenever they change."""
+        return Directory(self.controller).heard
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an answer depends on the engine, or a change is due at a hop to come."""
+        return bool(len(self.pending) or self.controller.scheduled)
+
+    def panic(self) -> None:
+        """Silence, at once."""
+        self.controller.shared.panic = True
+
+    def due(self, loaded: list[PresetLoaded], captured: Sequence[Captured], now: float) -> Answers:
+        """Answers that had to wait, and those of controllers that were learned."""
+        midi = self.controller.midi
+        learned = [] if midi is None else midi.take_answers()
+        return [*self.pending.step(loaded, now, captured), *learned]
+
+    def told(self, now: float) -> tuple[Values, Values]:
+        """What patterns reach, and what is told to those alone who listen to one of them."""
+        controller = self.controller
+        values = state.scene_values(controller) | self.song.values(now)
+        values |= cue_values(controller.cues) | midi_values(controller.midi)
+        return values, self.figures.values(now, self.peers.is_heard(FIGURES))
+
+    def levels(self) -> Values:
+        """Levels in dBFS."""
+        return state.meter_values(self.controller)
 
     def handle(
         self,
@@ -103,7 +135,7 @@ class Dispatcher:
         done.
         """
         # Answers of another host are not answered: two could fail at each other without end.
-        messages = [one for one in messages if one.address not in _SENT]
+        messages = [one for one in messages if one.address not in SENT]
         self._panic_first(messages)
         ahead = None if when is None else when - time.time()
         if ahead is not None and ahead > MAX_AHEAD_SECONDS:
@@ -212,11 +244,11 @@ class Dispatcher:
         for target in targets:
             row, address = target
             if address == "/rtmss/ping":
-                plan.effects.append(partial(self._pong, one))
+                plan.effects.append(partial(self.pong, one))
                 continue
-            if address == "/rtmss/subscribe" and _button(one) is False:
+            if is_let_go(one):
                 continue
-            values = row.check(_subscription(one) if address == "/rtmss/subscribe" else one)
+            values = checked(row, one)
             if not values and row.mode in {Mode.VALUE, Mode.QUERY}:
                 asked.append(address)
             else:
@@ -259,14 +291,8 @@ class Dispatcher:
                 )
         elif address.startswith(PREFIXES):
             self._plan_job(plan, address, values)
-        elif address in self._commands:
-            plan.effects.append(
-                self._commands[address](
-                    self,
-                    values,
-                    plan.peer,
-                )
-            )
+        elif (effect := self.effect(address, values, plan.peer)) is not None:
+            plan.effects.append(effect)
         elif address.startswith(CUE_PREFIX):
             self._plan_cue(plan, address, values)
         elif address.startswith(PREFIX):
@@ -346,16 +372,6 @@ class Dispatcher:
 
     # Effects: checked when a packet is planned, done when all of it is good.
 
-    def _pong(self, one: Message) -> list[bytes]:
-        return [
-            message(
-                "/rtmss/pong",
-                self.version,
-                *one.args,
-                tags="s" + one.tags,
-            )
-        ]
-
     def _answer(
         self,
         addresses: list[str],
@@ -393,59 +409,6 @@ class Dispatcher:
     ) -> Effect:
         return partial(self.pending.sync, int(values[0]), peer)
 
-    def _subscribe(
-        self,
-        values: tuple[Value, ...],
-        peer: Peer,
-    ) -> Effect:
-        pattern = str(values[0]) if values else "/rtmss"
-        if not pattern.startswith("/"):
-            raise RefusedError("address", f"'{pattern}' is no address: they begin with '/'")
-        ttl = float(values[1]) if len(values) > 1 else TTL
-        try:
-            check_pattern(pattern)
-        except ValueError as error:
-            raise RefusedError("address", str(error)) from error
-        return partial(
-            self.peers.subscribe,
-            peer,
-            pattern,
-            ttl,
-            time.monotonic(),
-        )
-
-    def _unsubscribe(
-        self,
-        values: tuple[Value, ...],
-        peer: Peer,
-    ) -> Effect:
-        return (
-            partial(
-                self.peers.unsubscribe,
-                peer,
-            )
-            if not values or values[0]
-            else lambda: None
-        )
-
-    def _listen(
-        self,
-        values: tuple[Value, ...],
-        peer: Peer,
-    ) -> Effect:
-        address = str(values[0])
-        if address not in Directory(self.controller).heard:
-            raise RefusedError("address", f"'{address[:MAX_HINT]}' is no value that is there now")
-        self.peers.check_listening(peer, address)
-        return partial(self.peers.listen, peer, address, time.monotonic())
-
-    def _ignore(
-        self,
-        values: tuple[Value, ...],
-        peer: Peer,
-    ) -> Effect:
-        return partial(self.peers.ignore, peer, str(values[0]))
-
     def _meters(
         self,
         values: tuple[Value, ...],
@@ -457,18 +420,6 @@ class Dispatcher:
             float(values[0]),
             time.monotonic(),
         )
-
-    def _echo(
-        self,
-        values: tuple[Value, ...],
-        peer: Peer,
-    ) -> Effect:
-        now = time.monotonic()
-        if not self.ledger.is_proven(peer, now):
-            if self.ledger.account(peer).token != values[0]:
-                raise RefusedError("token", "not the number that was sent to this address")
-            self.ledger.prove(peer, now)
-        return lambda: [message("/rtmss/done", "/rtmss/echo", f"{peer.host} {peer.port}")]
 
     def _learn_control(
         self,
@@ -497,60 +448,15 @@ class Dispatcher:
             return [failure(FORGET, "refused", str(error))]
         return [message("/rtmss/done", FORGET, address)]
 
-    def _token(
-        self,
-        _: tuple[Value, ...],
-        peer: Peer,
-    ) -> Effect:
-        """The server has looked at it, or does not want one."""
-        return lambda: [message("/rtmss/done", "/rtmss/token", peer.host)]
-
     def _set_panic(self, on: bool) -> None:
         self.controller.shared.panic = on
 
-    _commands = {  # noqa: RUF012
+    commands: ClassVar[Commands] = {
+        **PeerCommands.commands,
         "/rtmss/panic": _panic,
         "/rtmss/preset": _preset,
         "/rtmss/sync": _sync,
-        "/rtmss/subscribe": _subscribe,
-        "/rtmss/unsubscribe": _unsubscribe,
-        "/rtmss/listen": _listen,
-        "/rtmss/ignore": _ignore,
         "/rtmss/meters": _meters,
-        "/rtmss/echo": _echo,
         LEARN: _learn_control,
         FORGET: _forget_control,
-        "/rtmss/token": _token,
     }
-
-
-def _subscription(one: Message) -> Message:
-    """A subscription as the table has it: a button subscribes to all, and the pattern may be left
-    out.
-    """
-    if _button(one):
-        return Message(one.address)
-    if one.tags[:1] in _NUMBERS:
-        return Message(
-            one.address,
-            ("/rtmss", *one.args),
-            "s" + one.tags,
-        )
-    return one
-
-
-def _button(one: Message) -> bool | None:
-    """Whether a button was pressed or let go; None where it is none."""
-    try:
-        return (
-            bool(
-                SWITCH.check(
-                    one.args[0],
-                    one.tags,
-                )
-            )
-            if len(one.args) == 1
-            else None
-        )
-    except RefusedError:
-        return None

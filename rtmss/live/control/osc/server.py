@@ -13,20 +13,29 @@ import selectors
 import socket
 import time
 from collections.abc import Sequence
+from typing import Protocol
 
 from rtmss import __version__
 from rtmss.live.control.captures import Captured
 from rtmss.live.control.controller import MixerController, PresetLoaded
-from rtmss.live.control.osc import state
-from rtmss.live.control.osc.codec import MAX_BYTES, OscDecodeError, decode, failure, message
+from rtmss.live.control.osc.budget import Ledger
+from rtmss.live.control.osc.codec import (
+    MAX_BYTES,
+    Message,
+    OscDecodeError,
+    decode,
+    failure,
+    message,
+)
 from rtmss.live.control.osc.connection import DEFAULT_PORT, Connection, DatagramSocket, listen
-from rtmss.live.control.osc.cues import cue_values
 from rtmss.live.control.osc.dispatch import Dispatcher
 from rtmss.live.control.osc.doorkeeper import Doorkeeper
 from rtmss.live.control.osc.fairness import Holder, Peer, first_to_go
-from rtmss.live.control.osc.figures import FIGURES
 from rtmss.live.control.osc.inbox import Inbox
-from rtmss.live.control.osc.midi import TRANSPORT, midi_values
+from rtmss.live.control.osc.midi import TRANSPORT
+from rtmss.live.control.osc.peers import Peers
+from rtmss.live.control.osc.pending import Answers
+from rtmss.live.control.osc.state import Values
 from rtmss.live.control.pairing import Pairing
 
 PORT = DEFAULT_PORT
@@ -60,9 +69,34 @@ PANICS = frozenset(
 _LOG = logging.getLogger(__name__)
 
 
-class OscServer:
-    """Lets peers change the mix. Call `receive` and `answer` in a loop, and flush the controller in
-    between.
+class Answering(Protocol):
+    """What messages are for, and what answers to them."""
+
+    ledger: Ledger
+    peers: Peers
+
+    def handle(self, messages: list[Message], when: float | None, peer: Peer) -> list[bytes]:
+        """Act on one packet, due at once or at a Unix time; the answers to its sender."""
+
+    def panic(self) -> None:
+        """Silence, before what waits has its turn."""
+
+    def due(self, loaded: list[PresetLoaded], captured: Sequence[Captured], now: float) -> Answers:
+        """Answers that had to wait."""
+
+    def told(self, now: float) -> tuple[Values, Values]:
+        """What patterns reach, and what is told to those alone who listen to one of them."""
+
+    def levels(self) -> Values:
+        """Levels in dBFS."""
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an answer depends on the engine."""
+
+
+class PacketServer:
+    """Lets peers talk to whatever answers. Call `receive` and `answer` in a loop.
 
     Raises:
         UserError: the port is taken, or the address is not this machine's.
@@ -70,7 +104,7 @@ class OscServer:
 
     def __init__(
         self,
-        controller: MixerController,
+        dispatcher: Answering,
         host: str = "127.0.0.1",
         port: int = PORT,
         pairing: Pairing | None = None,
@@ -78,13 +112,13 @@ class OscServer:
         """Listen at once.
 
         Args:
-            controller: what peers change.
+            dispatcher: what peers talk to.
             host: the address to listen at.
             port: for UDP and TCP; 0 for a free one.
             pairing: what peers of other machines have to show first; None for nothing.
         """
         self._doorkeeper = Doorkeeper(pairing)
-        self.dispatcher = Dispatcher(controller, __version__)
+        self._dispatcher = dispatcher
         udp, self._tcp = listen(host, port)
         self.host, self.port = udp.getsockname()[:2]
         self._udp = DatagramSocket(udp)
@@ -131,7 +165,7 @@ class OscServer:
             else:
                 self._serve(key.data, events)
         for host, port in self._udp.gone():
-            self.dispatcher.peers.unsubscribe(Peer(host, port))
+            self._dispatcher.peers.unsubscribe(Peer(host, port))
         self._work_off()
 
     def answer(
@@ -156,13 +190,11 @@ class OscServer:
         captured: Sequence[Captured],
         now: float,
     ) -> None:
-        dispatcher = self.dispatcher
+        dispatcher = self._dispatcher
         if now >= self._chores_due:
             self._chores_due = now + CHORE_SECONDS
             self._drop_the_dead(now)
-        midi = dispatcher.controller.midi
-        learned = [] if midi is None else midi.take_answers()
-        for peer, packet in (*dispatcher.pending.step(loaded, now, captured), *learned):
+        for peer, packet in dispatcher.due(loaded, captured, now):
             self._send(peer, packet)
         for peer in dispatcher.peers.take_displaced():
             dispatcher.ledger.n_refused += 1
@@ -173,29 +205,27 @@ class OscServer:
             self._tell_subscribers(now)
 
     def _tell_subscribers(self, now: float) -> None:
-        peers, controller = self.dispatcher.peers, self.dispatcher.controller
+        peers = self._dispatcher.peers
         began = time.thread_time()
-        values = state.scene_values(controller) | self.dispatcher.song.values(now)
-        values |= cue_values(controller.cues) | midi_values(controller.midi)
-        others = self.dispatcher.figures.values(now, peers.is_heard(FIGURES))
+        values, others = self._dispatcher.told(now)
         packets = peers.changes(values, self._room, others)
         for peer, packet in packets:
             self._send(peer, packet)
         told = {peer for peer, _ in packets}
         for peer in told:
             spent = (time.thread_time() - began) / len(told)
-            self.dispatcher.ledger.spend_work(peer, spent, now)
-        for peer, packet in peers.meters(lambda: state.meter_values(controller), now):
+            self._dispatcher.ledger.spend_work(peer, spent, now)
+        for peer, packet in peers.meters(self._dispatcher.levels, now):
             if len(packet) <= self._room(peer):
                 self._send(peer, packet)
 
     def _patience(self, timeout: float) -> float:
         if len(self._inbox):
             return 0.0
-        due = self.dispatcher.peers.next_meters()
+        due = self._dispatcher.peers.next_meters()
         if due is not None:
             timeout = min(timeout, due - time.monotonic())
-        if len(self.dispatcher.pending) or self.dispatcher.controller.scheduled:
+        if self._dispatcher.is_waiting:
             timeout = min(timeout, ACTIVE_SECONDS)
         return max(0.0, timeout)
 
@@ -206,20 +236,20 @@ class OscServer:
             except OSError:
                 return
             # Its answers to what was sent there have arrived, or there would be no connection.
-            self.dispatcher.ledger.prove(name[0], time.monotonic())
+            self._dispatcher.ledger.prove(name[0], time.monotonic())
             self.adopt(sock, Peer(name[0], name[1], "tcp"))
 
     def adopt(self, sock: socket.socket, peer: Peer) -> None:
         """Take up a stream of framed packets, with a place among all connections."""
         if len(self._connections) >= MAX_CONNECTIONS:
             self._drop(self._connections[first_to_go(self._holders())])
-            self.dispatcher.ledger.n_refused += 1
+            self._dispatcher.ledger.n_refused += 1
         connection = Connection(sock, peer, time.monotonic())
         self._connections[connection.peer] = connection
         self._selector.register(sock, selectors.EVENT_READ, connection)
 
     def _holders(self) -> list[Holder]:
-        subscribers = self.dispatcher.peers.subscribers
+        subscribers = self._dispatcher.peers.subscribers
         return [
             Holder(peer, one.has_spoken or peer in subscribers, one.heard)
             for peer, one in self._connections.items()
@@ -263,7 +293,7 @@ class OscServer:
 
     def _queue(self, data: bytes, peer: Peer) -> None:
         if data in PANICS and not self._doorkeeper.is_stranger(peer, time.monotonic()):
-            self.dispatcher.controller.shared.panic = True
+            self._dispatcher.panic()
         left_out = self._inbox.put(peer, data)
         if left_out is not None:
             self._refuse(left_out, data if left_out == peer else b"", "too much at once")
@@ -279,14 +309,14 @@ class OscServer:
 
     def _cost(self, peer: Peer) -> float:
         now = time.monotonic()
-        return self.dispatcher.ledger.account(peer).work.spent(now)
+        return self._dispatcher.ledger.account(peer).work.spent(now)
 
     def _handle(self, data: bytes, peer: Peer) -> None:
         """Act on one packet; its answers go back to where it came from."""
         now = time.monotonic()
-        ledger = self.dispatcher.ledger
+        ledger = self._dispatcher.ledger
         ledger.receive(peer, len(data))
-        self.dispatcher.peers.touch(peer, now)
+        self._dispatcher.peers.touch(peer, now)
         if ledger.is_over(peer, now):
             self._refuse(peer, data, "over the budget of one peer: send less, and ask for less")
             return
@@ -303,7 +333,7 @@ class OscServer:
             return [
                 answer
                 for packet in decode(data)
-                for answer in self.dispatcher.handle(packet.messages, packet.when, peer)
+                for answer in self._dispatcher.handle(packet.messages, packet.when, peer)
             ]
         except OscDecodeError as error:
             return [failure("", "wire", str(error))]
@@ -314,8 +344,8 @@ class OscServer:
     def _refuse(self, peer: Peer, data: bytes, why: str, code: str = "busy") -> None:
         """Count a packet that is not looked at, and say so, at most once a second."""
         now = time.monotonic()
-        self.dispatcher.ledger.n_refused += 1
-        if self.dispatcher.ledger.account(peer).may_notice(now):
+        self._dispatcher.ledger.n_refused += 1
+        if self._dispatcher.ledger.account(peer).may_notice(now):
             self._send(peer, failure(_address(data), code, why))
 
     def _room(self, peer: Peer) -> int:
@@ -323,7 +353,7 @@ class OscServer:
         it was sent, none.
         """
         now = time.monotonic()
-        ledger = self.dispatcher.ledger
+        ledger = self._dispatcher.ledger
         connection = self._connections.get(peer)
         if ledger.is_over(peer, now) or (connection is not None and connection.unsent):
             return 0
@@ -332,14 +362,14 @@ class OscServer:
         return ledger.room(peer, now)
 
     def _ask_for_proof(self, peer: Peer, now: float) -> None:
-        account = self.dispatcher.ledger.account(peer)
+        account = self._dispatcher.ledger.account(peer)
         packet = message("/rtmss/echo", account.token)
         if len(packet) <= account.credit and account.may_notice(now):
             self._send(peer, packet)
 
     def _send(self, peer: Peer, packet: bytes) -> None:
         now = time.monotonic()
-        ledger = self.dispatcher.ledger
+        ledger = self._dispatcher.ledger
         if peer.transport == TRANSPORT:
             return  # nobody reads there, and the terminal tells it
         if peer.transport != "udp":
@@ -379,14 +409,14 @@ class OscServer:
         """Drop connections that do not read, or are there for nothing."""
         for peer, one in list(self._connections.items()):
             # Whether a WebSocket's other end is there is found out by the web server.
-            is_idle = peer.transport != "web" and peer not in self.dispatcher.peers.subscribers
+            is_idle = peer.transport != "web" and peer not in self._dispatcher.peers.subscribers
             is_slow = one.unsent and now - one.read > SLOW_SECONDS
             if is_slow or (is_idle and now - one.heard > IDLE_SECONDS):
                 self._drop(one)
 
     def _drop(self, connection: Connection) -> None:
         if self._connections.pop(connection.peer, None) is not None:
-            self.dispatcher.peers.unsubscribe(connection.peer)
+            self._dispatcher.peers.unsubscribe(connection.peer)
             self._inbox.drain(connection.peer)
             self._selector.unregister(connection.sock)
             connection.sock.close()
@@ -398,6 +428,33 @@ class OscServer:
         if now - self._logged >= 1:
             self._logged = now
             _LOG.error("OSC: a bug, number %d; the server goes on", self.n_bugs, exc_info=error)
+
+
+class OscServer(PacketServer):
+    """Lets peers change the mix. Call `receive` and `answer` in a loop, and flush the controller in
+    between.
+
+    Raises:
+        UserError: the port is taken, or the address is not this machine's.
+    """
+
+    def __init__(
+        self,
+        controller: MixerController,
+        host: str = "127.0.0.1",
+        port: int = PORT,
+        pairing: Pairing | None = None,
+    ) -> None:
+        """Listen at once.
+
+        Args:
+            controller: what peers change.
+            host: the address to listen at.
+            port: for UDP and TCP; 0 for a free one.
+            pairing: what peers of other machines have to show first; None for nothing.
+        """
+        self.dispatcher = Dispatcher(controller, __version__)
+        super().__init__(self.dispatcher, host, port, pairing)
 
 
 def shortened(packet: bytes, room: int) -> bytes:

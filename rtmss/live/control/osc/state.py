@@ -51,15 +51,23 @@ def scene_values(controller: MixerController) -> Values:
     values: Values = {
         "/rtmss/status/state": (controller.status.state,),
         "/rtmss/preset": (controller.preset,),
-        "/rtmss/stems": tuple(stem.name for stem in scene.stems),
         "/rtmss/panic": (int(controller.shared.panic),),
-        **_settings("/rtmss", scene),
-        **_settings("/rtmss/remainder", scene.remainder),
+        **mixer_values(scene),
     }
     if controller.captures is not None:
         values["/rtmss/capture/open"] = controller.captures.open
+    return values
+
+
+def mixer_values(scene: Scene, root: str = "/rtmss") -> Values:
+    """Everything that is set in a scene, under addresses that begin with `root`."""
+    values: Values = {
+        f"{root}/stems": tuple(stem.name for stem in scene.stems),
+        **_settings(root, scene),
+        **_settings(f"{root}/remainder", scene.remainder),
+    }
     for stem in scene.stems:
-        owner = f"/rtmss/stem/{stem.name}"
+        owner = f"{root}/stem/{stem.name}"
         second = stem.condition_b.name if stem.condition_b else NO_CONDITION
         values |= _settings(owner, stem.strip) | _settings(owner, stem)
         values[f"{owner}/condition"] = (stem.condition.name,)

@@ -5,6 +5,7 @@ Validation, `rtmss osc` and the reference in `docs/osc.md` all come from here.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -413,8 +414,8 @@ class Reference(NamedTuple):
     effect: str
 
 
-def reference() -> list[Reference]:
-    """The table as text."""
+def reference(rows: Sequence[Row] = TABLE) -> list[Reference]:
+    """A table as text."""
     return [
         Reference(
             row.address,
@@ -423,18 +424,25 @@ def reference() -> list[Reference]:
             "; ".join(filter(None, map(_range, row.args))),
             row.effect,
         )
-        for row in TABLE
+        for row in rows
     ]
+
+
+def markdown_rows(rows: Sequence[Row]) -> str:
+    """A table for a page."""
+    lines = ["| address | use | types | range | effect |", "|---|---|---|---|---|"]
+    lines += [
+        f"| `{r.address}` | {r.use} | {_code(r.args)} | {r.range} | {r.effect} |"
+        for r in reference(rows)
+    ]
+    return "\n".join(lines)
 
 
 def markdown() -> str:
     """The table of `docs/osc.md`."""
-    lines = ["| address | use | types | range | effect |", "|---|---|---|---|---|"]
-    lines += [
-        f"| `{r.address}` | {r.use} | {_code(r.args)} | {r.range} | {r.effect} |"
-        for r in reference()
-    ]
-    return "\n".join([*lines, "", f"Fader taper: {TAPER} dB, straight lines in dB between."])
+    return "\n".join(
+        [markdown_rows(TABLE), "", f"Fader taper: {TAPER} dB, straight lines in dB between."]
+    )
 
 
 def _code(text: str) -> str:

@@ -1,0 +1,90 @@
+"""The process that speaks OSC for the engine. It may die and come back without a sound."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from rtmss import __version__
+from rtmss.config import UserError
+from rtmss.live.control.osc.server import PacketServer
+from rtmss.live.control.pairing import Pairing
+from rtmss.live.options import EXIT_REFUSED
+from rtmss.live.shared.parent import end_with_parent, ignore_group_signals, name_process
+from rtmss.serve.attendant import tell
+from rtmss.serve.board import Board
+from rtmss.serve.control.desk import Desk
+from rtmss.serve.control.dispatch import InstanceDispatcher
+from rtmss.serve.scenes import SceneBook
+
+TICK_SECONDS = 0.02
+PORT = 9472
+"""Beside that of `rtmss live` and its page."""
+
+
+class OscOptions(NamedTuple):
+    """Where OSC is spoken."""
+
+    bind: str = "127.0.0.1"
+    port: int = PORT
+    token: str = ""
+    """That peers of other machines have to show; nothing for none."""
+
+
+def run_osc(
+    options: OscOptions,
+    board: Board,
+    folder: Path,
+    book: SceneBook,
+    beat: Callable[[], None],
+    parent: int,
+) -> int:
+    """Serve until the supervisor ends this process, or has gone.
+
+    Args:
+        options: where.
+        board: between this process and the engine.
+        folder: of the instances.
+        book: presets by name, a copy of this process.
+        beat: called again and again, as a sign of life.
+        parent: process number of the supervisor.
+
+    Returns:
+        The exit status: EXIT_REFUSED if OSC cannot be spoken there.
+    """
+    name_process("rtmss-osc")
+    ignore_group_signals()
+    end_with_parent(signal.SIGKILL)
+    desk = Desk(board, folder, book)
+    pairing = Pairing(options.token) if options.token else None
+    try:
+        dispatcher = InstanceDispatcher(desk, __version__)
+        server = PacketServer(dispatcher, options.bind, options.port, pairing)
+    except UserError as error:
+        tell(f"no OSC: {error}; plug-ins are played all the same")
+        return EXIT_REFUSED
+    tell(server.describe())
+    while os.getppid() == parent:
+        beat()
+        take_turn(desk, server, TICK_SECONDS)
+    return 0
+
+
+def take_turn(desk: Desk, server: PacketServer, timeout: float) -> None:
+    """One turn of the loop; what came in until then is sent to the engine at once.
+
+    Args:
+        desk: the instances.
+        server: waited on for at most `timeout` seconds.
+        timeout: seconds.
+    """
+    server.receive(timeout)
+    try:
+        desk.look()
+        desk.flush()
+    except Exception as error:  # the sound plays on, and so does the server
+        server.report_bug(error)
+    server.answer([])
