@@ -18,8 +18,8 @@ from rtmss.live.control.osc.server import PacketServer
 from rtmss.model.separator import SeparatorModel
 from rtmss.serve.attendant import Attendant
 from rtmss.serve.board import Board
-from rtmss.serve.control.desk import Desk
 from rtmss.serve.control.dispatch import InstanceDispatcher
+from rtmss.serve.control.instances import Instances
 from rtmss.serve.control.process import take_turn
 from rtmss.serve.player import InstancePlayer
 from rtmss.serve.scenes import SceneBook
@@ -57,8 +57,8 @@ class Desktop:
 
     def start_osc(self) -> None:
         """Likewise."""
-        self.desk = Desk(self.board, self.folder, self.book)
-        self.server = PacketServer(InstanceDispatcher(self.desk, "1.2.3"), port=0)
+        self.instances = Instances(self.board, self.folder, self.book)
+        self.server = PacketServer(InstanceDispatcher(self.instances, "1.2.3"), port=0)
 
     def close(self) -> None:
         self.server.close()
@@ -84,13 +84,13 @@ class Desktop:
 
     def turn(self) -> None:
         """One of everybody."""
-        take_turn(self.desk, self.server, 0.002)
+        take_turn(self.instances, self.server, 0.002)
         self.attendant.look()
         for player in self.lane.players:
             while player.work():
                 pass
         self.attendant.look()
-        take_turn(self.desk, self.server, 0.0)
+        take_turn(self.instances, self.server, 0.0)
 
     def send(self, data: bytes) -> None:
         self.socket.sendto(data, ("127.0.0.1", self.server.port))

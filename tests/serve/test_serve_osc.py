@@ -16,7 +16,7 @@ from rtmss.conditions.encode import limits_of
 from rtmss.conditions.library import Library
 from rtmss.live.control.osc.codec import bundle, message
 from rtmss.model.separator import SeparatorModel
-from rtmss.serve.control.desk import Instance
+from rtmss.serve.control.instances import Instance
 from rtmss.serve.layout import Control
 from rtmss.serve.player import InstancePlayer
 from rtmss.serve.scenes import SceneBook
@@ -59,7 +59,7 @@ def _player(desktop: Desktop) -> InstancePlayer:
 
 
 def _instance(desktop: Desktop) -> Instance:
-    return desktop.desk.instances[1]
+    return desktop.instances.by_number[1]
 
 
 def test_instances_are_listed_by_the_lowest_numbers_that_are_free(
@@ -76,7 +76,7 @@ def test_instances_are_listed_by_the_lowest_numbers_that_are_free(
     assert {row[2:] for row in told[1:]} == {("two", RATE, 0), ("two", RATE, 7)}
     second = next(plugin for plugin in plugins if int(plugin.memory["number"]) == 2)
     second.die()
-    desktop.until(lambda: len(desktop.desk.instances) == 2)
+    desktop.until(lambda: len(desktop.instances.by_number) == 2)
     late = fake(("two",), "1-late")
     desktop.begin(late, noise(HOP))
     assert int(late.memory["number"]) == 2

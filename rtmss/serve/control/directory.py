@@ -11,7 +11,7 @@ from rtmss.live.control.osc.codec import Message
 from rtmss.live.control.osc.directory import UnknownAddressError, check_length, nearest
 from rtmss.live.control.osc.pattern import is_pattern, select
 from rtmss.live.control.osc.table import Mode, Row
-from rtmss.serve.control.desk import Instance
+from rtmss.serve.control.instances import Instance
 from rtmss.serve.control.table import INSTANCE_TABLE, LIST, LIVE, ROOT, STATUS
 
 _ROWS = {row.address: row for row in INSTANCE_TABLE if row.mode is not Mode.SENT}

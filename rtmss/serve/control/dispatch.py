@@ -26,8 +26,8 @@ from rtmss.live.control.osc.pending import MAX_LOADS, WAIT_SECONDS, Answers
 from rtmss.live.control.osc.state import NO_CONDITION, Values
 from rtmss.live.control.osc.table import Mode
 from rtmss.lookup import find
-from rtmss.serve.control.desk import Desk, Instance
 from rtmss.serve.control.directory import Directory, Target
+from rtmss.serve.control.instances import Instance, Instances
 from rtmss.serve.control.table import LIST, REFUSED
 
 MAX_WAITING = 64
@@ -69,11 +69,11 @@ class _Plan:
 
 
 class InstanceDispatcher(PeerCommands):
-    """Acts on messages for a desk."""
+    """Acts on messages for instances."""
 
-    def __init__(self, desk: Desk, version: str) -> None:
+    def __init__(self, instances: Instances, version: str) -> None:
         super().__init__(version)
-        self._desk = desk
+        self._instances = instances
         self._waiting: list[_Waiting] = []
 
     @property
@@ -102,9 +102,9 @@ class InstanceDispatcher(PeerCommands):
         answers: Answers = []
         waiting = []
         for one in self._waiting:
-            if one.instance.n_heard >= one.change:
+            if one.instance.n_applied >= one.change:
                 answers.append((one.peer, one.packet))
-            elif self._desk.instances.get(one.instance.number) is not one.instance:
+            elif self._instances.by_number.get(one.instance.number) is not one.instance:
                 text = "this instance has left"
                 answers.append((one.peer, failure(one.address, "address", text)))
             elif now > one.ends:
@@ -125,9 +125,9 @@ class InstanceDispatcher(PeerCommands):
         if when is not None and when > time.time():
             text = "nothing is put off here: automate in the DAW, or send it without a time tag"
             return [failure("#bundle", "time", text)]
-        for instance in self._desk.instances.values():
+        for instance in self._instances.by_number.values():
             instance.refresh()
-        plan = _Plan(peer, Directory(self._desk.instances.values()))
+        plan = _Plan(peer, Directory(self._instances.by_number.values()))
         failures = self._plan(plan, messages)
         if not failures:
             try:
@@ -162,7 +162,7 @@ class InstanceDispatcher(PeerCommands):
         Raises:
             UserError: one cannot be changed like that; then none is.
         """
-        instances = self._desk.instances
+        instances = self._instances.by_number
         for number, change in plan.changes.items():
             change(instances[number].scene)
         for number, change in plan.changes.items():
@@ -189,7 +189,7 @@ class InstanceDispatcher(PeerCommands):
             plan.effects.append(partial(self._answer, asked))
 
     def _plan_target(self, plan: _Plan, target: Target, values: tuple[Value, ...]) -> None:
-        local, instance = target.local, self._desk.instances.get(target.number)
+        local, instance = target.local, self._instances.by_number.get(target.number)
         if instance is None:
             effect = self.effect(target.address, values, plan.peer)
             assert effect is not None, "the table has no other commands"
@@ -204,10 +204,10 @@ class InstanceDispatcher(PeerCommands):
             self._plan_trigger(plan, instance, local, is_meant=not values or bool(values[0]))
         elif local.endswith("/condition/b"):
             name = str(values[0])
-            second = None if name == NO_CONDITION else self._desk.book.condition(name)
+            second = None if name == NO_CONDITION else self._instances.book.condition(name)
             plan.change(instance.number).set_stem(local.split("/")[3], condition_b=second)
         elif local.endswith("/condition"):
-            condition = self._desk.book.condition(str(values[0]))
+            condition = self._instances.book.condition(str(values[0]))
             plan.change(instance.number).conditions[local.split("/")[3]] = condition
         else:
             plan.change(instance.number).set_value(local, values[0])
@@ -229,7 +229,7 @@ class InstanceDispatcher(PeerCommands):
         plan.n_loads += 1
         if plan.n_loads > MAX_LOADS:
             raise RefusedError("busy", f"at most {MAX_LOADS} presets in one packet")
-        book = self._desk.book
+        book = self._instances.book
         find(name, book.library.presets(), "preset")
         book.read([name])
         if book.scene(name) is None:
@@ -263,7 +263,7 @@ class InstanceDispatcher(PeerCommands):
         return wait
 
     def _answer(self, addresses: list[str]) -> list[bytes]:
-        for instance in self._desk.instances.values():
+        for instance in self._instances.by_number.values():
             instance.refresh()
         values = self._values()
         answers = []
@@ -271,23 +271,23 @@ class InstanceDispatcher(PeerCommands):
             if address in _FOLDERS:
                 answers += texts(address, self._names(address))
             elif address == LIST:
-                roots = [address, *(one.root for one in self._desk.instances.values())]
+                roots = [address, *(one.root for one in self._instances.by_number.values())]
                 answers.append(bundle([message(root, *values[root]) for root in roots]))
             else:
                 answers.append(message(address, *values[address]))
         return answers
 
     def _names(self, address: str) -> list[str]:
-        library = self._desk.book.library
+        library = self._instances.book.library
         return sorted(library.presets() if address == "/rtmss/presets" else library.conditions())
 
     def _values(self) -> Values:
         """Everything that can be told whenever it changes."""
         values: Values = {
-            LIST: tuple(str(number) for number in self._desk.instances),
+            LIST: tuple(str(number) for number in self._instances.by_number),
             REFUSED: (self.ledger.n_refused,),
         }
-        for instance in self._desk.instances.values():
+        for instance in self._instances.by_number.values():
             instance.refresh()
             values |= instance.values()
         return values

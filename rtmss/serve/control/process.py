@@ -16,8 +16,8 @@ from rtmss.live.options import EXIT_REFUSED
 from rtmss.live.shared.parent import end_with_parent, ignore_group_signals, name_process
 from rtmss.serve.attendant import tell
 from rtmss.serve.board import Board
-from rtmss.serve.control.desk import Desk
 from rtmss.serve.control.dispatch import InstanceDispatcher
+from rtmss.serve.control.instances import Instances
 from rtmss.serve.scenes import SceneBook
 
 TICK_SECONDS = 0.02
@@ -58,10 +58,10 @@ def run_osc(
     name_process("rtmss-osc")
     ignore_group_signals()
     end_with_parent(signal.SIGKILL)
-    desk = Desk(board, folder, book)
+    instances = Instances(board, folder, book)
     pairing = Pairing(options.token) if options.token else None
     try:
-        dispatcher = InstanceDispatcher(desk, __version__)
+        dispatcher = InstanceDispatcher(instances, __version__)
         server = PacketServer(dispatcher, options.bind, options.port, pairing)
     except UserError as error:
         tell(f"no OSC: {error}; plug-ins are played all the same")
@@ -69,22 +69,22 @@ def run_osc(
     tell(server.describe())
     while os.getppid() == parent:
         beat()
-        take_turn(desk, server, TICK_SECONDS)
+        take_turn(instances, server, TICK_SECONDS)
     return 0
 
 
-def take_turn(desk: Desk, server: PacketServer, timeout: float) -> None:
+def take_turn(instances: Instances, server: PacketServer, timeout: float) -> None:
     """One turn of the loop; what came in until then is sent to the engine at once.
 
     Args:
-        desk: the instances.
+        instances: those that are open.
         server: waited on for at most `timeout` seconds.
         timeout: seconds.
     """
     server.receive(timeout)
     try:
-        desk.look()
-        desk.flush()
+        instances.look()
+        instances.flush()
     except Exception as error:  # the sound plays on, and so does the server
         server.report_bug(error)
     server.answer([])

@@ -56,7 +56,7 @@ class Instance:
         """As it is once everything that was asked for is heard."""
         self.n_changes = 0
         """That were made here."""
-        self.n_heard = 0
+        self.n_applied = 0
         """Of those, by the engine."""
         self.moves: Moves = {}
         """What counts with all that was asked for."""
@@ -69,13 +69,13 @@ class Instance:
         """Of its file."""
         return self._mapped.path.name
 
-    def hear(self, played: Played) -> None:
+    def take_up(self, played: Played) -> None:
         """Take up what the engine says."""
         with contextlib.suppress(UserError):  # a condition has gone since
             self._kept = of_text(played.moves, self._book.condition)
         self._played = played
         done = [one for one in self._asked if 0 < one.number <= played.applied]
-        self.n_heard = max([self.n_heard, *(one.change for one in done)])
+        self.n_applied = max([self.n_applied, *(one.change for one in done)])
         self._asked = self._asked[len(done) :]
         self._join()
 
@@ -200,13 +200,13 @@ def moves_of(change: PacketChange, scene: Scene) -> dict[Place, Value]:
     return moves
 
 
-class Desk:
+class Instances:
     """All instances that have numbers."""
 
     def __init__(self, board: Board, folder: Path, book: SceneBook) -> None:
         """Find them on a board; their files are in a folder."""
         self.book = book
-        self.instances: dict[int, Instance] = {}
+        self.by_number: dict[int, Instance] = {}
         """By number, in order."""
         self._board, self._folder = board, folder
         self._versions: list[int] = []
@@ -221,23 +221,23 @@ class Desk:
         for number, (old, new) in enumerate(zip(before, versions, strict=True), 1):
             if old != new:
                 self._look_at(number)
-        self.instances = dict(sorted(self.instances.items()))
+        self.by_number = dict(sorted(self.by_number.items()))
 
     def flush(self) -> None:
         """Send to the engine what has been changed."""
-        for instance in self.instances.values():
+        for instance in self.by_number.values():
             instance.flush()
 
     def _look_at(self, number: int) -> None:
         played = self._board.played(number)
-        known = self.instances.get(number)
+        known = self.by_number.get(number)
         if known is None or known.name != played.name:
-            self.instances.pop(number, None)
+            self.by_number.pop(number, None)
             if not played.name:
                 return
             try:
                 mapped = MappedInstance(self._folder / played.name)
             except (UserError, OSError):
                 return  # it has gone already
-            known = self.instances[number] = Instance(number, mapped, self.book, self._board)
-        known.hear(played)
+            known = self.by_number[number] = Instance(number, mapped, self.book, self._board)
+        known.take_up(played)
