@@ -84,20 +84,28 @@ def _token() -> str:
 
 
 @plugin_app.command("build")
-def plugin_build() -> None:
+def plugin_build(
+    output: Annotated[
+        Path | None,
+        typer.Option(help="A new folder for all that was built, as the wheel takes it along."),
+    ] = None,
+) -> None:
     """Build the bundles where a compiler is (Debian: g++, make, pkg-config, dpf-source)."""
-    for path in _built().plugins:
+    from rtmss.plugin.build import build, copied
+
+    bundles = build(cache_folder() / "plugin", tell, anew=True)
+    for path in (bundles if output is None else copied(bundles, output)).plugins:
         console.print(one_line(str(path)), highlight=False, soft_wrap=True)
 
 
 @plugin_app.command("install")
 def plugin_install() -> None:
-    """Build the bundles if need be, copy them to where DAWs look, and say how an engine starts."""
+    """Copy the bundles to where DAWs look, and say how an engine starts; builds them if need be."""
     from rtmss.plugin.install import install
     from rtmss.plugin.setup import engine_command, write_setup
     from rtmss.serve.places import setup_file
 
-    written = install(_built(), Path.home())
+    written = install(_ready(), Path.home())
     write_setup(setup_file(), engine_command(), load_library())
     for path in (*written, setup_file()):
         console.print(one_line(f"wrote {path}"), highlight=False, soft_wrap=True)
@@ -134,7 +142,7 @@ def plugin_check() -> None:
     from rtmss.plugin.check import check
 
     is_good = True
-    for finding in check(_built()):
+    for finding in check(_ready()):
         word = "" if finding.is_good else "FAILED: "
         line = one_line(f"{finding.what}: {word}{finding.text}")
         console.print(line, highlight=False, soft_wrap=True)
@@ -143,7 +151,9 @@ def plugin_check() -> None:
         raise typer.Exit(1)
 
 
-def _built() -> Bundles:
+def _ready() -> Bundles:
+    """The bundles that came with rtmss where they fit, or those that are built here."""
     from rtmss.plugin.build import build
+    from rtmss.plugin.bundled import bundled
 
-    return build(cache_folder() / "plugin", tell)
+    return bundled() or build(cache_folder() / "plugin", tell)

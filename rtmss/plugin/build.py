@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 from rtmss import __version__
 from rtmss.config import UserError
+from rtmss.plugin.identity import NAME, said
 from rtmss.plugin.patches import patch
 from rtmss.plugin.sources import check_tools, content_id, dpf_folder, plugin_sources
 
@@ -43,24 +45,33 @@ class Bundles(NamedTuple):
         """What hosts load."""
         return self.vst3, self.clap, self.lv2
 
+    @property
+    def libraries(self) -> tuple[Path, Path, Path]:
+        """What is in them to be run."""
+        vst3 = self.vst3 / f"Contents/{platform.machine()}-linux/rtmss.so"
+        return vst3, self.clap, self.lv2 / "rtmss_dsp.so"
+
 
 def built(folder: Path) -> Bundles | None:
     """Bundles of these very sources that were built before."""
-    bundles = Bundles.in_folder(folder / content_id())
-    return bundles if bundles.vst3_host.is_file() else None
+    target = folder / content_id()
+    return Bundles.in_folder(target) if said(target) == target.name else None
 
 
-def build(folder: Path, say: Callable[[str], None] = lambda _: None) -> Bundles:
+def build(
+    folder: Path, say: Callable[[str], None] = lambda _: None, *, anew: bool = False
+) -> Bundles:
     """Build the bundles, or find those of the same sources.
 
     Args:
         folder: where builds are kept, each under the id of its sources.
         say: told what takes a while.
+        anew: build them also where they are.
 
     Raises:
         UserError: a tool is missing, or the compiler fails.
     """
-    if (found := built(folder)) is not None:
+    if not anew and (found := built(folder)) is not None:
         return found
     check_tools()
     say("building the plug-in, once for these sources; this takes a minute")
@@ -70,9 +81,23 @@ def build(folder: Path, say: Callable[[str], None] = lambda _: None) -> Bundles:
         _build_bundles(work)
         _build_hosts(work)
         target = folder / content_id()
+        _sign(work / "bin", target.name)
         shutil.rmtree(target, ignore_errors=True)
         (work / "bin").replace(target)
     return Bundles.in_folder(target)
+
+
+def copied(bundles: Bundles, folder: Path) -> Bundles:
+    """Bundles copied into a new folder, with their hosts.
+
+    Raises:
+        UserError: something is there already, or cannot be written.
+    """
+    try:
+        shutil.copytree(bundles.clap.parent, folder)
+    except OSError as error:
+        raise UserError(f"{folder}: {error.strerror or error}") from error
+    return Bundles.in_folder(folder)
 
 
 def _build_bundles(work: Path) -> None:
@@ -111,6 +136,14 @@ def _describe_lv2(dpf: Path, work: Path) -> None:
     if text.count(FREEWHEEL) != 1:
         raise UserError("DPF describes the LV2 in another way than version 1.6 does")
     described.write_text(text.replace(FREEWHEEL, FREEWHEELING), encoding="utf-8")
+
+
+def _sign(folder: Path, content: str) -> None:
+    """Say what the bundles are made of, and under which licences."""
+    (folder / NAME).write_text(f"{content}\n", encoding="ascii")
+    for place in (folder, folder / "rtmss.vst3/Contents/Resources", folder / "rtmss.lv2"):
+        place.mkdir(exist_ok=True)
+        shutil.copy(plugin_sources() / "LICENSES.txt", place)
 
 
 def _build_hosts(work: Path) -> None:

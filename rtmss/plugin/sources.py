@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sys
 from importlib.resources import files
 from pathlib import Path
 
+from rtmss import __version__
 from rtmss.config import UserError
-from rtmss.plugin import patches
+from rtmss.plugin import identity
 
 PROGRAMS = {"g++": "g++", "make": "make", "pkg-config": "pkg-config"}
 """What the build calls, and the packages of Debian that have it."""
@@ -45,16 +45,6 @@ def check_tools() -> None:
         raise UserError(f"the plug-in cannot be built without {', '.join(missing)}: {command}")
 
 
-def source_files() -> list[Path]:
-    """Every file that the bundles are made of, in order."""
-    folder = plugin_sources()
-    return [folder / "Makefile", *sorted(folder.glob("src/*")), *sorted(folder.glob("host/*"))]
-
-
 def content_id() -> str:
     """Changes with everything that the bundles are made of."""
-    digest = hashlib.sha256()
-    for path in [*source_files(), Path(patches.__file__)]:
-        digest.update(path.name.encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
+    return identity.content_id(plugin_sources(), __version__)

@@ -1,0 +1,105 @@
+"""Bundles that came with the wheel: taken where they fit, left where they do not."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from helpers.command_line import Rtmss
+from rtmss.config import UserError
+from rtmss.plugin import bundled as module
+from rtmss.plugin import identity
+from rtmss.plugin.build import Bundles, copied
+from rtmss.plugin.bundled import bundled, machine
+from rtmss.plugin.sources import content_id, plugin_sources
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def wheel_(bundles: Bundles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a wheel that has the bundles of these sources."""
+    folder = tmp_path / "plugin_bundles"
+    copied(bundles, folder / machine())
+    monkeypatch.setattr(module, "wheel_folder", lambda: folder)
+    return folder / machine()
+
+
+def test_the_bundles_of_the_wheel_are_installed_where_there_is_no_compiler(
+    wheel_: Path, rtmss: Rtmss, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
+    monkeypatch.setenv("RTMSS_PLUGIN_SETUP", str(tmp_path / "setup"))
+    monkeypatch.setenv("RTMSS_CACHE", str(tmp_path / "cache"))
+    assert "rtmss.clap" in rtmss("plugin install").out
+    installed = (tmp_path / "home/.clap/rtmss.clap").read_bytes()
+    assert installed == (wheel_ / "rtmss.clap").read_bytes()
+    (wheel_ / identity.NAME).write_text("of others\n", encoding="ascii")
+    for command in ("plugin install", "plugin build"):
+        ran = rtmss(command)
+        assert ran.status == 1
+        assert "cannot be built without g++" in ran.err
+
+
+def test_bundles_of_other_sources_or_another_machine_are_left(
+    wheel_: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert bundled() == Bundles.in_folder(wheel_)
+    (wheel_ / identity.NAME).write_text("0123456789abcdef\n", encoding="ascii")
+    assert bundled() is None
+    (wheel_ / identity.NAME).write_text(content_id(), encoding="ascii")
+    assert bundled() is not None
+    monkeypatch.setattr(module, "machine", lambda: "linux_other")
+    assert bundled() is None
+
+
+def test_a_library_that_the_system_cannot_load_is_left(wheel_: Path) -> None:
+    """As on a system whose C library is older."""
+    for library in Bundles.in_folder(wheel_).libraries:
+        whole = library.read_bytes()
+        library.write_bytes(whole[: len(whole) // 2])
+        assert bundled() is None
+        library.write_bytes(whole)
+    assert bundled() is not None
+
+
+def test_the_licences_of_what_is_in_the_bundles_are_in_them(bundles: Bundles) -> None:
+    places = [bundles.clap.parent, bundles.lv2, bundles.vst3 / "Contents/Resources"]
+    for place in places:
+        text = (place / "LICENSES.txt").read_text(encoding="utf-8")
+        assert "Copyright (C) 2012-2021 Filipe Coelho" in text
+        assert "Alexandre BIQUE" in text
+
+
+def test_the_id_changes_with_the_version_that_hosts_show() -> None:
+    sources = plugin_sources()
+    assert identity.content_id(sources, "1.0.0") != identity.content_id(sources, "1.0.1")
+
+
+def test_bundles_are_not_copied_over_something_else(bundles: Bundles, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="File exists"):
+        copied(bundles, tmp_path)
+
+
+def _hook() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    hook = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(hook)
+    return hook
+
+
+def test_the_wheel_takes_no_bundles_of_other_sources(tmp_path: Path) -> None:
+    hook = _hook()
+    expected = identity.content_id(ROOT / "plugin", "9.9")
+    (tmp_path / identity.NAME).write_text(expected, encoding="ascii")
+    hook.check(tmp_path, ROOT, "9.9")
+    for folder, version in ((tmp_path, "9.8"), (tmp_path / "none", "9.9")):
+        with pytest.raises(RuntimeError, match="are not of these sources"):
+            hook.check(folder, ROOT, version)
