@@ -100,7 +100,10 @@ def plugin_build(
 
 @plugin_app.command("install")
 def plugin_install() -> None:
-    """Copy the bundles to where DAWs look, and say how an engine starts; builds them if need be."""
+    """Copy the bundles to where DAWs look, and say how an engine starts; builds them if need be.
+
+    The engine's network is made ready, so that the first DAW need not wait for it.
+    """
     from rtmss.plugin.install import install
     from rtmss.plugin.setup import engine_command, write_setup
     from rtmss.serve.places import setup_file
@@ -109,6 +112,7 @@ def plugin_install() -> None:
     write_setup(setup_file(), engine_command(), load_library())
     for path in (*written, setup_file()):
         console.print(one_line(f"wrote {path}"), highlight=False, soft_wrap=True)
+    choose_backend(load_separator(None, threads=1), "auto")
 
 
 @plugin_app.command("uninstall")

@@ -36,9 +36,12 @@ def test_the_bundles_of_the_wheel_are_installed_where_there_is_no_compiler(
     monkeypatch.setattr(Path, "home", lambda: tmp_path / "home")
     monkeypatch.setenv("RTMSS_PLUGIN_SETUP", str(tmp_path / "setup"))
     monkeypatch.setenv("RTMSS_CACHE", str(tmp_path / "cache"))
+    ready = []
+    monkeypatch.setattr("rtmss.cli.plugin.choose_backend", lambda *wanted: ready.append(wanted[1]))
     assert "rtmss.clap" in rtmss("plugin install").out
     installed = (tmp_path / "home/.clap/rtmss.clap").read_bytes()
     assert installed == (wheel_ / "rtmss.clap").read_bytes()
+    assert ready == ["auto"], "a DAW waits for an engine's start, and not for its network"
     (wheel_ / identity.NAME).write_text("of others\n", encoding="ascii")
     for command in ("plugin install", "plugin build"):
         ran = rtmss(command)
