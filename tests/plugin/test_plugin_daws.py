@@ -11,10 +11,12 @@ import pytest
 
 from helpers import ardour
 from helpers.plugin import Engine
-from helpers.plugin_sound import DELAY, NEAR, RATE, Reference
+from helpers.plugin_sound import DELAY, NEAR, RATE, SECONDS, Reference, differ
 from rtmss.audio import Audio
 from rtmss.plugin.build import Bundles
+from rtmss.plugin.hosts import Played
 from rtmss.plugin.install import install
+from rtmss.serve.layout import N_OUTPUTS
 
 pytestmark = pytest.mark.long
 
@@ -81,3 +83,17 @@ def test_a_track_of_ardour_has_the_stems_when_its_panner_is_off(
     n = no_drums_.shape[1]
     assert np.abs(no_drums_[2:4]).max() > 0.1
     assert np.abs(played[:, :n] - no_drums_[2:4]).max() < SETTLED
+
+
+@pytest.mark.parametrize("block", [64, 512, 8192])
+def test_dawdreamer_gives_every_bus_as_a_render(
+    engine: Engine, bundles: Bundles, demo_sound: Audio, rendered: dict[str, Audio], block: int
+) -> None:
+    host = pytest.importorskip("dawdreamer").RenderEngine(RATE, block)
+    song = host.make_playback_processor("song", demo_sound)
+    plugin = host.make_plugin_processor("rtmss", str(bundles.vst3))
+    host.load_graph([(song, []), (plugin, ["song"])])
+    host.render(SECONDS)
+    played = np.asarray(host.get_audio(), np.float32)
+    assert played.shape[0] == N_OUTPUTS
+    assert differ(Played(played, plugin.get_latency_samples(), {}), rendered) < NEAR
