@@ -3,10 +3,6 @@
 
 #pragma once
 
-#include <csignal>
-#include <spawn.h>
-#include <sys/wait.h>
-
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -14,19 +10,13 @@
 #include "Places.hpp"
 #include "Timeline.hpp"
 
-extern char** environ;
-
 namespace rtmss {
 
 class Keeper {
 public:
     Keeper(Layout& layout, Timeline& timeline, std::string folder, std::vector<std::string> command)
         : layout_(layout), timeline_(timeline), folder_(std::move(folder)), command_(std::move(command)) {
-        sigset_t all, before;
-        sigfillset(&all);
-        pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are the host's
-        thread_ = std::thread([this] { live(); });
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        thread_ = quiet_thread([this] { live(); });
     }
 
     ~Keeper() {
@@ -63,8 +53,7 @@ private:
     void look() {
         const uint64_t now = now_ns();
         layout_.host_beat.store(now, std::memory_order_relaxed);
-        if (child_ > 0 && waitpid(child_, nullptr, WNOHANG) != 0)
-            child_ = 0;
+        const bool is_running = child_.is_running();
         const uint64_t beat = layout_.engine_beat.load(std::memory_order_relaxed);
         const bool is_alive = beat != 0 && (beat > now || now - beat < ALIVE_NS);
         is_alive_.store(is_alive, std::memory_order_relaxed);
@@ -74,47 +63,15 @@ private:
         // One that has played and is silent now is no longer being started, unless it is anew.
         const bool was_started = started_ != 0 && now - started_ < STARTING_NS && started_ > beat;
         timeline_.set_starting(!is_alive && (was_started || (is_there && beat == 0)));
-        if (!is_there && child_ == 0 && (started_ == 0 || now - started_ > RETRY_NS))
+        if (!is_there && !is_running && (started_ == 0 || now - started_ > RETRY_NS))
             start(now);
     }
 
-    // The child leaves at once and its own child serves, so nothing of the engine is the host's.
     void start(uint64_t now) {
         if (command_.empty())
             return;
         started_ = now;
-        std::vector<char*> arguments, variables;
-        for (std::string& argument : command_)
-            arguments.push_back(argument.data());
-        arguments.push_back(nullptr);
-        for (char** variable = environ; *variable; ++variable)
-            if (!is_of_the_host(*variable))
-                variables.push_back(*variable);
-        variables.push_back(nullptr);
-        posix_spawn_file_actions_t files;
-        posix_spawn_file_actions_init(&files);
-        for (int file = 0; file < 3; ++file)
-            posix_spawn_file_actions_addopen(&files, file, "/dev/null", O_RDWR, 0);
-        posix_spawnattr_t attributes;
-        posix_spawnattr_init(&attributes);
-        sigset_t none, all;
-        sigemptyset(&none);
-        sigfillset(&all);
-        posix_spawnattr_setsigmask(&attributes, &none);
-        posix_spawnattr_setsigdefault(&attributes, &all);
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-        if (posix_spawnp(&child_, arguments[0], &files, &attributes, arguments.data(), variables.data()) != 0)
-            child_ = 0;
-        posix_spawnattr_destroy(&attributes);
-        posix_spawn_file_actions_destroy(&files);
-    }
-
-    // What a host sets for its own libraries and its own Python would break another one.
-    static bool is_of_the_host(const char* variable) {
-        for (const char* name : {"LD_LIBRARY_PATH=", "LD_PRELOAD=", "PYTHONHOME=", "PYTHONPATH="})
-            if (std::strncmp(variable, name, std::strlen(name)) == 0)
-                return true;
-        return false;
+        child_.start(command_);
     }
 
     Layout& layout_;
@@ -123,7 +80,7 @@ private:
     std::vector<std::string> command_;
     std::atomic<bool> is_wanted_{false}, is_alive_{false};
     uint64_t started_ = 0;
-    pid_t child_ = 0;
+    Child child_;
     std::mutex mutex_;
     std::condition_variable ending_;
     bool is_ending_ = false;

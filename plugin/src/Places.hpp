@@ -5,11 +5,6 @@
 
 #pragma once
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <cstdlib>
 #include <fstream>
 #include <sstream>
@@ -17,6 +12,7 @@
 #include <vector>
 
 #include "Layout.hpp"
+#include "System.hpp"
 
 namespace rtmss {
 
@@ -42,36 +38,17 @@ inline std::string folder_of_instances() {
     if (const char* named = std::getenv("RTMSS_PLUGIN_DIR"))
         if (*named)
             return named;
-    return "/dev/shm/rtmss-" + std::to_string(getuid());
-}
-
-// Whether a folder is there, this user's, and closed to all others; made if need be.
-inline bool make_folder(const std::string& folder) {
-    struct stat found;
-    mkdir(folder.c_str(), 0700);
-    return lstat(folder.c_str(), &found) == 0 && S_ISDIR(found.st_mode) && found.st_uid == getuid() &&
-           (found.st_mode & 077) == 0;
+    return usual_folder_of_instances();
 }
 
 // Whether a supervisor of engines lives: it holds the lock.
-inline bool is_engine_there(const std::string& folder) {
-    const int file = open((folder + "/engine.lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (file < 0)
-        return false;
-    const bool is_held = flock(file, LOCK_SH | LOCK_NB) != 0;
-    close(file);
-    return is_held;
-}
+inline bool is_engine_there(const std::string& folder) { return is_held(folder + "/engine.lock"); }
 
 inline std::string setup_path() {
     if (const char* named = std::getenv("RTMSS_PLUGIN_SETUP"))
         if (*named)
             return named;
-    const char* config = std::getenv("XDG_CONFIG_HOME");
-    const char* home = std::getenv("HOME");
-    if (config && *config)
-        return std::string(config) + "/rtmss/plugin";
-    return std::string(home ? home : "") + "/.config/rtmss/plugin";
+    return usual_setup_path();
 }
 
 // Lines `engine ARGUMENT` and `preset FALLBACK NAME`. A file that others may write to is not read:
@@ -79,10 +56,7 @@ inline std::string setup_path() {
 inline Setup read_setup() {
     Setup setup;
     const std::string path = setup_path();
-    struct stat found;
-    const bool is_own = stat(path.c_str(), &found) == 0 && S_ISREG(found.st_mode) &&
-                        found.st_uid == getuid() && (found.st_mode & 022) == 0;
-    std::ifstream file(is_own ? path : "");
+    std::ifstream file(is_only_ours(path) ? path : "");
     for (std::string line; std::getline(file, line);) {
         if (line.rfind("engine ", 0) == 0)
             setup.command.push_back(line.substr(7));

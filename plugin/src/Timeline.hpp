@@ -8,19 +8,13 @@
 
 #include <array>
 #include <cstring>
-#include <ctime>
 
 #include "Frames.hpp"
+#include "System.hpp"
 
 namespace rtmss {
 
 using Controls = std::array<float, N_CONTROLS>;
-
-inline uint64_t now_ns() {
-    timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return uint64_t(time.tv_sec) * 1000000000u + uint64_t(time.tv_nsec);
-}
 
 constexpr uint64_t SECOND = 1000000000u;
 constexpr uint64_t ALIVE_NS = SECOND;            // an engine that was heard of within this is alive
@@ -184,8 +178,7 @@ private:
                 (is_there ? has_hung_ : has_given_up_) = true;
                 return false;
             }
-            const timespec nap = {0, 100000};
-            nanosleep(&nap, nullptr);
+            nap();
         }
         return true;
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,12 +90,22 @@ def plugin_build(
         Path | None,
         typer.Option(help="A new folder for all that was built, as the wheel takes it along."),
     ] = None,
+    windows: Annotated[
+        Path | None,
+        typer.Option(help="Build for Windows instead, into this new folder; nobody has tried it."),
+    ] = None,
 ) -> None:
     """Build the bundles where a compiler is (Debian: g++, make, pkg-config, dpf-source)."""
     from rtmss.plugin.build import build, copied
+    from rtmss.plugin.windows import build_for_windows
 
-    bundles = build(cache_folder() / "plugin", tell, anew=True)
-    for path in (bundles if output is None else copied(bundles, output)).plugins:
+    paths: Sequence[Path]
+    if windows is not None:
+        paths = build_for_windows(windows, tell)
+    else:
+        bundles = build(cache_folder() / "plugin", tell, anew=True)
+        paths = (bundles if output is None else copied(bundles, output)).plugins
+    for path in paths:
         console.print(one_line(str(path)), highlight=False, soft_wrap=True)
 
 

@@ -78,10 +78,11 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".build-", dir=folder) as name:
         work = Path(name)
-        _build_bundles(work)
+        make(work)
+        _describe_lv2(work)
         _build_hosts(work)
         target = folder / content_id()
-        _sign(work / "bin", target.name)
+        sign(work / "bin")
         shutil.rmtree(target, ignore_errors=True)
         (work / "bin").replace(target)
     return Bundles.in_folder(target)
@@ -100,8 +101,16 @@ def copied(bundles: Bundles, folder: Path) -> Bundles:
     return Bundles.in_folder(folder)
 
 
-def _build_bundles(work: Path) -> None:
-    dpf = work / "dpf"
+def make(work: Path, *words: str) -> Path:
+    """Run the plug-in's makefile on patched sources of DPF in a folder of work, with more words.
+
+    Returns:
+        The folder with what was made.
+
+    Raises:
+        UserError: DPF is another one than 1.6, or the compiler fails.
+    """
+    dpf, made = work / "dpf", work / "bin"
     ignored = shutil.ignore_patterns("dgl", "lac")  # no panel, and a link that leads nowhere
     shutil.copytree(dpf_folder(), dpf, ignore=ignored)
     patch(dpf)
@@ -117,17 +126,18 @@ def _build_bundles(work: Path) -> None:
             str(plugin_sources()),
             f"DPF_PATH={dpf}",
             f"DPF_BUILD_DIR={work / 'objects'}",
-            f"DPF_TARGET_DIR={work / 'bin'}",
+            f"DPF_TARGET_DIR={made}",
             f"VERSION_FLAGS={flags}",
+            *words,
         ]
     )
-    _describe_lv2(dpf, work)
+    return made
 
 
-def _describe_lv2(dpf: Path, work: Path) -> None:
+def _describe_lv2(work: Path) -> None:
     """Write the LV2's description, which its library knows."""
     generator = work / "lv2_ttl_generator"
-    source = dpf / "utils/lv2-ttl-generator/lv2_ttl_generator.c"
+    source = work / "dpf/utils/lv2-ttl-generator/lv2_ttl_generator.c"
     _run(["g++", "-x", "c", str(source), "-o", str(generator), "-ldl"])
     bundle = work / "bin/rtmss.lv2"
     _run([str(generator), "./rtmss_dsp.so"], folder=bundle)
@@ -138,10 +148,12 @@ def _describe_lv2(dpf: Path, work: Path) -> None:
     described.write_text(text.replace(FREEWHEEL, FREEWHEELING), encoding="utf-8")
 
 
-def _sign(folder: Path, content: str) -> None:
-    """Say what the bundles are made of, and under which licences."""
-    (folder / NAME).write_text(f"{content}\n", encoding="ascii")
-    for place in (folder, folder / "rtmss.vst3/Contents/Resources", folder / "rtmss.lv2"):
+def sign(folder: Path) -> None:
+    """Say in a folder of bundles what they are made of, and under which licences."""
+    (folder / NAME).write_text(f"{content_id()}\n", encoding="ascii")
+    bundles = [path for path in folder.iterdir() if path.is_dir()]
+    places = [path / "Contents/Resources" if path.suffix == ".vst3" else path for path in bundles]
+    for place in (folder, *places):
         place.mkdir(exist_ok=True)
         shutil.copy(plugin_sources() / "LICENSES.txt", place)
 

@@ -12,7 +12,7 @@ import pytest
 from helpers.command_line import Rtmss
 from rtmss.config import UserError
 from rtmss.plugin import bundled as module
-from rtmss.plugin import identity
+from rtmss.plugin import identity, windows
 from rtmss.plugin.build import Bundles, copied
 from rtmss.plugin.bundled import bundled, machine
 from rtmss.plugin.sources import content_id, plugin_sources
@@ -87,6 +87,33 @@ def test_the_id_changes_with_the_version_that_hosts_show() -> None:
 def test_bundles_are_not_copied_over_something_else(bundles: Bundles, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="File exists"):
         copied(bundles, tmp_path)
+
+
+def test_what_is_missing_for_windows_is_named(
+    rtmss: Rtmss, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows, "check_tools", lambda: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    ran = rtmss("plugin build --windows", str(tmp_path / "new"))
+    assert ran.status == 1
+    assert "apt install g++-mingw-w64-x86-64-posix" in ran.err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.long
+def test_bundles_for_windows_are_libraries_that_hosts_can_enter(tmp_path: Path) -> None:
+    try:
+        windows.check_compilers()
+    except UserError as error:
+        pytest.skip(str(error))
+    vst3, clap = windows.build_for_windows(tmp_path / "new")
+    libraries = (vst3 / "Contents/x86_64-win/rtmss.vst3", clap)
+    for library, entry in zip(libraries, (b"GetPluginFactory", b"clap_entry"), strict=True):
+        content = library.read_bytes()
+        assert content[:2] == b"MZ"
+        assert entry + b"\0" in content
+    with pytest.raises(UserError, match="is there already"):
+        windows.build_for_windows(tmp_path / "new")
 
 
 def _hook() -> ModuleType:
