@@ -17,7 +17,8 @@ from websockets.asyncio.client import connect
 
 from helpers.browser import Pages, chromium
 from helpers.live_host import LOSSES, Host
-from rtmss.bench.harness import free_port, host_processes
+from helpers.makers import Noise, WriteAudio
+from rtmss.bench.harness import RATE, free_port, host_processes
 from rtmss.live.control.osc.codec import bundle, message
 
 pytestmark = [pytest.mark.jack, pytest.mark.long]
@@ -26,6 +27,7 @@ N_CLIENTS = 20
 MESSAGES_PER_SECOND = 10_000
 IN_BUNDLE = 10
 SECONDS = 60.0
+LOOP_SECONDS = 30
 TRIES = 3
 """A busy machine makes hops late by itself."""
 COUNT_LEVELS = """() => {
@@ -121,14 +123,21 @@ def test_twenty_pages_and_a_flood_of_osc_make_no_hop_late(
 
 @pytest.fixture
 def play(
-    server: Callable[[int], subprocess.Popen[bytes]], host: Callable[..., Host]
+    server: Callable[[int], subprocess.Popen[bytes]],
+    host: Callable[..., Host],
+    tmp_path: Path,
+    noise: Noise,
+    write_audio: WriteAudio,
 ) -> Callable[..., None]:
     """play(begin) with clients and a flood until a run has lost nothing."""
 
     def run(begin: Callable[[int], Clients]) -> None:
         server(512)
         port = free_port()
-        live = host("--preset", "four-stems", "--web", "--web-port", str(port))
+        song = tmp_path / "song.wav"  # without sound no level changes
+        write_audio(song, noise(LOOP_SECONDS * RATE), RATE)
+        options = ["--file", str(song), "--loop", f"0:{LOOP_SECONDS - 1}"]
+        live = host("--preset", "four-stems", *options, "--web", "--web-port", str(port))
         control = psutil.Process(host_processes(live.process.pid)["control"])
         clients = begin(port)
         _load(clients, port, live.port)  # what is kept is kept now
