@@ -82,12 +82,18 @@ def test_every_row_of_the_table_is_a_node(studio: WebStudio) -> None:
         if row.mode is Mode.SENT and not row.address.startswith("/rtmss/meter/"):
             assert row.address not in paths, "answers cannot be asked or listened to"
             continue
-        if row.address.startswith("/rtmss/midi/"):  # no port is open here
-            assert row.address not in paths
-            continue
         address = row.address.replace("<field>", "load")
         name = "karaoke" if "/preset/" in address else "vocals"
         assert address.replace("<name>", name) in paths
+
+
+def test_without_controllers_there_is_no_node_for_them(
+    studio: WebStudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(studio.controller, "midi", None)
+    studio.until(lambda: studio.ask("/rtmss/midi/learn")[0] == 404)
+    _, root = studio.ask()
+    assert not any(node["FULL_PATH"].startswith("/rtmss/midi") for node in nodes_of(root))
 
 
 def test_a_node_can_be_asked_alone_and_one_attribute_of_it(studio: WebStudio) -> None:
