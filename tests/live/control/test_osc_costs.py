@@ -6,6 +6,7 @@ import itertools
 import struct
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -129,16 +130,18 @@ def test_the_same_question_256_times_looks_into_folders_once(
 
 
 def test_32_subscribers_with_such_patterns_cost_little(side: ControlSide) -> None:
-    peers = Peers()
-    for port, end in zip(
-        range(MAX_PEERS),
-        itertools.cycle(DEAR.values()),
-        strict=False,
-    ):
-        peers.subscribe(Peer("127.0.0.1", port), f"/rtmss/stem/{end}{port:03d}", 30, 0.0)
+    """At first, and with every change; a busy machine may hold up some of the tries."""
     values = scene_values(side.controller)
-    assert seconds(lambda: peers.changes(values)) < 0.2
-    assert min(seconds(lambda: peers.changes(dict(values))) for _ in range(5)) < 0.005
+    first, later = [], []
+    for number in range(3):
+        peers = Peers()
+        ports = range(number * MAX_PEERS, (number + 1) * MAX_PEERS)  # no pattern is known yet
+        for port, end in zip(ports, itertools.cycle(DEAR.values()), strict=False):
+            peers.subscribe(Peer("127.0.0.1", port), f"/rtmss/stem/{end}{port:03d}", 30, 0.0)
+        first.append(seconds(partial(peers.changes, values)))
+        later += [seconds(partial(peers.changes, dict(values))) for _ in range(5)]
+    assert min(first) < 0.2
+    assert min(later) < 0.005
 
 
 def scheduled(n: int, seconds: float) -> bytes:
