@@ -150,7 +150,10 @@ class Host:
 
 
 def undisturbed(
-    host: Host, listen: Callable[[], T], is_whole: Callable[[T], bool] = lambda _: True
+    host: Host,
+    listen: Callable[[], T],
+    is_whole: Callable[[T], bool] = lambda _: True,
+    prepare: Callable[[], object] = lambda: None,
 ) -> T:
     """What comes of a run in which no block was lost and no hop was late.
 
@@ -161,8 +164,10 @@ def undisturbed(
         host: plays.
         listen: makes one run.
         is_whole: false where the listener itself has missed something.
+        prepare: done before each run; what is lost meanwhile does not count.
     """
     for _ in range(TRIES):
+        prepare()
         before = [host.ask(address) for address in LOSSES]
         result = listen()
         if is_whole(result) and before == [host.ask(address) for address in LOSSES]:

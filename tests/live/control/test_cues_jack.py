@@ -88,12 +88,13 @@ def place(song: Audio, heard: Audio) -> int:
 def test_a_cue_by_time_is_heard_in_its_hop(live: tuple[Host, Ear], songs: list[Audio]) -> None:
     host, ear = live
 
-    def pass_the_cue() -> Audio:
+    def go() -> None:
         host.send("/rtmss/cue/go", "one")
         time.sleep(CUE_SECONDS - 1)
-        return ear.listen(2.5)
 
-    heard = undisturbed(host, pass_the_cue, lambda audio: bool(audio[0]) and not audio[-1])
+    heard = undisturbed(
+        host, lambda: ear.listen(2.5), lambda audio: bool(audio[0]) and not audio[-1], go
+    )
     last = int(np.flatnonzero(heard)[-1]) + 1
     begins = place(songs[0], heard[last - 2000 : last]) + 2000
     assert begins <= round(CUE_SECONDS * RATE) < begins + HOP
