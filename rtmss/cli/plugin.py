@@ -44,7 +44,7 @@ def serve(
             "--detach", help="Go on in the background, and end a minute after the last plug-in."
         ),
     ] = False,
-    osc_port: OscPort = 9472,
+    osc_port: OscPort = 9472,  # beside those of `rtmss live`, of its OSC and its page
     osc_bind: OscAddress = "127.0.0.1",
     osc_token: OscToken = False,
     no_osc: Annotated[bool, typer.Option("--no-osc", help="Speak no OSC.")] = False,

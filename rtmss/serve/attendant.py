@@ -16,11 +16,11 @@ from rtmss.config import SeparatorConfig, UserError
 from rtmss.console import one_line
 from rtmss.engine.session import Session
 from rtmss.serve.board import Board
+from rtmss.serve.delivery import Delivery
 from rtmss.serve.lanes import Lane
 from rtmss.serve.mapped import MappedInstance, is_abandoned
 from rtmss.serve.places import PREFIX
 from rtmss.serve.player import InstancePlayer
-from rtmss.serve.post import Post
 from rtmss.serve.scenes import SceneBook
 
 MakeSession = Callable[[int], Session]
@@ -49,7 +49,7 @@ class Attendant:
         self._folder, self._lanes, self._book = folder, list(lanes), book
         self._config = config
         self._make_session = make_session
-        self._post = Post(board or Board(), folder, book)
+        self._delivery = Delivery(board or Board(), folder, book)
         self.players: dict[Path, InstancePlayer] = {}
         self._lane_of: dict[Path, Lane] = {}
         self._refused: dict[Path, tuple[int, int]] = {}
@@ -72,7 +72,7 @@ class Attendant:
 
     def deliver(self) -> None:
         """Hand on what OSC has asked for, and tell it what plays."""
-        self._post.serve()
+        self._delivery.serve()
 
     def _find(self) -> None:
         with contextlib.suppress(OSError), os.scandir(self._folder) as entries:
@@ -100,7 +100,7 @@ class Attendant:
         self._book.read(player.instance.names())
         lane = min(self._lanes, key=lambda lane: len(lane.players))
         self.players[path], self._lane_of[path] = player, lane
-        self._post.enter(player)
+        self._delivery.enter(player)
         lane.players = (*lane.players, player)
         tell(f"host {player.instance.pid}: came")
 
@@ -126,7 +126,7 @@ class Attendant:
         for path in [path for path in self.players if is_abandoned(path)]:
             player, lane = self.players.pop(path), self._lane_of.pop(path)
             lane.players = tuple(other for other in lane.players if other is not player)
-            self._post.leave(player)
+            self._delivery.leave(player)
             self._remove(path)
             self._still.discard(path)
             tell(f"{player.describe()}: left")

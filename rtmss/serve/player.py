@@ -169,7 +169,7 @@ class InstancePlayer:
             return
         self.held.give_back(controls, chosen)
         if not rests:
-            self._hear(controls, chosen)
+            self._take_up_moves(controls, chosen)
         name = chosen if rests else self.held.preset or chosen
         if name != self._name and not self._turn_to(name):
             return
@@ -177,7 +177,7 @@ class InstancePlayer:
         scene = mixed(self._preset, controls)
         session.scene = scene if rests else moved(scene, self.held.moves)
 
-    def _hear(self, controls: Controls, chosen: str) -> None:
+    def _take_up_moves(self, controls: Controls, chosen: str) -> None:
         """Take up what OSC has asked for."""
         while self.asked:
             number, news = self.asked.popleft()

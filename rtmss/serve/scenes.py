@@ -26,8 +26,6 @@ GAINS = [
     Control.REMAINDER_GAIN,
     *range(Control.FIRST_GAIN, Control.FALLBACK, 2),
 ]
-
-
 MORPHS = [*range(Control.FIRST_MORPH, Control.FIRST_MORPH + N_STRIPS)]
 
 
@@ -36,7 +34,8 @@ class SceneBook:
 
     def __init__(self, library: Library, model_id: str, limits: ConditionLimits) -> None:
         """Start with none."""
-        self._library, self._model_id, self._limits = library, model_id, limits
+        self.library = library
+        self._model_id, self._limits = model_id, limits
         self._scenes: dict[str, Scene | None] = {}
 
     def has(self, name: str) -> bool:
@@ -59,19 +58,14 @@ class SceneBook:
         Raises:
             UserError: there is none, it was made for other weights, or the model does not take it.
         """
-        condition = self._library.load_condition(name, self._model_id)
+        condition = self.library.load_condition(name, self._model_id)
         self._limits.check(condition)
         return condition
 
-    @property
-    def library(self) -> Library:
-        """Where presets and conditions come from."""
-        return self._library
-
     def _read(self, name: str) -> Scene | None:
         try:
-            preset = self._library.preset_named(name)
-            scene = Scene.from_preset(preset, self._library, self._model_id)
+            preset = self.library.preset_named(name)
+            scene = Scene.from_preset(preset, self.library, self._model_id)
             scene.check(self._limits)
         except (UserError, ConditionError, OSError):
             return None

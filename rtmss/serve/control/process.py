@@ -21,16 +21,14 @@ from rtmss.serve.control.instances import Instances
 from rtmss.serve.scenes import SceneBook
 
 TICK_SECONDS = 0.02
-PORT = 9472
-"""Beside that of `rtmss live` and its page."""
 
 
 class OscOptions(NamedTuple):
     """Where OSC is spoken."""
 
-    bind: str = "127.0.0.1"
-    port: int = PORT
-    token: str = ""
+    bind: str
+    port: int
+    token: str
     """That peers of other machines have to show; nothing for none."""
 
 

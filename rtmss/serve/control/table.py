@@ -60,11 +60,7 @@ INSTANCE_TABLE: tuple[Row, ...] = (
         "Program of the host, preset, rate in Hz, late hops",
         "s s i i",
     ),
-    *(
-        row._replace(address=row.address.replace(LIVE, ROOT, 1))
-        for row in TABLE
-        if _is_of_each(row)
-    ),
+    *(_of_each(row) for row in TABLE if _is_of_each(row)),
     Row(
         f"{ROOT}/release",
         Mode.TRIGGER,
@@ -75,7 +71,7 @@ INSTANCE_TABLE: tuple[Row, ...] = (
         f"{ROOT}/status/<field>",
         Mode.QUERY,
         (),
-        f"One of {', '.join(STATUS)}: how many settings are as OSC has moved them",
+        f"One of {', '.join(STATUS)}; `moved` counts the settings that are as OSC has moved them",
         "s i",
     ),
     Row(

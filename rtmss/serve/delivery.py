@@ -20,7 +20,7 @@ class _Told(NamedTuple):
     moves: Moves
 
 
-class Post:
+class Delivery:
     """Gives players their numbers, and what is asked of them."""
 
     def __init__(self, board: Board, folder: Path, book: SceneBook) -> None:
