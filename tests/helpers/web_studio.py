@@ -120,6 +120,12 @@ class WebStudio:
             time.sleep(0.005)
         raise AssertionError("it has not come")
 
+    def n_refused(self) -> int:
+        """What was refused so far, and what the control loop has not come to yet."""
+        exchange, ledger = self.web.exchange, self.server.dispatcher.ledger
+        with exchange._lock:
+            return ledger.n_refused + exchange._n_refused
+
     def hear_sound(self) -> None:
         """Something has been played that clips can be taken of."""
         sound = np.zeros((2, 4096), np.float32)

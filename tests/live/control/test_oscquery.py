@@ -207,11 +207,11 @@ def test_a_stem_with_the_same_condition_under_another_name_is_renamed() -> None:
 
 def test_text_that_is_no_command_is_refused_and_counted(studio: WebStudio) -> None:
     with studio.socket() as socket:
-        before = studio.server.dispatcher.ledger.n_refused
+        before = studio.n_refused()
         bad: list[Any] = ["{", "[]", "{}", {"COMMAND": "LISTEN"}, {"COMMAND": 1, "DATA": 2}]
         for text in bad:
             socket.connection.send(text if isinstance(text, str) else json.dumps(text))
-        studio.until(lambda: studio.server.dispatcher.ledger.n_refused == before + len(bad))
+        studio.until(lambda: studio.n_refused() == before + len(bad))
         socket.say("/rtmss/ping")
         socket.until(("/rtmss/pong",))
 
@@ -219,8 +219,10 @@ def test_text_that_is_no_command_is_refused_and_counted(studio: WebStudio) -> No
 def test_whoever_may_only_look_is_sent_levels_and_changes_nothing(studio: WebStudio) -> None:
     with studio.socket("/meters") as socket:
         socket.until(("/rtmss/meter/drums/peak",))
+        before = studio.n_refused()
         socket.say("/rtmss/stem/drums/mute", 1)
         socket.say("/rtmss/panic")
+        studio.until(lambda: studio.n_refused() == before + 2)
         socket.hear(0.2)
         assert not studio.controller.scene.stems[1].strip.mute and not studio.shared.panic
 

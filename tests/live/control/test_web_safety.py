@@ -67,10 +67,6 @@ def cookie(token: str) -> dict[str, str]:
     return {"Cookie": f"other=1; rtmss={token}"}
 
 
-def refused(studio: WebStudio) -> int:
-    return studio.server.dispatcher.ledger.n_refused
-
-
 def status_of(open_socket: Callable[[], Any]) -> int:
     with pytest.raises(InvalidStatus) as caught:
         open_socket()
@@ -78,11 +74,11 @@ def status_of(open_socket: Callable[[], Any]) -> int:
 
 
 def test_without_a_token_there_is_nothing(studio: WebStudio) -> None:
-    before = refused(studio)
+    before = studio.n_refused()
     for path in ("/", "/rtmss/preset", "/?HOST_INFO", "/page/", "/page/main.js", "/page/waveform"):
         assert studio.ask(path)[0] == 401, path
     assert status_of(studio.socket) == status_of(lambda: studio.socket("/meters")) == 403
-    studio.until(lambda: refused(studio) == before + 8)
+    studio.until(lambda: studio.n_refused() == before + 8)
 
 
 def test_the_link_pairs_a_browser_for_good(studio: WebStudio) -> None:
@@ -100,7 +96,7 @@ def test_the_link_pairs_a_browser_for_good(studio: WebStudio) -> None:
 
 
 def test_the_token_for_looking_shows_levels_and_nothing_else(studio: WebStudio) -> None:
-    view = cookie(pairing(studio).view_token)
+    before, view = studio.n_refused(), cookie(pairing(studio).view_token)
     assert studio.ask("/page/view.html", view)[0] == 200
     assert (
         b"url=/page/view.html"
@@ -112,15 +108,16 @@ def test_the_token_for_looking_shows_levels_and_nothing_else(studio: WebStudio) 
     with studio.socket("/meters", additional_headers=view) as client:
         client.say("/rtmss/panic")
         client.until(("/rtmss/meter/drums/peak",))
+        studio.until(lambda: studio.n_refused() == before + 5)
         assert not studio.shared.panic
 
 
 def test_a_hundred_bad_tokens_are_counted_and_lock_their_sender_out(studio: WebStudio) -> None:
-    before = pairing(studio).n_bad, refused(studio)
+    before = pairing(studio).n_bad, studio.n_refused()
     for number in range(100):
         assert studio.ask("/", cookie(f"guess-{number}"))[0] == 401
     assert pairing(studio).n_bad == before[0] + 100
-    studio.until(lambda: refused(studio) == before[1] + 100)
+    studio.until(lambda: studio.n_refused() == before[1] + 100)
     assert studio.ask("/", cookie(TOKEN))[0] == 401, "locked out for a while"
 
 
@@ -166,10 +163,10 @@ def test_beyond_this_machine_addresses_and_its_own_names_are_taken() -> None:
     "origin", ["http://evil.example", "null", "http://127.0.0.1:1", "http://["]
 )
 def test_a_page_of_another_site_is_refused(open_studio: WebStudio, origin: str) -> None:
-    before = refused(open_studio)
+    before = open_studio.n_refused()
     assert open_studio.ask("/", {"Origin": origin})[0] == 403
     assert status_of(lambda: open_studio.socket(additional_headers={"Origin": origin})) == 403
-    open_studio.until(lambda: refused(open_studio) == before + 2)
+    open_studio.until(lambda: open_studio.n_refused() == before + 2)
     assert open_studio.ask("/", {"Origin": open_studio.url})[0] == 200
 
 
@@ -243,7 +240,7 @@ def test_half_open_connections_end_after_a_while(
 @pytest.mark.parametrize("n_sockets", [80, pytest.param(500, marks=pytest.mark.long)])
 def test_more_websockets_than_there_is_room_for(open_studio: WebStudio, n_sockets: int) -> None:
     """Those of the same host make room for each other, and one of them is served to the end."""
-    before, memory = refused(open_studio), psutil.Process(os.getpid()).memory_info().rss
+    before, memory = open_studio.n_refused(), psutil.Process(os.getpid()).memory_info().rss
     clients = []
     for _ in range(n_sockets):
         clients.append(open_studio.socket())
@@ -254,7 +251,7 @@ def test_more_websockets_than_there_is_room_for(open_studio: WebStudio, n_socket
     for client in clients:
         client.close()
     open_studio.until(lambda: not open_studio.server._connections)
-    assert refused(open_studio) - before >= n_sockets - 64
+    assert open_studio.n_refused() - before >= n_sockets - 64
     grown = psutil.Process(os.getpid()).memory_info().rss - memory
     print(f"{n_sockets} WebSockets, both ends: {grown / 2**20:.1f} MiB more")
     assert grown < 64 << 20
@@ -267,7 +264,7 @@ def test_more_connections_than_there_is_room_for(
     studio = WebStudio(tmp_path)
     sockets = [socket.create_connection(("127.0.0.1", studio.web.port)) for _ in range(60)]
     try:
-        studio.until(lambda: refused(studio) >= 44)
+        studio.until(lambda: studio.n_refused() >= 44)
         for sock in sockets:
             sock.close()
         studio.until(lambda: studio.ask()[0] == 200)

@@ -77,7 +77,8 @@ class Site:
         """A file of the page."""
         name = request.path_params.get("name", "index.html")
         if request.state.level < Level.CONTROL and name not in _FOR_ALL:
-            return refusal(401) if name != "index.html" else RedirectResponse("/page/view.html")
+            to_view = name == "index.html"
+            return RedirectResponse("/page/view.html") if to_view else self._only_for_control()
         path = PAGE / name
         if path.suffix not in _KINDS or path.parent != PAGE or not path.is_file():
             return refusal(404)
@@ -86,7 +87,7 @@ class Site:
     async def waveform(self, request: Request) -> Response:
         """Peaks of the song that plays."""
         if request.state.level < Level.CONTROL:
-            return refusal(401)
+            return self._only_for_control()
         peaks = await asyncio.get_running_loop().run_in_executor(None, self._waveforms.peaks)
         return as_json({"PEAKS": peaks})
 
@@ -95,7 +96,7 @@ class Site:
         if "text/html" in request.headers.get("accept", "") and request.url.path == "/":
             return RedirectResponse("/page/", headers={"vary": "accept"})
         if request.state.level < Level.CONTROL:
-            return refusal(401)
+            return self._only_for_control()
         try:
             future = asyncio.wrap_future(self._exchange.ask())
             snapshot = await asyncio.wait_for(future, ANSWER_SECONDS)
@@ -107,6 +108,7 @@ class Site:
     async def control_socket(self, websocket: WebSocket) -> None:
         """OSC both ways."""
         if websocket.state.level < Level.CONTROL:
+            self._exchange.refuse()
             await websocket.close()
             return
         await serve_socket(websocket, self._exchange, self.hub, may_control=True)
@@ -114,6 +116,11 @@ class Site:
     async def meters_socket(self, websocket: WebSocket) -> None:
         """Levels alone."""
         await serve_socket(websocket, self._exchange, self.hub, may_control=False)
+
+    def _only_for_control(self) -> Response:
+        """To whoever may only look; counted."""
+        self._exchange.refuse()
+        return refusal(401)
 
     def _answer(self, request: Request, snapshot: Snapshot) -> Response:
         asked = request.url.query.partition("=")[0]
