@@ -295,6 +295,21 @@ def test_another_engine_plays_what_osc_had_moved(
     assert desktop.ask(f"{ONE}/stem/a/gain") == [(f"{ONE}/stem/a/gain", 0.0)]
 
 
+def test_an_instance_keeps_its_number_when_another_engine_comes(
+    desktop: Desktop, fake: Fake, noise: Noise
+) -> None:
+    """Whatever number is free by then: faders of a controller are laid to it."""
+    plugins = [fake(("two",), f"1-{letter}") for letter in "ab"]
+    for plugin in plugins:
+        desktop.begin(plugin, noise(HOP))
+    first, second = sorted(plugins, key=lambda plugin: int(plugin.memory["number"]))
+    first.die()
+    desktop.until(lambda: list(desktop.instances.by_number) == [2])
+    desktop.start_engine()
+    desktop.play(second, noise(HOP))
+    assert int(second.memory["number"]) == 2
+
+
 def test_another_osc_process_knows_what_was_moved(
     desktop: Desktop, plugin: FakePlugin, noise: Noise
 ) -> None:
