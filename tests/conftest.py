@@ -62,10 +62,15 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["OMP_NUM_THREADS"] = "1"
 
 
+TAKE_SECONDS = {"shipped_graph", "tiny_graph", "bundles", "judged"}
+"""Fixtures that export a network, compile the plug-in, or evaluate."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what waits for the export of the shipped weights as slow."""
+    """Mark what waits for a fixture that takes seconds as slow, and what takes minutes."""
     for item in items:
-        if "shipped_graph" in getattr(item, "fixturenames", ()):
+        waits = not TAKE_SECONDS.isdisjoint(getattr(item, "fixturenames", ()))
+        if waits or item.get_closest_marker("long"):
             item.add_marker("slow")
 
 

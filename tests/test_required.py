@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("required", "outcome"),
     [("", "1 skipped"), ("1", "1 failed")],

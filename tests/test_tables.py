@@ -56,6 +56,7 @@ def _is_whole(shown: RenderableType, width: int) -> bool:
     return fits and not _characters(wide) - _characters(narrow) and "…" not in narrow
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(
     st.data(),
@@ -194,6 +195,7 @@ def test_datasets_are_printed_whole_at_80_columns() -> None:
     assert max(map(len, file.getvalue().splitlines())) <= 80
 
 
+@pytest.mark.slow
 def test_no_other_tables_are_made() -> None:
     makers = {
         path.relative_to(PACKAGE).as_posix()

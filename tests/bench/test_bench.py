@@ -111,6 +111,7 @@ def how_it_runs() -> tuple[int, bool, float]:
     return policy, gc.isenabled(), sys.getswitchinterval()
 
 
+@pytest.mark.slow
 def test_a_paced_run_has_what_the_engine_has_and_gives_it_back(tiny: SeparatorModel) -> None:
     before, backend = how_it_runs(), WatchedBackend(tiny)
     assert before[0] != getattr(os, "SCHED_FIFO", None), "a run before this one kept it"
@@ -132,6 +133,7 @@ def test_a_paced_run_has_what_the_engine_has_and_gives_it_back(tiny: SeparatorMo
     assert backend.seen == before
 
 
+@pytest.mark.slow
 def test_a_paced_run_without_priority_says_so(
     tiny: SeparatorModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,6 +149,7 @@ def test_a_paced_run_without_priority_says_so(
     assert "paced, without real-time priority" in str(steps_table(rows, 1e9).title)
 
 
+@pytest.mark.slow
 def test_switching_gives_every_stem_another_condition_at_every_hop(tiny: SeparatorModel) -> None:
     still, switching = (
         SlowBackend(
@@ -275,6 +278,7 @@ def test_a_peer_that_cannot_be_imported_is_named_with_the_reason(
     assert told == ["open-unmix is not measured: libtorchaudio.so: undefined symbol"]
 
 
+@pytest.mark.slow
 def test_peers_that_are_not_there_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("demucs", "demucs.apply", "openunmix"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -33,6 +33,7 @@ from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator, default_weights
 
 
+@pytest.mark.slow
 def test_a_step_is_taken_apart_without_a_remainder(tiny: SeparatorModel, tiny_graph: Path) -> None:
     anatomy = measure_operators(tiny, tiny_graph, 2, 30)
     kinds = {row.kind: row for row in anatomy.rows}

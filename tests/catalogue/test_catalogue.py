@@ -29,6 +29,7 @@ def counts(summary: Summary) -> tuple[int, int, int]:
     return summary.n_made, summary.n_kept, len(summary.failed)
 
 
+@pytest.mark.slow
 def test_every_song_is_rendered_and_what_cannot_be_read_is_a_row(mixed_songs: Room) -> None:
     summary = mixed_songs.render(["solo", "pair"])
     assert counts(summary) == (4, 0, 1)
@@ -87,6 +88,7 @@ def test_without_its_report_a_run_finds_what_is_there(mixed_songs: Room) -> None
     assert sorted(done, key=str) == sorted((row for row in rows if row.status == "done"), key=str)
 
 
+@pytest.mark.slow
 def test_what_was_taken_away_is_made_again_and_is_the_same(mixed_songs: Room) -> None:
     mixed_songs.render(["solo", "pair"])
     before = mixed_songs.files()
@@ -119,6 +121,7 @@ def test_a_file_that_changed_is_rendered(room: Room) -> None:
     assert row.seconds == 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", ["wav", "flac"])
 def test_a_loudness_is_met_by_one_gain_for_all_files(room: Room, format: str) -> None:  # noqa: A002
     song = write_song(room.songs / "a.wav", 3.0)

@@ -115,6 +115,7 @@ def test_what_killed_workers_left_is_swept_up_when_a_run_ends(tmp_path: Path) ->
     assert not (tmp_path / ".partial").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make", [make for make in ODDITIES if make is not make_giant], ids=lambda make: make.__name__
 )

@@ -21,6 +21,7 @@ from rtmss.files import read_audio
 from rtmss.model.separator import SeparatorModel
 
 
+@pytest.mark.slow
 def test_several_plans_in_one_pass_are_what_each_is_alone(room: Room) -> None:
     write_song(room.songs / "a.wav", 2.0)
     room.render(["solo", "pair"], "together")

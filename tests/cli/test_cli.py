@@ -19,6 +19,7 @@ from rtmss.config import UserError
 from rtmss.files import read_audio
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "said"),
     [
@@ -71,6 +72,7 @@ def test_a_mistake_is_one_line_that_says_what_to_do(
     assert len(printed.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_separate_splits_a_file_in_two(rtmss: Rtmss, home: Path) -> None:
     status, _ = rtmss("separate song.wav -p clip-1.wav -p clip-2.wav -n other.wav -o out").joined
     assert status == 0
@@ -92,6 +94,7 @@ def test_render_says_the_same_with_either_backend(rtmss: Rtmss, home: Path) -> N
     )
 
 
+@pytest.mark.slow
 def test_a_condition_can_be_made_listed_inspected_and_used(rtmss: Rtmss, home: Path) -> None:
     assert rtmss("condition create mine -p clip-1.wav -p clip-2.wav -n other.wav").joined[0] == 0
     assert "mine" in rtmss("condition list").joined[1]
@@ -107,6 +110,7 @@ def test_a_condition_can_be_made_listed_inspected_and_used(rtmss: Rtmss, home: P
     assert Path("out/mix.wav").exists()
 
 
+@pytest.mark.slow
 def test_a_rebuilt_condition_is_the_same(rtmss: Rtmss, home: Path) -> None:
     rtmss("condition create mine -p clip-1.wav")
     file = home / "library" / "conditions" / "mine.safetensors"
@@ -117,6 +121,7 @@ def test_a_rebuilt_condition_is_the_same(rtmss: Rtmss, home: Path) -> None:
     assert np.array_equal(after.vector, before.vector)
 
 
+@pytest.mark.slow
 def test_several_files_get_a_folder_each_and_sound_as_alone(rtmss: Rtmss, home: Path) -> None:
     for command in ("render {} --preset karaoke", "separate {} -p clip-1.wav"):
         name = "mix" if command.startswith("render") else "target"
@@ -199,6 +204,7 @@ def test_help_comes_without_torch() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_help_takes_hardly_longer_than_what_it_is_made_with() -> None:
     """Torch alone would take nine times as long as they do."""
     libraries = [sys.executable, "-c", "import pydantic, typer.rich_utils, yaml"]

@@ -67,17 +67,20 @@ def test_intel_macs_are_named_as_not_supported(monkeypatch: pytest.MonkeyPatch) 
     assert "Intel Macs are not supported" in str(result.exception)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT"])
 def test_a_signal_is_an_orderly_end_with_its_status(name: str) -> None:
     number = getattr(signal, name)
     assert _end(number) == (128 + number, "put away\n")
 
 
+@pytest.mark.slow
 def test_the_second_ctrl_c_leaves_nothing_half_done() -> None:
     status, output = _end(signal.SIGINT, signal.SIGINT, signal.SIGTERM)
     assert (status, output) == (-signal.SIGINT, "put away\n")
 
 
+@pytest.mark.slow
 def test_what_nohup_has_turned_off_stays_off() -> None:
     ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
     assert (
@@ -109,6 +112,7 @@ with orderly_end():
     assert int(done.stdout) == signal.SIGTERM
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no full device")
 @pytest.mark.parametrize("n_bytes", [10, 100_000])
 def test_where_output_has_no_room_that_is_one_line(n_bytes: int) -> None:

@@ -101,6 +101,7 @@ def test_a_clip_without_samples_is_one_line(rtmss: Rtmss, home: Path) -> None:
     assert said == "rtmss: z.wav: holds no audio\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -122,6 +123,7 @@ def test_an_output_below_a_file_is_refused_by_its_own_name(rtmss: Rtmss, home: P
     assert len(said.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["[live]", "[/b]", ":warning:"])
 def test_brackets_in_a_name_are_printed(rtmss: Rtmss, home: Path, name: str) -> None:
     folder = name.replace("/", "-")

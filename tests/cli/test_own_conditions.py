@@ -46,6 +46,7 @@ def test_rebuilding_writes_nothing_into_the_package(rtmss: Rtmss, home: Path, li
     assert (home / "library/conditions/bass.safetensors").exists() == line.endswith("bass")
 
 
+@pytest.mark.slow
 def test_rebuilding_all_makes_those_again_that_were_made_for_other_weights(
     rtmss: Rtmss, home: Path
 ) -> None:
@@ -64,6 +65,7 @@ def test_rebuilding_all_makes_those_again_that_were_made_for_other_weights(
     assert load_condition(path).header == made.header
 
 
+@pytest.mark.slow
 def test_a_condition_can_be_read_by_whoever_can_read_other_files(rtmss: Rtmss, home: Path) -> None:
     plain = home / "plain"
     plain.touch()
@@ -111,6 +113,7 @@ def test_an_output_that_cannot_be_written_is_one_line(rtmss: Rtmss, home: Path) 
     assert "clip.wav" in said.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_an_own_condition_in_the_place_of_a_shipped_one_is_told(rtmss: Rtmss, home: Path) -> None:
     told = "your own vocals in "
     assert told in rtmss("condition create vocals -p clip.wav")[2]

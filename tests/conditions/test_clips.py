@@ -120,6 +120,7 @@ def test_records_of_whole_files_have_no_place() -> None:
     assert recorded_clips(header.positive) == []
 
 
+@pytest.mark.slow
 def test_the_command_line_takes_places_of_a_song(rtmss: Rtmss, home: Path) -> None:
     line = "condition create mine --from-song song.wav --range 0:00-0:01 --not-range 0-0.6"
     assert rtmss(line).joined[0] == 0
@@ -132,6 +133,7 @@ def test_the_command_line_takes_places_of_a_song(rtmss: Rtmss, home: Path) -> No
     assert rtmss("condition rebuild mine").joined[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -72,6 +72,7 @@ def clips() -> dict[str, Audio]:
 FAMILIES = ("vocals", "drums", "bass")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*FAMILIES, "mixture"])
 def test_a_clip_of_one_sound_is_taken_out_and_a_mixture_is_not(
     clips: dict[str, Audio], name: str

@@ -79,6 +79,7 @@ def test_a_condition_is_inspected_beside_broken_ones(rtmss: Rtmss, home: Path) -
     assert "condition 'good', 12 numbers" in said
 
 
+@pytest.mark.slow
 def test_rebuilding_goes_on_after_a_condition_that_cannot_be(
     rtmss: Rtmss, home: Path, noise: Noise, write_audio: Callable[[Path, Audio, int], Path]
 ) -> None:
@@ -91,6 +92,7 @@ def test_rebuilding_goes_on_after_a_condition_that_cannot_be(
     assert "2 of 3 conditions could not be rebuilt" in complaints.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_batch_goes_on_after_anything_that_is_no_song(
     rtmss: Rtmss, home: Path, noise: Noise, write_audio: Callable[[Path, Audio, int], Path]
 ) -> None:
@@ -286,6 +288,7 @@ def test_a_name_over_osc_never_opens_a_file_elsewhere(
     assert [stem.name for stem in studio.controller.scene.stems] == ["ours"]
 
 
+@pytest.mark.slow
 def test_rewriting_a_condition_again_and_again_keeps_no_old_ones(tmp_path: Path) -> None:
     library, path = Library([tmp_path]), tmp_path / "conditions" / "mine.safetensors"
     clips = np.ones((1, 4), np.float32)

@@ -13,6 +13,7 @@ from rtmss.conditions.picture import draw_likeness
 from rtmss.config import UserError
 
 
+@pytest.mark.slow
 def test_it_is_a_picture_of_all_clips(tmp_path: Path, make_condition: MakeCondition) -> None:
     from matplotlib.image import imread
 

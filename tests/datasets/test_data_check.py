@@ -182,6 +182,7 @@ def test_mix_or_stems_may_be_mono(channels: tuple[int, int]) -> None:
     assert relative_residual_db(mix, total) < -100
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("musdb18")
 def test_the_streams_of_a_stem_mp4_are_compared_with_its_mix(tmp_path: Path) -> None:
     findings = check(tmp_path)

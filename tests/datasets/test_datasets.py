@@ -87,6 +87,7 @@ def test_a_split_that_a_dataset_lacks_is_named(musdb18_hq: Path) -> None:
         find_tracks(musdb18_hq, "train")
 
 
+@pytest.mark.slow
 def test_a_bank_holds_the_streams_of_a_stem_mp4(tmp_path: Path, musdb18: Path) -> None:
     bank = load_bank(musdb18, "train", tmp_path / "cache", 22050)
     for index, track in enumerate(bank.tracks):

@@ -172,6 +172,7 @@ def test_both_say_the_same_of_music_with_the_shipped_weights(profile: str) -> No
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "tolerance"),
     [("torch", 1e-5), ("onnx", 0.0)],
@@ -198,6 +199,7 @@ def test_a_backend_is_the_same_however_its_input_is_cut(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hops",
     [(64,), (5, 1, 17), (2,)],

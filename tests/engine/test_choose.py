@@ -107,6 +107,7 @@ def test_the_second_start_does_not_measure_again_and_says_when_it_was(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -132,6 +133,7 @@ def test_another_network_under_the_same_name_is_measured_anew(
     assert chosen(tiny, measured) == AGAIN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -247,6 +249,7 @@ def test_a_damaged_network_is_not_played(tiny: SeparatorModel, folder: Path) -> 
     assert len(choice.reason.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [2e-4, np.nan])
 def test_a_network_that_says_something_else_is_not_played(
     tiny: SeparatorModel, folder: Path, monkeypatch: pytest.MonkeyPatch, wrong: float

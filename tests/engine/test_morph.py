@@ -80,6 +80,7 @@ def test_a_session_refuses_a_second_condition_that_the_model_does_not_take(
         Session(tiny, Scene((replace(scene.stems[0], condition_b=wrong),)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
 def test_at_a_place_it_sounds_like_the_condition_of_that_place(
     tiny: SeparatorModel, tiny_graph: Path, scene: Scene, noise: Noise, backend: str
@@ -96,6 +97,7 @@ def test_at_a_place_it_sounds_like_the_condition_of_that_place(
     assert np.array_equal(play(morphed, audio), play(plain, audio))
 
 
+@pytest.mark.slow
 def test_the_memory_goes_on_while_it_is_morphed(
     tiny: SeparatorModel, scene: Scene, noise: Noise
 ) -> None:
@@ -110,6 +112,7 @@ def test_the_memory_goes_on_while_it_is_morphed(
     assert np.abs(play(fresh, second) - near).max() > 1e-3, "or nobody would have noticed"
 
 
+@pytest.mark.slow
 def test_a_finished_morph_is_the_other_condition_without_a_restart(
     tiny: SeparatorModel, scene: Scene, noise: Noise
 ) -> None:
@@ -135,6 +138,7 @@ def test_blocks_of_a_morph_do_not_matter(tiny: SeparatorModel, scene: Scene, noi
         assert np.abs(play(by_hop, piece) - whole).max() < 1e-5
 
 
+@pytest.mark.slow
 def test_a_sweep_of_a_morph_clicks_no_more_than_its_ends(
     tiny: SeparatorModel, scene: Scene
 ) -> None:

@@ -300,6 +300,7 @@ def test_stems_that_stay_keep_what_they_said_when_others_come_before_them(
     assert np.abs(switch.step(blocks[1]).stems[1] - stay.step(blocks[1]).stems[0]).max() < 1e-5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", RATES)
 def test_a_render_at_any_rate_is_what_is_played_hop_by_hop(
     profiles: dict[str, SeparatorModel], two: Scene, noise: Noise, tmp_path: Path, rate: int

@@ -71,6 +71,7 @@ def test_a_session_is_the_same_however_its_input_is_cut(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "hops",
     [
@@ -143,6 +144,7 @@ def test_a_stream_of_nonsense_stays_finite_and_recovers(
     )
 
 
+@pytest.mark.slow
 def test_after_a_reset_a_session_plays_like_a_new_one(
     tiny: SeparatorModel, noise: Noise, show: dict[int, Scene]
 ) -> None:
@@ -274,6 +276,7 @@ def test_holding_the_masks_of_a_steady_tone_gives_nearly_the_next_step(
     assert np.abs(held - played).max() < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_hops", [1, 3])
 @pytest.mark.parametrize("n_channels", [1, 2])
 def test_holding_changes_nothing(

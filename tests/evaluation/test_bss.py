@@ -98,6 +98,7 @@ def test_figures_follow_their_definition_in_a_piece_of_one_frame() -> None:
     )
 
 
+@pytest.mark.slow
 def test_figures_are_medians_of_frames_of_a_second(target: Audio, rest: Audio) -> None:
     estimate = target + 0.01 * rest
     estimate[:, :SAMPLE_RATE] = 10 * rest[:, :SAMPLE_RATE]
@@ -106,6 +107,7 @@ def test_figures_are_medians_of_frames_of_a_second(target: Audio, rest: Audio) -
     assert found > 25, "one bad second of four is no median"
 
 
+@pytest.mark.slow
 def test_seconds_without_the_target_do_not_count(target: Audio, rest: Audio) -> None:
     target[:, : 3 * SAMPLE_RATE] = 0
     estimate = target + 0.1 * rest
@@ -113,6 +115,7 @@ def test_seconds_without_the_target_do_not_count(target: Audio, rest: Audio) -> 
     assert found.bss_sdr_db == pytest.approx(20, abs=0.5)
 
 
+@pytest.mark.slow
 def test_the_mixture_has_figures(target: Audio, rest: Audio) -> None:
     found = measure_bss(target, target + rest, target + rest, SAMPLE_RATE)
     assert found.bss_sdr_db == pytest.approx(0, abs=0.3)
@@ -120,6 +123,7 @@ def test_the_mixture_has_figures(target: Audio, rest: Audio) -> None:
     assert found.bss_sar_db > 40
 
 
+@pytest.mark.slow
 def test_the_same_on_both_sides_is_no_hindrance(target: Audio, rest: Audio) -> None:
     target, rest = (
         np.repeat(
@@ -133,6 +137,7 @@ def test_the_same_on_both_sides_is_no_hindrance(target: Audio, rest: Audio) -> N
     assert found.bss_sdr_db == pytest.approx(20, abs=0.3)
 
 
+@pytest.mark.slow
 def test_sources_without_treble_that_are_alike_on_both_sides_have_all_figures() -> None:
     spectra = [
         np.fft.rfft(noise(seed, 8)[0]) * (np.arange(8 * SAMPLE_RATE // 2 + 1) < 8 * 1000)

@@ -177,6 +177,7 @@ def test_the_files_hold_what_was_found(judged: tuple[Report, Path, str]) -> None
     assert (folder / "edges.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_figures(
     data: Path, weights: Path, judged: tuple[Report, Path, str]
 ) -> None:

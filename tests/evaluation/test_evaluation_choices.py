@@ -198,6 +198,7 @@ def test_numbers_of_clips_stand_between_commas() -> None:
             numbers(text, "--shots")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "choice",
     [

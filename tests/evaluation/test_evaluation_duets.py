@@ -93,6 +93,7 @@ def test_clips_are_of_what_is_not_judged(choir: Path) -> None:
     assert any(np.array_equal(heard.example, part) for part in (before, after))
 
 
+@pytest.mark.slow
 def test_either_of_the_two_is_asked_for_with_the_other_as_negative(
     choir: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +132,7 @@ def test_either_of_the_two_is_asked_for_with_the_other_as_negative(
         assert other_turned == pytest.approx(own, rel=0.1)
 
 
+@pytest.mark.slow
 def test_giving_out_both_or_nothing_scores_zero(choir: Path, weights: Path) -> None:
     report = judge(
         choir, weights, task="duets", targets=["vocals"], shots=[1], negatives=[1], max_seconds=3.0

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from rtmss.evaluation.chart import draw_edges
@@ -59,6 +60,7 @@ def test_means_are_means_and_those_of_bsseval_medians() -> None:
     assert report.means()[0]["n"] == 3
 
 
+@pytest.mark.slow
 def test_a_report_of_absences_alone_is_shown(tmp_path: Path) -> None:
     console = Console(file=io.StringIO(), width=100)
     report = Report(

@@ -211,6 +211,7 @@ def test_medleydb_is_judged_by_the_usual_stems(
     assert {score.song for score in report.scores} == {"Bo_Air"}
 
 
+@pytest.mark.slow
 def test_what_is_left_is_not_judged_where_a_stem_hides_in_it(tmp_path: Path, weights: Path) -> None:
     for split in ("train", "valid"):
         for number, stem in enumerate(("vocals", "backing", "drums", "bass")):

@@ -88,6 +88,7 @@ def test_the_figures_of_musdb18_are_musevals(
         )
 
 
+@pytest.mark.slow
 def test_medians_over_songs_are_musevals(museval: ModuleType) -> None:
     store = museval.EvalStore(frames_agg="median", tracks_agg="median")
     scores = []

@@ -315,6 +315,7 @@ ANYTHING = (
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # a machine may be busy with other things
 @given(ANYTHING)
 def test_anything_is_taken_as_audio_or_refused_in_one_line(thing: Any) -> None:

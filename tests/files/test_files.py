@@ -86,6 +86,7 @@ def encoder_of(codec: str) -> str:
     return codec if codec in ENCODERS else codec.removeprefix("lib")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "codec", "bits"), LOSSLESS)
 def test_a_lossless_file_comes_in_as_it_was_written(
     tmp_path: Path, suffix: str, codec: str, bits: int
@@ -109,6 +110,7 @@ def test_a_lossless_file_comes_in_as_it_was_written(
     assert n_tried >= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("suffix", "codec"), LOSSY)
 def test_a_lossy_file_comes_in_as_ffmpeg_decodes_it(
     tmp_path: Path, suffix: str, codec: str
@@ -162,6 +164,7 @@ def test_a_gapless_file_is_as_long_as_what_was_encoded_and_in_its_place(
     assert int(np.argmax(products)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs the ffmpeg program")
 @pytest.mark.parametrize(
     ("suffix", "codec"),

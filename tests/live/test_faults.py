@@ -143,6 +143,7 @@ def test_after_nonsense_the_stems_are_what_they_would_have_been(
     assert player.status.late == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "spoilt", ["NaN", "inf", "-inf and NaN here and there", "+60 dB"], indirect=True
 )

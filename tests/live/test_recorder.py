@@ -25,6 +25,7 @@ from rtmss.recording.wav import WavFile
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "onnx"])
 def test_a_replayed_log_gives_what_was_recorded_to_the_bit(
     request: pytest.FixtureRequest,
@@ -208,6 +209,7 @@ def test_files_of_stems_that_were_gone_by_then_get_as_long_as_the_others(
     )
 
 
+@pytest.mark.slow
 def test_however_many_stems_come_and_go_few_files_are_open_and_all_are_whole(
     recording_studio: Studio,
     make_condition: MakeCondition,

@@ -69,6 +69,7 @@ def test_a_recorder_that_falls_behind_loses_hops_and_says_which(
     hop_ring.close(unlink=True)
 
 
+@pytest.mark.slow
 def test_a_killed_recorder_goes_on_in_the_same_files_and_nothing_is_lost(
     recording_studio: Studio, tmp_path: Path
 ) -> None:
@@ -148,6 +149,7 @@ def test_a_full_disk_ends_the_recording_once_and_the_sound_goes_on(
     assert (len(recording_studio.said), len(list(recording_studio.folder.iterdir()))) == (1, 1)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_really_full_leaves_files_that_play(
     recording_studio: Studio, small_disk: Path, tmp_path: Path
 ) -> None:

@@ -115,6 +115,7 @@ def test_backwards_is_the_same_from_the_other_end(n: int) -> None:
     )
 
 
+@pytest.mark.slow
 @every_shape
 @both_ways
 def test_its_gradients_are_those_of_small_differences(

@@ -40,6 +40,7 @@ def stream(
     return torch.cat(pieces, dim=-1), state
 
 
+@pytest.mark.slow
 @every_profile
 @pytest.mark.parametrize("n_targets", [1, 4])
 def test_cutting_into_blocks_changes_nothing(

@@ -107,6 +107,7 @@ def test_the_recording_itself_is_not_overwritten(
         replay(source, log.parent, tiny, SessionLog.load(log, MODEL_ID))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -148,6 +149,7 @@ def test_the_command_refuses_what_does_not_go_together(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "made_by",
     [
@@ -198,6 +200,7 @@ def test_a_recording_of_other_versions_is_told(
     assert (tmp_path / "out/mix.wav").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hop", "is_known"),
     [(256, True), (128, True), (64, False)],

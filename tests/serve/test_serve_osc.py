@@ -95,6 +95,7 @@ def test_what_is_moved_is_heard_at_a_hop(
     assert desktop.ask(f"{ONE}/master/mute") == [(f"{ONE}/master/mute", 1)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "value", "expected"),
     [
@@ -212,6 +213,7 @@ def test_a_bounce_is_what_the_project_says(
     assert session.scene.master_db == -6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("address", "args", "code"),
     [

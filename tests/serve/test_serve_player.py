@@ -90,6 +90,7 @@ def _buses(output: Output) -> Audio:
     return np.concatenate([output.mix, output.stems.reshape(-1, n), silent, output.remainder])
 
 
+@pytest.mark.slow
 def test_an_instance_hears_what_a_session_plays(
     pair: Pair, tiny: SeparatorModel, noise: Noise
 ) -> None:
@@ -108,6 +109,7 @@ def test_an_instance_hears_what_a_session_plays(
     assert int(pair.plugin.memory["engine_fallback"]) == PlugInFallback.DRY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "value", "name"),
     [

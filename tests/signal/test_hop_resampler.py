@@ -95,6 +95,7 @@ def test_cutting_into_other_hops_changes_no_bit(n_in: int, n_out: int, data: st.
     assert np.array_equal(np.concatenate(pieces, axis=-1), whole)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=60)
 @given(
     st.integers(1, 300),

@@ -32,6 +32,7 @@ def test_a_seed_fixes_the_song() -> None:
     assert arrange(7, PALETTE) != arrange(8, PALETTE)
 
 
+@pytest.mark.slow
 def test_what_is_left_out_never_plays() -> None:
     guitars = tuple(range(24, 32))
     played = [

@@ -65,6 +65,7 @@ def order(tmp_path: Path) -> SongOrder:
     return SongOrder(tmp_path / "songs/train/synth-1", 5, (BIG,), max_seconds=4.0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tones_for_fluidsynth")
 def test_a_song_is_a_folder_of_stems_that_the_bank_reads(order: SongOrder) -> None:
     make_song(order)
@@ -99,6 +100,7 @@ def test_a_sum_that_lossy_coding_made_too_loud_is_written_softer(tmp_path: Path)
     assert bass.std() / drums.std() == pytest.approx(1.5, rel=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tones_for_fluidsynth")
 def test_the_same_order_writes_the_same_music(order: SongOrder, tmp_path: Path) -> None:
     again = replace(order, folder=tmp_path / "other/songs/train/synth-1")
@@ -111,6 +113,7 @@ def test_the_same_order_writes_the_same_music(order: SongOrder, tmp_path: Path) 
         )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("tones_for_fluidsynth")
 def test_an_interrupted_song_is_not_there(
     order: SongOrder, monkeypatch: pytest.MonkeyPatch

@@ -49,6 +49,7 @@ def test_one_gain_acts_on_every_stem_alike_so_that_the_sum_stays_the_mix() -> No
     assert np.abs(out["a"] + out["b"]).max() <= CEILING
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_the_mix_stays_below_the_ceiling_at_every_draw(seed: int) -> None:
     made = song_of("drums", "bass", "synth", is_pumping=True)

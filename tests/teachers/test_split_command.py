@@ -131,6 +131,7 @@ def test_the_command_refuses_an_unknown_teacher(rtmss: Rtmss, tmp_path: Path, so
 SIX = ("drums", "bass", "vocals", "guitar", "piano", "other")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("stems", "rest", "known"),
     [

@@ -58,6 +58,7 @@ def test_stretches_are_faded_into_one_another(tmp_path: Path) -> None:
     assert np.abs(np.diff(voice[:, 0])).max() < 1.1 / (4 * RATE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [8000, 11025])
 @pytest.mark.parametrize("seconds", [0.01, 59.9, 60.1, 131.3])
 def test_cutting_into_stretches_changes_nothing(tmp_path: Path, rate: int, seconds: float) -> None:

@@ -147,6 +147,7 @@ def test_without_tensorboard_a_run_goes_without_curves(
     assert runs.progress.log.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimiser", ["adam", "muon"])
 def test_a_resumed_run_stands_where_the_first_one_stopped(runs: Runs, optimiser: str) -> None:
     first = runs.start(optimiser=optimiser)

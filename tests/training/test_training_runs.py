@@ -28,6 +28,7 @@ def test_a_recipe_that_starts_from_chance_has_the_model_that_it_names(name: str)
     assert model.config == recipe.model
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["finish", "finish-gpu", "records"])
 def test_a_recipe_that_goes_on_has_the_model_that_comes_with_rtmss(name: str) -> None:
     file = find_recipe(name)

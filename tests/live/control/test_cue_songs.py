@@ -121,6 +121,7 @@ def test_a_song_that_cannot_be_read_is_silent_and_the_one_before_can_be_asked_fo
     assert stage.run(3).any()
 
 
+@pytest.mark.slow
 def test_over_the_input_a_song_begins_when_it_is_asked_for(stage: Stage) -> None:
     stage.begin(make_sheet(SONGS, files=False))
     stage.run(30)
@@ -132,6 +133,7 @@ def test_over_the_input_a_song_begins_when_it_is_asked_for(stage: Stage) -> None
     assert stage.hop_of_gain(-6.0) - begun == RATE // HOP
 
 
+@pytest.mark.slow
 def test_over_the_input_a_cue_that_is_asked_for_sets_the_clock(stage: Stage) -> None:
     songs: Songs = [
         {
@@ -151,6 +153,7 @@ def test_over_the_input_a_cue_that_is_asked_for_sets_the_clock(stage: Stage) -> 
     assert stage.hop_of_gain(-13.0) - hop == 0.8 * RATE / HOP
 
 
+@pytest.mark.slow
 def test_over_the_input_the_clock_outlives_the_control_side(stage: Stage) -> None:
     sheet = make_sheet(SONGS, files=False)
     stage.begin(sheet)
@@ -162,6 +165,7 @@ def test_over_the_input_the_clock_outlives_the_control_side(stage: Stage) -> Non
     assert stage.cues.name == "two/solo"
 
 
+@pytest.mark.slow
 def test_over_the_input_the_clock_outlives_the_engine(stage: Stage) -> None:
     stage.begin(make_sheet(SONGS, files=False))
     stage.run(60)
@@ -190,6 +194,7 @@ def test_a_song_without_a_preset_goes_back_to_what_played_when_it_began(stage: S
     assert (stage.cues.name, stage.gain) == ("three", -1.0)
 
 
+@pytest.mark.slow
 def test_a_cue_of_another_song_begins_that_song(stage: Stage) -> None:
     songs: Songs = [
         {"name": "one", "cues": [{"name": "a", "at": 1.0, "gain": -20.0}]},

@@ -38,6 +38,7 @@ def one_song(*times: float | None, preset: float = -2.0) -> Songs:
     return [{"name": "one", "preset": preset, "cues": cues}]
 
 
+@pytest.mark.slow
 def test_each_cue_by_time_is_heard_in_the_hop_that_holds_its_place(
     stage: Stage, song: Audio
 ) -> None:
@@ -63,6 +64,7 @@ def test_a_song_begins_with_what_leads_to_its_place(
     assert stage.controller.preset == "at -2.0"
 
 
+@pytest.mark.slow
 def test_a_seek_past_cues_and_one_back_give_what_was_there(stage: Stage, song: Audio) -> None:
     stage.begin(make_sheet(one_song(*TIMES), files=True), song)
     stage.run(30)
@@ -78,6 +80,7 @@ def test_a_seek_past_cues_and_one_back_give_what_was_there(stage: Stage, song: A
     assert stage.cues.name == "one/c0", "cues are armed again"
 
 
+@pytest.mark.slow
 def test_a_seek_within_a_part_keeps_what_was_changed_by_hand(stage: Stage, song: Audio) -> None:
     stage.begin(make_sheet(one_song(*TIMES), files=True), song)
     stage.run(60)
@@ -88,6 +91,7 @@ def test_a_seek_within_a_part_keeps_what_was_changed_by_hand(stage: Stage, song:
     assert stage.gain == -3.0
 
 
+@pytest.mark.slow
 def test_a_loop_gives_the_cue_of_its_beginning_at_its_first_hop(stage: Stage, song: Audio) -> None:
     commands = {"is_looping": True, "a_seconds": 0.6, "b_seconds": 1.4}
     stage.begin(make_sheet(one_song(*TIMES), files=True), song, **commands)
@@ -158,6 +162,7 @@ def test_an_engine_that_comes_back_goes_on_with_the_cues(stage: Stage, song: Aud
     assert stage.gain == -11.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fade", [200.0, 0.0])
 def test_a_fade_is_that_of_its_cue_alone(stage: Stage, song: Audio, fade: float) -> None:
     songs = one_song(0.4)
@@ -171,6 +176,7 @@ def test_a_fade_is_that_of_its_cue_alone(stage: Stage, song: Audio, fade: float)
     assert stage.shared.cues.read().settled_ms < 0
 
 
+@pytest.mark.slow
 def test_a_cue_in_the_fade_of_another_has_its_own_and_then_the_first_is_back(
     stage: Stage, song: Audio
 ) -> None:
@@ -186,6 +192,7 @@ def test_a_cue_in_the_fade_of_another_has_its_own_and_then_the_first_is_back(
     assert stage.heard[-1][1].fade_ms == 30.0
 
 
+@pytest.mark.slow
 def test_a_fade_glides_in_a_straight_line_whatever_is_sent_meanwhile(
     stage: Stage, song: Audio
 ) -> None:
@@ -254,6 +261,7 @@ def test_a_cue_by_time_that_is_asked_for_takes_the_song_to_its_place(
     assert not stage.cues.can_wait(stage.cues.index("c3"))
 
 
+@pytest.mark.slow
 def test_a_song_that_is_played_again_after_its_end_begins_with_its_beginning(
     stage: Stage, song: Audio
 ) -> None:
@@ -268,6 +276,7 @@ def test_a_song_that_is_played_again_after_its_end_begins_with_its_beginning(
     assert stage.gain == -10.0
 
 
+@pytest.mark.slow
 def test_a_loop_that_is_changed_late_still_ends_at_the_right_cue(stage: Stage, song: Audio) -> None:
     stage.begin(make_sheet(one_song(*TIMES), files=True), song)
     stage.run(155)

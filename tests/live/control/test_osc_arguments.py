@@ -90,6 +90,7 @@ def test_a_number_may_be_rounded_at_the_ends_of_its_range(address: str, arg: Arg
             assert arg.check(value, "f") == end
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("address", "arg"), NUMBERS)
 @given(st.floats())
 def test_a_number_is_in_its_range_or_refused(address: str, arg: Arg, value: float) -> None:
@@ -161,6 +162,7 @@ def presets(studio: Studio, tmp_path: Path, make_condition: Any) -> Studio:
     return studio
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "args",

@@ -213,6 +213,7 @@ def test_a_connection_that_says_nothing_is_closed_in_the_end(
     assert len(studio.server._connections) == 1
 
 
+@pytest.mark.slow
 def test_a_subscriber_that_does_not_read_is_dropped_and_costs_no_memory(
     studio: Studio, connect: Callable[[], Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:

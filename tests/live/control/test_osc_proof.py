@@ -28,6 +28,7 @@ QUESTIONS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @FUZZ
 @given(st.lists(st.sampled_from(QUESTIONS), max_size=30))
 def test_an_address_that_may_be_somebody_elses_gets_at_most_three_times_what_came(

@@ -115,6 +115,7 @@ def test_a_malformed_datagram_is_answered_with_the_reason(studio: Studio) -> Non
     assert "arguments of type 'z' are not taken" in text
 
 
+@pytest.mark.slow
 @FUZZ
 @given(
     st.lists(
@@ -133,6 +134,7 @@ def test_after_any_datagrams_a_ping_is_answered(studio: Studio, datagrams: list[
     assert studio.server.n_bugs == 0
 
 
+@pytest.mark.slow
 @FUZZ
 @given(st.integers(0, 2**64 - 1))
 def test_after_a_bundle_of_any_time_a_ping_is_answered(studio: Studio, tag: int) -> None:
@@ -188,6 +190,7 @@ PARTS = [
 ]
 
 
+@pytest.mark.slow
 @FUZZ
 @given(
     st.lists(

@@ -76,6 +76,7 @@ def test_a_malformed_packet_keeps_its_connection(
     assert studio.until(client.hear) == [("/rtmss/pong", __version__)]
 
 
+@pytest.mark.slow
 @FUZZ
 @given(
     st.sampled_from([b"", b"\xc0", b"\0\0\0\x08", b"\0\0\0\x0c/a\0\0"]),

@@ -213,6 +213,7 @@ def test_a_head_without_end_is_refused(open_studio: WebStudio) -> None:
         assert sock.recv(1000).startswith(b"HTTP/1.1 4")
 
 
+@pytest.mark.slow
 def test_half_open_connections_end_after_a_while(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +238,7 @@ def test_half_open_connections_end_after_a_while(
         studio.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_sockets", [80, pytest.param(500, marks=pytest.mark.long)])
 def test_more_websockets_than_there_is_room_for(open_studio: WebStudio, n_sockets: int) -> None:
     """Those of the same host make room for each other, and one of them is served to the end."""

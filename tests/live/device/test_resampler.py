@@ -237,6 +237,7 @@ def test_a_stall_is_silence_and_counted_and_afterwards_all_is_at_its_place() -> 
     assert steepest(heard) < 2 * 0.5 / FADE
 
 
+@pytest.mark.slow
 def test_an_input_that_loses_blocks_is_found_again_without_a_step() -> None:
     resampler, heard = Devices(
         0.0,

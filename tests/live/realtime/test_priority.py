@@ -72,6 +72,7 @@ def test_a_system_without_it_has_nothing_to_hint_at(monkeypatch: pytest.MonkeyPa
     assert "device's thread" in priority.describe()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("is_realtime", "n_hints"),
     [(False, 1), (True, 0)],

@@ -98,6 +98,7 @@ def trust(row: Any) -> tuple[Any, int]:
     return row.copy(), version + version % 2
 
 
+@pytest.mark.slow
 def test_a_reader_in_another_process_never_gets_a_torn_value(look: Look) -> None:
     seen: set[int] = set()
     deadline = time.monotonic() + WATCH_SECONDS
@@ -108,6 +109,7 @@ def test_a_reader_in_another_process_never_gets_a_torn_value(look: Look) -> None
     assert len(seen) > 20
 
 
+@pytest.mark.slow
 def test_a_reader_that_breaks_the_protocol_gets_torn_values(
     look: Look, monkeypatch: pytest.MonkeyPatch
 ) -> None:

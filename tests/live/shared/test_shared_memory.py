@@ -55,6 +55,7 @@ def _n_open() -> int:
     return len([*Path("/proc/self/fd").iterdir()])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kind")
 def test_what_one_process_writes_another_reads(temporary: Path) -> None:
     command = [sys.executable, "-c", MAKE]
@@ -77,6 +78,7 @@ def test_what_one_process_writes_another_reads(temporary: Path) -> None:
     assert [*temporary.iterdir()] == []
 
 
+@pytest.mark.slow
 def test_of_a_maker_that_was_killed_nothing_is_left_in_memory(kind: str) -> None:
     before = _listed()
     command = [sys.executable, "-c", MAKE]

@@ -129,6 +129,7 @@ def test_what_has_been_played_leaves_the_memory_again(
     assert most - before < 8_000_000 < info.n_samples * 8
 
 
+@pytest.mark.slow
 def test_decoding_keeps_little_in_memory(tmp_path: Path, write_audio: WriteAudio) -> None:
     song = write_audio(tmp_path / "a.wav", tones(48000, 2, 60), 48000)
     tracemalloc.start()
@@ -302,6 +303,7 @@ def test_the_decoded_song_is_put_where_tmpdir_says(
         Loader([song], shared, lambda _: None)
 
 
+@pytest.mark.slow
 def test_the_next_song_is_ready_when_it_is_asked_for_and_any_other_is_read(
     shared: SharedState, tmp_path: Path, write_audio: WriteAudio
 ) -> None:

@@ -18,6 +18,7 @@ GAP = 1 + WARM_UP // WarmUp.block + SLACK
 """Hops of a whole warmed-up jump: the one that fades out, then silence."""
 
 
+@pytest.mark.slow
 def test_a_loop_closes_without_a_gap_and_keeps_its_length(play_song: Make) -> None:
     a, b = 100 * HOP + 11, 190 * HOP + 30
     one = play_song(is_looping=True, a_seconds=a / RATE, b_seconds=b / RATE)
@@ -56,6 +57,7 @@ def test_without_time_for_two_sessions_a_loop_keeps_its_length_with_a_gap(play_s
     assert one.player.timeline.n_late == 0
 
 
+@pytest.mark.slow
 def test_a_short_loop_that_the_position_is_almost_through_still_goes_back(play_song: Make) -> None:
     one = play_song()
     one.run(100)
@@ -95,6 +97,7 @@ def test_a_pause_just_before_the_end_of_a_loop_loses_nothing(play_song: Make) ->
     assert one.position == a + 19 * HOP
 
 
+@pytest.mark.slow
 def test_a_loop_that_was_cleared_is_left(play_song: Make) -> None:
     one = play_song(is_looping=True, a_seconds=100 * HOP / RATE, b_seconds=180 * HOP / RATE)
     one.run(175)

@@ -40,6 +40,7 @@ def test_where_frames_come_more_often_as_much_of_the_song_is_heard_beforehand(pr
     assert (1 + warm_up.silence(warm_up.most)) * hop + timeline.lag < timeline.n_hops * hop
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2])
 def test_a_song_sounds_like_a_stream_that_it_comes_in_by(play_song: Make, channels: int) -> None:
     one = play_song(channels=channels)
@@ -49,6 +50,7 @@ def test_a_song_sounds_like_a_stream_that_it_comes_in_by(play_song: Make, channe
     assert one.player.timeline.n_late == 0
 
 
+@pytest.mark.slow
 def test_the_output_is_delivered_before_the_other_session_takes_its_time(
     play_song: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +110,7 @@ def test_only_what_the_session_gives_alone_is_called_plain(play_song: Make) -> N
     assert plain[3 * n :] == [False] * (GAP + 1) + [True] * 2
 
 
+@pytest.mark.slow
 def test_the_latency_is_the_same_before_and_after_a_jump(play_song: Make) -> None:
     one = play_song()
     one.shared.send(Scene(one.scene.stems, bypass=True, fade_ms=0.0), "")

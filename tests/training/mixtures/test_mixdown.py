@@ -263,6 +263,7 @@ def test_what_is_played_faster_does_not_fold(bank: Bank) -> None:
     assert played.square().mean() < 0.1 * (high / 32768).astype(np.float32).var()
 
 
+@pytest.mark.slow
 def test_drawn_episodes_are_the_same_from_a_device_bank(
     band: Bank, tiny_config: SeparatorConfig
 ) -> None:
