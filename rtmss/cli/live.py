@@ -104,6 +104,7 @@ def live(
     """
     from rtmss.live.host import HostOptions, run_host
     from rtmss.live.options import EngineOptions
+    from rtmss.live.processes import ForkServer
 
     _check_ways(device, source, sink)
     check_midi(midi or (), midi_map)
@@ -112,54 +113,59 @@ def live(
     if songs.song and source:
         what = "the set list" if songs.set_list else "--file"
         raise UserError(f"{what} plays in the place of an input; leave --input out")
-    separator = load_separator(weights, profile=profile)
-    if songs.set_list:
-        check_set_list(songs.set_list, setlist, separator, preset)
-        preset = songs.set_list.songs[0].preset or preset
-    name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
-    scene, n_outputs = _first_scene(preset, separator, quiet=quiet)
-    if resume:
-        resumed = _resumed(separator)
-        scene, name = resumed.scene, resumed.preset
-        songs = resumed_songs(songs, resumed)
-        n_outputs = max(n_outputs, *(max(strip.channels, default=2) for strip in _strips(scene)))
-    if not (quiet or no_capture):
-        _tell_of_drafts()
-    choice = choose_backend(separator, backend)
-    if not quiet:
-        tell(f"backend {choice}")
-    engine = EngineOptions(
-        n_condition=separator.model.config.unet.n_condition,
-        weights=weights,
-        model_id=separator.model_id,
-        device=device,
-        source=source,
-        sink=sink,
-        block=block,
-        n_outputs=max(n_outputs, most_channels_of(songs.set_list)),
-        sample_rate=sample_rate,
-        n_queued=queue,
-        graph=choice.graph,
-        latency_profile=profile,
-    )
-    recorder = recorder_options(record, separator, engine) if record is not None else None
-    output = "none" if quiet else "json" if json_lines else "view"
-    control = _control(separator, osc_bind, osc_port, output, setlist, midi, midi_map)
-    if osc_token:
-        control = with_osc_token(control, quiet=quiet)
-    if web:
-        control = with_web(control, web_port, web_bind, quiet=quiet)
-    builder = None if no_capture else _builder(engine)
-    if builder is not None:
-        control = control.model_copy(update={"drafts": builder.drafts})
-    raise typer.Exit(
-        run_host(
-            HostOptions(engine, control, recorder, songs.song, builder, songs.files, songs.cue),
-            scene,
-            name,
-            tell,
+    with ForkServer() as server:
+        server.warm_up()  # it imports torch while this process does so, too
+        separator = load_separator(weights, profile=profile)
+        if songs.set_list:
+            check_set_list(songs.set_list, setlist, separator, preset)
+            preset = songs.set_list.songs[0].preset or preset
+        name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
+        scene, n_outputs = _first_scene(preset, separator, quiet=quiet)
+        if resume:
+            resumed = _resumed(separator)
+            scene, name = resumed.scene, resumed.preset
+            songs = resumed_songs(songs, resumed)
+            n_outputs = max(
+                n_outputs, *(max(strip.channels, default=2) for strip in _strips(scene))
+            )
+        if not (quiet or no_capture):
+            _tell_of_drafts()
+        choice = choose_backend(separator, backend)
+        if not quiet:
+            tell(f"backend {choice}")
+        engine = EngineOptions(
+            n_condition=separator.model.config.unet.n_condition,
+            weights=weights,
+            model_id=separator.model_id,
+            device=device,
+            source=source,
+            sink=sink,
+            block=block,
+            n_outputs=max(n_outputs, most_channels_of(songs.set_list)),
+            sample_rate=sample_rate,
+            n_queued=queue,
+            graph=choice.graph,
+            latency_profile=profile,
         )
-    )
+        recorder = recorder_options(record, separator, engine) if record is not None else None
+        output = "none" if quiet else "json" if json_lines else "view"
+        control = _control(separator, osc_bind, osc_port, output, setlist, midi, midi_map)
+        if osc_token:
+            control = with_osc_token(control, quiet=quiet)
+        if web:
+            control = with_web(control, web_port, web_bind, quiet=quiet)
+        builder = None if no_capture else _builder(engine)
+        if builder is not None:
+            control = control.model_copy(update={"drafts": builder.drafts})
+        raise typer.Exit(
+            run_host(
+                HostOptions(engine, control, recorder, songs.song, builder, songs.files, songs.cue),
+                scene,
+                name,
+                server,
+                tell,
+            )
+        )
 
 
 def _check_ways(

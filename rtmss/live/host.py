@@ -180,6 +180,7 @@ def run_host(
     options: HostOptions,
     scene: Scene,
     preset: str,
+    server: ForkServer,
     say: Callable[[str], None],
 ) -> int:
     """Play until somebody says stop; returns the exit status.
@@ -188,6 +189,7 @@ def run_host(
         options: how.
         scene: what plays at first.
         preset: its name.
+        server: forks engines where they are forked; it is closed in the end.
         say: prints one line for the user.
     """
     sweep()
@@ -197,7 +199,7 @@ def run_host(
         shared = SharedState.create(options.engine.n_condition)
         on_exit.callback(shared.close, unlink=True)
         shared.send(scene, preset)
-        host = _Host(options, shared, stop, _careful(say))
+        host = _Host(options, shared, server, stop, _careful(say))
         on_exit.callback(host.close)
         return host.run()
 
@@ -251,12 +253,13 @@ class _Host:
         self,
         options: HostOptions,
         shared: SharedState,
+        server: ForkServer,
         stop: _Stop,
         say: Callable[[str], None],
     ) -> None:
         self._options, self._shared, self._stop, self._say = options, shared, stop, say
+        self._server = server
         self._clock = AwakeClock()
-        self._server = ForkServer()
         self._ring: RecorderRing | None = None
         self._capture: CaptureRing | None = None
         self._jobs: JobQueue | None = None

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, Self
 
 from rtmss.live.options import (
     BuilderOptions,
@@ -71,6 +71,17 @@ class ForkServer:
         self._channel: socket.socket | None = None
         self.is_warm = False
         """Whether it has forked before, so that the next engine is there soon."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def warm_up(self) -> None:
+        """Start it while other things are made ready, so that it need not be waited for."""
+        if can_fork():
+            self._start()
 
     def start(self, options: EngineOptions) -> Process:
         """Ask for an engine.

@@ -16,6 +16,7 @@ from rtmss.engine.control import Scene
 from rtmss.live import host
 from rtmss.live.host import HostOptions, run_host
 from rtmss.live.options import ControlOptions, EngineOptions
+from rtmss.live.processes import ForkServer
 from rtmss.live.realtime import priority
 from rtmss.live.shared.state import SharedState
 
@@ -125,6 +126,6 @@ def test_the_host_says_it_once_however_often_the_engine_is_started(
         osc_port=1,
     )
     options = HostOptions(EngineOptions(n_condition=12), control)
-    assert run_host(options, Scene(), "x", said.append) == 0
+    assert run_host(options, Scene(), "x", ForkServer(), said.append) == 0
     assert len(engines) == 3
     assert len([line for line in said if "rtprio" in line]) == n_hints
