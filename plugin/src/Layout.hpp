@@ -92,7 +92,7 @@ struct Layout {
     std::atomic<uint64_t> host_beat;  // CLOCK_MONOTONIC, ns
     std::atomic<uint64_t> presets_version;  // odd while names are being written
     std::atomic<uint32_t> is_offline;
-    std::atomic<uint32_t> n_late;       // hops that were not ready for their place
+    std::atomic<uint32_t> n_late;       // hops that were not ready for their place, after the first that was
     std::atomic<uint32_t> n_fallbacks;  // times that the fallback was faded in
     std::atomic<uint32_t> n_waits;      // times that an offline host waited for the engine
     uint32_t reserved_3[4];

@@ -46,7 +46,7 @@ public:
         counted_ = -1;
         source_ = PLAYED;
         n_fading_ = 0;
-        has_hung_ = false;
+        has_hung_ = has_played_ = false;
         last_.fill(0.f);
     }
 
@@ -113,6 +113,7 @@ private:
     void play(int64_t at, float* const* out, uint32_t n, bool is_offline, bool is_dry) {
         const bool is_there = is_ready(at) || (is_offline && wait(at));
         const Source source = is_there ? PLAYED : is_dry ? PASSED : NOTHING;
+        has_played_ |= is_there && at >= 0;
         for (uint32_t c = 0; c < N_OUTPUTS; ++c) {
             if (source == PLAYED)
                 get(layout_.output[c], out[c], at, n);
@@ -122,13 +123,14 @@ private:
                 std::memset(out[c], 0, n * sizeof(float));
         }
         if (!is_there)
-            count(at);
+            count(at, is_offline);
         join(out, n, source);
     }
 
-    void count(int64_t at) {
+    // In real time, what comes before the engine's first hop is its start, and not late.
+    void count(int64_t at, bool is_offline) {
         const int64_t hop = at / frames_.hop_length;
-        if (hop != counted_)
+        if (hop != counted_ && (has_played_ || is_offline))
             layout_.n_late.fetch_add(1, std::memory_order_relaxed);
         if (source_ == PLAYED)
             layout_.n_fallbacks.fetch_add(1, std::memory_order_relaxed);
@@ -212,6 +214,7 @@ private:
     uint32_t n_fading_ = 0;
     bool was_offline_ = false;
     bool has_hung_ = false;
+    bool has_played_ = false;  // the engine, in this stream
     bool has_given_up_ = false;  // also in the next stream: hosts begin many
     std::atomic<bool> is_starting_{false};
 };

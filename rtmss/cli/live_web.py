@@ -24,12 +24,21 @@ def with_web(control: ControlOptions, port: int, bind: str, *, quiet: bool) -> C
     from rtmss.live.control.web.guard import is_loopback
     from rtmss.live.control.web.links import page_link
 
-    if importlib.util.find_spec("uvicorn") is None:
-        raise UserError("--web needs the extra 'web': pip install 'rtmss[web]'")
+    check_web()
     token = "" if is_loopback(bind) else load_token(user_folder())
     if not quiet:
         tell(f"page: {page_link(bind, port, token)}")
     return control.model_copy(update={"web_port": port, "web_bind": bind})
+
+
+def check_web() -> None:
+    """See that a page can be served.
+
+    Raises:
+        UserError: the extra is missing.
+    """
+    if importlib.util.find_spec("uvicorn") is None:
+        raise UserError("--web needs the extra 'web': pip install 'rtmss[web]'")
 
 
 def with_osc_token(control: ControlOptions, *, quiet: bool) -> ControlOptions:

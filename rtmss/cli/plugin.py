@@ -21,12 +21,14 @@ from rtmss.cli.base import (
     tell,
     user_folder,
 )
-from rtmss.cli.live_options import OscAddress, OscPort, OscToken
+from rtmss.cli.live_options import OscAddress, OscPort, OscToken, Web, WebAddress, WebPort
+from rtmss.cli.live_web import check_web
 from rtmss.config import UserError
 from rtmss.console import one_line
 
 if TYPE_CHECKING:
     from rtmss.plugin.build import Bundles
+    from rtmss.serve.control.process import PageOptions
 
 plugin_app = typer.Typer(no_args_is_help=True, help="The plug-in for DAWs: VST3, CLAP and LV2.")
 app.add_typer(plugin_app, name="plugin")
@@ -48,14 +50,19 @@ def serve(
     osc_bind: OscAddress = "127.0.0.1",
     osc_token: OscToken = False,
     no_osc: Annotated[bool, typer.Option("--no-osc", help="Speak no OSC.")] = False,
+    web: Web = False,
+    web_port: WebPort = 9473,
+    web_bind: WebAddress = "127.0.0.1",
     backend: BackendName = "auto",
     weights: Weights = None,
 ) -> None:
-    """Play for the plug-ins in DAWs, and let OSC change what they play; they start this by
-    themselves.
+    """Play for the plug-ins in DAWs, and let OSC or a page change what they play; they start this
+    by themselves.
     """
     if sys.platform != "linux":
         raise UserError(NOT_HERE)
+    if web and no_osc:
+        raise UserError("--web goes through OSC; leave --no-osc out")
     from rtmss.serve.alone import detach as go_on_detached
     from rtmss.serve.alone import only_one
     from rtmss.serve.places import make_instances_folder
@@ -72,8 +79,24 @@ def serve(
         choice = choose_backend(separator, backend)
         tell(f"serves plug-ins; backend {choice}")
         options = EngineOptions(separator, load_library(), choice.graph, folder)
-        osc = None if no_osc else OscOptions(osc_bind, osc_port, _token() if osc_token else "")
+        page = _page(web_bind, web_port) if web else None
+        token = _token() if osc_token else ""
+        osc = None if no_osc else OscOptions(osc_bind, osc_port, token, page)
         Supervisor(options, IDLE_SECONDS if detach else None, osc).run()
+
+
+def _page(bind: str, port: int) -> PageOptions:
+    """Where the page is.
+
+    Raises:
+        UserError: the extra is missing.
+    """
+    from rtmss.live.control.pairing import load_token
+    from rtmss.live.control.web.guard import is_loopback
+    from rtmss.serve.control.process import PageOptions
+
+    check_web()
+    return PageOptions(bind, port, "" if is_loopback(bind) else load_token(user_folder()))
 
 
 def _token() -> str:

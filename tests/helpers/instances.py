@@ -58,7 +58,8 @@ class Desktop:
     def start_osc(self) -> None:
         """Likewise."""
         self.instances = Instances(self.board, self.folder, self.book)
-        self.server = PacketServer(InstanceDispatcher(self.instances, "1.2.3"), port=0)
+        self.dispatcher = InstanceDispatcher(self.instances, "1.2.3")
+        self.server = PacketServer(self.dispatcher, port=0)
 
     def close(self) -> None:
         self.server.close()

@@ -139,6 +139,8 @@ class Engine(NamedTuple):
     log: Path
     port: int
     """Of OSC."""
+    page: int
+    """Port of the page."""
 
     def playing(self) -> psutil.Process:
         """The process that plays."""
@@ -176,12 +178,13 @@ class Engine(NamedTuple):
 def serving(folder: Path, *options: str) -> Iterator[Engine]:
     """An engine for the instances of a folder."""
     log = folder / "serve.log"
-    port = free_port()
-    command = [sys.executable, "-m", "rtmss", "serve", "--osc-port", str(port), *options]
+    port, page = free_port(), free_port()
+    command = [sys.executable, "-m", "rtmss", "serve", "--osc-port", str(port), "--web"]
+    command += ["--web-port", str(page), *options]
     variables = {**os.environ, "RTMSS_PLUGIN_DIR": str(folder), "RTMSS_LIBRARY": str(folder)}
     with log.open("wb") as errors:
         process = subprocess.Popen(command, env=variables, stderr=errors)
-    engine = Engine(process, folder, log, port)
+    engine = Engine(process, folder, log, port, page)
     try:
         engine.wait(lambda: "serves" in engine.errors() or process.poll() is not None, "serves")
         assert process.poll() is None, engine.errors()

@@ -36,7 +36,9 @@ from rtmss.live.control.midi.memory import MemoryPort
 from rtmss.live.control.osc.codec import Argument, message
 from rtmss.live.control.osc.server import OscServer
 from rtmss.live.control.process import Lines, take_turn
+from rtmss.live.control.web.mixer_space import MixerSpace
 from rtmss.live.control.web.server import WebServer
+from rtmss.live.control.web.waveform import Waveforms
 from rtmss.live.shared.capture_ring import CaptureRing
 from rtmss.live.shared.jobs import Answer, Job, JobQueue
 from rtmss.live.shared.song_state import Playback, SongInfo, TransportCommand
@@ -68,7 +70,8 @@ class WebStudio:
         self.midi_port = MemoryPort()
         self.controller.midi = self._make_midi()
         self.server = OscServer(self.controller, port=0)
-        self.web = WebServer(self.server, host, 0, token)
+        peaks = Waveforms(self.shared.transport).peaks
+        self.web = WebServer(self.server, MixerSpace(self.server), host, 0, token, peaks)
         self.level: Callable[[int, float], float] = lambda n, t: 0.3 + 0.25 * math.sin(t * (n + 2))
         self.problems: list[BaseException] = []
         self.hop = 0

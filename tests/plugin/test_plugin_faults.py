@@ -60,6 +60,7 @@ def _crashed(engine: Engine, bundles: Bundles, sound: Audio, tmp_path: Path) -> 
     engine.wait(lambda: instance.n_in > RATE, "a second of sound")
     engine.playing().send_signal(signal.SIGKILL)
     assert host.wait(60) == 0
+    assert instance.n_late > 0
     audio = np.fromfile(out, np.float32).reshape(-1, 18).T[:, DELAY + 2 * HOP :]
     return np.asarray(audio[2:4] + audio[16:], np.float32)
 
@@ -164,10 +165,12 @@ def test_without_an_engine_an_offline_host_waits_two_seconds_once(
     assert np.array_equal(main, demo_sound[:, :n]), "dry, as the preset says"
     assert not played.audio[2:].any()
     assert played.report["parameters"]["Engine"]["text"] == "no engine"
+    assert played.report["parameters"]["Late hops"]["value"] > 0, "it is a bounce without stems"
     karaoke = play_clap(
         bundles, demo_sound, mode="rush", event=f"0:{int(Control.PRESET)}={KARAOKE}"
     )
     assert not karaoke.audio[:, karaoke.latency :].any(), "silent, as that preset says"
+    assert karaoke.report["parameters"]["Late hops"]["value"] == 0, "no engine has begun"
     assert not list(folder.iterdir())
 
 

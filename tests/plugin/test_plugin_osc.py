@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import socket
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,16 @@ def client(engine: Engine) -> Iterator[Client]:
         yield Client(engine, sock)
 
 
+def _shown(engine: Engine, address: str) -> list[Any] | None:
+    """What OSCQuery says of an address; None while nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{engine.page}{address}") as answer:
+            found: list[Any] = json.load(answer)["VALUE"]
+            return found
+    except OSError:
+        return None
+
+
 def _peak(instance: MappedInstance) -> float:
     """Of the latest hops on the main output."""
     end = instance.n_in - 2 * HOP
@@ -86,6 +98,7 @@ def test_osc_moves_an_instance_in_a_host_and_outlives_its_processes(
         engine.wait(lambda: _peak(instance) == 0, "silence")
         engine.speaking().send_signal(signal.SIGKILL)
         client.wait_for(f"{ONE}/master/mute", 1)
+        engine.wait(lambda: _shown(engine, f"{ONE}/master/mute") == [1], "the page is back")
         before = engine.playing()
         before.send_signal(signal.SIGKILL)
         engine.wait(lambda: engine.playing() != before, "another engine")

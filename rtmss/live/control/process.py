@@ -102,10 +102,14 @@ def open_web(server: OscServer, options: ControlOptions) -> WebServer | None:
     """
     if options.web_port is None:
         return None
+    from rtmss.live.control.web.mixer_space import MixerSpace
     from rtmss.live.control.web.server import WebServer
+    from rtmss.live.control.web.waveform import Waveforms
 
     token = "" if is_loopback(options.web_bind) else load_token(options.library)
-    return WebServer(server, options.web_bind, options.web_port, token)
+    waveforms = Waveforms(server.dispatcher.controller.shared.transport)
+    space, where = MixerSpace(server), (options.web_bind, options.web_port)
+    return WebServer(server, space, *where, token, waveforms.peaks)
 
 
 def _captures(options: ControlOptions) -> Captures | None:

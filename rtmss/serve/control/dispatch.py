@@ -28,12 +28,12 @@ from rtmss.live.control.osc.table import Mode
 from rtmss.lookup import find
 from rtmss.serve.control.directory import Directory, Target
 from rtmss.serve.control.instances import Instance, Instances
-from rtmss.serve.control.table import LIST, REFUSED
+from rtmss.serve.control.table import CONDITIONS, LIST, PRESETS, REFUSED
 
 MAX_WAITING = 64
 """Answers that one peer waits for."""
 MAX_ALL_WAITING = 512
-_FOLDERS = {"/rtmss/presets", "/rtmss/conditions"}
+_FOLDERS = {PRESETS, CONDITIONS}
 
 
 class _Waiting(NamedTuple):
@@ -79,7 +79,7 @@ class InstanceDispatcher(PeerCommands):
     @property
     def heard(self) -> Collection[str]:
         """All addresses whose values can be told whenever they change."""
-        return self._values().keys()
+        return self.values().keys()
 
     @property
     def is_waiting(self) -> bool:
@@ -95,7 +95,7 @@ class InstanceDispatcher(PeerCommands):
 
     def told(self, _: float) -> tuple[Values, Values]:
         """What patterns reach, and nothing else."""
-        return self._values(), {}
+        return self.values(), {}
 
     def due(self, _: list[PresetLoaded], __: Sequence[Captured], now: float) -> Answers:
         """Answers that had to wait."""
@@ -114,6 +114,22 @@ class InstanceDispatcher(PeerCommands):
                 waiting.append(one)
         self._waiting = waiting
         return answers
+
+    def names(self, address: str) -> list[str]:
+        """Of presets, or of conditions."""
+        library = self._instances.book.library
+        return sorted(library.presets() if address == PRESETS else library.conditions())
+
+    def values(self) -> Values:
+        """Everything that can be told whenever it changes."""
+        values: Values = {
+            LIST: tuple(str(number) for number in self._instances.by_number),
+            REFUSED: (self.ledger.n_refused,),
+        }
+        for instance in self._instances.by_number.values():
+            instance.refresh()
+            values |= instance.values()
+        return values
 
     def handle(self, messages: list[Message], when: float | None, peer: Peer) -> list[bytes]:
         """Act on one packet and return the answers to its sender.
@@ -265,29 +281,14 @@ class InstanceDispatcher(PeerCommands):
     def _answer(self, addresses: list[str]) -> list[bytes]:
         for instance in self._instances.by_number.values():
             instance.refresh()
-        values = self._values()
+        values = self.values()
         answers = []
         for address in addresses:
             if address in _FOLDERS:
-                answers += texts(address, self._names(address))
+                answers += texts(address, self.names(address))
             elif address == LIST:
                 roots = [address, *(one.root for one in self._instances.by_number.values())]
                 answers.append(bundle([message(root, *values[root]) for root in roots]))
             else:
                 answers.append(message(address, *values[address]))
         return answers
-
-    def _names(self, address: str) -> list[str]:
-        library = self._instances.book.library
-        return sorted(library.presets() if address == "/rtmss/presets" else library.conditions())
-
-    def _values(self) -> Values:
-        """Everything that can be told whenever it changes."""
-        values: Values = {
-            LIST: tuple(str(number) for number in self._instances.by_number),
-            REFUSED: (self.ledger.n_refused,),
-        }
-        for instance in self._instances.by_number.values():
-            instance.refresh()
-            values |= instance.values()
-        return values

@@ -1,12 +1,15 @@
-"""The process that speaks OSC for the engine. It may die and come back without a sound."""
+"""The process that speaks OSC for the engine, and has the page. It may die and come back without a
+sound.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rtmss import __version__
 from rtmss.config import UserError
@@ -18,9 +21,22 @@ from rtmss.serve.attendant import tell
 from rtmss.serve.board import Board
 from rtmss.serve.control.dispatch import InstanceDispatcher
 from rtmss.serve.control.instances import Instances
+from rtmss.serve.control.space import InstanceSpace
 from rtmss.serve.scenes import SceneBook
 
+if TYPE_CHECKING:
+    from rtmss.live.control.web.server import WebServer
+
 TICK_SECONDS = 0.02
+
+
+class PageOptions(NamedTuple):
+    """Where the control page is."""
+
+    bind: str
+    port: int
+    token: str
+    """That browsers of other machines have to show; nothing for none."""
 
 
 class OscOptions(NamedTuple):
@@ -30,6 +46,8 @@ class OscOptions(NamedTuple):
     port: int
     token: str
     """That peers of other machines have to show; nothing for none."""
+    page: PageOptions | None
+    """None where there is none."""
 
 
 def run_osc(
@@ -65,10 +83,30 @@ def run_osc(
         tell(f"no OSC: {error}; plug-ins are played all the same")
         return EXIT_REFUSED
     tell(server.describe())
+    web = None
+    if options.page is not None:
+        web = open_page(options.page, server, InstanceSpace(instances, dispatcher, server))
     while os.getppid() == parent:
         beat()
         take_turn(instances, server, TICK_SECONDS)
+        if web is not None:
+            web.serve()
     return 0
+
+
+def open_page(options: PageOptions, server: PacketServer, space: InstanceSpace) -> WebServer | None:
+    """The page and OSCQuery; None, and said why, where they cannot be had: OSC goes on."""
+    from rtmss.live.control.web.server import WebServer
+
+    try:
+        web = WebServer(server, space, *options)
+    except UserError as error:
+        tell(f"no page: {error}; OSC is spoken all the same")
+        return None
+    tell(web.describe())
+    if sys.stderr.isatty() and (card := web.card()):
+        print(card, file=sys.stderr, flush=True)
+    return web
 
 
 def take_turn(instances: Instances, server: PacketServer, timeout: float) -> None:

@@ -9,12 +9,13 @@ ROOT = f"{LIST}/<n>"
 """`<n>` stands for the number of an instance."""
 LIVE = "/rtmss"
 REFUSED = "/rtmss/status/refused"
+PRESETS, CONDITIONS = "/rtmss/presets", "/rtmss/conditions"
 STATUS = ("state", "host", "sample_rate", "late", "fallbacks", "moved")
 """Fields of an instance's status."""
 _SHARED = (
     "/rtmss/ping",
-    "/rtmss/presets",
-    "/rtmss/conditions",
+    PRESETS,
+    CONDITIONS,
     "/rtmss/subscribe",
     "/rtmss/unsubscribe",
     "/rtmss/listen",

@@ -11,7 +11,8 @@ import pytest
 
 from helpers.web_studio import NAMES, PRESETS, WebStudio
 from rtmss.live.control.osc.table import TABLE, Mode
-from rtmss.live.control.web.exchange import PathNews, rest_news, stem_news
+from rtmss.live.control.web.mixer_space import rest_news, stem_news
+from rtmss.live.control.web.space import PathNews
 
 
 @pytest.fixture(scope="module")

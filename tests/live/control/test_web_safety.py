@@ -31,6 +31,7 @@ from rtmss.live.control.pairing import (
 from rtmss.live.control.web import connections, server
 from rtmss.live.control.web.guard import Guard
 from rtmss.live.control.web.links import page_link
+from rtmss.live.control.web.mixer_space import MixerSpace
 from rtmss.live.control.web.server import WebServer
 
 TOKEN = "a-token-of-these-tests"
@@ -340,8 +341,9 @@ def test_beyond_this_machine_there_is_a_code_and_a_name(
 
 
 def test_a_port_that_is_taken_is_said(open_studio: WebStudio) -> None:
+    space = MixerSpace(open_studio.server)
     with pytest.raises(UserError, match=r"taken.*--web-port"):
-        WebServer(open_studio.server, "127.0.0.1", open_studio.web.port)
+        WebServer(open_studio.server, space, "127.0.0.1", open_studio.web.port)
 
 
 @pytest.mark.parametrize("spoilt", SPOILT, ids=len)

@@ -140,6 +140,10 @@ class PacketServer:
         self._udp.sock.close()
         self._tcp.close()
 
+    def count_refused(self, number: int) -> None:
+        """Count what was refused beside it, by the web server."""
+        self._dispatcher.ledger.n_refused += number
+
     def describe(self) -> str:
         """One line: where it listens, and what that means."""
         if self._doorkeeper.is_needed:

@@ -14,7 +14,7 @@ from rtmss.live.control.osc.arguments import MAX_INT, Arg
 from rtmss.live.control.osc.buttons import preset_address
 from rtmss.live.control.osc.codec import Argument
 from rtmss.live.control.osc.table import TABLE, Mode, Row
-from rtmss.live.control.web.snapshot import Snapshot
+from rtmss.live.control.web.space import Snapshot
 
 Node = dict[str, Any]
 
@@ -51,6 +51,7 @@ _CONTAINERS = {
     "/rtmss/meter": "Levels",
     "/rtmss/status": "Figures of the engine",
     "/rtmss/transport": "The song of --file",
+    "/rtmss/instance": "Plug-ins in DAWs, by number",
     "/rtmss/midi": "Controllers, and what they are bound to",
     "/rtmss/capture": "Clips of what plays",
     "/rtmss/condition": "Conditions in the making",
@@ -76,7 +77,8 @@ def describe(snapshot: Snapshot) -> dict[str, Node]:
     choices = _choices(snapshot)
     nodes = {"/": _container("/")}
     rows = dict(snapshot.rows)
-    rows |= {preset_address(name): _BUTTON_ROW for name in snapshot.presets}
+    if snapshot.has_buttons:
+        rows |= {preset_address(name): _BUTTON_ROW for name in snapshot.presets}
     for address, row in rows.items():
         _enter(nodes, address)
         nodes[address] |= _method(address, row, snapshot.values, choices)
@@ -86,7 +88,7 @@ def describe(snapshot: Snapshot) -> dict[str, Node]:
 def _choices(snapshot: Snapshot) -> dict[str, tuple[str, ...]]:
     """What a text may be, by the end of its row's address."""
     return {
-        "/rtmss/preset": snapshot.presets,
+        "/preset": snapshot.presets,
         "/condition": snapshot.conditions,
         "/condition/b": ("-", *snapshot.conditions),
         "/rtmss/cue/go": snapshot.cues,

@@ -21,9 +21,8 @@ from rtmss.live.control.pairing import Level
 from rtmss.live.control.web.address_space import ATTRIBUTES, Node, describe, host_info
 from rtmss.live.control.web.exchange import BusyError, Exchange
 from rtmss.live.control.web.guard import COOKIE, HEADERS, Guard
-from rtmss.live.control.web.snapshot import Snapshot
 from rtmss.live.control.web.sockets import Hub, serve_socket
-from rtmss.live.control.web.waveform import Waveforms
+from rtmss.live.control.web.space import Snapshot
 
 PAGE = Path(__file__).parent / "page"
 ANSWER_SECONDS = 5.0
@@ -56,8 +55,8 @@ App = Callable[[Scope, Any, Any], Awaitable[None]]
 class Site:
     """The answers; all in the web server's thread."""
 
-    def __init__(self, exchange: Exchange, guard: Guard, waveforms: Waveforms) -> None:
-        self._exchange, self._guard, self._waveforms = exchange, guard, waveforms
+    def __init__(self, exchange: Exchange, guard: Guard, peaks: Callable[[], list[float]]) -> None:
+        self._exchange, self._guard, self._peaks = exchange, guard, peaks
         self.hub = Hub()
         self._described: tuple[Snapshot | None, dict[str, Node]] = (None, {})
 
@@ -88,7 +87,7 @@ class Site:
         """Peaks of the song that plays."""
         if request.state.level < Level.CONTROL:
             return self._only_for_control()
-        peaks = await asyncio.get_running_loop().run_in_executor(None, self._waveforms.peaks)
+        peaks = await asyncio.get_running_loop().run_in_executor(None, self._peaks)
         return as_json({"PEAKS": peaks})
 
     async def node(self, request: Request) -> Response:

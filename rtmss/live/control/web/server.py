@@ -12,17 +12,18 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rtmss.config import UserError
 from rtmss.live.control.osc.codec import MAX_BYTES
 from rtmss.live.control.osc.connection import find_address
-from rtmss.live.control.osc.server import OscServer
+from rtmss.live.control.osc.server import PacketServer
 from rtmss.live.control.web.announce import Announcer
-from rtmss.live.control.web.exchange import Exchange, PathNews
+from rtmss.live.control.web.exchange import Exchange
 from rtmss.live.control.web.guard import Guard, is_loopback
 from rtmss.live.control.web.links import addresses, page_link, qr_code
-from rtmss.live.control.web.waveform import Waveforms
+from rtmss.live.control.web.space import PathNews, Space
 
 if TYPE_CHECKING:
     import uvicorn
@@ -47,13 +48,30 @@ class WebServer:
         UserError: the port is taken, the address is not this machine's, or the extra is missing.
     """
 
-    def __init__(self, osc: OscServer, host: str, port: int, token: str = "") -> None:
-        self._osc = osc
+    def __init__(
+        self,
+        osc: PacketServer,
+        space: Space,
+        host: str,
+        port: int,
+        token: str = "",
+        peaks: Callable[[], list[float]] = list,
+    ) -> None:
+        """Listen at once.
+
+        Args:
+            osc: takes up WebSockets as it takes up TCP.
+            space: is described.
+            host: the address to listen at.
+            port: 0 for a free one.
+            token: that pairs a browser; nothing for none.
+            peaks: the outline of the song that plays, levels from 0 to 1.
+        """
+        self._osc, self._space, self._peaks = osc, space, peaks
         self._sock = _listen(host, port)
         self.host, self.port = self._sock.getsockname()[:2]
         self.guard = Guard(host, token)
         self.exchange = Exchange()
-        self._waveforms = Waveforms(osc.dispatcher.controller.shared.transport)
         self._server: uvicorn.Server | None = None
         self._start_due = 0.0
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
@@ -73,7 +91,7 @@ class WebServer:
     def serve(self) -> None:
         """One turn of the control loop's part."""
         try:
-            self.exchange.serve(self._osc)
+            self.exchange.serve(self._osc, self._space)
         except Exception as error:  # the sound plays on, and so does everything else
             self._osc.report_bug(error)
         now = time.monotonic()
@@ -125,7 +143,7 @@ class WebServer:
         from rtmss.live.control.web.app import Site
         from rtmss.live.control.web.connections import Gate, guarded
 
-        site = Site(self.exchange, self.guard, self._waveforms)
+        site = Site(self.exchange, self.guard, self._peaks)
         self._tell_of_paths(site)
         http, websocket = guarded(Gate(self.exchange.refuse))
         config = uvicorn.Config(

@@ -15,7 +15,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from rtmss.live.control.osc.codec import MAX_BYTES, message
 from rtmss.live.control.osc.fairness import Peer
 from rtmss.live.control.osc.table import MAX_HZ
-from rtmss.live.control.web.exchange import BusyError, Exchange, PathNews
+from rtmss.live.control.web.exchange import BusyError, Exchange
+from rtmss.live.control.web.space import PathNews
 
 MAX_NEWS = 64
 """Of the address space that a client has not taken; with more it is dropped."""
@@ -94,9 +95,9 @@ async def serve_socket(
         exchange.refuse()
         await websocket.close(TRY_AGAIN)
         return
-    await websocket.accept()
-    reader, writer = await asyncio.open_connection(sock=sock, limit=MAX_BYTES)
-    with hub.joined() as box:
+    with hub.joined() as box:  # before the other end asks for anything: what changes then is told
+        await websocket.accept()
+        reader, writer = await asyncio.open_connection(sock=sock, limit=MAX_BYTES)
         ways = [
             asyncio.ensure_future(_up(websocket, writer, exchange, may_control=may_control)),
             asyncio.ensure_future(_down(reader, websocket)),

@@ -2,13 +2,18 @@
 
 import { decode, encode } from "./osc.js";
 
+export const HOME = "/rtmss";
+const SHARED = ["subscribe", "meters", "ping", "presets", "conditions"].map((one) => `${HOME}/${one}`);
 const PAUSES_MS = [100, 250, 500, 1000, 2000];
+const QUIET_MS = 1500;
 const SILENT_MS = 4000;
 
 export class Link {
   /** Connect to a path of this server; `greet` is called with every new connection. */
-  constructor(path, greet) {
+  constructor(path, greet, canAsk = true) {
+    this.canAsk = canAsk;
     this.values = new Map();
+    this.root = HOME;
     this.isOpen = false;
     this.url = new URL(path, location.href);
     this.url.protocol = location.protocol === "https:" ? "wss:" : "ws:";
@@ -41,14 +46,41 @@ export class Link {
     this.commandListeners.push(act);
   }
 
+  /** What the page calls `/rtmss/…` is found below `root` from now on, and told at once. */
+  setRoot(root) {
+    if (root === this.root) return;
+    this.root = root;
+    for (const [address, args] of [...this.entries()]) this.tellOf(address, args);
+  }
+
+  /** How the server calls it. */
+  outer(address) {
+    return SHARED.includes(address) ? address : address.replace(HOME, this.root);
+  }
+
+  /** How the page calls it; nothing for what belongs to another instance. */
+  inner(address) {
+    if (this.root === HOME) return address;
+    if (address.startsWith(`${this.root}/`)) return address.replace(this.root, HOME);
+    return /^\/rtmss\/instance\/\d+\//.test(address) ? "" : address;
+  }
+
+  /** All that was said last, as the page calls it. */
+  *entries() {
+    for (const [address, args] of this.values) {
+      const local = this.inner(address);
+      if (local) yield [local, args];
+    }
+  }
+
   /** The first argument that an address had last. */
   value(address) {
-    return this.values.get(address)?.[0];
+    return this.values.get(this.outer(address))?.[0];
   }
 
   /** Say it now. */
   send(address, ...args) {
-    if (this.isOpen) this.socket.send(encode(address, ...args));
+    if (this.isOpen) this.socket.send(encode(this.outer(address), ...args));
   }
 
   /** Say it with the next picture; of several to one address the last one counts. */
@@ -91,9 +123,14 @@ export class Link {
     }
     for (const { address, args } of decode(data)) {
       this.values.set(address, args);
-      for (const [beginning, act] of this.listeners) {
-        if (address.startsWith(beginning)) act(address, args);
-      }
+      const local = this.inner(address);
+      if (local) this.tellOf(local, args);
+    }
+  }
+
+  tellOf(address, args) {
+    for (const [beginning, act] of this.listeners) {
+      if (address.startsWith(beginning)) act(address, args);
     }
   }
 
@@ -107,9 +144,11 @@ export class Link {
     this.timer = setTimeout(() => this.open(), pause);
   }
 
-  /** Levels come all the time: silence means that the other end is gone. */
+  /** Levels come all the time, or an answer: silence means that the other end is gone. */
   check() {
-    if (this.isOpen && performance.now() - this.heard > SILENT_MS) this.drop();
+    const silent = performance.now() - this.heard;
+    if (this.isOpen && silent > SILENT_MS) this.drop();
+    else if (this.canAsk && silent > QUIET_MS) this.send("/rtmss/ping");
   }
 
   retry() {

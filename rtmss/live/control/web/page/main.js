@@ -2,13 +2,16 @@
 
 import { Capture, say } from "./capture.js";
 import { fill, find, isPressed, setPressed } from "./dom.js";
+import { Instances } from "./instances.js";
 import { Link } from "./link.js";
 import { Meters } from "./meters.js";
 import { Mix } from "./mix.js";
 import { Cues, Song } from "./song.js";
 
 const FIGURES = ["load", "late", "xruns", "p99_ms", "sample_rate", "block", "device_latency",
-  "recording", "recording_seconds", "refused"];
+  "recording", "recording_seconds"];
+const NAMES = { p99_ms: "step", device_latency: "device" };
+const WELL = ["running", "plays", "renders"];
 
 const link = new Link("/", greet);
 const meters = new Meters(link);
@@ -16,13 +19,21 @@ const mix = new Mix(link, meters);
 const song = new Song(link);
 const cues = new Cues(link);
 const capture = new Capture(link);
+const instances = new Instances(link);
+let isListening = false;
 
 function greet() {
   link.send("/rtmss/subscribe", "/rtmss");
-  link.send("/rtmss/meters", 30);
-  for (const name of FIGURES.slice(0, 7)) link.listen(`/rtmss/status/${name}`);
-  link.listen("/rtmss/latency");
+  isListening = false;
   fetchTree();
+}
+
+/** Levels and figures, which a live host tells only to whoever asks. */
+function listen(status) {
+  isListening = true;
+  link.send("/rtmss/meters", 30);
+  for (const name of FIGURES.filter((one) => one in status)) link.listen(`/rtmss/status/${name}`);
+  link.listen("/rtmss/latency");
 }
 
 const RETRY_MS = 300;
@@ -48,16 +59,22 @@ async function fetchTree() {
 }
 
 function take(tree) {
-  fill(find("#preset"), tree.presets.VALUE, tree.preset.VALUE[0]);
+  const own = instances.take(tree);
+  const status = own?.status.CONTENTS ?? {};
+  if (own) fill(find("#preset"), tree.presets.VALUE, own.preset.VALUE[0]);
+  if (tree.meters && !isListening) listen(status);
   mix.setConditions(tree.conditions.VALUE);
+  find("#panic").hidden = !tree.panic;
+  for (const name of ["load", "xruns", "p99_ms", "device_latency"]) {
+    figure(NAMES[name] ?? name).hidden = !(name in status);
+  }
   cues.setNames(tree.cues?.VALUE ?? []);
   for (const part of [find("#capture"), find("#tab-capture")]) part.hidden = !tree.capture;
   find("#tab-song").hidden = !(tree.transport || tree.cues);
   find("#song").hidden = !tree.transport;
-  if (tree.status.CONTENTS.recording) {
-    for (const name of FIGURES.slice(7, 9)) link.listen(`/rtmss/status/${name}`);
-  }
 }
+
+instances.changed = fetchTree;
 
 // The head: preset, panic, connection.
 
@@ -93,7 +110,7 @@ link.on("/rtmss/status/state", showState);
 function showState() {
   const state = link.isOpen ? link.value("/rtmss/status/state") ?? "connected" : "no connection";
   find("#state").textContent = state;
-  document.body.classList.toggle("is-well", state === "running");
+  document.body.classList.toggle("is-well", WELL.includes(state));
 }
 
 // Figures.
@@ -110,16 +127,19 @@ link.on("/rtmss/status/", (address, [value]) => {
   if (name === "p99_ms") show("step", `${value.toFixed(2)} ms`, "p99");
   if (name === "device_latency") show("device", `${(1000 * value / rate).toFixed(1)} ms`, `${value} samples`);
   if (name === "sample_rate" || name === "block") {
-    show("rate", `${(rate / 1000).toFixed(1)} kHz`, `block ${link.value("/rtmss/status/block") ?? ""}`);
+    const block = link.value("/rtmss/status/block");
+    show("rate", `${(rate / 1000).toFixed(1)} kHz`, block === undefined ? "" : `block ${block}`);
   }
   if (name === "recording" || name === "recording_seconds") showRecording();
 });
 
+const figure = (name) => find(`#figure-${name}`);
+
 function show(name, value, note = "", isBad = false) {
-  const figure = find(`#figure-${name}`);
-  figure.querySelector("dd span").textContent = value;
-  figure.querySelector("small").textContent = note;
-  figure.classList.toggle("is-bad", isBad);
+  const row = figure(name);
+  row.querySelector("dd span").textContent = value;
+  row.querySelector("small").textContent = note;
+  row.classList.toggle("is-bad", isBad);
   if (name === "load") find("#load-short").textContent = value;
   if (name === "late") {
     find("#late-short").textContent = `${value} late`;
@@ -129,7 +149,7 @@ function show(name, value, note = "", isBad = false) {
 
 function showRecording() {
   const state = link.value("/rtmss/status/recording");
-  find("#figure-recording").hidden = !state;
+  figure("recording").hidden = !state;
   const seconds = Math.floor(link.value("/rtmss/status/recording_seconds") ?? 0);
   show("recording", state ?? "", `${seconds} s`, state === "stopped");
 }

@@ -158,7 +158,7 @@ export class Mix {
       [owner, before.get(owner) ?? new Strip(this.link, owner, name, this.meters)]));
     this.place.replaceChildren(...[...this.strips.values()].map((strip) => strip.element));
     this.setConditions(this.names);
-    for (const [address, [value]] of this.link.values) this.take(address, value);
+    for (const [address, [value]] of this.link.entries()) this.take(address, value);
     this.place.style.setProperty("--n", names.length + 2);
   }
 

@@ -6,7 +6,7 @@ import { Meters } from "./meters.js";
 
 const TITLES = { remainder: "everything else", master: "all together" };
 
-const link = new Link("/meters", () => {});
+const link = new Link("/meters", () => {}, false);
 const meters = new Meters(link);
 link.on("/rtmss/stems", (_, stems) => {
   const names = [...stems, "remainder", "master"];
