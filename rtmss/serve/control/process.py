@@ -104,7 +104,7 @@ def open_page(options: PageOptions, server: PacketServer, space: InstanceSpace) 
         tell(f"no page: {error}; OSC is spoken all the same")
         return None
     tell(web.describe())
-    if sys.stderr.isatty() and (card := web.card()):
+    if sys.stderr.isatty() and (card := web.card(has_levels=False)):
         print(card, file=sys.stderr, flush=True)
     return web
 

@@ -115,14 +115,17 @@ class WebServer:
         token = self.guard.pairing.token if self.guard.pairing else ""
         return f"page: {page_link(self.host, self.port, token)}"
 
-    def card(self) -> str:
-        """The link as a picture for a camera; nothing where only this machine reaches it."""
+    def card(self, *, has_levels: bool = True) -> str:
+        """The link as a picture for a camera, and that to levels alone where there are some;
+        nothing where only this machine reaches it.
+        """
         pairing = self.guard.pairing
         if pairing is None:
             return ""
         link = page_link(self.host, self.port, pairing.token)
         view = page_link(self.host, self.port, pairing.view_token, "view.html")
-        return f"{qr_code(link)}\n{link}\nlevels: {view}"
+        levels = f"\nlevels: {view}" if has_levels else ""
+        return f"{qr_code(link)}\n{link}{levels}"
 
     def _announce(self) -> Announcer | None:
         reached = addresses(self.host)

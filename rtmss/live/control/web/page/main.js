@@ -131,6 +131,7 @@ link.on("/rtmss/status/", (address, [value]) => {
     show("rate", `${(rate / 1000).toFixed(1)} kHz`, block === undefined ? "" : `block ${block}`);
   }
   if (name === "recording" || name === "recording_seconds") showRecording();
+  if (name === "moved") find("#release").disabled = !value;
 });
 
 const figure = (name) => find(`#figure-${name}`);
