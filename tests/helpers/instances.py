@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from helpers.dispatcher import tell
+from helpers.makers import MakeCondition
 from helpers.plugin import FakePlugin
 from rtmss.audio import Audio
+from rtmss.conditions.condition import save_condition
+from rtmss.conditions.encode import limits_of
+from rtmss.conditions.library import Library
 from rtmss.engine.session import Session
 from rtmss.live.control.osc.codec import Argument, message
 from rtmss.live.control.osc.server import PacketServer
@@ -33,6 +37,20 @@ class _NoLane:
 
     def __init__(self) -> None:
         self.players: tuple[InstancePlayer, ...] = ()
+
+
+def book_of(
+    folder: Path,
+    presets: Mapping[str, str],
+    model: SeparatorModel,
+    make_condition: MakeCondition,
+) -> SceneBook:
+    """Presets by their texts, and conditions `a`, `b` and `c`."""
+    for seed, name in enumerate("abc"):
+        save_condition(folder / f"conditions/{name}.safetensors", make_condition(name, seed))
+    for name, text in presets.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return SceneBook(Library([folder]), "0123456789ab", limits_of(model))
 
 
 class Desktop:

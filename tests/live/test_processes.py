@@ -282,6 +282,19 @@ def test_engines_are_forked_on_linux_alone(
 
 
 @pytest.mark.slow
+def test_a_server_that_was_started_before_forks_the_engine_and_ends_with_the_block(
+    broken: EngineOptions,
+) -> None:
+    with ForkServer() as server:
+        server.warm_up()
+        process = server._process
+        assert process is not None and process.poll() is None
+        assert _code(server.start(broken)) == EXIT_REFUSED
+        assert server._process is process
+    assert process.poll() is not None
+
+
+@pytest.mark.slow
 def test_a_server_that_was_killed_is_an_engine_that_has_ended_and_another_is_started(
     broken: EngineOptions,
 ) -> None:

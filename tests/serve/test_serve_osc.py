@@ -8,18 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.instances import DELAY, HOP, RATE, Desktop
+from helpers.instances import DELAY, HOP, RATE, Desktop, book_of
 from helpers.makers import MakeCondition, Noise
 from helpers.plugin import FakePlugin
-from rtmss.conditions.condition import save_condition
-from rtmss.conditions.encode import limits_of
-from rtmss.conditions.library import Library
 from rtmss.live.control.osc.codec import bundle, message
 from rtmss.model.separator import SeparatorModel
 from rtmss.serve.control.instances import Instance
 from rtmss.serve.layout import Control
 from rtmss.serve.player import InstancePlayer
-from rtmss.serve.scenes import SceneBook
 
 Fake = Callable[..., FakePlugin]
 ONE = "/rtmss/instance/1"
@@ -34,12 +30,8 @@ PRESETS = {
 def desktop(
     tmp_path: Path, tiny: SeparatorModel, make_condition: MakeCondition
 ) -> Iterator[Desktop]:
-    folder = tmp_path / "library"
-    for seed, name in enumerate("abc"):
-        save_condition(folder / f"conditions/{name}.safetensors", make_condition(name, seed))
-    for name, text in PRESETS.items():
-        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    desktop = Desktop(tmp_path, SceneBook(Library([folder]), "0123456789ab", limits_of(tiny)), tiny)
+    book = book_of(tmp_path / "library", PRESETS, tiny, make_condition)
+    desktop = Desktop(tmp_path, book, tiny)
     yield desktop
     desktop.close()
 

@@ -15,13 +15,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from helpers.browser import SIZES, Pages, chromium
-from helpers.instances import DELAY, HOP, RATE, Desktop
+from helpers.instances import DELAY, HOP, RATE, Desktop, book_of
 from helpers.makers import MakeCondition, Noise
 from helpers.plugin import FakePlugin
 from rtmss.audio import Audio
-from rtmss.conditions.condition import save_condition
-from rtmss.conditions.encode import limits_of
-from rtmss.conditions.library import Library
 from rtmss.engine.control import Scene
 from rtmss.live.control.osc.codec import message
 from rtmss.live.control.web.server import WebServer
@@ -29,7 +26,6 @@ from rtmss.live.control.web.space import PathNews
 from rtmss.model.separator import SeparatorModel
 from rtmss.serve.control.process import PageOptions, open_page
 from rtmss.serve.control.space import InstanceSpace, shape_news
-from rtmss.serve.scenes import SceneBook
 
 ROOT = "/rtmss/instance"
 PRESETS = {
@@ -106,12 +102,7 @@ def stage(
     fake: Callable[..., FakePlugin],
     noise: Noise,
 ) -> Iterator[Stage]:
-    folder = tmp_path / "library"
-    for seed, name in enumerate("abc"):
-        save_condition(folder / f"conditions/{name}.safetensors", make_condition(name, seed))
-    for name, text in PRESETS.items():
-        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
-    book = SceneBook(Library([folder]), "0123456789ab", limits_of(tiny))
+    book = book_of(tmp_path / "library", PRESETS, tiny, make_condition)
     desktop = Desktop(tmp_path, book, tiny)
     stage = Stage(desktop, fake, noise(HOP))
     yield stage
