@@ -58,19 +58,14 @@ export class Link {
     return SHARED.includes(address) ? address : address.replace(HOME, this.root);
   }
 
-  /** How the page calls it; nothing for what belongs to another instance. */
+  /** How the page calls it. */
   inner(address) {
-    if (this.root === HOME) return address;
-    if (address.startsWith(`${this.root}/`)) return address.replace(this.root, HOME);
-    return /^\/rtmss\/instance\/\d+\//.test(address) ? "" : address;
+    return address.startsWith(`${this.root}/`) ? address.replace(this.root, HOME) : address;
   }
 
   /** All that was said last, as the page calls it. */
   *entries() {
-    for (const [address, args] of this.values) {
-      const local = this.inner(address);
-      if (local) yield [local, args];
-    }
+    for (const [address, args] of this.values) yield [this.inner(address), args];
   }
 
   /** The first argument that an address had last. */
@@ -123,8 +118,7 @@ export class Link {
     }
     for (const { address, args } of decode(data)) {
       this.values.set(address, args);
-      const local = this.inner(address);
-      if (local) this.tellOf(local, args);
+      this.tellOf(this.inner(address), args);
     }
   }
 
