@@ -168,6 +168,10 @@ class WebServer:
         )
         self._server = uvicorn.Server(config)
         await self._server.serve([self._sock.dup()])
+        # What did not end in time is closed here, before the loop that it belongs to is.
+        for connection in list(self._server.server_state.connections):
+            connection.transport.abort()
+        await asyncio.sleep(0)
 
     def _tell_of_paths(self, site: Site) -> None:
         """Let the control loop tell the WebSockets how the address space changes."""
