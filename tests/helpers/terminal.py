@@ -14,7 +14,8 @@ from helpers.makers import MakeCondition
 from rtmss.conditions.library import Library
 from rtmss.engine.control import Scene, Stem
 from rtmss.live.control.controller import MixerController
-from rtmss.live.control.keys import Keys, split_keys
+from rtmss.live.control.keys import Keys
+from rtmss.live.control.mixer_keys import split_keys
 from rtmss.live.shared.state import N_METERS, SharedState, Status
 
 STATUS = Status(

@@ -1,36 +1,31 @@
-"""The keys of the live host: what was typed, and what that changes."""
+"""The keys of the live host: those of its mixer, and of song, cues, captures and MIDI."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Stem, Strip
 from rtmss.live.control.captures import Captures
 from rtmss.live.control.controller import MixerController
+from rtmss.live.control.mixer_keys import (
+    MASTER,
+    MIXER_KEYS,
+    PAN_KEY,
+    QUIT_KEY,
+    Key,
+    MixerKeys,
+    StripRow,
+)
 from rtmss.live.shared.capture_ring import INPUT, REMAINDER
 from rtmss.live.shared.song_state import MIN_LOOP_SECONDS, loop, play, seek
-from rtmss.lookup import find
 
 if TYPE_CHECKING:
     from rtmss.live.control.midi.controllers import MidiControllers
 
-LOWEST_DB, HIGHEST_DB = -120.0, 12.0
-PAN_STEP = 0.1
-ARROWS = {
-    start + letter: name
-    for letter, name in {
-        "A": "up",
-        "B": "down",
-        "C": "right",
-        "D": "left",
-    }.items()
-    for start in ("\x1b[", "\x1bO")
-}
 SEEK_SECONDS = 5.0
 CAPTURE_SECONDS = 5.0
 LEARNED = ("fader", "mute", "solo")
@@ -39,18 +34,6 @@ N_JOBS = 2
 """That a key asks for."""
 _REFINEMENTS = {"n": ("negative", ""), "w": ("negative", INPUT), "t": ("positive", REMAINDER)}
 """Role and source of a clip, by key; no source is the stem itself."""
-_BEGINNING = re.compile(r"\x1b([\[O][0-9;]*)?\Z")
-_KEY = re.compile(r"\x1b[\[O][0-9;]*[A-Za-z~]|.", re.DOTALL)
-
-
-class StripRow(NamedTuple):
-    """One strip as it is shown."""
-
-    key: str
-    """Selects it."""
-    name: str
-    condition: str
-    strip: Strip
 
 
 def rows(scene: Scene) -> list[StripRow]:
@@ -68,106 +51,66 @@ def rows(scene: Scene) -> list[StripRow]:
     return [
         *stems,
         StripRow("r", "remainder", "", scene.remainder),
-        StripRow("0", "master", "", master),
+        StripRow("0", MASTER, "", master),
     ]
 
 
-class Keys:
-    """Changes the mix by keys; remembers which strip is selected and whether the user wants to
-    quit.
-    """
+class LiveMixer:
+    """The mixer of the live host, as keys change it."""
 
     def __init__(self, controller: MixerController) -> None:
+        self._controller = controller
+
+    @property
+    def rows(self) -> Sequence[StripRow]:
+        """Every strip in the order of the view: stems, remainder, master."""
+        return rows(self._controller.scene)
+
+    @property
+    def preset(self) -> str:
+        """The name of the one that plays."""
+        return self._controller.preset
+
+    @property
+    def is_bypassed(self) -> bool:
+        """Whether the input is heard."""
+        return self._controller.scene.bypass
+
+    def presets(self) -> Collection[str]:
+        """Names of all that can be played."""
+        return self._controller.library.presets()
+
+    def set_strip(self, name: str, **changes: float) -> None:
+        """Change settings of a strip; of the master, `gain_db` and `mute`."""
+        if name != MASTER:
+            self._controller.change(lambda scene: scene.with_strip(name, **changes))
+            return
+        fields = {"gain_db": "master_db", "mute": "master_mute"}
+        of_scene = {fields[key]: value for key, value in changes.items()}
+        self._controller.change(lambda scene: replace(scene, **of_scene))  # type: ignore[arg-type]
+
+    def set_bypass(self, on: bool) -> None:
+        """Bypass, or no longer."""
+        self._controller.change(lambda scene: replace(scene, bypass=on))
+
+    def play(self, preset: str) -> None:
+        """Ask for a preset."""
+        self._controller.start_loading(preset)
+
+
+class Keys(MixerKeys):
+    """Changes what the live host plays, by keys."""
+
+    def __init__(self, controller: MixerController) -> None:
+        super().__init__(LiveMixer(controller))
         self.controller = controller
-        self.is_done = False
-        self._selected = ""
-        self._asked = ("", "")
-        """What played when a preset was last asked for, and which that was."""
         self._named: set[str] = set()
         """Names of conditions that were captured."""
 
     @property
-    def row(self) -> StripRow:
-        """The selected strip, or the first where the scene has none of its name."""
-        known = rows(self.controller.scene)
-        return next(
-            (row for row in known if row.name == self._selected),
-            known[0],
-        )
-
-    def press(self, key: str) -> str:
-        """Do what a key says, and return the message that it leaves; other keys do nothing."""
-        effect = next(
-            (row.press for line in key_lines(self.controller) for row in line if key in row.keys),
-            None,
-        )
-        try:
-            if effect is not None:
-                effect(self, key)
-        except UserError as error:
-            return str(error)
-        return ""
-
-    def select(self, key: str) -> None:
-        """Select the strip that a key stands for."""
-        known = {row.key: row.name for row in rows(self.controller.scene)}
-        self._selected = find(key, known, "strip")
-
-    def turn(self, key: str) -> None:
-        """Turn the gain up or down by 1 dB."""
-        name, step = self.row.name, 1 if key in {"up", "+", "="} else -1
-        gain_db = min(
-            max(self.row.strip.gain_db + step, LOWEST_DB),
-            HIGHEST_DB,
-        )
-        if name == "master":
-            self.controller.change(lambda scene: replace(scene, master_db=gain_db))
-        else:
-            self._set(name, gain_db=gain_db)
-
-    def pan(self, key: str) -> None:
-        """Pan to the left or to the right by a tenth."""
-        _, name, _, strip = self.row
-        if name == "master":
-            raise UserError("the master has no pan; pan the strips")
-        step = PAN_STEP if key == ">" else -PAN_STEP
-        self._set(
-            name,
-            pan=min(
-                max(round(strip.pan + step, 3), -1.0),
-                1.0,
-            ),
-        )
-
-    def flip(self, key: str) -> None:
-        """Mute or solo, or no longer."""
-        _, name, _, strip = self.row
-        flag = {"m": "mute", "s": "solo"}[key]
-        if name != "master":
-            self._set(name, **{flag: not getattr(strip, flag)})
-        elif flag == "mute":
-            self.controller.change(
-                lambda scene: replace(
-                    scene,
-                    master_mute=not strip.mute,
-                )
-            )
-        else:
-            raise UserError("the master has no solo: there is nothing beside it; u ends every solo")
-
-    def unsolo(self, _: str) -> None:
-        """Take every solo back."""
-        for name in [row.name for row in rows(self.controller.scene) if row.strip.solo]:
-            self._set(name, solo=False)
-
-    def bypass(self, _: str) -> None:
-        """Bypass, or no longer."""
-        self.controller.change(
-            lambda scene: replace(
-                scene,
-                bypass=not scene.bypass,
-            )
-        )
+    def lines(self) -> tuple[tuple[Key, ...], ...]:
+        """Every key that does something now, by lines of help."""
+        return key_lines(self.controller)
 
     def play(self, _: str) -> None:
         """Play the song, or hold it."""
@@ -210,21 +153,6 @@ class Keys:
     def panic(self, _: str) -> None:
         """Silence, or no longer."""
         self.controller.shared.panic = not self.controller.shared.panic
-
-    def load_neighbour(self, key: str) -> None:
-        """Ask for the next or previous preset, counted from the one asked for if that has not come
-        yet.
-        """
-        playing, asked = self.controller.preset, self._asked
-        base = asked[1] if asked[0] == playing else playing
-        known = sorted(self.controller.library.presets())
-        after, before = (
-            [name for name in known if name > base],
-            [name for name in known if name < base],
-        )
-        name = (after or known)[0] if key == "p" else (before or known)[-1]
-        self._asked = (playing, name)
-        self.controller.start_loading(name)
 
     def cue(self, key: str) -> None:
         """Ask for the next or previous cue."""
@@ -309,36 +237,8 @@ class Keys:
         is_fixed = name in {"master", "remainder"}
         return midi, f"/rtmss/{name}" if is_fixed else f"/rtmss/stem/{name}"
 
-    def quit(self, _: str) -> None:
-        """Leave."""
-        self.is_done = True
 
-    def _set(self, name: str, **changes: float) -> None:
-        self.controller.change(lambda scene: scene.with_strip(name, **changes))
-
-
-class Key(NamedTuple):
-    """One row of the key help."""
-
-    shown: str
-    does: str
-    keys: tuple[str, ...]
-    press: Callable[[Keys, str], None]
-
-
-KEYS = (
-    Key("1-8r0", "strip", tuple("12345678r0"), Keys.select),
-    Key("↑↓", "gain", ("up", "down", *"+-=_"), Keys.turn),
-    Key("m", "mute", ("m",), Keys.flip),
-    Key("s", "solo", ("s",), Keys.flip),
-    Key("u", "unsolo", ("u",), Keys.unsolo),
-    Key("b", "bypass", ("b",), Keys.bypass),
-    Key("pP", "preset", ("p", "P"), Keys.load_neighbour),
-    Key("space", "panic", (" ", "x"), Keys.panic),
-    Key("q", "quit", ("q",), Keys.quit),
-)
-"""Every key, and the help line."""
-_PAN_KEY = Key("< >", "pan", ("<", ">"), Keys.pan)
+_PANIC_KEY = Key("space", "panic", (" ", "x"), Keys.panic)
 _CUE_KEY = Key("gG", "cue", ("g", "G"), Keys.cue)
 _CAPTURE_KEYS = (
     Key("c", "that sound", ("c",), Keys.capture),
@@ -354,7 +254,7 @@ _SONG_KEYS = (
     Key("←→", "5 s", ("left", "right"), Keys.seek),
     Key("[ ]", "loop from, to", ("[", "]"), Keys.set_loop),
     Key("\\", "no loop", ("\\",), Keys.set_loop),
-    _PAN_KEY,
+    PAN_KEY,
 )
 
 
@@ -366,15 +266,7 @@ def key_lines(controller: MixerController) -> tuple[tuple[Key, ...], ...]:
     cue = (_CUE_KEY,) if controller.cues is not None else ()
     midi = _MIDI_KEYS if controller.midi is not None else ()
     if not controller.shared.transport.song:
-        return KEYS, (_PAN_KEY, *capture_keys, *cue), *([midi] if midi else [])
-    lines = tuple(row for row in KEYS if row.does != "panic"), (*_SONG_KEYS, *cue)
+        first = (*MIXER_KEYS, _PANIC_KEY, QUIT_KEY)
+        return first, (PAN_KEY, *capture_keys, *cue), *([midi] if midi else [])
+    lines = (*MIXER_KEYS, QUIT_KEY), (*_SONG_KEYS, *cue)
     return (*lines, (*capture_keys, *midi)) if capture_keys or midi else lines
-
-
-def split_keys(text: str) -> tuple[list[str], str]:
-    """Cut what was typed into keys, arrows by name, and the beginning of a sequence whose end has
-    not come.
-    """
-    beginning = _BEGINNING.search(text)
-    pending = beginning[0] if beginning else ""
-    return [ARROWS.get(key, key) for key in _KEY.findall(text.removesuffix(pending))], pending

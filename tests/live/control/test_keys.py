@@ -8,7 +8,8 @@ from helpers.terminal import STATUS, draw, press, row_of
 from rtmss.config import UserError
 from rtmss.engine.control import Scene, Strip
 from rtmss.live.control.controller import MixerController
-from rtmss.live.control.keys import Keys, split_keys
+from rtmss.live.control.keys import Keys
+from rtmss.live.control.mixer_keys import split_keys
 from rtmss.live.control.terminal import view
 
 

@@ -13,7 +13,8 @@ from rich.console import Console
 from helpers.terminal import STATUS
 from rtmss.engine.control import Strip
 from rtmss.live.control.controller import MixerController
-from rtmss.live.control.terminal import Terminal, dbfs, statistics_line
+from rtmss.live.control.drawing import dbfs
+from rtmss.live.control.terminal import Terminal, statistics_line
 from rtmss.live.shared.state import N_METERS, Meter, Status
 
 
@@ -224,7 +225,7 @@ def test_a_keyboard_that_cannot_be_read_ends_the_keys_and_nothing_else(
     def refuse(keyboard: int, n_bytes: int) -> bytes:
         raise OSError
 
-    monkeypatch.setattr("rtmss.live.control.terminal.os.read", refuse)
+    monkeypatch.setattr("rtmss.live.control.screen.os.read", refuse)
     with Terminal(
         controller,
         make_console(is_terminal=False)[0],
