@@ -34,6 +34,8 @@ plugin_app = typer.Typer(no_args_is_help=True, help="The plug-in for DAWs: VST3,
 app.add_typer(plugin_app, name="plugin")
 
 NOT_HERE = "the plug-in and its engine run on Linux only so far"
+OSC_PORT = 9472
+"""Beside those of `rtmss live`, of its OSC and its page."""
 IDLE_SECONDS = 60.0
 """A detached engine without instances ends after this."""
 
@@ -46,7 +48,7 @@ def serve(
             "--detach", help="Go on in the background, and end a minute after the last plug-in."
         ),
     ] = False,
-    osc_port: OscPort = 9472,  # beside those of `rtmss live`, of its OSC and its page
+    osc_port: OscPort = OSC_PORT,
     osc_bind: OscAddress = "127.0.0.1",
     osc_token: OscToken = False,
     no_osc: Annotated[bool, typer.Option("--no-osc", help="Speak no OSC.")] = False,
@@ -172,6 +174,22 @@ def plugin_instances() -> None:
         console.print(instances_table(found))
     else:
         tell("no plug-in is open")
+
+
+@plugin_app.command("mixer")
+def plugin_mixer(
+    osc_port: Annotated[int, typer.Option(help="Where the engine speaks OSC.")] = OSC_PORT,
+) -> None:
+    """Every instance's strips on this terminal, one instance at a time, changed by keys."""
+    if sys.platform != "linux":
+        raise UserError(NOT_HERE)
+    if not (console.is_terminal and sys.stdin.isatty()) or console.is_dumb_terminal:
+        raise UserError("the mixer needs a terminal; `rtmss plugin instances` prints what there is")
+    from rtmss.serve.mixer.client import open_client
+    from rtmss.serve.mixer.terminal import InstanceTerminal
+
+    with open_client(osc_port) as client, InstanceTerminal(client, console) as terminal:
+        terminal.run()
 
 
 @plugin_app.command("check")

@@ -51,7 +51,8 @@ class Screen:
         """
         self._console, self._keyboard = console, keyboard
         self._live: Live | None = None
-        self._has_keys = False
+        self.has_keys = False
+        """Whether there is a keyboard, and it has not gone."""
         self._pending = ""
         self._on_exit = ExitStack()
 
@@ -59,7 +60,7 @@ class Screen:
         with ExitStack() as stack:
             if HAS_KEYS and os.isatty(self._keyboard):
                 stack.enter_context(_cbreak(self._keyboard))
-                self._has_keys = True
+                self.has_keys = True
             if self._console.is_terminal and not self._console.is_dumb_terminal:
                 self._live = stack.enter_context(
                     Live(console=self._console, screen=True, auto_refresh=False)
@@ -73,7 +74,7 @@ class Screen:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._has_keys, self._live = False, None
+        self.has_keys, self._live = False, None
         self._on_exit.__exit__(kind, error, trace)
 
     @property
@@ -103,7 +104,7 @@ class Screen:
     def typed(self) -> list[str]:
         """Keys that were typed since the last call, arrows by name; waits for none."""
         if (
-            not self._has_keys
+            not self.has_keys
             or not select.select(
                 [self._keyboard],
                 [],
@@ -116,6 +117,6 @@ class Screen:
             read = os.read(self._keyboard, 1024)
         except OSError:  # the terminal has gone
             read = b""
-        self._has_keys = bool(read)
+        self.has_keys = bool(read)
         keys, self._pending = split_keys(self._pending + read.decode("ascii", "ignore"))
         return keys

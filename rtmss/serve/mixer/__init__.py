@@ -1,0 +1,1 @@
+"""The instances of the plug-in on a terminal, whoever has started the engine."""
