@@ -29,7 +29,7 @@ from rtmss.tables import WholeTable
 
 PACKAGE = Path(show.__file__).parent
 EXAMPLES = Path(__file__).parent.parent / "examples"
-OWN_TABLES = {"tables.py", "demo.py", "live/control/terminal.py"}
+OWN_TABLES = {"tables.py", "demo.py", "live/control/drawing.py"}
 """The class itself, and two views that are drawn again and again, in columns of fixed width."""
 WORDS = st.text("abc/ -", max_size=30)
 
