@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from rtmss.config import Config, Positive, SeparatorConfig
 
 Probability = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0)]
 
 
 OLD_KEYS = {
@@ -185,6 +186,11 @@ class LoopRecipe(Config):
     ema_decay: Probability = 0.999
     log_weight: Probability = 0.5
     """Share of the logarithm of the relative error; the rest is the tamed ratio (see `losses`)."""
+    wave_weight: Weight = 0.5
+    """Weight of the error of the waveform, which is what an SDR measures. The error of the spectrum
+    with compressed magnitudes has 1."""
+    magnitude_weight: Weight = 0.5
+    """Weight of the error of the compressed magnitudes alone."""
     remainder_weight: float = 0.25
     decay_share: Probability = 0.35
     """Last share of the run, over which the learning rate falls to nothing."""

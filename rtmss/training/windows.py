@@ -199,8 +199,12 @@ def window_loss(
     judged = audio[..., n_skipped:].flatten(0, 1)
     wave_error, wave_remainder = passes.waves(judged, truth, whole)
     w = recipe.log_weight
-    loss = tamed(complex_error, w) + 0.5 * tamed(magnitude_error, w) + 0.5 * tamed(wave_error, w)
-    remainder = tamed(remainder_error, w) + 0.5 * tamed(wave_remainder, w)
+    loss = (
+        tamed(complex_error, w)
+        + recipe.magnitude_weight * tamed(magnitude_error, w)
+        + recipe.wave_weight * tamed(wave_error, w)
+    )
+    remainder = tamed(remainder_error, w) + recipe.wave_weight * tamed(wave_remainder, w)
     sounds = truth.square().mean((1, 2)) > 1e-7
     kept = map_tree(lambda leaf: leaf.detach().float(), Memory(encoder, decoder, overlap))
     return (loss + recipe.remainder_weight * remainder).mean(), wave_error.detach(), sounds, kept

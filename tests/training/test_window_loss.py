@@ -119,6 +119,23 @@ def test_the_loss_of_a_network_that_looks_ahead_is_that_of_the_frames_it_masks()
         assert loss < 0.2
 
 
+def test_the_errors_of_waveform_and_magnitudes_have_the_weights_of_the_recipe(
+    tiny: SeparatorModel, episode: Episode
+) -> None:
+    passes, crop = Passes.of(tiny, compiled=False), Crop.of(episode, tiny)
+    memory = Memory.empty(tiny, *episode.targets.shape[:2])
+
+    def loss(wave: float, magnitude: float) -> float:
+        recipe = LoopRecipe(wave_weight=wave, magnitude_weight=magnitude)
+        value, *_ = window_loss(tiny, crop, memory, range(8), False, recipe, passes)
+        return float(value)
+
+    wave, magnitude = loss(1, 0) - loss(0, 0), loss(0, 1) - loss(0, 0)
+    assert abs(wave) > 0.01
+    assert abs(magnitude) > 0.01
+    assert loss(3, 0.25) == pytest.approx(loss(0, 0) + 3 * wave + 0.25 * magnitude, rel=1e-4)
+
+
 @pytest.mark.parametrize(
     ("capability", "is_half"),
     [("AVX2", False), ("AVX512", True)],
