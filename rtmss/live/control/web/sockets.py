@@ -96,8 +96,12 @@ async def serve_socket(
         await websocket.close(TRY_AGAIN)
         return
     with hub.joined() as box:  # before the other end asks for anything: what changes then is told
-        await websocket.accept()
-        reader, writer = await asyncio.open_connection(sock=sock, limit=MAX_BYTES)
+        try:
+            await websocket.accept()
+            reader, writer = await asyncio.open_connection(sock=sock, limit=MAX_BYTES)
+        except BaseException:  # the client has gone, or the server ends
+            sock.close()
+            raise
         ways = [
             asyncio.ensure_future(_up(websocket, writer, exchange, may_control=may_control)),
             asyncio.ensure_future(_down(reader, websocket)),
