@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -50,6 +50,7 @@ from rtmss.cli.live_options import (
     WebPort,
 )
 from rtmss.cli.live_songs import (
+    Songs,
     check_set_list,
     find_songs,
     most_channels_of,
@@ -116,18 +117,7 @@ def live(
     with ForkServer() as server:
         server.warm_up()  # it imports torch while this process does so, too
         separator = load_separator(weights, profile=profile)
-        if songs.set_list:
-            check_set_list(songs.set_list, setlist, separator, preset)
-            preset = songs.set_list.songs[0].preset or preset
-        name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
-        scene, n_outputs = _first_scene(preset, separator, quiet=quiet)
-        if resume:
-            resumed = _resumed(separator)
-            scene, name = resumed.scene, resumed.preset
-            songs = resumed_songs(songs, resumed)
-            n_outputs = max(
-                n_outputs, *(max(strip.channels, default=2) for strip in _strips(scene))
-            )
+        first = _what_plays_first(preset, songs, setlist, separator, resume=resume, quiet=quiet)
         if not (quiet or no_capture):
             _tell_of_drafts()
         choice = choose_backend(separator, backend)
@@ -141,12 +131,13 @@ def live(
             source=source,
             sink=sink,
             block=block,
-            n_outputs=max(n_outputs, most_channels_of(songs.set_list)),
+            n_outputs=first.n_outputs,
             sample_rate=sample_rate,
             n_queued=queue,
             graph=choice.graph,
             latency_profile=profile,
         )
+        songs = first.songs
         recorder = recorder_options(record, separator, engine) if record is not None else None
         output = "none" if quiet else "json" if json_lines else "view"
         control = _control(separator, osc_bind, osc_port, output, setlist, midi, midi_map)
@@ -160,8 +151,8 @@ def live(
         raise typer.Exit(
             run_host(
                 HostOptions(engine, control, recorder, songs.song, builder, songs.files, songs.cue),
-                scene,
-                name,
+                first.scene,
+                first.preset,
                 server,
                 tell,
             )
@@ -176,6 +167,44 @@ def _check_ways(
     """Refuse two names for one way."""
     if device and (source or sink):
         raise UserError("--device is for both ways; name either it, or --input and --output")
+
+
+class _First(NamedTuple):
+    """What plays at first."""
+
+    scene: Scene
+    preset: str
+    """Its name."""
+    songs: Songs
+    n_outputs: int
+    """That it and whatever may follow need."""
+
+
+def _what_plays_first(
+    preset: str,
+    songs: Songs,
+    set_list: Path | None,
+    separator: Separator,
+    *,
+    resume: bool,
+    quiet: bool,
+) -> _First:
+    """A preset and songs from their beginning, or where they were left.
+
+    Raises:
+        UserError: something of it cannot be played.
+    """
+    if songs.set_list:
+        check_set_list(songs.set_list, set_list, separator, preset)
+        preset = songs.set_list.songs[0].preset or preset
+    name = Path(preset).name.removesuffix(".yaml").removesuffix(".yml")
+    scene, n_outputs = _first_scene(preset, separator, quiet=quiet)
+    if resume:
+        resumed = _resumed(separator)
+        scene, name = resumed.scene, resumed.preset
+        songs = resumed_songs(songs, resumed)
+        n_outputs = max(n_outputs, *(max(strip.channels, default=2) for strip in _strips(scene)))
+    return _First(scene, name, songs, max(n_outputs, most_channels_of(songs.set_list)))
 
 
 def _first_scene(
