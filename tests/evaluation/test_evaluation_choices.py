@@ -34,7 +34,7 @@ from rtmss.separator import Separator
 
 @pytest.fixture(scope="module")
 def swept(
-    data: Path, weights: Path, tmp_path_factory: pytest.TempPathFactory
+    data: Path, weights: Path, few_taps: int, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Report, Path, str]:
     """Bass of one song by 1 and 2 positive, 0 and 1 negative clips: the report, its folder, and
     what was printed.

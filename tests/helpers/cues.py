@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from helpers.models import make_condition
+from helpers.quiet import QuietBackend
 from helpers.song import publish_song
 from rtmss.audio import Audio
 from rtmss.conditions.library import Library
@@ -71,7 +72,9 @@ def read_set_list(text: dict[str, Any]) -> SetList:
 
 @dataclass
 class Stage:
-    """A player and a control side that take turns."""
+    """A player and a control side that take turns. What plays when is the matter, so stems are
+    silent and the remainder is the song.
+    """
 
     shared: SharedState
     model: SeparatorModel
@@ -95,7 +98,8 @@ class Stage:
 
     def start_engine(self) -> None:
         """Another engine, whose hops count from 0."""
-        sessions = Session(self.model), Session(self.model)
+        quiet = (QuietBackend(self.model.config.stft) for _ in range(2))
+        sessions = [Session(self.model, backend=backend) for backend in quiet]
         timeline = Timeline(2, HOP, HOP, sessions[0].delay)
         source: Any = DeviceSource(sessions[0], timeline)
         if self.has_song:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from pedalboard.io import AudioFile
 from rich.console import Console
 
 from rtmss.config import ClipEncoderConfig, SeparatorConfig, StftConfig, UNetConfig
+from rtmss.evaluation import bss
 from rtmss.evaluation.evaluator import Evaluator
 from rtmss.evaluation.options import Options
 from rtmss.evaluation.report import Report
@@ -70,6 +74,16 @@ def write(
                 axis=0,
             ).astype(np.float32)
         )
+
+
+@pytest.fixture(scope="module")
+def few_taps() -> Iterator[int]:
+    """BSSEval with distortion filters of 64 taps, their number; solving for 512 takes far longer."""
+    load = bss._load_bss_eval
+    assert inspect.signature(load()).parameters["filters_len"].default == 512
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bss, "_load_bss_eval", lambda: partial(load(), filters_len=64))
+        yield 64
 
 
 @pytest.fixture(scope="session")

@@ -155,7 +155,12 @@ def everything(
     """All that needs no sound server, one after the other: start, render, step, operators,
     streams.
     """
-    start(rounds=rounds, output=output / "start.json", weights=weights)
+    start(
+        rounds=rounds,
+        hops=min(hops, 200),
+        output=output / "start.json",
+        weights=weights,
+    )
     # Before those that leave torch one thread.
     render(seconds=seconds, peers=peers, output=output / "render.json", weights=weights)
     step(
