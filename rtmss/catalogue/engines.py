@@ -13,13 +13,15 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rtmss.catalogue.songs import Song
-from rtmss.catalogue.worker import Outcome
 from rtmss.config import UserError
 
-Work = Callable[[Sequence[Song]], list[Outcome]]
+if TYPE_CHECKING:  # with it comes torch, which a worker loads when it starts
+    from rtmss.catalogue.worker import Outcome
+
+Work = Callable[[Sequence[Song]], "list[Outcome]"]
 Start = Callable[[], Work]
 """Makes a worker, in its own process; can be pickled."""
 

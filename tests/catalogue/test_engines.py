@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from helpers.catalogue import Room, make_room, render_elsewhere, write_song
+from helpers.doomed import Doomed, Fragile
 from helpers.makers import MakeCondition
 from rtmss.catalogue.cluster import _Actor, dealt, on_ray
 from rtmss.catalogue.engines import on_this_machine
@@ -53,23 +54,6 @@ def test_a_song_that_kills_its_worker_is_given_up_and_the_others_are_made(
     assert rows["deadly"].error == "its worker died twice"
     assert [rows[str(number)].status for number in range(3)] == ["done"] * 3
     assert room.files() == room.files("undisturbed")
-
-
-class Doomed:
-    """A worker that cannot start."""
-
-    def __init__(self) -> None:
-        raise UserError("these weights cannot be used here")
-
-    def __call__(self, songs: Sequence[Song]) -> list[Outcome]:
-        raise NotImplementedError
-
-
-class Fragile(Doomed):
-    """A worker that dies as it starts."""
-
-    def __init__(self) -> None:
-        os._exit(9)
 
 
 @pytest.mark.slow

@@ -78,7 +78,7 @@ def write(
 
 @pytest.fixture(scope="module")
 def few_taps() -> Iterator[int]:
-    """BSSEval with distortion filters of 64 taps, their number; solving for 512 takes far longer."""
+    """BSSEval with distortion filters of 64 taps, their number: solving for 512 takes longer."""
     load = bss._load_bss_eval
     assert inspect.signature(load()).parameters["filters_len"].default == 512
     with pytest.MonkeyPatch.context() as patch:

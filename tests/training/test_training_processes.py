@@ -2,82 +2,40 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import multiprocessing
-import os
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 import torch
-import torch.distributed as dist
 from rich.console import Console
-from torch import Tensor
 from torch._dynamo.utils import counters
 
+from helpers.training_process import train_in_process
 from rtmss.model.checkpoint import load_model
 from rtmss.model.separator import SeparatorModel
-from rtmss.training.classify import embed_bank
-from rtmss.training.loop import Trainer, start_model
+from rtmss.training.loop import start_model
 from rtmss.training.mixtures.bank import Bank
-from rtmss.training.progress import Progress
 from rtmss.training.recipe import LoopRecipe, Recipe
 from rtmss.training.run import train
 from rtmss.training.windows import Passes
 
 
-def _train(
-    rank: int,
-    model: SeparatorModel,
-    band: Bank,
-    recipe: Recipe,
-    folder: Path,
-    dies_at: int,
-    port: int,
-) -> None:
-    """One process of a run that logs every step; with a port, one of two. May be killed at a
-    step.
-    """
-
-    class Mortal(Progress):
-        def report(
-            self,
-            step: int,
-            n_steps: int,
-            figures: Mapping[str, float | Tensor],
-            audio_seconds: float = 0.0,
-        ) -> None:
-            if step == dies_at:
-                os.kill(os.getpid(), signal.SIGKILL)
-            super().report(step, n_steps, figures, audio_seconds)
-
-    if port:
-        dist.init_process_group("gloo", f"tcp://localhost:{port}", rank=rank, world_size=2)
-    folder.mkdir(exist_ok=True)
-    trainer = Trainer(copy.deepcopy(model), recipe, folder)
-    if trainer.checkpoint.exists():
-        trainer.resume()
-    log = Mortal(folder / "log.jsonl", Console(quiet=True), every_seconds=0)
-    trainer.run(band, embed_bank(model.clip_encoder, band), log)
-    if port:
-        dist.destroy_process_group()
-
-
 def _processes(n: int, *arguments: object) -> list[int | None]:
-    """Exit codes of `_train` in so many processes at once."""
-    context = multiprocessing.get_context("spawn")
+    """Exit codes of `train_in_process` in so many processes at once."""
+    context = multiprocessing.get_context("forkserver")  # which loads torch once for all
+    context.set_forkserver_preload(["rtmss.training.loop", "torch._dynamo"])
     processes = [
         context.Process(
-            target=_train,
+            target=train_in_process,
             args=(rank, *arguments),
         )
         for rank in range(n)
@@ -125,7 +83,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
 ) -> None:
     recipe = _windowed(recipe)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    _train(0, tiny, band, recipe, whole, 0, 0)
+    train_in_process(0, tiny, band, recipe, whole, 0, 0)
     # In a step in the middle of a stream: the checkpoint is of the step before it.
     assert _processes(
         1,
@@ -137,7 +95,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(
         0,
     ) == [-signal.SIGKILL]
     assert len(_curve(broken)) == 5
-    _train(0, tiny, band, recipe, broken, 0, 0)
+    train_in_process(0, tiny, band, recipe, broken, 0, 0)
     assert _curve(broken) == _curve(whole)
     assert len({row["loss"] for row in _curve(whole)}) == 8
 
@@ -161,7 +119,7 @@ def test_a_compiled_run_has_the_curve_of_an_eager_one(
     counters.clear()
     for is_compiled in (False, True):
         changed = recipe.model_copy(update={"compile": is_compiled})
-        _train(
+        train_in_process(
             0,
             tiny,
             band,
@@ -182,7 +140,7 @@ def test_the_next_crop_of_a_stream_is_heard_with_the_memory_of_the_last(
     tiny: SeparatorModel, band: Bank, recipe: Recipe, tmp_path: Path
 ) -> None:
     for crops in (1, 2):
-        _train(
+        train_in_process(
             0,
             tiny,
             band,
@@ -213,7 +171,7 @@ def test_two_processes_are_one_that_accumulates_two_batches(
         0,
         port,
     ) == [0, 0]
-    _train(
+    train_in_process(
         0,
         tiny,
         band,
