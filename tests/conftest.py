@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -60,6 +61,15 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         torch.set_num_threads(1)
         os.environ["OMP_NUM_THREADS"] = "1"
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """Modules and tests stay to the end, half a million objects: garbage is not looked for among
+    them while they are made, nor ever after.
+    """
+    gc.freeze()
+    gc.enable()
 
 
 TAKE_SECONDS = {"shipped_graph", "tiny_graph", "bundles", "judged"}
@@ -87,8 +97,12 @@ def tiny() -> SeparatorModel:
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Networks for ONNX Runtime are made once for all tests, and not in the user's folder."""
-    folder = _common(tmp_path_factory) / "cache"
+    """Networks for ONNX Runtime are made once for all tests, and not in the user's folder.
+
+    RTMSS_TEST_CACHE names a folder that several runs share.
+    """
+    shared = os.environ.get("RTMSS_TEST_CACHE")
+    folder = Path(shared) if shared else _common(tmp_path_factory) / "cache"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RTMSS_CACHE", str(folder))
         yield

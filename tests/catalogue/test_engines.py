@@ -130,15 +130,14 @@ def test_the_driver_keeps_three_kilobytes_of_a_song_and_no_more(tmp_path: Path) 
                 )
 
         # As in a process of its own: cycles are looked for less often, the more objects live.
-        gc.freeze()
         gc.collect()
+        gc.freeze()
         tracemalloc.start()
         try:
             run_catalogue(songs, FolderStore(tmp_path / str(n_songs)), engine, "run")
             return tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-            gc.unfreeze()
 
     peak(1)  # loads what is needed
     few, many = peak(500), peak(1500)  # the table is written by 500 rows

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from helpers.makers import MakeCondition, Noise
+from helpers.models import LIGHT, make_model
 from helpers.streaming import verify_streaming
 from rtmss.audio import Audio
 from rtmss.cli.base import choose_backend
@@ -22,6 +23,7 @@ from rtmss.engine.backends.torch import TorchBackend
 from rtmss.engine.control import Scene, Stem
 from rtmss.engine.session import Session
 from rtmss.files import read_audio
+from rtmss.model.checkpoint import save_model
 from rtmss.model.separator import SeparatorModel
 from rtmss.separator import Separator
 from rtmss.signal.stft import analyze
@@ -170,6 +172,24 @@ def test_both_say_the_same_of_music_with_the_shipped_weights(profile: str) -> No
         ).max()
         <= 1e-4
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["default", "tighter"])
+def test_both_say_the_same_with_the_network_of_the_live_hosts(
+    noise: Noise, stems: list[Stem], tmp_path: Path, profile: str
+) -> None:
+    """Hosts that are started later, with RTMSS_TEST_CACHE even in another run, find its graph."""
+    save_model(tmp_path / "light.safetensors", make_model(LIGHT))
+    separator = Separator.load(tmp_path / "light.safetensors", profile)
+    graph = choose_backend(separator, "onnx").graph
+    assert graph is not None
+    model = separator.model
+    audio, scenes = noise(60 * model.config.stft.hop_length), switches(stems, 2)
+    expected = play(Session(model), audio, scenes)
+    heard = play(Session(model, backend=OnnxBackend(model, graph)), audio, scenes)
+    assert np.abs(expected).max() > 0.1
+    assert np.abs(heard - expected).max() <= 1e-4
 
 
 @pytest.mark.slow

@@ -175,6 +175,23 @@ def undisturbed(
     pytest.fail(f"a block was lost or a hop was late in each of {TRIES} runs: too busy a machine")
 
 
+def is_back_with_its_scene(live: Host, fate: signal.Signals) -> float:
+    """Send a signal to the engine of a host; seconds until another one plays what it played."""
+    live.send("/rtmss/stem/vocals/gain", -7.0)
+    live.sync()
+    hops = live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1]
+    engine = host_processes(live.process.pid)["engine"]
+    started = time.monotonic()
+    os.kill(engine, fate)
+    while live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1] >= hops:
+        time.sleep(0.05)
+    seconds = time.monotonic() - started
+    assert host_processes(live.process.pid)["engine"] != engine
+    assert live.ask("/rtmss/stem/vocals/gain") == [-7.0]
+    assert live.ask("/rtmss/preset") == ["four-stems"]
+    return seconds
+
+
 def jack_client(name: str) -> Any:
     """A client of the JACK server that `jack_server` has started."""
     import jack

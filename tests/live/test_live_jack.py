@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from helpers.live_host import Host, jack_client, undisturbed
+from helpers.live_host import Host, is_back_with_its_scene, jack_client, undisturbed
 from rtmss.audio import Audio
 from rtmss.bench.harness import host_processes
 from rtmss.conditions.library import Library
@@ -133,16 +133,13 @@ def _overload(host: Host) -> None:
 @pytest.mark.parametrize(
     ("period", "profile"),
     [
-        *(
-            (period, "default")
-            for period in (
-                64,
-                128,
-                256,
-                512,
-                1024,
-            )
-        ),
+        # Less than a hop, a hop, and two.
+        (64, "default"),
+        (512, "default"),
+        (1024, "default"),
+        # More of the first kind.
+        pytest.param(128, "default", marks=pytest.mark.long),
+        pytest.param(256, "default", marks=pytest.mark.long),
         (128, "tighter"),
     ],
 )
@@ -237,58 +234,11 @@ def test_what_is_played_at_48_khz_is_recorded_replayed_and_rendered(
     assert np.abs(heard[latency:] - mix[begin:][: len(sent) - latency]).max() <= 1e-5
 
 
-@pytest.mark.parametrize(
-    ("fate", "seconds"),
-    [(signal.SIGKILL, 2), (signal.SIGSTOP, 4)],
-)
-def test_an_engine_that_is_killed_or_hangs_is_back_with_the_same_scene(
-    server: Callable[..., Any], host: Callable[..., Host], fate: signal.Signals, seconds: float
-) -> None:
-    server(1024)
-    live = host("--preset", "four-stems")
-    live.send("/rtmss/stem/vocals/gain", -7.0)
-    live.sync()
-    hops = live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1]
-    engine = host_processes(live.process.pid)["engine"]
-    started = time.monotonic()
-    os.kill(engine, fate)
-    while live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1] >= hops:
-        time.sleep(0.05)
-    assert time.monotonic() - started < seconds
-    assert host_processes(live.process.pid)["engine"] != engine
-    assert live.ask("/rtmss/stem/vocals/gain") == [-7.0]
-    assert live.ask("/rtmss/preset") == ["four-stems"]
-
-
-def test_killing_the_control_side_does_not_touch_the_engine(
+def test_an_engine_that_is_killed_is_back_with_the_same_scene(
     server: Callable[..., Any], host: Callable[..., Host]
 ) -> None:
     server(1024)
-    live = host("--preset", "karaoke")
-    before, hop = (
-        host_processes(live.process.pid),
-        live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1],
-    )
-    os.kill(before["control"], signal.SIGKILL)
-    time.sleep(0.1)
-    assert live.ask("/rtmss/ping", 5, answer="/rtmss/pong")[1] == 5
-    assert host_processes(live.process.pid)["engine"] == before["engine"]
-    assert live.ask("/rtmss/sync", 1, answer="/rtmss/synced")[1] > hop
-
-
-def test_a_jack_server_that_dies_is_waited_for(
-    server: Callable[..., Any], host: Callable[..., Host]
-) -> None:
-    first = server(1024)
-    live = host("--preset", "karaoke")
-    first.kill()
-    first.wait()
-    time.sleep(2)
-    assert live.ask("/rtmss/ping", 5, answer="/rtmss/pong")[1] == 5
-    server(1024)
-    hop = live.ask("/rtmss/status/hop")
-    live.wait_until(lambda: live.ask("/rtmss/status/hop") != hop, "the engine plays again")
-    assert live.ask("/rtmss/status/state") == ["running"]
+    assert is_back_with_its_scene(host("--preset", "four-stems"), signal.SIGKILL) < 2
 
 
 def test_an_unknown_device_is_one_line_with_those_there_are(server: Callable[..., Any]) -> None:
