@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from rtmss.bench.harness import LiveHarness, host_processes
 from rtmss.config import UserError
 
+SETTLE_SECONDS = 5.0
+"""After the start, before anything is measured."""
+
 
 @dataclass(frozen=True)
 class MemoryRow:
@@ -41,7 +44,7 @@ def measure_memory(
     """
     rows: list[MemoryRow] = []
     with LiveHarness(options, period=512) as harness:
-        time.sleep(5)
+        time.sleep(SETTLE_SECONDS)
         processes = host_processes(harness.host.pid)
         started = harness.feed(f"freewheel {speed}")["seconds"]
         while len(rows) * every <= minutes:

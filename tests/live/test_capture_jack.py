@@ -124,7 +124,7 @@ def test_a_killed_process_costs_no_clip(playing: Host, victim: str) -> None:
     _do(playing, "/rtmss/capture/last", "first", "positive", 2.0)
     _do(playing, "/rtmss/capture/start", "second", "positive")
     before = [read_audio(path)[0] for path in _clips(playing, "first")]
-    time.sleep(4)
+    time.sleep(2)
     killed = host_processes(playing.process.pid)[victim]
     os.kill(killed, signal.SIGKILL)
 
@@ -139,13 +139,13 @@ def test_a_killed_process_costs_no_clip(playing: Host, victim: str) -> None:
     after = [read_audio(path)[0] for path in _clips(playing, "first")]
     assert all(np.array_equal(*pair) for pair in zip(before, after, strict=True))
     (path,) = _clips(playing, "second")
-    assert read_audio(path)[0].shape[1] > 4 * RATE
+    assert read_audio(path)[0].shape[1] > 2 * RATE
 
 
 def test_when_all_are_killed_a_capture_is_on_disk_but_for_its_last_seconds(playing: Host) -> None:
     _do(playing, "/rtmss/capture/start", "last", "positive")
     began = time.monotonic()
-    time.sleep(9)
+    time.sleep(7)
     captured = time.monotonic() - began
     _kill_all(playing)
     (path,) = _clips(playing, "last")
