@@ -98,14 +98,16 @@ class Stage:
 
     def start_engine(self) -> None:
         """Another engine, whose hops count from 0."""
-        quiet = (QuietBackend(self.model.config.stft) for _ in range(2))
-        sessions = [Session(self.model, backend=backend) for backend in quiet]
+        sessions = self._session(), self._session()
         timeline = Timeline(2, HOP, HOP, sessions[0].delay)
         source: Any = DeviceSource(sessions[0], timeline)
         if self.has_song:
             source = SongSource(*sessions, timeline, self.shared.transport)
             source.has_time = lambda: True
         self.player = Player(source, timeline, self.shared)
+
+    def _session(self) -> Session:
+        return Session(self.model, backend=QuietBackend(self.model.config.stft))
 
     def start_control(self, sheet: Sheet) -> None:
         """Another control side."""
