@@ -154,8 +154,8 @@ def test_the_commands_of_the_example_make_songs_train_and_judge(
     short = song.make_song
     monkeypatch.setattr(run, "make_song", lambda order: short(replace(order, max_seconds=12.0)))
     brief = {
-        "encoder": EncoderRecipe(n_steps=2, batch=4),
-        "loop": LoopRecipe(n_steps=4, windows=2, batch=2),
+        "encoder": EncoderRecipe(n_steps=1, batch=4),
+        "loop": LoopRecipe(n_steps=2, windows=2, batch=2),
     }
     monkeypatch.setattr(
         training,
