@@ -232,7 +232,7 @@ def test_memory_does_not_grow_with_the_file(
     noise: Noise,
     write_input: Callable[..., Path],
 ) -> None:
-    peaks = []
+    peaks: list[float] = []
     for seconds in (10, 60):
         source = write_input(
             np.tile(noise(44100), (1, seconds)),
