@@ -22,9 +22,10 @@ LEADS = (0, 101, 211, 347)
 Where hops fall in a song moves one stem by up to 0.3 dB, at any rate; the mean of four starts by
 some 0.1 dB.
 """
-MOST_DB = 0.3
-"""Measured over the whole demo and eight starts: within 0.06 dB of 44.1 kHz at 48, 88.2 and 96 kHz,
-and within 0.2 dB at 32 kHz. A model that is fed 48 kHz as it comes loses 1.2 dB of the guitar.
+MOST_DB = {32000: 0.4, 48000: 0.3}
+"""By rate. Measured over the whole demo and eight starts: within 0.06 dB of 44.1 kHz at 48, 88.2
+and 96 kHz, and within 0.22 dB at 32 kHz, where the highest of the cymbals is missing. A model that
+is fed 48 kHz as it comes loses 1.2 dB of the guitar.
 """
 
 
@@ -74,4 +75,4 @@ def test_a_stream_at_another_rate_is_separated_as_well(
 ) -> None:
     edges = _edges(separator, rate)
     assert at_the_models_rate.min() > 3
-    assert np.abs(edges - at_the_models_rate).max() < MOST_DB, (edges, at_the_models_rate)
+    assert np.abs(edges - at_the_models_rate).max() < MOST_DB[rate], (edges, at_the_models_rate)
