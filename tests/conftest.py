@@ -42,6 +42,7 @@ pytest_plugins = [
     "helpers.evaluation",
     "helpers.plugin",
     "helpers.plugin_sound",
+    "helpers.instances",  # after the plug-in, which it imports
     "helpers.pretrained",
     "helpers.recording",
     "helpers.rendering",

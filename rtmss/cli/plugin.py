@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -185,11 +186,12 @@ def plugin_mixer(
         raise UserError(NOT_HERE)
     if not (console.is_terminal and sys.stdin.isatty()) or console.is_dumb_terminal:
         raise UserError("the mixer needs a terminal; `rtmss plugin instances` prints what there is")
-    from rtmss.serve.mixer.client import open_client
+    from rtmss.live.control.screen import Screen
+    from rtmss.serve.mixer.client import Client
     from rtmss.serve.mixer.terminal import InstanceTerminal
 
-    with open_client(osc_port) as client, InstanceTerminal(client, console) as terminal:
-        terminal.run()
+    with closing(Client(osc_port)) as client, Screen(console, sys.stdin.fileno()) as screen:
+        InstanceTerminal(client, screen).run()
 
 
 @plugin_app.command("check")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from helpers.dispatcher import tell
-from helpers.makers import MakeCondition
+from helpers.makers import MakeCondition, Noise
 from helpers.plugin import FakePlugin
 from rtmss.audio import Audio
 from rtmss.conditions.condition import save_condition
@@ -133,3 +135,31 @@ class Desktop:
             if result := done():
                 return result
         raise AssertionError("nothing came")
+
+
+@pytest.fixture
+def desktop(
+    tmp_path: Path,
+    presets: Mapping[str, str],
+    tiny: SeparatorModel,
+    make_condition: MakeCondition,
+) -> Iterator[Desktop]:
+    """One with the presets of the file that asks for it."""
+    book = book_of(tmp_path / "library", presets, tiny, make_condition)
+    desktop = Desktop(tmp_path, book, tiny)
+    yield desktop
+    desktop.close()
+
+
+@pytest.fixture
+def plugin(
+    desktop: Desktop,
+    presets: Mapping[str, str],
+    fake: Callable[..., FakePlugin],
+    noise: Noise,
+) -> FakePlugin:
+    """An instance that plays the first of two presets."""
+    plugin = fake(tuple(presets)[:2], "1-abc")
+    desktop.begin(plugin, noise(HOP))
+    desktop.play(plugin, noise(HOP))
+    return plugin

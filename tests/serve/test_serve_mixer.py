@@ -6,19 +6,20 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from helpers.command_line import Rtmss
-from helpers.instances import HOP, Desktop, book_of
-from helpers.makers import MakeCondition, Noise
+from helpers.instances import HOP, Desktop
+from helpers.makers import Noise
 from helpers.plugin import FakePlugin
 from helpers.terminal import draw, row_of
 from rtmss.live.control.mixer_keys import split_keys
-from rtmss.model.separator import SeparatorModel
-from rtmss.serve.mixer.client import Client, open_client
+from rtmss.live.control.screen import Screen
+from rtmss.serve.mixer.client import Client
 from rtmss.serve.mixer.keys import InstanceKeys, InstanceMixer
 from rtmss.serve.mixer.terminal import InstanceTerminal, view
 
@@ -31,27 +32,13 @@ PRESETS = {
 
 
 @pytest.fixture
-def desktop(
-    tmp_path: Path, tiny: SeparatorModel, make_condition: MakeCondition
-) -> Iterator[Desktop]:
-    book = book_of(tmp_path / "library", PRESETS, tiny, make_condition)
-    desktop = Desktop(tmp_path, book, tiny)
-    yield desktop
-    desktop.close()
-
-
-@pytest.fixture
-def plugin(desktop: Desktop, fake: Fake, noise: Noise) -> FakePlugin:
-    """An instance that plays `zy`."""
-    plugin = fake(("zy", "zz"), "1-abc")
-    desktop.begin(plugin, noise(HOP))
-    desktop.play(plugin, noise(HOP))
-    return plugin
+def presets() -> dict[str, str]:
+    return PRESETS
 
 
 @pytest.fixture
 def client(desktop: Desktop) -> Iterator[Client]:
-    with open_client(desktop.server.port) as client:
+    with closing(Client(desktop.server.port)) as client:
         yield client
 
 
@@ -215,7 +202,8 @@ def test_keys_typed_at_a_terminal_change_the_mix_and_q_ends(
     console = Console(
         width=80, height=24, file=file, force_terminal=True, _environ={"TERM": "xterm"}
     )
-    with InstanceTerminal(client, console, reading) as terminal:
+    with Screen(console, reading) as screen:
+        terminal = InstanceTerminal(client, screen)
 
         def is_shown() -> bool:
             assert terminal.poll()
@@ -236,9 +224,9 @@ def test_keys_typed_at_a_terminal_change_the_mix_and_q_ends(
 def test_a_keyboard_that_goes_away_ends_it(client: Client) -> None:
     typing, reading = pytest.importorskip("pty").openpty()
     console = Console(file=io.StringIO(), force_terminal=True, _environ={"TERM": "xterm"})
-    with InstanceTerminal(client, console, reading) as terminal:
+    with Screen(console, reading) as screen:
         os.close(typing)
-        terminal.run()
+        InstanceTerminal(client, screen).run()
     os.close(reading)
 
 

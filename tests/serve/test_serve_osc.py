@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from helpers.instances import DELAY, HOP, RATE, Desktop, book_of
-from helpers.makers import MakeCondition, Noise
+from helpers.instances import DELAY, HOP, RATE, Desktop
+from helpers.makers import Noise
 from helpers.plugin import FakePlugin
 from rtmss.live.control.osc.codec import bundle, message
-from rtmss.model.separator import SeparatorModel
 from rtmss.serve.control.instances import Instance
 from rtmss.serve.layout import Control
 from rtmss.serve.player import InstancePlayer
@@ -27,22 +25,8 @@ PRESETS = {
 
 
 @pytest.fixture
-def desktop(
-    tmp_path: Path, tiny: SeparatorModel, make_condition: MakeCondition
-) -> Iterator[Desktop]:
-    book = book_of(tmp_path / "library", PRESETS, tiny, make_condition)
-    desktop = Desktop(tmp_path, book, tiny)
-    yield desktop
-    desktop.close()
-
-
-@pytest.fixture
-def plugin(desktop: Desktop, fake: Fake, noise: Noise) -> FakePlugin:
-    """An instance that plays `two`."""
-    plugin = fake(("two", "one"), "1-abc")
-    desktop.begin(plugin, noise(HOP))
-    desktop.play(plugin, noise(HOP))
-    return plugin
+def presets() -> dict[str, str]:
+    return PRESETS
 
 
 def _player(desktop: Desktop) -> InstancePlayer:

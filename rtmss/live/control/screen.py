@@ -49,7 +49,8 @@ class Screen:
             console: where something is shown.
             keyboard: file descriptor that keys are read from if it is a TTY.
         """
-        self._console, self._keyboard = console, keyboard
+        self._console = console
+        self.keyboard = keyboard
         self._live: Live | None = None
         self.has_keys = False
         """Whether there is a keyboard, and it has not gone."""
@@ -58,8 +59,8 @@ class Screen:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            if HAS_KEYS and os.isatty(self._keyboard):
-                stack.enter_context(_cbreak(self._keyboard))
+            if HAS_KEYS and os.isatty(self.keyboard):
+                stack.enter_context(_cbreak(self.keyboard))
                 self.has_keys = True
             if self._console.is_terminal and not self._console.is_dumb_terminal:
                 self._live = stack.enter_context(
@@ -106,7 +107,7 @@ class Screen:
         if (
             not self.has_keys
             or not select.select(
-                [self._keyboard],
+                [self.keyboard],
                 [],
                 [],
                 0,
@@ -114,7 +115,7 @@ class Screen:
         ):
             return []
         try:
-            read = os.read(self._keyboard, 1024)
+            read = os.read(self.keyboard, 1024)
         except OSError:  # the terminal has gone
             read = b""
         self.has_keys = bool(read)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 from rtmss.live.control.osc.codec import MAX_BYTES, Argument, OscDecodeError, decode, message
 from rtmss.serve.control.table import LIST, PRESETS
@@ -126,13 +126,3 @@ class Client:
         for address in [*self.values]:
             if address.startswith(f"{LIST}/") and not f"{address}/".startswith(roots):
                 del self.values[address]
-
-
-@contextmanager
-def open_client(port: int) -> Iterator[Client]:
-    """A client, until the end."""
-    client = Client(port)
-    try:
-        yield client
-    finally:
-        client.close()

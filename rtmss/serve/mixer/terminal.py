@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import select
 import time
-from types import TracebackType
-from typing import Self
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from rtmss.live.control.drawing import (
@@ -77,36 +75,17 @@ def _instance(keys: InstanceKeys) -> list[RenderableType]:
 class InstanceTerminal:
     """The mixers of all instances, one at a time, until the user quits."""
 
-    def __init__(self, client: Client, console: Console, keyboard: int = 0) -> None:
-        """Touch nothing yet.
-
-        Args:
-            client: of an engine.
-            console: where it is shown.
-            keyboard: file descriptor that keys are read from if it is a TTY.
-        """
+    def __init__(self, client: Client, screen: Screen) -> None:
+        """Say whose instances they are, and where they are shown and keys are typed."""
         self.keys = InstanceKeys(InstanceMixer(client))
-        self._client, self._keyboard = client, keyboard
-        self._screen = Screen(console, keyboard)
+        self._client, self._screen = client, screen
         self._message = ""
         self._due = 0.0
-
-    def __enter__(self) -> Self:
-        self._screen.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._screen.__exit__(kind, error, trace)
 
     def run(self) -> None:
         """Go on until the user asks to quit, or the keyboard has gone."""
         while self.poll() and self._screen.has_keys:
-            select.select([self._client.fileno(), self._keyboard], [], [], POLL_SECONDS)
+            select.select([self._client.fileno(), self._screen.keyboard], [], [], POLL_SECONDS)
 
     def poll(self) -> bool:
         """Act on what has come and draw if it is time; False once the user asked to quit."""
